@@ -1,0 +1,208 @@
+"""What is known of a team's work: repositories, people, pull requests with their commits and reviews, and the figures
+computed from them. Rows are written by `apps.metrics.ingest` and by the aggregation; both may run any number of times.
+"""
+
+from django.db import models
+
+from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.teams.scoping import TeamScopedModel
+
+
+def _choices(enum: type[PullRequestState | ChangeKind | ReviewState]) -> list[tuple[str, str]]:
+    return [(item.value, item.value.replace("_", " ").capitalize()) for item in enum]
+
+
+class Source(models.TextChoices):
+    GITHUB = "github", "GitHub"
+    GIT = "git", "Git clone"
+
+
+class Repository(TeamScopedModel):
+    """A repository's identity. `external_id` is GitHub's node id or the clone's resolved path, set once it is known."""
+
+    source = models.CharField(max_length=10, choices=Source)
+    full_name = models.CharField(max_length=300)
+    external_id = models.CharField(max_length=500, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    default_branch = models.CharField(max_length=250, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [
+            models.UniqueConstraint(fields=["team", "source", "full_name"], name="repository_once_in_team"),
+        ]
+
+    def __str__(self) -> str:
+        return self.full_name
+
+
+class TeamMember(TeamScopedModel):
+    """A person (or bot) who appears in the team's work; not an account of ours.
+
+    `key` is `github:<numeric id>` where GitHub gave one, else `login:<lower-cased login>`. The ghost, key `ghost`,
+    stands for deleted accounts.
+    """
+
+    key = models.CharField(max_length=300)
+    login = models.CharField(max_length=250)
+    name = models.CharField(max_length=250, blank=True)
+    github_id = models.BigIntegerField(null=True, blank=True)
+    is_bot = models.BooleanField(default=False)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "key"], name="member_once_in_team")]
+
+    def __str__(self) -> str:
+        return self.login
+
+
+class DetailState(models.TextChoices):
+    """Whether commits, reviews and body have been read. `degraded` names its reason in `detail_error`."""
+
+    PENDING = "pending", "Pending"
+    COMPLETE = "complete", "Complete"
+    DEGRADED = "degraded", "Degraded"
+
+
+class PullRequest(TeamScopedModel):
+    """A pull request, or (kind `change`) a commit that reached the trunk without one, which has no time to merge."""
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="pull_requests")
+    external_id = models.CharField(max_length=120)
+    github_id = models.BigIntegerField(null=True, blank=True)
+    number = models.PositiveIntegerField(null=True, blank=True)
+    kind = models.CharField(max_length=20, choices=_choices(ChangeKind), default=ChangeKind.PULL_REQUEST)
+    title = models.TextField()
+    body = models.TextField(blank=True)
+    state = models.CharField(max_length=10, choices=_choices(PullRequestState))
+    is_draft = models.BooleanField(default=False)
+    author = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="pull_requests")
+    merged_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    merged_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    additions = models.PositiveIntegerField(default=0)
+    deletions = models.PositiveIntegerField(default=0)
+    changed_files = models.PositiveIntegerField(default=0)
+    base_ref = models.CharField(max_length=250, blank=True)
+    head_ref = models.CharField(max_length=250, blank=True)
+    merge_commit_oid = models.CharField(max_length=64, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    labels = models.JSONField(default=list)
+
+    detail_state = models.CharField(max_length=10, choices=DetailState, default=DetailState.PENDING)
+    detail_error = models.TextField(blank=True)
+
+    # The verdict of apps.metrics.markers: None until read. `ai_assisted` False means "no marker found", not "no AI".
+    ai_assisted = models.BooleanField(null=True, blank=True)
+    ai_tools = models.JSONField(default=list)
+    ai_evidence = models.JSONField(default=list)
+    markers_version = models.PositiveIntegerField(default=0)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["repository", "external_id"], name="pull_request_once")]
+        indexes = [
+            models.Index(fields=["team", "merged_at"], name="pr_team_merged"),
+            models.Index(fields=["team", "created_at"], name="pr_team_created"),
+            models.Index(fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"),
+            models.Index(fields=["team", "markers_version"], name="pr_markers_todo"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.title}" if self.number else self.title
+
+
+class Commit(TeamScopedModel):
+    pull_request = models.ForeignKey(PullRequest, on_delete=models.CASCADE, related_name="commits")
+    oid = models.CharField(max_length=64)
+    message = models.TextField()
+    authored_at = models.DateTimeField()
+    committed_at = models.DateTimeField()
+    author = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="commits")
+    author_name = models.CharField(max_length=250, blank=True)
+    author_email = models.CharField(max_length=320, blank=True)
+    additions = models.PositiveIntegerField(null=True, blank=True)
+    deletions = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["pull_request", "oid"], name="commit_once")]
+
+    def __str__(self) -> str:
+        return self.oid[:12]
+
+
+class PRReview(TeamScopedModel):
+    pull_request = models.ForeignKey(PullRequest, on_delete=models.CASCADE, related_name="reviews")
+    external_id = models.CharField(max_length=120)
+    reviewer = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="reviews")
+    state = models.CharField(max_length=20, choices=_choices(ReviewState))
+    submitted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["pull_request", "external_id"], name="review_once")]
+
+    def __str__(self) -> str:
+        return f"{self.state} by {self.reviewer}"
+
+
+class Scope(models.TextChoices):
+    TEAM = "team", "Team"
+    REPOSITORY = "repository", "Repository"
+    MEMBER = "member", "Member"
+
+
+class WeeklyMetrics(TeamScopedModel):
+    """One ISO week (by its Monday, UTC) of a team, a repository or a member. Definitions: `apps.metrics.definitions`."""
+
+    scope = models.CharField(max_length=10, choices=Scope)
+    # "team", "repository:<pk>" or "member:<pk>": one column that a unique constraint can stand on in every database.
+    subject = models.CharField(max_length=40)
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, null=True, related_name="weekly_metrics")
+    member = models.ForeignKey(TeamMember, on_delete=models.CASCADE, null=True, related_name="weekly_metrics")
+    week = models.DateField()
+    opened = models.PositiveIntegerField(default=0)
+    merged = models.PositiveIntegerField(default=0)
+    time_to_merge_hours_median = models.FloatField(null=True, blank=True)
+    time_to_merge_hours_p75 = models.FloatField(null=True, blank=True)
+    time_to_merge_hours_p90 = models.FloatField(null=True, blank=True)
+    authors = models.PositiveIntegerField(default=0)
+    ai_assisted = models.PositiveIntegerField(default=0)
+    additions = models.PositiveBigIntegerField(default=0)
+    deletions = models.PositiveBigIntegerField(default=0)
+    reviews = models.PositiveIntegerField(default=0)
+    definitions_version = models.PositiveIntegerField(default=1)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "subject", "week"], name="weekly_once")]
+        indexes = [models.Index(fields=["team", "scope", "week"], name="weekly_by_scope")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.week:%G-W%V}"
+
+
+class Insight(TeamScopedModel):
+    """One finding of one rule about one subject on one day, with the evidence that it rests on."""
+
+    date = models.DateField()
+    rule = models.CharField(max_length=60)
+    subject = models.CharField(max_length=60)
+    title = models.CharField(max_length=250)
+    body = models.TextField(blank=True)
+    advice = models.TextField(blank=True)
+    # Numbers and references that the words are made of: {"before": …, "after": …, "n": …, "pull_requests": [pk, …]}.
+    evidence = models.JSONField(default=dict)
+    effect = models.FloatField(default=0.0)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "date", "rule", "subject"], name="insight_once")]
+
+    def __str__(self) -> str:
+        return self.title

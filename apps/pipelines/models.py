@@ -1,0 +1,189 @@
+"""Runs, their steps and their events: the truth about every pipeline. Messages in the queue are only hints.
+
+    run    running -> done | partial | failed | cancelled, and back to running by a retry (a new generation)
+    step   waiting -> ready -> running -> done | partial | skipped | failed | cancelled
+                        ^        |
+                        +-- parked (until T: a back-off or a limit)
+
+Exactly one epoch of a run is valid. It stands on the step rows, because a claim is one compare-and-set on one row.
+Locks are always taken in the order: steps by index, then the run, then whatever receivers touch.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+
+class RunState(models.TextChoices):
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    PARTIAL = "partial", "Partial"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class StepState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    READY = "ready", "Ready"
+    RUNNING = "running", "Running"
+    PARKED = "parked", "Parked"
+    DONE = "done", "Done"
+    PARTIAL = "partial", "Partial"
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+ACTIVE_RUN_STATES = (RunState.RUNNING,)
+# States in which a step has let the run go on.
+PASSED = (StepState.DONE, StepState.PARTIAL, StepState.SKIPPED)
+# States from which somebody has to move a step on.
+LIVE = (StepState.READY, StepState.RUNNING, StepState.PARKED)
+
+
+class Run(models.Model):
+    """One execution of a pipeline for one subject.
+
+    `subject` is an opaque tenant key of the product's ("team:5"); `dedupe_key` is what only one live run may hold.
+    `params` are the arguments of the step bodies. `seq` numbers the events. `percent` never falls within a generation.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    pipeline = models.CharField(max_length=60)
+    definition_version = models.PositiveIntegerField(default=1)
+    subject = models.CharField(max_length=120)
+    dedupe_key = models.CharField(max_length=200)
+    once_key = models.CharField(max_length=200, null=True, blank=True, unique=True)  # noqa: DJ001 - NULLs don't collide
+    params = models.JSONField(default=dict)
+    state = models.CharField(max_length=20, choices=RunState, default=RunState.RUNNING)
+    epoch = models.PositiveIntegerField(default=1)
+    generation = models.PositiveIntegerField(default=1)
+    seq = models.PositiveBigIntegerField(default=0)
+    percent = models.PositiveSmallIntegerField(default=0)
+    eta_seconds = models.PositiveIntegerField(null=True, blank=True)
+    missing = models.JSONField(default=list)
+    error = models.TextField(blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField()
+    generation_started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "dedupe_key"], name="run_one_live", condition=Q(state__in=ACTIVE_RUN_STATES)
+            ),
+        ]
+        indexes = [models.Index(fields=["subject", "-created_at"], name="run_by_subject")]
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline} {self.id} ({self.state})"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in ACTIVE_RUN_STATES
+
+
+class StepRun(models.Model):
+    """One step of one run, with everything that a worker needs to go on where another ended.
+
+    `failures` is the budget of errors, `crashes` that of vanished workers; neither is spent by a release or a park.
+    `cursor` is where the last committed unit ended. `done`/`total` count `unit`s; `total` None is unknown.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    idx = models.PositiveSmallIntegerField()
+    key = models.CharField(max_length=40)
+    title = models.CharField(max_length=120)
+    task = models.CharField(max_length=120)
+    queue = models.CharField(max_length=40)
+    weight = models.PositiveIntegerField(default=1)
+    max_failures = models.PositiveIntegerField(default=3)
+    max_crashes = models.PositiveIntegerField(default=5)
+    backoff_seconds = models.FloatField(default=5.0)
+    deadline_seconds = models.FloatField(default=3600.0)
+
+    state = models.CharField(max_length=20, choices=StepState, default=StepState.WAITING)
+    epoch = models.PositiveIntegerField(default=1)
+    attempt = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveIntegerField(default=0)
+    owner = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    parked_until = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    redispatches = models.PositiveIntegerField(default=0)
+
+    cursor = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    missing = models.JSONField(default=list)
+    error = models.TextField(blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True, blank=True)
+    unit = models.CharField(max_length=60, blank=True)
+    message = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    attempt_started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "idx"], name="step_order"),
+            models.UniqueConstraint(fields=["run", "key"], name="step_key"),
+            models.UniqueConstraint(fields=["run", "task"], name="step_task"),
+        ]
+        indexes = [models.Index(fields=["state"], name="step_live", condition=Q(state__in=LIVE))]
+        ordering = ["run", "idx"]
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.state})"
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time from the first claim to the end, in seconds; None while it runs."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class Event(models.Model):
+    """One change of a run, in order. `data` is the whole new state of what `kind` and `key` name, never a delta."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    seq = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+    # "run", "step", "log", "receiver_failed", or a kind of the product's own ("repository").
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=300, blank=True)
+    level = models.CharField(max_length=10, default="info")
+    message = models.TextField(blank=True)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "seq"], name="event_order")]
+        ordering = ["run", "seq"]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.kind} {self.key} {self.message}"
+
+
+class Worker(models.Model):
+    """A worker process that was seen: who, which queues, when. Rows of dead processes are removed after a day."""
+
+    owner = models.CharField(max_length=200, unique=True)
+    queues = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    swept_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = [F("seen_at").desc()]
+
+    def __str__(self) -> str:
+        return self.owner

@@ -1,0 +1,73 @@
+"""Teams, who belongs to them, and the projection of their onboarding run."""
+
+import secrets
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils.text import slugify
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    MEMBER = "member", "Member"
+
+
+class OnboardingStatus(models.TextChoices):
+    """How far a team's onboarding is: the state of its newest run, or `not_started`."""
+
+    NOT_STARTED = "not_started", "Not started"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    PARTIAL = "partial", "Done, with gaps"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class TeamQuerySet(models.QuerySet["Team"]):
+    def of(self, user: Any) -> Self:
+        """The teams that a person belongs to."""
+        return self.filter(memberships__user=user)
+
+
+class Team(models.Model):
+    """A tenant. The `onboarding_pipeline_*` columns repeat its newest onboarding run, written in that run's transactions."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="teams")
+
+    onboarding_pipeline_status = models.CharField(
+        max_length=50, choices=OnboardingStatus, default=OnboardingStatus.NOT_STARTED
+    )
+    onboarding_pipeline_error = models.TextField(blank=True, null=True)  # noqa: DJ001 - the specification's column
+    onboarding_pipeline_started_at = models.DateTimeField(null=True, blank=True)
+    onboarding_pipeline_completed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def free_slug(cls, name: str) -> str:
+        """A slug made from the name that no team has; random where the name has no letters or is taken."""
+        base = slugify(name)[:60]
+        if base and not cls.objects.filter(slug=base).exists():
+            return base
+        return f"{base or 'team'}-{secrets.token_hex(3)}"
+
+
+class Membership(models.Model):
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role, default=Role.MEMBER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team} ({self.role})"
