@@ -131,6 +131,8 @@ class StepRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     attempt_started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    # Seconds spent in attempts of this generation, without the time parked or queued: what an ETA may count.
+    active_seconds = models.FloatField(default=0.0)
 
     class Meta:
         constraints = [

@@ -1,0 +1,27 @@
+"""The engine's settings, from `settings.PIPELINES`."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Seconds throughout.
+
+    lease: how long a step stays with an owner that is not heard of. progress_every: least time between two progress
+    writes of a run. lost_after: age at which a ready step in an empty queue counts as lost. redispatch_after: age at
+    which it is sent again though the queue is not empty, doubled each time up to redispatch_cap.
+    """
+
+    lease: float = 15.0
+    progress_every: float = 0.25
+    sweep_every: float = 0.5
+    lost_after: float = 1.0
+    redispatch_after: float = 20.0
+    redispatch_cap: float = 300.0
+    backoff_cap: float = 300.0
+
+
+def config() -> Config:
+    return Config(**getattr(settings, "PIPELINES", {}))

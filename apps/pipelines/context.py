@@ -1,0 +1,151 @@
+"""What a step body gets: its run, its cursor, and units of work that commit once or not at all."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from apps.pipelines import clock, engine, events, progress
+from apps.pipelines.conf import config
+from apps.pipelines.exceptions import Released, Retryable, Superseded
+from apps.pipelines.heartbeat import Hold, stopping
+from apps.pipelines.models import Run, StepRun, StepState
+from apps.pipelines.outcomes import Missing
+from apps.pipelines.signals import deliver
+
+
+@dataclass(slots=True)
+class Unit:
+    """The open unit: set `cursor`, `done`, `total`, `unit` and `message` as the work goes; they commit with it."""
+
+    cursor: dict[str, Any]
+    done: int
+    total: int | None
+    unit: str
+    message: str
+
+
+@dataclass(slots=True)
+class StepContext:
+    """One attempt at one step."""
+
+    run: Run
+    step: StepRun
+    hold: Hold
+    _unit: Unit | None = None
+    _published: float = 0.0
+    _pending: dict[tuple[str, str], events.Entry] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> int:
+        return self.step.attempt
+
+    @property
+    def generation(self) -> int:
+        return self.run.generation
+
+    @property
+    def cursor(self) -> dict[str, Any]:
+        """Where the last committed unit ended; empty at the first attempt."""
+        return dict(self.step.cursor)
+
+    def missing_so_far(self) -> list[Missing]:
+        """What earlier steps of this run could not do."""
+        earlier = StepRun.objects.filter(run=self.run, idx__lt=self.step.idx).order_by("idx")
+        return [item for step in earlier for item in step.missing]
+
+    def check(self) -> None:
+        """Call between units and before an outside call: raises where this attempt must stop."""
+        if self.hold.lost.is_set():
+            raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
+        if stopping.is_set():
+            raise Released("The worker is shutting down.")
+        if self.step.deadline_at and clock.now() > self.step.deadline_at:
+            raise Retryable(f"“{self.step.title}” took longer than {self.step.deadline_seconds:.0f} s.")
+
+    @contextmanager
+    def unit(
+        self,
+        *,
+        cursor: dict[str, Any] | None = None,
+        done: int | None = None,
+        total: int | None = None,
+        unit: str | None = None,
+        message: str | None = None,
+    ) -> Iterator[Unit]:
+        """One short transaction: effects, cursor and progress, guarded by the attempt. No outside call inside.
+
+        Raises Superseded, with nothing written, where another attempt or a cancel came first.
+        """
+        self.check()
+        step = self.step
+        work = Unit(
+            cursor=self.cursor if cursor is None else cursor,
+            done=step.done if done is None else done,
+            total=step.total if total is None else total,
+            unit=step.unit if unit is None else unit,
+            message=step.message if message is None else message,
+        )
+        with transaction.atomic():
+            self.guard()
+            self._unit = work
+            try:
+                yield work
+                self._save(work)
+            finally:
+                self._unit = None
+        step.cursor, step.done, step.total = work.cursor, work.done, work.total
+        step.unit, step.message = work.unit, work.message
+
+    def guard(self) -> None:
+        """Lock the step's row, if it is still this attempt's."""
+        ours = StepRun.objects.filter(pk=self.step.pk, attempt=self.attempt, state=StepState.RUNNING)
+        if not ours.update(owner=self.step.owner):
+            self.hold.lost.set()
+            raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
+
+    def _save(self, work: Unit) -> None:
+        StepRun.objects.filter(pk=self.step.pk).update(
+            cursor=work.cursor, done=work.done, total=work.total, unit=work.unit, message=work.message
+        )
+        if time.monotonic() - self._published >= config().progress_every:
+            self.publish()
+
+    def publish(self, *extra: events.Entry) -> None:
+        """Write the run's progress and what was emitted meanwhile. Inside a transaction that holds the step."""
+        run = Run.objects.select_for_update().get(pk=self.run.pk)
+        steps = list(StepRun.objects.filter(run_id=run.pk).order_by("idx"))
+        run.percent = progress.percent(run, steps)
+        run.eta_seconds = progress.eta_seconds(steps, clock.now())
+        run.save(update_fields=["percent", "eta_seconds"])
+        mine = next(step for step in steps if step.pk == self.step.pk)
+        pending = list(self._pending.values())
+        events.append(run.pk, [*pending, events.step_entry(mine), events.run_entry(run), *extra])
+        self._pending.clear()
+        self._published = time.monotonic()
+
+    def emit(self, *, kind: str, key: str, data: dict[str, Any]) -> None:
+        """The whole current state of one of the product's rows, for the page; only the newest of a key is written,
+        with the next progress write or at the end of the step."""
+        self._pending[kind, key] = events.Entry(kind, key, data=data)
+
+    def log(self, message: str, *, level: str = "info", **data: Any) -> None:
+        """A line in the run's log, with the open unit or by itself."""
+        entry = events.Entry("log", self.step.key, message, level, data)
+        if self._unit is not None:
+            events.append(self.run.pk, [entry])
+            return
+        with transaction.atomic():
+            self.guard()
+            events.append(self.run.pk, [entry])
+
+    def send(self, signal: Signal, *, sender: Any = None, **named: Any) -> None:
+        """Send a signal with the open unit, each receiver in a savepoint; failures are recorded."""
+        if self._unit is None:
+            raise RuntimeError("Signals are sent inside a unit, so that they happen with its effects or not at all.")
+        deliver(signal, sender, on_error=partial(engine.record_receiver_failure, self.run.pk), **named)

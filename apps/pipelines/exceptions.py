@@ -1,0 +1,44 @@
+"""What a step raises to say how it ended, and what callers of the engine may get. Messages are shown to users as they are."""
+
+from datetime import datetime
+
+
+class PipelineError(Exception):
+    """Base of all errors of the engine."""
+
+
+class Retryable(PipelineError):
+    """It failed, and the same may pass later: the step is parked for its back-off and tried again."""
+
+
+class Permanent(PipelineError):
+    """It failed, and will until somebody changes something: the step fails at once."""
+
+
+class Park(PipelineError):
+    """Not now: go on at `until` (aware). Spends no retry; the worker is free meanwhile."""
+
+    def __init__(self, until: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.until = until
+        self.reason = reason
+
+
+class NotAllowed(PipelineError):
+    """The run is in a state in which this can't be done; the message says why."""
+
+
+class UnknownPipeline(PipelineError):
+    """No pipeline of this name is registered."""
+
+
+class AttemptOver(PipelineError):
+    """This attempt must stop without recording anything; somebody else decides on. Never catch it in a step."""
+
+
+class Superseded(AttemptOver):
+    """The step was cancelled, or another worker took it over: nothing of this attempt can be committed any more."""
+
+
+class Released(AttemptOver):
+    """The worker is shutting down: the step goes back to the queue and spends no retry."""

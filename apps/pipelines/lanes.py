@@ -1,0 +1,132 @@
+"""Several queues inside one Huey instance.
+
+A Huey pipeline cannot cross two instances (a message of the other one is not in the registry), so the queues are lanes
+of one. Each lane has a storage of its own for messages and schedule; all else (locks, revocations) is shared. A task's
+lane is the `queue` of its task class; a worker thread or process serves the lane that `serve()` pinned it to.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from huey import Huey
+from huey.api import Task
+from huey.storage import PriorityRedisStorage, SqliteStorage
+
+
+class LaneMessage(bytes):
+    """A serialised task that knows its lane, so that Huey's own enqueue and schedule code carries it there."""
+
+    queue: str
+
+    def __new__(cls, data: bytes, queue: str) -> "LaneMessage":
+        message = super().__new__(cls, data)
+        message.queue = queue
+        return message
+
+
+class LaneStorage:
+    """A front for one storage per lane; whatever is not about messages goes to the shared one."""
+
+    priority = True
+
+    def __init__(self, name: str, queues: Iterable[str], make: Callable[[str], Any]) -> None:
+        self.name = name
+        self.lanes = {queue: make(f"{name}_{queue}") for queue in queues}
+        self.shared = make(name)
+        self.blocking = self.shared.blocking
+        self._pinned = threading.local()
+        self.served: tuple[str, ...] = tuple(self.lanes)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.__dict__["shared"], attribute)
+
+    def pin(self, queue: str) -> None:
+        """From now on this thread takes messages from that lane only."""
+        self._pinned.queue = queue
+
+    def close(self) -> None:
+        for storage in (*self.lanes.values(), self.shared):
+            storage.close()
+
+    def enqueue(self, data: LaneMessage, priority: float | None = None) -> None:
+        self.lanes[data.queue].enqueue(bytes(data), priority)
+
+    def dequeue(self) -> bytes | None:
+        queue = getattr(self._pinned, "queue", None)
+        for lane in (queue,) if queue else self.served:
+            data: bytes | None = self.lanes[lane].dequeue()
+            if data is not None:
+                return data
+        return None
+
+    def queue_size(self, queue: str | None = None) -> int:
+        lanes = [self.lanes[queue]] if queue else self.lanes.values()
+        return sum(lane.queue_size() for lane in lanes)
+
+    def enqueued_items(self, limit: int | None = None) -> list[bytes]:
+        return [item for lane in self.lanes.values() for item in lane.enqueued_items(limit)][:limit]
+
+    def flush_queue(self) -> None:
+        for lane in self.lanes.values():
+            lane.flush_queue()
+
+    def add_to_schedule(self, data: LaneMessage, ts: Any) -> None:
+        self.lanes[data.queue].add_to_schedule(bytes(data), ts)
+
+    def read_schedule(self, ts: Any) -> list[bytes]:
+        """Due messages of the lanes that this process serves; others are left to those that serve them."""
+        return [item for queue in self.served for item in self.lanes[queue].read_schedule(ts)]
+
+    def schedule_size(self) -> int:
+        return sum(lane.schedule_size() for lane in self.lanes.values())
+
+    def scheduled_items(self, limit: int | None = None) -> list[bytes]:
+        return [item for lane in self.lanes.values() for item in lane.scheduled_items(limit)][:limit]
+
+    def flush_schedule(self) -> None:
+        for lane in self.lanes.values():
+            lane.flush_schedule()
+
+    def flush_all(self) -> None:
+        self.flush_queue()
+        self.flush_schedule()
+        self.shared.flush_results()
+        self.shared.flush_counters()
+
+
+class LaneHuey(Huey):
+    """A Huey with lanes. `queues` names them; a task without a `queue` goes to the last."""
+
+    storage: LaneStorage
+
+    def __init__(self, name: str = "huey", queues: Iterable[str] = ("default",), **kwargs: Any) -> None:
+        self.queues = tuple(queues)
+        super().__init__(name, **kwargs)
+
+    def create_storage(self) -> LaneStorage:
+        return LaneStorage(self.name, self.queues, lambda name: self.storage_class(name, **self.storage_kwargs))
+
+    def queue_of(self, task: Task) -> str:
+        queue = getattr(type(task), "queue", None) or self.queues[-1]
+        if queue not in self.queues:
+            raise ValueError(f"Task {task.name!r} asks for queue {queue!r}; there are {', '.join(self.queues)}.")
+        return queue
+
+    def serialize_task(self, task: Task) -> LaneMessage:
+        return LaneMessage(super().serialize_task(task), self.queue_of(task))
+
+    def read_periodic(self, timestamp: Any) -> list[Task]:
+        return [task for task in super().read_periodic(timestamp) if self.queue_of(task) in self.storage.served]
+
+    def pending_count(self, queue: str | None = None) -> int:
+        """Messages that wait for a worker, of one lane or of all."""
+        return self.storage.queue_size(queue)
+
+
+class SqliteLaneHuey(LaneHuey):
+    storage_class = SqliteStorage
+
+
+class RedisLaneHuey(LaneHuey):
+    storage_class = PriorityRedisStorage

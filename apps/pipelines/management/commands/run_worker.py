@@ -1,0 +1,43 @@
+"""Run pipelines: a Huey consumer for all queues, or for those named."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.module_loading import autodiscover_modules
+from huey.contrib.djhuey import HUEY
+
+from apps.pipelines.worker import LaneConsumer
+
+
+class Command(BaseCommand):
+    help = "Run a worker. Without --queue it serves all queues. SIGTERM lets running steps end their unit."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--queue", action="append", choices=HUEY.queues, help="serve only this queue; may be given several times"
+        )
+        parser.add_argument("--workers", type=int, default=4, help="number of workers, at least one a queue (4)")
+        parser.add_argument(
+            "--worker-type", choices=("thread", "process"), default="thread", help="what a worker is (thread)"
+        )
+        parser.add_argument(
+            "--grace", type=float, default=10.0, help="seconds that running steps get to end their unit (10)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["workers"] < 1:
+            raise CommandError("--workers must be 1 or more.")
+        autodiscover_modules("tasks")
+        consumer = LaneConsumer(
+            HUEY,
+            queues=tuple(dict.fromkeys(options["queue"] or HUEY.queues)),
+            workers=options["workers"],
+            worker_type=options["worker_type"],
+            shutdown_timeout=options["grace"],
+            # A polled queue (SQLite) is looked at this often; a blocking one (Redis) pays no heed to it.
+            initial_delay=0.02,
+            max_delay=0.1,
+            health_check_interval=2,
+        )
+        consumer.run()

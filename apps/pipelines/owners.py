@@ -1,0 +1,46 @@
+"""Who holds a step: an identity of this very process, and the proof that another one is dead.
+
+A name like "worker-1" is never proof: it comes back after a restart. Boot, pid namespace, pid and start time together
+are one process. Of processes elsewhere nothing can be proved; their leases run out.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@cache
+def _place() -> str:
+    """This machine since its boot, and the pid namespace that this process sees."""
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink(PROC / 'self/ns/pid')}"
+    except OSError:
+        return f"{os.uname().nodename}/unknown"
+
+
+def _start_time(pid: int) -> str | None:
+    """The kernel's start time of a living process; None where there is none or it is a zombie."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def me() -> str:
+    """The identity of the calling process."""
+    pid = os.getpid()
+    return f"{_place()}|{pid}|{_start_time(pid) or 0}"
+
+
+def is_dead(owner: str) -> bool:
+    """True only where it is certain that the process is gone."""
+    place, _, rest = owner.partition("|")
+    pid, _, started = rest.partition("|")
+    if not pid.isdigit() or place != _place() or place.endswith("/unknown"):
+        return False
+    return _start_time(int(pid)) != started

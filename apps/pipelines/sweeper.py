@@ -1,0 +1,114 @@
+"""Finds the steps that nobody moves on, and sends them again.
+
+It decides by rows and repeats each decision as a compare-and-set, so any number of sweepers may run at once. What it
+finds, and what it does:
+
+    running, owner dead or lease over     a crash: sent again, or failed when its crash budget is used up
+    running, deadline over                a failure: parked for its back-off, or failed
+    parked, time is up                    sent
+    ready, and its message is gone        sent again
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.db import transaction
+from django.db.models import Q
+from huey.contrib.djhuey import HUEY
+
+from apps.pipelines import clock, engine, events, owners
+from apps.pipelines.conf import config
+from apps.pipelines.models import Run, StepRun, StepState
+
+logger = logging.getLogger(__name__)
+
+# Messages that wait in a queue.
+Pending = Callable[[str], int]
+
+
+def sweep() -> int:
+    """Look at every live step once. Returns how many were moved on."""
+    now = clock.now()
+    pending: Pending = cache(HUEY.pending_count)
+    moved = 0
+    for step in engine.live_steps():
+        try:
+            moved += _look(step, now, pending)
+        except Exception:
+            # One broken row, or a queue that is away, must not keep the others from being looked at.
+            logger.exception("Run %s, %s could not be swept.", step.run_id, step.key)
+    return moved
+
+
+def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
+    match step.state:
+        case StepState.RUNNING:
+            if (step.lease_until and step.lease_until < now) or owners.is_dead(step.owner):
+                return _crashed(step, now)
+            # The attempt itself stops at its deadline between units; this is for one that hangs in a call.
+            if step.deadline_at and step.deadline_at + timedelta(seconds=5) < now:
+                return _overdue(step, now)
+        case StepState.PARKED if step.parked_until and step.parked_until <= now:
+            return engine.dispatch_tail(step.run_id, step.idx, when=Q(state=StepState.PARKED, epoch=step.epoch))
+        case StepState.READY if _lost(step, now, pending):
+            return engine.dispatch_tail(
+                step.run_id,
+                step.idx,
+                when=Q(state=StepState.READY, epoch=step.epoch),
+                redispatches=step.redispatches + 1,
+            )
+    return False
+
+
+def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
+    """A ready step whose message is no longer anywhere: certainly so when its queue is empty, else by age."""
+    age = (now - step.dispatched_at).total_seconds() if step.dispatched_at else float("inf")
+    if age < config().lost_after:
+        return False
+    cap = min(config().redispatch_after * 2**step.redispatches, config().redispatch_cap)
+    return age > cap or pending(step.queue) == 0
+
+
+def _crashed(step: StepRun, now: datetime) -> bool:
+    same = Q(state=StepState.RUNNING, attempt=step.attempt)
+    crashes = step.crashes + 1
+    if crashes > step.max_crashes:
+        text = f"The worker vanished {crashes} times in this step, so it is not tried again by itself."
+        return _give_up(step, same, text, now, crashes=crashes)
+    logger.warning("Run %s, %s: worker %s is gone; sending it again.", step.run_id, step.key, step.owner)
+    with transaction.atomic():
+        sent = engine.dispatch_tail(step.run_id, step.idx, when=same, crashes=crashes)
+        if sent:
+            text = f"{step.title}: its worker vanished; goes on where it was."
+            events.append(step.run_id, [events.Entry("log", step.key, text, "warning")])
+    return sent
+
+
+def _overdue(step: StepRun, now: datetime) -> bool:
+    text = f"“{step.title}” took longer than {step.deadline_seconds:.0f} s."
+    same = Q(state=StepState.RUNNING, attempt=step.attempt)
+    if not engine.park(step, now, text):
+        return _give_up(step, same, text, now, failures=step.failures)
+    return engine.dispatch_tail(
+        step.run_id,
+        step.idx,
+        when=same,
+        state=StepState.PARKED,
+        parked_until=step.parked_until,
+        failures=step.failures,
+        error=text,
+        message=step.message,
+        dispatched_at=None,
+    )
+
+
+def _give_up(step: StepRun, when: Q, text: str, now: datetime, **changes: int) -> bool:
+    with transaction.atomic():
+        moved = engine.dispatch_tail(
+            step.run_id, step.idx, when=when, state=StepState.FAILED, error=text, finished_at=now, **changes
+        )
+        if moved:
+            engine.fail(Run.objects.select_for_update().get(pk=step.run_id), text, now)
+    return moved

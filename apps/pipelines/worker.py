@@ -1,0 +1,104 @@
+"""The consumer: Huey's, with workers pinned to queues, a sweeper of its own, and a row that says it lives."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import close_old_connections, connection
+from huey.consumer import BaseProcess, Consumer
+
+from apps.pipelines import clock, heartbeat, owners
+from apps.pipelines.conf import config
+from apps.pipelines.models import Worker
+from apps.pipelines.signals import worker_tick
+from apps.pipelines.sweeper import sweep
+
+logger = logging.getLogger(__name__)
+
+SEEN_EVERY = 1.0
+FORGET_AFTER = timedelta(days=1)
+
+
+class Sweeper(BaseProcess):  # type: ignore[misc]
+    """Sweeps, says that the worker lives, and ticks. One that fails says so in the log and goes on."""
+
+    process_name = "Sweeper"
+
+    def __init__(self, huey: Any, stop_flag: Any, queues: Sequence[str], owner: str) -> None:
+        super().__init__(huey, stop_flag)
+        self.queues, self.owner = list(queues), owner
+        self._seen = 0.0
+
+    def loop(self, now: Any = None) -> None:
+        try:
+            close_old_connections()
+            sweep()
+            if time.monotonic() - self._seen >= SEEN_EVERY:
+                self._seen = time.monotonic()
+                self._say_alive()
+                worker_tick.send_robust(sender=type(self), owner=self.owner)
+        except Exception:
+            logger.exception("The sweeper failed; trying again.")
+            connection.close()
+        self.stop_flag.wait(config().sweep_every)
+
+    def _say_alive(self) -> None:
+        now = clock.now()
+        Worker.objects.update_or_create(
+            owner=self.owner,
+            defaults={"queues": self.queues, "seen_at": now, "swept_at": now},
+            create_defaults={"queues": self.queues, "seen_at": now, "swept_at": now, "started_at": now},
+        )
+        Worker.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
+
+    def shutdown(self) -> None:
+        try:
+            Worker.objects.filter(owner=self.owner).delete()
+        except Exception:
+            logger.exception("The worker's row could not be removed; it ages by itself.")
+
+
+class LaneConsumer(Consumer):  # type: ignore[misc]
+    """A consumer of some of the queues. Worker n serves queue n, n + number of queues, and so on."""
+
+    def __init__(self, huey: Any, queues: Sequence[str], workers: int, **options: Any) -> None:
+        self.queues = tuple(queues)
+        huey.storage.served = self.queues
+        super().__init__(huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options)
+        self.sweeper = self._create_process(Sweeper(huey, self.stop_flag, self.queues, owners.me()), "Sweeper")
+
+    def _create_process(self, process: Any, name: str) -> Any:
+        number = name.removeprefix("Worker-")
+        if number.isdigit():
+            queue, initialize = self.queues[(int(number) - 1) % len(self.queues)], process.initialize
+
+            def pinned() -> None:
+                self.huey.storage.pin(queue)
+                if self.environment.forks:
+                    self._follow_stop_flag()
+                initialize()
+
+            process.initialize = pinned
+        return super()._create_process(process, name)
+
+    def start(self) -> None:
+        super().start()
+        self.sweeper.start()
+        self._follow_stop_flag()
+
+    def _follow_stop_flag(self) -> None:
+        """Tell the steps of this process, which look at one flag between units, when the consumer stops."""
+
+        def follow() -> None:
+            self.stop_flag.wait()
+            heartbeat.stopping.set()
+
+        threading.Thread(target=follow, name="pipelines-stop", daemon=True).start()
+
+    def _join_workers(self) -> bool:
+        joined: bool = super()._join_workers()
+        self.sweeper.join(2)
+        return joined
