@@ -1,0 +1,236 @@
+"""Reads settings from the environment and from `.env`, strictly.
+
+A value that cannot be used is never replaced by a guess. Each reader notes what is wrong and goes on with a harmless
+stand-in, so that one start shows every mistake; `Env.finish` then raises `ConfigurationError` with one line for each:
+the variable, its value (never that of a secret) and what is expected.
+"""
+
+import base64
+import binascii
+import email.utils
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
+
+
+class ConfigurationError(ImproperlyConfigured):
+    """The environment does not add up to a working configuration."""
+
+
+def read(dotenv: Path) -> dict[str, str]:
+    """The process's environment over the assignments in `dotenv`, which need not exist.
+
+    The variable FIRSTLIGHT_DOTENV=0 leaves the file out, as the tests do.
+    """
+    from_file: Mapping[str, str | None] = {}
+    if os.environ.get("FIRSTLIGHT_DOTENV", "1").lower() not in FALSE:
+        from_file = dotenv_values(dotenv)
+    return {name: value for name, value in (from_file | os.environ).items() if value is not None}
+
+
+class Env:
+    """Typed reads of one mapping. An empty value counts as unset."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._problems: list[str] = []
+
+    def finish(self) -> None:
+        """Raise if any reader found a mistake."""
+        if self._problems:
+            raise ConfigurationError("\n".join(self._problems))
+
+    def reject(self, name: str, expected: str, *, secret: bool = False) -> None:
+        """Note that the value of `name` is not what was expected."""
+        value = self.text(name)
+        shown = "is not set" if not value else "has an unusable value" if secret else f"is {value!r}"
+        self._problems.append(f"{name} {shown}; expected {expected}.")
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._values.get(name, "").strip() or default
+
+    def required(self, name: str, expected: str, default: str = "") -> str:
+        """The text of `name`; where both it and the default are empty, that is a mistake."""
+        value = self.text(name, default)
+        if not value:
+            self.reject(name, expected)
+        return value
+
+    def boolean(self, name: str, default: bool = False) -> bool:
+        value = self.text(name).lower()
+        if value in TRUE:
+            return True
+        if value and value not in FALSE:
+            self.reject(name, "1 or 0 (true, false, yes, no, on and off work too)")
+        return default if not value else False
+
+    def port(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if value.isascii() and value.isdecimal() and 1 <= int(value) <= 65535:
+            return int(value)
+        self.reject(name, "a port number from 1 to 65535")
+        return default
+
+    def words(self, name: str) -> list[str]:
+        """Parts between commas, without the space around them."""
+        return [part.strip() for part in self.text(name).split(",") if part.strip()]
+
+    def hosts(self, name: str, default: list[str]) -> list[str]:
+        hosts = self.words(name) or default
+        if not all(HOST.fullmatch(host) for host in hosts):
+            self.reject(name, "host names between commas, without scheme, port or path, like app.example.com")
+        return hosts
+
+    def people(self, name: str) -> list[str]:
+        """Mail addresses, plain or like `Ada Lovelace <ada@example.com>`."""
+        people = self.words(name)
+        if not all(_is_address(person) for person in people):
+            self.reject(name, "mail addresses between commas, like ada@example.com, Alan Turing <alan@example.com>")
+        return people
+
+    def address(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        if not _is_address(value):
+            self.reject(name, "one mail address, like Firstlight <hello@example.com>")
+        return value
+
+    def web_url(self, name: str, default: str, *, bare: bool = False) -> str:
+        """An http or https address without a trailing slash; with `bare`, one without a path, too."""
+        value = self.text(name, default)
+        url = _split(value)
+        good = url is not None and url.scheme in {"http", "https"} and url.hostname and not url.query + url.fragment
+        if value and (not good or (bare and url and url.path.strip("/"))):
+            path = "" if bare else "/path"
+            self.reject(name, f"an address like https://app.example.com{path}, without ? or #")
+        return value.rstrip("/")
+
+    def redis_url(self, name: str) -> str:
+        value = self.text(name)
+        url = _split(value)
+        if value and (url is None or url.scheme not in {"redis", "rediss", "unix"}):
+            self.reject(name, "an address like redis://localhost:6379/0, rediss://… or unix:///path", secret=True)
+        return value
+
+    def folder(self, name: str, base: Path, default: str) -> Path | None:
+        """A folder's path; a relative one starts at `base`. None where neither value nor default is given."""
+        value = self.text(name, default)
+        return (base / Path(value).expanduser()).resolve() if value else None
+
+    def fernet_keys(self, name: str, default: list[str]) -> list[str]:
+        """Keys for `cryptography.fernet`, the one that encrypts first."""
+        keys = self.words(name) or default
+        if not keys or not all(_is_fernet_key(key) for key in keys):
+            self.reject(name, "keys between commas, each 32 bytes as url-safe base64; .env.example says how to make one", secret=True)
+        return keys
+
+    def database(self, name: str, default: Path) -> dict[str, Any]:
+        """Django's settings of one database, for a postgresql:// or sqlite:/// address."""
+        value = self.text(name)
+        if not value:
+            return sqlite(default)
+        url = _split(value)
+        if url and url.scheme == "sqlite" and not url.netloc and len(url.path) > 1:
+            return sqlite(Path(unquote(url.path)))
+        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1:
+            return postgresql(url)
+        self.reject(name, "postgresql://user:password@host:5432/name or sqlite:////path/to/file", secret=True)
+        return sqlite(default)
+
+    def mailer(self, name: str, *, required: bool) -> dict[str, Any] | None:
+        """Django's settings of one mailer, None where unset."""
+        value = self.text(name)
+        if not value and not required:
+            return None
+        url = _split(value)
+        mailer = mailer_settings(url) if url else None
+        if mailer is None:
+            self.reject(name, "smtp://user:password@host:587/?tls=1, smtps://…, console: or filebased:///path", secret=True)
+        return mailer
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """One file for web and worker. IMMEDIATE, so that a transaction waits for its turn at the start, not half-way."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+def postgresql(url: SplitResult) -> dict[str, Any]:
+    """A pool, not persistent connections: these belong to a thread, and under ASGI each request has its own.
+
+    Of the address's query, pool_size bounds the pool of a process; all else goes to libpq, like sslmode=require.
+    """
+    options: dict[str, Any] = dict(parse_qsl(url.query))
+    size = int(options.pop("pool_size", 20))
+    options["pool"] = {"min_size": 0, "max_size": size, "timeout": 20, "max_idle": 60}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(url.path[1:]),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": unquote(url.hostname or ""),
+        "PORT": str(url.port or ""),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+    }
+
+
+def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
+    """An entry of MAILERS for an address, None where it is of no known kind."""
+    backends = "django.core.mail.backends"
+    match url.scheme:
+        case "console":
+            return {"BACKEND": f"{backends}.console.EmailBackend"}
+        case "filebased" if url.path:
+            return {"BACKEND": f"{backends}.filebased.EmailBackend", "OPTIONS": {"file_path": unquote(url.path)}}
+        case "smtp" | "smtps" if url.hostname:
+            tls = dict(parse_qsl(url.query)).get("tls", "0").lower() in TRUE
+            options = {
+                "host": url.hostname,
+                "port": url.port or (465 if url.scheme == "smtps" else 587 if tls else 25),
+                "username": unquote(url.username or ""),
+                "password": unquote(url.password or ""),
+                "use_ssl": url.scheme == "smtps",
+                "use_tls": tls,
+                "timeout": 20,
+            }
+            return {"BACKEND": f"{backends}.smtp.EmailBackend", "OPTIONS": options}
+    return None
+
+
+def _split(value: str) -> SplitResult | None:
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return None
+    return url
+
+
+def _is_address(text: str) -> bool:
+    address = email.utils.parseaddr(text)[1]
+    user, at, host = address.rpartition("@")
+    return bool(user and at and host) and " " not in address
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+    except (ValueError, binascii.Error):
+        return False

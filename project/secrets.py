@@ -1,0 +1,25 @@
+"""Keys of a development machine, made once and kept in STATE_DIR."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """The secret in the file `path`, made by `make` where there is none.
+
+    The file is readable by its owner alone and appears whole: of several processes that start at once, one lays its
+    file down and all read that one.
+    """
+    if not path.exists():
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(make())
+            os.link(name, path)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            os.unlink(name)
+    return path.read_text().strip()

@@ -1,0 +1,266 @@
+"""All settings, from the environment and from `.env` beside manage.py; `.env.example` explains each variable.
+
+With DEBUG off, which is the default, whatever protects people has to be given: a start without it ends with a line for
+each variable that is missing or wrong. With DEBUG on, nothing has to be given: keys are made once into STATE_DIR.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.csp import CSP
+
+from project.env import Env, read
+from project.secrets import kept_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(read(BASE_DIR / ".env"))
+
+# Where this installation keeps what it makes itself: database, message queue and keys.
+
+DEBUG = env.boolean("DEBUG")
+STATE_DIR = env.folder("STATE_DIR", BASE_DIR, ".state") or BASE_DIR
+try:
+    STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    env.reject("STATE_DIR", f"a folder that can be made and written to ({error.strerror})")
+    env.finish()
+
+# Secrets
+
+if DEBUG and not env.text("SECRET_KEY"):
+    SECRET_KEY = kept_secret(STATE_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
+else:
+    SECRET_KEY = env.required("SECRET_KEY", "a long random text, kept secret")
+    if not DEBUG and SECRET_KEY and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
+        env.reject("SECRET_KEY", "at least 50 characters, at random", secret=True)
+
+# What encrypts credentials at rest. The first key encrypts; the others still decrypt, so that keys can be changed.
+CREDENTIAL_KEYS = env.fernet_keys(
+    "CREDENTIAL_KEYS",
+    [kept_secret(STATE_DIR / "credential_key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode())]
+    if DEBUG and not env.text("CREDENTIAL_KEYS")
+    else [],
+)
+
+# Addresses
+
+PORT = env.port("PORT", 8000)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+if not ALLOWED_HOSTS:
+    env.reject("ALLOWED_HOSTS", "the host names that this site answers to, like app.example.com")
+PUBLIC_HOST = next((host for host in ALLOWED_HOSTS if host[0] not in ".*"), "")
+SITE_URL = env.web_url(
+    "SITE_URL", f"http://localhost:{PORT}" if DEBUG else PUBLIC_HOST and f"https://{PUBLIC_HOST}", bare=True
+)
+if ALLOWED_HOSTS and not SITE_URL:
+    env.reject("SITE_URL", "the address that links in mails start with, like https://app.example.com")
+
+# Applications
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.mfa",
+    "django_htmx",
+    "apps.pipelines",
+    "apps.mail",
+    "apps.users",
+    "apps.teams",
+    "apps.metrics",
+    "apps.integrations",
+    "apps.onboarding",
+    "apps.analytics",
+]
+if DEBUG:
+    INSTALLED_APPS.append("apps.sandbox")
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+ASGI_APPLICATION = "project.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Rows: one SQLite file, or PostgreSQL
+
+DATABASES = {"default": env.database("DATABASE_URL", STATE_DIR / "db.sqlite3")}
+
+# Messages and cache: one SQLite file and the process's own memory, or Redis
+
+REDIS_URL = env.redis_url("REDIS_URL")
+HUEY: dict[str, Any] = {
+    "huey_class": f"apps.pipelines.lanes.{'Redis' if REDIS_URL else 'Sqlite'}LaneHuey",
+    "name": "firstlight",
+    "immediate": False,
+    "results": False,  # rows are the truth; a result in the queue would be a second one
+    "store_none": False,
+    "queues": ("sync", "llm", "compute"),
+    "connection": {"url": REDIS_URL} if REDIS_URL else {"filename": str(STATE_DIR / "queue.sqlite3")},
+}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# Accounts: people sign in with their mail address
+
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme or "https"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+
+# Mail. Without an address, mails stay in the outbox's rows, where they can be read
+
+_mailer = env.mailer("EMAIL_URL", required=not DEBUG)
+EMAIL_CONFIGURED = _mailer is not None
+MAILERS = {"default": _mailer or {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
+DEFAULT_FROM_EMAIL = env.address("DEFAULT_FROM_EMAIL", f"Firstlight <firstlight@{PUBLIC_HOST or 'localhost'}>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_SUBJECT_PREFIX = "[Firstlight] "
+ADMINS = env.people("ADMINS")
+
+# Sources of pull requests
+
+GITHUB_API_URL = env.web_url("GITHUB_API_URL", "https://api.github.com")
+GITHUB_TOKEN = env.text("GITHUB_TOKEN")
+GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
+if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
+    env.reject("GIT_SOURCE_ROOT", "an existing folder")
+HISTORICAL_SYNC_CONFIG = {"HISTORY_MONTHS": 12, "LLM_BATCH_SIZE": 100, "GRAPHQL_PAGE_SIZE": 25}
+
+# Language model
+
+GROQ_API_KEY = env.text("GROQ_API_KEY")
+LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1")
+LLM_MODEL = env.text("LLM_MODEL", "openai/gpt-oss-20b")
+
+# Security. An explicit http:// SITE_URL is for a closed network: nothing can be forced onto TLS there.
+# Behind a proxy, uvicorn takes the scheme from X-Forwarded-Proto of the hosts in FORWARDED_ALLOW_IPS.
+
+HTTPS = SITE_URL.startswith("https://")
+SECURE_SSL_REDIRECT = HTTPS and not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS and not DEBUG else 0
+CSRF_TRUSTED_ORIGINS = [SITE_URL] if SITE_URL else []
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    # Whether every host below this one has TLS, and whether browsers should carry that for good, is for the domain's
+    # owner to say, not for one application on it.
+    "security.W005",
+    "security.W021",
+]
+SECURE_CSP: dict[str, list[str]] = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF, "https://github.com"],  # signing in with GitHub redirects a form there
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+
+# Time, language
+
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-us"
+
+# Static files, those of npm packages below `vendor/`
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS: list[tuple[str, Path]] = [
+    (prefix, folder)
+    for prefix, folder in (("", BASE_DIR / "static"), ("vendor", BASE_DIR / "node_modules" / "htmx.org" / "dist"))
+    if folder.is_dir()
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+if DEBUG:
+    STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns of a missing one
+
+# Logs go to stderr: stdout belongs to what commands answer
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "huey": {"level": "WARNING"},  # at INFO it repeats each message that the run's own log has
+        "httpx": {"level": "WARNING"},
+        "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}
+
+env.finish()
