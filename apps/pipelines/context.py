@@ -127,6 +127,10 @@ class StepContext:
         pending = list(self._pending.values())
         events.append(run.pk, [*pending, events.step_entry(mine), events.run_entry(run), *extra])
         self._pending.clear()
+        self.published()
+
+    def published(self) -> None:
+        """Something was just written for the page: the next progress write is due one interval from now."""
         self._published = time.monotonic()
 
     def emit(self, *, kind: str, key: str, data: dict[str, Any]) -> None:

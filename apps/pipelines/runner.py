@@ -42,7 +42,7 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
     with heartbeat.hold(step.pk, step.attempt) as held:
         context = StepContext(run=step.run, step=step, hold=held)
         try:
-            _announce(context)
+            _announce(context, epoch)
             outcome = body(context) or Done()
             if not isinstance(outcome, Done | Partial | Skipped):
                 raise Permanent(f"“{step.title}” ended with {outcome!r}, which is no outcome of a step.")
@@ -77,7 +77,7 @@ def claim(task: str, run_id: str, epoch: int) -> StepRun | None:
     return StepRun.objects.select_related("run").get(run_id=run_id, task=task)
 
 
-def _announce(context: StepContext) -> None:
+def _announce(context: StepContext, epoch: int) -> None:
     step = context.step
     with transaction.atomic():
         context.guard()
@@ -85,7 +85,10 @@ def _announce(context: StepContext) -> None:
         step.message = ""
         step.save(update_fields=["deadline_at", "message"])
         again = f" (attempt {step.attempt})" if step.attempt > 1 else ""
-        events.append(step.run_id, [events.step_entry(step, f"{step.title}: started{again}.")])
+        started = events.step_entry(step, f"{step.title}: started{again}.")
+        started.data["message_epoch"] = epoch
+        events.append(step.run_id, [started])
+    context.published()
 
 
 def _end_attempt(context: StepContext, **changes: Any) -> StepRun:

@@ -1,0 +1,25 @@
+"""The product's settings for tests: an environment of this session's own, the engine's lab, hashes that cost nothing.
+
+Neither the developer's `.env` nor exported settings count. Processes that a test starts inherit what was prepared here.
+"""
+
+import os
+import tempfile
+
+if "FIRSTLIGHT_TESTS" not in os.environ:
+    for name in (
+        "SECRET_KEY ALLOWED_HOSTS DATABASE_URL REDIS_URL EMAIL_URL DEFAULT_FROM_EMAIL ADMINS CREDENTIAL_KEYS "
+        "GITHUB_API_URL GITHUB_TOKEN GIT_SOURCE_ROOT GROQ_API_KEY LLM_BASE_URL LLM_MODEL SITE_URL PORT"
+    ).split():
+        os.environ.pop(name, None)
+    _state = tempfile.TemporaryDirectory(prefix="firstlight-tests-", ignore_cleanup_errors=True)
+    os.environ |= {"FIRSTLIGHT_TESTS": "1", "STATE_DIR": _state.name, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0"}
+
+from project.settings import *  # noqa: F403
+from project.settings import DATABASES, INSTALLED_APPS, STATE_DIR
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.pipelines.lab"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # A file, where pytest-django would take memory: worker processes of a test read and write the same rows.
+    DATABASES["default"]["TEST"] = {"NAME": STATE_DIR / "test.sqlite3"}
