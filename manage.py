@@ -3,7 +3,7 @@
 
 import sys
 
-if sys.version_info < (3, 12):
+if sys.version_info < (3, 12):  # noqa: UP036 - the Python of the machine may well be older
     sys.exit("Firstlight needs Python 3.12 or newer; `make setup` finds one and makes .venv with it.")
 
 from django.core.management import execute_from_command_line

@@ -130,7 +130,11 @@ class Env:
         """Keys for `cryptography.fernet`, the one that encrypts first."""
         keys = self.words(name) or default
         if not keys or not all(_is_fernet_key(key) for key in keys):
-            self.reject(name, "keys between commas, each 32 bytes as url-safe base64; .env.example says how to make one", secret=True)
+            self.reject(
+                name,
+                "keys between commas, each 32 bytes as url-safe base64; .env.example says how to make one",
+                secret=True,
+            )
         return keys
 
     def database(self, name: str, default: Path) -> dict[str, Any]:
@@ -141,7 +145,7 @@ class Env:
         url = _split(value)
         if url and url.scheme == "sqlite" and not url.netloc and len(url.path) > 1:
             return sqlite(Path(unquote(url.path)))
-        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1:
+        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1 and _has_good_pool_size(url):
             return postgresql(url)
         self.reject(name, "postgresql://user:password@host:5432/name or sqlite:////path/to/file", secret=True)
         return sqlite(default)
@@ -154,7 +158,9 @@ class Env:
         url = _split(value)
         mailer = mailer_settings(url) if url else None
         if mailer is None:
-            self.reject(name, "smtp://user:password@host:587/?tls=1, smtps://…, console: or filebased:///path", secret=True)
+            self.reject(
+                name, "smtp://user:password@host:587/?tls=1, smtps://…, console: or filebased:///path", secret=True
+            )
         return mailer
 
 
@@ -221,6 +227,11 @@ def _split(value: str) -> SplitResult | None:
     except ValueError:
         return None
     return url
+
+
+def _has_good_pool_size(url: SplitResult) -> bool:
+    size = dict(parse_qsl(url.query)).get("pool_size", "1")
+    return size.isascii() and size.isdecimal() and int(size) > 0
 
 
 def _is_address(text: str) -> bool:

@@ -34,7 +34,7 @@ except OSError as error:
 if DEBUG and not env.text("SECRET_KEY"):
     SECRET_KEY = kept_secret(STATE_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
 else:
-    SECRET_KEY = env.required("SECRET_KEY", "a long random text, kept secret")
+    SECRET_KEY = env.required("SECRET_KEY", "a long random text, kept secret (with DEBUG=1, one is made)")
     if not DEBUG and SECRET_KEY and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
         env.reject("SECRET_KEY", "at least 50 characters, at random", secret=True)
 
