@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from django.utils.csp import CSP
 
 from project.env import Env, read
 from project.secrets import kept_secret
+
+django_stubs_ext.monkeypatch()  # lets classes of Django's be subscripted, as in ModelAdmin[Run]
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(read(BASE_DIR / ".env"))
