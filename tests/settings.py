@@ -23,3 +23,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, where pytest-django would take memory: worker processes of a test read and write the same rows.
     DATABASES["default"]["TEST"] = {"NAME": STATE_DIR / "test.sqlite3"}
+if lease := os.environ.get("PIPELINES_LEASE"):
+    PIPELINES = {"lease": float(lease)}

@@ -1,6 +1,7 @@
 """The consumer: Huey's, with workers pinned to queues, a sweeper of its own, and a row that says it lives."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -65,23 +66,22 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
     """A consumer of some of the queues. Worker n serves queue n, n + number of queues, and so on."""
 
     def __init__(self, huey: Any, queues: Sequence[str], workers: int, **options: Any) -> None:
-        self.queues = tuple(queues)
+        self.queues, self.pid = tuple(queues), os.getpid()
         huey.storage.served = self.queues
         super().__init__(huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options)
         self.sweeper = self._create_process(Sweeper(huey, self.stop_flag, self.queues, owners.me()), "Sweeper")
 
     def _create_process(self, process: Any, name: str) -> Any:
-        number = name.removeprefix("Worker-")
-        if number.isdigit():
-            queue, initialize = self.queues[(int(number) - 1) % len(self.queues)], process.initialize
+        number, initialize = name.removeprefix("Worker-"), process.initialize
 
-            def pinned() -> None:
-                self.huey.storage.pin(queue)
-                if self.environment.forks:
-                    self._follow_stop_flag()
-                initialize()
+        def prepared() -> None:
+            if number.isdigit():
+                self.huey.storage.pin(self.queues[(int(number) - 1) % len(self.queues)])
+            if self.environment.forks:
+                self._follow_stop_flag()
+            initialize()
 
-            process.initialize = pinned
+        process.initialize = prepared
         return super()._create_process(process, name)
 
     def start(self) -> None:
@@ -90,10 +90,16 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         self._follow_stop_flag()
 
     def _follow_stop_flag(self) -> None:
-        """Tell the steps of this process, which look at one flag between units, when the consumer stops."""
+        """Tell the steps of this process, which look at one flag between units, when the consumer stops.
+
+        A forked process ends itself when its consumer was killed: nobody would replace it or stop it.
+        """
+        consumer, process = self.pid, os.getpid()
 
         def follow() -> None:
-            self.stop_flag.wait()
+            while not self.stop_flag.wait(1):
+                if process != consumer and os.getppid() != consumer:
+                    os._exit(1)
             heartbeat.stopping.set()
 
         threading.Thread(target=follow, name="pipelines-stop", daemon=True).start()

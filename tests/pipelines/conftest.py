@@ -87,7 +87,7 @@ class Crew:
             process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "manage.py", "run_worker", *args],
                 cwd=ROOT,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": address, **env},
+                env={**os.environ, "DATABASE_URL": address, **env},
                 stdout=log,
                 stderr=log,
             )

@@ -1,0 +1,163 @@
+"""Real worker processes, killed for real."""
+
+import os
+import signal
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
+from huey.contrib.djhuey import HUEY
+
+from apps.pipelines import engine
+from apps.pipelines.models import RunState, StepState, Worker
+from apps.pipelines.sweeper import sweep
+from tests.pipelines.conftest import ended, eventually
+from tests.pipelines.lab.models import Effect
+from tests.pipelines.lab.tasks import LAB
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEYS = [step.key for step in LAB.steps]
+
+
+def in_the_midst_of(run, key):
+    return lambda: Effect.objects.filter(run=run.pk, step=key).exists()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_worker_killed_in_any_step_loses_and_doubles_nothing(lab, workers, key):
+    run = lab.start(items=4, pace=0.05)
+    first = workers.start()
+    eventually(in_the_midst_of(run, key))
+    workers.kill(first)
+    workers.start()
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+    assert lab.each_once(run, 4)
+    assert run.steps.get(key=key).crashes <= 1
+    percents = lab.percents(run)
+    assert percents == sorted(percents)
+
+
+def kill_and_redeliver(lab, workers, **env):
+    """A worker is killed in step three; its run is recovered; then the queue gives the old message out once more,
+    before the new one, as a Redis that came back from an older snapshot does."""
+    run = lab.start(items=4, pace=0.05)
+    old = tap_message(run, "three")
+    first = workers.start()
+    eventually(in_the_midst_of(run, "three"))
+    workers.kill(first)
+    eventually(sweep)
+    HUEY.flush()
+    HUEY.enqueue(old)
+    new = workers.start(**env)
+    eventually(ended(run))
+    workers.kill(new)
+    return run
+
+
+def tap_message(run, key):
+    """The message of a step as the first epoch's pipeline carries it."""
+    step = next(step for step in LAB.steps if step.key == key)
+    later = [other.task.s(run=str(run.pk), epoch=1) for other in LAB.steps[LAB.steps.index(step) :]]
+    first, *rest = later
+    for message in rest:
+        first.then(message)
+    return first
+
+
+def epochs_that_ran(run, key):
+    rows = run.events.filter(kind="step", key=key, data__has_key="message_epoch").order_by("seq")
+    return [row.data["message_epoch"] for row in rows]
+
+
+def test_a_message_of_an_old_epoch_dies_at_its_claim(lab, workers):
+    run = kill_and_redeliver(lab, workers)
+    assert run.state == RunState.DONE
+    assert lab.each_once(run, 4)
+    first, *later = epochs_that_ran(run, "three")
+    assert (first, len(later)) == (1, 1)
+    assert later[0] > 1
+
+
+def test_without_the_epoch_in_the_claim_that_test_fails(lab, workers):
+    run = kill_and_redeliver(lab, workers, LAB_MUTATION="claim-without-epoch")
+    assert epochs_that_ran(run, "three") == [1, 1], "the stale message ran the step"
+
+
+def test_sigterm_gives_the_step_back_and_spends_nothing(lab, workers):
+    run = lab.start(items=40, pace=0.05)
+    first = workers.start()
+    eventually(in_the_midst_of(run, "one"))
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=10) == 0
+    step = run.steps.get(key="one")
+    assert (step.state, step.failures, step.crashes) == (StepState.READY, 0, 0)
+    assert HUEY.pending_count("sync") == 1
+    assert not Worker.objects.exists()
+    engine.cancel(run)
+
+
+def test_a_worker_of_one_queue_leaves_the_others_alone(lab, workers):
+    run = lab.start(items=1)
+    workers.start("--queue", "sync", "--workers", "1")
+    eventually(lambda: run.steps.get(key="two").state == StepState.READY)
+    assert Worker.objects.get().queues == ["sync"]
+    workers.start("--queue", "llm", "--queue", "compute")
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+
+
+def test_a_worker_process_that_dies_is_replaced_and_its_step_goes_on(lab, workers):
+    run = lab.start(items=4, pace=0.05)
+    workers.start("--worker-type", "process", "--workers", "3")
+    eventually(in_the_midst_of(run, "two"))
+    owner = run.steps.get(key="two").owner
+    kill_owner(owner)
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+    assert lab.each_once(run, 4)
+    assert run.steps.get(key="two").crashes == 1
+
+
+def kill_owner(owner):
+    os.kill(int(owner.split("|")[1]), signal.SIGKILL)
+
+
+def test_a_frozen_worker_that_wakes_up_commits_nothing_more(lab, workers):
+    """Stopped past its lease, taken over, woken: the woken attempt is fenced off."""
+    run = lab.start(items=6, pace=0.3)
+    frozen = workers.start(PIPELINES_LEASE="1.5")
+    eventually(in_the_midst_of(run, "one"))
+    freeze(frozen)
+    workers.start(PIPELINES_LEASE="1.5")
+    eventually(lambda: run.steps.get(key="one").attempt > 1)
+    frozen.send_signal(signal.SIGCONT)
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+    assert lab.each_once(run, 6)
+
+
+def freeze(process):
+    """Stop a worker between its transactions: one that is stopped within holds SQLite's lock, and nobody can go on."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50" if connection.vendor == "sqlite" else "SELECT 1")
+        try:
+            with transaction.atomic():
+                Worker.objects.update(queues=F("queues"))
+            return
+        except OperationalError:
+            process.send_signal(signal.SIGCONT)
+        finally:
+            connection.close()
+
+
+def test_a_flushed_queue_is_made_good(lab, workers):
+    run = lab.start(items=2)
+    HUEY.flush()
+    workers.start()
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+    assert run.epoch == 2
