@@ -4,88 +4,118 @@
     PullRequest.objects.across_teams().filter(…)     all teams' rows, said aloud (admin, engine, benchmarks)
     PullRequest.objects.filter(…)                    UnscopedQuery when it is evaluated
 
-Rows reached through an instance (`repository.pull_requests.all()`) are scoped by that instance.
-Creating rows is free: they name their team themselves.
+The guard sits on the SQL query, not on the methods of the queryset, because everything that reads ends there: also
+subqueries, unions, `Exists`, prefetches, pickling and the asynchronous methods.
+
+Rows reached through a row of the team (`repository.pull_requests.all()`) are scoped by it; rows reached through
+something that belongs to no team (a user) are not. Creating rows is free: they name their team themselves.
 """
 
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn, Self
 
 from django.db import models
+from django.db.models import sql
+from django.db.models.sql.where import AND
+
+# Set while Django checks uniqueness: a unique constraint may span teams, and no row is handed out.
+_checking_uniqueness: ContextVar[bool] = ContextVar("checking_uniqueness", default=False)
 
 
 class UnscopedQuery(RuntimeError):
     """Team data was read without naming the team."""
 
-    def __init__(self, model: type[models.Model]) -> None:
+    def __init__(self, label: str) -> None:
         super().__init__(
-            f"{model.__name__} belongs to teams: use .for_team(team), or .across_teams() where all teams are meant."
+            f"{label} belongs to teams: use .for_team(team), or .across_teams() where all teams are meant."
         )
+
+
+class TeamQuery(sql.Query):
+    """A query that gives no SQL until it knows its team."""
+
+    # Queries that Django makes inside a query (for `exclude`) are correlated with the outer one, which is guarded.
+    scoped = True
+
+    def require_scope(self) -> None:
+        if not (self.scoped or self.is_empty() or _checking_uniqueness.get()):
+            raise UnscopedQuery(self.get_meta().label)
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        self.require_scope()
+        return super().get_compiler(*args, **kwargs)
+
+    def chain(self, klass: Any = None) -> Any:
+        if klass is not None:  # it becomes an UPDATE, whose class has no guard
+            self.require_scope()
+        return super().chain(klass)
+
+    def combine(self, rhs: sql.Query, connector: str) -> None:
+        other = getattr(rhs, "scoped", True)
+        super().combine(rhs, connector)
+        # An intersection stays within either scope; a union is as wide as the wider one.
+        self.scoped = (self.scoped or other) if connector == AND else (self.scoped and other)
 
 
 class TeamQuerySet[M: models.Model](models.QuerySet[M]):
     """A queryset that refuses to touch the database until it knows its team."""
 
-    _scoped = False
+    def __init__(self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None) -> None:
+        if query is None:
+            query = TeamQuery(model)
+            query.scoped = False
+        super().__init__(model, query, using, hints)
+        self._instance_named = False
 
     def for_team(self, team: "models.Model | int") -> Self:
         """Only the rows of one team, given as an instance or its primary key."""
-        return self._mark().filter(team_id=team.pk if isinstance(team, models.Model) else team)
+        return self.across_teams().filter(team_id=team.pk if isinstance(team, models.Model) else team)
 
     def across_teams(self) -> Self:
-        return self._mark()
+        """The rows of all teams."""
+        clone = self._chain()
+        clone.query.scoped = True  # type: ignore[attr-defined]
+        return clone
 
-    def _mark(self) -> Self:
-        clone = self._chain()  # type: ignore[attr-defined]
-        clone._scoped = True
-        return clone  # type: ignore[no-any-return]
+    def raw(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raw SQL cannot be scoped: always an UnscopedQuery."""
+        raise UnscopedQuery(self.model._meta.label)
 
-    def _require_scope(self) -> None:
-        if not self._scoped:
-            raise UnscopedQuery(self.model)
+    raw.queryset_only = False  # type: ignore[attr-defined]
 
-    # A related manager names the instance that it starts from before it filters: that instance is the scope.
+    def _raw_delete(self, using: str | None) -> int:
+        self.query.require_scope()  # type: ignore[attr-defined]
+        return super()._raw_delete(using)
+
+    # Related managers and prefetches name the instance that they start from and then filter by it. That instance is
+    # the scope: of the next copy only, because a prefetch names it on the caller's own queryset, which stays unscoped.
     def _add_hints(self, **hints: Any) -> None:
         super()._add_hints(**hints)  # type: ignore[misc]
-        if hints.get("instance") is not None:
-            self._scoped = True
+        self._instance_named = _belongs_to_a_team(hints.get("instance"))
 
-    def _clone(self) -> Self:
-        clone = super()._clone()  # type: ignore[misc]
-        clone._scoped = self._scoped
-        return clone  # type: ignore[no-any-return]
+    def _chain(self) -> Self:
+        chained: Self = super()._chain()  # type: ignore[misc]
+        if self._instance_named:
+            self._instance_named = False
+            chained._query.scoped = True  # type: ignore[attr-defined]
+        return chained
 
-    def _fetch_all(self) -> None:
-        self._require_scope()
-        super()._fetch_all()  # type: ignore[misc]
 
-    def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
-        self._require_scope()
-        return super().iterator(chunk_size)
+def _belongs_to_a_team(instance: object) -> bool:
+    return isinstance(instance, TeamScopedModel) or (
+        isinstance(instance, models.Model) and instance._meta.label == "teams.Team"
+    )
 
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._require_scope()
-        return super().aggregate(*args, **kwargs)
 
-    def count(self) -> int:
-        self._require_scope()
-        return super().count()
-
-    def exists(self) -> bool:
-        self._require_scope()
-        return super().exists()
-
-    def update(self, **kwargs: Any) -> int:
-        self._require_scope()
-        return super().update(**kwargs)
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        self._require_scope()
-        return super().delete()
-
-    def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
-        self._require_scope()
-        return super().resolve_expression(*args, **kwargs)  # type: ignore[misc]
+@contextmanager
+def _uniqueness_check() -> Iterator[None]:
+    token = _checking_uniqueness.set(True)
+    try:
+        yield
+    finally:
+        _checking_uniqueness.reset(token)
 
 
 class TeamScopedModel(models.Model):
@@ -100,4 +130,12 @@ class TeamScopedModel(models.Model):
         # Foreign keys, cascades and refresh_from_db follow known rows: they need no scope.
         base_manager_name = "_plain"
 
-    _plain = models.Manager()
+    _plain = models.Manager()  # noqa: DJ012 - the first manager is the default one
+
+    def validate_unique(self, exclude: Collection[str] | None = None) -> None:
+        with _uniqueness_check():
+            super().validate_unique(exclude)
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        with _uniqueness_check():
+            super().validate_constraints(exclude)
