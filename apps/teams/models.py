@@ -32,7 +32,7 @@ class TeamQuerySet(models.QuerySet["Team"]):
 
 
 class Team(models.Model):
-    """A tenant. The `onboarding_pipeline_*` columns repeat its newest onboarding run, written in that run's transactions."""
+    """A tenant. Its `onboarding_pipeline_*` columns repeat its newest onboarding run, in that run's transactions."""
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=80, unique=True)
