@@ -1,0 +1,71 @@
+"""What the product sends: written down in the transaction that causes it, handed over after its commit.
+
+`queue_mail` inserts one row for each (dedupe_key, recipient), however often it is called. The row names its Message-ID,
+made from the same two, so that a message that had to be handed over twice can be known for the same one.
+"""
+
+import hashlib
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from apps.mail.models import OutboxMessage
+
+_SUBJECT_LENGTH = 250
+_KEY_LENGTH = 200
+
+
+def queue_mail(*, dedupe_key: str, recipient: str, subject: str, text: str, html: str = "") -> OutboxMessage:
+    """Queue one message to one address, in the caller's transaction; delivery starts when that commits.
+
+    A second call with the same `dedupe_key` and `recipient` returns the row that is there and changes nothing. White
+    space in the subject, line breaks included, becomes single spaces. Raises ValueError for an address that is none,
+    and for a key of more than 200 characters.
+    """
+    from apps.mail.tasks import hint
+
+    _check(dedupe_key, recipient)
+    with transaction.atomic():
+        OutboxMessage.objects.bulk_create(
+            [
+                OutboxMessage(
+                    dedupe_key=dedupe_key,
+                    recipient=recipient,
+                    subject=_one_line(subject),
+                    text=text,
+                    html=html,
+                    from_email=settings.DEFAULT_FROM_EMAIL,
+                    message_id=message_id(dedupe_key, recipient),
+                    next_attempt_at=timezone.now(),
+                )
+            ],
+            ignore_conflicts=True,
+        )
+        message = OutboxMessage.objects.get(dedupe_key=dedupe_key, recipient=recipient)
+        transaction.on_commit(hint, robust=True)
+    return message
+
+
+def message_id(dedupe_key: str, recipient: str) -> str:
+    """The Message-ID of a message: the same for the same key and recipient, at the domain that mails come from."""
+    digest = hashlib.sha256(f"{dedupe_key}\0{recipient}".encode()).hexdigest()[:32]
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    return f"<{digest}@{domain}>"
+
+
+def _check(dedupe_key: str, recipient: str) -> None:
+    if not 0 < len(dedupe_key) <= _KEY_LENGTH:
+        raise ValueError(f"A dedupe key has 1 to {_KEY_LENGTH} characters, not {len(dedupe_key)}.")
+    try:
+        validate_email(recipient)
+    except ValidationError as error:
+        raise ValueError(f"{recipient!r} is no e-mail address.") from error
+
+
+def _one_line(subject: str) -> str:
+    line = " ".join(subject.split())
+    return line if len(line) <= _SUBJECT_LENGTH else line[: _SUBJECT_LENGTH - 1] + "…"

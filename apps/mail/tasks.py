@@ -1,0 +1,45 @@
+"""Delivery as Huey tasks. Their messages are hints: what is due stands in the outbox's rows."""
+
+import time
+from typing import Any
+
+from django.utils import timezone
+from huey.api import crontab
+from huey.contrib.djhuey import db_periodic_task, db_task
+
+from apps.mail import delivery
+
+_HINT_EVERY = 5.0  # seconds
+_hinted_at = float("-inf")
+
+
+def _deliver() -> None:
+    delivery.deliver_due()
+
+
+_every_minute = crontab(minute="*")  # type: ignore[no-untyped-call]  # Huey has no types
+# A hint that waited a minute has been followed by others; dropping it keeps a busy queue short.
+_hinted = db_task(name="mail_deliver", queue="compute", expires=60)  # type: ignore[no-untyped-call]
+_periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="compute")  # type: ignore[no-untyped-call]
+
+deliver_mail = _hinted(_deliver)
+deliver_mail_backstop = _periodic(_deliver)
+
+
+def hint() -> None:
+    """Ask a worker to look at the outbox now."""
+    global _hinted_at
+    deliver_mail()
+    _hinted_at = time.monotonic()
+
+
+def hint_due(**_signal: Any) -> bool:
+    """Hint if a message is due and this process gave no hint in the last 5 s. Takes a signal's arguments, unused.
+
+    Called about once a second by the worker: a message that was put off is tried in time, and a lost hint costs
+    seconds. While hints are recent it does not touch the database.
+    """
+    if time.monotonic() - _hinted_at < _HINT_EVERY or not delivery.due(timezone.now()).exists():
+        return False
+    hint()
+    return True
