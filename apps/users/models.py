@@ -2,12 +2,12 @@
 
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager as DjangoUserManager
+from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
 
 
-class UserManager(DjangoUserManager["User"]):
+class UserManager(BaseUserManager["User"]):
     """Creates users by e-mail address; a `username` argument is not taken."""
 
     def _create(self, email: str, password: str | None, **fields: Any) -> "User":
@@ -18,11 +18,11 @@ class UserManager(DjangoUserManager["User"]):
         user.save(using=self._db)
         return user
 
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A person without staff rights. `password` None leaves the account without a usable password."""
         return self._create(email, password, **{"is_staff": False, "is_superuser": False} | fields)
 
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":  # type: ignore[override]
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self._create(email, password, **{"is_staff": True, "is_superuser": True} | fields)
 
     def get_by_natural_key(self, username: str | None) -> "User":
