@@ -1,0 +1,95 @@
+"""Records the journey: one row for each thing that happened, however often its signal is sent.
+
+Accounts, sources and choices count the first time (for a team and source, for a team); runs, steps and their ends count
+once in each generation of the run. The rows are written in the transaction of what they tell of, with no outside call.
+"""
+
+from typing import Any
+
+from allauth.account.signals import user_signed_up
+from django.contrib.auth.models import AbstractBaseUser
+from django.dispatch import receiver
+
+from apps.analytics.models import AnalyticsEvent, EventName
+from apps.onboarding.signals import repositories_chosen, source_connected
+from apps.pipelines import signals
+from apps.pipelines.models import Run, StepRun
+from apps.teams.models import Team
+
+
+def record(name: EventName, once_key: str, **fields: Any) -> None:
+    """Write the event, unless one with this key is there."""
+    AnalyticsEvent.objects.bulk_create(
+        [AnalyticsEvent(name=name, once_key=f"{name}:{once_key}", **fields)], ignore_conflicts=True
+    )
+
+
+def team_of(run: Run) -> int | None:
+    """The key of the team that a run is about (subject "team:<id>"); None for other subjects and for lost teams."""
+    kind, _, number = run.subject.partition(":")
+    if kind != "team" or not number.isascii() or not number.isdecimal():
+        return None
+    return Team.objects.filter(pk=int(number)).values_list("pk", flat=True).first()
+
+
+def record_run(name: EventName, run: Run, key: str = "", **data: Any) -> None:
+    once_key = ":".join(filter(None, (str(run.pk), str(run.generation), key)))
+    record(
+        name,
+        once_key,
+        run=run.pk,
+        team_id=team_of(run),
+        user_id=run.started_by_id,
+        data={"pipeline": run.pipeline, "generation": run.generation} | data,
+    )
+
+
+@receiver(user_signed_up, dispatch_uid="analytics.signed_up")
+def on_signed_up(user: AbstractBaseUser, **kwargs: Any) -> None:
+    record(EventName.SIGNED_UP, str(user.pk), user=user)
+
+
+@receiver(source_connected, dispatch_uid="analytics.connected")
+def on_connected(team: Team, user: AbstractBaseUser | None, source: str, **kwargs: Any) -> None:
+    record(EventName.CONNECTED, f"{team.pk}:{source}", team=team, user=user, data={"source": source})
+
+
+@receiver(repositories_chosen, dispatch_uid="analytics.chose")
+def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: Any) -> None:
+    record(EventName.CHOSE, str(team.pk), team=team, user=user, data={"repositories": count})
+
+
+@receiver(signals.pipeline_started, dispatch_uid="analytics.started")
+def on_started(run: Run, **kwargs: Any) -> None:
+    record_run(EventName.STARTED, run)
+
+
+@receiver(signals.step_completed, dispatch_uid="analytics.step")
+def on_step(run: Run, step: StepRun, state: str, **kwargs: Any) -> None:
+    record_run(EventName.STEP, run, step.key, step=step.key, state=state, seconds=step.seconds, attempts=step.attempt)
+
+
+@receiver(signals.pipeline_completed, dispatch_uid="analytics.completed")
+def on_completed(run: Run, state: str, **kwargs: Any) -> None:
+    record_run(EventName.COMPLETED, run, state=state, missing=len(run.missing), seconds=_seconds(run))
+
+
+@receiver(signals.pipeline_retried, dispatch_uid="analytics.retried")
+def on_retried(run: Run, **kwargs: Any) -> None:
+    record_run(EventName.RETRIED, run)
+
+
+@receiver(signals.pipeline_failed, dispatch_uid="analytics.failed")
+def on_failed(run: Run, error: str = "", **kwargs: Any) -> None:
+    step = run.steps.filter(state="failed").values_list("key", flat=True).first()
+    record_run(EventName.FAILED, run, step=step, error=error or run.error, seconds=_seconds(run))
+
+
+@receiver(signals.pipeline_cancelled, dispatch_uid="analytics.cancelled")
+def on_cancelled(run: Run, **kwargs: Any) -> None:
+    record_run(EventName.CANCELLED, run, seconds=_seconds(run))
+
+
+def _seconds(run: Run) -> float | None:
+    """How long this generation took."""
+    return (run.finished_at - run.generation_started_at).total_seconds() if run.finished_at else None
