@@ -1,0 +1,121 @@
+"""Each of these loads the settings as a process of its own does."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCTION = {
+    "SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "CREDENTIAL_KEYS": "kLmSgP1tLxQw5mEJ6ZpO0Yq3dC2bVnAhR7uTfXyGz8I=",
+    "ALLOWED_HOSTS": "app.example.com",
+    "EMAIL_URL": "smtp://mail.example.com:587/?tls=1",
+}
+SHOW = (
+    "import json, sys; from project import settings; print(json.dumps({n: getattr(settings, n) for n in sys.argv[1:]}))"
+)
+
+
+@pytest.fixture
+def start(tmp_path):
+    def start(*command, **variables):
+        env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path / "state"), **variables}
+        return subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return start
+
+
+@pytest.fixture
+def load(start):
+    def load(*names, **variables):
+        done = start("-c", SHOW, *names, **variables)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return load
+
+
+def test_with_debug_off_nothing_starts_without_what_protects_people(start):
+    done = start("manage.py", "check")
+    assert done.returncode == 78
+    named = [line.split()[0] for line in done.stderr.splitlines()]
+    assert named == ["SECRET_KEY", "CREDENTIAL_KEYS", "ALLOWED_HOSTS", "EMAIL_URL"]
+
+
+def test_a_bad_value_ends_the_web_process_with_one_line(start):
+    done = start("-c", "import project.asgi", DEBUG="perhaps", **PRODUCTION)
+    assert done.returncode == 78
+    assert done.stderr == "DEBUG is 'perhaps'; expected 1 or 0 (true, false, yes, no, on and off work too).\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("STATE_DIR", "/dev/null/state", "STATE_DIR is '/dev/null/state'; expected a folder"),
+        ("GIT_SOURCE_ROOT", "/nowhere/at/all", "GIT_SOURCE_ROOT is '/nowhere/at/all'; expected an existing folder"),
+        ("SECRET_KEY", "short", "SECRET_KEY has an unusable value; expected at least 50 characters"),
+        ("ALLOWED_HOSTS", "*", "SITE_URL is not set; expected the address that links in mails start with"),
+    ],
+)
+def test_what_cannot_work_is_refused(start, variable, value, shown):
+    done = start("-c", "import project.asgi", **PRODUCTION | {variable: value})
+    assert done.returncode == 78
+    assert done.stderr.startswith(shown)
+    assert done.stderr.count("\n") == 1
+
+
+def test_with_debug_off_browsers_are_held_to_tls(load):
+    names = (
+        "DEBUG",
+        "SITE_URL",
+        "SECURE_SSL_REDIRECT",
+        "SESSION_COOKIE_SECURE",
+        "CSRF_COOKIE_SECURE",
+        "EMAIL_CONFIGURED",
+    )
+    assert load(*names, **PRODUCTION) == {
+        "DEBUG": False,
+        "SITE_URL": "https://app.example.com",
+        "SECURE_SSL_REDIRECT": True,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "EMAIL_CONFIGURED": True,
+    }
+    assert "apps.sandbox" not in load("INSTALLED_APPS", **PRODUCTION)["INSTALLED_APPS"]
+
+
+def test_with_debug_on_nothing_has_to_be_given_and_keys_stay(load, tmp_path):
+    names = ("SECRET_KEY", "CREDENTIAL_KEYS", "SITE_URL", "EMAIL_CONFIGURED")
+    first, second = load(*names, DEBUG="1"), load(*names, DEBUG="1", PORT="8123")
+    assert first["SECRET_KEY"] == second["SECRET_KEY"]
+    assert first["CREDENTIAL_KEYS"] == second["CREDENTIAL_KEYS"]
+    assert (first["SITE_URL"], second["SITE_URL"]) == ("http://localhost:8000", "http://localhost:8123")
+    assert first["EMAIL_CONFIGURED"] is False
+    for name in ("secret_key", "credential_key"):
+        assert (tmp_path / "state" / name).stat().st_mode & 0o077 == 0
+
+
+def test_with_debug_off_no_key_is_made_up(start, tmp_path):
+    start("manage.py", "check")
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_the_example_explains_every_variable_and_no_other():
+    source = (ROOT / "project" / "settings.py").read_text()
+    read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
+    explained = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(read)
+
+
+def test_a_copy_of_the_example_works(load, tmp_path):
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    variables = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    shown = load("DEBUG", "PORT", **variables | {"STATE_DIR": str(tmp_path)})
+    assert shown == {"DEBUG": True, "PORT": 8000}

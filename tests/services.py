@@ -1,0 +1,105 @@
+"""Real servers for tests: a private Redis and a private PostgreSQL on loopback, in folders of their own."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+START_SECONDS = 30.0
+
+
+def require(program, reason):
+    """The path of a program that a test needs. Where it is missing, the test is skipped, or with CI set fails."""
+    places = [os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    path = shutil.which(program, path=os.pathsep.join(places))
+    if path is None:
+        message = f"{program} is not installed: {reason}"
+        pytest.fail(message, pytrace=False) if os.environ.get("CI") else pytest.skip(message)
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def redis_server():
+    """Yields the redis:// address of an empty server that keeps nothing on disk."""
+    program = require("redis-server", "the tests of the Redis mode start one")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="firstlight-redis-") as folder:
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        with running([*command, "--dir", folder], folder) as server:
+            client = redis.Redis(port=port)
+            try:
+                wait_until(client.ping, redis.ConnectionError, server)
+            finally:
+                client.close()
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextlib.contextmanager
+def postgres_server():
+    """Yields the postgresql:// address of the database `postgres` in a new cluster, whose user may make others."""
+    reason = "the tests of the PostgreSQL mode start one"
+    initdb, program = require("initdb", reason), require("postgres", reason)
+    port = free_port()
+    user = unprivileged_user()
+    with tempfile.TemporaryDirectory(prefix="firstlight-postgres-") as folder:
+        if user is not None:
+            os.chown(folder, user, -1)
+        data = f"{folder}/data"
+        new = [initdb, "-D", data, "-U", "firstlight", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(new, user=user, cwd=folder, check=True, capture_output=True)
+        command = [program, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        with running([*command, "-c", "unix_socket_directories="], folder, user) as server:
+            address = f"postgresql://firstlight@127.0.0.1:{port}/postgres"
+            wait_until(lambda: psycopg.connect(address, connect_timeout=2).close(), psycopg.OperationalError, server)
+            yield address
+
+
+@contextlib.contextmanager
+def running(command, folder, user=None):
+    """The process of a command, ended on the way out by its own id."""
+    with Path(folder, "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, user=user, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)  # PostgreSQL waits for its clients on SIGTERM, not on this
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(attempt, refusal, process):
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return attempt()
+        except refusal:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def unprivileged_user():
+    """Whom PostgreSQL runs as where the tests run as root, which it refuses; None where it can run as we do."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
