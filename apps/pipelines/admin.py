@@ -39,7 +39,7 @@ class EventInline(ReadOnlyInline):
     ordering = ("-seq",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        run_id = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+        run_id = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
         events = Event.objects.filter(run_id=run_id).order_by("-seq")
         newest = list(events.values_list("pk", flat=True)[:EVENTS_SHOWN])
         return Event.objects.filter(pk__in=newest).order_by("-seq")
@@ -55,7 +55,6 @@ class RunAdmin(admin.ModelAdmin[Run]):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
-
 
     def get_readonly_fields(self, request: HttpRequest, obj: Run | None = None) -> tuple[str, ...]:
         return tuple(field.name for field in Run._meta.fields)

@@ -1,4 +1,4 @@
-"""What a pipeline is: a tuple of frozen steps. Everything else (rows, titles, order, totals, progress) derives from it."""
+"""What a pipeline is: a tuple of frozen steps. Rows, titles, order, totals and progress all derive from it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

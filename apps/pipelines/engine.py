@@ -259,7 +259,7 @@ def cancel(run: Run) -> Run:
             state=StepState.CANCELLED, epoch=fresh.epoch, owner="", lease_until=None, deadline_at=None,
             parked_until=None, finished_at=now,
         )  # fmt: skip
-        cancelled = [step for step in StepRun.objects.filter(pk__in=open_steps).order_by("idx")]
+        cancelled = StepRun.objects.filter(pk__in=open_steps).order_by("idx")
         events.append(fresh.pk, [*map(events.step_entry, cancelled), events.run_entry(fresh, "Cancelled.", "warning")])
         _tell(pipeline_cancelled, fresh)
     return fresh

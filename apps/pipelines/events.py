@@ -20,7 +20,7 @@ class Entry:
 
 
 def append(run_id: Any, entries: Sequence[Entry]) -> int:
-    """Write events and return the run's new sequence number. The caller's transaction holds the run's row from here on."""
+    """Write events and return the run's new sequence number. The caller's transaction then holds the run's row."""
     if not entries:
         return Run.objects.values_list("seq", flat=True).get(pk=run_id)
     Run.objects.filter(pk=run_id).update(seq=F("seq") + len(entries))

@@ -1,4 +1,4 @@
-"""What a step raises to say how it ended, and what callers of the engine may get. Messages are shown to users as they are."""
+"""What a step raises to say how it ended, and what the engine raises. Messages are shown to users as they are."""
 
 from datetime import datetime
 

@@ -95,7 +95,7 @@ class LaneStorage:
         self.shared.flush_counters()
 
 
-class LaneHuey(Huey):
+class LaneHuey(Huey):  # type: ignore[misc]
     """A Huey with lanes. `queues` names them; a task without a `queue` goes to the last."""
 
     storage: LaneStorage

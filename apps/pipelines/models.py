@@ -55,7 +55,7 @@ class Run(models.Model):
     definition_version = models.PositiveIntegerField(default=1)
     subject = models.CharField(max_length=120)
     dedupe_key = models.CharField(max_length=200)
-    once_key = models.CharField(max_length=200, null=True, blank=True, unique=True)  # noqa: DJ001 - NULLs don't collide
+    once_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     params = models.JSONField(default=dict)
     state = models.CharField(max_length=20, choices=RunState, default=RunState.RUNNING)
     epoch = models.PositiveIntegerField(default=1)

@@ -16,7 +16,7 @@ def _place() -> str:
     """This machine since its boot, and the pid namespace that this process sees."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink(PROC / 'self/ns/pid')}"
+        return f"{boot}/{(PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return f"{os.uname().nodename}/unknown"
 

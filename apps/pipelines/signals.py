@@ -31,9 +31,9 @@ worker_tick = Signal()
 def deliver(signal: Signal, sender: Any, *, on_error: Callable[[str, Exception], None], **named: Any) -> None:
     """Call each receiver in its own savepoint; `on_error(receiver name, exception)` is called for those that raise.
 
-    `Signal.send_robust` swallows the exception but leaves a broken transaction behind, so the receivers are called here.
+    `Signal.send_robust` would swallow the exception but leave a broken transaction behind.
     """
-    receivers, _asynchronous = signal._live_receivers(sender)  # type: ignore[attr-defined]
+    receivers, _asynchronous = signal._live_receivers(sender)
     for receiver in receivers:
         try:
             with transaction.atomic():

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -104,7 +105,7 @@ def _overdue(step: StepRun, now: datetime) -> bool:
     )
 
 
-def _give_up(step: StepRun, when: Q, text: str, now: datetime, **changes: int) -> bool:
+def _give_up(step: StepRun, when: Q, text: str, now: datetime, **changes: Any) -> bool:
     with transaction.atomic():
         moved = engine.dispatch_tail(
             step.run_id, step.idx, when=when, state=StepState.FAILED, error=text, finished_at=now, **changes

@@ -1,11 +1,11 @@
 """Steps as Huey tasks.
 
-    @step_task(name="sync_historical_data_task", standalone=…)
-    def sync_historical_data_task(ctx, team_id, repo_ids=None): …
+@step_task(name="sync_historical_data_task", standalone=…)
+def sync_historical_data_task(ctx, team_id, repo_ids=None): …
 
-    sync_historical_data_task.s(run=…, epoch=…)      the pipeline's message: runs the step of that run
-    sync_historical_data_task(5)                      starts a durable run of that one step, returns the Run
-    sync_historical_data_task.call_local(5)           the same run, inline, in this process; raises what the step raises
+sync_historical_data_task.s(run=…, epoch=…)      the pipeline's message: runs the step of that run
+sync_historical_data_task(5)                      starts a durable run of that one step, returns the Run
+sync_historical_data_task.call_local(5)           the same run, inline, in this process; raises what the step raises
 """
 
 import inspect

@@ -46,12 +46,11 @@ def work(ctx, items=5, pace=0.0, **plan):
 
 def misbehave(ctx, key, item, plan):
     tried = ctx.cursor.get("tried", False)
-    if message := plan.get("permanent", {}).get(key):
-        if not Path(plan.get("mended", "/nonexistent")).exists() and item == 1:
-            raise Permanent(message)
-    if (message := plan.get("fail", {}).get(key)) and item == 1:
-        if plan.get("always") or ctx.step.failures == 0:
-            raise Retryable(message)
+    mended = Path(plan["mended"]).exists()
+    if (message := plan["permanent"].get(key)) and item == 1 and not mended:
+        raise Permanent(message)
+    if (message := plan["fail"].get(key)) and item == 1 and (plan["always"] or ctx.step.failures == 0):
+        raise Retryable(message)
     if (seconds := plan.get("park", {}).get(key)) and item == 1 and not tried:
         with ctx.unit() as unit:
             unit.cursor = {**unit.cursor, "tried": True}
