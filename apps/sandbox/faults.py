@@ -1,0 +1,148 @@
+"""Faults that a test sets at run time: what goes wrong, for which requests, how often.
+
+A fault is a JSON object: an optional `match`, `times` (how many requests it hits; always without it), `after` (how many
+matching requests pass first), and what happens:
+
+| key                      | what the client sees                                                                |
+|--------------------------|-------------------------------------------------------------------------------------|
+| `delay: S`               | the answer comes S seconds late; goes together with any other key                   |
+| `status: N`              | that HTTP status with GitHub's body for it, or with `body` (JSON or text)           |
+| `errors: […]`            | HTTP 200, these errors, data null; beside the real data with `partial: true`        |
+| `malformed: true`        | JSON that stops in the middle                                                       |
+| `disconnect: true`       | the connection is closed in the middle of the body                                  |
+| `null_nodes: true`       | every second node of the outermost connection is null, with an error for each       |
+| `set: {field: value}`    | the outermost nodes carry these values, whatever the schema says                    |
+| `rate_limit: "primary"`  | HTTP 200 and RATE_LIMITED, nothing remaining; reset in `reset_in` seconds (60)      |
+| `rate_limit: "secondary"`| HTTP 403 with `retry-after: reset_in`                                               |
+
+`match` holds any of `repository` (`acme/ledger`), `operation` (the GraphQL operation's name, or like `GET /user`),
+`contains` (text within the request body), `token` (its beginning). All given ones must agree.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+_MATCHES = ("repository", "operation", "contains", "token")
+_EFFECTS = ("delay", "status", "errors", "malformed", "disconnect", "null_nodes", "set", "rate_limit")
+
+
+class BadFault(ValueError):
+    """The JSON is not a fault; the text says why."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as faults and the log see it."""
+
+    operation: str
+    token: str
+    repositories: frozenset[str] = frozenset()
+    body: str = ""
+
+
+@dataclass
+class Fault:
+    match: dict[str, str] = field(default_factory=dict)
+    times: int | None = None
+    after: int = 0
+    delay: float = 0.0
+    status: int | None = None
+    body: Any = None
+    errors: list[dict[str, Any]] | None = None
+    partial: bool = False
+    malformed: bool = False
+    disconnect: bool = False
+    null_nodes: bool = False
+    set: dict[str, Any] = field(default_factory=dict)
+    rate_limit: str | None = None
+    reset_in: int = 60
+
+    @classmethod
+    def read(cls, raw: Any) -> "Fault":
+        """Raises BadFault."""
+        if not isinstance(raw, dict):
+            raise BadFault("A fault is a JSON object.")
+        known = {each.name for each in fields(cls)}
+        if unknown := sorted(raw.keys() - known):
+            raise BadFault(f"Unknown keys in a fault: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+        match = raw.get("match") or {}
+        if not isinstance(match, dict) or (match.keys() - set(_MATCHES)):
+            raise BadFault(f"match takes {', '.join(_MATCHES)}.")
+        if raw.get("rate_limit") not in (None, "primary", "secondary"):
+            raise BadFault("rate_limit is primary or secondary.")
+        if not any(raw.get(effect) for effect in _EFFECTS):
+            raise BadFault(f"A fault needs one of {', '.join(_EFFECTS)}.")
+        return cls(**raw)
+
+    def matches(self, call: Call) -> bool:
+        match = self.match
+        return (
+            ("repository" not in match or match["repository"].lower() in call.repositories)
+            and ("operation" not in match or match["operation"] == call.operation)
+            and ("contains" not in match or match["contains"] in call.body)
+            and ("token" not in match or call.token.startswith(match["token"]))
+        )
+
+    @property
+    def spent(self) -> bool:
+        return self.times is not None and self.times <= 0
+
+
+class Faults:
+    """The faults in force, in the order in which they were set. A request meets the first that matches."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def replace(self, faults: Iterable[Fault]) -> None:
+        self._faults = list(faults)
+
+    def take(self, call: Call) -> Fault | None:
+        """The fault that this request meets, counted down."""
+        for fault in self._faults:
+            if fault.spent or not fault.matches(call):
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+            return fault
+        return None
+
+
+def outermost_nodes(data: Any, path: tuple[str | int, ...] = ()) -> tuple[list[Any], tuple[str | int, ...]] | None:
+    """The first non-empty list called `nodes` in an answer, with its path."""
+    if not isinstance(data, dict):
+        return None
+    for name, value in data.items():
+        if name == "nodes" and isinstance(value, list) and value:
+            return value, (*path, name)
+        if (found := outermost_nodes(value, (*path, name))) is not None:
+            return found
+    return None
+
+
+def spoil(answer: dict[str, Any], fault: Fault) -> dict[str, Any]:
+    """The answer of a request that was executed, with the fault's errors, nulls or values in it."""
+    if fault.errors is not None:
+        return {"data": answer.get("data") if fault.partial else None, "errors": fault.errors}
+    found = outermost_nodes(answer.get("data"))
+    if found is None:
+        return answer
+    nodes, path = found
+    if fault.set:
+        for node in nodes:
+            if isinstance(node, dict):
+                node.update(fault.set)
+    if fault.null_nodes:
+        broken = range(1, len(nodes), 2) if len(nodes) > 1 else range(1)
+        for index in broken:
+            nodes[index] = None
+        message = (
+            "Something went wrong while executing your query. Please include the request id when reporting this issue."
+        )
+        errors = [{"path": [*path, index], "message": message} for index in broken]
+        answer["errors"] = [*answer.get("errors", []), *errors]
+    return answer

@@ -1,0 +1,51 @@
+"""`manage.py sandbox`: a stand-in for GitHub on this machine, for the demo, tests and benchmarks."""
+
+import argparse
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Command(BaseCommand):
+    help = "Serve a stand-in for GitHub (GraphQL and REST) from pull request files or a generated organisation."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--data", type=Path, help="folder of OWNER__REPO.jsonl files; without it an organisation is generated"
+        )
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8010, help="0 takes a free one (default: 8010)")
+        parser.add_argument(
+            "--pace", type=float, default=0.0, help="seconds that every answer takes longer (default: 0)"
+        )
+        parser.add_argument(
+            "--points", type=int, default=5000, help="rate limit points of a token in an hour (default: 5000)"
+        )
+        parser.add_argument("--seed", type=int, default=7, help="seed of the generated organisation (default: 7)")
+        parser.add_argument("--now", type=date.fromisoformat, help="last day of the generated history (default: today)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The sandbox stands in for GitHub in development and tests. It runs only with DEBUG=1.")
+        # Only the sandbox needs graphql-core and uvicorn's server, which a production install does not bring.
+        from apps.sandbox import files, organisation, schema, server
+        from apps.sandbox.execution import Executor
+
+        try:
+            if options["data"] is not None:
+                world = files.load(options["data"])
+            else:
+                world = organisation.generate(options["seed"], options["now"] or datetime.now(UTC).date())
+            executor = Executor(schema.load_schema(), world)
+            sandbox = server.Sandbox(executor, pace=options["pace"], points=options["points"])
+            server.run(sandbox, options["host"], options["port"])
+        except (files.BadData, schema.SchemaMissing) as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"Port {options['port']} of {options['host']} cannot be used: {error.strerror}."
+            ) from error

@@ -1,0 +1,121 @@
+"""The REST calls that are served, paged as GitHub pages them (`per_page` up to 100, a Link header)."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from .limits import Budget
+from .records import Actor
+from .replies import Reply, not_found
+from .world import Repository, World
+
+Query = dict[str, str]
+_SORT: dict[str, Callable[[Repository], Any]] = {
+    "created": lambda repository: repository.created_at,
+    "updated": lambda repository: repository.updated_at,
+    "pushed": lambda repository: repository.pushed_at or "",
+    "full_name": lambda repository: repository.name_with_owner.lower(),
+}
+
+
+def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, Budget]) -> Reply:
+    """The answer to `GET path`; `base` is the URL below which REST lives, for links."""
+    parts = [part for part in path.split("/") if part]
+    match parts:
+        case []:
+            return Reply(200, {"current_user_url": f"{base}/user", "rate_limit_url": f"{base}/rate_limit"})
+        case ["meta"]:
+            return Reply(200, {"verifiable_password_authentication": False, "installed_version": "sandbox"})
+        case ["user"]:
+            return Reply(200, _account(world.viewer))
+        case ["rate_limit"]:
+            resources = {name: _budget(budget) for name, budget in budgets.items()}
+            return Reply(200, {"resources": resources, "rate": resources["core"]})
+        case ["user", "orgs"]:
+            return _page([_account(account) for account in world.organizations()], path, query, base)
+        case ["user", "repos"]:
+            return _repositories(list(world.repositories.values()), path, query, base)
+        case ["orgs" | "users", login, "repos"]:
+            account = world.account(login)
+            if account is None or (account.typename == "Organization") is not (parts[0] == "orgs"):
+                return not_found()
+            return _repositories(world.owned_by(login), path, query, base)
+        case ["orgs" | "users", login]:
+            account = world.account(login)
+            return Reply(200, _account(account)) if account else not_found()
+        case ["repos", owner, name]:
+            repository = world.repository(owner, name)
+            return Reply(200, _repository(repository)) if repository else not_found()
+    return not_found()
+
+
+def _repositories(repositories: list[Repository], path: str, query: Query, base: str) -> Reply:
+    sort = query.get("sort", "full_name" if "user/repos" in path else "created")
+    direction = query.get("direction", "asc" if sort == "full_name" else "desc")
+    ordered = sorted(repositories, key=_SORT.get(sort, _SORT["full_name"]), reverse=direction == "desc")
+    return _page([_repository(repository) for repository in ordered], path, query, base)
+
+
+def _page(items: list[Any], path: str, query: Query, base: str) -> Reply:
+    per_page = min(100, max(1, _whole(query.get("per_page"), 30)))
+    page, last = max(1, _whole(query.get("page"), 1)), max(1, -(-len(items) // per_page))
+    targets = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
+    wanted = [rel for rel in targets if (page > 1 if rel in ("prev", "first") else page < last)]
+    link = ", ".join(f'<{base}{path}?{urlencode({**query, "page": targets[rel]})}>; rel="{rel}"' for rel in wanted)
+    start = (page - 1) * per_page
+    return Reply(200, items[start : start + per_page], {"link": link} if link else {})
+
+
+def _whole(text: str | None, default: int) -> int:
+    return int(text) if text is not None and re.fullmatch(r"\d{1,6}", text) else default
+
+
+def _budget(budget: Budget) -> dict[str, int]:
+    return {
+        "limit": budget.limit,
+        "used": budget.used,
+        "remaining": budget.remaining,
+        "reset": budget.resets_at,
+    }
+
+
+def _account(account: Actor) -> dict[str, Any]:
+    return {
+        "login": account.login,
+        "id": account.database_id,
+        "node_id": account.id,
+        "type": account.typename,
+        "name": account.name,
+        "email": account.email or None,
+        "avatar_url": account.avatar_url,
+        "html_url": account.url,
+        "created_at": account.created_at,
+    }
+
+
+def _repository(repository: Repository) -> dict[str, Any]:
+    return {
+        "id": repository.database_id,
+        "node_id": repository.id,
+        "name": repository.name,
+        "full_name": repository.name_with_owner,
+        "owner": _account(repository.owner),
+        "html_url": repository.url,
+        "description": repository.description,
+        "private": repository.is_private,
+        "visibility": repository.visibility.lower(),
+        "fork": repository.is_fork,
+        "archived": repository.is_archived,
+        "disabled": False,
+        "size": 0 if repository.is_empty else 4096,
+        "language": repository.language,
+        "default_branch": repository.default_branch,
+        "stargazers_count": repository.stargazer_count,
+        "forks_count": repository.fork_count,
+        "open_issues_count": sum(pr.state == "OPEN" for pr in repository.pull_requests.values()),
+        "created_at": repository.created_at,
+        "updated_at": repository.updated_at,
+        "pushed_at": repository.pushed_at,
+        "permissions": {"admin": False, "push": False, "pull": True},
+    }

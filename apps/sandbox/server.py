@@ -1,0 +1,232 @@
+"""The sandbox over HTTP: one raw ASGI application, and the uvicorn server that runs it.
+
+`POST /graphql` (also `/api/graphql`), REST below `/` (also below `/api/v3`), and the sandbox's own control calls, which
+need no token:
+
+- `POST /_sandbox/faults`         a JSON list of faults (see `faults`); replaces those in force
+- `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files (see `files`), each with its
+                                  `repository`: added, or put in place of the one with its number
+- `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status
+- `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
+
+Requests are executed one at a time in the event loop; waiting (pace, delays) blocks nobody.
+"""
+
+import asyncio
+import json
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+
+from . import files, replies, rest, tokens
+from .execution import Executor, Operation
+from .faults import BadFault, Call, Fault, Faults, spoil
+from .limits import Budgets
+from .replies import Reply
+from .tokens import Behaviour, Token
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One HTTP request, read to its end."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def base(self) -> str:
+        prefix = "/api/v3" if self.path.startswith("/api/v3") else ""
+        return f"http://{self.headers.get('host', 'localhost')}{prefix}"
+
+
+class Sandbox:
+    """The application. `pace` is the delay of every answer in seconds, `points` the hourly budget of a token."""
+
+    def __init__(self, executor: Executor, *, pace: float = 0.0, points: int = 5000) -> None:
+        self.executor = executor
+        self.world = executor.world
+        self.pace = pace
+        self.faults = Faults()
+        self.budgets = Budgets(points)
+        self.log: dict[str, Counter[str]] = {}
+        self.clear_log()
+
+    def clear_log(self) -> None:
+        self.log = {name: Counter() for name in ("operations", "tokens", "statuses")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        incoming = await _read(scope, receive)
+        if incoming.path.startswith("/_sandbox/"):
+            reply = self.control(incoming)
+        else:
+            reply = await self.serve(incoming)
+        await _write(send, reply)
+
+    async def serve(self, incoming: Incoming) -> Reply:
+        token = tokens.read(incoming.headers.get("authorization", ""))
+        is_graphql = incoming.path in ("/graphql", "/api/graphql")
+        operation = self.operation(incoming) if is_graphql and incoming.method == "POST" else None
+        path = incoming.path.removeprefix("/api/v3") or "/"
+        repositories: set[str] = set()
+        name = f"{incoming.method} {path}"
+        if isinstance(operation, Operation):
+            name, repositories = operation.name or "anonymous", self.executor.repositories(operation)
+        elif path.startswith("/repos/"):
+            repositories = {path.removeprefix("/repos/").lower()}
+        call = Call(name, token.value if token else "", frozenset(repositories), incoming.body.decode(errors="replace"))
+        fault = self.faults.take(call)
+        if (delay := self.pace + (fault.delay if fault else 0.0)) > 0:
+            await asyncio.sleep(delay)
+        reply = self.answer(incoming, path, token, operation, fault)
+        self.log["operations"][name] += 1
+        self.log["tokens"][token.digest if token else "none"] += 1
+        self.log["statuses"][str(reply.status)] += 1
+        return reply
+
+    def operation(self, incoming: Incoming) -> Operation | Reply:
+        try:
+            body = json.loads(incoming.body)
+        except ValueError:
+            return replies.message(400, "Problems parsing JSON")
+        read = self.executor.read(body)
+        return read if isinstance(read, Operation) else Reply(200, read)
+
+    def answer(
+        self,
+        incoming: Incoming,
+        path: str,
+        token: Token | None,
+        operation: Operation | Reply | None,
+        fault: Fault | None,
+    ) -> Reply:
+        if fault is not None and fault.status is not None:
+            return replies.of_fault(fault)
+        if token is None:
+            return replies.unauthenticated()
+        if token.behaviour is Behaviour.REFUSED:
+            return replies.unauthorized()
+        if fault is not None and fault.rate_limit == "secondary":
+            return replies.secondary_limit(fault.reset_in)
+        if operation is None and incoming.method != "GET":
+            return replies.not_found()
+        reply = self.spend(incoming, path, token, operation, fault)
+        if token.scopes is not None:
+            reply.headers["x-oauth-scopes"] = token.scopes
+        if token.behaviour is Behaviour.SSO:
+            reply.headers["x-github-sso"] = (
+                "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
+            )
+        if fault is not None:
+            reply.cut, reply.drop = fault.malformed, fault.disconnect
+        return reply
+
+    def spend(
+        self, incoming: Incoming, path: str, token: Token, operation: Operation | Reply | None, fault: Fault | None
+    ) -> Reply:
+        """The answer within the token's budget."""
+        budget = self.budgets.of(token.value, "core" if operation is None else "graphql")
+        if fault is not None and fault.rate_limit == "primary":
+            return replies.primary_limit(budget, rest=operation is None, resets_in=fault.reset_in)
+        if operation is None:
+            if path != "/rate_limit" and not budget.charge(1):
+                return replies.primary_limit(budget, rest=True)
+            open_budgets = {name: self.budgets.of(token.value, name) for name in ("core", "graphql")}
+            reply = rest.answer(self.world, path, incoming.query, incoming.base, open_budgets)
+        elif isinstance(operation, Reply):
+            reply = operation
+        else:
+            cost = self.executor.cost(operation)
+            if not budget.charge(cost.points):
+                return replies.primary_limit(budget)
+            payload = self.executor.run(operation, token, budget, cost)
+            reply = Reply(200, spoil(payload, fault) if fault else payload)
+        reply.headers.update(budget.headers())
+        return reply
+
+    def control(self, incoming: Incoming) -> Reply:
+        """The sandbox's own calls."""
+        try:
+            body = json.loads(incoming.body or b"[]")
+            match incoming.method, incoming.path.removeprefix("/_sandbox/"):
+                case "GET", "requests":
+                    counts = {name: dict(counter) for name, counter in self.log.items()}
+                    return Reply(200, {"total": sum(self.log["operations"].values()), **counts})
+                case "POST", "faults":
+                    self.faults.replace([Fault.read(raw) for raw in body])
+                    return Reply(200, {"faults": len(body)})
+                case "POST", "pull_requests":
+                    return self.put(body)
+                case "POST", "reset":
+                    self.faults.replace([])
+                    self.budgets.reset()
+                    self.clear_log()
+                    self.world.restore()
+                    return Reply(200, {})
+        except (ValueError, TypeError, KeyError) as error:
+            return replies.message(
+                422, str(error) if isinstance(error, BadFault) else f"{type(error).__name__}: {error}"
+            )
+        return replies.not_found()
+
+    def put(self, records: list[dict[str, Any]]) -> Reply:
+        accounts = files.Accounts()
+        for record in records:
+            accounts.learn(record)
+        added = [
+            files.parse(self.world.repositories[r["repository"].lower()].name_with_owner, r, accounts) for r in records
+        ]
+        for pull_request in added:
+            self.world.put(pull_request)
+        return Reply(200, {"pull_requests": [pull_request.id for pull_request in added]})
+
+
+async def _read(scope: Scope, receive: Receive) -> Incoming:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    return Incoming(scope["method"], scope["path"], query, headers, body)
+
+
+async def _write(send: Send, reply: Reply) -> None:
+    body = reply.body
+    sent = body[: len(body) // 2] if reply.cut or reply.drop else body
+    kind = "text/html" if isinstance(reply.payload, str) else "application/json; charset=utf-8"
+    length = len(body) if reply.drop else len(sent)
+    headers = {"content-type": kind, "content-length": str(length), "server": "github.com", **reply.headers}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+    # A body that stays behind its announced length makes uvicorn close the connection.
+    await send({"type": "http.response.body", "body": sent, "more_body": reply.drop})
+
+
+def run(application: Sandbox, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, then stop at once. Port 0 takes a free one; says its URL on stdout when ready."""
+    listener = socket.create_server((host, port), backlog=128)
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        access_log=False,
+        log_level="critical",
+        timeout_graceful_shutdown=0,
+        ws="none",
+        server_header=False,
+    )
+    print(f"sandbox: http://{host}:{listener.getsockname()[1]}", flush=True)
+    uvicorn.Server(config).run(sockets=[listener])

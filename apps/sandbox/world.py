@@ -1,0 +1,163 @@
+"""All that one sandbox serves: accounts, repositories, pull requests. Made by `files` or by `organisation`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from . import identity
+from .paging import Listing
+from .records import WEB, Actor, PullRequest
+
+_SORT_ATTRIBUTES = {"CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}
+
+
+@dataclass(eq=False)
+class Repository:
+    """A repository and its pull requests by number. Attributes are GitHub's field names in snake case.
+
+    It is empty while it has no pull request.
+    """
+
+    name_with_owner: str
+    owner: Actor
+    pull_requests: dict[int, PullRequest] = field(default_factory=dict)
+    description: str | None = None
+    is_private: bool = False
+    is_archived: bool = False
+    is_fork: bool = False
+    default_branch: str = "main"
+    language: str | None = None
+    created_at: str = "2020-01-15T09:00:00Z"
+    stargazer_count: int = 0
+    fork_count: int = 0
+    typename: ClassVar[str] = "Repository"
+    is_disabled: ClassVar[bool] = False
+    is_locked: ClassVar[bool] = False
+    is_mirror: ClassVar[bool] = False
+    is_template: ClassVar[bool] = False
+    viewer_permission: ClassVar[str] = "READ"
+
+    def __post_init__(self) -> None:
+        self._as_loaded = dict(self.pull_requests)
+        self._listings: dict[tuple[object, ...], Listing] = {}
+
+    @cached_property
+    def id(self) -> str:
+        return identity.node_id("R", self.name_with_owner.lower())
+
+    @cached_property
+    def database_id(self) -> int:
+        return identity.number(f"repository:{self.name_with_owner.lower()}", 900_000_000)
+
+    @property
+    def name(self) -> str:
+        return self.name_with_owner.partition("/")[2]
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.name_with_owner}"
+
+    @property
+    def resource_path(self) -> str:
+        return f"/{self.name_with_owner}"
+
+    @property
+    def visibility(self) -> str:
+        return "PRIVATE" if self.is_private else "PUBLIC"
+
+    @property
+    def is_in_organization(self) -> bool:
+        return self.owner.typename == "Organization"
+
+    @property
+    def pushed_at(self) -> str | None:
+        return max((pr.updated_at for pr in self.pull_requests.values()), default=None)
+
+    @property
+    def updated_at(self) -> str:
+        return self.pushed_at or self.created_at
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.pull_requests
+
+    def put(self, pull_request: PullRequest) -> None:
+        """Add the pull request, or put it in place of the one with its number."""
+        self.pull_requests[pull_request.number] = pull_request
+        self._listings.clear()
+
+    def restore(self) -> None:
+        """Forget what `put` did."""
+        self.pull_requests = dict(self._as_loaded)
+        self._listings.clear()
+
+    def listing(
+        self,
+        order: str = "CREATED_AT",
+        descending: bool = False,
+        states: frozenset[str] = frozenset(),
+        base: str | None = None,
+        head: str | None = None,
+        labels: frozenset[str] = frozenset(),
+    ) -> Listing:
+        """Pull requests by `order`, ascending keys of (moment, number); kept until a pull request changes."""
+        query = (order, descending, states, base, head, labels)
+        if query not in self._listings:
+            attribute = _SORT_ATTRIBUTES.get(order, "created_at")
+            chosen = [
+                ((getattr(pr, attribute), pr.number), pr)
+                for pr in self.pull_requests.values()
+                if (not states or pr.state in states)
+                and (base is None or pr.base_ref_name == base)
+                and (head is None or pr.head_ref_name == head)
+                and (not labels or labels & {label.name for label in pr.labels})
+            ]
+            chosen.sort(key=lambda pair: pair[0])
+            keys, items = [key for key, _ in chosen], [pr for _, pr in chosen]
+            self._listings[query] = Listing(items, keys, descending)
+        return self._listings[query]
+
+
+class World:
+    """All that is served. `viewer` is the account of every token; `accounts` are people and bots known by login."""
+
+    def __init__(self, viewer: Actor, repositories: Iterable[Repository], accounts: Iterable[Actor] = ()) -> None:
+        self.viewer = viewer
+        self.repositories = {repository.name_with_owner.lower(): repository for repository in repositories}
+        known = [viewer, *accounts, *(repository.owner for repository in self.repositories.values())]
+        self.accounts = {account.login.lower(): account for account in known}
+        self._index()
+
+    def repository(self, owner: str, name: str) -> Repository | None:
+        return self.repositories.get(f"{owner}/{name}".lower())
+
+    def owned_by(self, login: str) -> list[Repository]:
+        return [r for r in self.repositories.values() if r.owner.login.lower() == login.lower()]
+
+    def account(self, login: str) -> Actor | None:
+        return self.accounts.get(login.lower())
+
+    def organizations(self) -> list[Actor]:
+        return [account for account in self.accounts.values() if account.typename == "Organization"]
+
+    def node(self, node_id: str) -> object | None:
+        """A repository, pull request or account by its node id."""
+        return self._nodes.get(node_id)
+
+    def put(self, pull_request: PullRequest) -> None:
+        """Add or replace a pull request of a repository that is served."""
+        self.repositories[pull_request.repository_name.lower()].put(pull_request)
+        self._nodes[pull_request.id] = pull_request
+
+    def restore(self) -> None:
+        """Forget every `put`."""
+        for repository in self.repositories.values():
+            repository.restore()
+        self._index()
+
+    def _index(self) -> None:
+        self._nodes: dict[str, object] = {account.id: account for account in self.accounts.values()}
+        for repository in self.repositories.values():
+            self._nodes[repository.id] = repository
+            self._nodes.update((pr.id, pr) for pr in repository.pull_requests.values())
