@@ -1,0 +1,36 @@
+"""`manage.py export_weekly --team SLUG --by team|repository|member --format csv|json`: the weekly table on stdout."""
+
+import csv
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.metrics.export import columns, weekly_rows
+from apps.metrics.models import Scope
+from apps.teams.models import Team
+
+BAD_USAGE = 64
+
+
+class Command(BaseCommand):
+    help = "Print a team's weekly figures: one row per week (Monday, UTC) and team, repository or member."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--team", required=True, metavar="SLUG", help="the team's slug, as in its pages' addresses")
+        parser.add_argument("--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value)
+        parser.add_argument("--format", choices=["csv", "json"], default="csv")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        team = Team.objects.filter(slug=options["team"]).first()
+        if team is None:
+            raise CommandError(f"There is no team with the slug {options['team']!r}.", returncode=BAD_USAGE)
+        scope = Scope(options["by"])
+        rows = weekly_rows(team.pk, scope)
+        if options["format"] == "json":
+            self.stdout.write(json.dumps(list(rows), indent=2, ensure_ascii=False))
+            return
+        writer = csv.DictWriter(self.stdout, columns(scope), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
