@@ -1,0 +1,149 @@
+"""What the rules of the insights look at: a team's half year, read once into plain records."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Max, Q
+
+from apps.metrics.definitions import is_merged
+from apps.metrics.models import DetailState, PRReview, PullRequest
+from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+
+RECENT = timedelta(weeks=8)
+BEFORE = timedelta(weeks=18)  # the time that the recent weeks are compared with
+WINDOW = RECENT + BEFORE
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    reviewer: int | None
+    login: str
+    is_bot: bool
+    state: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A pull request; `lines` are added and deleted ones. `has_detail`: its reviews have been read."""
+
+    pk: int
+    number: int | None
+    repository: int
+    author: int | None
+    by_bot: bool
+    is_open: bool
+    is_draft: bool
+    created_at: datetime
+    updated_at: datetime
+    merged_at: datetime | None
+    lines: int
+    ai_assisted: bool | None
+    has_detail: bool
+    reviews: tuple[Review, ...] = ()
+
+    @property
+    def hours_to_merge(self) -> float | None:
+        return None if self.merged_at is None else (self.merged_at - self.created_at).total_seconds() / 3600
+
+    @property
+    def human_reviews(self) -> list[Review]:
+        """Submitted reviews by people other than the author."""
+        return [
+            review
+            for review in self.reviews
+            if not review.is_bot and review.at is not None and review.reviewer not in (None, self.author)
+        ]
+
+    @property
+    def hours_to_review(self) -> float | None:
+        """From createdAt to the first review by a person other than the author."""
+        moments = [review.at for review in self.human_reviews if review.at is not None]
+        return (min(moments) - self.created_at).total_seconds() / 3600 if moments else None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One team's half year up to `until`: its newest activity, or now if that is earlier."""
+
+    until: datetime
+    pulls: tuple[Pull, ...] = ()
+    repositories: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def recent_from(self) -> datetime:
+        return self.until - RECENT
+
+    @property
+    def before_from(self) -> datetime:
+        return self.until - WINDOW
+
+
+def load(team_id: int, now: datetime) -> Facts:
+    """Read a team's facts, in three statements. Changes without a pull request are left out: nobody could review them."""
+    pulls = PullRequest.objects.for_team(team_id).filter(kind=ChangeKind.PULL_REQUEST)
+    newest = pulls.filter(created_at__lte=now).aggregate(created=Max("created_at"), merged=Max("merged_at"))
+    until = min(now, max((moment for moment in newest.values() if moment), default=now))
+    since = until - WINDOW
+    wanted = pulls.filter(Q(created_at__gte=since) | Q(merged_at__gte=since) | Q(state=PullRequestState.OPEN))
+    reviews = _reviews(team_id, wanted)
+    repositories: dict[int, str] = {}
+    found = []
+    for row in wanted.order_by("pk").values(*_COLUMNS).iterator(chunk_size=5000):
+        repositories[row["repository_id"]] = row["repository__full_name"]
+        found.append(_pull(row, tuple(reviews.get(row["pk"], ()))))
+    return Facts(until, tuple(found), repositories)
+
+
+_COLUMNS = (
+    "pk",
+    "number",
+    "repository_id",
+    "repository__full_name",
+    "author_id",
+    "author__is_bot",
+    "state",
+    "is_draft",
+    "created_at",
+    "updated_at",
+    "merged_at",
+    "additions",
+    "deletions",
+    "ai_assisted",
+    "detail_state",
+)
+
+
+def _pull(row: dict[str, Any], reviews: tuple[Review, ...]) -> Pull:
+    return Pull(
+        pk=row["pk"],
+        number=row["number"],
+        repository=row["repository_id"],
+        author=row["author_id"],
+        by_bot=bool(row["author__is_bot"]),
+        is_open=row["state"] == PullRequestState.OPEN,
+        is_draft=row["is_draft"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        merged_at=row["merged_at"] if is_merged(row["state"], row["merged_at"]) else None,
+        lines=row["additions"] + row["deletions"],
+        ai_assisted=row["ai_assisted"],
+        has_detail=row["detail_state"] == DetailState.COMPLETE,
+        reviews=reviews,
+    )
+
+
+def _reviews(team_id: int, pulls: Any) -> dict[int, list[Review]]:
+    found: dict[int, list[Review]] = defaultdict(list)
+    rows = (
+        PRReview.objects.for_team(team_id)
+        .filter(pull_request__in=pulls.values("pk"))
+        .exclude(state=ReviewState.PENDING)
+        .order_by("pk")
+        .values_list("pull_request_id", "reviewer_id", "reviewer__login", "reviewer__is_bot", "state", "submitted_at")
+    )
+    for pull, reviewer, login, is_bot, state, at in rows.iterator(chunk_size=5000):
+        found[pull].append(Review(reviewer, login or "ghost", bool(is_bot), state, at))
+    return found
