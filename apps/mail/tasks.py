@@ -17,10 +17,10 @@ def _deliver() -> None:
     delivery.deliver_due()
 
 
-_every_minute = crontab(minute="*")  # type: ignore[no-untyped-call]  # Huey has no types
+_every_minute = crontab(minute="*")
 # A hint that waited a minute has been followed by others; dropping it keeps a busy queue short.
-_hinted = db_task(name="mail_deliver", queue="compute", expires=60)  # type: ignore[no-untyped-call]
-_periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="compute")  # type: ignore[no-untyped-call]
+_hinted = db_task(name="mail_deliver", queue="compute", expires=60)
+_periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="compute")
 
 deliver_mail = _hinted(_deliver)
 deliver_mail_backstop = _periodic(_deliver)

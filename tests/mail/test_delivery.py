@@ -1,0 +1,308 @@
+"""Messages reach a real SMTP server once each, whatever the server and the deliverers go through."""
+
+import datetime as dt
+import email
+import email.policy
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connection
+from django.utils import timezone
+
+from apps.mail import tasks
+from apps.mail.delivery import LEASE, MAX_ATTEMPTS, deliver_due
+from apps.mail.models import OutboxMessage, OutboxState
+from apps.mail.outbox import queue_mail
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def mail(key="k", **changes):
+    fields = {"recipient": "ada@example.com", "subject": "Grüße", "text": "Textteil.", "html": "<p>HTML part.</p>"}
+    return queue_mail(dedupe_key=key, **fields | changes)
+
+
+def make_due():
+    """Time passes until whatever waits is due."""
+    OutboxMessage.objects.update(next_attempt_at=timezone.now() - dt.timedelta(seconds=1))
+
+
+def parsed(received):
+    return email.message_from_bytes(received.content, policy=email.policy.default)
+
+
+def test_a_message_arrives_whole(db, server):
+    row = mail()
+    server.start()
+    assert deliver_due() == 1
+    (received,) = server.received
+    message = parsed(received)
+    assert received.recipients == ["ada@example.com"]
+    assert (message["Message-ID"], message["Subject"], message["To"]) == (row.message_id, "Grüße", "ada@example.com")
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_body(("plain",)).get_content().strip() == "Textteil."
+    assert message.get_body(("html",)).get_content().strip() == "<p>HTML part.</p>"
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.lease_until) == (OutboxState.SENT, 1, None)
+    assert row.sent_at
+
+
+def test_a_message_without_html_is_plain(db, server):
+    mail(html="")
+    server.start()
+    deliver_due()
+    assert parsed(server.received[0]).get_content_type() == "text/plain"
+
+
+def test_what_is_sent_is_not_sent_again(db, server):
+    mail()
+    server.start()
+    assert (deliver_due(), deliver_due()) == (1, 0)
+    make_due()
+    assert deliver_due() == 0
+    assert len(server.received) == 1
+
+
+def test_a_limit_bounds_one_round(db, server):
+    for number in range(3):
+        mail(f"k{number}")
+    server.start()
+    assert [deliver_due(limit=2), deliver_due(limit=2)] == [2, 1]
+
+
+def test_a_server_that_is_down_costs_a_delay_and_no_mail(db, server):
+    first, second = mail("first"), mail("second")
+    assert deliver_due() == 0
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, first.attempts, first.lease_until) == (OutboxState.PENDING, 1, None)
+    assert "ConnectionRefusedError" in first.last_error
+    assert second.attempts == 0, "the round ended at the first sign that the server is away"
+    server.start()
+    assert deliver_due() == 1, "the second was not put off"
+    make_due()
+    assert deliver_due() == 1
+    first.refresh_from_db()
+    assert (first.state, first.last_error) == (OutboxState.SENT, "")
+    assert len(server.received) == 2
+
+
+def test_delays_double_up_to_an_hour_and_then_it_has_failed(db, server):
+    row = mail()
+    delays = []
+    for _ in range(MAX_ATTEMPTS - 1):
+        make_due()
+        before = timezone.now()
+        deliver_due()
+        row.refresh_from_db()
+        assert row.state == OutboxState.PENDING
+        delays.append(round((row.next_attempt_at - before).total_seconds()))
+    assert delays[:8] == [30, 60, 120, 240, 480, 960, 1920, 3600]
+    assert set(delays[7:]) == {3600}
+    make_due()
+    deliver_due()
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == (OutboxState.FAILED, MAX_ATTEMPTS)
+    make_due()
+    server.start()
+    assert deliver_due() == 0
+
+
+def test_a_recipient_refused_for_good_fails_at_once_and_alone(db, server):
+    bad, good = mail(recipient="gone@example.com"), mail(recipient="here@example.com")
+    server.refuse["gone@example.com"] = "550 5.1.1 No such person"
+    server.start()
+    assert deliver_due() == 1
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    assert (bad.state, good.state) == (OutboxState.FAILED, OutboxState.SENT)
+    assert "No such person" in bad.last_error
+
+
+@pytest.mark.parametrize("rcpt", ["450 4.2.1 Greylisted, come back later", None])
+def test_a_refusal_for_now_is_tried_again(db, server, rcpt):
+    row = mail()
+    if rcpt:
+        server.refuse["ada@example.com"] = rcpt
+    else:
+        server.answer = "554 5.7.1 Sender over quota"
+    server.start()
+    assert deliver_due() == 0
+    row.refresh_from_db()
+    assert row.state == OutboxState.PENDING
+    server.refuse.clear()
+    server.answer = "250 OK"
+    make_due()
+    assert deliver_due() == 1
+
+
+def test_an_address_that_smtp_cannot_carry_fails_at_once(db, server):
+    row = mail()
+    OutboxMessage.objects.update(recipient="ada@example.com>\nRCPT TO:<eve@example.com")
+    server.start()
+    deliver_due()
+    row.refresh_from_db()
+    assert row.state == OutboxState.FAILED
+    assert server.received == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliverers_at_once_hand_over_each_message_once(server):
+    for number in range(24):
+        mail(f"k{number}")
+    server.start()
+    start = threading.Barrier(4)
+    counts = []
+
+    def deliver():
+        try:
+            start.wait()
+            counts.append(deliver_due())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=deliver) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ids = [parsed(received)["Message-ID"] for received in server.received]
+    assert sum(counts) == len(ids) == len(set(ids)) == 24
+
+
+@pytest.fixture
+def deliverer(server):
+    """Starts a process of its own that delivers what is due; a process that is left is ended with the test."""
+    database = connection.settings_dict
+    address = f"sqlite:///{database['NAME']}"
+    if connection.vendor == "postgresql":
+        address = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{database['NAME']}"
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DATABASE_URL": address,
+        "EMAIL_URL": f"smtp://127.0.0.1:{server.port}",
+    }
+    code = "import django; django.setup(); from apps.mail.delivery import deliver_due; deliver_due()"
+    processes = []
+
+    def start():
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        processes.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def check_lease_then_let_it_pass(row):
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == (OutboxState.SENDING, 1)
+    assert timezone.now() < row.lease_until <= timezone.now() + LEASE
+    assert deliver_due() == 0
+    make_due()
+    assert deliver_due() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_between_claim_and_hand_over_delays_the_message(server, deliverer):
+    row = mail()
+    with socket.create_server(("127.0.0.1", server.port)) as silent:
+        # It takes the connection and says nothing: the deliverer stands between its claim and the hand-over.
+        silent.settimeout(30)
+        process = deliverer()
+        held, _ = silent.accept()
+        with held:
+            process.kill()
+            process.wait()
+    server.start()
+    check_lease_then_let_it_pass(row)
+    assert [parsed(received)["Message-ID"] for received in server.received] == [row.message_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_between_acceptance_and_commit_repeats_the_message_id(server, deliverer):
+    row = mail()
+    server.on_data = lambda envelope: (process.kill(), process.wait())
+    server.start()
+    process = deliverer()
+    assert server.wait_for(1, seconds=30) == 1
+    process.wait()
+    server.on_data = lambda envelope: None
+    check_lease_then_let_it_pass(row)
+    assert [parsed(received)["Message-ID"] for received in server.received] == [row.message_id] * 2
+
+
+@pytest.mark.parametrize("answer", ["250 OK", "554 5.7.1 No"])
+@pytest.mark.django_db(transaction=True)
+def test_a_deliverer_that_lost_its_claim_does_not_write_the_outcome(server, answer):
+    """Frozen in the hand-over for longer than its lease, while another one took over."""
+    row = mail()
+
+    def take_over(envelope):
+        OutboxMessage.objects.update(attempts=2, lease_until=timezone.now() + LEASE)
+        connection.close()
+
+    server.on_data = take_over
+    server.answer = answer
+    server.start()
+    assert deliver_due() == 0
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == (OutboxState.SENDING, 2)
+    assert row.lease_until
+
+
+def test_deliverers_that_keep_dying_end_in_failed(db, server):
+    row = mail()
+    OutboxMessage.objects.update(state=OutboxState.SENDING, attempts=MAX_ATTEMPTS)
+    server.start()
+    assert deliver_due() == 0
+    row.refresh_from_db()
+    assert row.state == OutboxState.FAILED
+    assert "Gave up after 20 attempts" in row.last_error
+    assert server.received == []
+
+
+def test_a_worker_delivers_on_the_hint(queue, server):
+    mail()
+    server.start()
+    queue.execute(queue.dequeue())
+    assert len(server.received) == 1
+
+
+def test_a_lost_hint_is_given_again(queue, server):
+    mail()
+    queue.flush()
+    assert not tasks.hint_due(), "one was given a moment ago"
+    tasks._hinted_at = float("-inf")
+    assert tasks.hint_due(sender=None, owner="worker", signal=None)
+    assert queue.pending_count() == 1
+    server.start()
+    queue.execute(queue.dequeue())
+    tasks._hinted_at = float("-inf")
+    assert not tasks.hint_due(), "nothing is due"
+
+
+def test_each_minute_has_a_backstop(queue):
+    now = timezone.now().replace(tzinfo=None)
+    due = [task for task in queue.read_periodic(now) if task.name == "mail_deliver_backstop"]
+    assert len(due) == 1
+    assert queue.queue_of(due[0]) == "compute"
+
+
+@pytest.mark.parametrize(("timeout", "good"), [(20, True), (30, True), (None, False), (120, False)])
+def test_a_timeout_longer_than_the_lease_is_found_at_the_start(db, settings, timeout, good):
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "localhost", "timeout": timeout},
+        }
+    }
+    assert [error.id for error in run_checks() if error.id == "mail.E001"] == ([] if good else ["mail.E001"])
