@@ -5,20 +5,20 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from apps.users.models import User
 
 
-class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class NewUserForm(AdminUserCreationForm[User]):
     class Meta:
         model = User
         fields = ("email",)
 
 
-class UserForm(UserChangeForm):  # type: ignore[type-arg]
+class UserForm(UserChangeForm[User]):
     class Meta:
         model = User
         fields = "__all__"
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin[User]):
     form = UserForm
     add_form = NewUserForm
     ordering = ("email",)
