@@ -1,0 +1,137 @@
+"""The GraphQL documents that the sync sends; a test validates each under GitHub's public schema.
+
+Cost by GitHub's rule (one request for each connection of each parent, a point for each hundred): a skeleton page of 100
+pull requests asks 102 connections, 1 point; a detail unit of 25 ids asks 75, 1 point. Sizes of single commits are left
+out on purpose: GitHub computes a diff for each, and no figure uses them.
+"""
+
+# GitHub's limit for `first`.
+PAGE_LIMIT = 100
+
+RATE_LIMIT = "rateLimit { cost limit remaining resetAt }"
+
+ACTOR = """
+fragment Person on Actor {
+  __typename
+  login
+  ... on User { databaseId name }
+  ... on Bot { databaseId }
+  ... on Mannequin { databaseId }
+  ... on Organization { databaseId }
+}
+"""
+
+SCALARS = """
+fragment Scalars on PullRequest {
+  id
+  fullDatabaseId
+  number
+  title
+  url
+  state
+  isDraft
+  createdAt
+  updatedAt
+  mergedAt
+  closedAt
+  additions
+  deletions
+  changedFiles
+  baseRefName
+  headRefName
+  author { ...Person }
+}
+"""
+
+COMMITS = """
+fragment Commits on PullRequestCommitConnection {
+  pageInfo { hasNextPage endCursor }
+  nodes {
+    commit {
+      oid
+      message
+      authoredDate
+      committedDate
+      author { name email user { databaseId login name } }
+    }
+  }
+}
+"""
+
+REVIEWS = """
+fragment Reviews on PullRequestReviewConnection {
+  pageInfo { hasNextPage endCursor }
+  nodes { id state submittedAt author { ...Person } }
+}
+"""
+
+VIEWER = f"query Viewer {{ viewer {{ login databaseId }} {RATE_LIMIT} }}"
+
+REPOSITORY_FIELDS = "id nameWithOwner url isEmpty defaultBranchRef { name }"
+
+REPOSITORY = f"""
+query Repository($owner: String!, $name: String!) {{
+  repository(owner: $owner, name: $name) {{ {REPOSITORY_FIELDS} pullRequests {{ totalCount }} }}
+  {RATE_LIMIT}
+}}
+"""
+
+SKELETON = f"""
+query Skeleton($owner: String!, $name: String!, $first: Int!, $after: String) {{
+  repository(owner: $owner, name: $name) {{
+    {REPOSITORY_FIELDS}
+    pullRequests(first: $first, after: $after, orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+      totalCount
+      pageInfo {{ hasNextPage endCursor }}
+      nodes {{ ...Scalars labels(first: 10) {{ nodes {{ name }} }} }}
+    }}
+  }}
+  {RATE_LIMIT}
+}}
+{SCALARS}{ACTOR}
+"""
+
+DETAIL = f"""
+query Detail($ids: [ID!]!) {{
+  nodes(ids: $ids) {{
+    __typename
+    ... on PullRequest {{
+      ...Scalars
+      body
+      mergedBy {{ ...Person }}
+      mergeCommit {{ oid }}
+      labels(first: 100) {{ nodes {{ name }} }}
+      commits(first: 50) {{ ...Commits }}
+      reviews(first: 50) {{ ...Reviews }}
+    }}
+  }}
+  {RATE_LIMIT}
+}}
+{SCALARS}{COMMITS}{REVIEWS}{ACTOR}
+"""
+
+MORE_COMMITS = f"""
+query MoreCommits($id: ID!, $first: Int!, $after: String!) {{
+  node(id: $id) {{ ... on PullRequest {{ commits(first: $first, after: $after) {{ ...Commits }} }} }}
+  {RATE_LIMIT}
+}}
+{COMMITS}
+"""
+
+MORE_REVIEWS = f"""
+query MoreReviews($id: ID!, $first: Int!, $after: String!) {{
+  node(id: $id) {{ ... on PullRequest {{ reviews(first: $first, after: $after) {{ ...Reviews }} }} }}
+  {RATE_LIMIT}
+}}
+{REVIEWS}{ACTOR}
+"""
+
+# Every document by its operation's name.
+ALL = {
+    "Viewer": VIEWER,
+    "Repository": REPOSITORY,
+    "Skeleton": SKELETON,
+    "Detail": DETAIL,
+    "MoreCommits": MORE_COMMITS,
+    "MoreReviews": MORE_REVIEWS,
+}

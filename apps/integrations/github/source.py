@@ -1,0 +1,198 @@
+"""GitHub as a source of pull requests: pages of the skeleton, details of a few, each with what could not be read of it.
+
+A node that cannot be used is never dropped: it becomes a `Problem` with a name and a reason. Errors of a whole request
+are raised as they come from the client.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypedDict
+
+from apps.integrations.github import fields, queries, translate
+from apps.integrations.github.client import GitHubClient, Reply
+from apps.integrations.github.errors import BadResponse, NotFound, Overloaded, Unreachable
+from apps.integrations.github.fields import Malformed
+from apps.integrations.github.issues import Issue
+from apps.integrations.github.translate import Node, PageEnd
+from apps.metrics.records import PullRequestData
+
+
+class Problem(TypedDict):
+    """One pull request that could not be read, and the reason in words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """A repository's identity on GitHub."""
+
+    external_id: str
+    full_name: str
+    url: str
+    default_branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkeletonPage:
+    """One page, newest first. `oldest` is the earliest creation on it that could be read."""
+
+    facts: RepositoryFacts
+    records: tuple[PullRequestData, ...]
+    problems: tuple[Problem, ...]
+    end: PageEnd
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetailPage:
+    """The records that came whole, and for the others why not, by node id."""
+
+    records: tuple[PullRequestData, ...]
+    problems: Mapping[str, str]
+
+
+class GitHubSource:
+    """Reads pull requests through one client. Raises GitHubError."""
+
+    def __init__(self, client: GitHubClient) -> None:
+        self._client = client
+
+    def ping(self) -> None:
+        """Raise Unreachable if GitHub does not even answer the smallest query: then a failure is nobody's fault."""
+        try:
+            self._client.graphql(queries.VIEWER, {})
+        except (Overloaded, BadResponse) as error:
+            raise Unreachable(self._client.endpoints.host, f"it answers nothing at present ({error})") from None
+
+    def repository(self, full_name: str) -> RepositoryFacts:
+        """Who a repository is. Raises NotFound, AccessDenied."""
+        reply = self._client.graphql(queries.REPOSITORY, _owner_and_name(full_name), what=full_name)
+        return _facts(_repository(reply, full_name))
+
+    def skeleton(self, full_name: str, *, first: int, after: str | None) -> SkeletonPage:
+        """One page of a repository's pull requests by creation, newest first."""
+        variables = _owner_and_name(full_name) | {"first": first, "after": after}
+        reply = self._client.graphql(queries.SKELETON, variables, what=full_name)
+        node = _repository(reply, full_name)
+        spoilt = _by_position(reply.issues, ("repository", "pullRequests", "nodes"), full_name)
+        try:
+            facts, connection = _facts(node), fields.mapping(node, "pullRequests")
+            end, nodes = translate.page_end(connection), fields.items(connection, "nodes")
+        except Malformed as malformed:
+            raise BadResponse(f"{malformed} in the list of pull requests") from None
+        if end.has_next and end.cursor == after:
+            raise BadResponse("the list of pull requests does not go on where it ended")
+        records, problems, created = [], [], []
+        for position, entry in enumerate(nodes):
+            try:
+                records.append(_usable(entry, spoilt.get(position), translate.skeleton))
+                created.append(records[-1].created_at)
+            except Malformed as malformed:
+                problems.append(Problem(what=translate.name_of(entry, position), why=str(malformed)))
+        return SkeletonPage(facts, tuple(records), tuple(problems), end, min(created, default=None))
+
+    def detail(self, ids: Sequence[str]) -> DetailPage:
+        """Everything of the pull requests with these node ids; inner pages are followed to their ends."""
+        reply = self._client.graphql(queries.DETAIL, {"ids": list(ids)}, what="pull requests")
+        spoilt = _by_position(reply.issues, ("nodes",), "pull requests")
+        nodes = reply.data.get("nodes")
+        if not isinstance(nodes, list) or len(nodes) != len(ids):
+            raise BadResponse("it has not as many pull requests as were asked for")
+        records: list[PullRequestData] = []
+        problems: dict[str, str] = {}
+        for position, (node_id, entry) in enumerate(zip(ids, nodes, strict=True)):
+            try:
+                found = _usable(entry, spoilt.get(position), translate.detail)
+                if found.record.external_id != node_id:
+                    raise Malformed(f"id should be {node_id!r}, found {found.record.external_id[:40]!r}")
+                records.append(self._whole(found))
+            except (Malformed, Overloaded, BadResponse) as error:
+                problems[node_id] = str(error)
+        return DetailPage(tuple(records), problems)
+
+    def _whole(self, found: translate.Detail) -> PullRequestData:
+        """The record with the further pages of its commits and reviews."""
+        record = found.record
+        if found.commits_end.has_next:
+            pages = self._pages(queries.MORE_COMMITS, record.external_id, "commits", found.commits_end)
+            commits = list(record.commits or ())
+            for page in pages:
+                commits += translate.commits(page)
+            record = replace(record, commits=tuple(commits))
+        if found.reviews_end.has_next:
+            pages = self._pages(queries.MORE_REVIEWS, record.external_id, "reviews", found.reviews_end)
+            reviews = list(record.reviews or ())
+            for page in pages:
+                reviews += translate.reviews(page)
+            record = replace(record, reviews=tuple(reviews))
+        return record
+
+    def _pages(self, document: str, node_id: str, name: str, end: PageEnd) -> list[Node]:
+        pages: list[Node] = []
+        first = queries.PAGE_LIMIT
+        while end.has_next:
+            try:
+                reply = self._client.graphql(document, {"id": node_id, "first": first, "after": end.cursor}, what=name)
+            except Overloaded:
+                if first == 1:
+                    raise
+                first //= 2
+                continue
+            if reply.issues:
+                raise reply.issues[0].as_error(name)
+            page = fields.mapping(fields.mapping(reply.data, "node"), name)
+            before, end = end, translate.page_end(page)
+            if end.has_next and end.cursor == before.cursor:
+                raise Malformed(f"the list of {name} does not go on where it ended")
+            pages.append(page)
+        return pages
+
+
+def _owner_and_name(full_name: str) -> dict[str, Any]:
+    owner, _, name = full_name.partition("/")
+    return {"owner": owner, "name": name}
+
+
+def _repository(reply: Reply, full_name: str) -> Node:
+    node = reply.data.get("repository")
+    if isinstance(node, dict):
+        return node
+    for issue in reply.issues:
+        raise NotFound.repository(full_name) if issue.type == "NOT_FOUND" else issue.as_error(full_name)
+    raise NotFound.repository(full_name)
+
+
+def _facts(node: Node) -> RepositoryFacts:
+    try:
+        branch = fields.optional_mapping(node, "defaultBranchRef")
+        return RepositoryFacts(
+            external_id=fields.text(node, "id"),
+            full_name=fields.text(node, "nameWithOwner"),
+            url=fields.text(node, "url", required=False),
+            default_branch=fields.text(branch, "name", required=False) if branch else "",
+        )
+    except Malformed as malformed:
+        raise BadResponse(f"{malformed} of the repository") from None
+
+
+def _by_position(issues: Sequence[Issue], prefix: tuple[str, ...], what: str) -> dict[int, Issue]:
+    """The issues that spoil single nodes. One that lies elsewhere spoils the whole answer and is raised."""
+    found: dict[int, Issue] = {}
+    for issue in issues:
+        position = issue.path[len(prefix)] if len(issue.path) > len(prefix) else None
+        if issue.path[: len(prefix)] != prefix or not isinstance(position, int):
+            raise issue.as_error(what)
+        found.setdefault(position, issue)
+    return found
+
+
+def _usable[T](node: object, issue: Issue | None, read: Callable[[Node], T]) -> T:
+    """What `read` makes of a node, unless GitHub reports an error inside it: then its nulls are no facts."""
+    if issue is not None:
+        raise Malformed(f"GitHub says “{issue.message or issue.type}”")
+    if not isinstance(node, dict):
+        raise Malformed("GitHub gave nothing")
+    return read(node)
