@@ -1,0 +1,92 @@
+"""Tokens at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with any of them, never shown again.
+
+To change keys: put the new one first, restart, call `rotate()`, take the old one out.
+"""
+
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import transaction
+
+from apps.integrations.github.errors import MissingCredentials
+from apps.integrations.models import Credential, CredentialKind
+from apps.teams.models import Team
+
+
+class CredentialError(Exception):
+    """A stored credential cannot be read; the message says what the operator has to do."""
+
+
+class Secret:
+    """A text that does not show itself by accident; `reveal()` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+
+def _keys() -> MultiFernet:
+    keys = settings.CREDENTIAL_KEYS
+    if not keys:
+        raise CredentialError("CREDENTIAL_KEYS is not set, so no token can be stored or read. Set it and restart.")
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        raise CredentialError(
+            "CREDENTIAL_KEYS holds something that is no key; .env.example says how to make one."
+        ) from None
+
+
+def store_token(team: Team, token: str, user: Any = None) -> Credential:
+    """Encrypt and keep the team's GitHub token, in place of an earlier one. An empty one raises MissingCredentials."""
+    if not token.strip():
+        raise MissingCredentials
+    secret = _keys().encrypt(token.strip().encode())
+    values = {"secret": secret, "created_by": user}
+    credential, _ = Credential.objects.across_teams().update_or_create(
+        team=team, kind=CredentialKind.GITHUB_TOKEN, defaults=values
+    )
+    return credential
+
+
+def secret_for(team: Team | int) -> Secret:
+    """The team's GitHub token, wrapped. Raises MissingCredentials or CredentialError."""
+    credential = Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).first()
+    if credential is None:
+        raise MissingCredentials
+    try:
+        return Secret(_keys().decrypt(bytes(credential.secret)).decode())
+    except InvalidToken:
+        raise CredentialError(
+            "The stored GitHub token cannot be decrypted with any of CREDENTIAL_KEYS. Put the key back that it was "
+            "stored with, or connect GitHub again."
+        ) from None
+
+
+def token_for(team: Team | int) -> str:
+    """The team's GitHub token in clear: hand it to the client, keep it nowhere. Raises as `secret_for`."""
+    return secret_for(team).reveal()
+
+
+def rotate() -> int:
+    """Encrypt every stored secret anew with the first key; returns how many. All of them or, on an error, none."""
+    keys = _keys()
+    with transaction.atomic():
+        credentials = list(Credential.objects.across_teams().select_for_update().order_by("pk"))
+        for credential in credentials:
+            try:
+                credential.secret = keys.rotate(bytes(credential.secret))
+            except InvalidToken:
+                raise CredentialError(f"The {credential} cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+            credential.save(update_fields=["secret", "updated_at"])
+    return len(credentials)

@@ -1,0 +1,57 @@
+"""Choosing the repositories that a team follows."""
+
+import re
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from apps.integrations.models import TrackedRepository
+from apps.metrics.models import Repository, Source
+from apps.teams.models import Team
+
+# GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older ones may end in one; managed users
+# have an underscore), a name of up to 100 letters, digits, dots, hyphens and underscores.
+_FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}")
+NAME_LIMIT = 300
+
+
+class InvalidName(ValueError):
+    """A name that no repository can have; the message says what is expected."""
+
+
+def full_name(text: str) -> str:
+    """The repository's name, checked to be of the form `owner/name`."""
+    name = text.strip()
+    if not _FULL_NAME.fullmatch(name) or name.partition("/")[2] in (".", ".."):
+        raise InvalidName(f"“{name[:100]}” is no repository of GitHub: give it as owner/name, like acme/api.")
+    return name
+
+
+def _checked(source: str, text: str) -> str:
+    if source == Source.GITHUB:
+        return full_name(text)
+    path = text.strip()
+    if not path or "\x00" in path or len(path) > NAME_LIMIT:
+        raise InvalidName(f"A path of a clone has 1 to {NAME_LIMIT} characters.")
+    return path
+
+
+def track_repositories(team: Team, source: str, names: Iterable[str]) -> list[TrackedRepository]:
+    """Make the team follow these repositories; those that it follows already stay as they are.
+
+    `names` are `owner/name` for `github`, paths for `git`. GitHub ignores case in names, so we do. In the order given,
+    each once. Raises InvalidName before anything is written.
+    """
+    wanted = list({name.casefold() if source == Source.GITHUB else name: name for name in
+                   (_checked(source, text) for text in names)}.values())  # fmt: skip
+    with transaction.atomic():
+        return [_track(team, source, name) for name in wanted]
+
+
+def _track(team: Team, source: str, name: str) -> TrackedRepository:
+    same = {"full_name__iexact": name} if source == Source.GITHUB else {"full_name": name}
+    repository = Repository.objects.for_team(team).filter(source=source, **same).order_by("pk").first()
+    if repository is None:
+        repository, _ = Repository.objects.across_teams().get_or_create(team=team, source=source, full_name=name)
+    tracked, _ = TrackedRepository.objects.across_teams().get_or_create(repository=repository, defaults={"team": team})
+    return tracked
