@@ -5,3 +5,9 @@ class IntegrationsConfig(AppConfig):
     name = "apps.integrations"
     label = "integrations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from apps.integrations import pipelines, receivers
+
+        receivers.connect()
+        pipelines.register()

@@ -39,11 +39,12 @@ class SyncStatus(models.TextChoices):
 class TrackedRepository(TeamScopedModel):
     """How the sync of one repository stands.
 
-    `cursor` goes on where the last committed unit ended: {"phase": "skeleton"|"detail", "after": …}. `watermark` is the
-    newest `updated_at` of a wholly committed window; `synced_since` is that window's start.
+    `cursor` goes on where the last committed unit ended: {"run", "since", "phase": "skeleton" | "detail" | "end",
+    "after", …}. `watermark` is the newest `updated_at` of a wholly committed window; `synced_since` is its start.
     """
 
-    repository = models.OneToOneField(Repository, on_delete=models.CASCADE, related_name="tracking")
+    # Shares the repository's key: an id of the one is the id of the other.
+    repository = models.OneToOneField(Repository, on_delete=models.CASCADE, primary_key=True, related_name="tracking")
     sync_status = models.CharField(max_length=10, choices=SyncStatus, default=SyncStatus.PENDING)
     last_sync_error = models.TextField(blank=True)
     cursor = models.JSONField(default=dict)
@@ -59,6 +60,11 @@ class TrackedRepository(TeamScopedModel):
 
     def __str__(self) -> str:
         return f"{self.repository} ({self.sync_status})"
+
+    @property
+    def id(self) -> int:
+        key: int = self.repository_id
+        return key
 
 
 class SyncLog(TeamScopedModel):

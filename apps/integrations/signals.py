@@ -1,0 +1,15 @@
+"""What the sync tells, inside the transaction in which it became true. Receivers only write rows.
+
+The ids of repositories are those of `TrackedRepository`, which are those of `metrics.Repository`, too.
+"""
+
+from django.dispatch import Signal
+
+# Arguments: team_id, repo_ids
+onboarding_sync_started = Signal()
+
+# Arguments: team_id, repos_synced, total_prs, failed_repos (numbers)
+onboarding_sync_completed = Signal()
+
+# Arguments: team_id, repo_id, prs_synced
+repository_sync_completed = Signal()

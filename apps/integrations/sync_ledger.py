@@ -1,0 +1,216 @@
+"""The books of one sync: which repositories, how far each is, what was told of it.
+
+Every change of a tracked repository happens in a unit of the step, together with the rows that it counts. The state
+that is shown is always the committed one; nothing is counted twice, because a unit commits once or not at all.
+
+A repository's cursor names the run that it belongs to. A new run starts it afresh; a run that finds a repository in the
+hands of another live one waits for that one's end.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from apps.integrations.github.source import Problem
+from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.metrics.models import DetailState, PullRequest
+from apps.pipelines.context import StepContext, Unit
+from apps.pipelines.exceptions import Park, Permanent
+from apps.pipelines.models import Run, RunState
+
+OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
+UNIT = "pull requests"
+# How many problems a repository's error names; the run's log has each of them.
+NAMED = 10
+OTHER_RUN_WAIT = timedelta(seconds=15)
+
+
+def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
+    """The whole current state of a repository, as the run's events carry it."""
+    return {
+        "id": tracked.pk,
+        "sync_status": str(tracked.sync_status),
+        "last_sync_error": tracked.last_sync_error,
+        "phase": tracked.cursor.get("phase", ""),
+        "found": tracked.cursor.get("found", 0),
+        "done": tracked.done,
+        "total": tracked.total,
+    }
+
+
+class Ledger:
+    """The repositories of one attempt at the sync."""
+
+    def __init__(self, ctx: StepContext, team_id: int) -> None:
+        self.ctx = ctx
+        self.team_id = team_id
+        self.since = timezone.now()
+        self.rows: list[TrackedRepository] = []
+        self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
+
+    def open(self, repo_ids: Sequence[int] | None, since: datetime) -> None:
+        """Take the team's repositories in hand, or those named. `since` counts at the run's first attempt only."""
+        with self.ctx.unit(unit=UNIT) as unit:
+            unit.cursor.setdefault("since", since.isoformat())
+            unit.cursor.setdefault("repo_ids", self._chosen(repo_ids))
+            self.since = datetime.fromisoformat(unit.cursor["since"])
+            self.rows = self._lock(unit.cursor["repo_ids"])
+            self._wait_for_others()
+            self._start_afresh([row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)])
+            if self.rows and unit.cursor.get("started") != self.ctx.generation:
+                unit.cursor["started"] = self.ctx.generation
+                self.ctx.log(f"Reading {len(self.rows)} repositories, back to {self.since:%Y-%m-%d}.")
+                ids = [row.pk for row in self.rows]
+                self.ctx.send(onboarding_sync_started, sender=TrackedRepository, team_id=self.team_id, repo_ids=ids)
+            for row in self.rows:
+                self._emit(row)
+
+    def _chosen(self, repo_ids: Sequence[int] | None) -> list[int]:
+        tracked = TrackedRepository.objects.for_team(self.team_id)
+        known = set(tracked.values_list("pk", flat=True))
+        if repo_ids is None:
+            return sorted(known)
+        if strangers := sorted(set(repo_ids) - known):
+            raise Permanent(f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry.")
+        return sorted(set(repo_ids))
+
+    def _lock(self, ids: Sequence[int]) -> list[TrackedRepository]:
+        rows = TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
+        return list(rows.select_related("repository").select_for_update(of=("self",)))
+
+    def _wait_for_others(self) -> None:
+        holders = {row.cursor.get("run", ""): row for row in self.rows if row.sync_status in OPEN}
+        holders.pop("", None)
+        holders.pop(str(self.ctx.run.pk), None)
+        for run_id in Run.objects.filter(pk__in=holders, state=RunState.RUNNING).values_list("pk", flat=True):
+            name = holders[str(run_id)].repository.full_name
+            reason = f"{name} is being read by another run; this one goes on after it."
+            raise Park(timezone.now() + OTHER_RUN_WAIT, reason)
+
+    def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
+        for row in rows:
+            row.cursor = {"run": str(self.ctx.run.pk), "since": self.since.isoformat(), "phase": "skeleton"}
+            row.sync_status, row.last_sync_error, row.done, row.total = SyncStatus.PENDING, "", 0, None
+            row.save(update_fields=["cursor", "sync_status", "last_sync_error", "done", "total"])
+        try_degraded_again(rows)
+
+    def check(self) -> None:
+        """Before each outside call: stop where this attempt must, and give the worker to others now and then."""
+        self.ctx.check()
+        if time.monotonic() > self._yield_at:
+            raise Park(timezone.now(), "Makes room for other work and goes on at once.")
+
+    def unfinished(self) -> list[TrackedRepository]:
+        return [row for row in self.rows if row.sync_status in OPEN]
+
+    def window(self, tracked: TrackedRepository) -> Any:
+        """The pull requests of the repository that this sync is about."""
+        pulls = PullRequest.objects.for_team(self.team_id)
+        return pulls.filter(repository_id=tracked.repository_id, created_at__gte=self.since)
+
+    def save(self, tracked: TrackedRepository, unit: Unit, message: str = "") -> None:
+        """Write how a repository stands, inside the open unit, and count it in the step's progress."""
+        tracked.save(
+            update_fields=[
+                "cursor", "sync_status", "last_sync_error", "done", "total", "watermark", "synced_since",
+            ]
+        )  # fmt: skip
+        self._emit(tracked)
+        totals = [row.total for row in self.rows if row.sync_status != SyncStatus.ERROR]
+        unit.message = message or unit.message
+        # As long as one is unknown there is no honest total.
+        if None not in totals:
+            unit.total = max(unit.total or 0, sum(row.total or 0 for row in self.rows))
+            unit.done = max(unit.done, min(unit.total, sum(row.done for row in self.rows)))
+
+    def _emit(self, tracked: TrackedRepository) -> None:
+        self.ctx.emit(kind="repository", key=tracked.repository.full_name, data=repository_state(tracked))
+
+    def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
+        """Record what could not be read: each in the log, the first few in the repository's error. Inside a unit."""
+        noted = tracked.cursor.setdefault("problems", {"count": 0, "named": []})
+        for problem in problems:
+            noted["count"] += 1
+            if len(noted["named"]) < NAMED:
+                noted["named"].append(problem)
+            name = tracked.repository.full_name
+            self.ctx.log(f"{name}: {problem['what']} could not be read: {problem['why']}", level="warning")
+
+    def end(self, tracked: TrackedRepository) -> None:
+        """The whole window is in: complete, or partial where something of it could not be read."""
+        with self.ctx.unit() as unit:
+            why = self._incomplete(tracked)
+            tracked.sync_status = SyncStatus.PARTIAL if why else SyncStatus.COMPLETE
+            tracked.last_sync_error = why
+            tracked.cursor = {**tracked.cursor, "phase": "end"}
+            if not why:
+                newest = self.window(tracked).aggregate(newest=Max("updated_at"))["newest"]
+                tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
+                tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
+            name = tracked.repository.full_name
+            self.save(tracked, unit, f"{name}: {tracked.done} pull requests")
+            status = tracked.get_sync_status_display().lower()
+            self.ctx.log(f"{name}: {status}, {tracked.done} pull requests. {why}".strip())
+            self.ctx.send(
+                repository_sync_completed,
+                sender=TrackedRepository,
+                team_id=self.team_id,
+                repo_id=tracked.pk,
+                prs_synced=tracked.done,
+            )
+
+    def _incomplete(self, tracked: TrackedRepository) -> str:
+        noted = tracked.cursor.get("problems", {"count": 0, "named": []})
+        rest = self.window(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
+        named = [f"{problem['what']} ({problem['why']})" for problem in noted["named"]]
+        for number, error in rest.values_list("number", "detail_error")[:NAMED]:
+            named.append(f"#{number} ({error or 'its commits and reviews are not read yet'})")
+        count = noted["count"] + rest.count()
+        if not count:
+            return ""
+        more = f"; and {count - NAMED} more" if count > NAMED else ""
+        return f"{count} pull request(s) could not be read wholly: {'; '.join(named[:NAMED])}{more}."
+
+    def fail(self, tracked: TrackedRepository, why: str) -> None:
+        """The repository cannot be read; the others go on."""
+        with self.ctx.unit() as unit:
+            self._mark_failed(tracked, why, unit)
+
+    def fail_all(self, why: str) -> None:
+        """None of the open repositories can be read."""
+        with self.ctx.unit() as unit:
+            for tracked in self.unfinished():
+                self._mark_failed(tracked, why, unit)
+
+    def _mark_failed(self, tracked: TrackedRepository, why: str, unit: Unit) -> None:
+        tracked.sync_status, tracked.last_sync_error = SyncStatus.ERROR, why
+        self.save(tracked, unit)
+        self.ctx.log(f"{tracked.repository.full_name}: {why}", level="error")
+
+    def close(self) -> None:
+        """Tell that the sync is over, once in a generation."""
+        good = [row for row in self.rows if row.sync_status != SyncStatus.ERROR]
+        with self.ctx.unit() as unit:
+            if unit.cursor.get("finished") == self.ctx.generation:
+                return
+            unit.cursor["finished"] = self.ctx.generation
+            self.ctx.send(
+                onboarding_sync_completed,
+                sender=TrackedRepository,
+                team_id=self.team_id,
+                repos_synced=len(good),
+                total_prs=sum(row.done for row in good),
+                failed_repos=len(self.rows) - len(good),
+            )
+
+
+def try_degraded_again(rows: Sequence[TrackedRepository]) -> None:
+    """Give pull requests whose details could not be read another chance."""
+    for row in rows:
+        pulls = PullRequest.objects.for_team(row.team_id).filter(repository_id=row.repository_id)
+        pulls.filter(detail_state=DetailState.DEGRADED).update(detail_state=DetailState.PENDING, detail_error="")

@@ -1,0 +1,64 @@
+"""The sync's and the aggregation's steps as tasks. Who runs them in which order is said by the pipelines."""
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from apps.integrations import window
+from apps.integrations.models import TrackedRepository
+from apps.integrations.sync import sync_repositories
+from apps.metrics.weekly import run_aggregation
+from apps.pipelines.context import StepContext
+from apps.pipelines.exceptions import Permanent
+from apps.pipelines.outcomes import Outcome
+from apps.pipelines.tasks import Standalone, step_task
+
+SYNC_PIPELINE = "sync"
+REPOSITORY_PIPELINE = "repository_initial"
+
+
+def _of_team(team_id: int, repo_ids: list[int] | None = None, months: int | None = None) -> Standalone:
+    return SYNC_PIPELINE, f"team:{team_id}", None, {"team_id": team_id, "repo_ids": repo_ids, "months": months}
+
+
+@step_task(name="sync_historical_data_task", standalone=_of_team)
+def sync_historical_data_task(
+    ctx: StepContext, *, team_id: int, repo_ids: list[int] | None = None, months: int | None = None
+) -> Outcome:
+    """Read the team's repositories (all, or those of `repo_ids`) back over `months` before the run was started."""
+    back = settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"] if months is None else months
+    since = window.start(ctx.run.created_at, back)
+    return sync_repositories(ctx, team_id=team_id, repo_ids=repo_ids, since=since)
+
+
+def _team_of(repo_id: int) -> int:
+    team_id = TrackedRepository.objects.across_teams().filter(pk=repo_id).values_list("team_id", flat=True).first()
+    if team_id is None:
+        raise Permanent(f"No team follows a repository with the id {repo_id}.")
+    return team_id
+
+
+def _of_repository(repo_id: int, days_back: int = 30) -> Standalone:
+    team_id = _team_of(repo_id)
+    params = {"team_id": team_id, "repo_id": repo_id, "days_back": days_back}
+    return REPOSITORY_PIPELINE, f"team:{team_id}", f"repository:{repo_id}", params
+
+
+@step_task(name="sync_repository_initial_task", standalone=_of_repository)
+def sync_repository_initial_task(ctx: StepContext, *, repo_id: int, days_back: int = 30) -> Outcome:
+    """Read one repository back over `days_back` days; the run's next step brings the figures up to date."""
+    team_id = _team_of(repo_id)
+    if days_back < 1 or days_back > window.MOST_DAYS:
+        raise Permanent(f"A sync goes back 1 to {window.MOST_DAYS} days, not {days_back}.")
+    since = ctx.run.created_at - timedelta(days=days_back)
+    return sync_repositories(ctx, team_id=team_id, repo_ids=[repo_id], since=since)
+
+
+def _of_metrics(team_id: int) -> Standalone:
+    return None, f"team:{team_id}", None, {"team_id": team_id}
+
+
+@step_task(name="aggregate_team_weekly_metrics_task", standalone=_of_metrics)
+def aggregate_team_weekly_metrics_task(ctx: StepContext, *, team_id: int) -> Outcome:
+    """Recompute the weekly table for every week that the team touched."""
+    return run_aggregation(ctx, team_id)
