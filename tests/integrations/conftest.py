@@ -1,0 +1,100 @@
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from apps.integrations.credentials import store_token
+from apps.integrations.services import track_repositories
+from apps.teams.models import Team
+from tests.sandbox.conftest import record
+from tests.sandbox.server import ROOT, start_sandbox
+
+SAMPLE = Path(os.environ.get("SAMPLE_DIR", ROOT.parent / "shared" / "sample"))
+
+
+class Sandbox:
+    """A running sandbox and its control calls."""
+
+    def __init__(self, url):
+        self.url = url
+        self.http = httpx.Client(base_url=url, timeout=30)
+
+    def reset(self):
+        self.http.post("/_sandbox/reset").raise_for_status()
+
+    def faults(self, *faults):
+        response = self.http.post("/_sandbox/faults", json=list(faults))
+        assert response.status_code == 200, response.text
+
+    def put(self, *records):
+        self.http.post("/_sandbox/pull_requests", json=list(records)).raise_for_status()
+
+    def requests(self):
+        """How many requests came, by operation."""
+        return self.http.get("/_sandbox/requests").json()["operations"]
+
+
+@contextmanager
+def serving(**options):
+    with start_sandbox(**options) as url:
+        sandbox = Sandbox(url)
+        yield sandbox
+        sandbox.http.close()
+
+
+@pytest.fixture(scope="session")
+def acme_server():
+    with serving() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def acme(acme_server, settings):
+    """The generated organisation, in its first state."""
+    acme_server.reset()
+    settings.GITHUB_API_URL = acme_server.url
+    return acme_server
+
+
+def small_records():
+    """`octo/hello` with 30 pull requests, `octo/world` with 3: one commit each, every third with a review."""
+    for repository, count in (("octo/hello", 30), ("octo/world", 3)):
+        for number in range(1, count + 1):
+            review = {"author": {"login": "bob"}, "state": "APPROVED", "submittedAt": "2026-03-30T10:00:00Z"}
+            reviews = [review] if number % 3 == 0 else []
+            yield record(number, repository=repository, reviews=reviews)
+
+
+@pytest.fixture(scope="session")
+def octo_server(tmp_path_factory):
+    import json
+
+    folder = tmp_path_factory.mktemp("octo")
+    for name in ("octo/hello", "octo/world"):
+        lines = [json.dumps(entry) for entry in small_records() if entry["repository"] == name]
+        (folder / f"{name.replace('/', '__')}.jsonl").write_text("\n".join(lines) + "\n")
+    with serving(data=folder) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def octo(octo_server, settings):
+    """Two small repositories, in their first state."""
+    octo_server.reset()
+    settings.GITHUB_API_URL = octo_server.url
+    return octo_server
+
+
+@pytest.fixture
+def team(db):
+    team = Team.objects.create(name="Octo", slug="octo")
+    store_token(team, "a token of any shape")
+    return team
+
+
+@pytest.fixture
+def follow(team):
+    """Makes the team follow repositories of GitHub; returns the tracked rows."""
+    return lambda *names: track_repositories(team, "github", names)
