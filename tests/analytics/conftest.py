@@ -1,0 +1,3 @@
+from tests.pipelines.conftest import lab, queue
+
+__all__ = ["lab", "queue"]
