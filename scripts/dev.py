@@ -22,7 +22,8 @@ def main() -> int:
 
     prepare()
     manage = [sys.executable, "manage.py"]
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], check=True)
+    if status := subprocess.run([*manage, "migrate", "--verbosity", "0"], check=False).returncode:
+        return status
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     web = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--reload", "--reload-dir", "apps"]
     web += ["--reload-dir", "project", "--host", "127.0.0.1", "--port", str(settings.PORT)]
