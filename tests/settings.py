@@ -7,8 +7,11 @@ import os
 import tempfile
 
 if "FIRSTLIGHT_TESTS" not in os.environ:
-    for name in """SECRET_KEY ALLOWED_HOSTS DATABASE_URL REDIS_URL EMAIL_URL DEFAULT_FROM_EMAIL ADMINS CREDENTIAL_KEYS
-        GITHUB_API_URL GITHUB_TOKEN GIT_SOURCE_ROOT GROQ_API_KEY LLM_BASE_URL LLM_MODEL SITE_URL PORT""".split():
+    for name in (
+        "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "ADMINS",
+        "CREDENTIAL_KEYS", "GITHUB_API_URL", "GITHUB_TOKEN", "GIT_SOURCE_ROOT", "GROQ_API_KEY", "LLM_BASE_URL",
+        "LLM_MODEL", "SITE_URL", "PORT",
+    ):  # fmt: skip
         os.environ.pop(name, None)
     _state = tempfile.TemporaryDirectory(prefix="firstlight-tests-", ignore_cleanup_errors=True)
     os.environ |= {"FIRSTLIGHT_TESTS": "1", "STATE_DIR": _state.name, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0"}

@@ -78,7 +78,7 @@ def workers(queue):
 class Crew:
     def __init__(self):
         self.processes = []
-        self.log = Path(os.environ["STATE_DIR"]) / "workers.log"
+        self.log = Path(os.environ.get("WORKERS_LOG") or Path(os.environ["STATE_DIR"]) / "workers.log")
 
     def start(self, *args, **env):
         database = connection.settings_dict

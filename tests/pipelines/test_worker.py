@@ -17,15 +17,12 @@ from tests.pipelines.lab.tasks import LAB
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KEYS = [step.key for step in LAB.steps]
-
-
 def in_the_midst_of(run, key):
     return lambda: Effect.objects.filter(run=run.pk, step=key).exists()
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_a_worker_killed_in_any_step_loses_and_doubles_nothing(lab, workers, key):
+@pytest.mark.parametrize("key", ["one", "five"])
+def test_a_worker_killed_in_a_step_loses_and_doubles_nothing(lab, workers, key):
     run = lab.start(items=4, pace=0.05)
     first = workers.start()
     eventually(in_the_midst_of(run, key))
@@ -37,6 +34,18 @@ def test_a_worker_killed_in_any_step_loses_and_doubles_nothing(lab, workers, key
     assert run.steps.get(key=key).crashes <= 1
     percents = lab.percents(run)
     assert percents == sorted(percents)
+
+
+@pytest.mark.parametrize("place", ["dequeued", "claimed", "unit", "handoff"])
+def test_a_kill_at_each_place_where_huey_alone_loses_the_chain(lab, workers, place):
+    run = lab.start(items=2)
+    victim = workers.start(LAB_KILL=f"lab_three:{place}")
+    assert victim.wait(timeout=20) == -signal.SIGKILL
+    assert not ended(run)()
+    workers.start()
+    eventually(ended(run))
+    assert run.state == RunState.DONE
+    assert lab.each_once(run, 2)
 
 
 def kill_and_redeliver(lab, workers, **env):

@@ -14,6 +14,10 @@ class LabConfig(AppConfig):
         tasks.LAB.register()
         if os.environ.get("LAB_MUTATION") == "claim-without-epoch":
             _claim_without_epoch()
+        if order := os.environ.get("LAB_KILL"):
+            from tests.pipelines.lab import faults
+
+            faults.install(order)
 
 
 def _claim_without_epoch():

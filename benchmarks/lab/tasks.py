@@ -1,0 +1,46 @@
+"""Five steps that do nothing, as a durable pipeline and as a plain Huey chain. Each notes when it began and ended."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huey.contrib.djhuey import db_task
+
+from apps.pipelines.context import StepContext
+from apps.pipelines.definitions import Pipeline, Step
+from apps.pipelines.tasks import StepTask, step_task
+
+QUEUES = ("sync", "llm", "compute", "llm", "sync")
+
+
+def note(chain: str, step: int, began: float) -> None:
+    """One line a step: chain, step, began and ended on the clock that all processes of a machine share."""
+    with Path(os.environ["BENCH_NOTES"]).open("a") as notes:
+        notes.write(f"{chain} {step} {began} {time.monotonic()}\n")
+
+
+def durable(step: int) -> StepTask:
+    def body(ctx: StepContext, chain: str) -> None:
+        note(chain, step, time.monotonic())
+
+    return step_task(name=f"bench_{step}")(body)
+
+
+DURABLE = Pipeline(
+    "bench",
+    "Benchmark",
+    steps=tuple(Step(f"s{n}", f"Step {n}", durable(n), queue=queue) for n, queue in enumerate(QUEUES)),
+)
+
+
+def plain(step: int, queue: str) -> Any:
+    def body(chain: str) -> None:
+        note(chain, step, time.monotonic())
+
+    decorate: Callable[..., Any] = db_task(name=f"plain_{step}", queue=queue)
+    return decorate(body)
+
+
+PLAIN = [plain(n, queue) for n, queue in enumerate(QUEUES)]
