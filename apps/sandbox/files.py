@@ -134,10 +134,10 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
     if number < 1:
         raise ValueError(f"number must be positive, not {number}")
     merged_at, closed_at = _moment_or_none(record, "mergedAt"), _moment_or_none(record, "closedAt")
-    author = accounts.actor(record.get("author"))
-    merge_oid = (record.get("mergeCommit") or {}).get("oid")
-    commits = tuple(_commit(repository, raw, accounts) for raw in _list(record, "commits"))
-    merged_by = accounts.actor(record.get("mergedBy"))
+    author = accounts.actor(_object(record, "author"))
+    merge_oid = (_object(record, "mergeCommit") or {}).get("oid")
+    commits = tuple(_commit(repository, raw, accounts) for raw in _objects(record, "commits"))
+    merged_by = accounts.actor(_object(record, "mergedBy"))
     merge_commit = next((commit for commit in commits if commit.oid == merge_oid), None)
     title, base = _text(record, "title", None), _text(record, "baseRefName", "main")
     if merge_commit is None and merge_oid and merged_at:
@@ -165,7 +165,7 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
         commits=commits,
         reviews=tuple(
             _review(f"{repository}#{number}:{index}", raw, accounts)
-            for index, raw in enumerate(_list(record, "reviews"))
+            for index, raw in enumerate(_objects(record, "reviews"))
         ),
         timeline=_timeline(f"{repository}#{number}", merged_at, closed_at, merged_by),
     )
@@ -187,7 +187,7 @@ def _commit(repository: str, raw: dict[str, Any], accounts: Accounts) -> Commit:
         message=_text(raw, "message", ""),
         authored_date=authored,
         committed_date=_moment_or_none(raw, "committedDate") or authored,
-        author=accounts.git_actor(raw.get("author"), authored),
+        author=accounts.git_actor(_object(raw, "author"), authored),
         additions=_integer(raw, "additions", 0),
         deletions=_integer(raw, "deletions", 0),
         changed_files=_integer(raw, "changedFiles", 0),
@@ -198,7 +198,7 @@ def _commit(repository: str, raw: dict[str, Any], accounts: Accounts) -> Commit:
 def _review(key: str, raw: dict[str, Any], accounts: Accounts) -> Review:
     return Review(
         id=identity.node_id("PRR", key),
-        author=accounts.actor(raw.get("author")),
+        author=accounts.actor(_object(raw, "author")),
         state=_one_of(raw, "state", _REVIEW_STATES),
         submitted_at=_moment_or_none(raw, "submittedAt"),
         body=_text(raw, "body", ""),
@@ -226,6 +226,20 @@ def _list(record: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{name} must be a list, not {value!r}")
     return value
+
+
+def _object(record: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = record.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object, not {value!r}")
+    return value
+
+
+def _objects(record: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    for value in (values := _list(record, name)):
+        if not isinstance(value, dict):
+            raise TypeError(f"{name} must hold objects, not {value!r}")
+    return values
 
 
 def _one_of(record: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:

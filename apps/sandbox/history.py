@@ -43,6 +43,8 @@ class Story:
     merged: int | None = None
     closed: int | None = None
     merged_by: Actor | None = None
+    # When it was made a draft again, and then left.
+    shelved: int | None = None
 
     @property
     def author(self) -> Actor | None:
@@ -138,9 +140,13 @@ class Historian:
     def end(self, story: Story) -> None:
         """Merged, closed or left open; nothing of it after `now`."""
         rng, person = self.rng, story.opening.person
-        story.reviews = [review for review in story.reviews if review[0] < self.now]
         fate = rng.random()
-        if fate < 0.02:
+        if story.last_review >= self.now:  # still under way
+            story.reviews = [review for review in story.reviews if review[0] < self.now]
+            return
+        if fate < 0.025:
+            if rng.random() < 0.45 and story.last_review + HOUR < self.now:
+                story.shelved = story.last_review + HOUR
             return
         if fate < (0.17 if story.opening.bot is DEPENDABOT else 0.075):
             closed = next_at_work(story.last_review + skewed(30, rng) * HOUR, person, rng)
@@ -165,7 +171,8 @@ class Historian:
             Review(identity.node_id("PRR", f"{key}:{index}"), actor, state, text(at))
             for index, (at, actor, state) in enumerate(story.reviews)
         )
-        last = max(moment, story.closed or 0, *(at for at, _, _ in story.reviews), 0)
+        ready = story.ready if story.ready < self.now else 0
+        last = max(moment, ready, story.closed or 0, story.shelved or 0, *(at for at, _, _ in story.reviews), 0)
         late = [commit.committed_date for commit in branch[-1:]]
         return PullRequest(
             repository_name=self.name,
@@ -175,7 +182,7 @@ class Historian:
             created_at=text(moment),
             updated_at=max(text(last), *late),
             body=story.body,
-            is_draft=story.starts_as_draft and (story.ready > self.now or (not story.merged and rng.random() < 0.4)),
+            is_draft=story.shelved is not None or (story.starts_as_draft and story.ready >= self.now),
             merged_at=text(story.merged) if story.merged else None,
             closed_at=text(story.closed) if story.closed else None,
             additions=additions,
@@ -228,6 +235,7 @@ class Historian:
         moments: list[tuple[str, int | None]] = []
         if story.starts_as_draft and story.ready < self.now:
             moments.append(("ReadyForReviewEvent", story.ready))
+        moments.append(("ConvertToDraftEvent", story.shelved))
         moments += [("MergedEvent", story.merged), ("ClosedEvent", story.closed)]
         return tuple(
             TimelineEvent(kind, text(at), story.author, identity.node_id("EV", f"{key}:{kind}"))

@@ -1,0 +1,39 @@
+"""A real sandbox process for tests: `with start_sandbox() as url: …`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "sandbox: "
+
+
+class SandboxFailed(Exception):
+    """The process ended before it served; the text is what it wrote on stderr."""
+
+
+@contextmanager
+def start_sandbox(data=None, seed=None, *, pace=None, points=1_000_000, now=None, env=None):
+    """Yield the base URL of a sandbox on a free port; end it on leaving. `points` is its hourly budget for a token."""
+    options = {"data": data, "seed": seed, "pace": pace, "points": points, "now": now}
+    arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", *arguments]
+    environment = {**os.environ, "DEBUG": "1", **(env or {})}
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf-8"
+        )
+        try:
+            line = process.stdout.readline()
+            if not line.startswith(READY):
+                process.wait(10)
+                stderr.seek(0)
+                raise SandboxFailed(stderr.read())
+            yield line.removeprefix(READY).strip()
+        finally:
+            process.terminate()
+            process.wait(10)
+            process.stdout.close()
