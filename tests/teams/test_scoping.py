@@ -1,13 +1,12 @@
 """No row of a team is read without naming the team, by whatever way a queryset can be read."""
 
-import asyncio
 import copy
 import io
 import json
 import pickle
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import transaction
@@ -122,14 +121,14 @@ def test_neither_filters_nor_copies_scope_a_query(rows, acme, globex):
         lambda rows: _collect(rows.aiterator()),
     ],
 )
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_asynchronous_reads_are_guarded_too(read):
     async def run():
         with pytest.raises(UnscopedQuery):
             await read(pulls.all())
         await sync_to_async(list)(pulls.across_teams())
 
-    asyncio.run(run())
+    async_to_sync(run)()
 
 
 async def _collect(rows):
