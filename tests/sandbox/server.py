@@ -16,24 +16,34 @@ class SandboxFailed(Exception):
 
 
 @contextmanager
-def start_sandbox(data=None, seed=None, *, pace=None, points=1_000_000, now=None, env=None):
-    """Yield the base URL of a sandbox on a free port; end it on leaving. `points` is its hourly budget for a token."""
+def start_process(data=None, seed=None, *, pace=None, points=1_000_000, now=None, env=None):
+    """Yield the process of a sandbox on a free port and its base URL; end it on leaving.
+
+    `points` is the hourly budget of a token.
+    """
     options = {"data": data, "seed": seed, "pace": pace, "points": points, "now": now}
     arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", *arguments]
     environment = {**os.environ, "DEBUG": "1", **(env or {})}
-    with tempfile.TemporaryFile("w+") as stderr:
-        process = subprocess.Popen(
+    with (
+        tempfile.TemporaryFile("w+") as stderr,
+        subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf-8"
-        )
+        ) as process,
+    ):
         try:
             line = process.stdout.readline()
             if not line.startswith(READY):
                 process.wait(10)
                 stderr.seek(0)
                 raise SandboxFailed(stderr.read())
-            yield line.removeprefix(READY).strip()
+            yield process, line.removeprefix(READY).strip()
         finally:
             process.terminate()
-            process.wait(10)
-            process.stdout.close()
+
+
+@contextmanager
+def start_sandbox(data=None, seed=None, **options):
+    """Yield the base URL of a sandbox; options are those of `start_process`."""
+    with start_process(data, seed, **options) as (_, url):
+        yield url
