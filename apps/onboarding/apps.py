@@ -5,3 +5,9 @@ class OnboardingConfig(AppConfig):
     name = "apps.onboarding"
     label = "onboarding"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Every process knows the pipelines: the web starts runs, workers run them, commands watch them.
+        from apps.onboarding import pipeline, receivers  # noqa: F401 - connects the receivers
+
+        pipeline.register()

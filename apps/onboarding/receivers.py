@@ -1,0 +1,65 @@
+"""What an onboarding's signals cause: the Team's columns, and mails. Runs of other definitions cause neither."""
+
+from typing import Any
+from uuid import UUID
+
+from django.dispatch import receiver
+
+from apps.mail.tasks import hint_due
+from apps.onboarding.services import notifications
+from apps.onboarding.services.runs import Totals, team_of
+from apps.onboarding.signals import onboarding_completed
+from apps.onboarding.tasks import ONBOARDING_PIPELINE
+from apps.pipelines import signals
+from apps.pipelines.models import Run, RunState
+from apps.pipelines.outcomes import Missing
+from apps.teams.models import OnboardingStatus, Team
+
+
+def _project(run: Run, status: OnboardingStatus) -> None:
+    """Repeat the run in its team's row."""
+    if run.pipeline == ONBOARDING_PIPELINE:
+        Team.objects.filter(pk=team_of(run).pk).update(
+            onboarding_pipeline_status=status,
+            onboarding_pipeline_error=run.error or None,
+            onboarding_pipeline_started_at=run.created_at,
+            onboarding_pipeline_completed_at=run.finished_at,
+        )
+
+
+@receiver([signals.pipeline_started, signals.pipeline_retried], dispatch_uid="onboarding.running")
+def on_running(run: Run, **kwargs: Any) -> None:
+    _project(run, OnboardingStatus.RUNNING)
+
+
+@receiver(signals.pipeline_completed, dispatch_uid="onboarding.completed")
+def on_completed(run: Run, **kwargs: Any) -> None:
+    _project(run, OnboardingStatus.PARTIAL if run.state == RunState.PARTIAL else OnboardingStatus.DONE)
+
+
+@receiver(signals.pipeline_cancelled, dispatch_uid="onboarding.cancelled")
+def on_cancelled(run: Run, **kwargs: Any) -> None:
+    _project(run, OnboardingStatus.CANCELLED)
+
+
+@receiver(signals.pipeline_failed, dispatch_uid="onboarding.failed")
+def on_failed(run: Run, **kwargs: Any) -> None:
+    _project(run, OnboardingStatus.FAILED)
+
+
+@receiver(signals.pipeline_failed, dispatch_uid="onboarding.failed_mail")
+def mail_failure(run: Run, error: str, **kwargs: Any) -> None:
+    if run.pipeline == ONBOARDING_PIPELINE:
+        notifications.send_onboarding_failed_email(run, error)
+
+
+@receiver(onboarding_completed, dispatch_uid="onboarding.complete_mail")
+def mail_completion(team_id: int, run_id: UUID, totals: Totals, missing: list[Missing], **kwargs: Any) -> None:
+    """One mail for each recipient, in the step's transaction."""
+    run = Run.objects.get(pk=run_id)
+    for recipient in notifications.recipients(run):
+        notifications.send_sync_complete_email(run, recipient, totals, missing)
+
+
+# The outbox is delivered by its own tasks; a worker that ticks makes sure that none of their messages was lost.
+signals.worker_tick.connect(hint_due, dispatch_uid="onboarding.outbox")

@@ -1,0 +1,81 @@
+"""Starting an onboarding, and what it amounts to."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.metrics.models import Commit, PRReview, PullRequest
+from apps.metrics.records import ChangeKind
+from apps.onboarding.signals import repositories_chosen
+from apps.pipelines import engine
+from apps.pipelines.models import Run
+from apps.pipelines.outcomes import Missing
+from apps.teams.models import Team
+from apps.users.models import User
+
+SUBJECT = "team:"
+
+
+class Totals(TypedDict):
+    """What a run has read. `ai_assisted` counts pull requests with an explicit marker: at least so many are."""
+
+    repositories: int
+    pull_requests: int
+    reviews: int
+    commits: int
+    ai_assisted: int
+
+
+def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
+    """Counts over the tracked repositories of these ids (all of the team's without): those that could be read."""
+    tracked = TrackedRepository.objects.for_team(team_id)
+    if repo_ids is not None:
+        tracked = tracked.filter(pk__in=repo_ids)
+    repositories = list(tracked.values_list("repository_id", flat=True))
+    pulls = PullRequest.objects.for_team(team_id).filter(
+        repository_id__in=repositories, kind=ChangeKind.PULL_REQUEST
+    )
+    of_these = {"pull_request__repository_id__in": repositories}
+    return Totals(
+        repositories=tracked.filter(sync_status__in=[SyncStatus.COMPLETE, SyncStatus.PARTIAL]).count(),
+        pull_requests=pulls.count(),
+        reviews=PRReview.objects.for_team(team_id).filter(**of_these).count(),
+        commits=Commit.objects.for_team(team_id).filter(**of_these).count(),
+        ai_assisted=pulls.filter(ai_assisted=True).count(),
+    )
+
+
+def gaps_of(team_id: int) -> list[Missing]:
+    """What the team's repositories lack after their last sync."""
+    lacking = TrackedRepository.objects.for_team(team_id).filter(sync_status__in=[SyncStatus.PARTIAL, SyncStatus.ERROR])
+    return [
+        Missing(what=row.repository.full_name, why=row.last_sync_error)
+        for row in lacking.select_related("repository").order_by("pk")
+    ]
+
+
+def start_onboarding(
+    team: Team, user: User | None, tracked: Sequence[TrackedRepository], months: int
+) -> tuple[Run, bool]:
+    """Start the team's onboarding over these repositories, or join the one that is under way."""
+    with transaction.atomic():
+        repositories_chosen.send(sender=Team, team=team, user=user, count=len(tracked))
+        return engine.start(
+            "onboarding",
+            subject=f"{SUBJECT}{team.pk}",
+            params={"team_id": team.pk, "repo_ids": [row.pk for row in tracked], "months": months},
+            started_by=user,
+        )
+
+
+def team_of(run: Run) -> Team:
+    return Team.objects.get(pk=int(run.subject.removeprefix(SUBJECT)))
+
+
+def run_url(run: Run, team: Team) -> str:
+    """The absolute address of a run's page."""
+    return settings.SITE_URL + reverse("onboarding:run_detail", args=[team.slug, run.pk])
