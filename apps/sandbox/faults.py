@@ -73,7 +73,7 @@ class Fault:
             raise BadFault("rate_limit is primary or secondary.")
         if not any(raw.get(effect) for effect in _EFFECTS):
             raise BadFault(f"A fault needs one of {', '.join(_EFFECTS)}.")
-        return cls(**raw)
+        return cls(**{**raw, "match": match})
 
     def matches(self, call: Call) -> bool:
         match = self.match

@@ -108,12 +108,12 @@ class Review:
     typename: ClassVar[str] = "PullRequestReview"
 
     @cached_property
-    def full_database_id(self) -> int:
+    def database_id(self) -> int:
         return identity.number(self.id)
 
     @property
-    def database_id(self) -> int:
-        return self.full_database_id
+    def full_database_id(self) -> str:
+        return str(self.database_id)
 
     @property
     def created_at(self) -> str | None:
@@ -201,13 +201,14 @@ class PullRequest:
         return identity.node_id("PR", f"{self.repository_name.lower()}#{self.number}")
 
     @cached_property
-    def full_database_id(self) -> int:
-        # Numbers of one repository stay apart by construction; below 2**31 for the first 100,000 of them.
+    def database_id(self) -> int:
+        # Numbers of one repository stay apart by construction, up to 100,000 of them, below 2**31.
         return identity.number(f"pulls:{self.repository_name.lower()}", 20_000) * 100_000 + self.number
 
     @property
-    def database_id(self) -> int | None:
-        return self.full_database_id if self.full_database_id < 2**31 else None
+    def full_database_id(self) -> str:
+        # GitHub's BigInt comes as text.
+        return str(self.database_id)
 
     @property
     def merged(self) -> bool:

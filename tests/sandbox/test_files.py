@@ -7,7 +7,8 @@ from tests.sandbox.conftest import record
 from tests.sandbox.server import SandboxFailed, start_sandbox
 
 AUTHORS = """{ repository(owner: "octo", name: "hello") { pullRequests(first: 10) { nodes {
-  id databaseId url headRefName author { __typename login ... on User { databaseId } ... on Bot { databaseId } }
+  id databaseId fullDatabaseId url headRefName
+  author { __typename login ... on User { databaseId } ... on Bot { databaseId } }
   commits(first: 1) { nodes { commit { author { name email user { login databaseId } } } } }
   reviews(first: 5) { nodes { author { __typename login } state } }
 } } } }"""
@@ -42,6 +43,7 @@ def test_people_bots_and_deleted_accounts_are_those_of_github(folder, connect):
     assert ghost["author"] is None
     assert ghost["commits"]["nodes"][0]["commit"]["author"]["user"] is None
     assert (person["headRefName"], other["headRefName"]) == ("pr-1", "topic/x")
+    assert person["fullDatabaseId"] == str(person["databaseId"])
     assert person["url"] == "https://github.com/octo/hello/pull/1"
 
 
