@@ -36,9 +36,7 @@ def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
     if repo_ids is not None:
         tracked = tracked.filter(pk__in=repo_ids)
     repositories = list(tracked.values_list("repository_id", flat=True))
-    pulls = PullRequest.objects.for_team(team_id).filter(
-        repository_id__in=repositories, kind=ChangeKind.PULL_REQUEST
-    )
+    pulls = PullRequest.objects.for_team(team_id).filter(repository_id__in=repositories, kind=ChangeKind.PULL_REQUEST)
     of_these = {"pull_request__repository_id__in": repositories}
     return Totals(
         repositories=tracked.filter(sync_status__in=[SyncStatus.COMPLETE, SyncStatus.PARTIAL]).count(),
