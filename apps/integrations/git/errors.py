@@ -1,0 +1,98 @@
+"""What can go wrong with a local repository, in words for the people who see it: what happened, why, what to do next.
+
+    SourceDisabled                       no repository can be read until the setting is put right
+    OutsideRoot, NoSuchPath, NotARepository, EmptyRepository      this path cannot be read as it is
+    CannotRead, PartialClone             git gave up on this repository
+    GitMissing                           there is no git program
+    LandingGone                          the trunk was rewritten; reading it anew helps
+    TimedOut                             git took too long; a smaller unit, or a later attempt, may succeed
+
+Paths are shown as the user gave them; where the root lies on the server is nobody's business.
+"""
+
+
+class GitError(Exception):
+    """Base class. `str()` is shown to users. `retryable`: the same request may succeed later, with nothing mended."""
+
+    retryable = False
+
+
+class SourceDisabled(GitError):
+    """There is no root below which repositories may be read."""
+
+    def __init__(self, why: str = "GIT_SOURCE_ROOT is not set") -> None:
+        super().__init__(
+            f"Local repositories cannot be read: {why}. Set GIT_SOURCE_ROOT to the folder that holds them and restart."
+        )
+
+
+class OutsideRoot(GitError):
+    """The path, or something that the repository is made of, lies outside the root."""
+
+    def __init__(self, path: str, what: str = "") -> None:
+        subject = f"{what} of '{path}' leads" if what else f"'{path}' leads"
+        super().__init__(
+            f"{subject} out of the folder that local repositories are read from (GIT_SOURCE_ROOT). "
+            "Name a repository inside that folder, or clone this one into it."
+        )
+
+
+class NoSuchPath(GitError):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"There is no '{path}' in the folder that local repositories are read from (GIT_SOURCE_ROOT). "
+            "Check the path; relative ones start at that folder."
+        )
+
+
+class NotARepository(GitError):
+    def __init__(self, path: str) -> None:
+        super().__init__(f"'{path}' is not a git repository. Name the folder that contains .git, or a bare repository.")
+
+
+class EmptyRepository(GitError):
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The repository '{path}' has no commits yet. Push or fetch something into it, then retry.")
+
+
+class CannotRead(GitError):
+    """git ended with an error, or the file system refused. `why` is one line."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"The repository '{path}' could not be read: {why}. Run 'git fsck' in it, or clone it anew, then retry."
+        )
+
+
+class PartialClone(GitError):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The repository '{path}' is a partial clone: files that are needed to count lines are missing, and "
+            "nothing is downloaded here. Run 'git fetch --refetch --no-filter' in it, or clone it in full, then retry."
+        )
+
+
+class GitMissing(GitError):
+    def __init__(self) -> None:
+        super().__init__("The program 'git' was not found on the server. Install git 2.32 or later, then retry.")
+
+
+class LandingGone(GitError):
+    """A commit that was on the trunk is not there any more."""
+
+    retryable = True
+
+    def __init__(self, path: str, oid: str) -> None:
+        super().__init__(
+            f"Commit {oid[:12]} is not on the trunk of '{path}' any more: its history was rewritten. "
+            "Retry to read it as it is now."
+        )
+
+
+class TimedOut(GitError):
+    retryable = True
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(
+            f"git did not finish reading '{path}' within {seconds:g} seconds. Nothing is lost; retry later."
+        )

@@ -1,0 +1,158 @@
+"""What a commit message on the trunk says of the pull request that it brought.
+
+Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, bors and bitcoin-core's script write, and
+those of `git merge`. A number in the message makes it a pull request, whether merged or squashed. `Title (#12)` on a
+commit with one parent counts as a squash; that someone named an issue there by hand cannot be told apart.
+
+A merge commit without a number is a pull request without one, except for a back-merge: the trunk merged into itself
+(`Merge branch 'main' of …`, `Merge remote-tracking branch 'origin/main'`), which is what `git pull` leaves behind.
+Merges of other branches are pull requests, remote-tracking or not.
+"""
+
+import re
+from dataclasses import dataclass
+
+# An integer column's end. What is larger is no number of a pull request.
+_MOST = 2_147_483_647
+_TITLE_LENGTH = 500
+
+_NUMBERED = tuple(
+    re.compile(form)
+    for form in (
+        r"Merge pull request '(?P<title>.*)' \(#(?P<number>\d+)\) from (?P<ref>\S+)(?: into \S+)?",  # Gitea, Forgejo
+        r"Merge pull request #(?P<number>\d+) in \S+ from (?P<ref>\S+)(?: to \S+)?",  # Bitbucket Server
+        r"Merge pull request #(?P<number>\d+) from [^/\s]+/(?P<ref>\S+)",  # GitHub
+        r"Merge pull request #(?P<number>\d+) from (?P<ref>\S+)",
+        r"Merge pull request #(?P<number>\d+)\b.*",
+        r"Merged in (?P<ref>\S+) \(pull request #(?P<number>\d+)\)",  # Bitbucket
+        r"Pull request #(?P<number>\d+): (?P<title>.+)",  # Bitbucket Server
+        r"Merged PR (?P<number>\d+): (?P<title>.+)",  # Azure DevOps
+        r"Merge (?:[\w.-]+/[\w.-]+)?#(?P<number>\d+): (?P<title>.+)",  # bitcoin-core
+        r"(?:Auto|Rollup) merge of #(?P<number>\d+) - (?P<ref>[^,\s]+).*",  # homu
+        r"Merge #(?P<number>\d+)(?: #\d+)*",  # bors
+        r"(?P<title>.*\S)\s*\(pull request #(?P<number>\d+)\)",  # Bitbucket, squashed
+        r"(?P<title>.*\S)\s*\(#(?P<number>\d+)\)",  # a squash; of several numbers (a revert) the last one is its own
+    )
+)
+_GITLAB = re.compile(r"See merge request \S*!(?P<number>\d+)\s*")
+# A name with a quote in it is not taken apart: with names that may be anything, there would be too many ways to try.
+_BRANCHES = re.compile(
+    r"Merge (?P<remote>remote-tracking )?(?P<what>branch|tag)(?:es|s)? (?P<names>'[^']+'(?:(?:, | and )'[^']+')*)"
+    r"(?: of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
+)
+# Longer first lines are no tool's, and the forms are not to be tried on megabytes.
+_MOST_TRIED = 1000
+_TRUNK_NAMES = frozenset({"main", "master", "trunk"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, read. `is_pull_request` False: a change, or a back-merge."""
+
+    title: str
+    body: str
+    is_pull_request: bool
+    number: int | None = None
+    head_ref: str = ""
+
+
+def one_line(text: str, limit: int = _TITLE_LENGTH) -> str:
+    """Text for a title or a name: no control characters, no white space around, cut with an ellipsis."""
+    text = _CONTROL.sub(" ", text).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def is_back_merge(subject: str, trunk: str) -> bool:
+    """Whether a merge commit with this first line merges the trunk into itself.
+
+    A target in quotes is GitLab's: there, someone asked for a merge of a fork's trunk.
+    """
+    match = _branches(subject)
+    if match is None or match["into"] or match["what"] == "tag":
+        return False
+    names = _names(match)
+    if match["remote"]:
+        names = [name.partition("/")[2] for name in names]
+    return {trunk, *_TRUNK_NAMES}.issuperset(names)
+
+
+def read_message(message: str, *, is_merge: bool, trunk: str) -> Told:
+    """Read the whole message of a commit on the trunk."""
+    subject, _, rest = message.strip("\n").partition("\n")
+    subject, body = subject.strip(), rest.strip("\n")
+    told = _numbered(subject, body) or _gitlab(subject, body)
+    if told is not None:
+        return told
+    title = one_line(subject) or "(no message)"
+    if not is_merge or is_back_merge(subject, trunk):
+        return Told(title, body, is_pull_request=False)
+    return Told(title, body, is_pull_request=True, head_ref=_head_ref(subject))
+
+
+def _numbered(subject: str, body: str) -> Told | None:
+    if len(subject) > _MOST_TRIED:
+        return None
+    for form in _NUMBERED:
+        match = form.fullmatch(subject)
+        number = _number(match["number"]) if match else None
+        if match is None or number is None:
+            continue
+        found = match.groupdict()
+        ref = (found.get("ref") or _head_ref(subject)).rpartition(":")[2]
+        title = found.get("title") or ""
+        if not title:
+            title, body = _first_line(body)
+            title = re.sub(rf"^#?{number}: ", "", title)  # bors repeats the number
+        return Told(one_line(title) or one_line(subject), body, is_pull_request=True, number=number, head_ref=ref)
+    return None
+
+
+def _gitlab(subject: str, body: str) -> Told | None:
+    """GitLab names the number in the last lines: of a merge below the title, of a squash below everything."""
+    if "See merge request " not in body:
+        return None
+    for line in reversed(body.splitlines()):
+        match = _GITLAB.fullmatch(line[:_MOST_TRIED])
+        number = _number(match["number"]) if match else None
+        if number is None:
+            continue
+        title, rest = subject, body
+        if _branches(subject):
+            first, after = _first_line(body)
+            if not _GITLAB.fullmatch(first[:_MOST_TRIED]):
+                title, rest = first, after
+        return Told(
+            one_line(title) or "(no message)", rest, is_pull_request=True, number=number, head_ref=_head_ref(subject)
+        )
+    return None
+
+
+def _number(digits: str) -> int | None:
+    number = int(digits) if digits.isascii() and len(digits) < 11 else 0
+    return number if 0 < number <= _MOST else None
+
+
+def _first_line(body: str) -> tuple[str, str]:
+    first, _, rest = body.lstrip().partition("\n")
+    return first.strip(), rest.strip("\n")
+
+
+def _branches(subject: str) -> re.Match[str] | None:
+    return _BRANCHES.fullmatch(subject) if len(subject) <= _MOST_TRIED else None
+
+
+def _names(match: re.Match[str]) -> list[str]:
+    """The branch names of a merge's first line, without the owner that GitHub puts before a colon."""
+    names = re.split(r"'(?:, | and )'", match["names"][1:-1])
+    return [name.rpartition(":")[2] for name in names]
+
+
+def _head_ref(subject: str) -> str:
+    match = _branches(subject)
+    if match is None:
+        return ""
+    names = _names(match)
+    if match["remote"]:
+        names = [name.partition("/")[2] or name for name in names]
+    return one_line(", ".join(names), 250)

@@ -1,0 +1,203 @@
+"""A local clone or bare repository, read as pull requests.
+
+    repository = GitRepository.open("acme/api", settings.GIT_SOURCE_ROOT)
+    landings = repository.landings(since)                    # newest first, light
+    for unit in batched(landings, 25):
+        pulls = repository.read([landing.oid for landing in unit])
+
+Each landing on the trunk becomes one record with `external_id` `git:<oid>`, state merged:
+
+- a merge is a pull request with the commits that it brought; sizes are the difference from its first parent;
+- a squash, known by the number in its message, is a pull request with itself as its one commit;
+- any other commit is a change.
+
+Estimates, for want of better: a merge is created at the earliest author's date of its commits, a squash or change at
+its author's date, none later than it landed. Its author is that of its oldest commit. There are no reviews: git
+knows of none.
+Two landings may have one number (a pull request merged again after a revert); their external ids differ.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from apps.integrations.git.command import Git, is_oid
+from apps.integrations.git.commits import CommitRecord, read_commits
+from apps.integrations.git.errors import (
+    CannotRead,
+    EmptyRepository,
+    GitError,
+    GitMissing,
+    LandingGone,
+    NoSuchPath,
+    NotARepository,
+    OutsideRoot,
+    PartialClone,
+    SourceDisabled,
+    TimedOut,
+)
+from apps.integrations.git.history import History, Landing
+from apps.integrations.git.location import Location, locate, shallow_boundary
+from apps.integrations.git.messages import one_line
+from apps.integrations.git.origin import Origin, read_origin
+from apps.integrations.git.records import LISTED_COMMITS, landing_record
+from apps.metrics.records import PullRequestData
+
+__all__ = [
+    "LISTED_COMMITS",
+    "CannotRead",
+    "EmptyRepository",
+    "GitError",
+    "GitMissing",
+    "GitRepository",
+    "Landing",
+    "LandingGone",
+    "NoSuchPath",
+    "NotARepository",
+    "OutsideRoot",
+    "PartialClone",
+    "SourceDisabled",
+    "TimedOut",
+]
+
+_KEY_LENGTH = 500
+
+
+class GitRepository:
+    """One repository as it was when it was opened: what is pushed into it later does not show.
+
+    name         `owner/repo` from the remote `origin`, else `local/<path below the root>`
+    url          its page on GitHub, GitLab or Bitbucket, or ""
+    key          stable id: the resolved path
+    trunk        name of the branch that is read
+    is_shallow   the clone's history is cut off
+    clipped      of the merges read so far that brought more than LISTED_COMMITS commits: {oid: number brought};
+                 only the oldest LISTED_COMMITS are in their records
+    """
+
+    def __init__(self, git: Git, location: Location, trunk: str, tip: str, origin: Origin) -> None:
+        self._git = git
+        self._location = location
+        self._tip = tip
+        self._origin = origin
+        self._boundary = shallow_boundary(location.common_dir)
+        self._since: datetime | None = None
+        self._known: History | None = None
+        self.trunk = trunk
+        self.name = origin.name
+        self.url = origin.url
+        self.key = _key(location.path)
+        self.is_shallow = bool(self._boundary)
+        self.clipped: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, path: str, root: Path | None, *, timeout: float = 300.0) -> Self:
+        """Open the repository at `path`, relative to `root` or absolute and below it. `timeout`: seconds per process.
+
+        Raises GitError; of its kinds see `errors`.
+        """
+        location = locate(path, root)
+        git = Git(location.git_dir, location.shown, timeout)
+        trunk, tip = _trunk(git, location)
+        git.use_mailmap_of(tip)
+        address = git.line("config", "--null", "--get", "remote.origin.url") or ""
+        return cls(git, location, trunk, tip, read_origin(address) or Origin(_local_name(location)))
+
+    def count(self, since: datetime) -> int:
+        """How many landings there are since then."""
+        return len(self._history(since).landings)
+
+    def landings(self, since: datetime, after: str | None = None) -> list[Landing]:
+        """What landed since then, newest first; with `after`, only what comes behind that landing.
+
+        An `after` that is not there (the trunk was rewritten) counts as none: everything is given again.
+        """
+        landings = self._history(since).landings
+        for index, landing in enumerate(landings):
+            if landing.oid == after:
+                return landings[index + 1 :]
+        return list(landings)
+
+    def missing(self, since: datetime) -> str | None:
+        """What cannot be read of the time since then, in words for users; None where all is there."""
+        cut_at = self._history(since).cut_at
+        if cut_at is None:
+            return None
+        return (
+            f"The clone is shallow: what landed until {cut_at:%Y-%m-%d} is not in it. "
+            f"Run 'git fetch --unshallow' in '{self._location.shown}', then retry."
+        )
+
+    def read(self, oids: Sequence[str]) -> list[PullRequestData]:
+        """The records of these landings, in this order, with bodies, sizes and commits; 25 to 100 are a good unit.
+
+        Raises LandingGone where an id is on the trunk no more, and CannotRead, PartialClone, TimedOut.
+        """
+        history = self._history_of(oids)
+        brought = {oid: history.brought(oid) for oid in oids}
+        listed = {oid: found.oids[:LISTED_COMMITS] for oid, found in brought.items()}
+        self.clipped |= {oid: len(found.oids) for oid, found in brought.items() if len(found.oids) > LISTED_COMMITS}
+        landed = _by_oid(self._git, oids, merges=True)
+        commits = _by_oid(self._git, {oid: None for some in listed.values() for oid in some}, merges=False)
+        return [
+            landing_record(
+                history.by_oid[oid],
+                landed[oid],
+                [commits[commit] for commit in listed[oid]],
+                brought[oid].since,
+                trunk=self.trunk,
+                origin=self._origin,
+                boundary=self._boundary,
+            )
+            for oid in oids
+        ]
+
+    def _history(self, since: datetime | None) -> History:
+        if self._known is None or self._since != since:
+            self._known = History(self._git, self._tip, self.trunk, since, self._boundary)
+            self._since = since
+        return self._known
+
+    def _history_of(self, oids: Sequence[str]) -> History:
+        """A history with these landings: the one that was read last, else the whole."""
+        known = self._known
+        if known is None or any(oid not in known.by_oid for oid in oids):
+            known = self._history(None)
+        for oid in oids:
+            if oid not in known.by_oid:
+                raise LandingGone(self._location.shown, one_line(oid, 64))
+        return known
+
+
+def _by_oid(git: Git, oids: Sequence[str] | dict[str, None], *, merges: bool) -> dict[str, CommitRecord]:
+    return {commit.oid: commit for commit in read_commits(git, oids, merges=merges)}
+
+
+def _trunk(git: Git, location: Location) -> tuple[str, str]:
+    """Name and tip of the branch that is read: the remote's, else the one checked out, else main or master."""
+    candidates = []
+    remote = git.line("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
+    if remote and remote.startswith("refs/remotes/origin/"):
+        candidates.append((remote.removeprefix("refs/remotes/origin/"), remote))
+    head = git.line("symbolic-ref", "--quiet", "HEAD")
+    if head and head.startswith("refs/heads/"):
+        candidates.append((head.removeprefix("refs/heads/"), head))
+    for name in ("main", "master"):
+        candidates += [(name, f"refs/heads/{name}"), (name, f"refs/remotes/origin/{name}")]
+    for name, ref in [*candidates, ("HEAD", "HEAD")]:
+        tip = git.line("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        if tip and is_oid(tip):
+            return name, tip
+    raise EmptyRepository(location.shown)
+
+
+def _key(path: Path) -> str:
+    key = str(path).encode(errors="replace").decode()
+    return key if len(key) <= _KEY_LENGTH else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def _local_name(location: Location) -> str:
+    below = location.path.relative_to(location.root).parts or (location.root.name,)
+    return one_line("/".join(["local", *below]).removesuffix(".git").encode(errors="replace").decode(), 250)
