@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from processes import end
+
 ROOT = Path(__file__).resolve().parent.parent
-GRACE = 15.0  # seconds that a child has to end by itself
 
 
 def main() -> int:
@@ -48,18 +49,6 @@ def wait_for_either(children: list[subprocess.Popen[bytes]]) -> int:
                 print(f"{child.args[1:]} ended with status {status}; ending the other.", file=sys.stderr)
                 return status
         time.sleep(0.2)
-
-
-def end(children: list[subprocess.Popen[bytes]]) -> None:
-    for child in children:
-        if child.poll() is None:
-            child.terminate()
-    for child in children:
-        try:
-            child.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 if __name__ == "__main__":

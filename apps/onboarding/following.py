@@ -48,7 +48,7 @@ class Follower:
             self._live.start()
 
     def say(self, text: str) -> None:
-        self.console.print(text, style="dim", markup=False, highlight=False)
+        self.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def follow(self) -> None:
         """Until the run has ended. Raises NoWorker where it waits for one in vain."""
@@ -89,7 +89,7 @@ class Follower:
             if event.message and event.kind in ("log", "run", "receiver_failed"):
                 style = {"warning": "yellow", "error": "red"}.get(event.level, "")
                 line = f"{event.at:%H:%M:%S}  {self.run.percent:>3} %  {event.message}"
-                self.console.print(line, style=style, markup=False, highlight=False)
+                self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _display(self, steps: list[StepRun]) -> RenderableType:
         table = Table.grid(padding=(0, 2))
