@@ -5,7 +5,7 @@
        +--- refused, later-+  +--refused for good, or too often--> failed
 
 A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease; a deliverer that dies leaves a
-message that is due again after it. `attempts` fences: only the newest claim writes the outcome. The server is spoken to
+message that is due again after it, or at once where its death can be proved (`release_dead`). `attempts` fences: only the newest claim writes the outcome. The server is spoken to
 outside any transaction, so a kill between its acceptance and our commit causes a second hand-over, with the same
 Message-ID.
 """
@@ -18,6 +18,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from apps.mail import owners
 from apps.mail.models import OutboxMessage, OutboxState
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,18 @@ def due(now: datetime) -> QuerySet[OutboxMessage]:
     return OutboxMessage.objects.filter(
         state__in=(OutboxState.PENDING, OutboxState.SENDING), next_attempt_at__lte=now
     ).order_by("next_attempt_at", "pk")
+
+
+def release_dead(now: datetime) -> int:
+    """Make due at once what dead deliverers left behind; returns how many messages."""
+    released = 0
+    for message in OutboxMessage.objects.filter(state=OutboxState.SENDING, next_attempt_at__gt=now).exclude(owner=""):
+        if owners.is_dead(message.owner):
+            left = OutboxMessage.objects.filter(
+                pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts, owner=message.owner
+            )
+            released += left.update(next_attempt_at=now, owner="")
+    return released
 
 
 def deliver_due(limit: int = 50) -> int:
@@ -73,7 +86,13 @@ def _claim() -> OutboxMessage | None:
             )
             continue
         lease = now + LEASE
-        if mine.update(state=OutboxState.SENDING, attempts=F("attempts") + 1, lease_until=lease, next_attempt_at=lease):
+        if mine.update(
+            state=OutboxState.SENDING,
+            attempts=F("attempts") + 1,
+            owner=owners.me(),
+            lease_until=lease,
+            next_attempt_at=lease,
+        ):
             message.attempts += 1
             return message
 
@@ -104,7 +123,7 @@ def _record_failure(message: OutboxMessage, error: Exception) -> None:
 def _finish(message: OutboxMessage, **values: object) -> int:
     """Write the outcome of our claim; 0 if the lease ran out and somebody else has it."""
     claim = OutboxMessage.objects.filter(pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts)
-    return claim.update(lease_until=None, **values)
+    return claim.update(lease_until=None, owner="", **values)
 
 
 def _is_permanent(error: Exception) -> bool:

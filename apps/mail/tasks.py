@@ -37,9 +37,12 @@ def hint_due(**_signal: Any) -> bool:
     """Hint if a message is due and this process gave no hint in the last 5 s. Takes a signal's arguments, unused.
 
     Called about once a second by the worker: a message that was put off is tried in time, and a lost hint costs
-    seconds. While hints are recent it does not touch the database.
+    seconds. What a dead deliverer left behind becomes due first.
     """
-    if time.monotonic() - _hinted_at < _HINT_EVERY or not delivery.due(timezone.now()).exists():
+    now = timezone.now()
+    if not delivery.release_dead(now) and time.monotonic() - _hinted_at < _HINT_EVERY:
+        return False
+    if not delivery.due(now).exists():
         return False
     hint()
     return True

@@ -5,11 +5,13 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
+from apps.mail import owners as mail_owners
 from apps.mail.tasks import hint_due
 from apps.onboarding.services import notifications
 from apps.onboarding.services.runs import Totals, team_of
 from apps.onboarding.signals import onboarding_completed
 from apps.onboarding.tasks import ONBOARDING_PIPELINE
+from apps.pipelines import owners as pipeline_owners
 from apps.pipelines import signals
 from apps.pipelines.models import Run, RunState
 from apps.pipelines.outcomes import Missing
@@ -61,5 +63,7 @@ def mail_completion(team_id: int, run_id: UUID, totals: Totals, missing: list[Mi
         notifications.send_sync_complete_email(run, recipient, totals, missing)
 
 
-# The outbox is delivered by its own tasks; a worker that ticks makes sure that none of their messages was lost.
+# The outbox is delivered by its own tasks; a worker that ticks makes sure that none of their messages was lost, and
+# that what a killed worker was about to hand over does not wait for its lease.
+mail_owners.use(identity=pipeline_owners.me, proof_of_death=pipeline_owners.is_dead)
 signals.worker_tick.connect(hint_due, dispatch_uid="onboarding.outbox")

@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.mail import tasks
-from apps.mail.delivery import LEASE, MAX_ATTEMPTS, deliver_due
+from apps.mail.delivery import LEASE, MAX_ATTEMPTS, deliver_due, release_dead
 from apps.mail.models import OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
 
@@ -224,6 +224,24 @@ def test_a_kill_between_claim_and_hand_over_delays_the_message(server, deliverer
             process.wait()
     server.start()
     check_lease_then_let_it_pass(row)
+    assert [parsed(received)["Message-ID"] for received in server.received] == [row.message_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dead_deliverers_message_does_not_wait_for_its_lease(server, deliverer):
+    """Its process is known to be gone, so the next tick of any worker makes the message due; a living one keeps it."""
+    row = mail()
+    with socket.create_server(("127.0.0.1", server.port)) as silent:
+        silent.settimeout(30)
+        process = deliverer()
+        held, _ = silent.accept()
+        with held:
+            assert release_dead(timezone.now()) == 0
+            process.kill()
+            process.wait()
+    server.start()
+    assert release_dead(timezone.now()) == 1
+    assert deliver_due() == 1
     assert [parsed(received)["Message-ID"] for received in server.received] == [row.message_id]
 
 
