@@ -4,10 +4,10 @@
        ^                  |  |
        +--- refused, later-+  +--refused for good, or too often--> failed
 
-A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A deliverer that dies leaves a message
-that is due again after it, or at once where its death can be proved (`release_dead`). `attempts` fences: only the newest
-claim writes the outcome. The server is spoken to outside any transaction, so a kill between its acceptance and our
-commit causes a second hand-over, with the same Message-ID.
+A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A deliverer that dies leaves a
+message that is due again after it, or at once where its death can be proved (`release_dead`). `attempts` fences: only
+the newest claim writes the outcome. The server is spoken to outside any transaction, so a kill between its acceptance
+and our commit causes a second hand-over, with the same Message-ID.
 """
 
 import logging
