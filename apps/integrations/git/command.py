@@ -132,7 +132,7 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_IMPLICIT_WORK_TREE": "0",  # as if bare: no file of a work tree is read
             "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_GRAFT_FILE": "/dev/null",
+            "GIT_GRAFT_FILE": "/dev/null/none",
             "GIT_NO_LAZY_FETCH": "1",
             # Stronger than protocol.allow, which the repository could refine for each protocol.
             "GIT_ALLOW_PROTOCOL": "none",
@@ -145,7 +145,7 @@ class Git:
     def _failure(self, code: int, said: str) -> GitError:
         if code == 1 and not said:
             return _EndedWithOne(self._shown, "git found nothing")
-        if "promisor" in said or re.search(r"transport '\S+' not allowed", said):
+        if "promisor" in said or "lazy fetching" in said or re.search(r"transport '\S+' not allowed", said):
             return PartialClone(self._shown)
         lines = [line for line in said.splitlines() if line.startswith(("fatal:", "error:"))] or said.splitlines()
         why = lines[0] if lines else f"git ended with status {code}"
