@@ -237,7 +237,11 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
         raise NotAllowed(f"Only whole steps can be retried here; {first.title!r} has no parts to choose from.")
     run.percent = 0
     run.percent = progress.percent(run, list(StepRun.objects.filter(run=run)))
-    run.save()
+    # Not the whole row: `prepare_retry` may have written events, which number themselves on it.
+    run.save(
+        update_fields=["state", "error", "missing", "finished_at", "eta_seconds", "epoch", "generation",
+                       "generation_started_at", "percent"]
+    )  # fmt: skip
     events.append(run.pk, [events.run_entry(run, f"Retry from “{first.title}”.")])
     _tell(pipeline_retried, run, step=first)
     _send_on_commit(run.pk, run.epoch, first.idx)
