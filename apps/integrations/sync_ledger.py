@@ -133,8 +133,8 @@ class Ledger:
 
     def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
         """Record what could not be read: each in the log, the first few in the repository's error. Inside a unit."""
-        noted = tracked.cursor.setdefault("problems", {"count": 0, "named": []})
         for problem in problems:
+            noted = tracked.cursor.setdefault("problems", {"count": 0, "named": []})
             noted["count"] += 1
             if len(noted["named"]) < NAMED:
                 noted["named"].append(problem)

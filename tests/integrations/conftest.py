@@ -1,12 +1,20 @@
+import json
 import os
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from django.utils import timezone
+from huey.contrib.djhuey import HUEY
 
 from apps.integrations.credentials import store_token
 from apps.integrations.services import track_repositories
+from apps.pipelines import engine
+from apps.pipelines.models import StepRun
+from apps.pipelines.sweeper import sweep
 from apps.teams.models import Team
 from tests.sandbox.conftest import record
 from tests.sandbox.server import ROOT, start_sandbox
@@ -69,8 +77,6 @@ def small_records():
 
 @pytest.fixture(scope="session")
 def octo_server(tmp_path_factory):
-    import json
-
     folder = tmp_path_factory.mktemp("octo")
     for name in ("octo/hello", "octo/world"):
         lines = [json.dumps(entry) for entry in small_records() if entry["repository"] == name]
@@ -98,3 +104,35 @@ def team(db):
 def follow(team):
     """Makes the team follow repositories of GitHub; returns the tracked rows."""
     return lambda *names: track_repositories(team, "github", names)
+
+
+@pytest.fixture
+def worker(transactional_db):
+    """Runs queued steps in this process, as a worker would, from an empty queue."""
+    HUEY.flush()
+    yield Worker()
+    HUEY.flush()
+
+
+class Worker:
+    def start(self, task, *args, **kwargs):
+        """Start a durable run whose back-offs take no time."""
+        run = task(*args, **kwargs)
+        StepRun.objects.filter(run=run).update(backoff_seconds=0.01)
+        return run
+
+    def drain(self, run, seconds=20.0):
+        """Work until nothing is left to do or the run is parked for longer than the test has; returns the run."""
+        until = time.monotonic() + seconds
+        while any(self.due(step) for step in engine.live_steps()) and time.monotonic() < until:
+            message = HUEY.dequeue()
+            if message is None:
+                sweep()
+                time.sleep(0.01)
+            else:
+                HUEY.execute(message)
+        run.refresh_from_db()
+        return run
+
+    def due(self, step):
+        return step.parked_until is None or step.parked_until < timezone.now() + timedelta(seconds=5)

@@ -114,7 +114,7 @@ def test_an_impossible_window_is_refused(octo, team, follow, months):
 
 
 def test_only_the_named_repositories_are_read(octo, team, follow):
-    hello, world = follow("octo/hello", "octo/world")
+    _, world = follow("octo/hello", "octo/world")
     sync_historical_data_task.call_local(team.pk, [world.pk])
     assert pulls(team).count() == 3
     assert tracked(team, "octo/hello").sync_status == SyncStatus.PENDING
