@@ -33,7 +33,8 @@ def test_a_killed_worker_costs_nothing(github, mailbox, onboarding, workers, ste
     env = environment(github, mailbox)
     victim = workers.start(LAB_KILL=f"{step.task.name}:{place}", **env)
     assert victim.wait(timeout=60) == -signal.SIGKILL
-    assert not ended(run)()
+    # Killed after the last step's commit, the run is done already; what is left is the mail.
+    assert ended(run)() == (step.key == "notify" and place == "handoff")
     workers.start(**env)
     eventually(ended(run), seconds=60)
     check(run, mailbox)
