@@ -49,16 +49,14 @@ def _commits(pulls: list[int]) -> dict[int, list[tuple[str, str, int | None, str
     rows = (
         Commit.objects.across_teams().filter(pull_request_id__in=pulls).order_by("pull_request_id", "authored_at", "pk")
     )
-    for pull, *values in rows.values_list(
-        "pull_request_id", "oid", "message", "author_id", "author_name", "author_email"
-    ):
-        oid, message, author, name, email = values
+    fields = ("pull_request_id", "oid", "message", "author_id", "author_name", "author_email")
+    for pull, oid, message, author, name, email in rows.values_list(*fields):
         found[pull].append((oid, message, author, name, email))
     return found
 
 
 def _people(ids: set[int | None]) -> dict[int | None, PersonData]:
-    rows = TeamMember.objects.across_teams().filter(pk__in=ids - {None})
+    rows = TeamMember.objects.across_teams().filter(pk__in={pk for pk in ids if pk is not None})
     return {
         pk: PersonData(login, name, github_id, is_bot)
         for pk, login, name, github_id, is_bot in rows.values_list("pk", "login", "name", "github_id", "is_bot")

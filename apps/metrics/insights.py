@@ -301,7 +301,8 @@ def _split(
     facts: Facts, pulls: Iterable[Pull], moment: Callable[[Pull], datetime | None]
 ) -> tuple[list[Pull], list[Pull]]:
     """Those of the weeks before, and the recent ones."""
-    before, after = [], []
+    before: list[Pull] = []
+    after: list[Pull] = []
     for pull in pulls:
         at = moment(pull)
         if at is not None and facts.before_from < at <= facts.until:

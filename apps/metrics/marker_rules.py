@@ -222,15 +222,23 @@ def _starts(form: str) -> Pattern[str]:
     return pattern(rf"\s{{0,3}}[*_-]{{0,2}}\s?(?:{form}).*", IGNORECASE)
 
 
+def _comment(form: str) -> Pattern[str]:
+    return pattern(rf"\s*<!--\s*(?:{form}).*", IGNORECASE)
+
+
+_CODERABBIT = pattern(r"\s*(?:<!--.*release notes by coderabbit\.ai.*|#+\s*summary by coderabbit\s*)", IGNORECASE)
+_CUBIC = pattern(r"\s*(?:#+\s*|<!--\s*)summary by cubic\b.*", IGNORECASE)
+
 LINES: tuple[Line, ...] = (
     Line("claude-footer", "claude", " claude", _footer("claude code|claude(?=\\]\\()")),
     Line("claude-footer", "claude", "[claude", _footer("claude code|claude(?=\\]\\()")),
     Line("claude-session", "claude", "claude.ai/code/session", _starts(r"(?:claude-session:\s*)?https://claude\.ai/code/session")),
     Line("opencode-footer", "opencode", "opencode.ai", _footer(r"opencode(?=\]\(https://opencode\.ai)")),
     Line("devin-footer", "devin", "devin.ai", _footer(r"devin(?=\]\(https://(?:cli\.)?devin\.ai)")),
-    Line("devin-session", "devin", "devin.ai/sessions/", _starts(r"(?:link to )?devin (?:run|session)\b[^.\w]{0,5}https://app\.devin\.ai/sessions/")),
-    Line("cursor-agent-body", "cursor", "cursor_agent_pr_body_begin", pattern(r"\s*<!--\s*cursor_agent_pr_body_begin\s*-->.*", IGNORECASE)),
-    Line("copilot-agent-body", "copilot", "start copilot ", pattern(r"\s*<!--\s*start copilot (?:coding agent|original prompt).*", IGNORECASE)),
+    Line("devin-session", "devin", "devin.ai/sessions/", _starts(
+        r"(?:link to )?devin (?:run|session)\b[^.\w]{0,5}https://app\.devin\.ai/sessions/")),
+    Line("cursor-agent-body", "cursor", "cursor_agent_pr_body_begin", _comment(r"cursor_agent_pr_body_begin\s*-->")),
+    Line("copilot-agent-body", "copilot", "start copilot ", _comment(r"start copilot (?:coding agent|original prompt)")),
     Line("codex-task", "codex", "chatgpt.com/codex/tasks/", _starts(r"(?:\[codex task\]\()?https://chatgpt\.com/codex/tasks/")),
     Line("jules-task", "jules", "jules.google.com/", _starts(r"pr created automatically by jules for task\b")),
     Line("amp-thread", "amp", "ampcode.com/threads/", _starts(r"amp-thread(?:-id)?:\s*https://ampcode\.com/threads/")),
@@ -243,9 +251,9 @@ LINES: tuple[Line, ...] = (
     Line("footer-in-words", "copilot", "copilot", _footer(r"(?:github )?copilot"), tier=Tier.HINT),
     Line("footer-in-words", "gemini", "gemini", _footer(r"(?:google )?gemini(?: cli)?"), tier=Tier.HINT),
     Line("aider-prefix", "aider", "aider:", _starts(r"aider: \S"), tier=Tier.HINT),
-    Line("cursor-summary", "cursor", "cursor_summary", pattern(r"\s*<!--\s*cursor_summary\s*-->.*", IGNORECASE), axis=Axis.DESCRIBED),
-    Line("coderabbit-summary", "coderabbit", "coderabbit", pattern(r"\s*(?:<!--.*release notes by coderabbit\.ai.*|#+\s*summary by coderabbit\s*)", IGNORECASE), axis=Axis.DESCRIBED),
-    Line("cubic-summary", "cubic", "summary by cubic", pattern(r"\s*(?:#+\s*|<!--\s*)summary by cubic\b.*", IGNORECASE), axis=Axis.DESCRIBED),
+    Line("cursor-summary", "cursor", "cursor_summary", _comment(r"cursor_summary\s*-->"), axis=Axis.DESCRIBED),
+    Line("coderabbit-summary", "coderabbit", "coderabbit", _CODERABBIT, axis=Axis.DESCRIBED),
+    Line("cubic-summary", "cubic", "summary by cubic", _CUBIC, axis=Axis.DESCRIBED),
 )  # fmt: skip
 
 # Branches: GitHub fixes `copilot/`; the others are habits that people's own names can collide with.

@@ -221,5 +221,5 @@ def _stands_alone(lines: Sequence[str], index: int) -> bool:
     """A trailer is the end of something: prose neither announces it with a colon nor goes on below it."""
     if index + 1 < len(lines) and not _MAY_FOLLOW.match(lines[index + 1]):
         return False
-    before = next((line.strip() for line in reversed(lines[:index]) if line.strip()), "")
+    before = next((lines[above].strip() for above in range(index - 1, -1, -1) if lines[above].strip()), "")
     return not before.endswith(":") or before.startswith("* ")

@@ -68,7 +68,7 @@ def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Director
 
 def _stored(team_id: int, named: dict[str, PersonData]) -> tuple[dict[str, TeamMember], dict[str, TeamMember]]:
     logins = {clean(person.login, 250).lower() for person in named.values()}
-    found = (
+    found: Iterable[TeamMember] = (
         TeamMember.objects.for_team(team_id)
         .annotate(lower_login=Lower("login"))
         .filter(Q(key__in=named) | Q(lower_login__in=logins))
@@ -93,7 +93,7 @@ def _write(rows: dict[str, TeamMember], named: dict[str, PersonData]) -> dict[st
     for key, row in rows.items():
         if _renew(row, key, named[key]):
             changed[id(row)] = row
-        if row.pk is None:
+        if row._state.adding:
             new[id(row)] = row
     if new:
         # One order of keys for all workers, so that two of them never wait for each other.

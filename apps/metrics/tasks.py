@@ -1,6 +1,5 @@
 """Steps over what has been synced: read the markers, ask a model (not yet), find insights."""
 
-from django.conf import settings
 from django.utils import timezone
 
 from apps.metrics.analysis import read_next, unread
@@ -28,14 +27,10 @@ def run_llm_analysis_batch(ctx: StepContext, *, team_id: int, limit: int | None 
         with ctx.unit(total=done + left, unit="pull requests", message="Reading AI markers") as work:
             done += read_next(team_id, MARKER_UNIT)
             work.cursor, work.done = {"done": done}, done
-    read_so_far = f"AI markers were read in {done:,} pull requests. Summaries by a language model were skipped: "
-    has_model = settings.GROQ_API_KEY or "api.groq.com" not in settings.LLM_BASE_URL
-    why = (
-        "this version does not make them yet."
-        if has_model
-        else "no key. This version does not make them yet either way."
+    read = f"AI markers read in {done:,} pull request{'' if done == 1 else 's'}."
+    return Skipped(
+        reason=f"{read} Summaries by a language model are not part of this version.", result={"pull_requests": done}
     )
-    return Skipped(reason=read_so_far + why, result={"pull_requests": done})
 
 
 @step_task(name="compute_team_insights", standalone=of_team)

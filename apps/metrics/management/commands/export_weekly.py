@@ -4,16 +4,15 @@ import csv
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
+from apps.commands import UsageCommand, UsageError
 from apps.metrics.export import columns, weekly_rows
 from apps.metrics.models import Scope
 from apps.teams.models import Team
 
-BAD_USAGE = 64
 
-
-class Command(BaseCommand):
+class Command(UsageCommand):
     help = "Print a team's weekly figures: one row per week (Monday, UTC) and team, repository or member."
     requires_system_checks: list[str] = []
 
@@ -25,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         team = Team.objects.filter(slug=options["team"]).first()
         if team is None:
-            raise CommandError(f"There is no team with the slug {options['team']!r}.", returncode=BAD_USAGE)
+            raise UsageError(f"There is no team with the slug {options['team']!r}.")
         scope = Scope(options["by"])
         rows = weekly_rows(team.pk, scope)
         if options["format"] == "json":
