@@ -5,11 +5,12 @@ goes on). With --json the last line of stdout is the summary; all else goes to s
 """
 
 import json
-import subprocess
+import signal
 import sys
+import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -18,12 +19,13 @@ from django.core.management.base import CommandError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from apps.commands import UsageCommand, UsageError
 from apps.integrations.credentials import CredentialError, store_token
 from apps.integrations.models import TrackedRepository
 from apps.integrations.services import InvalidName, track_repositories
 from apps.metrics.models import Source
 from apps.onboarding.following import Follower, NoWorker
-from apps.onboarding.management.base import UsageCommand, UsageError
+from apps.onboarding.management.worker import own_worker
 from apps.onboarding.services.notifications import send_welcome_email
 from apps.onboarding.services.runs import run_url, start_onboarding, totals_of
 from apps.onboarding.signals import source_connected
@@ -34,7 +36,7 @@ from apps.users.models import User
 
 EX_NO_WORKER, EX_INTERRUPTED = 4, 130
 EXIT = {RunState.DONE: 0, RunState.PARTIAL: 2, RunState.FAILED: 1, RunState.CANCELLED: 3}
-MAX_MONTHS = 600
+MAX_MONTHS, MAX_NAME = 600, 120
 
 
 class Command(UsageCommand):
@@ -57,46 +59,43 @@ class Command(UsageCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
-        run, team, created = self._start(options)
-        follower = Follower(run, team)
-        if not created:
-            follower.say(f"A set-up of {team.name} is under way already; this follows it.")
-        try:
-            with own_worker() if options["worker"] else nothing():
-                follower.follow()
-        except NoWorker as reason:
-            raise CommandError(str(reason), returncode=EX_NO_WORKER) from None
-        except KeyboardInterrupt:
-            follower.say(
-                f"Not following any more; the run goes on wherever a worker is. manage.py run cancel {run.pk} ends it."
-            )
-            sys.exit(EX_INTERRUPTED)
-        finally:
-            follower.close()
+        run, team = self._start(options)
+        with ended_in_order(), follower_of(run, team) as follower:
+            if self._joined:
+                follower.say(self._joined)
+            try:
+                with own_worker(follower.say) if options["worker"] else nullcontext():
+                    follower.follow()
+            except NoWorker as reason:
+                raise CommandError(str(reason), returncode=EX_NO_WORKER) from None
+            except KeyboardInterrupt:
+                follower.say(
+                    f"Not following any more. The run goes on wherever there is a worker; manage.py run cancel {run.pk} "
+                    "ends it."
+                )
+                sys.exit(EX_INTERRUPTED)
         run.refresh_from_db()
-        if options["json"]:
-            self.stdout.write(json.dumps(summary(run, team)))
-        else:
-            self.stdout.write(f"{run_url(run, team)}")
+        self.stdout.write(json.dumps(summary(run, team)) if options["json"] else run_url(run, team))
         sys.exit(EXIT[RunState(run.state)])
 
     def _check(self, options: dict[str, Any]) -> None:
         if not 1 <= options["months"] <= MAX_MONTHS:
             raise UsageError(f"--months is 1 to {MAX_MONTHS}, not {options['months']}.")
-        if not options["team"].strip():
-            raise UsageError("--team needs a name.")
+        name = options["team"].strip()
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise UsageError(f"--team needs a name of 1 to {MAX_NAME} letters on one line.")
         try:
             validate_email(options["email"])
         except ValidationError:
             raise UsageError(f"--email {options['email']!r} is no e-mail address.") from None
-        if options["source"] == Source.GITHUB and not options["token"]:
+        if options["source"] == Source.GITHUB and not options["token"].strip():
             raise UsageError("No GitHub token: give --token, or set GITHUB_TOKEN.")
         if options["source"] == Source.GIT and settings.GIT_SOURCE_ROOT is None:
             raise UsageError(
                 "--source git reads clones below GIT_SOURCE_ROOT, which is not set. Set it to their folder."
             )
 
-    def _start(self, options: dict[str, Any]) -> tuple[Run, Team, bool]:
+    def _start(self, options: dict[str, Any]) -> tuple[Run, Team]:
         names = [name.strip() for name in options["repos"].split(",") if name.strip()]
         if not names:
             raise UsageError("--repos names no repository.")
@@ -112,7 +111,16 @@ class Command(UsageCommand):
                 raise CommandError(str(error)) from None
             source_connected.send(sender=Team, team=team, user=user, source=options["source"])
             run, created = start_onboarding(team, user, tracked, options["months"])
-        return run, team, created
+        self._joined = "" if created else joining(run, team, tracked)
+        return run, team
+
+
+def joining(run: Run, team: Team, tracked: list[TrackedRepository]) -> str:
+    """What to say where a run is under way already."""
+    words = f"A set-up of {team.name} is under way already; this follows it."
+    if left_out := [row.repository.full_name for row in tracked if row.pk not in run.params.get("repo_ids", [])]:
+        words += f" It does not read {', '.join(left_out)}: start again when it has ended."
+    return words
 
 
 def account(email: str, name: str) -> tuple[User, Team]:
@@ -152,21 +160,27 @@ def summary(run: Run, team: Team) -> dict[str, Any]:
 
 
 @contextmanager
-def nothing() -> Iterator[None]:
-    yield
+def follower_of(run: Run, team: Team) -> Iterator[Follower]:
+    follower = Follower(run, team)
+    try:
+        yield follower
+    finally:
+        follower.close()
 
 
 @contextmanager
-def own_worker() -> Iterator[None]:
-    """A worker process for the time of the block, ended by its pid. Its log goes to our stderr."""
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_worker"]
-    worker = subprocess.Popen(command, stdout=sys.stderr.fileno(), start_new_session=True)  # noqa: S603
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block as an exception does: a worker of ours ends with us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # called from a program, whose signals are its own
+        return
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        worker.terminate()
-        try:
-            worker.wait(15)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 
-from apps.onboarding.management.base import UsageCommand, UsageError
+from apps.commands import UsageCommand, UsageError
 from apps.pipelines import engine
 from apps.pipelines.models import Run
 
