@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DataError
 
 from apps.integrations.credentials import CredentialError, token_for
+from apps.integrations.git.source import GitError
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import (
     BadCredentials,
@@ -26,6 +27,7 @@ from apps.integrations.github.errors import (
 )
 from apps.integrations.github.source import GitHubSource
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sync_git import GitReader
 from apps.integrations.sync_github import GitHubReader
 from apps.integrations.sync_ledger import Ledger
 from apps.metrics.models import Source
@@ -69,6 +71,7 @@ def sync_repositories(ctx: StepContext, *, team_id: int, repo_ids: Sequence[int]
 def _readers(ledger: Ledger, stack: ExitStack) -> dict[str, Reader]:
     return {
         Source.GITHUB: GitHubReader(ledger, _once(lambda: _github(ledger.team_id, stack))),
+        Source.GIT: GitReader(ledger),
     }
 
 
@@ -100,7 +103,7 @@ def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]
         raise Park(limit.until, str(limit)) from None
     except Unreachable as error:
         raise Retryable(str(error)) from None
-    except GitHubError as error:
+    except (GitHubError, GitError) as error:
         ledger.fail(tracked, str(error))
     except (DataError, ValueError) as error:
         logger.exception("%s could not be stored.", tracked)

@@ -174,7 +174,7 @@ class Ledger:
         if not count:
             return ""
         more = f"; and {count - NAMED} more" if count > NAMED else ""
-        return f"{count} pull request(s) could not be read wholly: {'; '.join(named[:NAMED])}{more}."
+        return f"Not everything could be read, {count} missing or incomplete: {'; '.join(named[:NAMED])}{more}."
 
     def fail(self, tracked: TrackedRepository, why: str) -> None:
         """The repository cannot be read; the others go on."""

@@ -116,7 +116,7 @@ class GitHubClient:
         raise BadResponse("it sends us from one address to the next")
 
     def _redirected(self, url: str, raw: _Raw) -> str:
-        target = urljoin(url, raw.headers.get("location", ""))
+        target: str = urljoin(url, raw.headers.get("location", ""))
         here, there = urlsplit(url), urlsplit(target)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise BadResponse("it sends us to another host, which would get the token; check GITHUB_API_URL")
@@ -124,10 +124,10 @@ class GitHubClient:
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> _Raw:
         headers = {
-            "Authorization": b"Bearer " + self._token.encode(),
-            "Accept": "application/vnd.github+json",
-            "Content-Type": "application/json",
-            "X-GitHub-Api-Version": "2022-11-28",
+            b"Authorization": b"Bearer " + self._token.encode(),
+            b"Accept": b"application/vnd.github+json",
+            b"Content-Type": b"application/json",
+            b"X-GitHub-Api-Version": b"2022-11-28",
         }
         host = self.endpoints.host
         # The library's exceptions refer to the request and its headers, so none is chained to ours.

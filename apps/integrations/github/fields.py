@@ -99,7 +99,7 @@ def items(node: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 def objects(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """A list without a null in it."""
-    found = []
+    found: list[Mapping[str, Any]] = []
     for index, item in enumerate(items(node, name)):
         if not isinstance(item, dict):
             raise _wrong(f"{name}[{index}]", "an object", item)
