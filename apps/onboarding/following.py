@@ -4,7 +4,7 @@ On a terminal the display is drawn in place (rich); elsewhere each change is a p
 """
 
 import time
-from datetime import datetime
+from datetime import timedelta
 
 from django.utils import timezone
 from rich.console import Console, Group, RenderableType
@@ -13,11 +13,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from apps.pipelines.models import Event, Run, StepRun, StepState, Worker
+from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState, Worker
 from apps.teams.models import Team
 
 LOOK_EVERY = 0.2
 NO_WORKER_AFTER = 30.0
+# A worker that says nothing for so long is not counted on.
+ALIVE = timedelta(seconds=10)
+# Where nothing can be drawn in place: how often a long step says how far it is.
+STILL_EVERY = 10.0
 
 MARKS = {
     StepState.WAITING: ("○", "dim"),
@@ -30,6 +34,7 @@ MARKS = {
     StepState.FAILED: ("✕", "red"),
     StepState.CANCELLED: ("⊘", "dim"),
 }
+LEVELS = {"warning": "yellow", "error": "red"}
 
 
 class NoWorker(Exception):
@@ -42,13 +47,15 @@ class Follower:
         self.console = Console(stderr=True)
         # A run that is joined in its midst is followed from here on; what happened before stands in its rows.
         self._seq = max(0, run.seq - 1)
-        self._began = time.monotonic()
+        self._percent = run.percent
+        self._began = self._said = time.monotonic()
         self._live = Live(console=self.console, refresh_per_second=8) if self.console.is_terminal else None
         if self._live:
             self._live.start()
 
-    def say(self, text: str) -> None:
-        self.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+    def say(self, text: str, style: str = "dim") -> None:
+        self._said = time.monotonic()
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def follow(self) -> None:
         """Until the run has ended. Raises NoWorker where it waits for one in vain."""
@@ -56,11 +63,12 @@ class Follower:
         while True:
             self.run.refresh_from_db()
             steps = list(StepRun.objects.filter(run=self.run).order_by("idx"))
-            self._print_new()
+            self._say_new()
             if self._live:
                 self._live.update(self._display(steps))
             if not self.run.is_live:
                 return
+            self._say_still(steps)
             waiting_since = self._watch_workers(steps, waiting_since)
             time.sleep(LOOK_EVERY)
 
@@ -69,55 +77,78 @@ class Follower:
             self._live.stop()
 
     def _watch_workers(self, steps: list[StepRun], since: float | None) -> float | None:
-        """Since when a step has been waiting for its queue's workers, if it is."""
-        waiting = {step.queue for step in steps if step.state == StepState.READY}
-        served = {queue for worker in _alive(timezone.now()) for queue in worker.queues}
-        if not waiting - served:
+        """Since when a step has been in want of its queue's workers, if it is. Without them a sleeping one sleeps on,
+        and nobody takes over from a dead one."""
+        wanted = {step.queue for step in steps if step.state in LIVE}
+        alive = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
+        missing = wanted - {queue for worker in alive for queue in worker.queues}
+        if not missing:
             return None
         now = time.monotonic()
         if since is not None and now - since >= NO_WORKER_AFTER:
-            queue = ", ".join(sorted(waiting - served))
             raise NoWorker(
-                f"No worker for the queue {queue} was seen for {NO_WORKER_AFTER:.0f} s. The run waits, and nothing is "
-                "lost: start one with manage.py run_worker, or give --worker."
+                f"No worker for the queue {', '.join(sorted(missing))} was seen for {NO_WORKER_AFTER:.0f} s. The run "
+                "waits, and nothing is lost: start one with manage.py run_worker, or give --worker."
             )
         return since or now
 
-    def _print_new(self) -> None:
+    def _say_new(self) -> None:
         for event in Event.objects.filter(run=self.run, seq__gt=self._seq).order_by("seq"):
             self._seq = event.seq
+            if event.kind == "run":
+                self._percent = event.data.get("percent", self._percent)
             if event.message and event.kind in ("log", "run", "receiver_failed"):
-                style = {"warning": "yellow", "error": "red"}.get(event.level, "")
-                line = f"{event.at:%H:%M:%S}  {self.run.percent:>3} %  {event.message}"
-                self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+                self._line(f"{event.at:%H:%M:%S}", self._words(event), event.level)
+
+    def _words(self, event: Event) -> str:
+        if event.kind == "run" and event.data.get("state") == RunState.FAILED:
+            # The line before has the reason; this one says what next.
+            return f"The set-up stopped; what was read is kept. To go on: manage.py run retry {self.run.pk}"
+        return event.message
+
+    def _say_still(self, steps: list[StepRun]) -> None:
+        """On a plain log, a sign of life from a long step."""
+        step = next((step for step in steps if step.state == StepState.RUNNING), None)
+        if self._live or step is None or time.monotonic() - self._said < STILL_EVERY:
+            return
+        left = eta_in_words(self.run, time.monotonic() - self._began)
+        words = ", ".join(filter(None, (f"{step.title}: {count(step)} {step.unit}".rstrip(": "), left)))
+        self._percent = self.run.percent
+        self._line(f"{timezone.now():%H:%M:%S}", words)
+
+    def _line(self, at: str, words: str, level: str = "info") -> None:
+        self.say(f"{at}  {self._percent:>3} %  {words}", LEVELS.get(level, ""))
 
     def _display(self, steps: list[StepRun]) -> RenderableType:
         table = Table.grid(padding=(0, 2))
+        for justify in ("left", "left", "right"):
+            table.add_column(justify=justify, no_wrap=True)
+        table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
         for step in steps:
             mark, style = MARKS[StepState(step.state)]
-            count = f"{step.done:,} of {step.total:,}" if step.total else (f"{step.done:,}" if step.done else "")
-            table.add_row(
-                Text(mark, style), Text(step.title), Text(count, justify="right"), Text(step.message or "", "dim")
-            )
+            table.add_row(Text(mark, style), Text(step.title), Text(count(step)), Text(step.message, "dim"))
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(f"{self.run.percent} %", "bold"),
+            Text(f"{self.run.percent:>3} %", "bold"),
             ProgressBar(total=100, completed=self.run.percent, width=40),
             Text(eta_in_words(self.run, time.monotonic() - self._began), "dim"),
         )
         return Group(Text(f"Setting up {self.team.name}", "bold"), head, table)
 
 
+def count(step: StepRun) -> str:
+    """How far a step is, as "12 of 345"; empty where it has nothing to count."""
+    if step.total:
+        return f"{step.done:,} of {step.total:,}"
+    return f"{step.done:,}" if step.done else ""
+
+
 def eta_in_words(run: Run, watched: float) -> str:
-    """What is left, rounded to what can be known."""
+    """What is left, rounded to what can be known. `watched` is for how many seconds."""
     if not run.is_live:
         return ""
     if run.eta_seconds is None:
         return "working it out" if watched < 10 else ""
     if run.eta_seconds < 60:
-        return "less than a minute"
+        return "less than a minute left"
     return f"about {round(run.eta_seconds / 60)} min left"
-
-
-def _alive(now: datetime) -> list[Worker]:
-    return [worker for worker in Worker.objects.all() if (now - worker.seen_at).total_seconds() < 10]

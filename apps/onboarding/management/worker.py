@@ -1,0 +1,79 @@
+"""A worker that a command brings for its own time. It ends with the command, however that ends.
+
+The command holds the other end of the worker's stdin: when it closes, by an orderly end or by a SIGKILL, the worker
+sends itself SIGTERM, lets its steps end their units, and is gone. Nothing of it depends on the command's last words.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+GRACE = 15.0  # seconds that the worker gets for its running units
+
+
+@contextmanager
+def own_worker(say: Callable[[str], None]) -> Iterator[None]:
+    """A worker process for the time of the block. What it writes is handed to `say`, line by line."""
+    worker = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", __name__],
+        cwd=settings.BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # a Ctrl-C is the command's, which then ends the worker in order
+    )
+    threading.Thread(target=_repeat, args=(worker, say), daemon=True).start()
+    try:
+        yield
+    finally:
+        _end(worker)
+
+
+def _repeat(worker: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+    for line in worker.stdout or ():
+        say(line.rstrip())
+
+
+def _end(worker: subprocess.Popen[str]) -> None:
+    try:
+        worker.terminate()
+        worker.wait(GRACE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt, SystemExit) as reason:
+        worker.kill()
+        worker.wait()
+        if not isinstance(reason, subprocess.TimeoutExpired):
+            raise
+
+
+def _end_with_stdin() -> None:
+    """Wait until whoever brought us is gone."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> None:
+    from project.startup import prepare
+
+    prepare()
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    # The run's own log is shown already; only what is not in it is worth a line.
+    logging.getLogger().setLevel(logging.ERROR)
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    call_command("run_worker")
+
+
+if __name__ == "__main__":
+    main()
