@@ -1,5 +1,6 @@
 """What a finished onboarding has to say: the figures, the findings, and what is missing. Shared by mail and pages."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,16 @@ def figures(team: Team, totals: Totals) -> list[Figure]:
 
 
 def top_insights(team: Team) -> list[Insight]:
-    """The strongest findings of the newest day."""
+    """The strongest findings of the newest day: the strongest of each rule before the second of any."""
     insights: Any = Insight.objects.for_team(team)
     newest = insights.order_by("-date").values_list("date", flat=True).first()
-    return list(insights.filter(date=newest).order_by("-effect", "rule", "subject")[:FINDINGS]) if newest else []
+    if newest is None:
+        return []
+    ranked = insights.filter(date=newest).order_by("-effect", "rule", "subject")
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, Insight]] = []
+    for insight in ranked:
+        turns.append((seen[insight.rule], insight))
+        seen[insight.rule] += 1
+    # Sorting keeps the order by strength within each turn.
+    return [insight for _, insight in sorted(turns, key=lambda turn: turn[0])[:FINDINGS]]
