@@ -13,15 +13,16 @@ from apps.onboarding.services.runs import Totals, run_url, team_of
 from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Missing
 from apps.teams.models import Team
-from apps.teams.services import recipients_of
+from apps.teams.services import can_watch, recipients_of
 from apps.users.models import User
 
 
 def recipients(run: Run) -> list[User]:
-    """Who hears of an onboarding: whoever started it, and the team's owners and admins; each once."""
-    people = {user.pk: user for user in recipients_of(team_of(run))}
+    """Who hears of an onboarding: whoever started it and still is of the team, its owners and admins; each once."""
+    team = team_of(run)
+    people = {user.pk: user for user in recipients_of(team)}
     starter = run.started_by
-    if starter is not None and starter.is_active:
+    if starter is not None and can_watch(starter, team):
         people.setdefault(starter.pk, starter)
     return list(people.values())
 
