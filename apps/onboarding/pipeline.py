@@ -11,7 +11,7 @@ from apps.onboarding.tasks import NIGHTLY_PIPELINE, ONBOARDING_PIPELINE, send_on
 from apps.pipelines.definitions import Pipeline, Step
 
 SYNC = Step("sync", "Sync pull requests", sync_historical_data_task, queue="sync", weight=70,
-            retries=5, backoff=5, deadline=6 * 3600, prepare_retry=prepare_retry)  # fmt: skip
+            retries=5, backoff=3, deadline=6 * 3600, prepare_retry=prepare_retry)  # fmt: skip
 ANALYSE = Step("analyse", "Analyse with AI", run_llm_analysis_batch, queue="llm", weight=14,
                retries=5, backoff=10, deadline=2 * 3600)  # fmt: skip
 METRICS = Step("metrics", "Weekly metrics", aggregate_team_weekly_metrics_task, queue="compute", weight=8,
