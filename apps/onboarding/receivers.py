@@ -1,4 +1,7 @@
-"""What an onboarding's signals cause: the Team's columns, and mails. Runs of other definitions cause neither."""
+"""What an onboarding's signals cause: the Team's columns, and mails.
+
+The nightly run and the runs of one step cause neither; only who calls the telling step by itself asks for its mails.
+"""
 
 from typing import Any
 from uuid import UUID

@@ -1,5 +1,7 @@
 """The last step of an onboarding, and the nightly refresh."""
 
+import logging
+
 from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
@@ -11,6 +13,8 @@ from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done
 from apps.pipelines.tasks import Standalone, step_task
 from apps.teams.models import OnboardingStatus, Team
+
+logger = logging.getLogger(__name__)
 
 ONBOARDING_PIPELINE = "onboarding"
 NIGHTLY_PIPELINE = "nightly"
@@ -40,9 +44,13 @@ def nightly_refresh() -> None:
     today = timezone.now().date()
     ready = Team.objects.filter(onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL])
     for team_id in ready.values_list("pk", flat=True):
-        engine.start(
-            NIGHTLY_PIPELINE,
-            subject=f"team:{team_id}",
-            params={"team_id": team_id},
-            once_key=f"nightly:{team_id}:{today:%Y-%m-%d}",
-        )
+        try:
+            engine.start(
+                NIGHTLY_PIPELINE,
+                subject=f"team:{team_id}",
+                params={"team_id": team_id},
+                once_key=f"nightly:{team_id}:{today:%Y-%m-%d}",
+            )
+        except Exception:
+            # The other teams' nights don't hang on this one's.
+            logger.exception("The nightly refresh of team %s could not be started.", team_id)

@@ -39,7 +39,9 @@ def landing(request: HttpRequest) -> HttpResponse:
 def run_detail(request: HttpRequest, slug: str, run_id: UUID) -> HttpResponse:
     team = team_for(request, slug)
     run = get_object_or_404(Run, pk=run_id, subject=f"{SUBJECT}{team.pk}")
-    repositories = TrackedRepository.objects.for_team(team).select_related("repository").order_by("repository__full_name")
+    repositories = (
+        TrackedRepository.objects.for_team(team).select_related("repository").order_by("repository__full_name")
+    )
     if run.params.get("repo_ids") is not None:
         repositories = repositories.filter(pk__in=run.params["repo_ids"])
     log = run.events.filter(kind__in=["log", "run", "receiver_failed"]).exclude(message="").order_by("-seq")[:LOG_LINES]
