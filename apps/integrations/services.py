@@ -42,10 +42,11 @@ def track_repositories(team: Team, source: str, names: Iterable[str]) -> list[Tr
     `names` are `owner/name` for `github`, paths for `git`. GitHub ignores case in names, so we do. In the order given,
     each once. Raises InvalidName before anything is written.
     """
-    wanted = list({name.casefold() if source == Source.GITHUB else name: name for name in
-                   (_checked(source, text) for text in names)}.values())  # fmt: skip
+    wanted: dict[str, str] = {}
+    for name in [_checked(source, text) for text in names]:
+        wanted.setdefault(name.casefold() if source == Source.GITHUB else name, name)
     with transaction.atomic():
-        return [_track(team, source, name) for name in wanted]
+        return [_track(team, source, name) for name in wanted.values()]
 
 
 def _track(team: Team, source: str, name: str) -> TrackedRepository:
