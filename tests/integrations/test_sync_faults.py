@@ -163,6 +163,7 @@ def test_a_rate_limit_parks_until_the_reset(octo, team, follow, worker, limit, o
     StepRun.objects.filter(pk=step.pk).update(parked_until=timezone.now())
     assert worker.drain(run).state == RunState.DONE
     assert_whole(team)
+    assert SyncLog.objects.for_team(team).count() == 4
     # One request was answered with the limit; none was sent while it stood.
     assert octo.requests() == {"Skeleton": 2 + (operation == "Skeleton"), "Detail": 3 + (operation == "Detail")}
 

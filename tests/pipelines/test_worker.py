@@ -17,6 +17,7 @@ from tests.pipelines.lab.tasks import LAB
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
 def in_the_midst_of(run, key):
     return lambda: Effect.objects.filter(run=run.pk, step=key).exists()
 

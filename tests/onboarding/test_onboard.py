@@ -1,0 +1,284 @@
+"""`manage.py onboard` as a process: what it prints, where, and how it ends."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from apps.integrations.models import Credential, TrackedRepository
+from apps.mail.models import OutboxMessage
+from apps.metrics.models import PullRequest
+from apps.pipelines.models import Run, StepRun, Worker
+from apps.teams.models import Team
+from apps.teams.services import create_team
+from apps.users.models import User
+from tests.onboarding.conftest import REPOSITORIES, the_run
+from tests.pipelines.conftest import ended, eventually
+from tests.services import free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STEPS = ["sync", "analyse", "metrics", "insights", "notify"]
+
+
+def test_done_with_its_own_worker(manage):
+    result = manage.onboard("--worker", "--months", 12)
+    run, team = Run.objects.get(), Team.objects.get()
+    assert result.status == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    summary = result.summary
+    assert list(summary) == ["run", "team", "url", "state", "steps", "totals"]
+    assert summary["run"] == str(run.pk)
+    assert summary["team"] == team.slug == "acme"
+    assert summary["url"].endswith(f"/t/acme/onboarding/runs/{run.pk}/")
+    assert summary["state"] == "done"
+    assert [(step["key"], step["state"]) for step in summary["steps"]] == list(
+        zip(STEPS, ["done", "skipped", "done", "done", "done"], strict=True)
+    )
+    assert all(list(step) == ["key", "state", "attempts", "seconds"] for step in summary["steps"])
+    assert all(step["attempts"] >= 1 and step["seconds"] > 0 for step in summary["steps"])
+    assert summary["totals"] == {
+        "repositories": 2, "pull_requests": 20, "reviews": 20, "commits": 20, "ai_assisted": 4 + 2,
+    }  # fmt: skip
+    assert "Setting up the team started." in result.stderr
+    assert "100 %  Done." in result.stderr
+    eventually(lambda: not Worker.objects.exists())
+    assert team.memberships.get().role == "owner"
+    assert OutboxMessage.objects.filter(dedupe_key__contains="welcome").count() == 1
+
+
+def test_each_line_has_the_percentage_of_its_event(manage):
+    result = manage.onboard("--worker")
+    lines = [line for line in result.stderr.splitlines() if " %  " in line]
+    percents = [int(line.split()[1]) for line in lines]
+    assert percents[0] == 0
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    reading = next(line for line in lines if "Reading 2 repositories" in line)
+    assert int(reading.split()[1]) < 70
+
+
+def test_with_a_running_worker_and_without_json(manage, workers):
+    workers.start(GITHUB_API_URL=manage.env["GITHUB_API_URL"])
+    result = manage("onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api")
+    assert result.status == 0, result.stderr
+    assert result.stdout.strip().endswith(f"/t/acme/onboarding/runs/{Run.objects.get().pk}/")
+
+
+def test_a_missing_repository_makes_it_partial(manage):
+    result = manage.onboard("--worker", repos="acme/api,acme/nope")
+    assert result.status == 2
+    assert result.summary["state"] == "partial"
+    assert result.summary["steps"][0]["state"] == "partial"
+    assert result.summary["totals"]["repositories"] == 1
+    assert "GitHub knows no repository acme/nope" in result.stderr
+    assert Run.objects.get().missing[0]["what"] == "acme/nope"
+
+
+def test_a_repository_named_twice_is_read_once(manage):
+    result = manage.onboard("--worker", repos="acme/api, acme/api,ACME/API")
+    assert result.status == 0
+    assert TrackedRepository.objects.across_teams().count() == 1
+    assert result.summary["totals"]["pull_requests"] == REPOSITORIES["acme/api"]
+
+
+def test_a_wrong_token_fails_with_the_reason(manage):
+    result = manage.onboard("--worker", "--token", "bad-token")
+    assert result.status == 1
+    assert result.summary["state"] == "failed"
+    assert [step["state"] for step in result.summary["steps"]] == ["failed", *["waiting"] * 4]
+    assert result.summary["steps"][1]["seconds"] is None
+    assert "GitHub does not accept the token" in result.stderr
+    assert f"manage.py run retry {result.summary['run']}" in result.stderr
+    assert "bad-token" not in result.stdout + result.stderr
+
+
+def test_an_unreachable_github_is_tried_again_then_fails(manage):
+    process = manage.start(
+        "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker",
+        GITHUB_API_URL=f"http://127.0.0.1:{free_port()}",
+    )  # fmt: skip
+    run = the_run()
+    step = run.steps.get(key="sync")
+    waits = [step.backoff_seconds * 2**failure for failure in range(step.max_failures)]
+    assert 60 <= sum(waits) <= 120
+    StepRun.objects.filter(run=run).update(backoff_seconds=0.01)
+    result = manage.wait(process)
+    assert result.status == 1
+    assert result.summary["steps"][0]["attempts"] == step.max_failures + 1
+    assert "GitHub could not be reached at 127.0.0.1" in result.stderr
+    assert "Check the network and GITHUB_API_URL." in result.stderr
+
+
+def test_cancelled_from_elsewhere(manage, github):
+    github.slow(1.0)
+    process = manage.start(
+        "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker"
+    )
+    run = the_run()
+    eventually(lambda: run.steps.filter(state="running").exists())
+    cancelled = manage("run", "cancel", run.pk)
+    assert cancelled.status == 0
+    assert cancelled.stdout == f"Run {run.pk} is cancelled. What was read is kept.\n"
+    result = manage.wait(process)
+    assert result.status == 3
+    assert result.summary["state"] == "cancelled"
+    assert {step["state"] for step in result.summary["steps"]} == {"cancelled"}
+    assert not OutboxMessage.objects.exclude(dedupe_key__contains="welcome").exists()
+
+
+BASE = ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([*BASE, "--months", "0"], "--months is 1 to 600"),
+        ([*BASE, "--months", "601"], "--months is 1 to 600"),
+        ([*BASE, "--months", "many"], "invalid int value"),
+        (["--team", "Acme", "--email", "mara", "--repos", "acme/api"], "is no e-mail address"),
+        (["--team", "Acme", "--email", "mara@acme.example", "--repos", " , "], "names no repository"),
+        (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme"], "give it as owner/name"),
+        (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api,a b/c"], "give it as owner/name"),
+        (["--team", " ", "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
+        (["--team", "Acme\nBcc: x", "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
+        (["--team", "A" * 121, "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
+        ([*BASE, "--token", " "], "No GitHub token"),
+        ([*BASE, "--colour"], "unrecognized arguments"),
+        ([*BASE, "--source", "svn"], "invalid choice"),
+        ([*BASE, "--source", "git"], "GIT_SOURCE_ROOT"),
+        (["--team", "Acme", "--repos", "acme/api"], "the following arguments are required: --email"),
+    ],
+)
+def test_bad_usage(manage, args, words):
+    result = manage("onboard", *args)
+    assert result.status == 64
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert not Run.objects.exists()
+    assert not Team.objects.exists()
+
+
+def test_without_a_token(manage):
+    assert manage("onboard", *BASE, GITHUB_TOKEN=None).status == 64
+
+
+def test_somebody_elses_team_is_refused(manage):
+    create_team("Acme", User.objects.create_user("teo@acme.example"))
+    result = manage.onboard()
+    assert result.status == 64
+    assert "mara@acme.example is no member of it" in result.stderr
+    assert Team.objects.count() == 1
+    assert not Credential.objects.across_teams().exists()
+
+
+def test_a_second_start_joins_the_first(manage, github, workers):
+    github.slow(0.3)
+    first = manage.start("onboard", *BASE, "--json")
+    run = the_run()
+    second = manage.start("onboard", *BASE[:-1], "acme/api,acme/web", "--json")
+    eventually(lambda: TrackedRepository.objects.across_teams().count() == 2)
+    workers.start(GITHUB_API_URL=github.url)
+    results = [manage.wait(first), manage.wait(second)]
+    assert [result.status for result in results] == [0, 0]
+    assert {result.summary["run"] for result in results} == {str(run.pk)}
+    assert Run.objects.count() == 1
+    assert "under way already" in results[1].stderr
+    assert "It does not read acme/web: start again when it has ended." in results[1].stderr
+
+
+def test_no_worker(manage):
+    """The one slow test here: nobody is there to work for 30 s."""
+    result = manage("onboard", *BASE, "--json", seconds=90)
+    assert result.status == 4
+    assert "No worker for the queue sync was seen for 30 s. The run waits, and nothing is lost" in result.stderr
+    assert result.stdout == ""
+    assert Run.objects.get().is_live
+
+
+def own_workers(process):
+    """The pids of a command's worker."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+
+
+def gone(pid):
+    """Whether a process has ended; one whose parent was killed may wait for its new parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)]
+)
+def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github, workers, number, status):
+    github.slow(0.5)
+    process = manage.start("onboard", *BASE, "--json", "--worker")
+    eventually(lambda: StepRun.objects.filter(state="running").exists())
+    (worker,) = own_workers(process)
+    process.send_signal(number)
+    result = manage.wait(process, 30)
+    assert result.status == status
+    eventually(lambda: gone(worker))
+    run = Run.objects.get()
+    assert run.is_live
+    if number == signal.SIGINT:
+        assert f"manage.py run cancel {run.pk} ends it" in result.stderr
+    github.faults()
+    workers.start(GITHUB_API_URL=github.url)
+    eventually(ended(run), seconds=40)
+    assert run.state == "done"
+    assert PullRequest.objects.for_team(Team.objects.get()).count() == REPOSITORIES["acme/api"]
+
+
+def git(*args, cwd):
+    who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@acme.example", "GIT_COMMITTER_NAME": "Ada",
+           "GIT_COMMITTER_EMAIL": "ada@acme.example", "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
+    subprocess.run(["git", *args], cwd=cwd, check=True, capture_output=True, env={**os.environ, **who})
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone with one squashed pull request and one merged one, below a root of its own."""
+    path = tmp_path / "root" / "api"
+    path.mkdir(parents=True)
+    git("init", "-b", "main", cwd=path)
+    git("commit", "--allow-empty", "-m", "Begin", cwd=path)
+    git("commit", "--allow-empty", "-m", "Add a door (#1)", cwd=path)
+    git("checkout", "-b", "window", cwd=path)
+    (path / "window").write_text("glass\n")
+    git("add", "window", cwd=path)
+    git("commit", "-m", "Add a window\n\nCo-authored-by: Claude <noreply@anthropic.com>", cwd=path)
+    git("checkout", "main", cwd=path)
+    git("merge", "--no-ff", "-m", "Merge pull request #2 from acme/window", "window", cwd=path)
+    return path
+
+
+def test_a_local_clone(manage, clone):
+    result = manage.onboard("--worker", "--source", "git", repos=str(clone), GIT_SOURCE_ROOT=clone.parent)
+    assert result.status == 0, result.stderr
+    assert result.summary["totals"]["repositories"] == 1
+    assert result.summary["totals"]["pull_requests"] == 2
+    assert result.summary["totals"]["ai_assisted"] == 1
+
+
+def test_a_path_outside_the_root(manage, clone, tmp_path):
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    git("init", "-b", "main", cwd=outside)
+    git("commit", "--allow-empty", "-m", "Add a secret (#1)", cwd=outside)
+    both = f"{clone},{outside}"
+    result = manage.onboard("--worker", "--source", "git", repos=both, GIT_SOURCE_ROOT=clone.parent)
+    assert result.status == 2
+    assert result.summary["totals"]["pull_requests"] == 2
+    assert Run.objects.get().missing[0]["what"] == str(outside)
+    assert "GIT_SOURCE_ROOT" in Run.objects.get().missing[0]["why"]
+    alone = manage.onboard("--worker", "--source", "git", repos=str(outside), GIT_SOURCE_ROOT=clone.parent)
+    assert alone.status == 1
+    assert "GIT_SOURCE_ROOT" in alone.stderr
+    assert PullRequest.objects.for_team(Team.objects.get()).filter(kind="pull_request").count() == 2
