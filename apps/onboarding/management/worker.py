@@ -1,12 +1,9 @@
 """A worker that a command brings for its own time. It ends with the command, however that ends.
 
 The command holds the other end of the worker's stdin: when it closes, by an orderly end or by a SIGKILL, the worker
-sends itself SIGTERM, lets its steps end their units, and is gone. Nothing of it depends on the command's last words.
+lets its steps end their units, and is gone. Nothing of it depends on the command's last words.
 """
 
-import logging
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,8 +18,9 @@ GRACE = 15.0  # seconds that the worker gets for its running units
 @contextmanager
 def own_worker(say: Callable[[str], None]) -> Iterator[None]:
     """A worker process for the time of the block. What it writes is handed to `say`, line by line."""
-    worker = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", __name__],
+    worker = subprocess.Popen(
+        # The run's own log is shown already; of what the worker writes only errors are worth a line.
+        [sys.executable, "manage.py", "run_worker", "--end-with-stdin", "--verbosity", "0"],
         cwd=settings.BASE_DIR,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -52,28 +50,3 @@ def _end(worker: subprocess.Popen[str]) -> None:
         worker.wait()
         if not isinstance(reason, subprocess.TimeoutExpired):
             raise
-
-
-def _end_with_stdin() -> None:
-    """Wait until whoever brought us is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def main() -> None:
-    from project.startup import prepare
-
-    prepare()
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    # The run's own log is shown already; only what is not in it is worth a line.
-    logging.getLogger().setLevel(logging.ERROR)
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    call_command("run_worker")
-
-
-if __name__ == "__main__":
-    main()

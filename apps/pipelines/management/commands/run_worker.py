@@ -1,5 +1,10 @@
 """Run pipelines: a Huey consumer for all queues, or for those named."""
 
+import logging
+import os
+import signal
+import sys
+import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -24,10 +29,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--grace", type=float, default=10.0, help="seconds that running steps get to end their unit (10)"
         )
+        parser.add_argument(
+            "--end-with-stdin",
+            action="store_true",
+            help="end, as by SIGTERM, when stdin closes: whoever holds its other end is gone then",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be 1 or more.")
+        if options["verbosity"] == 0:
+            logging.getLogger().setLevel(logging.ERROR)
+        if options["end_with_stdin"]:
+            threading.Thread(target=_end_with_stdin, name="pipelines-stdin", daemon=True).start()
         autodiscover_modules("tasks")
         consumer = LaneConsumer(
             HUEY,
@@ -41,3 +55,9 @@ class Command(BaseCommand):
             health_check_interval=2,
         )
         consumer.run()
+
+
+def _end_with_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
