@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
@@ -12,20 +11,11 @@ from apps.metrics.models import Scope, WeeklyMetrics
 from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.services.summary import top_insights
 from apps.pipelines.models import Run
+from apps.teams.access import team_view
 from apps.teams.models import Team
-from apps.teams.services import can_watch
-from apps.users.models import User
 
 LOG_LINES = 100
 WEEKS = 26
-
-
-def team_for(request: HttpRequest, slug: str) -> Team:
-    """The team of the address, for its members; to everybody else it does not exist."""
-    team = get_object_or_404(Team, slug=slug)
-    if not isinstance(request.user, User) or not can_watch(request.user, team):
-        raise Http404
-    return team
 
 
 @require_GET
@@ -35,9 +25,8 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@login_required
-def run_detail(request: HttpRequest, slug: str, run_id: UUID) -> HttpResponse:
-    team = team_for(request, slug)
+@team_view()
+def run_detail(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
     run = get_object_or_404(Run, pk=run_id, subject=f"{SUBJECT}{team.pk}")
     repositories = (
         TrackedRepository.objects.for_team(team).select_related("repository").order_by("repository__full_name")
@@ -53,9 +42,8 @@ def run_detail(request: HttpRequest, slug: str, run_id: UUID) -> HttpResponse:
 
 
 @require_GET
-@login_required
-def team_weeks(request: HttpRequest, slug: str) -> HttpResponse:
-    team = team_for(request, slug)
+@team_view()
+def team_weeks(request: HttpRequest, team: Team) -> HttpResponse:
     weeks = WeeklyMetrics.objects.for_team(team).filter(scope=Scope.TEAM).order_by("-week")[:WEEKS]
     newest = Run.objects.filter(subject=f"{SUBJECT}{team.pk}", pipeline="onboarding").first()
     return render(

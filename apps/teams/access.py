@@ -1,0 +1,57 @@
+"""The one gate of every page below `/t/<slug>/`: signed in, a member of the team, and of a sufficient role.
+
+To people outside a team the team does not exist (404); members whose role is not enough are told so (403).
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+
+from apps.teams.models import Role, Team
+from apps.teams.services import MANAGING, role_of
+from apps.users.models import User
+
+TeamView = Callable[Concatenate[HttpRequest, Team, ...], HttpResponse]
+
+
+class TeamRequest(HttpRequest):
+    """A request that has passed the gate."""
+
+    user: User
+    team: Team
+    role: Role
+
+
+def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
+    """The team of the address and the person's role in it; raises Http404 for everybody who is no member."""
+    team = get_object_or_404(Team, slug=slug)
+    role = role_of(request.user, team) if isinstance(request.user, User) else None
+    if role is None:
+        raise Http404("There is no such team.")
+    return team, role
+
+
+def team_view(*, manage: bool = False) -> Callable[[TeamView], Callable[..., HttpResponse]]:
+    """Make `view(request, team, …)` of a page whose address has a `slug`. With `manage`, owners and admins only.
+
+    The request gets `team` and `role`, which templates use to show what a person may do.
+    """
+
+    def decorate(view: TeamView) -> Callable[..., HttpResponse]:
+        @login_required
+        @wraps(view)
+        def gated(request: HttpRequest, slug: str, **rest: Any) -> HttpResponse:
+            team, role = team_for(request, slug)
+            if manage and role not in MANAGING:
+                raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")
+            request.team, request.role = team, role  # type: ignore[attr-defined]
+            return view(request, team, **rest)
+
+        return gated
+
+    return decorate
