@@ -28,5 +28,5 @@ bench: setup ## Run the benchmarks
 demo: setup ## Onboard a made-up organisation; DATA=folder, REPO=clone, FRESH=1, PACE=seconds, PORT=number
 	$(PY) scripts/demo.py
 
-lock: setup ## Write the exact versions and hashes of requirements/*.in and package.json
+lock: ## After `make setup`: write the exact versions and hashes of requirements/*.in and package.json
 	scripts/lock
