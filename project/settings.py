@@ -239,9 +239,15 @@ LANGUAGE_CODE = "en-us"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+NPM = BASE_DIR / "node_modules"
 STATICFILES_DIRS: list[tuple[str, Path]] = [
     (prefix, folder)
-    for prefix, folder in (("", BASE_DIR / "static"), ("vendor", BASE_DIR / "node_modules" / "htmx.org" / "dist"))
+    for prefix, folder in (
+        ("", BASE_DIR / "static"),
+        ("vendor/htmx", NPM / "htmx.org" / "dist"),
+        ("vendor/inter", NPM / "@fontsource-variable" / "inter" / "files"),
+        ("vendor/jetbrains-mono", NPM / "@fontsource-variable" / "jetbrains-mono" / "files"),
+    )
     if folder.is_dir()
 ]
 STORAGES = {

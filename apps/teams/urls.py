@@ -1,0 +1,6 @@
+"""Members, invitations, and the switch between teams."""
+
+from django.urls import URLPattern
+
+app_name = "teams"
+urlpatterns: list[URLPattern] = []
