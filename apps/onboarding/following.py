@@ -4,7 +4,6 @@ On a terminal the display is drawn in place (rich); elsewhere each change is a p
 """
 
 import time
-from datetime import timedelta
 
 from django.utils import timezone
 from rich.console import Console, Group, RenderableType
@@ -13,13 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState, Worker
+from apps.pipelines.health import queues_without_workers
+from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState
 from apps.teams.models import Team
 
 LOOK_EVERY = 0.2
 NO_WORKER_AFTER = 30.0
-# A worker that says nothing for so long is not counted on.
-ALIVE = timedelta(seconds=10)
 # Where nothing can be drawn in place: how often a long step says how far it is.
 STILL_EVERY = 10.0
 
@@ -80,8 +78,7 @@ class Follower:
         """Since when a step has been in want of its queue's workers, if it is. Without them a sleeping one sleeps on,
         and nobody takes over from a dead one."""
         wanted = {step.queue for step in steps if step.state in LIVE}
-        alive = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
-        missing = wanted - {queue for worker in alive for queue in worker.queues}
+        missing = wanted & queues_without_workers().keys()
         if not missing:
             return None
         now = time.monotonic()

@@ -78,7 +78,7 @@ class RunAdmin(admin.ModelAdmin[Run]):
 
 @admin.register(Worker)
 class WorkerAdmin(admin.ModelAdmin[Worker]):
-    list_display = ("owner", "queues", "started_at", "seen_at", "swept_at")
+    list_display = ("owner", "queues", "started_at", "seen_at", "swept_at", "stopped_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

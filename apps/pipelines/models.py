@@ -176,13 +176,15 @@ class Event(models.Model):
 
 
 class Worker(models.Model):
-    """A worker process that was seen: who, which queues, when. Rows of dead processes are removed after a day."""
+    """A worker process that was seen: who, which queues, when. Rows of ended processes are removed after a day."""
 
     owner = models.CharField(max_length=200, unique=True)
     queues = models.JSONField(default=list)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    # When its sweeper last looked at every live step without an error.
     swept_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = [F("seen_at").desc()]

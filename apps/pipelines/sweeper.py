@@ -29,17 +29,24 @@ logger = logging.getLogger(__name__)
 Pending = Callable[[str], int]
 
 
+class NotSwept(Exception):
+    """Some steps could not be looked at; all others were."""
+
+
 def sweep() -> int:
-    """Look at every live step once. Returns how many were moved on."""
+    """Look at every live step once. Returns how many were moved on; raises NotSwept after the last, if any failed."""
     now = clock.now()
     pending: Pending = cache(HUEY.pending_count)
-    moved = 0
+    moved, failed = 0, 0
     for step in engine.live_steps():
         try:
             moved += _look(step, now, pending)
         except Exception:
             # One broken row, or a queue that is away, must not keep the others from being looked at.
             logger.exception("Run %s, %s could not be swept.", step.run_id, step.key)
+            failed += 1
+    if failed:
+        raise NotSwept(f"{failed} step(s) could not be looked at.")
     return moved
 
 

@@ -34,32 +34,38 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
         self._seen = 0.0
 
     def loop(self, now: Any = None) -> None:
+        swept = self._sweep()
         try:
-            close_old_connections()
-            sweep()
             if time.monotonic() - self._seen >= SEEN_EVERY:
                 self._seen = time.monotonic()
-                self._say_alive()
+                self._say_alive(swept)
                 worker_tick.send_robust(sender=type(self), owner=self.owner)
         except Exception:
-            logger.exception("The sweeper failed; trying again.")
+            logger.exception("The worker could not say that it lives; trying again.")
             connection.close()
         self.stop_flag.wait(config().sweep_every)
 
-    def _say_alive(self) -> None:
+    def _sweep(self) -> bool:
+        try:
+            close_old_connections()
+            sweep()
+        except Exception:
+            logger.exception("The sweeper failed; trying again.")
+            connection.close()
+            return False
+        return True
+
+    def _say_alive(self, swept: bool) -> None:
         now = clock.now()
-        Worker.objects.update_or_create(
-            owner=self.owner,
-            defaults={"queues": self.queues, "seen_at": now, "swept_at": now},
-            create_defaults={"queues": self.queues, "seen_at": now, "swept_at": now, "started_at": now},
-        )
+        seen: dict[str, Any] = {"queues": self.queues, "seen_at": now} | ({"swept_at": now} if swept else {})
+        Worker.objects.update_or_create(owner=self.owner, defaults=seen, create_defaults=seen | {"started_at": now})
         Worker.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
 
     def shutdown(self) -> None:
         try:
-            Worker.objects.filter(owner=self.owner).delete()
+            Worker.objects.filter(owner=self.owner).update(stopped_at=clock.now())
         except Exception:
-            logger.exception("The worker's row could not be removed; it ages by itself.")
+            logger.exception("That this worker stops could not be written; its row ages by itself.")
 
 
 class LaneConsumer(Consumer):  # type: ignore[misc]
