@@ -64,7 +64,8 @@ class Ledger:
             self._start_afresh([row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)])
             if self.rows and unit.cursor.get("started") != self.ctx.generation:
                 unit.cursor["started"] = self.ctx.generation
-                self.ctx.log(f"Reading {len(self.rows)} repositories, back to {self.since:%Y-%m-%d}.")
+                count = "1 repository" if len(self.rows) == 1 else f"{len(self.rows)} repositories"
+                self.ctx.log(f"Reading {count}, back to {self.since:%Y-%m-%d}.")
                 ids = [row.pk for row in self.rows]
                 self.ctx.send(onboarding_sync_started, sender=TrackedRepository, team_id=self.team_id, repo_ids=ids)
             for row in self.rows:
