@@ -65,10 +65,11 @@ def _count_again(run: Run, step: StepRun) -> None:
 
 def settle(run: Run, status: SyncStatus, why: str) -> None:
     """The run has ended before its sync did: nothing of it is `syncing` any more."""
-    rows = [row for row in _rows_of(run) if row.sync_status in OPEN]
-    for row in rows:
+    rows = _rows_of(run)
+    for row in (row for row in rows if row.sync_status in OPEN):
         row.sync_status, row.last_sync_error = status, why
         row.save(update_fields=["sync_status", "last_sync_error"])
+    # All of them: what an attempt had yet to tell of the others ended with it.
     _tell(run, rows)
 
 

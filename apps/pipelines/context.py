@@ -129,6 +129,11 @@ class StepContext:
         self._pending.clear()
         self.published()
 
+    def tell_emitted(self) -> None:
+        """Write what was emitted since the last progress write. Inside a transaction that holds the step."""
+        events.append(self.run.pk, list(self._pending.values()))
+        self._pending.clear()
+
     def published(self) -> None:
         """Something was just written for the page: the next progress write is due one interval from now."""
         self._published = time.monotonic()

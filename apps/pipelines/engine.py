@@ -100,9 +100,13 @@ def _create(
         )
         for idx, step in enumerate(definition.steps)
     )
-    events.append(run.pk, [events.run_entry(run, f"{definition.title} started.")])
+    events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"{definition.title} started.")])
     _tell(pipeline_started, run)
     return run
+
+
+def _step_entries(run: Run) -> list[events.Entry]:
+    return [events.step_entry(step) for step in StepRun.objects.filter(run=run).order_by("idx")]
 
 
 def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **changes: Any) -> bool:
@@ -242,7 +246,7 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
         update_fields=["state", "error", "missing", "finished_at", "eta_seconds", "epoch", "generation",
                        "generation_started_at", "percent"]
     )  # fmt: skip
-    events.append(run.pk, [events.run_entry(run, f"Retry from “{first.title}”.")])
+    events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"Retry from “{first.title}”.")])
     _tell(pipeline_retried, run, step=first)
     _send_on_commit(run.pk, run.epoch, first.idx)
 

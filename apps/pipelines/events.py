@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F
@@ -43,31 +44,37 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
 
 
 def step_entry(step: StepRun, message: str = "", level: str = "info") -> Entry:
-    """The whole current state of a step."""
+    """The whole current state of a step. Times are ISO 8601 with their offset."""
     return Entry(
         kind="step",
         key=step.key,
         level=level,
         message=message,
         data={
+            "idx": step.idx,
             "title": step.title,
+            "queue": step.queue,
             "state": step.state,
             "attempt": step.attempt,
             "failures": step.failures,
+            "max_failures": step.max_failures,
             "done": step.done,
             "total": step.total,
             "unit": step.unit,
             "message": step.message,
             "error": step.error,
-            "parked_until": step.parked_until.isoformat() if step.parked_until else None,
-            "started_at": step.started_at.isoformat() if step.started_at else None,
-            "finished_at": step.finished_at.isoformat() if step.finished_at else None,
+            "missing": step.missing,
+            "parked_until": _iso(step.parked_until),
+            "started_at": _iso(step.started_at),
+            "attempt_started_at": _iso(step.attempt_started_at),
+            "finished_at": _iso(step.finished_at),
+            "active_seconds": round(step.active_seconds, 3),
         },
     )
 
 
 def run_entry(run: Run, message: str = "", level: str = "info") -> Entry:
-    """The whole current state of a run."""
+    """The whole current state of a run. Times are ISO 8601 with their offset."""
     return Entry(
         kind="run",
         level=level,
@@ -79,5 +86,12 @@ def run_entry(run: Run, message: str = "", level: str = "info") -> Entry:
             "eta_seconds": run.eta_seconds,
             "missing": run.missing,
             "error": run.error,
+            "created_at": _iso(run.created_at),
+            "generation_started_at": _iso(run.generation_started_at),
+            "finished_at": _iso(run.finished_at),
         },
     )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -118,7 +118,7 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
         step = _end_attempt(context, **changes)
         following = StepRun.objects.filter(run_id=step.run_id, idx=step.idx + 1, epoch=step.epoch)
         goes_on = bool(following.update(state=StepState.READY, dispatched_at=now))
-        context.publish()
+        context.publish(*map(events.step_entry, following))
         events.append(step.run_id, [events.Entry("log", step.key, _ended(step), _level(step))])
         run = Run.objects.get(pk=step.run_id)
         failed = partial(engine.record_receiver_failure, run.pk)
@@ -186,12 +186,15 @@ def _record_failure(step: StepRun, text: str, now: datetime, *, final: bool) -> 
 def _release(context: StepContext) -> None:
     """Give the step back: nothing is spent, and a free worker goes on at once."""
     step = context.step
-    engine.dispatch_tail(
-        step.run_id,
-        step.idx,
-        when=Q(attempt=step.attempt, state=StepState.RUNNING),
-        active_seconds=active_seconds(step, clock.now()),
-    )
+    with transaction.atomic():
+        released = engine.dispatch_tail(
+            step.run_id,
+            step.idx,
+            when=Q(attempt=step.attempt, state=StepState.RUNNING),
+            active_seconds=active_seconds(step, clock.now()),
+        )
+        if released:
+            context.tell_emitted()
 
 
 def run_inline(run: Run, bodies: dict[str, Body]) -> Run:

@@ -1,0 +1,138 @@
+"""What a page shows of a run, computed from the run's event log and from nothing else.
+
+`project` reads the newest event of each row; `Projection.apply` goes on from there, event by event. At an equal number
+both give the same, so that what a stream has built and what a reload renders are the same.
+
+    kind "run"                      the run's whole state
+    kind "step", key                that step's whole state
+    "log", "receiver_failed"        a line in the log; so is a "run" event that has a message
+    any other kind, key             the product's: the whole state of one of its items; empty data takes it away
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Max
+
+from apps.pipelines.models import Event, Run
+
+LOG_LINES = 100
+# Events of these kinds are lines of the log where they have a message; the first two are nothing else.
+LINES_ONLY = ("log", "receiver_failed")
+LOG_KINDS = (*LINES_ONLY, "run")
+LOG = ("log", "")
+
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`key` is the step's, or empty. `level` is info, warning or error."""
+
+    seq: int
+    at: datetime
+    key: str
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A run as its page shows it at event number `seq`. Nothing of it is changed; `apply` gives another one.
+
+    `run` and `steps` are the data of `events.run_entry` and `events.step_entry`, steps in order and with their "key".
+    `items` has the product's own by kind and key, sorted by key. `log` has the newest lines, oldest first, `log_total`
+    the number of all. `versions` has the number of the newest event of each (kind, key); ("log", "") is the log's.
+    """
+
+    run_id: UUID
+    pipeline: str
+    subject: str
+    seq: int = 0
+    run: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[dict[str, Any], ...] = ()
+    items: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    log: tuple[LogLine, ...] = ()
+    log_total: int = 0
+    versions: dict[Name, int] = field(default_factory=dict)
+
+    @property
+    def is_live(self) -> bool:
+        return self.run.get("state") == "running"
+
+    def changed_since(self, seq: int) -> frozenset[Name]:
+        """What has changed after that event: (kind, key) of the run ("run", ""), steps, items, and ("log", "")."""
+        return frozenset(name for name, version in self.versions.items() if version > seq)
+
+    def apply(self, events: Iterable[Event]) -> "Projection":
+        """The projection after these events, which are in order; those that it has already are passed over."""
+        news = [event for event in events if event.seq > self.seq]
+        if not news:
+            return self
+        run, steps, items = self.run, {step["key"]: step for step in self.steps}, dict(self.items)
+        log, versions = [], dict(self.versions)
+        for event in news:
+            if event.kind in LOG_KINDS and event.message:
+                log.append(_line(event))
+                versions[LOG] = event.seq
+            if event.kind in LINES_ONLY:
+                continue
+            versions[event.kind, event.key] = event.seq
+            if event.kind == "run":
+                run = event.data
+            elif event.kind == "step":
+                steps[event.key] = {"key": event.key, **event.data}
+            else:
+                items[event.kind] = items.get(event.kind, {}) | {event.key: event.data}
+        return replace(
+            self,
+            seq=news[-1].seq,
+            run=run,
+            steps=tuple(sorted(steps.values(), key=_place)),
+            items=_in_order(items),
+            log=(*self.log, *log)[-LOG_LINES:],
+            log_total=self.log_total + len(log),
+            versions=versions,
+        )
+
+
+def project(run_id: Any) -> Projection:
+    """The run as it is now. Raises Run.DoesNotExist.
+
+    Numbers are given in the order of commits, so that what is read up to the run's own number is whole, whatever is
+    written meanwhile.
+    """
+    run = Run.objects.only("pk", "pipeline", "subject", "seq").get(pk=run_id)
+    written = Event.objects.filter(run_id=run.pk, seq__lte=run.seq)
+    newest = (
+        written.exclude(kind__in=LINES_ONLY).values("kind", "key").annotate(newest=Max("seq")).values("newest")
+    ).order_by()
+    state = Projection(run.pk, run.pipeline, run.subject).apply(written.filter(seq__in=newest).order_by("seq"))
+    lines = written.filter(kind__in=LOG_KINDS).exclude(message="")
+    log = tuple(_line(event) for event in reversed(lines.order_by("-seq")[:LOG_LINES]))
+    versions = state.versions | ({LOG: log[-1].seq} if log else {})
+    total = len(log) if len(log) < LOG_LINES else lines.count()
+    return replace(state, seq=run.seq, log=log, log_total=total, versions=versions)
+
+
+def events_after(run_id: UUID, seq: int, limit: int) -> list[Event]:
+    """The run's events after a number, in order, at most `limit`."""
+    return list(Event.objects.filter(run_id=run_id, seq__gt=seq).order_by("seq")[:limit])
+
+
+def _line(event: Event) -> LogLine:
+    return LogLine(event.seq, event.at, event.key, event.level, event.message)
+
+
+def _place(step: dict[str, Any]) -> tuple[int, str]:
+    return step["idx"], step["key"]
+
+
+def _in_order(items: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Sorted, so that the order says nothing of when an item first came; without those that were taken away."""
+    return {
+        kind: {key: data for key, data in sorted(of_kind.items()) if data} for kind, of_kind in sorted(items.items())
+    }
