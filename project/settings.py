@@ -191,6 +191,7 @@ ADMINS = env.people("ADMINS")
 
 GITHUB_API_URL = env.web_url("GITHUB_API_URL", "https://api.github.com")
 GITHUB_TOKEN = env.text("GITHUB_TOKEN")
+SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample organisation; empty: it is not offered
 GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
 if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
     env.reject("GIT_SOURCE_ROOT", "an existing folder")

@@ -8,10 +8,15 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
+from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import MissingCredentials
-from apps.integrations.models import Credential, CredentialKind
+from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind
 from apps.teams.models import Team
+
+# The sample's server takes any token.
+SAMPLE_TOKEN = "sample"  # noqa: S105
 
 
 class CredentialError(Exception):
@@ -48,14 +53,23 @@ def _keys() -> MultiFernet:
 
 
 def store_token(team: Team, token: str, user: Any = None) -> Credential:
-    """Encrypt and keep the team's GitHub token, in place of an earlier one. An empty one raises MissingCredentials."""
+    """Encrypt and keep the team's GitHub token, in place of an earlier one: the team is connected to GitHub then.
+
+    An empty one raises MissingCredentials.
+    """
     if not token.strip():
         raise MissingCredentials
     secret = _keys().encrypt(token.strip().encode())
     values = {"secret": secret, "created_by": user}
-    credential, _ = Credential.objects.across_teams().update_or_create(
-        team=team, kind=CredentialKind.GITHUB_TOKEN, defaults=values
-    )
+    with transaction.atomic():
+        credential, _ = Credential.objects.across_teams().update_or_create(
+            team=team, kind=CredentialKind.GITHUB_TOKEN, defaults=values
+        )
+        Connection.objects.across_teams().get_or_create(
+            team=team,
+            source=ConnectionSource.GITHUB,
+            defaults={"connected_by": user, "connected_at": timezone.now()},
+        )
     return credential
 
 
@@ -76,6 +90,21 @@ def secret_for(team: Team | int) -> Secret:
 def token_for(team: Team | int) -> str:
     """The team's GitHub token in clear: hand it to the client, keep it nowhere. Raises as `secret_for`."""
     return secret_for(team).reveal()
+
+
+def client_for(team: Team | int, **options: Any) -> GitHubClient:
+    """A client with the team's token, at the address that the token is for: GitHub's, or that of the sample.
+
+    Addresses come from settings alone. `options` are the client's. Raises as `secret_for`.
+    """
+    if Connection.objects.for_team(team).filter(source=ConnectionSource.SAMPLE).exists():
+        if not settings.SAMPLE_URL:
+            raise CredentialError(
+                "The sample organisation is not served any more (SAMPLE_URL is not set). Leave the sample and connect "
+                "your own repositories."
+            )
+        return GitHubClient(settings.SAMPLE_URL, SAMPLE_TOKEN, **options)
+    return GitHubClient(settings.GITHUB_API_URL, token_for(team), **options)
 
 
 def rotate() -> int:

@@ -28,6 +28,42 @@ class Credential(TeamScopedModel):
         return f"{self.get_kind_display()} of team {self.team_id}"
 
 
+class ConnectionSource(models.TextChoices):
+    """GitHub and the sample are read by the same client; the sample's address comes from `settings.SAMPLE_URL`."""
+
+    GITHUB = "github", "GitHub"
+    SAMPLE = "sample", "Sample organisation"
+    GIT = "git", "Local git clones"
+
+
+class Connection(TeamScopedModel):
+    """A source that a team has connected, and what could be read of it when it was last asked.
+
+    `listing` is a list of `github.listing.Listed` rows, newest push first; not all of them while `listing_more`, which
+    is the page to go on with. `sizes` has `github.sizes.Size` by name. `notes` say what the token cannot read.
+    """
+
+    source = models.CharField(max_length=10, choices=ConnectionSource)
+    login = models.CharField(max_length=100, blank=True)
+    of_app = models.BooleanField(default=False)
+    scopes = models.JSONField(null=True, blank=True)
+    notes = models.JSONField(default=list, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    connected_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    connected_at = models.DateTimeField()
+    listing = models.JSONField(default=list, blank=True)
+    listing_more = models.PositiveIntegerField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+    sizes = models.JSONField(default=dict, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "source"], name="connection_once_in_team")]
+
+    def __str__(self) -> str:
+        return f"{self.get_source_display()} of team {self.team_id}"
+
+
 class SyncStatus(models.TextChoices):
     PENDING = "pending", "Waiting"
     SYNCING = "syncing", "Syncing"

@@ -12,12 +12,10 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Protocol
 
-from django.conf import settings
 from django.db import DataError
 
-from apps.integrations.credentials import CredentialError, token_for
+from apps.integrations.credentials import CredentialError, client_for
 from apps.integrations.git.source import GitError
-from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import (
     BadCredentials,
     GitHubError,
@@ -76,7 +74,7 @@ def _readers(ledger: Ledger, stack: ExitStack) -> dict[str, Reader]:
 
 
 def _github(team_id: int, stack: ExitStack) -> GitHubSource:
-    return GitHubSource(stack.enter_context(GitHubClient(settings.GITHUB_API_URL, token_for(team_id))))
+    return GitHubSource(stack.enter_context(client_for(team_id)))
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from .limits import Budget
 from .records import Actor
-from .replies import Reply, not_found
+from .replies import Reply, message, not_found
+from .tokens import Behaviour, Token
 from .world import Repository, World
 
 Query = dict[str, str]
@@ -19,7 +20,7 @@ _SORT: dict[str, Callable[[Repository], Any]] = {
 }
 
 
-def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, Budget]) -> Reply:
+def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, Budget], token: Token) -> Reply:
     """The answer to `GET path`; `base` is the URL below which REST lives, for links."""
     parts = [part for part in path.split("/") if part]
     match parts:
@@ -27,20 +28,21 @@ def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, 
             return Reply(200, {"current_user_url": f"{base}/user", "rate_limit_url": f"{base}/rate_limit"})
         case ["meta"]:
             return Reply(200, {"verifiable_password_authentication": False, "installed_version": "sandbox"})
-        case ["user"]:
-            return Reply(200, _account(world.viewer))
+        case ["user", *_]:
+            return _of_viewer(world, path, query, base, token)
         case ["rate_limit"]:
             resources = {name: _budget(budget) for name, budget in budgets.items()}
             return Reply(200, {"resources": resources, "rate": resources["core"]})
-        case ["user", "orgs"]:
-            return _page([_account(account) for account in world.organizations()], path, query, base)
-        case ["user", "repos"]:
-            return _repositories(list(world.repositories.values()), path, query, base)
+        case ["installation", "repositories"] if token.of_app:
+            listed = _listed(world, token)
+            reply = _repositories(listed, path, query, base, token)
+            return Reply(200, {"total_count": len(listed), "repositories": reply.payload}, reply.headers)
         case ["orgs" | "users", login, "repos"]:
             account = world.account(login)
             if account is None or (account.typename == "Organization") is not (parts[0] == "orgs"):
                 return not_found()
-            return _repositories(world.owned_by(login), path, query, base)
+            owned = [repository for repository in world.owned_by(login) if token.lists(repository)]
+            return _repositories(owned, path, query, base, token)
         case ["orgs" | "users", login]:
             account = world.account(login)
             return Reply(200, _account(account)) if account else not_found()
@@ -50,11 +52,32 @@ def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, 
     return not_found()
 
 
-def _repositories(repositories: list[Repository], path: str, query: Query, base: str) -> Reply:
+def _of_viewer(world: World, path: str, query: Query, base: str, token: Token) -> Reply:
+    if token.of_app:
+        return message(403, "Resource not accessible by integration")
+    match path.strip("/").split("/")[1:]:
+        case []:
+            return Reply(200, _account(world.viewer))
+        case ["orgs"]:
+            return _page([_account(account) for account in world.organizations()], path, query, base)
+        case ["repos"]:
+            return _repositories(_listed(world, token), path, query, base, token)
+    return not_found()
+
+
+def _listed(world: World, token: Token) -> list[Repository]:
+    return [repository for repository in world.repositories.values() if token.lists(repository)]
+
+
+def _repositories(repositories: list[Repository], path: str, query: Query, base: str, token: Token) -> Reply:
     sort = query.get("sort", "full_name" if "user/repos" in path else "created")
     direction = query.get("direction", "asc" if sort == "full_name" else "desc")
     ordered = sorted(repositories, key=_SORT.get(sort, _SORT["full_name"]), reverse=direction == "desc")
-    return _page([_repository(repository) for repository in ordered], path, query, base)
+    reply = _page([_repository(repository) for repository in ordered], path, query, base)
+    if token.behaviour is Behaviour.SSO:
+        # Lists leave out what single sign-on hides, and name the organisations by number only.
+        reply.headers["x-github-sso"] = "partial-results; organizations=21955855"
+    return reply
 
 
 def _page(items: list[Any], path: str, query: Query, base: str) -> Reply:

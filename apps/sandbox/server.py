@@ -124,10 +124,11 @@ class Sandbox:
         reply = self.spend(incoming, path, token, operation, fault)
         if token.scopes is not None:
             reply.headers["x-oauth-scopes"] = token.scopes
+        if token.expires is not None:
+            reply.headers["github-authentication-token-expiration"] = token.expires
         if token.behaviour is Behaviour.SSO:
-            reply.headers["x-github-sso"] = (
-                "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
-            )
+            required = "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
+            reply.headers.setdefault("x-github-sso", required)
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
         return reply
@@ -143,7 +144,7 @@ class Sandbox:
             if path != "/rate_limit" and not budget.charge(1):
                 return replies.primary_limit(budget, rest=True)
             open_budgets = {name: self.budgets.of(token.value, name) for name in ("core", "graphql")}
-            reply = rest.answer(self.world, path, incoming.query, incoming.base, open_budgets)
+            reply = rest.answer(self.world, path, incoming.query, incoming.base, open_budgets, token)
         elif isinstance(operation, Reply):
             reply = operation
         else:

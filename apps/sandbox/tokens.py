@@ -7,13 +7,21 @@
 | `noscope-NAME` | pull requests of the repository NAME are FORBIDDEN; of all of them without a NAME       |
 | `sso-NAME`     | the organisation's SAML enforcement hides the repository NAME; all of them without one  |
 | `ghp_…`        | accepted; a classic token, the only kind whose answers carry `x-oauth-scopes`           |
+| `ghp_public…`  | the same without the scope `repo`: private repositories are not there                   |
+| `github_pat_…` | accepted; a fine-grained token, whose answers tell when it ends                         |
+| `ghs_…`        | accepted; an app's token, which belongs to no user: `GET /user` is 403                  |
 """
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Protocol
 
 from .errors import GitHubError
+
+# How long a fine-grained token has left.
+LASTS = timedelta(days=30)
 
 
 class Behaviour(Enum):
@@ -31,6 +39,13 @@ TABLE = {
 }
 
 
+class Guarded(Protocol):
+    """A repository, as far as tokens look at it."""
+
+    name_with_owner: str
+    is_private: bool
+
+
 @dataclass(frozen=True)
 class Token:
     value: str
@@ -44,7 +59,27 @@ class Token:
 
     @property
     def scopes(self) -> str | None:
-        return "read:org, repo" if self.value.startswith("ghp_") else None
+        if not self.value.startswith("ghp_"):
+            return None
+        return "public_repo" if self.value.startswith("ghp_public") else "read:org, repo"
+
+    @property
+    def expires(self) -> str | None:
+        """When it ends, in the words of GitHub's header."""
+        if not self.value.startswith("github_pat_"):
+            return None
+        return f"{datetime.now(UTC) + LASTS:%Y-%m-%d %H:%M:%S UTC}"
+
+    @property
+    def of_app(self) -> bool:
+        return self.value.startswith("ghs_")
+
+    def lists(self, repository: Guarded) -> bool:
+        """Whether the repository stands in the token's lists; single sign-on and scopes leave out without a word."""
+        if self.scopes == "public_repo" and repository.is_private:
+            return False
+        hidden = self.behaviour is Behaviour.SSO and self.refusal(repository.name_with_owner)
+        return not hidden
 
     def refusal(self, name_with_owner: str) -> GitHubError | None:
         """Why this token may not read the pull requests of a repository; None where it may."""

@@ -26,4 +26,4 @@ def test_no_query_is_left_out():
     written = {
         value for key, value in vars(queries).items() if isinstance(value, str) and value.lstrip().startswith("query ")
     }
-    assert written == set(queries.ALL.values())
+    assert written <= set(queries.ALL.values())

@@ -46,6 +46,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The JSON at a REST path, and the headers that it came with."""
+
+    data: Any
+    headers: httpx.Headers
+
+
+@dataclass(frozen=True, slots=True)
 class _Raw:
     status: int
     headers: httpx.Headers
@@ -101,8 +109,12 @@ class GitHubClient:
 
     def get(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Any:
         """The JSON at a REST path like `/user`."""
+        return self.answer(path, params, what=what).data
+
+    def answer(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Answer:
+        """The same with its headers, which tell of scopes, of single sign-on, of further pages."""
         raw = self._send("GET", f"{self.endpoints.rest}{path}", what, params=params)
-        return self._json(raw)
+        return Answer(self._json(raw), raw.headers)
 
     def _send(self, method: str, url: str, what: str, **options: Any) -> _Raw:
         if self.rate and self.rate.remaining == 0 and timezone.now() < self.rate.resets_at:

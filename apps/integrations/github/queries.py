@@ -126,8 +126,40 @@ query MoreReviews($id: ID!, $first: Int!, $after: String!) {{
 {REVIEWS}{ACTOR}
 """
 
+
+def _each(operation: str, count: int, fields: str) -> str:
+    """`fields` of several repositories at once, as `r0`, `r1`, …"""
+    variables = ", ".join(f"$owner{number}: String!, $name{number}: String!" for number in range(count))
+    lines = [
+        f"  r{number}: repository(owner: $owner{number}, name: $name{number}) {{ {fields} }}" for number in range(count)
+    ]
+    return "\n".join([f"query {operation}({variables}) {{", *lines, f"  {RATE_LIMIT}", "}", ""])
+
+
+def probe(count: int) -> str:
+    """Of each repository the newest pull request, as far as permissions differ."""
+    return _each(
+        "Probe",
+        count,
+        "pullRequests(first: 1, orderBy: {field: CREATED_AT, direction: DESC}) "
+        "{ nodes { id commits(first: 1) { nodes { commit { oid } } } reviews(first: 1) { nodes { id } } } }",
+    )
+
+
+def sizes(count: int, newest: int) -> str:
+    """Of each repository how many pull requests there are, and when the newest were opened."""
+    return _each(
+        "Sizes",
+        count,
+        f"pullRequests(first: {newest}, orderBy: {{field: CREATED_AT, direction: DESC}}) "
+        "{ totalCount nodes { createdAt } }",
+    )
+
+
 # Every document by its operation's name.
 ALL = {
+    "Probe": probe(2),
+    "Sizes": sizes(2, 50),
     "Viewer": VIEWER,
     "Repository": REPOSITORY,
     "Skeleton": SKELETON,
