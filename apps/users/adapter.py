@@ -4,7 +4,10 @@ import uuid
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
 from django.core.mail import EmailMultiAlternatives
+from django.http import Http404, HttpRequest
 
 from apps.mail.outbox import queue_mail
 
@@ -36,3 +39,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         queued = QueuedMail(mail.subject, mail.body, mail.from_email, mail.to)
         queued.alternatives = getattr(mail, "alternatives", [])
         return queued
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Allauth's adapter, for which a provider that nobody has configured is a page that does not exist."""
+
+    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+        try:
+            return super().get_app(request, provider, client_id=client_id)
+        except SocialApp.DoesNotExist:
+            raise Http404("Signing in this way is not set up here.") from None

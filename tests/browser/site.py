@@ -1,0 +1,114 @@
+"""The site as it runs: a sandbox of GitHub and a web process, real ones, over this session's test database."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from django.db import connection
+
+from tests.pipelines.conftest import ROOT
+from tests.services import free_port
+
+START_SECONDS = 30.0
+# Warnings are errors in the web process, too, but for those that its own libraries raise at their import.
+TRACES = ("Traceback (most recent call last)", "Internal Server Error", "ERROR ")
+
+
+class GitHub:
+    """The sandbox's control calls."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def _post(self, name, body=()):
+        httpx.post(f"{self.url}/_sandbox/{name}", json=list(body), timeout=10).raise_for_status()
+
+    def reset(self):
+        self._post("reset")
+
+    def faults(self, *faults):
+        """Faults of `apps.sandbox.faults`, in place of those in force."""
+        self._post("faults", faults)
+
+    def slow(self, seconds):
+        """Each answer takes so long: a run can be watched."""
+        self.faults({"delay": seconds})
+
+    def put(self, *records):
+        self._post("pull_requests", records)
+
+
+class Web:
+    """A web process that a test may stop and start again; its address stays."""
+
+    def __init__(self, github, folder):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = Path(folder) / "web.log"
+        self._github = github
+        self._process = None
+        self._read = 0
+
+    def environment(self):
+        database = connection.settings_dict
+        address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
+        return {
+            **os.environ, "DATABASE_URL": address, "GITHUB_API_URL": self._github.url, "PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+        }  # fmt: skip
+
+    def start(self):
+        command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "project.asgi:application"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--timeout-graceful-shutdown", "2"]
+        command += ["--no-access-log"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                httpx.get(f"{self.url}/accounts/login/", timeout=10)
+                return
+            except httpx.TransportError:
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(self.log.read_text()) from None
+                time.sleep(0.05)
+
+    def stop(self):
+        """End the process as a crash does: open streams break off."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    @property
+    def runs(self):
+        return self._process is not None and self._process.poll() is None
+
+    def complaints(self):
+        """What the process logged as an error since this was last asked."""
+        with self.log.open() as log:
+            log.seek(self._read)
+            text = log.read()
+            self._read = log.tell()
+        return text if any(trace in text for trace in TRACES) else ""
+
+
+@contextmanager
+def serving(github, folder):
+    web = Web(github, folder)
+    try:
+        web.start()
+        yield web
+    finally:
+        web.stop()

@@ -1,0 +1,159 @@
+"""Who may see what, over every address that there is. A new address is looked at without anybody adding it here.
+
+- Of a team: 404 for everybody outside it, by every method, also with a foreign team's rows below one's own team.
+- Everything else asks who is there, but for the short list of PUBLIC.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.pipelines import engine
+from apps.teams.services import create_team
+from apps.users.models import User
+from tests.project.addresses import walk
+
+# What anybody may open. Each of these says nothing of anybody.
+PUBLIC = {
+    "onboarding:landing",
+    # Signing up and in. Allauth's pages for people who are signed in redirect others to the log-in page.
+    "account_login", "account_logout", "account_signup", "account_inactive", "account_email_verification_sent",
+    "account_confirm_email", "account_reset_password", "account_reset_password_done", "account_reset_password_from_key",
+    "account_reset_password_from_key_done", "account_confirm_login_code", "mfa_authenticate",
+    "github_login", "github_callback", "socialaccount_login_cancelled", "socialaccount_login_error",
+    "socialaccount_signup", "/accounts/social/login/cancelled/", "/accounts/social/login/error/",
+    "/accounts/social/signup/", "/accounts/social/connections/",
+    "admin:login", "admin:logout",
+    # The link is the proof.
+    "users:sign_in_link",
+}  # fmt: skip
+
+# Where those are sent who are not signed in, or may not administer.
+LOG_IN = ("/accounts/login/", "/admin/login/")
+
+ADDRESSES = list(walk())
+OF_TEAMS = [address for address in ADDRESSES if address.of_team]
+METHODS = ["get", "post", "put", "delete", "head", "options"]
+
+
+def world(slug):
+    """A team with its owner and a row of each kind that an address can name."""
+    owner = User.objects.create_user(f"owner@{slug}.example")
+    team = create_team(slug.title(), owner)
+    repository = RepositoryFactory(team=team)
+    member = TeamMemberFactory(team=team)
+    pull = PullRequestFactory(repository=repository, author=member)
+    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    return SimpleNamespace(team=team, owner=owner, run=run, member=member, pull=pull, repository=repository)
+
+
+def values(of):
+    """What each argument of an address is in one team."""
+    return {
+        "slug": of.team.slug,
+        "run_id": of.run.pk,
+        # No address of these is a team's.
+        "object_id": 1,
+        "app_label": "metrics",
+        "url": "no/such/page",
+        "key": "key",
+        "uidb36": "1",
+        "token": "token",
+        "mfa_remove_webauthn:pk": 1,
+        "mfa_edit_webauthn:pk": 1,
+        "content_type_id": 1,
+        "id": 1,
+    }
+
+
+@pytest.fixture
+def acme(db):
+    return world("acme")
+
+
+@pytest.fixture
+def globex(db):
+    return world("globex")
+
+
+def client_of(user):
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def answers(client, addresses, of, methods, **changed):
+    """What the client is answered, by address and method."""
+    return {
+        (address, method): getattr(client, method)(address.filled(values(of) | changed))
+        for address in addresses
+        for method in methods
+    }
+
+
+def test_the_list_of_public_addresses_names_only_what_exists():
+    assert {address.name for address in ADDRESSES} >= PUBLIC
+    assert OF_TEAMS
+    assert not any(address.of_team for address in ADDRESSES if address.name in PUBLIC)
+
+
+def test_a_team_s_owner_finds_its_pages(acme):
+    """Otherwise the tests below would prove nothing: a path of nothing is 404 for everybody."""
+    found = answers(client_of(acme.owner), OF_TEAMS, acme, ["get"])
+    assert not {address.name: answer.status_code for (address, _), answer in found.items() if answer.status_code == 404}
+
+
+@pytest.mark.parametrize("who", ["of another team", "no longer of the team", "of no team"])
+def test_to_an_outsider_a_team_is_as_one_that_does_not_exist(acme, globex, who):
+    person = globex.owner
+    if who == "of no team":
+        person = User.objects.create_user("nobody@example.com")
+    elif who == "no longer of the team":
+        acme.team.memberships.create(user=person, role="admin").delete()
+    client = client_of(person)
+    given = answers(client, OF_TEAMS, acme, METHODS)
+    of_none = answers(client, OF_TEAMS, acme, METHODS, slug="no-such-team")
+    # 405: the view takes this method from nobody, and says so before it looks at the team.
+    assert {answer.status_code for answer in given.values()} <= {404, 405}
+    assert {place: answer.status_code for place, answer in given.items()} == {
+        place: answer.status_code for place, answer in of_none.items()
+    }
+    for address in OF_TEAMS:
+        assert 404 in (given[address, "get"].status_code, given[address, "post"].status_code), address
+
+
+def test_no_row_of_another_team_is_found_below_one_s_own(acme, globex):
+    named = [address for address in OF_TEAMS if len(address.arguments) > 1]
+    given = answers(client_of(globex.owner), named, acme, METHODS, slug=globex.team.slug)
+    assert {answer.status_code for answer in given.values()} <= {404, 405}
+    for address in named:
+        assert 404 in (given[address, "get"].status_code, given[address, "post"].status_code), address
+
+
+def test_an_anonymous_visitor_is_sent_to_the_log_in_page(acme):
+    closed = [address for address in ADDRESSES if address.name not in PUBLIC]
+    given = answers(Client(), closed, acme, ["get", "post"])
+    wrong = {
+        place: answer.status_code
+        for place, answer in given.items()
+        if answer.status_code != 405 and not (answer.status_code == 302 and answer["Location"].startswith(LOG_IN))
+    }
+    assert not wrong
+    for address in closed:
+        assert 302 in (given[address, "get"].status_code, given[address, "post"].status_code), address
+
+
+def test_what_is_public_tells_of_no_team(acme):
+    for (address, _), answer in answers(Client(), [a for a in ADDRESSES if a.name in PUBLIC], acme, ["get"]).items():
+        assert answer.status_code < 500, address
+        assert b"Acme" not in answer.content, address
+
+
+def test_the_admin_is_for_staff(acme):
+    closed = [a for a in ADDRESSES if a.path.startswith("/admin/") and a.name not in PUBLIC]
+    for (address, _), answer in answers(client_of(acme.owner), closed, acme, ["get", "post"]).items():
+        assert answer.status_code == 302, address
+        assert answer["Location"].startswith(reverse("admin:login")), address
