@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
-from apps.pipelines import clock, engine, events, heartbeat, owners
+from apps.pipelines import clock, engine, events, heartbeat, logs, owners
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released
@@ -39,7 +39,7 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
     if step is None:
         logger.info("Stale message: run %s, %s, epoch %s.", run_id, task, epoch)
         return False
-    with heartbeat.hold(step.pk, step.attempt) as held:
+    with heartbeat.hold(step.pk, step.attempt) as held, logs.written_in(step):
         context = StepContext(run=step.run, step=step, hold=held)
         try:
             _announce(context, epoch)
