@@ -15,6 +15,7 @@ import django_stubs_ext
 from django.utils.csp import CSP
 
 from project.env import Env, read
+from project.logs import settings_for
 from project.secrets import kept_secret
 
 django_stubs_ext.monkeypatch()  # lets classes of Django's be subscripted, as in ModelAdmin[Run]
@@ -92,6 +93,7 @@ if DEBUG:
     INSTALLED_APPS.append("apps.sandbox")
 
 MIDDLEWARE = [
+    "project.probes.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "project.static.StaticFilesMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -263,19 +265,14 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 if DEBUG:
     STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns of a missing one
 
-# Logs go to stderr: stdout belongs to what commands answer
+# Operations
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {
-        "huey": {"level": "WARNING"},  # at INFO it repeats each message that the run's own log has
-        "httpx": {"level": "WARNING"},
-        "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-    },
-}
+LOGGING = settings_for(debug=DEBUG)
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+if SENTRY_DSN := env.web_url("SENTRY_DSN", ""):
+    import sentry_sdk  # a second's import that others need not wait for
+
+    # What people typed and who they are stays here: errors travel with their stack alone.
+    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False, include_local_variables=False)
 
 env.finish()

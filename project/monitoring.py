@@ -1,0 +1,131 @@
+"""The figures that `/metrics` gives, read from the rows at each request: any web process tells the same of all workers.
+
+Figures of a process (streams, memory) are those of the process that is asked; ask each.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Q, Sum
+from huey.contrib.djhuey import HUEY
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from apps.mail import health as mail_health
+from apps.metrics.definitions import percentile
+from apps.pipelines import clock, health
+from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
+
+BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+# Hand-offs are judged by the steps that began within this time, the newest of them at most.
+RECENT, AT_MOST = timedelta(hours=1), 2000
+# What is said where nobody was seen within a day.
+NEVER = float("inf")
+
+
+class Rows(Collector):
+    """Collects from the database and the queue; what cannot be read is left out, and said by `firstlight_up`."""
+
+    def describe(self) -> list[Metric]:
+        return []  # otherwise registering would read the database
+
+    def collect(self) -> Iterator[Metric]:
+        whole = True
+        for part in PARTS:
+            try:
+                yield from list(part())
+            except Exception:
+                whole = False
+        up = GaugeMetricFamily("firstlight_up", "1 where the database and the queue could be read, else 0.")
+        up.add_metric([], float(whole))
+        yield up
+
+
+def _gauge(name: str, words: str, labels: list[str], values: Any) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"firstlight_{name}", words, labels=labels)
+    for names, value in values:
+        gauge.add_metric(list(names), float(value))
+    return gauge
+
+
+def runs() -> Iterator[Metric]:
+    counted = {
+        (pipeline, state): count
+        for pipeline, state, count in Run.objects.values_list("pipeline", "state").annotate(Count("pk")).order_by()
+    }
+    pipelines = sorted({pipeline for pipeline, _ in counted})
+    every = [((name, state.value), counted.get((name, state.value), 0)) for name in pipelines for state in RunState]
+    yield _gauge("runs", "Runs by pipeline and state.", ["pipeline", "state"], every)
+
+
+def step_durations() -> Iterator[Metric]:
+    ended = StepRun.objects.filter(state__in=PASSED, started_at__isnull=False)
+    upto = {f"b{index}": Count("pk", filter=Q(active_seconds__lte=limit)) for index, limit in enumerate(BUCKETS)}
+    family = HistogramMetricFamily(
+        "firstlight_step_duration_seconds", "Seconds of work in steps that ended well.", labels=["step"]
+    )
+    counted: Any = ended.values("key").annotate(n=Count("pk"), spent=Sum("active_seconds"), **upto).order_by("key")
+    for row in counted:
+        buckets = [(str(limit), row[f"b{index}"]) for index, limit in enumerate(BUCKETS)]
+        family.add_metric([row["key"]], [*buckets, ("+Inf", row["n"])], row["spent"] or 0.0)
+    yield family
+
+
+def hand_offs() -> Iterator[Metric]:
+    """From the end of a step to the start of the next one, of runs that were neither parked nor retried meanwhile."""
+    since = clock.now() - RECENT
+    began = StepRun.objects.filter(started_at__gte=since, idx__gt=0, run__generation=1).order_by("-started_at")
+    started: dict[tuple[Any, int], Any] = {
+        (run, idx): at for run, idx, at in began.values_list("run", "idx", "started_at")[:AT_MOST]
+    }
+    before = StepRun.objects.filter(run__in={run for run, _ in started}, finished_at__isnull=False)
+    ended: dict[tuple[Any, int], Any] = {
+        (run, idx + 1): at for run, idx, at in before.values_list("run", "idx", "finished_at")
+    }
+    spans = [max(0.0, (at - ended[place]).total_seconds()) for place, at in started.items() if place in ended]
+    values = [((str(share),), percentile(sorted(spans), share) or 0.0) for share in (0.5, 0.99)] if spans else []
+    yield _gauge(
+        "hand_off_recent_seconds", "From a step's end to the next one's start, within the last hour.", ["quantile"],
+        values,
+    )  # fmt: skip
+
+
+def queues() -> Iterator[Metric]:
+    now, silent = clock.now(), health.queues_without_workers()
+    waiting = StepRun.objects.filter(state=StepState.READY, run__state=RunState.RUNNING)
+    oldest = dict(waiting.values_list("queue").annotate(Min("dispatched_at")).order_by())
+    ages = {queue: (now - at).total_seconds() for queue, at in oldest.items() if at}
+    live = [queue for worker in health.live_workers() for queue in worker.queues]
+    each: list[tuple[str, str, Callable[[str], float]]] = [
+        ("queue_depth", "Messages that wait for a worker.", HUEY.pending_count),
+        ("queue_workers", "Live worker processes that serve the queue.", live.count),
+        ("queue_oldest_ready_seconds", "Age of the oldest step that is ready; 0 without one.", lambda q: ages.get(q, 0)),
+        ("queue_unseen_seconds", "Seconds since a worker was seen; 0 where one is there, +Inf where none was for a day.",
+         lambda q: (NEVER if silent[q] is None else silent[q] or 0.0) if q in silent else 0.0),
+    ]  # fmt: skip
+    for name, words, value in each:
+        yield _gauge(name, words, ["queue"], [((queue,), value(queue)) for queue in HUEY.queues])
+    age = health.sweeper_age()
+    yield _gauge(
+        "sweeper_age_seconds", "Seconds since a sweeper last looked at every live step.", [],
+        [((), NEVER if age is None else age)],
+    )  # fmt: skip
+
+
+def outbox() -> Iterator[Metric]:
+    states = [((state,), count) for state, count in mail_health.by_state().items()]
+    yield _gauge("outbox_messages", "Mails by state.", ["state"], states)
+    yield _gauge(
+        "outbox_oldest_seconds", "Age of the oldest mail that has not left.", [], [((), mail_health.oldest_due())]
+    )
+
+
+PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (runs, step_durations, hand_offs, queues, outbox)
+
+REGISTRY = CollectorRegistry(auto_describe=False)
+REGISTRY.register(Rows())
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
