@@ -13,6 +13,7 @@ from apps.users.models import User
 from tests.acceptance.conftest import pull_request
 from tests.browser.browsing import Visits, chromium
 from tests.browser.site import GitHub, serving
+from tests.onboarding.conftest import work  # noqa: F401 - a fixture
 from tests.pipelines.conftest import queue, workers  # noqa: F401 - fixtures
 from tests.sandbox.server import start_sandbox
 

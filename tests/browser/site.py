@@ -15,7 +15,6 @@ from tests.pipelines.conftest import ROOT
 from tests.services import free_port
 
 START_SECONDS = 30.0
-# Warnings are errors in the web process, too, but for those that its own libraries raise at their import.
 TRACES = ("Traceback (most recent call last)", "Internal Server Error", "ERROR ")
 
 
@@ -38,6 +37,11 @@ class GitHub:
     def slow(self, seconds):
         """Each answer takes so long: a run can be watched."""
         self.faults({"delay": seconds})
+
+    def hide(self, repository):
+        """Let GitHub know no such repository."""
+        gone = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}
+        self.faults({"match": {"repository": repository}, "errors": [gone]})
 
     def put(self, *records):
         self._post("pull_requests", records)

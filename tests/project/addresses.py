@@ -31,10 +31,29 @@ def walk(resolver=None, path="/", arguments=(), namespaces=()):
     """Every address below a resolver."""
     for entry in (resolver or get_resolver()).url_patterns:
         piece, names = normalize(entry.pattern.regex.pattern)[0]
-        # A percent sign that is the pattern's own would be taken for a place.
         full, given = path + piece, (*arguments, *names)
         if isinstance(entry, URLResolver):
             inner = (*namespaces, entry.namespace) if entry.namespace else namespaces
             yield from walk(entry, full, given, inner)
         else:
             yield Address(":".join((*namespaces, entry.name)) if entry.name else full, full, given)
+
+
+def values(of):
+    """What each argument of an address is in one team, whose rows are the attributes of `of`."""
+    return {
+        "slug": of.team.slug,
+        "run_id": of.run.pk,
+        # No address of these is a team's.
+        "object_id": 1,
+        "app_label": "metrics",
+        "content_type_id": 1,
+        "id": 1,
+        "url": "no/such/page",
+        "key": "key",
+        "uidb36": "1",
+        "token": "token",
+        "source": "github",
+        "mfa_remove_webauthn:pk": 1,
+        "mfa_edit_webauthn:pk": 1,
+    }

@@ -14,7 +14,7 @@ from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMe
 from apps.pipelines import engine
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.project.addresses import walk
+from tests.project.addresses import values, walk
 
 # What anybody may open. Each of these says nothing of anybody.
 PUBLIC = {
@@ -48,25 +48,6 @@ def world(slug):
     pull = PullRequestFactory(repository=repository, author=member)
     run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
     return SimpleNamespace(team=team, owner=owner, run=run, member=member, pull=pull, repository=repository)
-
-
-def values(of):
-    """What each argument of an address is in one team."""
-    return {
-        "slug": of.team.slug,
-        "run_id": of.run.pk,
-        # No address of these is a team's.
-        "object_id": 1,
-        "app_label": "metrics",
-        "url": "no/such/page",
-        "key": "key",
-        "uidb36": "1",
-        "token": "token",
-        "mfa_remove_webauthn:pk": 1,
-        "mfa_edit_webauthn:pk": 1,
-        "content_type_id": 1,
-        "id": 1,
-    }
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""What holds for every page, found by walking the site's addresses: accessible in light and dark, and never too wide."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from apps.metrics.models import PullRequest, TeamMember
+from apps.pipelines import engine
+from tests.browser import axe
+from tests.project.addresses import values, walk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WIDTHS = (320, 768, 1280)
+# The admin is Django's own; the others lead to GitHub.
+NOT_OURS = ("/admin/", "/accounts/github/")
+WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture
+def acme(begin, team, work, github):
+    """Acme, set up but for one repository."""
+    github.hide("acme/docs")
+    run = work(begin())
+    assert run.state == "partial", run.error
+    github.reset()
+    rows = {
+        "member": TeamMember.objects.for_team(team).first(),
+        "pull": PullRequest.objects.for_team(team).first(),
+    }
+    return SimpleNamespace(team=team, run=run, **rows)
+
+
+def faults_of(page):
+    """What is wrong with the page as it is shown: in light, in dark, on a phone, at each width."""
+    found = [f"light: {finding}" for finding in axe.grave_findings(page)]
+    page.emulate_media(color_scheme="dark")
+    found += [f"dark: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
+    page.emulate_media(color_scheme="light")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if (more := page.evaluate(WIDER_THAN_THE_WINDOW)) > 0:
+            found.append(f"at {width} px the page is {more} px too wide")
+    return found
+
+
+def opened(page, path):
+    """Whether the address is a page of its own: no fragment, no file, no redirect."""
+    answer = page.goto(path)
+    if answer is None or answer.request.redirected_from or "text/html" not in answer.headers["content-type"]:
+        return False
+    return "<html" in answer.text()
+
+
+def check(visits, user, paths):
+    page = visits(user)
+    visits.forgive("the server responded with a status of 4")
+    seen, found = [], []
+    for path in paths:
+        if opened(page, path):
+            seen.append(path)
+            found += [f"{path}: {fault}" for fault in faults_of(page)]
+    assert not found, "\n".join(found)
+    return seen
+
+
+def test_the_pages_of_a_member(visit, acme, mara):
+    paths = {address.filled(values(acme)) for address in walk() if not address.path.startswith(NOT_OURS)}
+    seen = check(visit, mara, sorted(paths))
+    assert {path for path in seen if path.startswith("/t/acme/")}
+
+
+def test_the_pages_of_a_visitor(visit, acme):
+    paths = {address.filled(values(acme)) for address in walk() if not address.path.startswith(NOT_OURS)}
+    check(visit, None, sorted(path for path in paths if not path.startswith("/t/")))
+
+
+def test_a_run_in_each_state(visit, begin, work, github, mara, worker):
+    runs = [work(begin(token="bad-token"))]
+    runs.append(begin())
+    engine.cancel(runs[-1])
+    runs.append(work(begin()))
+    runs.append(begin())
+    assert [run.state for run in runs] == ["failed", "running", "done", "running"]
+    check(visit, mara, [f"/t/acme/onboarding/runs/{run.pk}/" for run in runs])
