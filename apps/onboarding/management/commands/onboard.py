@@ -20,18 +20,16 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from apps.commands import UsageCommand, UsageError
-from apps.integrations.credentials import CredentialError, store_token
-from apps.integrations.models import TrackedRepository
-from apps.integrations.services import InvalidName, track_repositories
+from apps.integrations.connections import CannotConnect
+from apps.integrations.credentials import CredentialError
+from apps.integrations.services import InvalidName
 from apps.metrics.models import Source
 from apps.onboarding.following import Follower, NoWorker
 from apps.onboarding.management.worker import own_worker
-from apps.onboarding.services.notifications import send_welcome_email
-from apps.onboarding.services.runs import run_url, start_onboarding, totals_of
-from apps.onboarding.signals import source_connected
+from apps.onboarding.services.journey import begin, connect, found_team, joining
+from apps.onboarding.services.runs import run_url, totals_of
 from apps.pipelines.models import PASSED, Run, RunState, StepState
 from apps.teams.models import Membership, Team
-from apps.teams.services import create_team
 from apps.users.models import User
 
 EX_NO_WORKER, EX_INTERRUPTED = 4, 130
@@ -102,25 +100,14 @@ class Command(UsageCommand):
         with transaction.atomic():
             user, team = account(options["email"].lower(), options["team"].strip())
             try:
-                tracked: list[TrackedRepository] = track_repositories(team, options["source"], names)
-                if options["source"] == Source.GITHUB:
-                    store_token(team, options["token"], user)
+                connect(team, user, options["source"], token=options["token"])
+                run, created, tracked = begin(team, user, {options["source"]: names}, options["months"])
             except InvalidName as error:
                 raise UsageError(str(error)) from None
-            except CredentialError as error:
+            except (CannotConnect, CredentialError) as error:
                 raise CommandError(str(error)) from None
-            source_connected.send(sender=Team, team=team, user=user, source=options["source"])
-            run, created = start_onboarding(team, user, tracked, options["months"])
         self._joined = "" if created else joining(run, team, tracked)
         return run, team
-
-
-def joining(run: Run, team: Team, tracked: list[TrackedRepository]) -> str:
-    """What to say where a run is under way already."""
-    words = f"A set-up of {team.name} is under way already; this follows it."
-    if left_out := [row.repository.full_name for row in tracked if row.pk not in run.params.get("repo_ids", [])]:
-        words += f" It does not read {', '.join(left_out)}: start again when it has ended."
-    return words
 
 
 def account(email: str, name: str) -> tuple[User, Team]:
@@ -131,9 +118,7 @@ def account(email: str, name: str) -> tuple[User, Team]:
         return user, team
     if Membership.objects.filter(team__name=name).exists():
         raise UsageError(f"There is a team {name!r}, and {email} is no member of it. Take another name or address.")
-    team = create_team(name, user)
-    send_welcome_email(user, team)
-    return user, team
+    return user, found_team(name, user)
 
 
 def summary(run: Run, team: Team) -> dict[str, Any]:

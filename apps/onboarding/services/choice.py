@@ -1,0 +1,276 @@
+"""Choosing repositories: what is listed, what is ticked, and how long reading it would take.
+
+What a person has ticked, searched and set is kept in their session, per team, until the run is started; so it survives
+search, back, reload and errors. Keys of repositories are `source:name`.
+"""
+
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from zlib import crc32
+
+from django.conf import settings
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from apps.integrations import connections
+from apps.integrations.github.listing import Listed
+from apps.integrations.github.sizes import Size, in_window, weeks
+from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
+from apps.integrations.window import start
+from apps.metrics.models import Source
+from apps.onboarding.services.trouble import Trouble
+from apps.teams.models import Team
+
+MONTHS = (1, 3, 6, 12, 24, 36)
+VIEWS = ("all", "active", "picked")
+PER_PAGE = 50
+SUGGESTED = 6
+SMALL = 10
+SPARK_WEEKS = 12
+# Seconds that a pull request takes: GitHub's usual pace, the sample's and git's own.
+PACE = {ConnectionSource.GITHUB: 0.2, ConnectionSource.SAMPLE: 0.01, ConnectionSource.GIT: 0.01}
+SECONDS_EACH, SECONDS_ALL = 1.5, 5
+
+
+@dataclass
+class State:
+    """What a person has set on the page. `picked` is None until they have ticked or unticked something."""
+
+    picked: list[str] | None = None
+    months: int = 0
+    q: str = ""
+    view: str = "all"
+    page: int = 1
+
+    @classmethod
+    def load(cls, session: MutableMapping[str, Any], team: Team) -> Self:
+        kept = session.get("choices", {}).get(str(team.pk), {})
+        state = cls(**{name: kept[name] for name in ("picked", "q", "view", "page") if name in kept})
+        state.months = kept.get("months") or settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"]
+        return state
+
+    def save(self, session: MutableMapping[str, Any], team: Team) -> None:
+        session["choices"] = {**session.get("choices", {}), str(team.pk): vars(self)}
+
+    def follow(self, query: QueryDict) -> bool:
+        """Take what an address says (`?q=api&view=active&page=2`); whether it said anything."""
+        view, number = str(query.get("view", "")), _whole(query.get("page"))
+        if "q" in query:
+            self._search(str(query["q"]))
+        if view in VIEWS:
+            self.view, self.page = view, 1
+        if number:
+            self.page = number
+        return "q" in query or view in VIEWS or bool(number)
+
+    def take(self, form: QueryDict, before: "Page") -> None:
+        """Take what the form says. Only what it showed can have been ticked or unticked on it."""
+        known = {row.key for row in before.rows}
+        keys = before.picked_keys - set(form.getlist("shown")) | (set(form.getlist("pick")) & known)
+        if (months := _whole(form.get("months"))) in MONTHS:
+            self.months = months
+        if "q" in form:
+            self._search(str(form["q"]))
+        verb, _, what = str(form.get("do", "")).partition("-")
+        if verb == "view" and what in VIEWS:
+            self.view, self.page = what, 1
+        elif verb == "page":
+            self.page = _whole(what) or 1
+        elif verb == "pick":
+            found = {row.key for row in before.found}
+            keys = keys | found if what == "all" else keys - found
+        self.picked = [row.key for row in before.rows if row.key in keys]
+
+    def _search(self, text: str) -> None:
+        text = text.strip()[:100]
+        if text != self.q:
+            self.q, self.page = text, 1
+
+    @staticmethod
+    def forget(session: MutableMapping[str, Any], team: Team) -> None:
+        session["choices"] = {key: kept for key, kept in session.get("choices", {}).items() if key != str(team.pk)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A repository as the page shows it. `pull_requests` is an estimate for the window; None while unknown."""
+
+    key: str
+    source: str
+    listed: Listed
+    size: Size | None
+    pushed_at: datetime | None
+    active: bool
+    pull_requests: int | None
+    seconds: float | None
+
+    @property
+    def name(self) -> str:
+        return self.listed["name"]
+
+    @property
+    def id(self) -> str:
+        """What the row's elements are called in the page."""
+        return f"{crc32(self.key.encode()):08x}"
+
+    @property
+    def is_clone(self) -> bool:
+        return self.source == ConnectionSource.GIT
+
+    @property
+    def takes(self) -> str:
+        """Minutes and seconds, as 2:05."""
+        return "" if self.seconds is None else f"{round(self.seconds) // 60}:{round(self.seconds) % 60:02d}"
+
+    @property
+    def spark(self) -> list[tuple[int, int, int]] | None:
+        """Bars of the last weeks as x, y and height in a box 20 high; None where they are not known."""
+        counts = weeks(self.size, SPARK_WEEKS) if self.size else None
+        most = max(counts or [0])
+        if not counts or not most:
+            return None
+        heights = [max(2, round(20 * count / most)) if count else 0 for count in counts]
+        return [(index * 10, 20 - height, height) for index, height in enumerate(heights)]
+
+
+@dataclass
+class Page:
+    """The listing under a person's state: the rows shown, and what is ticked in all."""
+
+    state: State
+    rows: list[Row]
+    found: list[Row]
+    shown: list[Row]
+    picked: list[Row]
+    pages: int
+    suggested: bool
+    more: bool
+    # Whether sizes were asked for this page already, so that it does not ask again for those that cannot be had.
+    measured: bool = False
+    troubles: list[Trouble] = field(default_factory=list)
+
+    @property
+    def active(self) -> int:
+        return sum(row.active for row in self.rows)
+
+    @property
+    def views(self) -> list[tuple[str, str, int]]:
+        return [
+            ("all", "All", len(self.rows)),
+            ("active", "Active", self.active),
+            ("picked", "Selected", len(self.picked)),
+        ]
+
+    @property
+    def months(self) -> tuple[int, ...]:
+        """The windows on offer; one that was set otherwise is among them."""
+        return tuple(sorted({*MONTHS, self.state.months}))
+
+    @property
+    def picked_keys(self) -> set[str]:
+        return {row.key for row in self.picked}
+
+    @property
+    def unmeasured(self) -> list[Row]:
+        """Rows of which the size could be asked: shown or ticked."""
+        wanted = {row.key: row for row in [*self.shown, *self.picked[:PER_PAGE]]}
+        return [row for row in wanted.values() if row.size is None and not row.is_clone]
+
+    @property
+    def pull_requests(self) -> int:
+        return sum(row.pull_requests or 0 for row in self.picked)
+
+    @property
+    def not_counted(self) -> int:
+        return sum(row.pull_requests is None for row in self.picked)
+
+    @property
+    def time(self) -> str:
+        return in_words(SECONDS_ALL + sum(row.seconds or SECONDS_EACH for row in self.picked))
+
+
+def _whole(text: object) -> int:
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6 else 0
+
+
+def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
+    """The page for what is listed now. `state` is not changed."""
+    rows = [_row(connection, listed, state.months) for connection in sources for listed in connection.listing]
+    rows.sort(key=lambda row: row.pushed_at.timestamp() if row.pushed_at else 0.0, reverse=True)
+    suggested = state.picked is None
+    keys = set(_first_choice(team, rows) if state.picked is None else state.picked)
+    picked = [row for row in rows if row.key in keys]
+    found = [row for row in rows if _matches(row, state, keys)]
+    pages = max(1, -(-len(found) // PER_PAGE))
+    number = min(max(1, state.page), pages)
+    return Page(
+        state=state,
+        rows=rows,
+        found=found,
+        shown=found[(number - 1) * PER_PAGE : number * PER_PAGE],
+        picked=picked,
+        pages=pages,
+        suggested=suggested and not _followed(team),
+        more=any(connection.listing_more for connection in sources),
+    )
+
+
+def _row(connection: Connection, listed: Listed, months: int) -> Row:
+    size = connections.size_of(connection, listed["name"])
+    pushed = parse_datetime(listed["pushed_at"]) if listed["pushed_at"] else None
+    since = start(timezone.now(), months)
+    clone = connection.source == ConnectionSource.GIT
+    count = in_window(size, since) if size else None
+    return Row(
+        key=f"{connection.source}:{listed['name']}",
+        source=connection.source,
+        listed=listed,
+        size=size,
+        pushed_at=pushed,
+        active=clone or (not listed["archived"] and pushed is not None and pushed >= since),
+        pull_requests=count,
+        seconds=None if count is None else SECONDS_EACH + count * PACE[ConnectionSource(connection.source)],
+    )
+
+
+def _matches(row: Row, state: State, picked: set[str]) -> bool:
+    if state.view == "active" and not row.active:
+        return False
+    if state.view == "picked" and row.key not in picked:
+        return False
+    return all(word in row.name.casefold() for word in state.q.casefold().split())
+
+
+def _first_choice(team: Team, rows: Sequence[Row]) -> list[str]:
+    """What is ticked before anybody ticked: what the team follows, else all of a few, else those pushed to last."""
+    if followed := _followed(team):
+        return [row.key for row in rows if (_source(row), row.name.casefold()) in followed]
+    active = [row.key for row in rows if row.active]
+    return active if len(active) <= SMALL else active[:SUGGESTED]
+
+
+def _followed(team: Team) -> set[tuple[str, str]]:
+    names = TrackedRepository.objects.for_team(team).values_list("repository__source", "repository__full_name")
+    return {(source, name.casefold()) for source, name in names}
+
+
+def _source(row: Row) -> str:
+    return Source.GIT if row.is_clone else Source.GITHUB
+
+
+def by_source(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """The names, by the source that their rows in the database have."""
+    chosen: dict[str, list[str]] = {}
+    for row in rows:
+        chosen.setdefault(_source(row), []).append(row.name)
+    return chosen
+
+
+def in_words(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    return f"about {minutes}\u00a0min" if minutes < 90 else f"about {round(minutes / 60)}\u00a0h"

@@ -1,0 +1,76 @@
+"""From a new team to a started run: what the pages of the journey and the `onboard` command have in common."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from apps.integrations import connections
+from apps.integrations.github.probe import Finding
+from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations.services import track_repositories
+from apps.onboarding.services.notifications import send_welcome_email
+from apps.onboarding.services.runs import SUBJECT, start_onboarding
+from apps.onboarding.signals import source_connected
+from apps.pipelines.models import Run
+from apps.teams.models import Team
+from apps.teams.services import create_team
+from apps.users.models import User
+
+PIPELINE = "onboarding"
+
+
+def found_team(name: str, owner: User) -> Team:
+    """A new team; its owner is welcomed by mail."""
+    with transaction.atomic():
+        team = create_team(name, owner)
+        send_welcome_email(owner, team)
+    return team
+
+
+def connect(
+    team: Team, user: User | None, source: str, *, token: str = "", found: Finding | list[str] | None = None
+) -> Connection:
+    """Keep a source that was checked; an earlier connection to the same one is replaced."""
+    with transaction.atomic():
+        connection = connections.keep(team, source, user, token=token, found=found)
+        source_connected.send(sender=Team, team=team, user=user, source=source)
+    return connection
+
+
+def begin(
+    team: Team, user: User | None, chosen: Mapping[str, Sequence[str]], months: int
+) -> tuple[Run, bool, list[TrackedRepository]]:
+    """Follow the chosen repositories (names by their source) and start the run, or join the one under way.
+
+    Returns the run, whether it is new, and the repositories. Raises InvalidName before anything is written.
+    """
+    with transaction.atomic():
+        tracked = [row for source, names in chosen.items() for row in track_repositories(team, source, names)]
+        run, created = start_onboarding(team, user, tracked, months)
+    return run, created, tracked
+
+
+def joining(run: Run, team: Team, tracked: Sequence[TrackedRepository]) -> str:
+    """What to say where a run is under way already."""
+    words = f"A set-up of {team.name} is under way already; this follows it."
+    if left_out := [row.repository.full_name for row in tracked if row.pk not in run.params.get("repo_ids", [])]:
+        words += f" It does not read {', '.join(left_out)}: start again when it has ended."
+    return words
+
+
+def newest_run(team: Team) -> Run | None:
+    return Run.objects.filter(subject=f"{SUBJECT}{team.pk}", pipeline=PIPELINE).first()
+
+
+def left_off(team: Team) -> tuple[str, dict[str, Any]]:
+    """The page on which the team goes on, as the name and the arguments of its address."""
+    run = newest_run(team)
+    here = {"slug": team.slug}
+    if run is not None and run.is_live:
+        return "onboarding:run_detail", here | {"run_id": run.pk}
+    if not connections.connections_of(team):
+        return "onboarding:connect", here
+    if run is None:
+        return "onboarding:choose", here
+    return "onboarding:run_detail", here | {"run_id": run.pk}

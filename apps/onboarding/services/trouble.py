@@ -1,0 +1,45 @@
+"""What went wrong while a source was asked, for the page on which it is asked: what, and what to do next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from apps.integrations.github.errors import (
+    AccessDenied,
+    BadCredentials,
+    MissingCredentials,
+    Overloaded,
+    RateLimited,
+    Unreachable,
+)
+from apps.integrations.github.probe import TOKEN_SETTINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`until` is when it will have passed by itself, `url` the page that mends it; both may be missing."""
+
+    what: str
+    then: str = ""
+    until: datetime | None = None
+    url: str = ""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        match error:
+            case MissingCredentials():
+                return cls("No token was given.", "Paste one into the field, then check it.")
+            case BadCredentials():
+                then = "Check that it was copied whole, or make a new one."
+                return cls(
+                    "GitHub does not accept this token: it is wrong, expired or revoked.", then, None, TOKEN_SETTINGS
+                )
+            case RateLimited(until=until):
+                return cls(str(error), "The token could not be checked. Try again after", until)
+            case Unreachable():
+                return cls(str(error), "Nothing was stored. Try again; if it lasts, tell whoever runs this site.")
+            case Overloaded():
+                return cls(str(error), "Try again in a minute.")
+            case AccessDenied(url=url):
+                return cls(str(error), "", None, url)
+        return cls(str(error))
