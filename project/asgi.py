@@ -5,4 +5,8 @@ from django.core.asgi import get_asgi_application
 from project.startup import prepare
 
 prepare()
-application = get_asgi_application()
+django = get_asgi_application()
+
+from apps.pipelines.stream.endpoint import Streams  # noqa: E402 - it reads models, which are there only now
+
+application = Streams(django)

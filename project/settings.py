@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import django_stubs_ext
 from django.utils.csp import CSP
@@ -149,6 +149,16 @@ CACHES: dict[str, dict[str, Any]] = {
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber, which nobody supervises
+
+EVENTSTREAM_CHANNELMANAGER_CLASS = "apps.pipelines.stream.gate.RunChannels"
+EVENTSTREAM_STORAGE_CLASS = "apps.pipelines.stream.grip.RunLog"
+GRIP_URL = env.text("GRIP_URL")
+if GRIP_URL:
+    MIDDLEWARE.insert(1, "django_grip.GripMiddleware")
+    if not {"iss", "key"} <= parse_qs(urlsplit(GRIP_URL).query).keys():
+        env.reject("GRIP_URL", "a proxy's control address like http://localhost:5561/?iss=name&key=secret", secret=True)
 
 # Accounts: people sign in with their mail address
 

@@ -15,5 +15,6 @@ urlpatterns = [
     path("t/<slug:slug>/onboarding/start/", journey.start, name="start"),
     path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/", views.run_detail, name="run_detail"),
     path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/events/", streaming.run_events, name="run_events"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/events/", streaming.run_events, name="run_events"),
     path("t/<slug:slug>/weeks/", views.team_weeks, name="team_weeks"),
 ]

@@ -9,6 +9,7 @@ from django.db.models import F
 
 from apps.pipelines import clock
 from apps.pipelines.models import Event, Run, StepRun
+from apps.pipelines.stream import hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
         )
         for offset, entry in enumerate(entries)
     )
+    hints.after_commit(run_id, last - len(entries))
     return last
 
 

@@ -169,6 +169,7 @@ class Event(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "seq"], name="event_order")]
+        indexes = [models.Index(fields=["run", "kind", "key", "seq"], name="event_newest")]
         ordering = ["run", "seq"]
 
     def __str__(self) -> str:

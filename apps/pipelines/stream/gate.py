@@ -1,0 +1,88 @@
+"""The one gate of every stream: django-eventstream's channel manager, asked by its view and by our endpoint alike."""
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django_eventstream.channelmanager import ChannelManagerBase
+from django_eventstream.utils import get_channelmanager
+
+from apps.pipelines.models import Run
+from apps.pipelines.stream import hooks
+
+PREFIX = "run-"
+
+
+def channel_of(run_id: Any) -> str:
+    return f"{PREFIX}{run_id}"
+
+
+def run_of(channel: str) -> UUID:
+    """The id of the run that a channel is of; for any other channel the nil id, which no run has."""
+    try:
+        return UUID(channel.removeprefix(PREFIX) if channel.startswith(PREFIX) else "")
+    except ValueError:
+        return UUID(int=0)
+
+
+class RunChannels(ChannelManagerBase):  # type: ignore[misc]
+    """A channel for each run. Who may read one is asked of the product; by default nobody."""
+
+    def get_channels_for_request(self, request: HttpRequest, view_kwargs: Mapping[str, Any]) -> set[str]:
+        return {channel_of(view_kwargs["run_id"])}
+
+    def can_read_channel(self, user: Any, channel: str) -> bool:
+        return self.can_read_at(user, channel, {})
+
+    def can_read_at(self, user: Any, channel: str, address: Mapping[str, Any]) -> bool:
+        """The same, for an address whose other parts have to fit the run."""
+        run = Run.objects.filter(pk=run_of(channel)).first()
+        return run is not None and hooks.may_watch(user, run, address)
+
+    def is_channel_reliable(self, channel: str) -> bool:
+        return True
+
+
+class Ticket(NamedTuple):
+    """With what a viewer came in; it is asked again while the viewer stays."""
+
+    session_key: str
+    channel: str
+    address: tuple[tuple[str, Any], ...]
+
+
+def ticket_for(request: HttpRequest, view_kwargs: Mapping[str, Any]) -> Ticket:
+    (channel,) = get_channelmanager().get_channels_for_request(request, view_kwargs)
+    rest = tuple(sorted((name, part) for name, part in view_kwargs.items() if name != "run_id"))
+    return Ticket(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""), channel, rest)
+
+
+def is_valid(ticket: Ticket) -> bool:
+    """May whoever holds that session read that channel, now? Two or three queries."""
+    if not ticket.session_key:
+        return False
+    allowed: bool = get_channelmanager().can_read_at(_user_of(ticket.session_key), ticket.channel, dict(ticket.address))
+    return allowed
+
+
+def refused(tickets: Iterable[Ticket]) -> set[Ticket]:
+    return {ticket for ticket in tickets if not is_valid(ticket)}
+
+
+def _user_of(session_key: str) -> Any:
+    """The user of a session, None where it has none."""
+    request = HttpRequest()
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    # A stream cannot set a cookie, so it may not give the session another key, as a changed SECRET_KEY would.
+    session.cycle_key = session.flush = _leave_alone
+    request.session = session
+    user = get_user(request)
+    return user if user.is_authenticated else None
+
+
+def _leave_alone() -> None:
+    pass

@@ -1,0 +1,65 @@
+"""Tells web processes elsewhere that a run has new events, after the commit. A hint is never owed: it may be lost,
+because those who wait for it look by themselves every now and then; it never fails or holds up who gives it."""
+
+import logging
+import threading
+import time
+from functools import cache, partial
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import transaction
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 0.2
+# After a failure none is tried for so long, so that an outage costs a writer a fifth of its time at most.
+BREAK = 1.0
+
+
+def channel() -> str:
+    """The channel of this installation's hints in Redis."""
+    return f"{settings.HUEY['name']}:runs"
+
+
+def after_commit(run_id: Any, before: int) -> None:
+    """Give a hint when the open transaction has been committed. `before` is the run's number before its events."""
+    if settings.REDIS_URL:
+        transaction.on_commit(partial(_bell(settings.REDIS_URL).ring, run_id), robust=True)
+    if getattr(settings, "GRIP_URL", ""):
+        from apps.pipelines.stream import grip
+
+        transaction.on_commit(partial(grip.publish, run_id, before), robust=True)
+
+
+class Bell:
+    """Publishes hints to one Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+        self._lock = threading.Lock()
+        self._closed_until = 0.0
+
+    def ring(self, run_id: UUID) -> None:
+        if time.monotonic() < self._closed_until:
+            return
+        try:
+            self._client.publish(channel(), str(run_id))
+        except (RedisError, OSError) as error:
+            with self._lock:
+                news = time.monotonic() - self._closed_until > 10 * BREAK
+                self._closed_until = time.monotonic() + BREAK
+            if news:
+                logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)
+
+
+@cache
+def _bell(url: str) -> Bell:
+    return Bell(url)

@@ -1,0 +1,207 @@
+"""Holds the viewers of this process: each is a cursor, nothing is queued.
+
+Hints only say "look". One reader looks at the runs that have been hinted at, makes one frame for each cursor that it
+finds there, and each viewer that stands at that cursor gets it. Whoever was not served by a look, because it came
+during the look or was still busy with its last frame, is served by the next one: a frame is good for a cursor, not for a
+viewer, so nobody is served from a look that did not count it, and an id never falls.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any
+from uuid import UUID
+
+from apps.pipelines.projection import Projection
+from apps.pipelines.stream import frames, gate, reader
+from apps.pipelines.stream.gate import Ticket
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[Any], Awaitable[None]]
+Relay = Callable[["Hub"], Coroutine[Any, Any, None]]
+
+KEEP_ALIVE_EVERY = 15.0
+# Viewers are asked for their tickets again each 5 s, but not more than 100 of them in a second.
+RECHECK_EVERY = 5.0
+RECHECKS_A_SECOND = 100
+AGAIN_AFTER = 1.0
+RUNS_AT_ONCE = 50
+
+
+@dataclass(eq=False, slots=True)
+class Viewer:
+    """`cursor` is where the client stands once what was sent has arrived. `busy` while a frame is on its way."""
+
+    run_id: UUID
+    ticket: Ticket
+    cursor: int | None
+    send: Send
+    busy: bool = False
+    over: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Watched:
+    """A run with viewers, and what was last seen of it."""
+
+    viewers: set[Viewer] = field(default_factory=set)
+    projection: Projection | None = None
+
+
+class Hub:
+    """All methods run in the event loop's thread; only the reader's and the gate's queries leave it, for one other."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._runs: dict[UUID, Watched] = {}
+        self._dirty: set[UUID] = set()
+        self._wake = asyncio.Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pipelines-stream")
+        self._services: list[asyncio.Task[None]] = []
+        self._writes: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run a query in the one thread that has a database connection."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    def join(self, viewer: Viewer) -> None:
+        """From now on the viewer gets what it lacks, at once and as it happens."""
+        self._runs.setdefault(viewer.run_id, Watched()).viewers.add(viewer)
+        if self._closing:
+            self._end(viewer)
+            return
+        if not self._services:
+            loops = (self._serve, self._keep_alive, self._recheck, lambda: self._relay(self))
+            self._services = [asyncio.create_task(self._supervise(loop)) for loop in loops]
+        self.look([viewer.run_id])
+
+    def leave(self, viewer: Viewer) -> None:
+        """The viewer is gone. With the last one the process rests: no task, no query, no connection."""
+        watched = self._runs.get(viewer.run_id)
+        if watched is None or viewer not in watched.viewers:
+            return
+        watched.viewers.remove(viewer)
+        if not watched.viewers:
+            del self._runs[viewer.run_id]
+        if not self._runs:
+            for task in self._services:
+                task.cancel()
+            self._services = []
+            self._dirty.clear()
+            self._pool.submit(reader.close)
+
+    def look(self, run_ids: Iterable[UUID] | None = None) -> None:
+        """Something may have happened to these runs; None: to any."""
+        self._dirty.update(self._runs if run_ids is None else self._runs.keys() & set(run_ids))
+        if self._dirty:
+            self._wake.set()
+
+    def close(self) -> None:
+        """End all streams; their clients come back to the next process."""
+        self._closing = True
+        for viewer in list(self._viewers()):
+            self._end(viewer)
+
+    def _viewers(self) -> Iterable[Viewer]:
+        return (viewer for watched in self._runs.values() for viewer in watched.viewers)
+
+    async def _supervise(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("The stream has a problem; it goes on in %.0f s.", AGAIN_AFTER)
+            await asyncio.sleep(AGAIN_AFTER)
+            self.look()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            dirty, self._dirty = self._dirty, set()
+            for part in batched(dirty, RUNS_AT_ONCE):
+                wants = [self._want(run_id, self._runs[run_id]) for run_id in part if run_id in self._runs]
+                views = await self.in_thread(reader.read, wants)
+                for view in views:
+                    self._show(view)
+                if missed := {want.run_id for want in wants} - {view.run_id for view in views}:
+                    asyncio.get_running_loop().call_later(AGAIN_AFTER, self.look, missed)
+
+    @staticmethod
+    def _want(run_id: UUID, watched: Watched) -> reader.Want:
+        cursors = frozenset(viewer.cursor for viewer in watched.viewers if not viewer.busy)
+        return reader.Want(run_id, watched.projection, cursors)
+
+    def _show(self, view: reader.View) -> None:
+        watched = self._runs.get(view.run_id)
+        if watched is None:
+            return
+        watched.projection = view.projection
+        for viewer in list(watched.viewers):
+            if view.projection is None:
+                self._end(viewer)
+            elif not viewer.busy:
+                self._bring(viewer, view.projection, view.frames.get(viewer.cursor))
+
+    def _bring(self, viewer: Viewer, to: Projection, frame: bytes | None) -> None:
+        if frame is None and viewer.cursor != to.seq:
+            self.look([viewer.run_id])  # it came during the look
+            return
+        viewer.cursor = to.seq
+        if not to.is_live:
+            viewer.over = True
+            self._write(viewer, (frame or b"") + frames.done(to))
+        elif frame:
+            self._write(viewer, frame)
+
+    def _end(self, viewer: Viewer) -> None:
+        viewer.over = True
+        if not viewer.busy:
+            self._write(viewer, b"")
+
+    def _write(self, viewer: Viewer, body: bytes) -> None:
+        """Send in a task of its own, so that one slow client delays nobody; its next frame waits for this one."""
+        viewer.busy = True
+        task = asyncio.create_task(self._send(viewer, body))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _send(self, viewer: Viewer, body: bytes) -> None:
+        last = viewer.over
+        try:
+            await viewer.send({"type": "http.response.body", "body": body, "more_body": not last})
+        except OSError:
+            self.leave(viewer)
+            return
+        viewer.busy = False
+        if last:
+            self.leave(viewer)
+        elif viewer.over:
+            self._end(viewer)
+        else:
+            watched = self._runs.get(viewer.run_id)
+            if watched and watched.projection and watched.projection.seq != viewer.cursor:
+                self.look([viewer.run_id])
+
+    async def _keep_alive(self) -> None:
+        """Proxies end connections on which nothing happens, and a write is how a vanished client is found out."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_EVERY)
+            for viewer in self._viewers():
+                if not viewer.busy:
+                    self._write(viewer, frames.KEEP_ALIVE)
+
+    async def _recheck(self) -> None:
+        """End the streams of those who may no longer watch: signed out, no member any more."""
+        while True:
+            tickets = {viewer.ticket for viewer in self._viewers()}
+            await asyncio.sleep(max(RECHECK_EVERY, len(tickets) / RECHECKS_A_SECOND))
+            for part in batched({viewer.ticket for viewer in self._viewers()}, RECHECKS_A_SECOND):
+                refused = await self.in_thread(gate.refused, part)
+                for viewer in [viewer for viewer in self._viewers() if viewer.ticket in refused]:
+                    self._end(viewer)

@@ -1,0 +1,50 @@
+"""The stream's address in Django: what is left for it after the endpoint, behind the product's own gate."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apps.pipelines.models import Run
+from apps.pipelines.projection import project
+from apps.pipelines.stream import frames
+
+View = Callable[..., HttpResponse]
+
+
+def run_stream(view: View) -> View:
+    """Mark the view of a run's stream, whose address has a `run_id`; the endpoint serves those that the gate admits.
+
+    Clients of streams follow redirects, and would take the log-in page for a stream or for a fragment. They get a 401
+    instead, which tells htmx to load the page again, and with it the log-in page.
+    """
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if 300 <= response.status_code < 400 and "text/event-stream" in request.headers.get("Accept", ""):
+            return HttpResponse(status=401, headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
+        return response
+
+    answered.streams_a_run = True  # type: ignore[attr-defined]
+    return answered
+
+
+def respond(request: HttpRequest, run: Run) -> HttpResponse:
+    """To be called by such a view once its own gate is passed.
+
+    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and comes back for more: so it works,
+    if slowly, on servers where the endpoint does not stand before Django.
+    """
+    if getattr(settings, "GRIP_URL", "") and request.grip.signed:  # type: ignore[attr-defined]
+        from apps.pipelines.stream import grip
+
+        return grip.hold(request, run)
+    projection = project(run.pk)
+    cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), request.GET.get("seq"))
+    body = frames.OPENING + frames.catch_up(projection, cursor)
+    if not projection.is_live:
+        body += frames.done(projection)
+    return HttpResponse(body, headers=frames.HEADERS)
