@@ -17,14 +17,14 @@ View = Callable[..., HttpResponse]
 def run_stream(view: View) -> View:
     """Mark the view of a run's stream, whose address has a `run_id`; the endpoint serves those that the gate admits.
 
-    Clients of streams follow redirects, and would take the log-in page for a stream or for a fragment. They get a 401
-    instead, which tells htmx to load the page again, and with it the log-in page.
+    htmx follows redirects, and would take the log-in page for a fragment, or for a stream that ends at once. It gets a
+    401 instead, which lets it load its page again, and with it the log-in page.
     """
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = view(request, *args, **kwargs)
-        if 300 <= response.status_code < 400 and "text/event-stream" in request.headers.get("Accept", ""):
+        if 300 <= response.status_code < 400 and "HX-Request" in request.headers:
             return HttpResponse(status=401, headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
         return response
 

@@ -1,0 +1,23 @@
+"""A renderer that a test can read."""
+
+import json
+
+
+def render(projection, changed):
+    """The states of what has changed as JSON, so that a test can put them together as a page does."""
+    if changed == {("part", "unrenderable")}:
+        raise ValueError("This part cannot be rendered.")
+    names = changed if changed is not None else projection.versions
+    return json.dumps({"whole": changed is None, "parts": {"/".join(name): part(projection, *name) for name in names}})
+
+
+def part(projection, kind, key):
+    match kind:
+        case "run":
+            return projection.run
+        case "step":
+            return next(step for step in projection.steps if step["key"] == key)
+        case "log":
+            return [projection.log_total, *(line.message for line in projection.log)]
+        case _:
+            return projection.items[kind].get(key)
