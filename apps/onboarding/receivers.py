@@ -19,6 +19,8 @@ from apps.pipelines import signals
 from apps.pipelines.models import Run, RunState
 from apps.pipelines.outcomes import Missing
 from apps.teams.models import OnboardingStatus, Team
+from apps.teams.signals import team_founded
+from apps.users.models import User
 
 
 def _project(run: Run, status: OnboardingStatus) -> None:
@@ -56,6 +58,11 @@ def on_failed(run: Run, **kwargs: Any) -> None:
 def mail_failure(run: Run, error: str, **kwargs: Any) -> None:
     if run.pipeline == ONBOARDING_PIPELINE:
         notifications.send_onboarding_failed_email(run, error)
+
+
+@receiver(team_founded, dispatch_uid="onboarding.welcome_mail")
+def mail_welcome(team: Team, owner: User, **kwargs: Any) -> None:
+    notifications.send_welcome_email(owner, team)
 
 
 @receiver(onboarding_completed, dispatch_uid="onboarding.complete_mail")

@@ -5,7 +5,10 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.text import slugify
+
+from apps.teams.scoping import TeamScopedModel
 
 
 class Role(models.TextChoices):
@@ -25,7 +28,7 @@ class OnboardingStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-class TeamQuerySet(models.QuerySet["Team"]):
+class TeamsQuerySet(models.QuerySet["Team"]):
     def of(self, user: Any) -> Self:
         """The teams that a person belongs to."""
         return self.filter(memberships__user=user)
@@ -46,7 +49,7 @@ class Team(models.Model):
     onboarding_pipeline_started_at = models.DateTimeField(null=True, blank=True)
     onboarding_pipeline_completed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TeamQuerySet.as_manager()
+    objects = TeamsQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
@@ -71,3 +74,43 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team} ({self.role})"
+
+
+class InvitationState(models.TextChoices):
+    """open -> accepted | revoked. An open one ends by itself at `expires_at`."""
+
+    OPEN = "open", "Open"
+    ACCEPTED = "accepted", "Accepted"
+    REVOKED = "revoked", "Revoked"
+
+
+class Invitation(TeamScopedModel):
+    """One mail that asks one address to join. Only the hash of its token is kept; sending again makes another row."""
+
+    email = models.EmailField()
+    role = models.CharField(max_length=20, choices=Role, default=Role.MEMBER)
+    token_hash = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=10, choices=InvitationState, default=InvitationState.OPEN)
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "email"], name="invitation_one_open", condition=models.Q(state=InvitationState.OPEN)
+            )
+        ]
+        indexes = [models.Index(fields=["invited_by", "created_at"], name="invitation_by_person")]
+
+    def __str__(self) -> str:
+        return f"{self.email} to team {self.team_id} ({self.state})"
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at <= timezone.now()

@@ -1,14 +1,40 @@
 """Teams: making one, and who may do what in it."""
 
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from apps.teams.models import Membership, Role, Team
+from apps.teams.signals import team_founded
 from apps.users.models import User
 
 # Roles that may start, retry and cancel runs, connect sources, and choose repositories. Every member may watch.
 MANAGING = (Role.OWNER, Role.ADMIN)
 _SLUG_TRIES = 10
+# A second team of the same name by the same person within this time is the first one, sent twice.
+SENT_TWICE = timedelta(minutes=1)
+MOST_OWNED = 50
+
+
+class TooManyTeams(Exception):
+    """The person owns as many teams as one may; the message says so."""
+
+
+def found_team(name: str, owner: User) -> Team:
+    """A new team, whose foundation is told (`team_founded`); two clicks found one. Raises TooManyTeams."""
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=owner.pk)
+        owned = Team.objects.filter(memberships__user=owner, memberships__role=Role.OWNER)
+        twin = owned.filter(name=name, created_at__gt=timezone.now() - SENT_TWICE).first()
+        if twin is not None:
+            return twin
+        if owned.count() >= MOST_OWNED:
+            raise TooManyTeams(f"You own {MOST_OWNED} teams, which is as many as one person may.")
+        team = create_team(name, owner)
+        team_founded.send(sender=Team, team=team, owner=owner)
+    return team
 
 
 def create_team(name: str, owner: User) -> Team:

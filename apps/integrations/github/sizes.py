@@ -1,7 +1,7 @@
 """How large repositories are, estimated from one cheap question for twenty of them.
 
-Asked are the number of all pull requests and when the newest fifty were opened. From these follows how many a window
-holds: exactly where it begins within the fifty, by their pace where it reaches further back.
+Asked are the number of all pull requests and when the newest hundred were opened. From these follows how many a window
+holds: exactly where it begins within the hundred, by their pace where it reaches further back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.queries import sizes as document
 
-NEWEST = 50
+NEWEST = 100
 AT_ONCE = 20
 
 
@@ -58,17 +58,16 @@ def in_window(size: Size, since: datetime) -> int:
     return min(size["total"], round(pace * (today - first)))
 
 
-def weeks(size: Size, count: int) -> list[int] | None:
-    """How many were opened in each of the last `count` weeks, oldest first; None where the newest fifty are fewer
-    weeks."""
+def weeks(size: Size, count: int) -> list[int | None]:
+    """How many were opened in each of the last `count` weeks, oldest first; None for weeks before the newest hundred."""
     today = timezone.now().astimezone(UTC).date()
-    monday = today - timedelta(days=today.weekday())
-    first = monday - timedelta(weeks=count - 1)
-    if len(size["days"]) < size["total"] and size["days"] and date.fromordinal(size["days"][-1]) > first:
-        return None
+    first = today - timedelta(days=today.weekday(), weeks=count - 1)
     bins = [0] * count
     for day in size["days"]:
         week = (date.fromordinal(day) - first).days // 7
         if 0 <= week < count:
             bins[week] += 1
-    return bins
+    if len(size["days"]) == size["total"] or not size["days"]:
+        return list(bins)
+    known = (date.fromordinal(size["days"][-1]) - first).days // 7 + 1
+    return [None if index < known else opened for index, opened in enumerate(bins)]

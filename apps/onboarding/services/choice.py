@@ -126,14 +126,12 @@ class Row:
         return "" if self.seconds is None else f"{round(self.seconds) // 60}:{round(self.seconds) % 60:02d}"
 
     @property
-    def spark(self) -> list[tuple[int, int, int]] | None:
-        """Bars of the last weeks as x, y and height in a box 20 high; None where they are not known."""
-        counts = weeks(self.size, SPARK_WEEKS) if self.size else None
-        most = max(counts or [0])
-        if not counts or not most:
-            return None
+    def spark(self) -> list[tuple[int, int, int]]:
+        """Bars of the last weeks as x, y and height in a box 20 high; those weeks that are known."""
+        counts = weeks(self.size, SPARK_WEEKS) if self.size else []
+        most = max((count or 0 for count in counts), default=0)
         heights = [max(2, round(20 * count / most)) if count else 0 for count in counts]
-        return [(index * 10, 20 - height, height) for index, height in enumerate(heights)]
+        return [(index * 10, 20 - height, height) for index, height in enumerate(heights) if height]
 
 
 @dataclass

@@ -9,23 +9,13 @@ from apps.integrations import connections
 from apps.integrations.github.probe import Finding
 from apps.integrations.models import Connection, TrackedRepository
 from apps.integrations.services import track_repositories
-from apps.onboarding.services.notifications import send_welcome_email
 from apps.onboarding.services.runs import SUBJECT, start_onboarding
 from apps.onboarding.signals import source_connected
 from apps.pipelines.models import Run
 from apps.teams.models import Team
-from apps.teams.services import create_team
 from apps.users.models import User
 
 PIPELINE = "onboarding"
-
-
-def found_team(name: str, owner: User) -> Team:
-    """A new team; its owner is welcomed by mail."""
-    with transaction.atomic():
-        team = create_team(name, owner)
-        send_welcome_email(owner, team)
-    return team
 
 
 def connect(

@@ -26,10 +26,11 @@ from apps.integrations.services import InvalidName
 from apps.metrics.models import Source
 from apps.onboarding.following import Follower, NoWorker
 from apps.onboarding.management.worker import own_worker
-from apps.onboarding.services.journey import begin, connect, found_team, joining
+from apps.onboarding.services.journey import begin, connect, joining
 from apps.onboarding.services.runs import run_url, totals_of
 from apps.pipelines.models import PASSED, Run, RunState, StepState
 from apps.teams.models import Membership, Team
+from apps.teams.services import TooManyTeams, found_team
 from apps.users.models import User
 
 EX_NO_WORKER, EX_INTERRUPTED = 4, 130
@@ -118,7 +119,10 @@ def account(email: str, name: str) -> tuple[User, Team]:
         return user, team
     if Membership.objects.filter(team__name=name).exists():
         raise UsageError(f"There is a team {name!r}, and {email} is no member of it. Take another name or address.")
-    return user, found_team(name, user)
+    try:
+        return user, found_team(name, user)
+    except TooManyTeams as error:
+        raise UsageError(str(error)) from None
 
 
 def summary(run: Run, team: Team) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Who belongs to a team, and in which role.
+
+Owners may do everything; admins manage admins and members, but no owner. Everybody may leave. A team always keeps an
+owner: changes are made under the team's row, so that two owners cannot demote each other at once.
+"""
+
+from django.db import transaction
+
+from apps.teams.models import Membership, Role, Team
+from apps.users.models import User
+
+
+class NotPossible(Exception):
+    """The change cannot be made; the message says why and what to do."""
+
+
+LAST_OWNER = "A team needs an owner, and this is its only one. Make somebody else an owner first."
+OWNERS_ONLY = "Only an owner may do this to an owner, or make one. Ask an owner of the team."
+
+
+def grantable(role: Role) -> list[Role]:
+    """The roles that somebody of this role may give to others, the least first."""
+    if role == Role.OWNER:
+        return [Role.MEMBER, Role.ADMIN, Role.OWNER]
+    return [Role.MEMBER, Role.ADMIN] if role == Role.ADMIN else []
+
+
+def change_role(team: Team, by: User, user_id: int, role: str) -> Membership:
+    """Give a member another role. Raises NotPossible."""
+    with transaction.atomic():
+        membership, own = _locked(team, by, user_id)
+        wanted = Role(role) if role in Role.values else None
+        if wanted is None:
+            raise NotPossible("There is no such role. Choose owner, admin or member.")
+        if wanted not in grantable(own) or Role(membership.role) not in grantable(own):
+            raise NotPossible(OWNERS_ONLY)
+        if wanted != Role.OWNER:
+            _keep_an_owner(team, membership)
+        membership.role = wanted
+        membership.save(update_fields=["role"])
+    return membership
+
+
+def remove(team: Team, by: User, user_id: int) -> Membership:
+    """Take a member out of the team; everybody may take out themselves. Raises NotPossible."""
+    with transaction.atomic():
+        membership, own = _locked(team, by, user_id)
+        if membership.user_id != by.pk and Role(membership.role) not in grantable(own):
+            raise NotPossible(OWNERS_ONLY)
+        _keep_an_owner(team, membership)
+        membership.delete()
+    return membership
+
+
+def _locked(team: Team, by: User, user_id: int) -> tuple[Membership, Role]:
+    """The membership and the role of whoever changes it, both as they are under the team's lock."""
+    Team.objects.select_for_update().get(pk=team.pk)
+    own = Membership.objects.filter(team=team, user=by).values_list("role", flat=True).first()
+    membership = Membership.objects.filter(team=team, user_id=user_id).select_related("user").first()
+    if own is None or membership is None:
+        raise NotPossible("This person is not in the team any more. Reload the page.")
+    return membership, Role(own)
+
+
+def _keep_an_owner(team: Team, membership: Membership) -> None:
+    others = Membership.objects.filter(team=team, role=Role.OWNER, user__is_active=True).exclude(pk=membership.pk)
+    if membership.role == Role.OWNER and not others.exists():
+        raise NotPossible(LAST_OWNER)

@@ -1,0 +1,174 @@
+"""Making a team, its members, and answering invitations. Every POST ends in a redirect (303)."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.teams import invitations
+from apps.teams import members as membership
+from apps.teams.access import TeamRequest, team_view
+from apps.teams.forms import TeamForm
+from apps.teams.members import NotPossible
+from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
+from apps.teams.services import MANAGING, TooManyTeams, found_team
+from apps.users.models import User
+
+ROLES = (Role.OWNER, Role.ADMIN, Role.MEMBER)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def create(request: HttpRequest) -> HttpResponse:
+    """The first page of somebody without a team, and the way to another one."""
+    form = TeamForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            team = found_team(form.cleaned_data["name"], _user(request))
+        except TooManyTeams as error:
+            form.add_error(None, str(error))
+        else:
+            return HttpResponseRedirect(reverse("onboarding:setup", args=[team.slug]), status=303)
+    has_team = Membership.objects.filter(user=_user(request)).exists()
+    return render(
+        request, "teams/create.html", {"form": form, "has_team": has_team}, status=422 if form.errors else 200
+    )
+
+
+@require_safe
+@team_view()
+def members(request: HttpRequest, team: Team) -> HttpResponse:
+    """Who is in the team. Owners and admins also see invitations, and change both."""
+    own = cast(TeamRequest, request).role
+    grantable = membership.grantable(own)
+    rows = sorted(
+        Membership.objects.filter(team=team).select_related("user"),
+        key=lambda row: (ROLES.index(Role(row.role)), row.user.email),
+    )
+    context = {
+        "team": team,
+        "memberships": [(row, Role(row.role) in grantable) for row in rows],
+        "roles": grantable,
+        "manages": own in MANAGING,
+        "invitations": invitations.open_invitations(team) if own in MANAGING else [],
+        "days": invitations.LASTS.days,
+    }
+    return render(request, "teams/members.html", context)
+
+
+def _change(act: Callable[..., str]) -> Callable[..., HttpResponse]:
+    """Make a view of `act(request, team, …)`, which says what it did: a POST that leads back to the members.
+
+    A GET, which comes from the log-in page after a session has ended, leads there without doing anything.
+    """
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @wraps(act)
+    def view(request: HttpRequest, team: Team, **rest: Any) -> HttpResponse:
+        if request.method == "POST":
+            try:
+                messages.success(request, act(request, team, **rest))
+            except NotPossible as reason:
+                messages.error(request, str(reason))
+        still = Membership.objects.filter(team=team, user=_user(request)).exists()
+        target = reverse("teams:members", args=[team.slug]) if still else reverse("onboarding:home")
+        return HttpResponseRedirect(target, status=303)
+
+    return view
+
+
+@team_view(manage=True)
+@_change
+def role(request: HttpRequest, team: Team, user_id: int) -> str:
+    changed = membership.change_role(team, _user(request), user_id, request.POST.get("role", ""))
+    return f"{changed.user.display_name} is {Role(changed.role).label.lower()} of {team.name} now."
+
+
+@team_view()
+@_change
+def remove(request: HttpRequest, team: Team, user_id: int) -> str:
+    """Take somebody out; everybody may take out themselves."""
+    gone = membership.remove(team, _user(request), user_id)
+    if gone.user_id == _user(request).pk:
+        return f"You have left {team.name}."
+    return f"{gone.user.display_name} is not in {team.name} any more."
+
+
+@team_view(manage=True)
+@_change
+def invite(request: HttpRequest, team: Team) -> str:
+    invitation = invitations.invite(
+        team, _user(request), request.POST.get("email", ""), request.POST.get("role", Role.MEMBER)
+    )
+    return f"An invitation is on its way to {invitation.email}. It is good for {invitations.LASTS.days} days."
+
+
+@team_view(manage=True)
+@_change
+def resend(request: HttpRequest, team: Team, invitation_id: int) -> str:
+    invitation = invitations.resend(team, _user(request), invitation_id)
+    return f"A new invitation is on its way to {invitation.email}; the link in the earlier mail has ended."
+
+
+@team_view(manage=True)
+@_change
+def revoke(request: HttpRequest, team: Team, invitation_id: int) -> str:
+    if not invitations.revoke(team, invitation_id):
+        raise NotPossible("This invitation was accepted or withdrawn meanwhile.")
+    return "The invitation is withdrawn; its link has ended."
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def accept(request: HttpRequest, token: str) -> HttpResponse:
+    """What a link of a mail opens. Only the POST joins, and only whoever is signed in with the invited address."""
+    invitation = invitations.find(token)
+    if invitation is None:
+        return _answer(request, None, "unknown", 404)
+    if invitation.state != InvitationState.OPEN or invitation.is_over:
+        mine = invitation.accepted_by_id is not None and invitation.accepted_by_id == request.user.pk
+        return _answer(request, invitation, "mine" if mine else "ended", 200 if mine else 410)
+    if not isinstance(request.user, User):
+        if request.method == "POST":
+            return redirect_to_login(request.path)
+        return _answer(request, invitation, "anonymous")
+    if request.method == "POST":
+        return _join(request, invitation)
+    return _answer(request, invitation, "open" if invitations.is_for(invitation, request.user) else "other")
+
+
+def _join(request: HttpRequest, invitation: Invitation) -> HttpResponse:
+    try:
+        joined = invitations.accept(invitation, _user(request))
+    except invitations.NotForYou:
+        return _answer(request, invitation, "other", 403)
+    except NotPossible as reason:
+        messages.error(request, str(reason))
+        return HttpResponseRedirect(request.path, status=303)
+    messages.success(request, f"You are {Role(joined.role).label.lower()} of {invitation.team.name} now.")
+    return HttpResponseRedirect(reverse("onboarding:setup", args=[invitation.team.slug]), status=303)
+
+
+def _answer(request: HttpRequest, invitation: Invitation | None, state: str, status: int = 200) -> HttpResponse:
+    back = urlencode({"next": request.path})
+    context = {
+        "invitation": invitation,
+        "state": state,
+        "role": Role(invitation.role).label.lower() if invitation else "",
+        "sign_in": f"{reverse('account_login')}?{back}",
+        "sign_up": f"{reverse('account_signup')}?{back}&{urlencode({'email': invitation.email if invitation else ''})}",
+    }
+    return render(request, "teams/invitation.html", context, status=status)
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
