@@ -6,6 +6,7 @@ import pytest
 
 from apps.metrics.models import PullRequest, TeamMember
 from apps.pipelines import engine
+from apps.teams.invitations import invite
 from tests.browser import axe
 from tests.project.addresses import values, walk
 
@@ -18,17 +19,18 @@ WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - document.documen
 
 
 @pytest.fixture
-def acme(begin, team, work, github):
+def acme(begin, team, mara, work, github):
     """Acme, set up but for one repository."""
     github.hide("acme/docs")
     run = work(begin())
     assert run.state == "partial", run.error
     github.reset()
     rows = {
+        "invitation": invite(team, mara, "new@acme.example", "member"),
         "member": TeamMember.objects.for_team(team).first(),
         "pull": PullRequest.objects.for_team(team).first(),
     }
-    return SimpleNamespace(team=team, run=run, **rows)
+    return SimpleNamespace(team=team, run=run, owner=mara, **rows)
 
 
 def faults_of(page):

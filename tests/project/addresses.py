@@ -1,27 +1,37 @@
 """Every address of the site, found by walking the URL resolver, and filled with the rows of one team."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from django.urls import URLResolver, get_resolver
 from django.utils.regex_helper import normalize
 
 
+class UnknownArgument(Exception):
+    """A new address has an argument of a new name."""
+
+
 @dataclass(frozen=True)
 class Address:
-    """A URL pattern: its view's name (the path, where it has none), and the path with places for its arguments."""
+    """A URL pattern: its view and that's name (the path, where it has none), the path with places for its arguments."""
 
     name: str
     path: str
     arguments: tuple[str, ...]
+    view: Callable[..., object] = field(compare=False)
 
     @property
     def of_team(self):
         return "slug" in self.arguments
 
     def filled(self, values):
-        """The path of these values. Raises KeyError for an argument that nobody has taught this test."""
-        return self.path % {name: values[f"{self.name}:{name}"] if f"{self.name}:{name}" in values else values[name]
-                            for name in self.arguments}  # fmt: skip
+        """The path of these values. Raises UnknownArgument for one that nobody has taught us."""
+        given = {name: values.get(f"{self.name}:{name}", values.get(name)) for name in self.arguments}
+        if unknown := [name for name, value in given.items() if value is None]:
+            raise UnknownArgument(
+                f"{self.name}: say in tests/project/addresses.py what {', '.join(unknown)} stands for."
+            )
+        return self.path % given
 
     def __str__(self):
         return self.name
@@ -36,24 +46,34 @@ def walk(resolver=None, path="/", arguments=(), namespaces=()):
             inner = (*namespaces, entry.namespace) if entry.namespace else namespaces
             yield from walk(entry, full, given, inner)
         else:
-            yield Address(":".join((*namespaces, entry.name)) if entry.name else full, full, given)
+            yield Address(":".join((*namespaces, entry.name)) if entry.name else full, full, given, entry.callback)
+
+
+# Arguments that name no row of a team.
+WORDS = {
+    "source": "github",
+    "object_id": 1,
+    "app_label": "metrics",
+    "content_type_id": 1,
+    "id": 1,
+    "url": "no/such/page",
+    "key": "key",
+    "uidb36": "1",
+    "token": "token",
+    "mfa_remove_webauthn:pk": 1,
+    "mfa_edit_webauthn:pk": 1,
+}
+
+
+def rows(of):
+    """What each argument that names a row is in one team, whose rows are the attributes of `of`."""
+    return {
+        "run_id": of.run.pk,
+        "user_id": of.owner.pk,
+        "invitation_id": of.invitation.pk,
+    }
 
 
 def values(of):
-    """What each argument of an address is in one team, whose rows are the attributes of `of`."""
-    return {
-        "slug": of.team.slug,
-        "run_id": of.run.pk,
-        # No address of these is a team's.
-        "object_id": 1,
-        "app_label": "metrics",
-        "content_type_id": 1,
-        "id": 1,
-        "url": "no/such/page",
-        "key": "key",
-        "uidb36": "1",
-        "token": "token",
-        "source": "github",
-        "mfa_remove_webauthn:pk": 1,
-        "mfa_edit_webauthn:pk": 1,
-    }
+    """What each argument of an address is in one team."""
+    return {"slug": of.team.slug, **WORDS, **rows(of)}

@@ -4,17 +4,25 @@
 - Everything else asks who is there, but for the short list of PUBLIC.
 """
 
+import uuid
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.test import Client
 from django.urls import reverse
+from django_eventstream.utils import get_channelmanager
 
+from apps.integrations.models import Connection
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
 from apps.pipelines import engine
+from apps.pipelines.models import Run, StepRun
+from apps.pipelines.stream.gate import channel_of
+from apps.teams.invitations import invite
+from apps.teams.models import Invitation
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.project.addresses import values, walk
+from tests.project.addresses import rows, values, walk
 
 # What anybody may open. Each of these says nothing of anybody.
 PUBLIC = {
@@ -28,7 +36,7 @@ PUBLIC = {
     "/accounts/social/signup/", "/accounts/social/connections/",
     "admin:login", "admin:logout",
     # The link is the proof.
-    "users:sign_in_link",
+    "users:sign_in_link", "teams:accept",
 }  # fmt: skip
 
 # Where those are sent who are not signed in, or may not administer.
@@ -47,7 +55,10 @@ def world(slug):
     member = TeamMemberFactory(team=team)
     pull = PullRequestFactory(repository=repository, author=member)
     run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
-    return SimpleNamespace(team=team, owner=owner, run=run, member=member, pull=pull, repository=repository)
+    return SimpleNamespace(
+        team=team, owner=owner, run=run, member=member, pull=pull, repository=repository,
+        invitation=invite(team, owner, f"new@{slug}.example", "member"),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -58,6 +69,20 @@ def acme(db):
 @pytest.fixture
 def globex(db):
     return world("globex")
+
+
+def state_of(of):
+    """What an address could change of a team, by its rows."""
+    return [
+        [*queryset.order_by("pk").values()]
+        for queryset in (
+            of.team.memberships.all(),
+            Invitation.objects.for_team(of.team),
+            Connection.objects.for_team(of.team),
+            Run.objects.filter(pk=of.run.pk),
+            StepRun.objects.filter(run=of.run),
+        )
+    ]
 
 
 def client_of(user):
@@ -107,11 +132,16 @@ def test_to_an_outsider_a_team_is_as_one_that_does_not_exist(acme, globex, who):
 
 
 def test_no_row_of_another_team_is_found_below_one_s_own(acme, globex):
-    named = [address for address in OF_TEAMS if len(address.arguments) > 1]
-    given = answers(client_of(globex.owner), named, acme, METHODS, slug=globex.team.slug)
-    assert {answer.status_code for answer in given.values()} <= {404, 405}
-    for address in named:
-        assert 404 in (given[address, "get"].status_code, given[address, "post"].status_code), address
+    named = [address for address in OF_TEAMS if rows(acme).keys() & set(address.arguments)]
+    before, client = state_of(acme), client_of(globex.owner)
+    for (address, _), answer in answers(client, named, acme, METHODS, slug=globex.team.slug).items():
+        if answer.status_code == 303:
+            # A form leads back to its page, which may say that there is no such row.
+            answer = client.get(answer["Location"], follow=True)
+            assert b"acme" not in answer.content.lower()
+        else:
+            assert answer.status_code in (404, 405), address
+    assert state_of(acme) == before
 
 
 def test_an_anonymous_visitor_is_sent_to_the_log_in_page(acme):
@@ -138,3 +168,31 @@ def test_the_admin_is_for_staff(acme):
     for (address, _), answer in answers(client_of(acme.owner), closed, acme, ["get", "post"]).items():
         assert answer.status_code == 302, address
         assert answer["Location"].startswith(reverse("admin:login")), address
+
+
+def test_a_channel_is_for_the_members_of_its_run_s_team(acme, globex):
+    """django-eventstream's gate; the endpoint that asks it is tried in tests/browser/test_streams.py."""
+    may = get_channelmanager().can_read_channel
+    channel = channel_of(acme.run.pk)
+    assert may(acme.owner, channel)
+    assert not may(globex.owner, channel)
+    assert not may(AnonymousUser(), channel)
+    assert not may(None, channel)
+    acme.team.memberships.all().delete()
+    assert not may(acme.owner, channel)
+
+
+def test_any_other_channel_is_nobody_s(acme):
+    pk = acme.run.pk
+    names = [
+        "",
+        "run-",
+        str(pk),
+        f"RUN-{pk}",
+        f"run-{pk}x",
+        f"run-run-{pk}",
+        f"team-{acme.team.pk}",
+        f"run-{uuid.uuid4()}",
+    ]
+    acme.owner.is_superuser = acme.owner.is_staff = True
+    assert not [name for name in names if get_channelmanager().can_read_channel(acme.owner, name)]

@@ -1,0 +1,95 @@
+"""Who may hear a stream, at the endpoint that a web process really serves: found by walking the addresses."""
+
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from apps.pipelines import engine
+from apps.teams.services import create_team
+from apps.users.models import User
+from tests.browser.browsing import session_of
+from tests.project.addresses import walk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def acme(begin, team, mara):
+    return SimpleNamespace(team=team, run=begin(), owner=mara)
+
+
+@pytest.fixture
+def globex(queue):
+    owner = User.objects.create_user("owner@globex.example")
+    team = create_team("Globex", owner)
+    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    return SimpleNamespace(team=team, run=run, owner=owner)
+
+
+def streams(of, **changed):
+    """The path of every stream of one team."""
+    found = [address for address in walk() if getattr(address.view, "streams_a_run", False)]
+    return [address.filled({"slug": of.team.slug, "run_id": of.run.pk} | changed) for address in found]
+
+
+@pytest.fixture
+def listen(web):
+    """Asks for a stream as its client does: status, headers, and up to the first event if that is to be read."""
+
+    def open_stream(user, path, *, read=False, headers=()):
+        cookies = {"sessionid": session_of(user)} if user else {}
+        accept = {"accept": "text/event-stream", **dict(headers)}
+        with (
+            httpx.Client(base_url=web.url, cookies=cookies, timeout=20) as client,
+            client.stream("GET", path, headers=accept) as answer,
+        ):
+            text = ""
+            for part in answer.iter_text() if read else ():
+                text += part
+                if "\n\n" in text.removeprefix("retry: 1000\n\n"):
+                    break
+        return SimpleNamespace(status=answer.status_code, headers=answer.headers, text=text)
+
+    return open_stream
+
+
+def test_a_member_hears_each(listen, acme):
+    assert streams(acme)
+    for path in streams(acme):
+        heard = listen(acme.owner, path, read=True)
+        assert (heard.status, heard.headers["content-type"]) == (200, "text/event-stream")
+        assert f"id: {acme.run.seq}\n" in heard.text
+
+
+def test_nobody_else_hears_any(listen, acme, globex):
+    former = User.objects.create_user("former@acme.example")
+    acme.team.memberships.create(user=former, role="admin").delete()
+    for path in streams(acme):
+        for person in (globex.owner, former):
+            assert listen(person, path).status == 404
+        # A client of streams would follow a redirect and take the log-in page for a stream: it is told to reload.
+        visitor = listen(None, path)
+        assert (visitor.status, visitor.headers["hx-refresh"], visitor.text) == (401, "true", "")
+        reloaded = listen(None, path, headers={"accept": "text/html"})
+        assert reloaded.status == 302
+        assert reloaded.headers["location"].startswith("/accounts/login/")
+
+
+def test_the_run_has_to_be_the_team_s(listen, acme, globex):
+    for path in streams(acme, slug="globex"):
+        assert listen(globex.owner, path).status == 404
+        assert listen(acme.owner, path).status == 404
+
+
+def test_what_a_client_asks_for_besides_opens_nothing(listen, acme, globex):
+    for path in streams(globex):
+        theirs = f"run-{acme.run.pk}"
+        for asked, headers in (
+            (f"{path}?channel={theirs}", {}),
+            (f"{path}?run_id={acme.run.pk}&seq=0", {}),
+            (path, {"last-event-id": f"{theirs}:1"}),
+        ):
+            heard = listen(globex.owner, asked, read=True, headers=headers)
+            assert "acme" not in heard.text.lower()
+            assert str(globex.run.pk) in heard.text or heard.status != 200
