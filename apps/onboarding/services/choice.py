@@ -186,6 +186,10 @@ class Page:
         return sum(row.pull_requests is None for row in self.picked)
 
     @property
+    def of_github(self) -> bool:
+        return all(row.source == ConnectionSource.GITHUB for row in self.picked)
+
+    @property
     def time(self) -> str:
         return in_words(SECONDS_ALL + sum(row.seconds or SECONDS_EACH for row in self.picked))
 
