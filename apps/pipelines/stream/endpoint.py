@@ -17,7 +17,6 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.urls import Resolver404, resolve
 
 from apps.pipelines.stream import frames, gate, relay
@@ -68,7 +67,7 @@ class Streams:
         if not getattr(match.func, "streams_a_run", False) or not _is_plain(request):
             return None
         ticket = gate.ticket_for(request, match.kwargs)
-        if not await self.hub.in_thread(_admitted, ticket):
+        if not await self.hub.admits(ticket):
             return None
         cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), request.GET.get("seq"))
         return Admission(match.kwargs["run_id"], cursor, ticket)
@@ -110,14 +109,6 @@ def _is_plain(request: ASGIRequest) -> bool:
         moves = settings.SECURE_SSL_REDIRECT and not request.is_secure()
         return not moves and not (getattr(settings, "GRIP_URL", "") and "Grip-Sig" in request.headers)
     return False
-
-
-def _admitted(ticket: gate.Ticket) -> bool:
-    try:
-        return gate.is_valid(ticket)
-    except Exception:
-        connection.close()
-        raise
 
 
 def _on_stop_signal(close: Any) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.db import connection
 from django.http import HttpRequest
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.utils import get_channelmanager
@@ -70,7 +71,12 @@ def is_valid(ticket: Ticket) -> bool:
 
 
 def refused(tickets: Iterable[Ticket]) -> set[Ticket]:
-    return {ticket for ticket in tickets if not is_valid(ticket)}
+    """For the hub's thread, whose connection is given up where the database is away."""
+    try:
+        return {ticket for ticket in tickets if not is_valid(ticket)}
+    except Exception:
+        connection.close()
+        raise
 
 
 def _user_of(session_key: str) -> Any:

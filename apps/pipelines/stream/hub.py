@@ -69,6 +69,14 @@ class Hub:
         """Run a query in the one thread that has a database connection."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
+    async def admits(self, ticket: Ticket) -> bool:
+        """Ask the gate."""
+        try:
+            refused: set[Ticket] = await self.in_thread(gate.refused, [ticket])
+        finally:
+            self._rest()
+        return not refused
+
     def join(self, viewer: Viewer) -> None:
         """From now on the viewer gets what it lacks, at once and as it happens."""
         self._runs.setdefault(viewer.run_id, Watched()).viewers.add(viewer)
@@ -88,6 +96,9 @@ class Hub:
         watched.viewers.remove(viewer)
         if not watched.viewers:
             del self._runs[viewer.run_id]
+        self._rest()
+
+    def _rest(self) -> None:
         if not self._runs:
             for task in self._services:
                 task.cancel()

@@ -80,5 +80,5 @@ def runs_after(event_id: int) -> tuple[set[UUID], int]:
 
 
 def close() -> None:
-    """Give the thread's connection back; the next look opens another."""
+    """Give up this thread's connection; the next query opens another."""
     connection.close()
