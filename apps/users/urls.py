@@ -1,6 +1,8 @@
 """Accounts: what allauth does not have."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.users import views
 
 app_name = "users"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("sign-in/<str:token>/", views.sign_in_link, name="sign_in_link")]

@@ -1,0 +1,60 @@
+"""Links that sign a person in once, without a password: for the demo, and for a terminal in development.
+
+A link is signed and short-lived, and it names the person's last sign-in: whoever signs in, by it or otherwise, uses it
+up. It stands in for every other proof of who somebody is, so it works only while DEBUG is on.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+
+from apps.users.models import User
+
+MAX_AGE = timedelta(hours=1)
+_SALT = "apps.users.sign_in_links"
+
+
+class LinkRefused(Exception):
+    """The link does not sign anybody in. `user_id` is whose it was, where that can be known."""
+
+    def __init__(self, user_id: int | None = None) -> None:
+        super().__init__("This sign-in link has been used or is too old.")
+        self.user_id = user_id
+
+
+def is_inside(path: str) -> bool:
+    """Whether an address may follow a sign-in: a path of this site."""
+    return path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+
+
+def make_link(user: User, next_path: str = "") -> str:
+    """The absolute address that signs `user` in once and goes on to `next_path`. Raises ValueError for other sites."""
+    if next_path and not is_inside(next_path):
+        raise ValueError(f"{next_path!r} is no path of this site.")
+    token = signing.dumps([user.pk, _nonce(user)], salt=_SALT)
+    query = f"?{urlencode({'next': next_path})}" if next_path else ""
+    return f"{settings.SITE_URL}{reverse('users:sign_in_link', args=[token])}{query}"
+
+
+def spend(token: str) -> User:
+    """The person whom the link signs in, now used up. Raises LinkRefused; of two calls at once, one does."""
+    try:
+        user_id, nonce = signing.loads(token, salt=_SALT, max_age=MAX_AGE)
+    except signing.BadSignature:
+        raise LinkRefused from None
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None or _nonce(user) != nonce:
+        raise LinkRefused(user_id)
+    now = timezone.now()
+    if not User.objects.filter(pk=user.pk, is_active=True, last_login=user.last_login).update(last_login=now):
+        raise LinkRefused(user_id)
+    user.last_login = now
+    return user
+
+
+def _nonce(user: User) -> str:
+    return user.last_login.isoformat() if user.last_login else ""
