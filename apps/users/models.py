@@ -49,3 +49,9 @@ class User(AbstractUser):
     @property
     def display_name(self) -> str:
         return self.get_full_name() or self.email.partition("@")[0]
+
+    @property
+    def initials(self) -> str:
+        """One or two letters that stand for the person, like `ML` for Mara Lindqvist or mara.lindqvist@example.com."""
+        words = self.display_name.replace(".", " ").replace("_", " ").replace("-", " ").split()
+        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()

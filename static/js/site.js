@@ -1,0 +1,119 @@
+// What every page has beyond HTML: menus that close, buttons that say they work, times in the viewer's zone.
+// Without it each of them still does its job.
+
+// Menus: <details class="menu">. Escape closes and goes back to the button; a click or the focus elsewhere closes.
+
+const openMenus = () => document.querySelectorAll("details.menu[open]");
+
+function closeMenus(except) {
+  for (const menu of openMenus()) if (!menu.contains(except)) menu.open = false;
+}
+
+document.addEventListener("click", (event) => closeMenus(event.target));
+document.addEventListener("focusin", (event) => closeMenus(event.target));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of openMenus()) {
+    const within = menu.contains(document.activeElement);
+    menu.open = false;
+    if (within) menu.querySelector("summary").focus();
+  }
+});
+
+// Buttons: while a form is under way its button keeps its width, says so (`data-busy="Retrying"`) and sends nothing more.
+
+function rest(button) {
+  button.removeAttribute("aria-busy");
+  button.removeAttribute("aria-disabled");
+  button.style.minWidth = "";
+  const words = button.querySelector("[data-words]");
+  if (words) words.textContent = words.dataset.words;
+}
+
+function work(button) {
+  button.style.minWidth = `${button.offsetWidth}px`;
+  button.setAttribute("aria-busy", "true");
+  button.setAttribute("aria-disabled", "true");
+  if (!button.dataset.busy) return;
+  let words = button.querySelector("[data-words]");
+  if (!words) {
+    words = document.createElement("span");
+    words.dataset.words = button.textContent.trim();
+    button.replaceChildren(...button.querySelectorAll("svg"), words);
+  }
+  words.textContent = button.dataset.busy;
+}
+
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button?.classList.contains("button")) return;
+  if (button.getAttribute("aria-disabled") === "true") {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return;
+  }
+  // After everybody else has heard of it: what stops the form must not leave the button busy.
+  setTimeout(() => {
+    if (event.defaultPrevented && !event.target.matches("[hx-post], [hx-get]")) return;
+    if (button.isConnected && event.target.target !== "_blank") work(button);
+  });
+}, true);
+document.addEventListener("htmx:finally:request", () => document.querySelectorAll('.button[aria-busy="true"]').forEach(rest));
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll('.button[aria-busy="true"]').forEach(rest);
+});
+
+// <button data-copy="FL-7K2M">: copies, and says so for two seconds.
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button || !navigator.clipboard) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const words = [...button.childNodes].findLast((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  if (!words || button.dataset.copied) return;
+  const before = words.data;
+  button.dataset.copied = "yes";
+  words.data = "Copied";
+  setTimeout(() => {
+    words.data = before;
+    delete button.dataset.copied;
+  }, 2000);
+});
+
+// Times: <time datetime="2025-11-26T15:45:46Z" data-local="minute">15:45 UTC</time>. The server's words are UTC; here
+// they become the viewer's own clock and calendar, now and whenever the page changes.
+
+const day = { day: "numeric", month: "long" };
+const FORMATS = Object.fromEntries(
+  Object.entries({
+    second: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+    minute: { hour: "2-digit", minute: "2-digit" },
+    day,
+    date: { ...day, year: "numeric" },
+    moment: { ...day, hour: "2-digit", minute: "2-digit" },
+  }).map(([name, parts]) => [name, new Intl.DateTimeFormat("en-GB", { ...parts, hourCycle: "h23" })]),
+);
+
+function showLocal(time) {
+  const format = FORMATS[time.dataset.local];
+  const at = new Date(time.dateTime);
+  if (!format || Number.isNaN(at.valueOf())) return;
+  const words = format.format(at);
+  if (time.textContent !== words) time.textContent = words;
+}
+
+function showLocalIn(node) {
+  const element = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement;
+  if (!element) return;
+  const around = element.closest("time[data-local]");
+  if (around) showLocal(around);
+  else element.querySelectorAll("time[data-local]").forEach(showLocal);
+}
+
+showLocalIn(document.body);
+new MutationObserver((changes) => {
+  for (const change of changes) {
+    if (change.type === "childList") change.addedNodes.forEach(showLocalIn);
+    else showLocalIn(change.target);
+  }
+}).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ["datetime"] });
