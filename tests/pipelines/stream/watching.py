@@ -24,7 +24,7 @@ class Frame:
         self.text = text
         fields = [line.partition(": ")[::2] for line in text.splitlines() if not line.startswith(":")]
         self.event = dict(fields).get("event")
-        self.id = int(dict(fields)["id"]) if "id" in dict(fields) else None
+        self.id = int(dict(fields)["id"].rpartition(":")[2]) if "id" in dict(fields) else None
         self.data = "\n".join(value for name, value in fields if name == "data")
         self.retry = dict(fields).get("retry")
 
@@ -104,15 +104,18 @@ class Web:
         self.port, self.log = free_port(), Path(folder) / "web.log"
         self._env, self.process = env, None
 
-    def start(self):
+    def environment(self):
         database = connection.settings_dict
         address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
-        env = {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "tests.pipelines.stream.settings"}
+        settings = "tests.pipelines.stream.settings"
+        return {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": settings, **self._env}
+
+    def start(self):
         command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "project.asgi:application"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"],
-                cwd=ROOT, env=env | self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         eventually(self._answers, seconds=30, every=0.05)
         return self
