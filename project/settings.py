@@ -209,6 +209,23 @@ if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
     env.reject("GIT_SOURCE_ROOT", "an existing folder")
 HISTORICAL_SYNC_CONFIG = {"HISTORY_MONTHS": 12, "LLM_BATCH_SIZE": 100, "GRAPHQL_PAGE_SIZE": 25}
 
+# Signing in with GitHub: an OAuth app there, or not offered. Enterprise Server has pages and API on one host
+
+GITHUB_ENTERPRISE_URL = GITHUB_API_URL.removesuffix("/api/v3") if GITHUB_API_URL.endswith("/api/v3") else ""
+GITHUB_CLIENT_ID = env.text("GITHUB_CLIENT_ID")
+GITHUB_CLIENT_SECRET = env.text("GITHUB_CLIENT_SECRET")
+if GITHUB_CLIENT_ID and not GITHUB_CLIENT_SECRET:
+    env.reject("GITHUB_CLIENT_SECRET", "the secret that belongs to GITHUB_CLIENT_ID", secret=True)
+if GITHUB_CLIENT_SECRET and not GITHUB_CLIENT_ID:
+    env.reject("GITHUB_CLIENT_ID", "the client ID that belongs to GITHUB_CLIENT_SECRET")
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {"github": {}}
+if GITHUB_ENTERPRISE_URL:
+    SOCIALACCOUNT_PROVIDERS["github"]["GITHUB_URL"] = GITHUB_ENTERPRISE_URL
+if GITHUB_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["github"]["APPS"] = [
+        {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET, "key": ""}
+    ]
+
 # Language model
 
 GROQ_API_KEY = env.text("GROQ_API_KEY")
@@ -237,7 +254,7 @@ SECURE_CSP: dict[str, list[str]] = {
     "img-src": [CSP.SELF, "data:"],
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF, "https://github.com"],  # signing in with GitHub redirects a form there
+    "form-action": [CSP.SELF, GITHUB_ENTERPRISE_URL or "https://github.com"],  # signing in with GitHub redirects a form there
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }

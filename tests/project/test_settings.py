@@ -62,6 +62,8 @@ def test_a_bad_value_ends_the_web_process_with_one_line(start):
         ("GIT_SOURCE_ROOT", "/nowhere/at/all", "GIT_SOURCE_ROOT is '/nowhere/at/all'; expected an existing folder"),
         ("SECRET_KEY", "short", "SECRET_KEY has an unusable value; expected at least 50 characters"),
         ("ALLOWED_HOSTS", "*", "SITE_URL is not set; expected the address that links in mails start with"),
+        ("GITHUB_CLIENT_ID", "Ov23li", "GITHUB_CLIENT_SECRET is not set; expected the secret that belongs to"),
+        ("GITHUB_CLIENT_SECRET", "s3cret", "GITHUB_CLIENT_ID is not set; expected the client ID that belongs to"),
     ],
 )
 def test_what_cannot_work_is_refused(start, variable, value, shown):
@@ -89,6 +91,16 @@ def test_with_debug_off_browsers_are_held_to_tls(load):
         "EMAIL_CONFIGURED": True,
     }
     assert "apps.sandbox" not in load("INSTALLED_APPS", **PRODUCTION)["INSTALLED_APPS"]
+
+
+def test_signing_in_with_github_goes_where_its_api_is(load):
+    app = {"GITHUB_CLIENT_ID": "Ov23li", "GITHUB_CLIENT_SECRET": "s3cret"}
+    public = load("SOCIALACCOUNT_PROVIDERS", "SECURE_CSP", **PRODUCTION, **app)
+    assert public["SOCIALACCOUNT_PROVIDERS"]["github"]["APPS"][0]["client_id"] == "Ov23li"
+    assert "https://github.com" in public["SECURE_CSP"]["form-action"]
+    own = load("SOCIALACCOUNT_PROVIDERS", "SECURE_CSP", GITHUB_API_URL="https://git.example.com/api/v3", **PRODUCTION)
+    assert own["SOCIALACCOUNT_PROVIDERS"] == {"github": {"GITHUB_URL": "https://git.example.com"}}
+    assert "https://git.example.com" in own["SECURE_CSP"]["form-action"]
 
 
 def test_with_debug_on_nothing_has_to_be_given_and_keys_stay(load, tmp_path):
