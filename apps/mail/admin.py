@@ -41,10 +41,10 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
         """Sending again takes the right to change messages, which has no form here."""
         return request.user.has_perm("mail.change_outboxmessage")
 
-    @admin.action(description="Send again (failed ones)", permissions=["send"])
+    @admin.action(description="Send again (failed and kept ones)", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
         with transaction.atomic():
-            count = queryset.filter(state=OutboxState.FAILED).update(
+            count = queryset.filter(state__in=(OutboxState.FAILED, OutboxState.KEPT)).update(
                 state=OutboxState.PENDING, attempts=0, next_attempt_at=timezone.now()
             )
             transaction.on_commit(hint, robust=True)

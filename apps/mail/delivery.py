@@ -4,6 +4,8 @@
        ^                  |  |
        +--- refused, later-+  +--refused for good, or too often--> failed
 
+Where no mail server is set (EMAIL_URL, in development), what is due becomes `kept`: readable, and sent to nobody.
+
 A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A deliverer that dies leaves a
 message that is due again after it, or at once where its death can be proved (`release_dead`). `attempts` fences: only
 the newest claim writes the outcome. The server is spoken to outside any transaction, so a kill between its acceptance
@@ -14,6 +16,7 @@ import logging
 import smtplib
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -54,7 +57,11 @@ def deliver_due(limit: int = 50) -> int:
     """Hand over due messages, `limit` at most; returns how many the server took. To be called outside transactions.
 
     Ends early when the server cannot be reached: the other messages would fare no better, and a worker would wait.
+    Without a server, keeps all that is due and returns 0.
     """
+    if not settings.EMAIL_CONFIGURED:
+        due(timezone.now()).order_by().update(state=OutboxState.KEPT, lease_until=None, owner="")
+        return 0
     sent = 0
     for _ in range(limit):
         message = _claim()

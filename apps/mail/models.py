@@ -4,11 +4,15 @@ from django.db import models
 
 
 class OutboxState(models.TextChoices):
-    """pending -> sending -> sent; a failure goes back to pending with a later `next_attempt_at`, or ends in failed."""
+    """pending -> sending -> sent; a failure goes back to pending with a later `next_attempt_at`, or ends in failed.
+
+    Without a mail server, pending -> kept: nobody was sent anything, and the row is all there is.
+    """
 
     PENDING = "pending", "Pending"
     SENDING = "sending", "Sending"
     SENT = "sent", "Sent"
+    KEPT = "kept", "Kept"
     FAILED = "failed", "Failed"
 
 

@@ -1,6 +1,12 @@
-"""Mails that were kept, readable while DEBUG is on."""
+"""The outbox as a mailbox, readable while DEBUG is on."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.mail import views
 
 app_name = "mail"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("mail/", views.mailbox, name="list"),
+    path("mail/<int:pk>/", views.message, name="detail"),
+    path("mail/<int:pk>/html/", views.html_part, name="html"),
+]

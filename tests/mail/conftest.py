@@ -54,6 +54,7 @@ class MailServer:
 def server(settings):
     """The product's mail server; tests start it themselves."""
     server = MailServer(free_port())
+    settings.EMAIL_CONFIGURED = True
     settings.MAILERS = {"default": {"OPTIONS": {"host": "127.0.0.1", "port": server.port, "timeout": 5}}}
     yield server
     server.stop()

@@ -33,11 +33,12 @@ def test_messages_are_neither_made_nor_changed_nor_deleted(admin_client, rows):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_failed_messages_are_sent_again(admin_client, rows, queue):
+def test_failed_and_kept_messages_are_sent_again(admin_client, rows, queue):
     action = {"action": "send_again", "_selected_action": [row.pk for row in rows.values()]}
     response = admin_client.post(reverse("admin:mail_outboxmessage_changelist"), action, follow=True)
-    assert "1 of 4 will be sent again." in response.text
+    assert "2 of 5 will be sent again." in response.text
     states = dict(OutboxMessage.objects.values_list("dedupe_key", "state"))
-    assert states == {"pending": "pending", "sending": "sending", "sent": "sent", "failed": "pending"}
+    again = {"failed": "pending", "kept": "pending"}
+    assert states == {"pending": "pending", "sending": "sending", "sent": "sent"} | again
     assert OutboxMessage.objects.get(dedupe_key="failed").attempts == 0
     assert queue.pending_count("compute") == 1
