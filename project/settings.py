@@ -254,7 +254,8 @@ SECURE_CSP: dict[str, list[str]] = {
     "img-src": [CSP.SELF, "data:"],
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF, GITHUB_ENTERPRISE_URL or "https://github.com"],  # signing in with GitHub redirects a form there
+    # signing in with GitHub redirects a form there
+    "form-action": [CSP.SELF, GITHUB_ENTERPRISE_URL or "https://github.com"],
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
