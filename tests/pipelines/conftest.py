@@ -90,21 +90,21 @@ class Crew:
                 env={**os.environ, "DATABASE_URL": address, **env},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
 
     def kill(self, process):
-        """SIGKILL of the worker and, with process workers, of their children."""
+        """SIGKILL of the worker and, with process workers, of their children: left alone, these take messages for
+        another second, which may be the next test's."""
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def end(self):
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+            self.kill(process)
         Worker.objects.all().delete()
 
 
