@@ -6,6 +6,7 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
 
+from apps.integrations.models import Connection
 from apps.onboarding.services.runs import gaps_of, totals_of
 from apps.onboarding.signals import onboarding_completed
 from apps.pipelines import engine
@@ -40,9 +41,12 @@ def send_onboarding_complete_email(ctx: StepContext, *, team_id: int, repo_ids: 
 
 @db_periodic_task(crontab(minute="0", hour=NIGHTLY_HOUR), name="nightly_refresh", queue="compute")  # type: ignore[untyped-decorator]
 def nightly_refresh() -> None:
-    """Refresh every team that has been set up. Several workers may fire; each team's night has one run."""
+    """Refresh every team that is set up and connected. Several workers may fire; each team's night has one run."""
     today = timezone.now().date()
-    ready = Team.objects.filter(onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL])
+    ready = Team.objects.filter(
+        onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL],
+        pk__in=Connection.objects.across_teams().values("team_id"),
+    )
     for team_id in ready.values_list("pk", flat=True):
         try:
             engine.start(

@@ -15,9 +15,10 @@ from apps.analytics.models import AnalyticsEvent
 from apps.integrations import connections
 from apps.integrations.models import Connection, Credential, TrackedRepository
 from apps.onboarding.services import choice
+from apps.onboarding.tasks import nightly_refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Run
-from apps.teams.models import Membership
+from apps.teams.models import Membership, OnboardingStatus
 from apps.teams.services import create_team
 from apps.users.models import User
 
@@ -305,7 +306,7 @@ def test_a_run_under_way_is_joined_with_words(connected):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_clicks_on_start_give_one_run(connected, team):
+def test_two_clicks_on_start_give_one_run(queue, connected, team):
     clients, answers, together = [Client() for _ in range(4)], [], threading.Barrier(4)
     for client in clients:
         client.cookies = connected.cookies
@@ -353,3 +354,14 @@ def test_what_is_ticked_in_one_team_is_not_in_another(connected, team):
     Membership.objects.filter(team=other).delete()
     assert connected.get("/t/other/onboarding/repositories/").status_code == 404
     assert connections.connections_of(team)[0].pk != connections.connections_of(other)[0].pk
+
+
+def test_the_night_refreshes_only_what_is_connected(connected, team):
+    team.onboarding_pipeline_status = OnboardingStatus.DONE
+    team.save()
+    connected.post(f"{CONNECT}github/leave/")
+    nightly_refresh.call_local()
+    assert not Run.objects.exists()
+    connected.post(CONNECT, {"source": "github", "token": "t"})
+    nightly_refresh.call_local()
+    assert Run.objects.get().pipeline == "nightly"
