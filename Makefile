@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check fmt bench demo lock
+.PHONY: help setup dev test check fmt chaos bench demo lock
 
 PY := .venv/bin/python
-export PYTHON DATA REPO FRESH PACE PORT
+export PYTHON DATA REPO FRESH PACE PORT MONTHS STATE
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -10,7 +10,7 @@ help: ## Say what each target does
 setup: ## Make .venv and node_modules as the lock files say; quick when nothing changed
 	@scripts/setup
 
-dev: setup ## Migrate, then run the site and a worker until Ctrl-C
+dev: setup ## Migrate, then run the site, a worker and a sandbox of GitHub until Ctrl-C
 	$(PY) scripts/dev.py
 
 test: setup ## Run the tests; ARGS="-k words" passes arguments to pytest
@@ -22,10 +22,13 @@ check: setup ## Lint, formats, types, import rules, migrations, deployment setti
 fmt: setup ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
+chaos: setup ## Hurt real workers, then check that nothing was lost or doubled; RUNS=1000 SEED=n DB=postgres|sqlite
+	$(PY) -m tests.chaos --runs $(or $(RUNS),40) --seed $(or $(SEED),1) --db $(or $(DB),sqlite)
+
 bench: setup ## Run the benchmarks
 	$(PY) -m benchmarks
 
-demo: setup ## Onboard a made-up organisation; DATA=folder, REPO=clone, FRESH=1, PACE=seconds, PORT=number
+demo: setup ## Watch a made-up organisation set up; DATA=folder, REPO=clone, FRESH=1, PACE=0, PORT=8001, MONTHS=24
 	$(PY) scripts/demo.py
 
 lock: ## After `make setup`: write the exact versions and hashes of requirements/*.in and package.json

@@ -12,22 +12,13 @@ class LabConfig(AppConfig):
         from tests.pipelines.lab import tasks
 
         tasks.LAB.register()
-        if os.environ.get("LAB_MUTATION") == "claim-without-epoch":
-            _claim_without_epoch()
+        if mutation := os.environ.get("LAB_MUTATION"):
+            from tests.pipelines.lab import mutations
+
+            mutations.TAKE_OUT[mutation]()
+        if os.environ.get("LAB_MAIL"):
+            from tests.pipelines.lab import mails  # noqa: F401 - connects its receiver
         if order := os.environ.get("LAB_KILL"):
             from tests.pipelines.lab import faults
 
             faults.install(order)
-
-
-def _claim_without_epoch():
-    """Take the guard out, to show that the tests can see the bug that it keeps away."""
-    from apps.pipelines import runner
-    from apps.pipelines.models import StepRun
-
-    guarded = runner.claim
-
-    def unguarded(task, run_id, epoch):
-        return guarded(task, run_id, StepRun.objects.get(run_id=run_id, task=task).epoch)
-
-    runner.claim = unguarded

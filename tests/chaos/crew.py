@@ -1,0 +1,74 @@
+"""Worker processes, of which some are always being killed or frozen."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.pipelines.conftest import ROOT
+
+
+class Crew:
+    """Keeps `size` workers going: the dead are replaced within moments, the frozen are woken when their time is up."""
+
+    def __init__(self, size, log):
+        self.size, self.log = size, log
+        self.workers = []
+        self.frozen = {}
+        self._lock = threading.Lock()
+
+    def tend(self):
+        with self._lock:
+            for worker, until in list(self.frozen.items()):
+                if time.monotonic() >= until:
+                    del self.frozen[worker]
+                    self._signal(worker, signal.SIGCONT)
+            self.workers = [worker for worker in self.workers if worker.poll() is None]
+            while len(self.workers) < self.size:
+                self.workers.append(self._start(len(self.workers)))
+
+    def _start(self, place):
+        kind = ("thread", "process")[place % 2]
+        command = [sys.executable, "-W", "ignore", "manage.py", "run_worker", "--workers", "3", "--worker-type", kind]
+        return subprocess.Popen(
+            [*command, "--verbosity", "0"], cwd=ROOT, env=os.environ, stdout=self.log, stderr=self.log,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def kill(self, worker):
+        """SIGKILL of the consumer, and of its children where it has some: an OOM killer takes either."""
+        for pid in [*children(worker.pid), worker.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        worker.wait()
+        self.frozen.pop(worker, None)
+
+    def kill_child(self, worker):
+        if found := children(worker.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found[0], signal.SIGKILL)
+
+    def freeze(self, worker, seconds):
+        self.frozen[worker] = time.monotonic() + seconds
+        self._signal(worker, signal.SIGSTOP)
+
+    def _signal(self, worker, number):
+        for pid in [*children(worker.pid), worker.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def end(self):
+        for worker in self.workers:
+            self.kill(worker)
+        self.workers.clear()
+
+
+def children(pid):
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
