@@ -60,6 +60,8 @@ WORDS = {
     "key": "key",
     "uidb36": "1",
     "token": "token",
+    "mail:detail:pk": 1,
+    "mail:html:pk": 1,
     "mfa_remove_webauthn:pk": 1,
     "mfa_edit_webauthn:pk": 1,
 }

@@ -39,6 +39,9 @@ PUBLIC = {
     "users:sign_in_link", "teams:accept",
 }  # fmt: skip
 
+# What is there only while DEBUG is on, and tests run with it off.
+DEVELOPMENT = {"mail:list", "mail:detail", "mail:html"}
+
 # Where those are sent who are not signed in, or may not administer.
 LOG_IN = ("/accounts/login/", "/admin/login/")
 
@@ -101,7 +104,7 @@ def answers(client, addresses, of, methods, **changed):
 
 
 def test_the_list_of_public_addresses_names_only_what_exists():
-    assert {address.name for address in ADDRESSES} >= PUBLIC
+    assert {address.name for address in ADDRESSES} >= PUBLIC | DEVELOPMENT
     assert OF_TEAMS
     assert not any(address.of_team for address in ADDRESSES if address.name in PUBLIC)
 
@@ -145,7 +148,7 @@ def test_no_row_of_another_team_is_found_below_one_s_own(acme, globex):
 
 
 def test_an_anonymous_visitor_is_sent_to_the_log_in_page(acme):
-    closed = [address for address in ADDRESSES if address.name not in PUBLIC]
+    closed = [address for address in ADDRESSES if address.name not in PUBLIC | DEVELOPMENT]
     given = answers(Client(), closed, acme, ["get", "post"])
     wrong = {
         place: answer.status_code
@@ -161,6 +164,16 @@ def test_what_is_public_tells_of_no_team(acme):
     for (address, _), answer in answers(Client(), [a for a in ADDRESSES if a.name in PUBLIC], acme, ["get"]).items():
         assert answer.status_code < 500, address
         assert b"Acme" not in answer.content, address
+
+
+def test_what_is_for_development_is_not_there_otherwise(acme):
+    acme.owner.is_superuser = acme.owner.is_staff = True
+    acme.owner.save()
+    pages = [a for a in ADDRESSES if a.name in DEVELOPMENT]
+    assert {answer.status_code for answer in answers(client_of(acme.owner), pages, acme, ["get", "post"]).values()} <= {
+        404,
+        405,
+    }
 
 
 def test_the_admin_is_for_staff(acme):
