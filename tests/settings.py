@@ -6,7 +6,11 @@ Neither the developer's `.env` nor exported settings count. Processes that a tes
 import os
 import tempfile
 
-if "FIRSTLIGHT_TESTS" not in os.environ:
+if (
+    "FIRSTLIGHT_TESTS" not in os.environ
+    # pytest-xdist's workers inherit the environment that its controller prepared for itself; each needs its own.
+    or os.environ.get("FIRSTLIGHT_TESTS_OF", "") != os.environ.get("PYTEST_XDIST_WORKER", "")
+):
     for name in (
         "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "ADMINS",
         "CREDENTIAL_KEYS", "GITHUB_API_URL", "GITHUB_TOKEN", "GIT_SOURCE_ROOT", "GROQ_API_KEY", "LLM_BASE_URL",
@@ -15,6 +19,9 @@ if "FIRSTLIGHT_TESTS" not in os.environ:
         os.environ.pop(name, None)
     _state = tempfile.TemporaryDirectory(prefix="firstlight-tests-", ignore_cleanup_errors=True)
     os.environ |= {"FIRSTLIGHT_TESTS": "1", "STATE_DIR": _state.name, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0"}
+    os.environ["FIRSTLIGHT_TESTS_OF"] = os.environ.get("PYTEST_XDIST_WORKER", "")
+    # Tests start many processes: compiled modules save each of them a tenth of its start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from project.settings import *  # noqa: F403
 from project.settings import DATABASES, INSTALLED_APPS, STATE_DIR
