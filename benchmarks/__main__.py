@@ -1,4 +1,5 @@
-"""`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue.
+"""`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue; then the live stream
+(`python -m benchmarks.stream`).
 
 Pairs are alternated in one run, each with a worker and a state folder of its own; medians and the ratio of medians.
 A hand-off is the time from the end of a step's body to the start of the next one's.
@@ -67,6 +68,7 @@ def main() -> None:
         for engine in ("plain", "durable") if pair % 2 == 0 else ("durable", "plain"):
             results[engine].append(measure(engine, options.chains))
     show(results, options.chains, options.pairs, time.monotonic() - began)
+    subprocess.run([sys.executable, "-m", "benchmarks.stream"], cwd=ROOT, check=True)
 
 
 def show(results: dict[str, list[dict[str, float]]], chains: int, pairs: int, seconds: float) -> None:

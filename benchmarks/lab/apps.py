@@ -1,3 +1,5 @@
+import os
+
 from django.apps import AppConfig
 
 
@@ -6,6 +8,10 @@ class BenchmarksConfig(AppConfig):
     label = "benchmarks"
 
     def ready(self) -> None:
-        from benchmarks.lab import tasks
+        from apps.pipelines import stream
+        from benchmarks.lab import tasks, watched
 
         tasks.DURABLE.register()
+        watched.WATCHED.register()
+        if os.environ.get("BENCH_STREAM"):
+            stream.use(render=watched.render)
