@@ -1,6 +1,9 @@
-"""What the commands share: exit statuses, and usage errors that end with 64."""
+"""What the commands share: exit statuses, usage errors that end with 64, and ending with whoever started them."""
 
+import os
+import signal
 import sys
+import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -32,3 +35,14 @@ class UsageCommand(BaseCommand):
             if leaving.code == ARGPARSE_USAGE and not self._parsed:
                 sys.exit(EX_USAGE)
             raise
+
+
+def end_with_stdin() -> None:
+    """From now on, end as by SIGTERM when stdin closes: whoever holds its other end is gone then."""
+    threading.Thread(target=_await_end_of_stdin, name="stdin", daemon=True).start()
+
+
+def _await_end_of_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

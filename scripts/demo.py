@@ -1,165 +1,243 @@
-"""The main job, from an empty folder to the first insight, on the embedded default: SQLite for rows and messages.
-
-Starts a sandbox of GitHub and a worker, onboards a team over them, shows each step, then the latest weeks and findings.
+"""Firstlight, live, from an empty folder: web, worker and a sandbox of GitHub in the foreground, on the embedded
+default (SQLite for rows and messages). Onboards a team by the code of the real journey, and prints a link to watch it.
 
     make demo                          a made-up organisation
     make demo DATA=../shared/sample    pull request files, served by the sandbox
     make demo REPO=/path/to/clone      a git clone; no sandbox
-    FRESH=1 starts over; PACE=0.5 lets every answer of the sandbox take half a second longer; MONTHS=24 goes further back
+
+    PORT=8001    another port than 8000
+    PACE=0       full speed; otherwise the sandbox answers so slowly that a person can watch. PACE=0.5: half a second
+                 longer for every answer
+    MONTHS=24    how far back
+    FRESH=1      starts over; without it, a second start goes on with what is there
+    STATE=…      another folder for what the demo keeps
 """
 
-import json
+import fcntl
 import os
 import shutil
 import signal
-import subprocess
+import socket
 import sys
-import urllib.request
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from processes import end
+from processes import MANAGE, ROOT, WEB, ChildEnded, Children, PortTaken, listen
 
-ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".state" / "demo"
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
-TOKEN = "demo"
-WEEKS = 8
+EMAIL = "lead@example.com"
+MAX_MONTHS = 600
+# With these the made-up organisation, and a folder of any size, take about half a minute.
+PACE = 0.09
+PACED_SECONDS, PER_ANSWER, SLOWEST = 20.0, 25, 0.5
 # Nothing of the caller's own set-up may leak into a demo.
 OWN = ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "CREDENTIAL_KEYS", "GITHUB_TOKEN",
-       "GITHUB_API_URL", "GROQ_API_KEY", "LLM_BASE_URL", "SITE_URL", "ADMINS", "GIT_SOURCE_ROOT")  # fmt: skip
+       "GITHUB_API_URL", "GROQ_API_KEY", "LLM_BASE_URL", "SITE_URL", "ADMINS", "GIT_SOURCE_ROOT", "SAMPLE_URL",
+       "GRIP_URL", "SENTRY_DSN")  # fmt: skip
 
 
 class Mistake(Exception):
-    """Something given to the demo can't be used; the message says what."""
+    """Something given to the demo can't be used; the message says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the environment asks for, checked."""
+
+    data: Path | None
+    repo: Path | None
+    port: int
+    pace: float | None
+    months: int
+    fresh: bool
+    state: Path
+
+    @property
+    def team(self) -> str:
+        if self.repo:
+            return self.repo.name
+        return self.data.name.capitalize() if self.data else "Acme Engineering"
 
 
 def main() -> int:
     sys.path.insert(0, str(ROOT))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    children: list[subprocess.Popen] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+    lock = None
     try:
-        prepare()
-        team, arguments = source(children)
-        children.append(worker())
-        return onboard(team, arguments)
+        wishes = read_wishes()
+        lock = sole(wishes)
+        with Children() as children:
+            run(wishes, children)
     except Mistake as mistake:
         print(f"make demo: {mistake}", file=sys.stderr)
         return 64
+    except ChildEnded as ended:
+        print(f"\nmake demo: {ended} Its log is in {wishes.state}; the others were ended, too.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        return 130
+        print("\nEnded. `make demo` goes on from here; FRESH=1 starts over.", file=sys.stderr)
     finally:
-        end(children)
+        if lock:
+            lock.close()
+    return 0
 
 
-def prepare() -> None:
-    """A state folder of the demo's own, with its tables."""
-    if os.environ.get("FRESH") not in (None, "", "0"):
-        shutil.rmtree(STATE, ignore_errors=True)
+def leave(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def read_wishes() -> Wishes:
+    """Raises Mistake for what cannot be used."""
+    data, repo = folder("DATA"), folder("REPO")
+    if data and not any(data.glob("*.jsonl")):
+        raise Mistake(f"DATA={data}: there is no OWNER__REPO.jsonl in it. Give a folder of pull request files.")
+    months = number("MONTHS", int, 1, MAX_MONTHS)
+    port = number("PORT", int, 1, 65535)
+    state = os.environ.get("STATE")
+    source = repo or data
+    own = f"demo-{source.name}" if source else "demo"
+    return Wishes(
+        data=data,
+        repo=repo,
+        port=8000 if port is None else port,
+        pace=number("PACE", float, 0, 60),
+        months=months or (24 if source else 12),
+        fresh=os.environ.get("FRESH") not in (None, "", "0"),
+        state=Path(state).resolve() if state else ROOT / ".state" / own,
+    )
+
+
+def folder(name: str) -> Path | None:
+    given = os.environ.get(name)
+    if not given:
+        return None
+    path = Path(given).expanduser().resolve()
+    if not path.is_dir():
+        raise Mistake(f"{name}={given}: there is no such folder.")
+    return path
+
+
+def number[N: (int, float)](name: str, kind: type[N], least: N, most: N) -> N | None:
+    given = os.environ.get(name)
+    if not given:
+        return None
+    try:
+        value = kind(given)
+    except ValueError:
+        value = most + 1
+    if not least <= value <= most:
+        raise Mistake(f"{name}={given}: give a number from {least} to {most}.")
+    return value
+
+
+def sole(wishes: Wishes) -> IO:
+    """Hold the state folder, which two demos must not share, and clear it where that is wished."""
+    wishes.state.mkdir(parents=True, exist_ok=True)
+    lock = wishes.state.with_name(f"{wishes.state.name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Mistake(f"a demo is running in {wishes.state} already. End it first, with Ctrl-C there.") from None
+    if wishes.fresh:
+        shutil.rmtree(wishes.state)
+        wishes.state.mkdir()
+    return lock
+
+
+def run(wishes: Wishes, children: Children) -> None:
+    """Until Ctrl-C, SIGTERM, or the end of a child."""
+    try:
+        web = listen(wishes.port)
+    except PortTaken:
+        raise Mistake(
+            f"port {wishes.port} is taken by another program. End that, or take another one: "
+            f"make demo PORT={wishes.port % 65535 + 1}"
+        ) from None
+    configure(wishes)
+    if not wishes.repo:
+        start_sandbox(wishes, children)
+    # Only now: the settings are read on import.
+    import journey
+
+    journey.set_up()
+    try:
+        demo = journey.Demo(EMAIL, wishes.team)
+        new = demo.begin(wishes.repo, wishes.months)
+    except journey.Unusable as problem:
+        children.check()
+        raise Mistake(str(problem)) from None
+    start_serving(wishes, children, web)
+    print(f"\n{introduction(wishes, new)}\n", flush=True)
+    demo.show_addresses()
+    while True:
+        demo.follow(children.check)
+        children.check()
+        time.sleep(0.3)
+
+
+def start_serving(wishes: Wishes, children: Children, web: tuple[socket.socket, ...]) -> None:
+    """The worker, and the web process, which takes over sockets that listen since the start."""
+    with (wishes.state / "worker.log").open("ab") as log:
+        children.start("worker", [*MANAGE, "run_worker", "--end-with-stdin"], stdout=log, stderr=log)
+    numbers = [part for each in web for part in ("--fd", str(each.fileno()))]
+    with (wishes.state / "web.log").open("ab") as log:
+        children.start("web process", [*WEB, "--quiet", *numbers], sockets=web, stdout=log, stderr=log)
+
+
+def introduction(wishes: Wishes, new: bool) -> str:
+    what = wishes.repo or wishes.data or "a made-up organisation"
+    words = [f"Firstlight: {wishes.team}, from {what}."]
+    if not new:
+        words.append("It goes on with what is there; FRESH=1 starts over.")
+    elif wishes.repo:
+        words.append("A clone is read at full speed.")
+    elif wishes.pace is None:
+        words.append("Paced so that you can watch, about 30 s; PACE=0 goes at full speed.")
+    else:
+        words.append(
+            f"{wishes.pace:g} s are added to every answer of the sandbox." if wishes.pace else "At full speed."
+        )
+    return " ".join([*words, "Ctrl-C ends all of it."])
+
+
+def configure(wishes: Wishes) -> None:
+    """The environment that this process and its children share."""
     for name in OWN:
         os.environ.pop(name, None)
-    os.environ |= {"DEBUG": "1", "STATE_DIR": str(STATE), "FIRSTLIGHT_DOTENV": "0"}
-    if not os.environ.get("PORT"):
-        os.environ.pop("PORT", None)
-    STATE.mkdir(parents=True, exist_ok=True)
-    subprocess.run([*MANAGE, "migrate", "--verbosity", "0"], cwd=ROOT, check=True)
+    os.environ |= {
+        "DEBUG": "1",
+        "STATE_DIR": str(wishes.state),
+        "FIRSTLIGHT_DOTENV": "0",
+        "PORT": str(wishes.port),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+    }
+    if wishes.repo:
+        os.environ["GIT_SOURCE_ROOT"] = str(wishes.repo.parent)
 
 
-def source(children: list[subprocess.Popen]) -> tuple[str, list[str]]:
-    """What to onboard: the team's name, and the arguments of `onboard` that name its source."""
-    months = os.environ.get("MONTHS", "")
-    if repo := os.environ.get("REPO"):
-        path = Path(repo).expanduser().resolve()
-        if not path.is_dir():
-            raise Mistake(f"REPO={repo}: there is no such folder. Give the path of a git clone.")
-        os.environ["GIT_SOURCE_ROOT"] = str(path.parent)
-        return path.name, ["--source", "git", "--repos", str(path), "--months", months or "24"]
-    data = os.environ.get("DATA")
-    address = sandbox(data, children)
-    os.environ |= {"GITHUB_API_URL": address, "GITHUB_TOKEN": TOKEN}
-    team = Path(data).resolve().name.capitalize() if data else "Acme Engineering"
-    return team, ["--repos", ",".join(names(address)), "--months", months or ("24" if data else "12")]
+def start_sandbox(wishes: Wishes, children: Children) -> None:
+    """On a free port, whose address is the sample's and GitHub's; asked before it has started, it answers later."""
+    (listener,) = listen(0)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    os.environ |= {"SAMPLE_URL": address, "GITHUB_API_URL": address}
+    command = [*MANAGE, "sandbox", "--end-with-stdin", "--fd", str(listener.fileno())]
+    command += ["--pace", str(pace(wishes))]
+    if wishes.data:
+        command += ["--data", str(wishes.data)]
+    with (wishes.state / "sandbox.log").open("ab") as log:
+        children.start("sandbox", command, sockets=(listener,), stdout=log, stderr=log)
 
 
-def sandbox(data: str | None, children: list[subprocess.Popen]) -> str:
-    """Start the sandbox on a free port and return its address."""
-    command = [*MANAGE, "sandbox", "--port", "0", "--pace", os.environ.get("PACE") or "0"]
-    if data:
-        folder = Path(data).expanduser().resolve()
-        if not any(folder.glob("*.jsonl")):
-            raise Mistake(f"DATA={data}: there is no OWNER__REPO.jsonl in it. Give a folder of pull request files.")
-        command += ["--data", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    children.append(process)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line.startswith("sandbox: "):
-        raise Mistake("the sandbox did not start; its words are above.")
-    return line.removeprefix("sandbox: ").strip()
-
-
-def names(address: str) -> list[str]:
-    """All repositories that the sandbox has, by its REST."""
-    found: list[str] = []
-    page = 1
-    while True:
-        request = urllib.request.Request(
-            f"{address}/user/repos?per_page=100&page={page}", headers={"Authorization": f"Bearer {TOKEN}"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            rows = json.load(response)
-        found += [row["full_name"] for row in rows]
-        if len(rows) < 100:
-            return found
-        page += 1
-
-
-def worker() -> subprocess.Popen:
-    with (STATE / "worker.log").open("ab") as log:
-        return subprocess.Popen([*MANAGE, "run_worker"], cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
-
-
-def onboard(team: str, arguments: list[str]) -> int:
-    command = [*MANAGE, "onboard", "--team", team, "--email", "lead@example.com", "--json", *arguments]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if not result.stdout.strip():
-        return result.returncode
-    show(json.loads(result.stdout.splitlines()[-1]))
-    return 0 if result.returncode in (0, 2) else result.returncode
-
-
-def show(summary: dict) -> None:
-    """What came of it: totals, the latest weeks, the findings."""
-    import django
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-    django.setup()
-    from rich.console import Console
-    from rich.table import Table
-
-    from apps.metrics.export import weekly_rows
-    from apps.metrics.models import Scope
-    from apps.onboarding.services.summary import top_insights
-    from apps.teams.models import Team
-
-    team = Team.objects.get(slug=summary["team"])
-    console = Console()
-    totals = "  ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in summary["totals"].items())
-    console.print(f"\n[bold]{team.name}[/bold]: {summary['state']}\n{totals}\n", highlight=False)
-    table = Table(title=f"The latest {WEEKS} weeks")
-    for heading in ("week", "opened", "merged", "hours to merge, median", "p75", "authors", "AI-assisted", "reviews"):
-        table.add_column(heading, justify="left" if heading == "week" else "right")
-    for row in list(weekly_rows(team.pk, Scope.TEAM))[-WEEKS:]:
-        hours = (row["time_to_merge_hours_median"], row["time_to_merge_hours_p75"])
-        spans = ["–" if value is None else f"{value:.1f}" for value in hours]
-        counts = [str(row[key]) for key in ("authors", "ai_assisted", "reviews")]
-        table.add_row(row["week"], str(row["opened"]), str(row["merged"]), *spans, *counts)
-    console.print(table)
-    for number, insight in enumerate(top_insights(team), 1):
-        console.print(f"{number}. [bold]{insight.title}[/bold]", highlight=False)
-        console.print(f"   {insight.body} {insight.advice}".rstrip(), highlight=False)
-    console.print(
-        f"\nIts page, with `make dev` and STATE_DIR={STATE}: {summary['url']}", highlight=False, soft_wrap=True
-    )
+def pace(wishes: Wishes) -> float:
+    """By how many seconds the sandbox delays each answer."""
+    if wishes.pace is not None:
+        return wishes.pace
+    if wishes.data is None:
+        return PACE
+    lines = sum(path.read_bytes().count(b"\n") for path in wishes.data.glob("*.jsonl"))
+    return min(SLOWEST, PACED_SECONDS * PER_ANSWER / max(lines, 1))
 
 
 if __name__ == "__main__":

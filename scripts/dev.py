@@ -1,16 +1,16 @@
-"""Development: migrate, then the site with reload and a worker side by side, both ended by Ctrl-C, SIGTERM or the end
-of either. DEBUG is on unless the environment says otherwise."""
+"""Development: migrate, then the site with reload, a worker and a sandbox of GitHub side by side, all of them ended by
+Ctrl-C, SIGTERM or the end of one. DEBUG is on unless the environment says otherwise.
+
+The sandbox is what the site offers as the sample organisation; SAMPLE_URL names another one.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from processes import end
-
-ROOT = Path(__file__).resolve().parent.parent
+from processes import MANAGE, ROOT, WEB, ChildEnded, Children, listen
 
 
 def main() -> int:
@@ -22,33 +22,33 @@ def main() -> int:
     from project.startup import prepare
 
     prepare()
-    manage = [sys.executable, "manage.py"]
-    if status := subprocess.run([*manage, "migrate", "--verbosity", "0"], check=False).returncode:
+    if status := subprocess.run([*MANAGE, "migrate", "--verbosity", "0"], check=False).returncode:
         return status
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    web = [sys.executable, "-m", "uvicorn", "project.asgi:application", "--reload", "--reload-dir", "apps"]
-    web += ["--reload-dir", "project", "--host", "127.0.0.1", "--port", str(settings.PORT)]
-    children: list[subprocess.Popen[bytes]] = []
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
-        for command in (web, [*manage, "run_worker"]):
-            # Groups of their own: a Ctrl-C reaches this process alone, which ends each child once.
-            children.append(subprocess.Popen(command, start_new_session=True))
-        print(f"Firstlight is at http://localhost:{settings.PORT}/ (Ctrl-C ends it)", file=sys.stderr)
-        return wait_for_either(children)
+        with Children() as children:
+            if settings.DEBUG and not settings.SAMPLE_URL:
+                offer_sample(children)
+            children.start("web process", [*WEB, "--reload", "--port", str(settings.PORT)])
+            children.start("worker", [*MANAGE, "run_worker", "--end-with-stdin"])
+            print(f"Firstlight is at http://localhost:{settings.PORT}/ (Ctrl-C ends it)", file=sys.stderr)
+            while True:
+                children.check()
+                time.sleep(0.2)
+    except ChildEnded as ended:
+        print(f"{ended} The others were ended, too.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 0
-    finally:
-        end(children)
 
 
-def wait_for_either(children: list[subprocess.Popen[bytes]]) -> int:
-    """The exit status of the child that ends first."""
-    while True:
-        for child in children:
-            if (status := child.poll()) is not None:
-                print(f"{child.args[1:]} ended with status {status}; ending the other.", file=sys.stderr)
-                return status
-        time.sleep(0.2)
+def offer_sample(children: Children) -> None:
+    """Start a sandbox on a free port and name it to the others."""
+    (listener,) = listen(0)
+    os.environ["SAMPLE_URL"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    command = [*MANAGE, "sandbox", "--end-with-stdin", "--fd", str(listener.fileno())]
+    children.start("sandbox", command, sockets=(listener,), stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

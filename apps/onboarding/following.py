@@ -4,6 +4,7 @@ On a terminal the display is drawn in place (rich); elsewhere each change is a p
 """
 
 import time
+from collections.abc import Callable
 
 from django.utils import timezone
 from rich.console import Console, Group, RenderableType
@@ -55,10 +56,11 @@ class Follower:
         self._said = time.monotonic()
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def follow(self) -> None:
-        """Until the run has ended. Raises NoWorker where it waits for one in vain."""
+    def follow(self, check: Callable[[], None] = lambda: None) -> None:
+        """Until the run has ended. Raises NoWorker where it waits for one in vain, and what `check` raises meanwhile."""
         waiting_since: float | None = None
         while True:
+            check()
             self.run.refresh_from_db()
             steps = list(StepRun.objects.filter(run=self.run).order_by("idx"))
             self._say_new()

@@ -217,9 +217,8 @@ async def _write(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": sent, "more_body": reply.drop})
 
 
-def run(application: Sandbox, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, then stop at once. Port 0 takes a free one; says its URL on stdout when ready."""
-    listener = socket.create_server((host, port), backlog=128)
+def run(application: Sandbox, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then stop at once. Says its URL on stdout when ready."""
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -229,5 +228,6 @@ def run(application: Sandbox, host: str, port: int) -> None:
         ws="none",
         server_header=False,
     )
-    print(f"sandbox: http://{host}:{listener.getsockname()[1]}", flush=True)
+    host, port = listener.getsockname()[:2]
+    print(f"sandbox: http://{host}:{port}", flush=True)
     uvicorn.Server(config).run(sockets=[listener])

@@ -1,12 +1,15 @@
 """`manage.py sandbox`: a stand-in for GitHub on this machine, for the demo, tests and benchmarks."""
 
 import argparse
+import socket
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+from apps.commands import end_with_stdin
 
 
 class Command(BaseCommand):
@@ -19,6 +22,8 @@ class Command(BaseCommand):
         )
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8010, help="0 takes a free one (default: 8010)")
+        parser.add_argument("--fd", type=int, help="take over this listening socket instead of opening one")
+        parser.add_argument("--end-with-stdin", action="store_true", help="end when stdin closes")
         parser.add_argument(
             "--pace", type=float, default=0.0, help="seconds that every answer takes longer (default: 0)"
         )
@@ -31,6 +36,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("The sandbox stands in for GitHub in development and tests. It runs only with DEBUG=1.")
+        if options["end_with_stdin"]:
+            end_with_stdin()
         # Only the sandbox needs graphql-core and uvicorn's server, which a production install does not bring.
         from apps.sandbox import files, organisation, schema, server
         from apps.sandbox.execution import Executor
@@ -42,10 +49,15 @@ class Command(BaseCommand):
                 world = organisation.generate(options["seed"], options["now"] or datetime.now(UTC).date())
             executor = Executor(schema.load_schema(), world)
             sandbox = server.Sandbox(executor, pace=options["pace"], points=options["points"])
-            server.run(sandbox, options["host"], options["port"])
+            server.run(sandbox, self.listener(options))
         except (files.BadData, schema.SchemaMissing) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(
                 f"Port {options['port']} of {options['host']} cannot be used: {error.strerror}."
             ) from error
+
+    def listener(self, options: dict[str, Any]) -> socket.socket:
+        if options["fd"] is not None:
+            return socket.socket(fileno=options["fd"])
+        return socket.create_server((options["host"], options["port"]), backlog=128)
