@@ -106,7 +106,9 @@ class Web:
 
     def environment(self):
         database = connection.settings_dict
-        address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
+        address = f"sqlite:///{database['NAME']}"
+        if connection.vendor != "sqlite":
+            address = "postgresql://{USER}@{HOST}:{PORT}/{NAME}".format(**database)
         settings = "tests.pipelines.stream.settings"
         return {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": settings, **self._env}
 
