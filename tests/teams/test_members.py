@@ -83,8 +83,11 @@ def test_members_manage_nobody(team, people, as_, act):
 def test_an_admin_removes_members_but_no_owner(team, people):
     remove(team, people["admin"], people["member"].pk)
     assert role_of(people["member"], team) is None
+    Membership.objects.create(team=team, user=people["outsider"], role=Role.OWNER)  # nobody here is the last owner
     with pytest.raises(NotPossible):
         remove(team, people["admin"], people["owner"].pk)
+    with pytest.raises(NotPossible):
+        change_role(team, people["admin"], people["owner"].pk, "member")
 
 
 def test_everybody_may_leave_but_the_last_owner(team, people, as_):

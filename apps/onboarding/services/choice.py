@@ -68,8 +68,7 @@ class State:
 
     def take(self, form: QueryDict, before: "Page") -> None:
         """Take what the form says. Only what it showed can have been ticked or unticked on it."""
-        known = {row.key for row in before.rows}
-        keys = before.picked_keys - set(form.getlist("shown")) | (set(form.getlist("pick")) & known)
+        keys = before.picked_keys - set(form.getlist("shown")) | set(form.getlist("pick"))
         if (months := _whole(form.get("months"))) in MONTHS:
             self.months = months
         if "q" in form:
@@ -82,6 +81,7 @@ class State:
         elif verb == "pick":
             found = {row.key for row in before.found}
             keys = keys | found if what == "all" else keys - found
+        # Only what is listed can be chosen, whatever the form names.
         self.picked = [row.key for row in before.rows if row.key in keys]
 
     def _search(self, text: str) -> None:
