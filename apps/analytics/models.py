@@ -32,3 +32,15 @@ class AnalyticsEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Funnel(AnalyticsEvent):
+    """How far people come. Only the admin has it: a page of its own there, with a permission of its own."""
+
+    class Meta:
+        proxy = True
+        verbose_name = verbose_name_plural = "funnel"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return "Funnel"
