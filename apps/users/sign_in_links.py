@@ -56,5 +56,6 @@ def spend(token: str) -> User:
     return user
 
 
-def _nonce(user: User) -> str:
-    return user.last_login.isoformat() if user.last_login else ""
+def _nonce(user: User) -> int:
+    """The last sign-in in microseconds; 0 for none."""
+    return round(user.last_login.timestamp() * 1_000_000) if user.last_login else 0
