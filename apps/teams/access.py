@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate
 
-from django.contrib.auth.decorators import login_required
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django_htmx.http import HttpResponseClientRedirect
 
 from apps.teams.models import Role, Team
 from apps.teams.services import MANAGING, role_of
@@ -36,6 +38,15 @@ def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
     return team, role
 
 
+def to_log_in(request: HttpRequest) -> HttpResponse:
+    """Lead to the log-in page and back. HTMX would take that page for the fragment it asked for, so it is led whole."""
+    htmx = getattr(request, "htmx", None)
+    if not htmx:
+        return redirect_to_login(request.get_full_path())
+    messages.info(request, "Your session has ended. Sign in to go on.")
+    return HttpResponseClientRedirect(redirect_to_login(htmx.current_url_abs_path or "/").url)
+
+
 def team_view(*, manage: bool = False) -> Callable[[TeamView], Callable[..., HttpResponse]]:
     """Make `view(request, team, …)` of a page whose address has a `slug`. With `manage`, owners and admins only.
 
@@ -43,9 +54,10 @@ def team_view(*, manage: bool = False) -> Callable[[TeamView], Callable[..., Htt
     """
 
     def decorate(view: TeamView) -> Callable[..., HttpResponse]:
-        @login_required
         @wraps(view)
         def gated(request: HttpRequest, slug: str, **rest: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return to_log_in(request)
             team, role = team_for(request, slug)
             if manage and role not in MANAGING:
                 raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")

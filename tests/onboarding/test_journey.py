@@ -263,6 +263,14 @@ def test_sizes_come_when_asked_and_once(connected, github):
     assert requests(github)["Sizes"] == 1
 
 
+def test_sizes_that_cannot_be_read_are_said_to_be_unknown(connected, github):
+    github.faults({"match": {"operation": "Sizes"}, "status": 502})
+    page = words(connected.get(f"{CHOOSE}?sizes=1"))
+    assert "GitHub could not answer in time" in page
+    assert "How many pull requests they have is not known yet." in page
+    assert "could not be read" in words(connected.get(f"{CHOOSE}?sizes=1", headers=HTMX))
+
+
 def test_htmx_gets_the_parts_that_changed(connected):
     changed = words(connected.post(CHOOSE, form("acme/api", q="api"), headers=HTMX))
     assert "<html" not in changed
@@ -343,6 +351,17 @@ def test_what_is_not_listed_cannot_be_chosen(connected, team):
 
 def test_after_the_log_in_page_start_leads_back_to_the_choice(connected):
     assert connected.get(START)["Location"] == CHOOSE
+
+
+def test_an_ended_session_is_told_to_htmx_too(connected):
+    connected.post(CHOOSE, form("acme/web"))
+    stranger = Client()
+    headers = {**HTMX, "HX-Current-URL": f"http://testserver{CHOOSE}"}
+    answer = stranger.post(f"{CHOOSE}?part=ticked", form("acme/api"), headers=headers)
+    assert (answer.status_code, answer["HX-Redirect"]) == (200, f"/accounts/login/?next={CHOOSE}")
+    assert "Your session has ended." in words(stranger.get(answer["HX-Redirect"]))
+    away = {**HTMX, "HX-Current-URL": "http://elsewhere.example/x"}
+    assert stranger.post(CHOOSE, headers=away)["HX-Redirect"] == "/accounts/login/?next=/"
 
 
 def test_what_is_ticked_in_one_team_is_not_in_another(connected, team):
