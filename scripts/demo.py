@@ -15,6 +15,7 @@ default (SQLite for rows and messages). Onboards a team by the code of the real 
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -31,10 +32,6 @@ MAX_MONTHS = 600
 # With these the made-up organisation, and a folder of any size, take about half a minute.
 PACE = 0.09
 PACED_SECONDS, PER_ANSWER, SLOWEST = 20.0, 25, 0.5
-# Nothing of the caller's own set-up may leak into a demo.
-OWN = ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "CREDENTIAL_KEYS", "GITHUB_TOKEN",
-       "GITHUB_API_URL", "GROQ_API_KEY", "LLM_BASE_URL", "SITE_URL", "ADMINS", "GIT_SOURCE_ROOT", "SAMPLE_URL",
-       "GRIP_URL", "SENTRY_DSN")  # fmt: skip
 
 
 class Mistake(Exception):
@@ -203,8 +200,8 @@ def introduction(wishes: Wishes, new: bool) -> str:
 
 
 def configure(wishes: Wishes) -> None:
-    """The environment that this process and its children share."""
-    for name in OWN:
+    """The environment that this process and its children share. None of the caller's own set-up leaks into it."""
+    for name in re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
     os.environ |= {
         "DEBUG": "1",
