@@ -31,5 +31,9 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, where pytest-django would take memory: worker processes of a test read and write the same rows.
     DATABASES["default"]["TEST"] = {"NAME": STATE_DIR / "test.sqlite3"}
-if lease := os.environ.get("PIPELINES_LEASE"):
-    PIPELINES = {"lease": float(lease)}
+# PIPELINES_LEASE=1.5 in a worker's environment is {"lease": 1.5}.
+PIPELINES = {
+    name.removeprefix("PIPELINES_").lower(): float(value)
+    for name, value in os.environ.items()
+    if name.startswith("PIPELINES_")
+}

@@ -19,7 +19,7 @@ from apps.integrations.github.probe import Finding, probe, summary
 from apps.integrations.github.sizes import Size, read_sizes
 from apps.integrations.models import Connection, ConnectionSource, Credential, TrackedRepository
 from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
-from apps.pipelines.models import Run, RunState
+from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
 
 # Searching and reloading read the stored list for so long.
@@ -112,7 +112,7 @@ def leave(team: Team, source: str) -> bool:
     """
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
-        if Run.objects.filter(subject=f"team:{team.pk}", state=RunState.RUNNING).exists():
+        if Run.objects.filter(subject=f"team:{team.pk}", state__in=ACTIVE_RUN_STATES).exists():
             raise CannotConnect("A run of this team is under way and needs the source. Cancel it, or wait for its end.")
         left, _ = Connection.objects.for_team(team).filter(source=source).delete()
         if source == ConnectionSource.GITHUB:

@@ -12,22 +12,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from apps.integrations.github.source import Problem
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.metrics import early
 from apps.metrics.models import DetailState, PullRequest
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
-from apps.pipelines.models import Run, RunState
+from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 
 OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
 UNIT = "pull requests"
 # How many problems a repository's error names; the run's log has each of them.
 NAMED = 10
 OTHER_RUN_WAIT = timedelta(seconds=15)
+# Seconds between two drawings of the first charts while the lists of pull requests arrive.
+CHARTS_EVERY = 1.0
 
 
 def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
@@ -52,6 +55,7 @@ class Ledger:
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
         self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
+        self._drawn_at = float("-inf")
 
     def open(self, repo_ids: Sequence[int] | None, since: datetime) -> None:
         """Take the team's repositories in hand, or those named. `since` counts at the run's first attempt only."""
@@ -88,7 +92,7 @@ class Ledger:
         holders = {row.cursor.get("run", ""): row for row in self.rows if row.sync_status in OPEN}
         holders.pop("", None)
         holders.pop(str(self.ctx.run.pk), None)
-        for run_id in Run.objects.filter(pk__in=holders, state=RunState.RUNNING).values_list("pk", flat=True):
+        for run_id in Run.objects.filter(pk__in=holders, state__in=ACTIVE_RUN_STATES).values_list("pk", flat=True):
             name = holders[str(run_id)].repository.full_name
             reason = f"{name} is being read by another run; this one goes on after it."
             raise Park(timezone.now() + OTHER_RUN_WAIT, reason)
@@ -122,12 +126,46 @@ class Ledger:
             ]
         )  # fmt: skip
         self._emit(tracked)
+        if tracked.cursor["phase"] == "skeleton" and time.monotonic() - self._drawn_at >= CHARTS_EVERY:
+            self._draw()
         totals = [row.total for row in self.rows if row.sync_status != SyncStatus.ERROR]
         unit.message = message or unit.message
         # As long as one is unknown there is no honest total.
         if None not in totals:
             unit.total = max(unit.total or 0, sum(row.total or 0 for row in self.rows))
             unit.done = max(unit.done, min(unit.total, sum(row.done for row in self.rows)))
+
+    def outlined(self) -> None:
+        """All lists are in: the newest weeks are written, with a first finding, long before the details are."""
+        now = timezone.now()
+        found = early.early_finding(self.team_id, now)
+        with self.ctx.unit() as unit:
+            if unit.cursor.get("outlined") == self.ctx.generation:
+                return
+            unit.cursor["outlined"] = self.ctx.generation
+            early.write_newest(self.team_id, now)
+            self._draw()
+            insight = early.insight_state(self.team_id, found, preliminary=True)
+            self.ctx.emit(kind="insight", key="first", data=insight)
+            if insight:
+                self.ctx.log(f"First finding, preliminary: {insight['title']}")
+
+    def _draw(self) -> None:
+        """The first charts, from what has been read. A week is whole once every list has come past it."""
+        self._drawn_at = time.monotonic()
+        reading = [row.repository_id for row in self.rows if row.sync_status in OPEN and self._in_list(row)]
+        whole_from = None
+        if reading:
+            pulls = PullRequest.objects.for_team(self.team_id).filter(repository_id__in=reading)
+            reached = dict(pulls.values_list("repository_id").annotate(Min("created_at")).order_by())
+            # One of which nothing has been read may still change every week.
+            whole_from = max(reached.get(key, timezone.now()) for key in reading)
+        data = early.weeks_state(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
+        self.ctx.emit(kind="weeks", key="team", data=data)
+
+    @staticmethod
+    def _in_list(tracked: TrackedRepository) -> bool:
+        return bool(tracked.cursor.get("phase", "skeleton") == "skeleton")
 
     def _emit(self, tracked: TrackedRepository) -> None:
         self.ctx.emit(kind="repository", key=tracked.repository.full_name, data=repository_state(tracked))

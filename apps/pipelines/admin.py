@@ -51,7 +51,7 @@ class RunAdmin(admin.ModelAdmin[Run]):
     list_filter = ("pipeline", "state")
     search_fields = ("id", "subject")
     inlines = (StepInline, EventInline)
-    actions = ("retry_runs", "cancel_runs")
+    actions = ("pause_runs", "resume_runs", "retry_runs", "cancel_runs")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -62,6 +62,14 @@ class RunAdmin(admin.ModelAdmin[Run]):
     @admin.action(description="Retry from the failed step", permissions=["change"])
     def retry_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, engine.retry, "goes on from its failed step")
+
+    @admin.action(description="Pause", permissions=["change"])
+    def pause_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._each(request, queryset, engine.pause, "is paused")
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._each(request, queryset, engine.resume, "goes on")
 
     @admin.action(description="Cancel", permissions=["change"])
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:

@@ -11,7 +11,9 @@ class Config:
 
     lease: how long a step stays with an owner that is not heard of. progress_every: least time between two progress
     writes of a run. lost_after: age at which a ready step in an empty queue counts as lost. redispatch_after: age at
-    which it is sent again though the queue is not empty, doubled each time up to redispatch_cap.
+    which it is sent again though the queue is not empty, doubled each time up to redispatch_cap. look_every: how often
+    a worker looks whether its attempts are still wanted. turn: how long a step may go on while another run waits for
+    its queue. hung_after: how long past its deadline, or past its end, an attempt counts as hung.
     """
 
     lease: float = 15.0
@@ -21,6 +23,9 @@ class Config:
     redispatch_after: float = 20.0
     redispatch_cap: float = 300.0
     backoff_cap: float = 300.0
+    look_every: float = 0.5
+    turn: float = 10.0
+    hung_after: float = 5.0
 
 
 def config() -> Config:

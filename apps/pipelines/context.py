@@ -14,7 +14,7 @@ from apps.pipelines import clock, engine, events, progress
 from apps.pipelines.conf import config
 from apps.pipelines.exceptions import Released, Retryable, Superseded
 from apps.pipelines.heartbeat import Hold, stopping
-from apps.pipelines.models import Run, StepRun, StepState
+from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 from apps.pipelines.signals import deliver
 
@@ -65,6 +65,8 @@ class StepContext:
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
         if stopping.is_set():
             raise Released("The worker is shutting down.")
+        if self.hold.wanted_back:
+            raise Released(*self.hold.wanted_back)
         if self.step.deadline_at and clock.now() > self.step.deadline_at:
             raise Retryable(f"“{self.step.title}” took longer than {self.step.deadline_seconds:.0f} s.")
 
@@ -121,7 +123,7 @@ class StepContext:
         run = Run.objects.select_for_update().get(pk=self.run.pk)
         steps = list(StepRun.objects.filter(run_id=run.pk).order_by("idx"))
         run.percent = progress.percent(run, steps)
-        run.eta_seconds = progress.eta_seconds(steps, clock.now())
+        run.eta_seconds = progress.eta_seconds(steps, clock.now()) if run.state == RunState.RUNNING else None
         run.save(update_fields=["percent", "eta_seconds"])
         mine = next(step for step in steps if step.pk == self.step.pk)
         pending = list(self._pending.values())

@@ -1,11 +1,9 @@
-"""Starting, sending, ending, retrying and cancelling runs.
+"""Starting, ending, pausing, resuming, retrying and cancelling runs.
 
-`dispatch_tail` is the one way by which a step that is not simply next gets to a worker: recovery, a back-off that is
-over, a release, a retry. It wins a compare-and-set, raises the epoch of the step and all later ones, and only then
-sends; any older message dies at its claim. On the normal path Huey's own `.then()` hands on.
+Each is one transaction under the locks of the run's steps and of the run, so that two at once come one after the other;
+the second finds what it wanted, or says why not. How steps get to workers is `dispatch`'s business.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,12 +11,12 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import clock, definitions, events, progress
 from apps.pipelines.conf import config
+from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, outgrown, send_on_commit
 from apps.pipelines.exceptions import NotAllowed
-from apps.pipelines.models import LIVE, PASSED, Run, RunState, StepRun, StepState
+from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 from apps.pipelines.signals import (
     deliver,
@@ -29,9 +27,7 @@ from apps.pipelines.signals import (
     pipeline_started,
 )
 
-logger = logging.getLogger(__name__)
-
-__all__ = ["NotAllowed", "cancel", "dispatch_tail", "retry", "start"]
+__all__ = ["NotAllowed", "cancel", "dispatch_tail", "live_steps", "pause", "resume", "retry", "start"]
 
 
 def start(
@@ -50,7 +46,7 @@ def start(
     sent after commit; if that fails the sweeper sends it.
     """
     key = dedupe_key or subject
-    same = Q(pipeline=pipeline, dedupe_key=key, state=RunState.RUNNING)
+    same = Q(pipeline=pipeline, dedupe_key=key, state__in=ACTIVE_RUN_STATES)
     if once_key:
         same |= Q(once_key=once_key)
     for _ in range(5):
@@ -60,7 +56,7 @@ def start(
             with transaction.atomic():
                 run = _create(pipeline, subject, params, started_by, key, once_key)
                 if send:
-                    _send_on_commit(run.pk, run.epoch, 0)
+                    send_on_commit(run.pk, run.epoch, 0)
             return run, True
         except IntegrityError:
             # Somebody started it between our look and our insert: look again. If that run has ended, insert again.
@@ -109,55 +105,6 @@ def _step_entries(run: Run) -> list[events.Entry]:
     return [events.step_entry(step) for step in StepRun.objects.filter(run=run).order_by("idx")]
 
 
-def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **changes: Any) -> bool:
-    """Send the steps from `idx` on with a new epoch, if the step still is as `when` says. False: somebody else did.
-
-    `changes` are written to the step; unless they say otherwise it becomes ready.
-    """
-    with transaction.atomic():
-        steps = _lock(run_id, from_idx=idx)
-        if not StepRun.objects.filter(when, run_id=run_id, idx=idx, run__state=RunState.RUNNING).exists():
-            return False
-        run = Run.objects.select_for_update().get(pk=run_id)
-        run.epoch += 1
-        run.save(update_fields=["epoch"])
-        StepRun.objects.filter(pk__in=[step.pk for step in steps]).update(epoch=run.epoch)
-        values = {
-            "state": StepState.READY,
-            "dispatched_at": clock.now(),
-            "owner": "",
-            "lease_until": None,
-            "deadline_at": None,
-            "parked_until": None,
-        }
-        StepRun.objects.filter(pk=steps[0].pk).update(**(values | changes))
-        step = StepRun.objects.get(pk=steps[0].pk)
-        events.append(run_id, [events.step_entry(step)])
-        if send and step.state == StepState.READY:
-            _send_on_commit(run_id, run.epoch, idx)
-    return True
-
-
-def _lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
-    """The steps of a run, locked in order (on SQLite the transaction holds the whole database)."""
-    return list(StepRun.objects.select_for_update().filter(run_id=run_id, idx__gte=from_idx).order_by("idx"))
-
-
-def _send_on_commit(run_id: Any, epoch: int, idx: int) -> None:
-    transaction.on_commit(partial(_send, run_id, epoch, idx), robust=True)
-
-
-def _send(run_id: Any, epoch: int, idx: int) -> None:
-    """Enqueue one Huey pipeline of the step and all that follow it. What fails here the sweeper makes good."""
-    from apps.pipelines.tasks import by_name
-
-    names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
-    first, *rest = (by_name(name).s(run=str(run_id), epoch=epoch) for name in names)
-    for message in rest:
-        first.then(message)
-    HUEY.enqueue(first)
-
-
 def finish(run: Run, steps: Sequence[StepRun], now: datetime) -> None:
     """End a run whose steps have all passed: partial where a step was, else done. The caller holds the rows."""
     missing: list[Missing] = [item for step in steps for item in step.missing]
@@ -196,12 +143,14 @@ def park(step: StepRun, now: datetime, error: str) -> bool:
 def retry(run: Run, selection: Sequence[str] | None = None) -> Run:
     """Go on with an ended run from its first step that did not wholly succeed, at its cursor, as a new generation.
 
-    `selection` is handed to the step's `prepare_retry`. Raises NotAllowed where there is nothing to retry.
+    `selection` is handed to the step's `prepare_retry`. Raises NotAllowed where there is nothing to retry. A second
+    click at once, whose caller still sees the run as ended, gets what the first one did.
     """
     try:
         with transaction.atomic():
-            steps = _lock(run.pk)
-            fresh = Run.objects.select_for_update().get(pk=run.pk)
+            steps, fresh = _hold(run)
+            if fresh.is_live and not run.is_live and fresh.generation == run.generation + 1:
+                return fresh
             first = _retry_from(fresh, steps)
             _reopen(fresh, steps, first, selection)
     except IntegrityError:
@@ -210,12 +159,16 @@ def retry(run: Run, selection: Sequence[str] | None = None) -> Run:
 
 
 def _retry_from(run: Run, steps: Sequence[StepRun]) -> StepRun:
+    if run.state == RunState.PAUSED:
+        raise NotAllowed("The run is paused; resume it and it goes on.")
     if run.state == RunState.RUNNING:
         raise NotAllowed("The run is still under way; there is nothing to retry yet.")
     if run.state == RunState.DONE:
         raise NotAllowed("The run is done; there is nothing to retry.")
     for step in steps:
         if step.state not in (StepState.DONE, StepState.SKIPPED):
+            if reason := outgrown(run, step.idx):
+                raise NotAllowed(reason)
             return step
     raise NotAllowed("All steps of the run are done; there is nothing to retry.")
 
@@ -248,16 +201,16 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
     )  # fmt: skip
     events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"Retry from “{first.title}”.")])
     _tell(pipeline_retried, run, step=first)
-    _send_on_commit(run.pk, run.epoch, first.idx)
+    send_on_commit(run.pk, run.epoch, first.idx)
 
 
 def cancel(run: Run) -> Run:
     """End a live run now. A worker in the midst of it can commit nothing more and stops at its next unit."""
     with transaction.atomic():
-        steps = _lock(run.pk)
-        fresh = Run.objects.select_for_update().get(pk=run.pk)
-        if fresh.state != RunState.RUNNING:
-            raise NotAllowed(f"The run has ended already ({fresh.get_state_display().lower()}); nothing to cancel.")
+        steps, fresh = _hold(run)
+        if fresh.state == RunState.CANCELLED:
+            return fresh
+        _must_be_live(fresh, "cancel")
         now = clock.now()
         fresh.state, fresh.finished_at, fresh.eta_seconds = RunState.CANCELLED, now, None
         fresh.epoch += 1
@@ -273,6 +226,52 @@ def cancel(run: Run) -> Run:
     return fresh
 
 
+def pause(run: Run) -> Run:
+    """Let a live run rest until it is resumed. A unit that is under way is ended and kept; then its worker is free."""
+    with transaction.atomic():
+        steps, fresh = _hold(run)
+        if fresh.state == RunState.PAUSED:
+            return fresh
+        _must_be_live(fresh, "pause")
+        fresh.state, fresh.eta_seconds = RunState.PAUSED, None
+        # A message that waits dies at its claim. What runs keeps its epoch: it is one attempt to its end.
+        if queued := [step.idx for step in steps if step.state == StepState.READY]:
+            fresh.epoch += 1
+            StepRun.objects.filter(run=fresh, idx__gte=queued[0]).update(epoch=fresh.epoch)
+        fresh.save(update_fields=["state", "eta_seconds", "epoch"])
+        events.append(fresh.pk, [events.run_entry(fresh, "Paused.", "warning")])
+    return fresh
+
+
+def resume(run: Run) -> Run:
+    """Let a paused run go on where it was. A step that is parked until some time keeps it."""
+    with transaction.atomic():
+        steps, fresh = _hold(run)
+        if fresh.state == RunState.RUNNING:
+            return fresh
+        _must_be_live(fresh, "resume")
+        first = next((step for step in steps if step.state not in PASSED), None)
+        if first and (reason := outgrown(fresh, first.idx)):
+            raise NotAllowed(reason)
+        fresh.state = RunState.RUNNING
+        fresh.save(update_fields=["state"])
+        events.append(fresh.pk, [events.run_entry(fresh, "Goes on.")])
+        if first and first.state == StepState.READY:
+            dispatch_tail(fresh.pk, first.idx, when=Q(state=StepState.READY))
+            fresh.refresh_from_db()
+    return fresh
+
+
+def _hold(run: Run) -> tuple[list[StepRun], Run]:
+    """The run's steps and the run, locked, as they are now."""
+    return lock(run.pk), Run.objects.select_for_update().get(pk=run.pk)
+
+
+def _must_be_live(run: Run, verb: str) -> None:
+    if not run.is_live:
+        raise NotAllowed(f"The run has ended already ({run.get_state_display().lower()}); nothing to {verb}.")
+
+
 def _tell(signal: Any, run: Run, **named: Any) -> None:
     deliver(signal, Run, on_error=partial(record_receiver_failure, run.pk), run=run, **named)
 
@@ -281,8 +280,3 @@ def record_receiver_failure(run_id: Any, receiver: str, error: Exception) -> Non
     """What cannot be done is said: a failed receiver becomes an event of its run."""
     text = f"{receiver} failed: {type(error).__name__}: {error}"
     events.append(run_id, [events.Entry("receiver_failed", receiver, text, "error")])
-
-
-def live_steps() -> list[StepRun]:
-    """All steps of live runs that somebody has to move on."""
-    return list(StepRun.objects.filter(state__in=LIVE, run__state=RunState.RUNNING).select_related("run"))

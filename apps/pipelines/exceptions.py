@@ -41,4 +41,9 @@ class Superseded(AttemptOver):
 
 
 class Released(AttemptOver):
-    """The worker is shutting down: the step goes back to the queue and spends no retry."""
+    """The worker is wanted for something else: the step is given back and spends no retry. `message`, where there is
+    one, is shown until it goes on."""
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(reason)
+        self.message = message

@@ -1,23 +1,31 @@
-"""Keeps the leases of this process's attempts alive, from one daemon thread per process.
+"""Keeps the leases of this process's attempts alive, and hears what they are asked, from one daemon thread per process.
 
 An attempt whose renewal touches no row was cancelled or taken over: its `lost` flag is set, and the step stops before
 its next outside call. A failed renewal (database away) only waits: if the lease runs out, somebody else goes on, and
 the attempt guard keeps this one from committing.
+
+An attempt gives its step back at its next unit when its run is paused, or when it has had its turn and another run
+waits for its queue. One that goes on long after it was lost hangs in a call: a worker process ends itself then, and the
+consumer replaces it. A thread cannot be ended from outside; its worker is lost until a restart.
 """
 
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.db import close_old_connections, connection
+from django.db.models import Q
+from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import clock
 from apps.pipelines.conf import config
-from apps.pipelines.models import StepRun, StepState
+from apps.pipelines.models import RunState, StepRun, StepState
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +36,13 @@ class Hold:
 
     step_id: int
     attempt: int
+    # Whether it may be asked to give way: one inside a caller's own process may not, nobody would take it up.
+    shares: bool = True
+    since: float = field(default_factory=time.monotonic)
     lost: threading.Event = field(default_factory=threading.Event)
+    lost_since: float | None = None
+    # Why it shall give the step back, and what is said of the step until it goes on.
+    wanted_back: tuple[str, str] | None = None
 
 
 _lock = threading.Lock()
@@ -36,12 +50,16 @@ _holds: dict[tuple[int, int], Hold] = {}
 _thread_of_pid: int | None = None
 # Set when this worker is asked to stop: running steps give their lease back at their next unit.
 stopping = threading.Event()
+# Whether this process is one of a consumer's worker processes, which are replaced when they end.
+expendable = threading.Event()
+PAUSED = ("The run is paused.", "")
+TURN_OVER = ("Another run's turn.", "Waits for its next turn: another run uses the workers.")
 
 
 @contextmanager
-def hold(step_id: int, attempt: int) -> Iterator[Hold]:
+def hold(step_id: int, attempt: int, *, shares: bool = True) -> Iterator[Hold]:
     """Renew the lease of this attempt for as long as the block runs."""
-    held = Hold(step_id, attempt)
+    held = Hold(step_id, attempt, shares)
     with _lock:
         _holds[step_id, attempt] = held
         _ensure_thread()
@@ -61,17 +79,21 @@ def _ensure_thread() -> None:
 
 
 def _beat() -> None:
-    pause = threading.Event()
+    pause, renewed = threading.Event(), 0.0
     while True:
-        pause.wait(config().lease / 3)
+        pause.wait(min(config().look_every, config().lease / 3))
         with _lock:
             held = list(_holds.values())
         if not held:
             continue
         try:
             close_old_connections()
+            if time.monotonic() - renewed >= config().lease / 3:
+                renewed = time.monotonic()
+                for one in held:
+                    renew(one)
             for one in held:
-                renew(one)
+                look(one)
         except Exception:
             logger.exception("Leases could not be renewed; trying again.")
             connection.close()
@@ -82,3 +104,32 @@ def renew(held: Hold) -> None:
     ours = StepRun.objects.filter(pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING)
     if not ours.update(lease_until=until):
         held.lost.set()
+
+
+def look(held: Hold) -> None:
+    """Whether the attempt is still the valid one, and whether somebody wants its step or its worker back."""
+    step = (
+        StepRun.objects.filter(pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING)
+        .values("queue", "run_id", paused=Q(run__state=RunState.PAUSED))
+        .first()
+    )
+    if step is None:
+        held.lost.set()
+        held.lost_since = held.lost_since or time.monotonic()
+        if expendable.is_set() and time.monotonic() - held.lost_since > config().hung_after:
+            logger.error("Attempt %s at step %s hangs; this worker process ends itself.", held.attempt, held.step_id)
+            os._exit(1)
+    elif step["paused"]:
+        held.wanted_back = PAUSED
+    elif held.shares and time.monotonic() - held.since > config().turn and _another_waits(step["queue"], step["run_id"]):
+        held.wanted_back = TURN_OVER
+
+
+def _another_waits(queue: str, run_id: Any) -> bool:
+    """Whether another run's step waits for a worker of this queue: for longer than a free worker takes to come, and
+    with its message there (while the queue is away, nobody gains by our giving way)."""
+    waiting = StepRun.objects.filter(
+        state=StepState.READY, queue=queue, run__state=RunState.RUNNING,
+        dispatched_at__lt=clock.now() - timedelta(seconds=config().lost_after),
+    ).exclude(run_id=run_id)  # fmt: skip
+    return waiting.exists() and HUEY.pending_count(queue) > 0

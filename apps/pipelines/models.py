@@ -1,9 +1,12 @@
 """Runs, their steps and their events: the truth about every pipeline. Messages in the queue are only hints.
 
-    run    running -> done | partial | failed | cancelled, and back to running by a retry (a new generation)
+    run    running <-> paused
+           running -> done | partial | failed | cancelled, and back to running by a retry (a new generation)
     step   waiting -> ready -> running -> done | partial | skipped | failed | cancelled
                         ^        |
                         +-- parked (until T: a back-off or a limit)
+
+A paused run's step that is ready is sent when it goes on; one that runs ends its unit first.
 
 Exactly one epoch of a run is valid. It stands on the step rows, because a claim is one compare-and-set on one row.
 Locks are always taken in the order: steps by index, then the run, then whatever receivers touch.
@@ -18,6 +21,7 @@ from django.db.models import F, Q
 
 class RunState(models.TextChoices):
     RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
     DONE = "done", "Done"
     PARTIAL = "partial", "Partial"
     FAILED = "failed", "Failed"
@@ -36,7 +40,8 @@ class StepState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-ACTIVE_RUN_STATES = (RunState.RUNNING,)
+# States in which a run can still move: only one run of a kind may be in one.
+ACTIVE_RUN_STATES = (RunState.RUNNING, RunState.PAUSED)
 # States in which a step has let the run go on.
 PASSED = (StepState.DONE, StepState.PARTIAL, StepState.SKIPPED)
 # States from which somebody has to move a step on.

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.db.models import Max
 
-from apps.pipelines.models import Event, Run
+from apps.pipelines.models import ACTIVE_RUN_STATES, Event, Run
 
 LOG_LINES = 100
 # Events of these kinds are lines of the log where they have a message; the first two are nothing else.
@@ -61,7 +61,7 @@ class Projection:
 
     @property
     def is_live(self) -> bool:
-        return self.run.get("state") == "running"
+        return self.run.get("state") in ACTIVE_RUN_STATES
 
     def changed_since(self, seq: int) -> frozenset[Name]:
         """What has changed after that event: (kind, key) of the run ("run", ""), steps, items, and ("log", "")."""

@@ -39,7 +39,7 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
     if step is None:
         logger.info("Stale message: run %s, %s, epoch %s.", run_id, task, epoch)
         return False
-    with heartbeat.hold(step.pk, step.attempt) as held, logs.written_in(step):
+    with heartbeat.hold(step.pk, step.attempt, shares=not inline) as held, logs.written_in(step):
         context = StepContext(run=step.run, step=step, hold=held)
         try:
             _announce(context, epoch)
@@ -47,8 +47,8 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
             if not isinstance(outcome, Done | Partial | Skipped):
                 raise Permanent(f"“{step.title}” ended with {outcome!r}, which is no outcome of a step.")
             return _complete(context, outcome)
-        except Released:
-            _release(context)
+        except Released as released:
+            _release(context, released.message)
         except AttemptOver as over:
             logger.info("%s", over)
         except Park as park:
@@ -116,16 +116,17 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
             case Done():
                 changes["message"] = context.step.message
         step = _end_attempt(context, **changes)
-        following = StepRun.objects.filter(run_id=step.run_id, idx=step.idx + 1, epoch=step.epoch)
-        goes_on = bool(following.update(state=StepState.READY, dispatched_at=now))
+        following = StepRun.objects.filter(run_id=step.run_id, idx=step.idx + 1)
+        is_last = not following.update(state=StepState.READY, dispatched_at=now)
         context.publish(*map(events.step_entry, following))
         events.append(step.run_id, [events.Entry("log", step.key, _ended(step), _level(step))])
         run = Run.objects.get(pk=step.run_id)
         failed = partial(engine.record_receiver_failure, run.pk)
         deliver(step_completed, Run, on_error=failed, run=run, step=step, state=step.state)
-        if not goes_on:
+        if is_last:
             engine.finish(run, list(StepRun.objects.filter(run=run).order_by("idx")), now)
-    return goes_on
+    # Who pauses takes the lock of this step first, so the state is still what it was when we took it.
+    return not is_last and run.state == RunState.RUNNING
 
 
 def _ended(step: StepRun) -> str:
@@ -183,15 +184,17 @@ def _record_failure(step: StepRun, text: str, now: datetime, *, final: bool) -> 
     events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
 
 
-def _release(context: StepContext) -> None:
-    """Give the step back: nothing is spent, and a free worker goes on at once."""
+def _release(context: StepContext, message: str) -> None:
+    """Give the step back: nothing is spent, and a free worker goes on at once, or in a paused run when it goes on."""
     step = context.step
+    changes: dict[str, Any] = {"message": message} if message else {}
     with transaction.atomic():
         released = engine.dispatch_tail(
             step.run_id,
             step.idx,
             when=Q(attempt=step.attempt, state=StepState.RUNNING),
             active_seconds=active_seconds(step, clock.now()),
+            **changes,
         )
         if released:
             context.tell_emitted()

@@ -7,6 +7,8 @@ finds, and what it does:
     running, deadline over                a failure: parked for its back-off, or failed
     parked, time is up                    sent
     ready, and its message is gone        sent again
+
+A step whose task an update took out is failed instead of being sent.
 """
 
 import logging
@@ -21,6 +23,7 @@ from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import clock, engine, events, owners
 from apps.pipelines.conf import config
+from apps.pipelines.dispatch import outgrown, unknown_task
 from apps.pipelines.models import Run, StepRun, StepState
 
 logger = logging.getLogger(__name__)
@@ -56,11 +59,15 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
             if (step.lease_until and step.lease_until < now) or owners.is_dead(step.owner):
                 return _crashed(step, now)
             # The attempt itself stops at its deadline between units; this is for one that hangs in a call.
-            if step.deadline_at and step.deadline_at + timedelta(seconds=5) < now:
+            if step.deadline_at and step.deadline_at + timedelta(seconds=config().hung_after) < now:
                 return _overdue(step, now)
         case StepState.PARKED if step.parked_until and step.parked_until <= now:
+            if unknown_task(step.run_id, step.idx):
+                return _not_here(step, now)
             return engine.dispatch_tail(step.run_id, step.idx, when=Q(state=StepState.PARKED, epoch=step.epoch))
         case StepState.READY if _lost(step, now, pending):
+            if unknown_task(step.run_id, step.idx):
+                return _not_here(step, now)
             return engine.dispatch_tail(
                 step.run_id,
                 step.idx,
@@ -68,6 +75,14 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
                 redispatches=step.redispatches + 1,
             )
     return False
+
+
+def _not_here(step: StepRun, now: datetime) -> bool:
+    """A task of the run is not in this code. An update took it out: the run fails, and says so. Or this code is older
+    than the run, as in the midst of a deployment: newer workers send it."""
+    if not (reason := outgrown(step.run, step.idx)):
+        return False
+    return _give_up(step, Q(state=step.state, epoch=step.epoch), reason, now)
 
 
 def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:

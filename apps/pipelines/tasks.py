@@ -103,6 +103,10 @@ def by_name(name: str) -> StepTask:
     return _steps[name]
 
 
+def is_known(name: str) -> bool:
+    return name in _steps
+
+
 def _every_minute(_timestamp: Any) -> bool:
     return True
 

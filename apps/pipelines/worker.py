@@ -84,6 +84,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
             if number.isdigit():
                 self.huey.storage.pin(self.queues[(int(number) - 1) % len(self.queues)])
             if self.environment.forks:
+                heartbeat.expendable.set()
                 self._follow_stop_flag()
             initialize()
 

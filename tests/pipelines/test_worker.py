@@ -2,10 +2,10 @@
 
 import os
 import signal
+import sqlite3
 
 import pytest
-from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db import connection
 from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import engine
@@ -150,19 +150,25 @@ def test_a_frozen_worker_that_wakes_up_commits_nothing_more(lab, workers):
 
 
 def freeze(process):
-    """Stop a worker between its transactions: one that is stopped within holds SQLite's lock, and nobody can go on."""
+    """Stop a worker between its transactions: one that is stopped within holds SQLite's lock, on the rows' file or on
+    the messages', and nobody can go on."""
     while True:
         process.send_signal(signal.SIGSTOP)
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA busy_timeout = 50" if connection.vendor == "sqlite" else "SELECT 1")
-        try:
-            with transaction.atomic():
-                Worker.objects.update(queues=F("queues"))
+        if can_write(connection.settings_dict["NAME"]) and can_write(HUEY.storage.shared.filename):
             return
-        except OperationalError:
-            process.send_signal(signal.SIGCONT)
-        finally:
-            connection.close()
+        process.send_signal(signal.SIGCONT)
+
+
+def can_write(path):
+    database = sqlite3.connect(path, timeout=0.05, isolation_level=None)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        database.close()
+    return True
 
 
 def test_a_flushed_queue_is_made_good(lab, workers):

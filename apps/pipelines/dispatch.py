@@ -1,0 +1,105 @@
+"""Sending steps to workers.
+
+`dispatch_tail` is the one way by which a step that is not simply next gets to a worker: recovery, a back-off that is
+over, a release, a retry, a resume. It wins a compare-and-set, raises the epoch of the step and all later ones, and only
+then sends; any older message dies at its claim. On the normal path Huey's own `.then()` hands on.
+"""
+
+import logging
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from huey.contrib.djhuey import HUEY
+
+from apps.pipelines import clock, definitions, events
+from apps.pipelines.exceptions import UnknownPipeline
+from apps.pipelines.models import ACTIVE_RUN_STATES, LIVE, Run, RunState, StepRun, StepState
+
+logger = logging.getLogger(__name__)
+
+
+def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **changes: Any) -> bool:
+    """Send the steps from `idx` on with a new epoch, if the step still is as `when` says. False: somebody else did.
+
+    `changes` are written to the step; unless they say otherwise it becomes ready. A paused run's is sent when it goes on.
+    """
+    with transaction.atomic():
+        steps = lock(run_id, from_idx=idx)
+        still = StepRun.objects.filter(when, run_id=run_id, idx=idx, run__state__in=ACTIVE_RUN_STATES)
+        if not still.exists():
+            return False
+        run = Run.objects.select_for_update().get(pk=run_id)
+        run.epoch += 1
+        run.save(update_fields=["epoch"])
+        StepRun.objects.filter(pk__in=[step.pk for step in steps]).update(epoch=run.epoch)
+        values = {
+            "state": StepState.READY,
+            "dispatched_at": clock.now(),
+            "owner": "",
+            "lease_until": None,
+            "deadline_at": None,
+            "parked_until": None,
+        }
+        StepRun.objects.filter(pk=steps[0].pk).update(**(values | changes))
+        step = StepRun.objects.get(pk=steps[0].pk)
+        events.append(run_id, [events.step_entry(step)])
+        if send and step.state == StepState.READY and run.state == RunState.RUNNING:
+            send_on_commit(run_id, run.epoch, idx)
+    return True
+
+
+def lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
+    """The steps of a run, locked in order (on SQLite the transaction holds the whole database)."""
+    return list(StepRun.objects.select_for_update().filter(run_id=run_id, idx__gte=from_idx).order_by("idx"))
+
+
+def send_on_commit(run_id: Any, epoch: int, idx: int) -> None:
+    transaction.on_commit(partial(_send, run_id, epoch, idx), robust=True)
+
+
+def _send(run_id: Any, epoch: int, idx: int) -> None:
+    """Enqueue one Huey pipeline of the step and all that follow it. What fails here the sweeper makes good."""
+    from apps.pipelines.tasks import by_name
+
+    names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
+    first, *rest = (by_name(name).s(run=str(run_id), epoch=epoch) for name in names)
+    for message in rest:
+        first.then(message)
+    HUEY.enqueue(first)
+
+
+def live_steps() -> list[StepRun]:
+    """All steps that somebody has to move on: those of live runs, and of paused ones what still runs."""
+    moving = Q(run__state=RunState.RUNNING, state__in=LIVE) | Q(run__state=RunState.PAUSED, state=StepState.RUNNING)
+    return list(StepRun.objects.filter(moving, state__in=LIVE).select_related("run"))
+
+
+def unknown_task(run_id: Any, idx: int) -> str:
+    """The first task from a step on that this process's code does not have, or an empty text."""
+    from apps.pipelines.tasks import is_known
+
+    names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
+    return next((name for name in names if not is_known(name)), "")
+
+
+def outgrown(run: Run, idx: int) -> str:
+    """Why a run cannot go on with the present definition, in words; empty where it can.
+
+    A run keeps the steps that it began with, whatever the definition says now, as long as their tasks are there. Where
+    one is missing, the definition's version tells an update that took it out from a process whose code is older.
+    """
+    task = unknown_task(run.pk, idx)
+    if not task:
+        return ""
+    try:
+        version = definitions.get(run.pipeline).version
+    except UnknownPipeline:
+        version = run.definition_version
+    if version <= run.definition_version:
+        return ""
+    return (
+        f"This run began with version {run.definition_version} of its steps. Since then an update to version {version} "
+        f"took the task {task!r} out, so it cannot go on. What was done is kept; start it anew."
+    )
