@@ -60,6 +60,7 @@ def sync_repositories(ctx: StepContext, *, team_id: int, repo_ids: Sequence[int]
         for tracked in ledger.unfinished():
             with _failing_alone(ledger, tracked):
                 readers[tracked.repository.source].outline(tracked)
+        ledger.outlined()
         for tracked in ledger.unfinished():
             with _failing_alone(ledger, tracked):
                 readers[tracked.repository.source].detail(tracked)

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from apps.integrations import window
 from apps.integrations.models import TrackedRepository
 from apps.integrations.sync import sync_repositories
+from apps.metrics.early import weeks_state
 from apps.metrics.weekly import run_aggregation
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Permanent
@@ -61,4 +63,8 @@ def _of_metrics(team_id: int) -> Standalone:
 @step_task(name="aggregate_team_weekly_metrics_task", standalone=_of_metrics)
 def aggregate_team_weekly_metrics_task(ctx: StepContext, *, team_id: int) -> Outcome:
     """Recompute the weekly table for every week that the team touched."""
-    return run_aggregation(ctx, team_id)
+    outcome = run_aggregation(ctx, team_id)
+    now = timezone.now()
+    with ctx.unit():
+        ctx.emit(kind="weeks", key="team", data=weeks_state(team_id, now, preliminary=False))
+    return outcome

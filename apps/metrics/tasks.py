@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from apps.metrics.analysis import read_next, unread
+from apps.metrics.early import insight_state
 from apps.metrics.findings import find, store
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Skipped
@@ -40,4 +41,5 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
     findings = find(team_id, now)
     with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
         store(team_id, now.date(), findings)
+        ctx.emit(kind="insight", key="first", data=insight_state(team_id, findings, preliminary=False))
     return Done(result={"insights": len(findings)})

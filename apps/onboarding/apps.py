@@ -8,8 +8,8 @@ class OnboardingConfig(AppConfig):
 
     def ready(self) -> None:
         # Every process knows the pipelines: the web starts runs, workers run them, commands watch them.
-        from apps.onboarding import pipeline, receivers, streaming  # noqa: F401 - connects the receivers
+        from apps.onboarding import fragments, pipeline, receivers, streaming  # noqa: F401 - connects the receivers
         from apps.pipelines import stream
 
         pipeline.register()
-        stream.use(may_watch=streaming.may_watch)
+        stream.use(render=fragments.render, may_watch=streaming.may_watch)

@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from apps.onboarding import journey, streaming, views
+from apps.onboarding import journey, landing, streaming, views
 
 app_name = "onboarding"
 urlpatterns = [
-    path("", views.landing, name="landing"),
+    path("", landing.landing, name="landing"),
     path("home/", journey.home, name="home"),
     path("t/<slug:slug>/onboarding/", journey.setup, name="setup"),
     path("t/<slug:slug>/onboarding/connect/", journey.connect, name="connect"),
@@ -15,6 +15,12 @@ urlpatterns = [
     path("t/<slug:slug>/onboarding/start/", journey.start, name="start"),
     path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/", views.run_detail, name="run_detail"),
     path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/events/", streaming.run_events, name="run_events"),
-    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/events/", streaming.run_events, name="run_events"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/retry/", views.run_retry, name="run_retry"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/cancel/", views.run_cancel, name="run_cancel"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/pause/", views.run_pause, name="run_pause"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/resume/", views.run_resume, name="run_resume"),
+    path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/workers/", views.run_workers, name="run_workers"),
+    path("t/<slug:slug>/onboarding/indicator/", views.indicator, name="indicator"),
+    path("t/<slug:slug>/onboarding/sync-status/", views.sync_status, name="sync_status"),
     path("t/<slug:slug>/weeks/", views.team_weeks, name="team_weeks"),
 ]

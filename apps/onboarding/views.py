@@ -1,53 +1,166 @@
-"""Plain pages for a run and for the weeks; they show the rows as they are and work by reload."""
+"""A run's page, what may be done there, and how a team's setup stands for other pages and programs."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
-from apps.integrations.models import TrackedRepository
 from apps.metrics.models import Scope, WeeklyMetrics
+from apps.onboarding.fragments import addresses, context_of
+from apps.onboarding.journey import see_other
+from apps.onboarding.services.journey import newest_run
+from apps.onboarding.services.notifications import recipients
 from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.services.summary import top_insights
-from apps.pipelines.models import Run
+from apps.pipelines import engine, health
+from apps.pipelines.exceptions import NotAllowed
+from apps.pipelines.models import LIVE, Run
+from apps.pipelines.projection import project
 from apps.teams.access import team_view
 from apps.teams.models import Team
+from apps.teams.services import MANAGING
 
-LOG_LINES = 100
-WEEKS = 26
+NOT_YOURS = "Only owners and admins of the team may do this. Ask one of them."
 
 
-@require_GET
-def landing(request: HttpRequest) -> HttpResponse:
-    teams = Team.objects.of(request.user).order_by("name") if request.user.is_authenticated else Team.objects.none()
-    return render(request, "onboarding/landing.html", {"teams": teams})
+def run_of(team: Team, run_id: UUID) -> Run:
+    return get_object_or_404(Run.objects.select_related("started_by"), pk=run_id, subject=f"{SUBJECT}{team.pk}")
 
 
 @require_GET
 @team_view()
 def run_detail(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    run = get_object_or_404(Run, pk=run_id, subject=f"{SUBJECT}{team.pk}")
-    repositories = (
-        TrackedRepository.objects.for_team(team).select_related("repository").order_by("repository__full_name")
-    )
-    if run.params.get("repo_ids") is not None:
-        repositories = repositories.filter(pk__in=run.params["repo_ids"])
-    log = run.events.filter(kind__in=["log", "run", "receiver_failed"]).exclude(message="").order_by("-seq")[:LOG_LINES]
-    return render(
-        request,
-        "onboarding/run_detail.html",
-        {"team": team, "run": run, "steps": run.steps.order_by("idx"), "repositories": repositories, "log": log},
+    return _page(request, team, run_of(team, run_id))
+
+
+def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status: int = 200) -> HttpResponse:
+    """The run's page; for HTMX its live part."""
+    projection = project(run.pk)
+    context = context_of(projection, team) | {
+        "run": run,
+        "months": run.params.get("months"),
+        "can_manage": request.role in MANAGING,  # type: ignore[attr-defined]
+        "recipients": [user.email for user in recipients(run)],
+        "said": {"words": said, "state": "state-partial"} if said else None,
+        **_workers(run, projection.seq),
+    }
+    template = "onboarding/run.html#live" if _htmx(request) else "onboarding/run.html"
+    return render(request, template, context, status=status)
+
+
+def _htmx(request: HttpRequest) -> bool:
+    return bool(request.htmx)  # type: ignore[attr-defined]
+
+
+def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run], Any]) -> HttpResponse:
+    """Do something to a run, and show it; what is not allowed, or not any more, is said there and does no harm."""
+    run = run_of(team, run_id)
+    if request.method != "POST":  # the way back from the log-in page after a session has ended
+        return see_other("onboarding:run_detail", team, run_id=run_id)
+    said, status = "", 200
+    if request.role not in MANAGING:  # type: ignore[attr-defined]
+        if not _htmx(request):
+            raise PermissionDenied(NOT_YOURS)
+        said, status = NOT_YOURS, 403
+    else:
+        try:
+            act(run)
+        except NotAllowed as reason:
+            said = str(reason)
+    if _htmx(request):
+        return _page(request, team, run_of(team, run_id), said=said, status=status)
+    if said:
+        messages.warning(request, said)
+    return see_other("onboarding:run_detail", team, run_id=run_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def run_retry(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
+    """From the step that failed; with `repository` only those that are named."""
+    return _act(request, team, run_id, lambda run: engine.retry(run, request.POST.getlist("repository") or None))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def run_cancel(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
+    return _act(request, team, run_id, engine.cancel)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def run_pause(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
+    return _act(request, team, run_id, engine.pause)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def run_resume(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
+    return _act(request, team, run_id, engine.resume)
+
+
+@require_GET
+@team_view()
+def run_workers(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
+    """Whether somebody is there to work on the run, and its newest event's number: polled by its page."""
+    run = run_of(team, run_id)
+    context = _workers(run, run.seq) | addresses(team, run.pk)
+    return render(request, "onboarding/live/workers.html", context)
+
+
+def _workers(run: Run, seq: int) -> dict[str, Any]:
+    """Queues that the run needs now and that nobody serves."""
+    wanted = set(run.steps.filter(state__in=LIVE).values_list("queue", flat=True)) if run.is_live else set()
+    missing = {queue: age for queue, age in health.queues_without_workers().items() if queue in wanted}
+    seen = [age for age in missing.values() if age is not None]
+    silent = {"queues": list(missing), "seconds": round(max(seen)) if seen else None} if missing else None
+    return {"silent": silent, "seq": seq, "every": 4 if run.is_live else 20, "debug": settings.DEBUG}
+
+
+@require_GET
+@team_view()
+def indicator(request: HttpRequest, team: Team) -> HttpResponse:
+    """For the header of the team's other pages: how far a run under way is. Polled, for a stream in every tab would
+    use up the browser's connections."""
+    run = newest_run(team)
+    return render(request, "onboarding/indicator.html", {"team": team, "run": run if run and run.is_live else None})
+
+
+@require_GET
+@team_view()
+def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
+    """The newest run as JSON; `run` is null where the team has none."""
+    run = newest_run(team)
+    if run is None:
+        nothing = {"run": None, "seq": 0, "state": "not_started", "percent": 0, "eta_seconds": None}
+        return JsonResponse({**nothing, "steps": [], "repositories": []})
+    projection = project(run.pk)
+    return JsonResponse(
+        {
+            "run": str(run.pk),
+            "seq": projection.seq,
+            "state": projection.run["state"],
+            "percent": projection.run["percent"],
+            "eta_seconds": projection.run["eta_seconds"],
+            "steps": [{key: step[key] for key in ("key", "state", "done", "total")} for step in projection.steps],
+            "repositories": [
+                {"name": name, **{key: row[key] for key in ("sync_status", "last_sync_error", "done", "total")}}
+                for name, row in projection.items.get("repository", {}).items()
+            ],
+        },
+        headers={"Cache-Control": "no-store"},
     )
 
 
 @require_GET
 @team_view()
 def team_weeks(request: HttpRequest, team: Team) -> HttpResponse:
-    weeks = WeeklyMetrics.objects.for_team(team).filter(scope=Scope.TEAM).order_by("-week")[:WEEKS]
-    newest = Run.objects.filter(subject=f"{SUBJECT}{team.pk}", pipeline="onboarding").first()
-    return render(
-        request,
-        "onboarding/team_weeks.html",
-        {"team": team, "weeks": weeks, "insights": top_insights(team), "run": newest},
-    )
+    weeks = WeeklyMetrics.objects.for_team(team).filter(scope=Scope.TEAM).order_by("-week")[:26]
+    context = {"team": team, "weeks": weeks, "insights": top_insights(team), "run": newest_run(team)}
+    return render(request, "onboarding/team_weeks.html", context)

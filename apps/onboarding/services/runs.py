@@ -11,7 +11,7 @@ from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
 from apps.onboarding.signals import repositories_chosen
-from apps.pipelines import engine
+from apps.pipelines import engine, events
 from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Missing
 from apps.teams.models import Team
@@ -62,12 +62,29 @@ def start_onboarding(
     """Start the team's onboarding over these repositories, or join the one that is under way."""
     with transaction.atomic():
         repositories_chosen.send(sender=Team, team=team, user=user, count=len(tracked))
-        return engine.start(
+        run, created = engine.start(
             "onboarding",
             subject=f"{SUBJECT}{team.pk}",
             params={"team_id": team.pk, "repo_ids": [row.pk for row in tracked], "months": months},
             started_by=user,
         )
+        if created:
+            # So that the page has a row for each from its first moment, whatever the last sync left in theirs.
+            waiting = {
+                "sync_status": str(SyncStatus.PENDING),
+                "last_sync_error": "",
+                "phase": "",
+                "found": 0,
+                "done": 0,
+            }
+            events.append(
+                run.pk,
+                [
+                    events.Entry("repository", row.repository.full_name, data={"id": row.pk, **waiting, "total": None})
+                    for row in tracked
+                ],
+            )
+    return run, created
 
 
 def team_of(run: Run) -> Team:

@@ -1,0 +1,107 @@
+"""Axes of the charts: round, zero-based ticks, the unit that fits the values, and names of months. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import ceil, floor, log10
+
+NBSP = "\u00a0"
+
+_MOST_STEPS = 4
+_NAME = 30  # px that a month's name wants
+_WEEKS_IN_MONTH = 4.3
+_ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
+# Spans of time have round numbers of their own.
+_ROUND_MINUTES = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
+_ROUND_HOURS = (1.0, 2.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A zero-based axis up to `top`. `factor` turns a value into what is shown, in `short` (axis) or `long` (labels)."""
+
+    top: float
+    step: float
+    factor: float = 1.0
+    short: str = ""
+    long: str = ""
+
+    @property
+    def ticks(self) -> list[float]:
+        """The values at which a line is drawn, from zero to the top."""
+        return [self.step * n for n in range(round(self.top / self.step) + 1)]
+
+    def tick(self, value: float) -> str:
+        """A tick's label; zero has no unit."""
+        return _with_unit(value * self.factor, self.short if value else "")
+
+    def bare(self, value: float) -> str:
+        """A value without its unit."""
+        return _with_unit(value * self.factor, "")
+
+    def label(self, value: float) -> str:
+        """A value with its unit."""
+        return _with_unit(value * self.factor, self.long)
+
+
+def scale_for(values: Sequence[float], unit: str) -> Scale:
+    """The axis for these values. `unit`: "h" picks minutes, hours or days; "lines", "%" or "" are shown as they are."""
+    most = max(values, default=0.0)
+    if unit != "h":
+        step = _step(most, _ROUND, whole=unit != "%")
+        return Scale(_top(most, step), step, short=unit if unit == "%" else "", long=unit)
+    if most <= 2:
+        step = _step(most * 60, _ROUND_MINUTES, whole=True) / 60
+        return Scale(_top(most, step), step, 60, "min", "min")
+    if most <= 96:
+        step = _step(most, _ROUND_HOURS, whole=True)
+        return Scale(_top(most, step), step, 1, "h", "h")
+    step = _step(most / 24, _ROUND, whole=True) * 24
+    return Scale(_top(most, step), step, 1 / 24, "d", "days")
+
+
+def _top(most: float, step: float) -> float:
+    return step * max(1, ceil(most / step - 1e-9))
+
+
+def _step(most: float, round_numbers: Sequence[float], *, whole: bool) -> float:
+    """The smallest round step that reaches `most` in at most four; a `whole` one has no fraction."""
+    least = max(most / _MOST_STEPS, 1.0 if whole else 1e-9)
+    power = 10.0 ** floor(log10(least))
+    decades = [number * power for number in _ROUND if not (whole and number * power % 1)]
+    steps = round_numbers if round_numbers[0] <= least <= round_numbers[-1] else decades
+    return next(step for step in steps if step >= least - 1e-9)
+
+
+def _with_unit(number: float, unit: str) -> str:
+    shown = f"{number:,.1f}" if abs(number) < 10 and round(number, 1) % 1 else f"{number:,.0f}"
+    if unit == "days" and shown == "1":
+        unit = "day"
+    return f"{shown}{NBSP}{unit}" if unit else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month's name at the index of its first week; `minor` ones go where there is little room."""
+
+    index: int
+    name: str
+    minor: bool
+
+
+def months(weeks: Sequence[date], *, room: float) -> list[Month]:
+    """Where months begin among consecutive weeks (their Mondays), thinned evenly; a week has `room` px.
+
+    The first label stands at the first week, unless the next month begins too soon after it.
+    """
+    starts = [index for index, week in enumerate(weeks) if not index or week.month != weeks[index - 1].month]
+    if len(starts) > 1 and starts[1] * room < _NAME:
+        starts = starts[1:]
+    every = max(1, ceil(_NAME / (room * _WEEKS_IN_MONTH)))
+    kept = starts[::every]
+    return [Month(index, f"{weeks[index]:%b}", len(kept) > 6 and bool(n % 2)) for n, index in enumerate(kept)]
+
+
+def day(week: date) -> str:
+    """`7 September`."""
+    return f"{week.day} {week:%B}"

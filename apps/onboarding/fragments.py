@@ -1,0 +1,83 @@
+"""The live page's parts as HTML: for the page that is asked for, and for the stream that keeps it so."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+
+from apps.onboarding.live import Live, charts, live
+from apps.onboarding.services.runs import SUBJECT
+from apps.pipelines.projection import Name, Projection
+from apps.teams.models import Team
+
+# Up to so many repositories are sent as one list; of more, only the rows that changed.
+WHOLE_LIST = 12
+# The parts that show each kind of event, in the page's order.
+SHOWN_BY = {
+    "run": ("title", "progress", "note"),
+    "step": ("progress",),
+    "weeks": ("charts",),
+    "insight": ("insight",),
+    "log": ("log",),
+}
+PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "log")
+
+
+def _dashboard(team: Team) -> str:
+    try:
+        return reverse("metrics:dashboard", kwargs={"slug": team.slug})
+    except NoReverseMatch:
+        return reverse("onboarding:team_weeks", kwargs={"slug": team.slug})
+
+
+def addresses(team: Team, run_id: Any) -> dict[str, str]:
+    """The addresses that the page's links and buttons lead to."""
+    of_run = {"slug": team.slug, "run_id": run_id}
+    names = {"page": "detail", "events": "events", "retry": "retry", "cancel": "cancel", "pause": "pause",
+             "resume": "resume", "workers_url": "workers"}  # fmt: skip
+    return {name: reverse(f"onboarding:run_{view}", kwargs=of_run) for name, view in names.items()} | {
+        "connect": reverse("onboarding:connect", kwargs={"slug": team.slug}),
+        "choose": reverse("onboarding:choose", kwargs={"slug": team.slug}),
+        "dashboard": _dashboard(team),
+    }
+
+
+def context_of(projection: Projection, team: Team) -> dict[str, Any]:
+    """What all parts are rendered from."""
+    shown = live(projection)
+    return {
+        "live": shown,
+        "charts": charts(shown.weeks),
+        "team": team,
+        "run_id": projection.run_id,
+        **addresses(team, projection.run_id),
+    }
+
+
+def render(projection: Projection, changed: frozenset[Name] | None) -> str:
+    """What the stream sends: the parts that have changed, whole; with None all of them."""
+    team = Team.objects.get(pk=int(projection.subject.removeprefix(SUBJECT)))
+    context = context_of(projection, team)
+    parts = [_part(name) for name in PARTS] if changed is None else _changed(context["live"], changed)
+    if changed is None:
+        parts += [{"name": "step", "step": step} for step in context["live"].steps]
+    return render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
+
+
+def _part(name: str) -> dict[str, Any]:
+    return {"name": name, "template": f"onboarding/live/{name}.html"}
+
+
+def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
+    kinds = {kind for kind, _ in changed}
+    names = {part for kind in kinds for part in SHOWN_BY.get(kind, ())}
+    rows = [row for row in shown.repositories if ("repository", row.name) in changed]
+    # With its end, a run's repositories may be retried.
+    if ("run" in kinds and not shown.is_live) or (rows and len(shown.repositories) <= WHOLE_LIST):
+        names.add("repositories")
+        rows = []
+    if "run" in kinds and not shown.is_live:
+        names.add("charts")
+    steps = [{"name": "step", "step": step} for step in shown.steps if ("step", step.key) in changed]
+    return [*(_part(name) for name in PARTS if name in names), *steps,
+            *({"name": "repository", "row": row} for row in rows)]  # fmt: skip
