@@ -172,6 +172,8 @@ def _why(step: Mapping[str, Any], before: str) -> str:
             return f"Starts after “{before}”." if before else "Starts at once."
         case StepState.READY:
             return "Next: waits for a free worker."
+        case StepState.DONE:
+            return f"{step['done']:,} {step['unit']}" if step["done"] and step["unit"] else ""
         case StepState.PARTIAL:
             gaps = len(step["missing"])
             return "One thing is incomplete." if gaps == 1 else f"{gaps} things are incomplete."

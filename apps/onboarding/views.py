@@ -26,6 +26,7 @@ from apps.teams.access import team_view
 from apps.teams.models import Team
 from apps.teams.services import MANAGING
 
+ALREADY = "That was done already, by somebody else or by an earlier click. Nothing was changed."
 NOT_YOURS = "Only owners and admins of the team may do this. Ask one of them."
 
 
@@ -71,6 +72,8 @@ def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run], An
     else:
         try:
             act(run)
+            if run_of(team, run_id).seq == run.seq:
+                said = ALREADY
         except NotAllowed as reason:
             said = str(reason)
     if _htmx(request):

@@ -1,0 +1,305 @@
+"""The live page over real rows: what it shows in each state, what its stream sends, and what may be done there."""
+
+import re
+
+import pytest
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.integrations.models import SyncStatus
+from apps.integrations.services import track_repositories
+from apps.onboarding.fragments import render
+from apps.onboarding.live import clock_words, live
+from apps.onboarding.services.runs import start_onboarding
+from apps.pipelines import engine, events, owners
+from apps.pipelines.models import Run, RunState, StepState, Worker
+from apps.pipelines.projection import project
+from apps.teams.models import Membership, Role
+from apps.teams.services import create_team
+from apps.users.models import User
+
+pytestmark = pytest.mark.django_db
+
+NAMES = ["acme/api", "acme/web"]
+
+
+@pytest.fixture
+def owner():
+    return User.objects.create_user("mara@acme.example")
+
+
+@pytest.fixture
+def team(owner):
+    return create_team("Acme & <b>Sons</b>", owner)
+
+
+@pytest.fixture
+def start(team, owner):
+    def start(names=NAMES):
+        tracked = track_repositories(team, "github", names)
+        return start_onboarding(team, owner, tracked, 12)[0]
+
+    return start
+
+
+@pytest.fixture
+def signed_in(client, owner):
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def everybody_works():
+    now = timezone.now()
+    Worker.objects.create(
+        owner=owners.me(), queues=["sync", "llm", "compute"], started_at=now, seen_at=now, swept_at=now
+    )
+
+
+def address(run, team, view="detail"):
+    return reverse(f"onboarding:run_{view}", args=[team.slug, run.pk])
+
+
+def fail(run, error="GitHub timed out."):
+    with transaction.atomic():
+        step = run.steps.get(idx=0)
+        step.state, step.error, step.finished_at = StepState.FAILED, error, timezone.now()
+        step.save()
+        events.append(run.pk, [events.step_entry(step)])
+        engine.fail(Run.objects.get(pk=run.pk), error, timezone.now())
+
+
+def repository(run, name, status, error="", done=0, total=None):
+    state = project(run.pk).items["repository"][name]
+    state |= {"sync_status": status, "last_sync_error": error, "done": done, "total": total}
+    with transaction.atomic():
+        events.append(run.pk, [events.Entry("repository", name, data=state)])
+
+
+def squeezed(html):
+    return re.sub(r"\s+", " ", html)
+
+
+def sent(html):
+    """The parts that a stream's frame carries, by the id that each is swapped for."""
+    parts = re.findall(r'<hx-partial hx-target="#([^"]+)" hx-swap="outerMorph">(.*?)</hx-partial>', html, re.DOTALL)
+    return {target: squeezed(body).strip() for target, body in parts}
+
+
+def test_a_page_shows_each_repository_from_its_first_moment(start, team, signed_in):
+    run = start()
+    html = signed_in.get(address(run, team)).content.decode()
+    assert all(name in html for name in NAMES)
+    assert "Setting up Acme &amp; &lt;b&gt;Sons" in html
+    assert f"?seq={run.events.count()}" in html
+
+
+def test_what_the_stream_sends_is_what_a_reload_renders(start, team, signed_in):
+    run = start()
+    repository(run, "acme/api", "syncing", done=3, total=9)
+    with transaction.atomic():
+        data = {"weeks": [{"week": "2026-11-16", "merged": 4, "median": 5.0, "p75": 9.0}], "so_far": True,
+                "whole_from": None, "preliminary": True}  # fmt: skip
+        insight = {"title": "Reviews are slow <i>", "body": "b", "evidence": [], "preliminary": True}
+        events.append(
+            run.pk, [events.Entry("weeks", "team", data=data), events.Entry("insight", "first", data=insight)]
+        )
+        events.append(run.pk, [events.Entry("log", "sync", "A line <script>", "warning")])
+    for change in (lambda: None, lambda: fail(run)):
+        change()
+        html = squeezed(signed_in.get(address(run, team)).content.decode())
+        parts = sent(render(project(run.pk), None))
+        assert {"run-title", "run-progress", "run-note", "run-repositories", "run-charts", "run-log", "run-seq",
+                "run-insight", "step-sync", "step-notify"} <= parts.keys()  # fmt: skip
+        for target, part in parts.items():
+            assert part in html, target
+
+
+def test_a_change_sends_no_more_than_the_parts_that_show_it(start):
+    run = start()
+    before = project(run.pk)
+    repository(run, "acme/web", "complete", done=5, total=5)
+    after = project(run.pk)
+    assert sent(render(after, after.changed_since(before.seq))).keys() == {"run-repositories", "run-seq"}
+
+
+def test_of_many_repositories_only_the_changed_rows_are_sent(start):
+    run = start([f"acme/r{number:02d}" for number in range(50)])
+    before = project(run.pk)
+    repository(run, "acme/r07", "complete", done=5, total=5)
+    after = project(run.pk)
+    key = after.items["repository"]["acme/r07"]["id"]
+    assert sent(render(after, after.changed_since(before.seq))).keys() == {f"repository-{key}", "run-seq"}
+
+
+def test_markup_in_names_and_errors_is_text(start, team, signed_in):
+    run = start()
+    repository(run, "acme/api", "error", "<script>alert(1)</script>")
+    fail(run, "<img src=x onerror=alert(1)>")
+    html = signed_in.get(address(run, team)).content.decode()
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert "&lt;img src=x" in html
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "act"),
+    [
+        ("running", "Setting up", "Cancel setup"),
+        ("paused", "The setup is paused", "Go on"),
+        ("cancelled", "The setup was cancelled", "Go on from here"),
+        ("failed", "“Sync pull requests” stopped", "Retry from here"),
+    ],
+)
+def test_each_state_says_what_and_what_next(start, team, signed_in, state, words, act):
+    run = start()
+    match state:
+        case "paused":
+            engine.pause(run)
+        case "cancelled":
+            engine.cancel(run)
+        case "failed":
+            fail(run)
+    html = signed_in.get(address(run, team)).content.decode()
+    assert f'data-state="{state}"' in html
+    assert words in html
+    assert act in html
+
+
+def test_a_refused_token_asks_for_a_new_one_first(start, team, signed_in):
+    run = start()
+    fail(run, "GitHub refused the token (401).")
+    html = signed_in.get(address(run, team)).content.decode()
+    assert re.search(r'class="button primary" href="[^"]+/connect/"', html)
+
+
+def test_waiting_for_a_limit_says_until_when(start):
+    run = start()
+    with transaction.atomic():
+        step = run.steps.get(idx=0)
+        step.state, step.message = StepState.PARKED, "GitHub's hourly limit is used up."
+        step.parked_until = timezone.now()
+        step.save()
+        events.append(run.pk, [events.step_entry(step)])
+    shown = live(project(run.pk))
+    assert shown.until == step.parked_until.isoformat()
+    assert shown.steps[0].why == "GitHub's hourly limit is used up."
+
+
+def test_retry_goes_on_with_a_new_stream(start, team, signed_in):
+    run = start()
+    fail(run)
+    response = signed_in.post(address(run, team, "retry"), headers={"hx-request": "true"})
+    run.refresh_from_db()
+    assert (response.status_code, run.state, run.generation) == (200, RunState.RUNNING, 2)
+    html = response.content.decode()
+    assert html.strip().startswith('<div id="live"')
+    assert f"?seq={run.seq}" in html
+
+
+def test_without_javascript_retry_leads_back_to_the_page(start, team, signed_in):
+    run = start()
+    fail(run)
+    response = signed_in.post(address(run, team, "retry"))
+    assert (response.status_code, response.url) == (303, address(run, team))
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize(("view", "said"), [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")])
+def test_a_stale_button_is_answered_in_words_and_does_no_harm(start, team, signed_in, view, said, htmx):
+    run = start()
+    engine.cancel(run)
+    before = Run.objects.values().get(pk=run.pk)
+    headers = {"hx-request": "true"} if htmx else {}
+    response = signed_in.post(address(run, team, view), headers=headers, follow=True)
+    assert response.status_code == 200
+    assert said in response.content.decode()
+    assert Run.objects.values().get(pk=run.pk) == before
+
+
+def test_a_second_retry_says_that_it_is_under_way(start, team, signed_in):
+    run = start()
+    fail(run)
+    for _ in range(2):
+        response = signed_in.post(address(run, team, "retry"), headers={"hx-request": "true"})
+    run.refresh_from_db()
+    assert run.generation == 2
+    assert "still under way" in response.content.decode()
+
+
+def test_members_may_watch_and_no_more(start, team, client):
+    member = User.objects.create_user("bob@acme.example")
+    Membership.objects.create(team=team, user=member, role=Role.MEMBER)
+    client.force_login(member)
+    run = start()
+    assert "may-manage" not in client.get(address(run, team)).content.decode()
+    response = client.post(address(run, team, "cancel"), headers={"hx-request": "true"})
+    assert response.status_code == 403
+    assert "Only owners and admins" in response.content.decode()
+    assert client.post(address(run, team, "cancel")).status_code == 403
+    assert Run.objects.get(pk=run.pk).state == RunState.RUNNING
+
+
+def test_an_ended_session_leads_to_the_log_in_page_and_back(start, team, client):
+    run = start()
+    response = client.post(
+        address(run, team, "cancel"),
+        headers={"hx-request": "true", "hx-current-url": f"http://testserver{address(run, team)}"},
+    )
+    assert response["HX-Redirect"].startswith(reverse("account_login"))
+    assert client.get(address(run, team, "cancel")).status_code == 302
+    assert Run.objects.get(pk=run.pk).state == RunState.RUNNING
+
+
+def test_a_run_of_another_team_is_not_there(start, owner, client):
+    run = start()
+    other = create_team("Other", owner)
+    client.force_login(owner)
+    assert client.get(address(run, other)).status_code == 404
+    assert client.post(address(run, other, "cancel")).status_code == 404
+
+
+def test_no_worker_is_said_where_one_is_wanted(start, team, signed_in):
+    run = start()
+    assert "No worker seen" in signed_in.get(address(run, team, "workers")).content.decode()
+
+
+def test_nothing_is_said_while_somebody_works(start, team, signed_in, everybody_works):
+    run = start()
+    html = signed_in.get(address(run, team, "workers")).content.decode()
+    assert "No worker seen" not in html
+    assert f'data-seq="{run.events.count()}"' in html
+
+
+def test_other_pages_show_how_far_a_run_is(start, team, signed_in):
+    empty = signed_in.get(reverse("onboarding:indicator", args=[team.slug])).content.decode()
+    assert "live-spot" not in empty
+    run = start()
+    html = signed_in.get(reverse("onboarding:indicator", args=[team.slug])).content.decode()
+    assert address(run, team) in html
+
+
+def test_sync_status_tells_of_the_newest_run(start, team, signed_in):
+    url = reverse("onboarding:sync_status", args=[team.slug])
+    assert signed_in.get(url).json()["run"] is None
+    run = start()
+    repository(run, "acme/web", "error", "There is no such repository.", total=0)
+    run.refresh_from_db()
+    told = signed_in.get(url).json()
+    steps = told.pop("steps")
+    assert told == {
+        "run": str(run.pk), "seq": run.seq, "state": "running", "percent": 0, "eta_seconds": None,
+        "repositories": [
+            {"name": "acme/api", "sync_status": "pending", "last_sync_error": "", "done": 0, "total": None},
+            {"name": "acme/web", "sync_status": "error", "last_sync_error": "There is no such repository.", "done": 0,
+             "total": 0},
+        ],
+    }  # fmt: skip
+    assert [step["key"] for step in steps] == ["sync", "analyse", "metrics", "insights", "notify"]
+    assert steps[0] == {"key": "sync", "state": "ready", "done": 0, "total": None}
+    assert {"pending", "syncing", "complete", "partial", "error"} == set(SyncStatus.values)
+
+
+def test_clocks():
+    assert [clock_words(seconds) for seconds in (0, 7.9, 751, 3723)] == ["0:00", "0:07", "12:31", "1:02:03"]
