@@ -8,6 +8,7 @@ viewer, so nobody is served from a look that did not count it, and an id never f
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ RECHECK_EVERY = 5.0
 RECHECKS_A_SECOND = 100
 AGAIN_AFTER = 1.0
 RUNS_AT_ONCE = 50
+# A projection takes up to 100 KiB; that of any further watched run is read anew when it changes.
+PROJECTIONS_KEPT = 200
 
 
 @dataclass(eq=False, slots=True)
@@ -46,10 +49,10 @@ class Viewer:
 
 @dataclass(eq=False, slots=True)
 class Watched:
-    """A run with viewers, and what was last seen of it."""
+    """A run with viewers, and its number when it was last looked at."""
 
     viewers: set[Viewer] = field(default_factory=set)
-    projection: Projection | None = None
+    seq: int | None = None
 
 
 class Hub:
@@ -58,6 +61,7 @@ class Hub:
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._runs: dict[UUID, Watched] = {}
+        self._known: OrderedDict[UUID, Projection] = OrderedDict()
         self._dirty: set[UUID] = set()
         self._wake = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pipelines-stream")
@@ -96,6 +100,7 @@ class Hub:
         watched.viewers.remove(viewer)
         if not watched.viewers:
             del self._runs[viewer.run_id]
+            self._known.pop(viewer.run_id, None)
         self._rest()
 
     def _rest(self) -> None:
@@ -143,16 +148,20 @@ class Hub:
                 if missed := {want.run_id for want in wants} - {view.run_id for view in views}:
                     asyncio.get_running_loop().call_later(AGAIN_AFTER, self.look, missed)
 
-    @staticmethod
-    def _want(run_id: UUID, watched: Watched) -> reader.Want:
+    def _want(self, run_id: UUID, watched: Watched) -> reader.Want:
         cursors = frozenset(viewer.cursor for viewer in watched.viewers if not viewer.busy)
-        return reader.Want(run_id, watched.projection, cursors)
+        return reader.Want(run_id, self._known.get(run_id), cursors)
 
     def _show(self, view: reader.View) -> None:
         watched = self._runs.get(view.run_id)
         if watched is None:
             return
-        watched.projection = view.projection
+        if view.projection is not None:
+            watched.seq = view.projection.seq
+            self._known[view.run_id] = view.projection
+            self._known.move_to_end(view.run_id)
+            if len(self._known) > PROJECTIONS_KEPT:
+                self._known.popitem(last=False)
         for viewer in list(watched.viewers):
             if view.projection is None:
                 self._end(viewer)
@@ -196,7 +205,7 @@ class Hub:
             self._end(viewer)
         else:
             watched = self._runs.get(viewer.run_id)
-            if watched and watched.projection and watched.projection.seq != viewer.cursor:
+            if watched and watched.seq != viewer.cursor:
                 self.look([viewer.run_id])
 
     async def _keep_alive(self) -> None:
