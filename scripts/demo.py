@@ -29,9 +29,9 @@ from processes import MANAGE, ROOT, WEB, ChildEnded, Children, PortTaken, listen
 
 EMAIL = "lead@example.com"
 MAX_MONTHS = 600
-# With these the made-up organisation, and a folder of any size, take about half a minute.
-PACE = 0.09
-PACED_SECONDS, PER_ANSWER, SLOWEST = 20.0, 25, 0.5
+# With these the made-up organisation, and a folder of any size, take about half a minute, unless the machine is slower.
+EVERY = 0.15
+PACED_SECONDS, PER_ANSWER, SLOWEST = 25.0, 25, 1.0
 
 
 class Mistake(Exception):
@@ -220,19 +220,17 @@ def start_sandbox(wishes: Wishes, children: Children) -> None:
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     os.environ |= {"SAMPLE_URL": address, "GITHUB_API_URL": address}
     command = [*MANAGE, "sandbox", "--end-with-stdin", "--fd", str(listener.fileno())]
-    command += ["--pace", str(pace(wishes))]
+    command += ["--every", str(every(wishes))] if wishes.pace is None else ["--pace", str(wishes.pace)]
     if wishes.data:
         command += ["--data", str(wishes.data)]
     with (wishes.state / "sandbox.log").open("ab") as log:
         children.start("sandbox", command, sockets=(listener,), stdout=log, stderr=log)
 
 
-def pace(wishes: Wishes) -> float:
-    """By how many seconds the sandbox delays each answer."""
-    if wishes.pace is not None:
-        return wishes.pace
+def every(wishes: Wishes) -> float:
+    """How many seconds lie between two answers of the sandbox, so that a person can watch."""
     if wishes.data is None:
-        return PACE
+        return EVERY
     lines = sum(path.read_bytes().count(b"\n") for path in wishes.data.glob("*.jsonl"))
     return min(SLOWEST, PACED_SECONDS * PER_ANSWER / max(lines, 1))
 

@@ -15,6 +15,7 @@ Requests are executed one at a time in the event loop; waiting (pace, delays) bl
 import asyncio
 import json
 import socket
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -52,12 +53,17 @@ class Incoming:
 
 
 class Sandbox:
-    """The application. `pace` is the delay of every answer in seconds, `points` the hourly budget of a token."""
+    """The application. `pace` is the delay of every answer in seconds, `points` the hourly budget of a token.
 
-    def __init__(self, executor: Executor, *, pace: float = 0.0, points: int = 5000) -> None:
+    `every` bounds how fast answers follow each other: one in so many seconds, however long the caller takes between.
+    """
+
+    def __init__(self, executor: Executor, *, pace: float = 0.0, every: float = 0.0, points: int = 5000) -> None:
         self.executor = executor
         self.world = executor.world
         self.pace = pace
+        self.every = every
+        self.next_at = 0.0
         self.faults = Faults()
         self.budgets = Budgets(points)
         self.log: dict[str, Counter[str]] = {}
@@ -87,13 +93,19 @@ class Sandbox:
             repositories = {path.removeprefix("/repos/").lower()}
         call = Call(name, token.value if token else "", frozenset(repositories), incoming.body.decode(errors="replace"))
         fault = self.faults.take(call)
-        if (delay := self.pace + (fault.delay if fault else 0.0)) > 0:
+        if (delay := self.pace + self.turn() + (fault.delay if fault else 0.0)) > 0:
             await asyncio.sleep(delay)
         reply = self.answer(incoming, path, token, operation, fault)
         self.log["operations"][name] += 1
         self.log["tokens"][token.digest if token else "none"] += 1
         self.log["statuses"][str(reply.status)] += 1
         return reply
+
+    def turn(self) -> float:
+        """Take the next turn; in how many seconds it comes."""
+        now = time.monotonic()
+        self.next_at = max(self.next_at + self.every, now)
+        return self.next_at - now
 
     def operation(self, incoming: Incoming) -> Operation | Reply:
         try:

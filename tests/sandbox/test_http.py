@@ -170,6 +170,20 @@ def test_a_pull_request_can_be_changed_and_taken_back(acme):
     assert acme.data(query, n=number)["repository"]["pullRequest"]["title"] != "<b>changed</b>"
 
 
+def test_answers_keep_a_distance_and_do_not_add_to_a_slow_callers_time():
+    with start_sandbox(every=0.8) as url, httpx.Client(base_url=url, headers={"authorization": "token x"}) as client:
+        client.get("/user")
+        time.sleep(0.9)
+        assert timed(client) < 0.6
+        assert timed(client) > 0.5
+
+
+def timed(client):
+    began = time.monotonic()
+    client.get("/user")
+    return time.monotonic() - began
+
+
 def test_pace_delays_answers_and_not_each_other():
     with start_sandbox(pace=0.4) as url, httpx.Client(base_url=url, headers={"authorization": "token x"}) as client:
         started = time.monotonic()

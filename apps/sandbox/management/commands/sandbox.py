@@ -28,6 +28,9 @@ class Command(BaseCommand):
             "--pace", type=float, default=0.0, help="seconds that every answer takes longer (default: 0)"
         )
         parser.add_argument(
+            "--every", type=float, default=0.0, help="seconds between two answers, at least (default: 0)"
+        )
+        parser.add_argument(
             "--points", type=int, default=5000, help="rate limit points of a token in an hour (default: 5000)"
         )
         parser.add_argument("--seed", type=int, default=7, help="seed of the generated organisation (default: 7)")
@@ -48,7 +51,8 @@ class Command(BaseCommand):
             else:
                 world = organisation.generate(options["seed"], options["now"] or datetime.now(UTC).date())
             executor = Executor(schema.load_schema(), world)
-            sandbox = server.Sandbox(executor, pace=options["pace"], points=options["points"])
+            limits = {name: options[name] for name in ("pace", "every", "points")}
+            sandbox = server.Sandbox(executor, **limits)
             server.run(sandbox, self.listener(options))
         except (files.BadData, schema.SchemaMissing) as error:
             raise CommandError(str(error)) from error
