@@ -121,7 +121,9 @@ def look(held: Hold) -> None:
             os._exit(1)
     elif step["paused"]:
         held.wanted_back = PAUSED
-    elif held.shares and time.monotonic() - held.since > config().turn and _another_waits(step["queue"], step["run_id"]):
+    elif (
+        held.shares and time.monotonic() - held.since > config().turn and _another_waits(step["queue"], step["run_id"])
+    ):
         held.wanted_back = TURN_OVER
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from django.core.management import execute_from_command_line
 
 from apps.integrations.models import Credential, TrackedRepository
 from apps.mail.models import OutboxMessage
@@ -45,13 +46,13 @@ def test_done_with_its_own_worker(manage):
     }  # fmt: skip
     assert "Setting up the team started." in result.stderr
     assert "100 %  Done." in result.stderr
+    each_line_has_the_percentage_of_its_event(result)
     eventually(lambda: not live_workers())
     assert team.memberships.get().role == "owner"
     assert OutboxMessage.objects.filter(dedupe_key__contains="welcome").count() == 1
 
 
-def test_each_line_has_the_percentage_of_its_event(manage):
-    result = manage.onboard("--worker")
+def each_line_has_the_percentage_of_its_event(result):
     lines = [line for line in result.stderr.splitlines() if " %  " in line]
     percents = [int(line.split()[1]) for line in lines]
     assert percents[0] == 0
@@ -153,17 +154,23 @@ BASE = ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api"]
         (["--team", "Acme", "--repos", "acme/api"], "the following arguments are required: --email"),
     ],
 )
-def test_bad_usage(manage, args, words):
-    result = manage("onboard", *args)
-    assert result.status == 64
-    assert words in result.stderr
-    assert result.stdout == ""
+def test_bad_usage(transactional_db, settings, capsys, args, words):
+    """As manage.py runs it, but in this process, which is started already."""
+    settings.GITHUB_TOKEN = "t"
+    with pytest.raises(SystemExit) as leaving:
+        execute_from_command_line(["manage.py", "onboard", *args])
+    assert leaving.value.code == 64
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
     assert not Run.objects.exists()
     assert not Team.objects.exists()
 
 
 def test_without_a_token(manage):
-    assert manage("onboard", *BASE, GITHUB_TOKEN=None).status == 64
+    result = manage("onboard", *BASE, GITHUB_TOKEN=None)
+    assert (result.status, result.stdout) == (64, "")
+    assert "No GitHub token" in result.stderr
 
 
 def test_somebody_elses_team_is_refused(manage):

@@ -108,8 +108,12 @@ class Crew:
         Worker.objects.all().delete()
 
 
-def eventually(condition, seconds=20.0, every=0.02):
-    """Wait until the condition holds; returns its value, or fails."""
+def eventually(condition, seconds=60.0, every=0.02):
+    """Wait until the condition holds; returns its value, or fails.
+
+    The limit only ends what hangs. It is far from what anything takes on an idle machine, because a new process needs
+    two seconds of a CPU before it is of use, and on a busy machine it shares that CPU with a dozen others.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if value := condition():

@@ -38,16 +38,18 @@ def test_a_worker_killed_in_a_step_loses_and_doubles_nothing(lab, workers, key):
     assert percents == sorted(percents)
 
 
-@pytest.mark.parametrize("place", ["dequeued", "claimed", "unit", "handoff"])
-def test_a_kill_at_each_place_where_huey_alone_loses_the_chain(lab, workers, place):
+def test_a_kill_at_each_place_where_huey_alone_loses_the_chain(lab, workers):
+    """One worker after the other is killed in step three, each at another place; the last one is left alone."""
     run = lab.start(items=2)
-    victim = workers.start(LAB_KILL=f"lab_three:{place}")
-    assert victim.wait(timeout=20) == -signal.SIGKILL
-    assert not ended(run)()
+    for place in ("dequeued", "claimed", "unit", "handoff"):
+        victim = workers.start(LAB_KILL=f"lab_three:{place}")
+        assert victim.wait(timeout=60) == -signal.SIGKILL, place
+        assert not ended(run)()
     workers.start()
     eventually(ended(run))
     assert run.state == RunState.DONE
     assert lab.each_once(run, 2)
+    assert run.steps.get(key="three").crashes == 2, "killed while it held the step, twice"
 
 
 def kill_and_redeliver(lab, workers, **env):
@@ -86,14 +88,13 @@ def test_a_message_of_an_old_epoch_dies_at_its_claim(lab, workers):
     run = kill_and_redeliver(lab, workers)
     assert run.state == RunState.DONE
     assert lab.each_once(run, 4)
-    first, *later = epochs_that_ran(run, "three")
-    assert (first, len(later)) == (1, 1)
-    assert later[0] > 1
+    first, recovered = epochs_that_ran(run, "three")
+    assert recovered > first
 
 
 def test_without_the_epoch_in_the_claim_that_test_fails(lab, workers):
     run = kill_and_redeliver(lab, workers, LAB_MUTATION="no-epochs")
-    assert epochs_that_ran(run, "three") == [1, 1], "the stale message ran the step"
+    assert epochs_that_ran(run, "three")[-1] == 1, "the stale message ran the step"
 
 
 def test_sigterm_gives_the_step_back_and_spends_nothing(lab, workers):
@@ -101,7 +102,7 @@ def test_sigterm_gives_the_step_back_and_spends_nothing(lab, workers):
     first = workers.start()
     eventually(in_the_midst_of(run, "one"))
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=10) == 0
+    assert first.wait(timeout=60) == 0
     step = run.steps.get(key="one")
     assert (step.state, step.failures, step.crashes) == (StepState.READY, 0, 0)
     assert HUEY.pending_count("sync") == 1
