@@ -119,7 +119,7 @@ class Follower:
         self.say(f"{at}  {self._percent:>3} %  {words}", LEVELS.get(level, ""))
 
     def _display(self, steps: list[StepRun]) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
         for justify in ("left", "left", "right"):
             table.add_column(justify=justify, no_wrap=True)
         table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
