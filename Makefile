@@ -13,8 +13,8 @@ setup: ## Make .venv and node_modules as the lock files say; quick when nothing 
 dev: setup ## Migrate, then run the site, a worker and a sandbox of GitHub until Ctrl-C
 	$(PY) scripts/dev.py
 
-test: setup ## Run the tests; ARGS="-k words" passes arguments to pytest
-	$(PY) -m pytest $(ARGS)
+test: setup ## Run the tests, one process a core; ARGS="-k words" passes arguments to pytest, ARGS="-n 0" debugs
+	$(PY) -m pytest $(if $(findstring no:xdist,$(ARGS)),,-n auto --dist worksteal) $(ARGS)
 
 check: setup ## Lint, formats, types, import rules, migrations, deployment settings
 	$(PY) scripts/check.py

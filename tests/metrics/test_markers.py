@@ -281,15 +281,15 @@ def test_evidence_is_bounded():
     ],
 )
 def test_no_body_takes_long(body):
-    start = time.perf_counter()
+    start = time.process_time()
     read(body)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_many_pull_requests_are_read_fast():
     plain = "Fix paging of the list\n\n" + "The page was computed from a stale total. " * 30
     commits = [commit("Fix paging\n\nSigned-off-by: Alice <alice@example.com>") for _ in range(4)]
-    start = time.perf_counter()
+    start = time.process_time()
     for n in range(5000):
         read(plain + (CLAUDE if n % 5 == 0 else ""), commits=commits)
-    assert time.perf_counter() - start < 2  # 100,000 in 40 s on a machine under load, a tenth of it alone
+    assert time.process_time() - start < 2  # 100,000 in 40 s on a machine under load, a tenth of it alone

@@ -115,7 +115,7 @@ def test_an_unreachable_github_is_tried_again_then_fails(manage):
 
 
 def test_cancelled_from_elsewhere(manage, github):
-    github.slow(1.0)
+    github.slow(4.0)  # so that it is still under way when the other command has started
     process = manage.start(
         "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker"
     )

@@ -123,8 +123,8 @@ def test_titles_have_no_control_characters_and_an_end():
     ],
 )
 def test_no_message_takes_long(subject):
-    began = time.perf_counter()
+    began = time.process_time()
     read_message(subject, is_merge=True, trunk="main")
     read_message("t\n\n" + "See merge request " + "!1" * 500_000, is_merge=True, trunk="main")
     is_back_merge(subject, "main")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
