@@ -27,6 +27,8 @@ from typing import IO
 
 from processes import MANAGE, ROOT, WEB, ChildEnded, Children, PortTaken, listen
 
+Sockets = tuple[socket.socket, ...]
+
 EMAIL = "lead@example.com"
 MAX_MONTHS = 600
 # With these the made-up organisation, and a folder of any size, take about half a minute, unless the machine is slower.
@@ -64,9 +66,10 @@ def main() -> int:
     lock = None
     try:
         wishes = read_wishes()
+        web = open_port(wishes)
         lock = sole(wishes)
         with Children() as children:
-            run(wishes, children)
+            run(wishes, children, web)
     except Mistake as mistake:
         print(f"make demo: {mistake}", file=sys.stderr)
         return 64
@@ -143,15 +146,19 @@ def sole(wishes: Wishes) -> IO:
     return lock
 
 
-def run(wishes: Wishes, children: Children) -> None:
-    """Until Ctrl-C, SIGTERM, or the end of a child."""
+def open_port(wishes: Wishes) -> Sockets:
+    """From now on the web's address can be opened; it answers as soon as there is somebody to."""
     try:
-        web = listen(wishes.port)
+        return listen(wishes.port)
     except PortTaken:
         raise Mistake(
             f"port {wishes.port} is taken by another program. End that, or take another one: "
             f"make demo PORT={wishes.port % 65535 + 1}"
         ) from None
+
+
+def run(wishes: Wishes, children: Children, web: Sockets) -> None:
+    """Until Ctrl-C, SIGTERM, or the end of a child."""
     configure(wishes)
     if not wishes.repo:
         start_sandbox(wishes, children)
@@ -159,13 +166,15 @@ def run(wishes: Wishes, children: Children) -> None:
     import journey
 
     journey.set_up()
+    numbers = [part for each in web for part in ("--fd", str(each.fileno()))]
+    start("web process", [*WEB, "--quiet", *numbers], wishes, children, web)
     try:
         demo = journey.Demo(EMAIL, wishes.team)
         new = demo.begin(wishes.repo, wishes.months)
     except journey.Unusable as problem:
         children.check()
         raise Mistake(str(problem)) from None
-    start_serving(wishes, children, web)
+    start("worker", [*MANAGE, "run_worker", "--end-with-stdin"], wishes, children)
     print(f"\n{introduction(wishes, new)}\n", flush=True)
     demo.show_addresses()
     while True:
@@ -174,13 +183,10 @@ def run(wishes: Wishes, children: Children) -> None:
         time.sleep(0.3)
 
 
-def start_serving(wishes: Wishes, children: Children, web: tuple[socket.socket, ...]) -> None:
-    """The worker, and the web process, which takes over sockets that listen since the start."""
-    with (wishes.state / "worker.log").open("ab") as log:
-        children.start("worker", [*MANAGE, "run_worker", "--end-with-stdin"], stdout=log, stderr=log)
-    numbers = [part for each in web for part in ("--fd", str(each.fileno()))]
-    with (wishes.state / "web.log").open("ab") as log:
-        children.start("web process", [*WEB, "--quiet", *numbers], sockets=web, stdout=log, stderr=log)
+def start(name: str, command: list[str], wishes: Wishes, children: Children, sockets: Sockets = ()) -> None:
+    """A child with a log of its own in the state folder."""
+    with (wishes.state / f"{name.partition(' ')[0]}.log").open("ab") as log:
+        children.start(name, command, sockets=sockets, stdout=log, stderr=log)
 
 
 def introduction(wishes: Wishes, new: bool) -> str:
@@ -223,8 +229,7 @@ def start_sandbox(wishes: Wishes, children: Children) -> None:
     command += ["--every", str(every(wishes))] if wishes.pace is None else ["--pace", str(wishes.pace)]
     if wishes.data:
         command += ["--data", str(wishes.data)]
-    with (wishes.state / "sandbox.log").open("ab") as log:
-        children.start("sandbox", command, sockets=(listener,), stdout=log, stderr=log)
+    start("sandbox", command, wishes, children, (listener,))
 
 
 def every(wishes: Wishes) -> float:
