@@ -17,16 +17,16 @@ View = Callable[..., HttpResponse]
 def run_stream(view: View) -> View:
     """Mark the view of a run's stream, whose address has a `run_id`; the endpoint serves those that the gate admits.
 
-    htmx follows redirects, and would take the log-in page for a fragment, or for a stream that ends at once. It gets a
-    401 instead, which lets it load its page again, and with it the log-in page.
+    Where nobody is signed in, htmx gets a 401: at its first connect it then loads its page again, and with it the log-in
+    page; when it comes back to a stream it waits longer each time. Anything that is no error it would take for a stream
+    that ends at once, and come back twice a second.
     """
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = view(request, *args, **kwargs)
-        if 300 <= response.status_code < 400 and "HX-Request" in request.headers:
+        if "HX-Request" in request.headers and not request.user.is_authenticated:
             return HttpResponse(status=401, headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
-        return response
+        return view(request, *args, **kwargs)
 
     answered.streams_a_run = True  # type: ignore[attr-defined]
     return answered

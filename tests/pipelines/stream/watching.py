@@ -119,7 +119,11 @@ class Web:
                 [*command, "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"],
                 cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        eventually(self._answers, seconds=30, every=0.05)
+        try:
+            eventually(self._answers, seconds=30, every=0.05)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def _answers(self):
