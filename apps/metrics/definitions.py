@@ -7,8 +7,9 @@ trunk without a pull request) counts as opened and merged, with its author, size
 Bump `DEFINITIONS_VERSION` whenever a formula changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from math import floor
 from typing import NamedTuple
 
@@ -17,6 +18,26 @@ from apps.metrics.records import ChangeKind, PullRequestState
 DEFINITIONS_VERSION = 1
 
 WEEK = timedelta(days=7)
+
+
+# Fewer values than these are shown as they are, one by one, and never as a median of a person or a repository.
+MIN_SAMPLE = 5
+
+
+class Verdict(StrEnum):
+    """What the markers say of a pull request. No marker found is not the same as no AI used."""
+
+    ASSISTED = "assisted"
+    NO_MARKER = "no-marker"
+    UNREAD = "unread"
+
+
+class Spread(NamedTuple):
+    """The middle of some values and how far the upper quarter reaches; `n` is how many there are."""
+
+    median: float | None
+    p75: float | None
+    n: int
 
 
 class Merged(NamedTuple):
@@ -90,6 +111,37 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 def median(values: Sequence[float]) -> float | None:
     """The 50th percentile of values in any order."""
     return percentile(sorted(values), 0.5)
+
+
+def spread(values: Iterable[float | None]) -> Spread:
+    """Median and p75 of the values that there are."""
+    ordered = sorted(value for value in values if value is not None)
+    return Spread(percentile(ordered, 0.5), percentile(ordered, 0.75), len(ordered))
+
+
+def changed_lines(additions: int, deletions: int) -> int:
+    """The size of a pull request: lines added and lines deleted."""
+    return additions + deletions
+
+
+def counts_as_review(author: int | None, reviewer: int | None, is_bot: bool, at: datetime | None) -> bool:
+    """Whether a review is one: submitted, by a person, and by somebody else than the author."""
+    return not is_bot and at is not None and reviewer is not None and reviewer != author
+
+
+def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
+    """The wait for the first review, in hours: from createdAt to the first of the reviews that count; None without one.
+
+    Where a median of them is shown, it is one over pull requests by people.
+    """
+    return (min(counted) - created_at).total_seconds() / 3600 if counted else None
+
+
+def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
+    """Of what the markers gave (None: not read yet) and whether body, commits and reviews are all there."""
+    if ai_assisted:
+        return Verdict.ASSISTED
+    return Verdict.NO_MARKER if ai_assisted is False and has_detail else Verdict.UNREAD
 
 
 def figures(opened: int, merged: Sequence[Merged]) -> Figures:

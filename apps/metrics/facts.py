@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Max, Q
 
-from apps.metrics.definitions import is_merged
+from apps.metrics.definitions import changed_lines, counts_as_review, hours_to_review, is_merged
 from apps.metrics.models import DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
@@ -54,14 +54,13 @@ class Pull:
         return [
             review
             for review in self.reviews
-            if not review.is_bot and review.at is not None and review.reviewer not in (None, self.author)
+            if counts_as_review(self.author, review.reviewer, review.is_bot, review.at)
         ]
 
     @property
     def hours_to_review(self) -> float | None:
         """From createdAt to the first review by a person other than the author."""
-        moments = [review.at for review in self.human_reviews if review.at is not None]
-        return (min(moments) - self.created_at).total_seconds() / 3600 if moments else None
+        return hours_to_review(self.created_at, [review.at for review in self.human_reviews if review.at is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _pull(row: dict[str, Any], reviews: tuple[Review, ...]) -> Pull:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         merged_at=row["merged_at"] if is_merged(row["state"], row["merged_at"]) else None,
-        lines=row["additions"] + row["deletions"],
+        lines=changed_lines(row["additions"], row["deletions"]),
         ai_assisted=row["ai_assisted"],
         has_detail=row["detail_state"] == DetailState.COMPLETE,
         reviews=reviews,

@@ -1,11 +1,15 @@
 """Insights as rows: found by the rules from the facts, kept once per team, day, rule and subject."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from apps.metrics.facts import load
 from apps.metrics.insights import Finding, findings
 from apps.metrics.models import Insight
+
+SHOWN = 3
 
 _FIELDS = ["title", "body", "advice", "evidence", "effect"]
 
@@ -41,3 +45,24 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
         unique_fields=["team", "date", "rule", "subject"],
         update_fields=_FIELDS,
     )
+
+
+def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
+    """The three strongest findings of the newest day, of these subjects alone where they are given.
+
+    The strongest of each rule comes before the second of any.
+    """
+    insights: Any = Insight.objects.for_team(team_id)
+    newest = insights.order_by("-date").values_list("date", flat=True).first()
+    if newest is None:
+        return []
+    ranked = insights.filter(date=newest).order_by("-effect", "rule", "subject")
+    if subjects is not None:
+        ranked = ranked.filter(subject__in=subjects)
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, Insight]] = []
+    for insight in ranked:
+        turns.append((seen[insight.rule], insight))
+        seen[insight.rule] += 1
+    # Sorting keeps the order by strength within each turn.
+    return [insight for _, insight in sorted(turns, key=lambda turn: turn[0])[:SHOWN]]

@@ -16,6 +16,7 @@ from apps.metrics.definitions import median
 from apps.metrics.facts import Facts, Pull, Review
 from apps.metrics.records import ReviewState
 from apps.metrics.stats import rank_sum_z, share_z
+from apps.metrics.words import in_hours
 
 SURE = 3.3  # standard errors
 
@@ -63,7 +64,8 @@ def review_wait(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 rule="review-wait",
                 subject=f"repository:{repository}",
-                title=f"Reviews in {name} start after {_hours(change.after)}, {change.direction} from {_hours(change.before)}.",
+                title=f"Reviews in {name} start after {in_hours(change.after)},"
+                f" {change.direction} from {in_hours(change.before)}.",
                 body=f"Median time from opening to the first review by somebody else, {_compared(facts, change)}.",
                 advice="Look at the longest waits first: who was asked, and when." if change.rose else "",
                 evidence=change.evidence(after),
@@ -81,7 +83,7 @@ def time_to_merge(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 rule="time-to-merge",
                 subject=f"repository:{repository}",
-                title=f"Merging in {name} takes {_hours(change.after)}, {change.direction} from {_hours(change.before)}.",
+                title=f"Merging in {name} takes {in_hours(change.after)}, {change.direction} from {in_hours(change.before)}.",
                 body=f"Median time from opening to merge, {_compared(facts, change)}.",
                 advice="Compare the slowest pull requests with those of the weeks before." if change.rose else "",
                 evidence=change.evidence(after),
@@ -174,7 +176,7 @@ def large_pull_requests(facts: Facts) -> Iterator[Finding]:
         rule="large-pull-requests",
         subject="team",
         title=f"Pull requests over {LARGE} lines take {_times(long / short)} as long to merge.",
-        body=f"Median {_hours(long)} for {len(slow):,} large ones, {_hours(short)} for the other {len(small):,}, merged"
+        body=f"Median {in_hours(long)} for {len(slow):,} large ones, {in_hours(short)} for the other {len(small):,}, merged"
         " within the half year. An association: large ones may also be the harder ones.",
         advice="Split what can be reviewed on its own.",
         evidence={"large": long, "other": short, "n_large": len(slow), "n_other": len(small)}
@@ -327,14 +329,6 @@ def _approves(review: Review, pull: Pull) -> bool:
 
 
 # Words. A no-break space stands between a number and its unit.
-
-
-def _hours(hours: float) -> str:
-    if hours < 1:
-        return f"{max(1, round(hours * 60))}\u00a0min"
-    if hours < 48:
-        return f"{hours:.1f}\u00a0h" if hours < 10 and round(hours, 1) % 1 else f"{hours:.0f}\u00a0h"
-    return f"{hours / 24:.0f}\u00a0days"
 
 
 def _percent(share: float) -> str:

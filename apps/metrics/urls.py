@@ -1,6 +1,16 @@
 """The dashboard and what it leads to. The team stands in the address, and every view asks for membership."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.metrics import views
 
 app_name = "metrics"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("t/<slug:slug>/", views.dashboard, name="dashboard"),
+    path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
+    path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
+    path("t/<slug:slug>/people/", views.people, name="people"),
+    path("t/<slug:slug>/people/<int:member_id>/", views.member, name="member"),
+    path("t/<slug:slug>/weekly.csv", views.weekly_csv, name="weekly_csv"),
+    path("t/<slug:slug>/weekly.json", views.weekly_json, name="weekly_json"),
+]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from apps.onboarding.live import Live, charts, live
 from apps.onboarding.services.runs import SUBJECT
@@ -23,13 +23,6 @@ SHOWN_BY = {
 PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "log")
 
 
-def _dashboard(team: Team) -> str:
-    try:
-        return reverse("metrics:dashboard", kwargs={"slug": team.slug})
-    except NoReverseMatch:
-        return reverse("onboarding:team_weeks", kwargs={"slug": team.slug})
-
-
 def addresses(team: Team, run_id: Any) -> dict[str, str]:
     """The addresses that the page's links and buttons lead to."""
     of_run = {"slug": team.slug, "run_id": run_id}
@@ -38,7 +31,7 @@ def addresses(team: Team, run_id: Any) -> dict[str, str]:
     return {name: reverse(f"onboarding:run_{view}", kwargs=of_run) for name, view in names.items()} | {
         "connect": reverse("onboarding:connect", kwargs={"slug": team.slug}),
         "choose": reverse("onboarding:choose", kwargs={"slug": team.slug}),
-        "dashboard": _dashboard(team),
+        "dashboard": reverse("metrics:dashboard", kwargs={"slug": team.slug}),
     }
 
 

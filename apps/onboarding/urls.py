@@ -22,5 +22,4 @@ urlpatterns = [
     path("t/<slug:slug>/onboarding/runs/<uuid:run_id>/workers/", views.run_workers, name="run_workers"),
     path("t/<slug:slug>/onboarding/indicator/", views.indicator, name="indicator"),
     path("t/<slug:slug>/onboarding/sync-status/", views.sync_status, name="sync_status"),
-    path("t/<slug:slug>/weeks/", views.team_weeks, name="team_weeks"),
 ]

@@ -11,13 +11,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from apps.metrics.models import Scope, WeeklyMetrics
 from apps.onboarding.fragments import addresses, context_of
 from apps.onboarding.journey import see_other
 from apps.onboarding.services.journey import newest_run
 from apps.onboarding.services.notifications import recipients
 from apps.onboarding.services.runs import SUBJECT
-from apps.onboarding.services.summary import top_insights
 from apps.pipelines import engine, health
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import LIVE, Run
@@ -159,11 +157,3 @@ def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
         },
         headers={"Cache-Control": "no-store"},
     )
-
-
-@require_GET
-@team_view()
-def team_weeks(request: HttpRequest, team: Team) -> HttpResponse:
-    weeks = WeeklyMetrics.objects.for_team(team).filter(scope=Scope.TEAM).order_by("-week")[:26]
-    context = {"team": team, "weeks": weeks, "insights": top_insights(team), "run": newest_run(team)}
-    return render(request, "onboarding/team_weeks.html", context)

@@ -73,6 +73,7 @@ def rows(of):
         "run_id": of.run.pk,
         "user_id": of.owner.pk,
         "invitation_id": of.invitation.pk,
+        "member_id": of.member.pk,
     }
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from apps.mail.models import OutboxMessage
 from apps.mail.outbox import queue_mail
+from apps.metrics.findings import top_insights
 from apps.onboarding.services import summary
 from apps.onboarding.services.runs import Totals, run_url, team_of
 from apps.pipelines.models import Run
@@ -36,7 +37,7 @@ def send_welcome_email(user: User, team: Team) -> OutboxMessage:
         f"Welcome to Firstlight: {team.name}",
         team=team,
         heading=f"Welcome, {user.display_name}",
-        link=settings.SITE_URL + reverse("onboarding:team_weeks", args=[team.slug]),
+        link=settings.SITE_URL + reverse("metrics:dashboard", args=[team.slug]),
     )
 
 
@@ -53,9 +54,9 @@ def send_sync_complete_email(run: Run, user: User, totals: Totals, missing: list
         heading="Your first insights are ready",
         totals=totals,
         figures=summary.figures(team, totals),
-        insights=summary.top_insights(team),
+        insights=top_insights(team.pk),
         missing=missing,
-        link=settings.SITE_URL + reverse("onboarding:team_weeks", args=[team.slug]),
+        link=settings.SITE_URL + reverse("metrics:dashboard", args=[team.slug]),
         run_link=run_url(run, team),
     )
 

@@ -1,0 +1,107 @@
+"""The same figures per repository and per member. Names in their order, no ranking; no median of a handful."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from apps.metrics.chart_spark import spark_bars
+from apps.metrics.charts import percent
+from apps.metrics.definitions import MIN_SAMPLE, Verdict, spread
+from apps.metrics.landed import Landed, given_reviews
+from apps.metrics.models import Repository, TeamMember
+from apps.metrics.panels import Frame
+from apps.metrics.words import in_hours, in_lines, person
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Figures of one repository or member in words; None: fewer values than a median wants."""
+
+    key: int
+    name: str
+    login: str
+    is_bot: bool
+    merged: int
+    merge: str | None
+    size: str | None
+    wait: str | None
+    assisted: str
+    given: int
+    received: int
+    trend: SafeString
+
+
+def by_repository(team_id: int, frame: Frame) -> list[Line]:
+    """Every repository of the team, with or without merges."""
+    groups = _grouped(frame.rows, lambda row: row.repository)
+    repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
+    lines = [_line(key, name, "", groups.get(key, ()), frame.period.weeks) for key, name in repositories]
+    return sorted(lines, key=_by_name)
+
+
+def by_member(team_id: int, frame: Frame) -> list[Line]:
+    """Everybody who merged or reviewed in the weeks, bots too."""
+    groups = _grouped(frame.rows, lambda row: row.author)
+    given = Counter(reviewer for reviewer, _ in given_reviews(team_id, frame.period))
+    active: Any = TeamMember.objects.for_team(team_id).in_bulk([key for key in {*groups, *given} if key is not None])
+    lines = [
+        _line(
+            key, person(member), member.login, groups.get(key, ()), frame.period.weeks, member.is_bot, given.get(key, 0)
+        )
+        for key, member in active.items()
+    ]
+    return sorted(lines, key=_by_name)
+
+
+def of_member(team_id: int, frame: Frame, member: TeamMember) -> Line:
+    """One person's line; the frame holds their pull requests alone."""
+    given = sum(reviewer == member.pk for reviewer, _ in given_reviews(team_id, frame.period))
+    return _line(member.pk, person(member), member.login, frame.rows, frame.period.weeks, member.is_bot, given)
+
+
+def _grouped[K](rows: Iterable[Landed], key: Callable[[Landed], K]) -> dict[K, list[Landed]]:
+    groups: dict[K, list[Landed]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def _by_name(line: Line) -> tuple[str, int]:
+    return line.name.casefold(), line.key
+
+
+def _line(
+    key: int,
+    name: str,
+    login: str,
+    rows: Sequence[Landed],
+    weeks: Sequence[date],
+    is_bot: bool = False,
+    given: int = 0,
+) -> Line:
+    per_week = Counter(row.week for row in rows)
+    assisted = sum(row.verdict == Verdict.ASSISTED for row in rows)
+    return Line(
+        key=key,
+        name=name,
+        login=login if login != name else "",
+        is_bot=is_bot,
+        merged=len(rows),
+        merge=median_in_words((row.hours for row in rows), in_hours),
+        size=median_in_words((float(row.lines) for row in rows), in_lines),
+        wait=median_in_words((row.wait for row in rows), in_hours),
+        assisted=percent(assisted, len(rows)) if len(rows) >= MIN_SAMPLE else "",
+        given=given,
+        received=sum(row.received for row in rows),
+        trend=spark_bars([per_week[week] for week in weeks], label=f"Merged by week in {len(weeks)} weeks"),
+    )
+
+
+def median_in_words(values: Iterable[float | None], words: Callable[[float], str]) -> str | None:
+    """The median; None of fewer values than `MIN_SAMPLE`, which would say more of one pull request than of a person."""
+    found = spread(values)
+    return words(found.median) if found.median is not None and found.n >= MIN_SAMPLE else None

@@ -1,0 +1,226 @@
+"""The dashboard's panels: a figure, how it compares with the weeks before, its chart by week and the same as a table.
+
+Pure: merged pull requests in, panels out. A figure over the whole period stands large; a week's own is in the chart.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from django.utils.safestring import SafeString
+
+from apps.metrics.chart_scale import day
+from apps.metrics.charts import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
+from apps.metrics.definitions import MIN_SAMPLE, Spread, Verdict, spread
+from apps.metrics.landed import Landed
+from apps.metrics.selection import Period
+from apps.metrics.words import NBSP, in_hours, in_lines
+
+MIN_COMPARED = 10  # values on each side of a comparison
+WIDE = (540, 190)  # px, see `line_chart`
+NARROW = (340, 150)
+VERDICTS = {Verdict.ASSISTED: "assisted", Verdict.NO_MARKER: "no marker", Verdict.UNREAD: "not read"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """With the weeks before. `arrow`: up, down or level; `tone`: better, worse or empty where neither is."""
+
+    arrow: str
+    words: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    key: str
+    title: str
+    note: str
+    figure: str
+    aside: str
+    comparison: Comparison | None
+    chart: SafeString
+    table: SafeString
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all panels of a page share: the weeks, what was merged in them, and what in those before, if they are known."""
+
+    period: Period
+    rows: Sequence[Landed]
+    rows_before: Sequence[Landed] | None
+
+    @cached_property
+    def by_week(self) -> Mapping[date, list[Landed]]:
+        weeks: dict[date, list[Landed]] = defaultdict(list)
+        for row in self.rows:
+            weeks[row.week].append(row)
+        return weeks
+
+    @property
+    def weeks_before(self) -> str:
+        return f"the {len(self.period.weeks)} weeks before"
+
+
+def panels(frame: Frame) -> list[Panel]:
+    """In the page's order: two wide ones, three narrow ones."""
+    return [
+        _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
+        _merged(frame),
+        _medians(frame, "size", "Pull request size", "lines", lambda row: float(row.lines), in_lines, NARROW),
+        _medians(frame, "review", "Wait for first review", "h", lambda row: row.wait, in_hours, NARROW),
+        _ai(frame),
+    ]
+
+
+def member_panels(frame: Frame) -> list[Panel]:
+    """A person's: what was merged, and the time that it took unless there is too little of it for a median."""
+    shown = [_merged(frame)]
+    if sum(row.hours is not None for row in frame.rows) >= MIN_SAMPLE:
+        shown.append(_medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE))
+    return shown
+
+
+def spreads(frame: Frame, value: Callable[[Landed], float | None]) -> list[tuple[date, Spread]]:
+    """The median and p75 of each week."""
+    by_week = frame.by_week
+    return [(week, spread(map(value, by_week.get(week, ())))) for week in frame.period.weeks]
+
+
+def _medians(
+    frame: Frame,
+    key: str,
+    title: str,
+    unit: str,
+    value: Callable[[Landed], float | None],
+    words: Callable[[float], str],
+    size: tuple[int, int],
+) -> Panel:
+    series = spreads(frame, value)
+    whole = spread(map(value, frame.rows))
+    before = None if frame.rows_before is None else spread(map(value, frame.rows_before))
+    chart = line_chart(
+        [Week(week, found.median, found.p75) for week, found in series],
+        unit=unit,
+        label=title,
+        latest_so_far=frame.period.so_far,
+        width=size[0],
+        height=size[1],
+    )
+    cells = [
+        (day(week), _or_dash(found.median, words), _or_dash(found.p75, words), f"{found.n:,}")
+        for week, found in reversed(series)
+    ]
+    return Panel(
+        key=key,
+        title=title,
+        note="median and p75",
+        figure=_or_dash(whole.median, words),
+        aside="" if whole.p75 is None else f"p75 {words(whole.p75)}",
+        comparison=_compared(whole, before, words, frame.weeks_before),
+        chart=chart,
+        table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
+    )
+
+
+def _compared(now: Spread, before: Spread | None, words: Callable[[float], str], since: str) -> Comparison | None:
+    """How a median changed of which less is better; None where there is too little to compare."""
+    if before is None or min(now.n, before.n) < MIN_COMPARED or now.median is None or before.median is None:
+        return None
+    if words(now.median) == words(before.median):
+        return Comparison("level", f"as in {since}")
+    change = now.median - before.median
+    if change < 0:
+        return Comparison("down", f"{words(-change)} less than in {since}", "better")
+    return Comparison("up", f"{words(change)} more than in {since}", "worse")
+
+
+def _merged(frame: Frame) -> Panel:
+    by_week, weeks = frame.by_week, frame.period.weeks
+    counts = [(week, len(by_week.get(week, ()))) for week in weeks]
+    last = counts[-1][1]
+    aside = "this week so far" if frame.period.so_far else f"in the week of {day(weeks[-1])}"
+    if len(counts) > 1:
+        aside += f", {counts[-2][1]:,} the week before"
+    chart = bar_chart(
+        [Week(week, count) for week, count in counts],
+        label="Merged pull requests",
+        latest_so_far=frame.period.so_far,
+        width=WIDE[0],
+        height=WIDE[1],
+    )
+    return Panel(
+        key="merged",
+        title="Merged pull requests",
+        note="by week",
+        figure=f"{last:,}",
+        aside=aside,
+        comparison=_pace(frame),
+        chart=chart,
+        table=data_table(
+            "Merged pull requests", ("Week of", "Merged"), [(day(week), f"{n:,}") for week, n in reversed(counts)]
+        ),
+    )
+
+
+def _pace(frame: Frame) -> Comparison | None:
+    """How many a whole week, against the weeks before."""
+    whole = frame.period.whole_weeks
+    if frame.rows_before is None or not whole:
+        return None
+    over = set(frame.period.weeks[:whole])
+    now = sum(row.week in over for row in frame.rows) / whole
+    before = len(frame.rows_before) / len(frame.period.weeks)
+    change = round(now) - round(before)
+    if not change:
+        return Comparison("level", f"{now:,.0f} a week, as in {frame.weeks_before}")
+    way, tone, more = ("up", "better", "more") if change > 0 else ("down", "worse", "fewer")
+    return Comparison(way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone)
+
+
+def shares(week: date, rows: Sequence[Landed]) -> Shares:
+    """How many carry an AI marker, how many carry none, and how many have not been read."""
+    found = [row.verdict for row in rows]
+    return Shares(week, found.count(Verdict.ASSISTED), found.count(Verdict.NO_MARKER), found.count(Verdict.UNREAD))
+
+
+def _ai(frame: Frame) -> Panel:
+    weeks = [shares(week, frame.by_week.get(week, ())) for week in frame.period.weeks]
+    whole = shares(frame.period.weeks[0], frame.rows)
+    names = tuple(VERDICTS.values())
+    unread = f"; {percent(whole.unknown, whole.total)} not read yet" if whole.unknown else ""
+    title = "AI-assisted"
+    return Panel(
+        key="ai",
+        title=title,
+        note="share of merged",
+        figure=percent(whole.having, whole.total) if whole.total else "–",
+        aside=f"at least{unread}" if whole.total else "",
+        comparison=_ai_compared(frame, whole),
+        chart=share_chart(weeks, label=title, names=(names[0], names[1], names[2]), width=NARROW[0], height=NARROW[1]),
+        table=data_table(
+            title,
+            ("Week of", "Assisted", "No marker found", "Not read yet"),
+            [(day(week.week), f"{week.having:,}", f"{week.lacking:,}", f"{week.unknown:,}") for week in weeks[::-1]],
+        ),
+    )
+
+
+def _ai_compared(frame: Frame, whole: Shares) -> Comparison | None:
+    if frame.rows_before is None:
+        return None
+    before = shares(frame.period.weeks[0], frame.rows_before)
+    if min(whole.total, before.total) < MIN_COMPARED:
+        return None
+    then = percent(before.having, before.total)
+    if percent(whole.having, whole.total) == then:
+        return Comparison("level", f"as in {frame.weeks_before}")
+    up = whole.having * before.total > before.having * whole.total
+    return Comparison("up" if up else "down", f"from at least {then} in {frame.weeks_before}")
+
+
+def _or_dash(value: float | None, words: Callable[[float], str]) -> str:
+    return "–" if value is None else words(value).replace(" ", NBSP)

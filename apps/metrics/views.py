@@ -1,0 +1,173 @@
+"""The pages of figures. They say the same in every window, and work without JavaScript; HTMX gets their changing part."""
+
+import csv
+import json
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from apps.metrics import breakdown, pull_list
+from apps.metrics import dashboard as pages
+from apps.metrics.cards import cards
+from apps.metrics.definitions import MIN_SAMPLE
+from apps.metrics.export import columns, weekly_rows
+from apps.metrics.models import PullRequest, Scope, TeamMember
+from apps.metrics.panels import member_panels, panels
+from apps.metrics.records import PullRequestState
+from apps.metrics.selection import WINDOWS, Choices, Selection, choices
+from apps.metrics.verdicts import WORDS
+from apps.metrics.words import person
+from apps.teams.access import team_view
+from apps.teams.models import Team
+
+STATES = [(state.value, state.value.capitalize()) for state in PullRequestState]
+VERDICTS = [(verdict.value, word) for verdict, (word, _) in WORDS.items()]
+
+
+def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page; for HTMX its part `content`."""
+    if request.htmx:  # type: ignore[attr-defined]
+        template += "#content"
+    return render(request, template, context)
+
+
+def _common(team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
+    return {
+        "team": team,
+        "choices": known,
+        "selection": asked,
+        "windows": WINDOWS,
+        "standing": pages.standing(team.pk),
+        "least": MIN_SAMPLE,
+        "today": timezone.now().date(),
+    }
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
+    known = choices(team.pk)
+    asked = known.read(request.GET)
+    context = _common(team, known, asked)
+    if not PullRequest.objects.for_team(team).exists():
+        return render(request, "metrics/empty.html", context)
+    figures = pages.frame(team.pk, asked, timezone.now())
+    return _shown(
+        request,
+        "metrics/dashboard.html",
+        context
+        | {
+            "figures": figures,
+            "cards": cards(team.pk, asked),
+            "panels": panels(figures),
+            "rows": pages.newest_merged(team.pk, figures, asked),
+            "verdicts": VERDICTS,
+        },
+    )
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
+    known = choices(team.pk)
+    search = pull_list.read(request.GET, known)
+    context = _common(team, known, search.selection)
+    context |= {
+        "page": pull_list.page(team.pk, search, request.GET.get("more", "")),
+        "search": search,
+        "states": STATES,
+        "verdicts": VERDICTS,
+    }
+    if not request.htmx:  # type: ignore[attr-defined]
+        return render(request, "metrics/pull_requests.html", context)
+    part = "more" if "more" in request.GET else "results"
+    return render(request, f"metrics/pull_requests.html#{part}", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def repositories(request: HttpRequest, team: Team) -> HttpResponse:
+    known = choices(team.pk)
+    asked = Selection(weeks=known.read(request.GET).weeks)
+    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+    lines = breakdown.by_repository(team.pk, figures)
+    context = _common(team, known, asked) | {"figures": figures, "lines": lines}
+    return _shown(request, "metrics/repositories.html", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def people(request: HttpRequest, team: Team) -> HttpResponse:
+    known = choices(team.pk)
+    asked = Selection(weeks=known.read(request.GET).weeks)
+    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+    lines = breakdown.by_member(team.pk, figures)
+    context = _common(team, known, asked) | {
+        "figures": figures,
+        "people": [line for line in lines if not line.is_bot],
+        "bots": [line for line in lines if line.is_bot],
+    }
+    return _shown(request, "metrics/people.html", context)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
+    """One person's weeks, pull requests and reviews."""
+    who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
+    known = choices(team.pk)
+    asked = pages.of_member(known.read(request.GET), who.pk)
+    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+    context = _common(team, known, asked) | {
+        "who": who,
+        "name": person(who),
+        "figures": figures,
+        "line": breakdown.of_member(team.pk, figures, who),
+        "panels": member_panels(figures),
+        "rows": pages.newest_merged(team.pk, figures, asked),
+    }
+    return _shown(request, "metrics/member.html", context)
+
+
+def _by(request: HttpRequest) -> Scope:
+    asked = request.GET.get("by", "")
+    return Scope(asked) if asked in Scope.values else Scope.TEAM
+
+
+@require_safe
+@team_view()
+def weekly_csv(request: HttpRequest, team: Team) -> HttpResponse:
+    """The weekly table as `export_weekly` prints it, `?by=team|repository|member`, made safe for spreadsheets."""
+    by = _by(request)
+    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=_download(team, by, "csv"))
+    writer = csv.DictWriter(response, columns(by), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in weekly_rows(team.pk, by))
+    return response
+
+
+@require_safe
+@team_view()
+def weekly_json(request: HttpRequest, team: Team) -> HttpResponse:
+    """The same as JSON, word for word."""
+    by = _by(request)
+    rows = json.dumps(list(weekly_rows(team.pk, by)), indent=2, ensure_ascii=False)
+    return HttpResponse(rows, content_type="application/json", headers=_download(team, by, "json"))
+
+
+def _download(team: Team, by: Scope, kind: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{team.slug}-weekly-by-{by.value}.{kind}"'}
+
+
+def _inert(value: Any) -> Any:
+    """Names come from outside, and a spreadsheet would take one that begins so for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
