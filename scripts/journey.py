@@ -16,6 +16,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.urls import reverse  # noqa: E402
 from rich.console import Console  # noqa: E402
+from rich.padding import Padding  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from apps.integrations import connections  # noqa: E402
@@ -36,6 +37,14 @@ from apps.users.models import User  # noqa: E402
 from apps.users.sign_in_links import make_link  # noqa: E402
 
 WEEKS = 8
+# One and several of what a run's totals count.
+NOUNS = {
+    "repositories": ("repository", "repositories"),
+    "pull_requests": ("pull request", "pull requests"),
+    "reviews": ("review", "reviews"),
+    "commits": ("commit", "commits"),
+    "ai_assisted": ("AI-assisted", "AI-assisted"),
+}
 
 
 class Unusable(Exception):
@@ -109,16 +118,18 @@ class Demo:
     def show(self, run: Run) -> None:
         """What came of it: totals, the latest weeks, the findings, and the way in."""
         run.refresh_from_db()
-        totals = "  ".join(
-            f"{value:,} {key.replace('_', ' ')}"
-            for key, value in totals_of(self.team.pk, run.params.get("repo_ids")).items()
-        )
-        self.console.print(f"\n[bold]{self.team.name}[/bold]: {run.state}\n{totals}\n", highlight=False)
+        totals = totals_of(self.team.pk, run.params.get("repo_ids"))
+        self.console.print(f"\n[bold]{self.team.name}[/bold]: {run.get_state_display().lower()}", highlight=False)
+        if run.error:
+            self.console.print(run.error, markup=False, highlight=False)
+        self.console.print("  ".join(map(counted, totals.items())), highlight=False, soft_wrap=True)
+        self.console.print()
         if run.state in (RunState.DONE, RunState.PARTIAL):
             self.console.print(weeks(self.team))
             for number, insight in enumerate(top_insights(self.team), 1):
                 self.console.print(f"{number}. [bold]{insight.title}[/bold]", highlight=False)
-                self.console.print(f"   {insight.body} {insight.advice}".rstrip(), highlight=False)
+                words = Padding(f"{insight.body} {insight.advice}".rstrip(), (0, 0, 0, 3))
+                self.console.print(words, highlight=False)
         self.user.refresh_from_db()
         print("\nAll of it is served until Ctrl-C.")
         self._show_link("Look at it", "onboarding:run_detail", run_id=run.pk)
@@ -135,9 +146,15 @@ def account(email: str, name: str) -> tuple[User, Team]:
         return user, team or found_team(name, user)
 
 
+def counted(total: tuple[str, object]) -> str:
+    """One of the totals, as in `1 repository`."""
+    name, count = total
+    return f"{count:,} {NOUNS[name][count != 1]}"
+
+
 def weeks(team: Team) -> Table:
     table = Table(title=f"The latest {WEEKS} weeks")
-    for heading in ("week", "opened", "merged", "hours to merge, median", "p75", "authors", "AI-assisted", "reviews"):
+    for heading in ("week", "opened", "merged", "hours to\nmerge", "p75", "authors", "AI-\nassisted", "reviews"):
         table.add_column(heading, justify="left" if heading == "week" else "right")
     for row in list(weekly_rows(team.pk, Scope.TEAM))[-WEEKS:]:
         hours = (row["time_to_merge_hours_median"], row["time_to_merge_hours_p75"])
