@@ -25,11 +25,11 @@ from apps.integrations.github.errors import GitHubError  # noqa: E402
 from apps.integrations.models import ConnectionSource  # noqa: E402
 from apps.integrations.services import InvalidName  # noqa: E402
 from apps.metrics.export import weekly_rows  # noqa: E402
+from apps.metrics.findings import top_insights  # noqa: E402
 from apps.metrics.models import Scope  # noqa: E402
 from apps.onboarding.following import Follower, NoWorker  # noqa: E402
 from apps.onboarding.services import journey  # noqa: E402
 from apps.onboarding.services.runs import totals_of  # noqa: E402
-from apps.onboarding.services.summary import top_insights  # noqa: E402
 from apps.pipelines.models import Run, RunState  # noqa: E402
 from apps.teams.models import Team  # noqa: E402
 from apps.teams.services import found_team  # noqa: E402
@@ -126,7 +126,7 @@ class Demo:
         self.console.print()
         if run.state in (RunState.DONE, RunState.PARTIAL):
             self.console.print(weeks(self.team))
-            for number, insight in enumerate(top_insights(self.team), 1):
+            for number, insight in enumerate(top_insights(self.team.pk), 1):
                 self.console.print(f"{number}. [bold]{insight.title}[/bold]", highlight=False)
                 words = Padding(f"{insight.body} {insight.advice}".rstrip(), (0, 0, 0, 3))
                 self.console.print(words, highlight=False)
