@@ -1,5 +1,5 @@
-"""`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue; then the live stream
-(`python -m benchmarks.stream`).
+"""`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue; then beside
+Celery over Redis (`python -m benchmarks.engines`) and the live stream (`python -m benchmarks.stream`).
 
 Pairs are alternated in one run, each with a worker and a state folder of its own; medians and the ratio of medians.
 A hand-off is the time from the end of a step's body to the start of the next one's.
@@ -38,13 +38,13 @@ def measure(engine: str, chains: int) -> dict[str, float]:
             )
         try:
             result = subprocess.run(
-                [*run, "benchmarks.drive", engine, str(chains)],
+                [*run, "benchmarks.drive", engine, str(chains), str(chains)],
                 cwd=ROOT, env=env, check=True, capture_output=True, text=True, timeout=300,
             )  # fmt: skip
         finally:
             worker.terminate()
             worker.wait()
-        wall = float(result.stdout)
+        wall = float(result.stdout.split()[1])
         return {"wall": wall, **handoffs(notes.read_text(), "one")}
 
 
@@ -68,7 +68,8 @@ def main() -> None:
         for engine in ("plain", "durable") if pair % 2 == 0 else ("durable", "plain"):
             results[engine].append(measure(engine, options.chains))
     show(results, options.chains, options.pairs, time.monotonic() - began)
-    subprocess.run([sys.executable, "-m", "benchmarks.stream"], cwd=ROOT, check=True)
+    for other in ("engines", "stream"):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{other}"], cwd=ROOT, check=True)
 
 
 def show(results: dict[str, list[dict[str, float]]], chains: int, pairs: int, seconds: float) -> None:

@@ -1,6 +1,10 @@
-"""Starts the chains of one measurement and waits for their ends; prints the wall time of those started at once."""
+"""Starts the chains of one measurement, first one after the other, then at once, and waits for their ends.
+
+Prints the median seconds to the first step of the former, and the wall time of the latter.
+"""
 
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -18,11 +22,16 @@ def main() -> None:
     from apps.pipelines import engine
     from benchmarks.lab.tasks import PLAIN
 
-    kind, chains = sys.argv[1], int(sys.argv[2])
+    kind, alone, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     notes = Path(os.environ["BENCH_NOTES"])
 
     def start(chain: str) -> None:
-        if kind == "durable":
+        if kind.startswith("celery"):
+            from benchmarks import celery_app
+
+            celery_app.start(chain)
+            return
+        if kind not in ("plain", "huey"):
             engine.start("bench", subject=chain, params={"chain": chain})
             return
         message = PLAIN[0].s(chain)
@@ -36,17 +45,23 @@ def main() -> None:
             lines = notes.read_text().splitlines()
             if sum(line.startswith(prefix) and line.split()[1] == LAST for line in lines) >= count:
                 return
-            time.sleep(0.005)
+            time.sleep(0.005 if count == 1 else 0.02)
         sys.exit(f"{kind}: {prefix} did not end within {TIMEOUT:.0f} s")
 
-    for number in range(chains):
+    start("warm")
+    wait("warm ", 1)
+    firsts = []
+    for number in range(alone):
+        began = time.monotonic()
         start(f"one{number}")
         wait(f"one{number} ", 1)
+        [first] = [line for line in notes.read_text().splitlines() if line.startswith(f"one{number} 0 ")]
+        firsts.append(float(first.split()[2]) - began)
     began = time.monotonic()
-    for number in range(chains):
+    for number in range(at_once):
         start(f"all{number}")
-    wait("all", chains)
-    print(time.monotonic() - began)
+    wait("all", at_once)
+    print(statistics.median(firsts), time.monotonic() - began)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from huey.contrib.djhuey import db_task
@@ -11,14 +10,9 @@ from huey.contrib.djhuey import db_task
 from apps.pipelines.context import StepContext
 from apps.pipelines.definitions import Pipeline, Step
 from apps.pipelines.tasks import StepTask, step_task
+from benchmarks.lab.notes import note
 
-QUEUES = ("sync", "llm", "compute", "llm", "sync")
-
-
-def note(chain: str, step: int, began: float) -> None:
-    """One line a step: chain, step, began and ended on the clock that all processes of a machine share."""
-    with Path(os.environ["BENCH_NOTES"]).open("a") as notes:
-        notes.write(f"{chain} {step} {began} {time.monotonic()}\n")
+QUEUES = ("sync",) * 5 if os.environ.get("BENCH_ONE_QUEUE") == "1" else ("sync", "llm", "compute", "llm", "sync")
 
 
 def durable(step: int) -> StepTask:

@@ -65,8 +65,9 @@ class Redis(Server):
 class Postgres(Server):
     url = property(lambda self: f"postgresql://firstlight@127.0.0.1:{self.port}/postgres?pool_size=8")
 
-    def __init__(self, folder):
+    def __init__(self, folder, fsync=False):
         super().__init__(folder)
+        self.fsync = fsync
         self.user = unprivileged_user()
         if self.user is not None:
             os.chown(self.folder, self.user, -1)
@@ -76,7 +77,7 @@ class Postgres(Server):
 
     def command(self):
         program = require("postgres", "chaos over PostgreSQL needs it")
-        options = ["listen_addresses=127.0.0.1", "fsync=off", "unix_socket_directories="]
+        options = ["listen_addresses=127.0.0.1", f"fsync={'on' if self.fsync else 'off'}", "unix_socket_directories="]
         return [program, "-D", "data", "-p", str(self.port), *(word for option in options for word in ("-c", option))]
 
     def wait(self):
