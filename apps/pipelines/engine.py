@@ -177,6 +177,7 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
     now = clock.now()
     run.state, run.error, run.missing, run.finished_at, run.eta_seconds = RunState.RUNNING, "", [], None, None
     run.epoch, run.generation, run.generation_started_at = run.epoch + 1, run.generation + 1, now
+    run.compacted_at = None
     fresh = {"failures": 0, "crashes": 0, "error": "", "missing": [], "finished_at": None, "epoch": run.epoch}
     idle = {"owner": "", "lease_until": None, "deadline_at": None, "parked_until": None, "redispatches": 0}
     later = [step.pk for step in steps if step.idx > first.idx]
@@ -197,7 +198,7 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
     # Not the whole row: `prepare_retry` may have written events, which number themselves on it.
     run.save(
         update_fields=["state", "error", "missing", "finished_at", "eta_seconds", "epoch", "generation",
-                       "generation_started_at", "percent"]
+                       "generation_started_at", "percent", "compacted_at"]
     )  # fmt: skip
     events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"Retry from “{first.title}”.")])
     _tell(pipeline_retried, run, step=first)

@@ -76,6 +76,8 @@ class Run(models.Model):
     created_at = models.DateTimeField()
     generation_started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    # When the events of the ended run were reduced to what a late reader needs.
+    compacted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -83,7 +85,10 @@ class Run(models.Model):
                 fields=["pipeline", "dedupe_key"], name="run_one_live", condition=Q(state__in=ACTIVE_RUN_STATES)
             ),
         ]
-        indexes = [models.Index(fields=["subject", "-created_at"], name="run_by_subject")]
+        indexes = [
+            models.Index(fields=["subject", "-created_at"], name="run_by_subject"),
+            models.Index(fields=["finished_at"], name="run_to_compact", condition=Q(compacted_at=None)),
+        ]
         ordering = ["-created_at"]
 
     def __str__(self) -> str:

@@ -110,21 +110,25 @@ def _crashed(step: StepRun, now: datetime) -> bool:
 
 
 def _overdue(step: StepRun, now: datetime) -> bool:
-    text = f"“{step.title}” took longer than {step.deadline_seconds:.0f} s."
+    text = f"“{step.title}” took longer than {step.deadline_seconds:.0f} s and did not answer."
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     if not engine.park(step, now, text):
         return _give_up(step, same, text, now, failures=step.failures)
-    return engine.dispatch_tail(
-        step.run_id,
-        step.idx,
-        when=same,
-        state=StepState.PARKED,
-        parked_until=step.parked_until,
-        failures=step.failures,
-        error=text,
-        message=step.message,
-        dispatched_at=None,
-    )
+    with transaction.atomic():
+        parked = engine.dispatch_tail(
+            step.run_id,
+            step.idx,
+            when=same,
+            state=StepState.PARKED,
+            parked_until=step.parked_until,
+            failures=step.failures,
+            error=text,
+            message=step.message,
+            dispatched_at=None,
+        )
+        if parked:
+            events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
+    return parked
 
 
 def _give_up(step: StepRun, when: Q, text: str, now: datetime, **changes: Any) -> bool:

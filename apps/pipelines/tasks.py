@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from huey import crontab
 from huey.api import TaskWrapper
 from huey.contrib.djhuey import HUEY, close_db, db_periodic_task
 
@@ -117,3 +118,11 @@ def sweep_backstop() -> None:
     from apps.pipelines.sweeper import sweep
 
     sweep()
+
+
+@db_periodic_task(crontab(minute="17"), name="pipelines_compact")  # type: ignore[untyped-decorator]
+def compact_events() -> None:
+    """Keep the table of events small. Any number of workers may do it at once."""
+    from apps.pipelines.retention import compact_ended
+
+    compact_ended()

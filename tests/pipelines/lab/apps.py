@@ -12,6 +12,7 @@ class LabConfig(AppConfig):
         from tests.pipelines.lab import tasks
 
         tasks.LAB.register()
+        tasks.UPDATED.register()
         if mutation := os.environ.get("LAB_MUTATION"):
             from tests.pipelines.lab import mutations
 

@@ -57,7 +57,7 @@ def misbehave(ctx, key, item, plan):
         raise Park(clock.now() + timedelta(seconds=seconds), "The limit is used up.")
     if (after := plan.get("crash_after", {}).get(key)) is not None and item >= after:
         os.kill(os.getpid(), signal.SIGKILL)
-    if seconds := plan.get("hang", {}).get(key):
+    if (seconds := plan.get("hang", {}).get(key)) and not mended:
         time.sleep(seconds)
 
 
@@ -93,3 +93,5 @@ LAB = Pipeline(
         Step("five", "Five", lab_step("five"), queue="sync", weight=1, backoff=0.2),
     ),
 )
+# The same steps after an update: one that took others out.
+UPDATED = Pipeline("updated", "Updated lab", LAB.steps[:2], version=3)
