@@ -59,6 +59,10 @@ document.addEventListener("submit", (event) => {
   });
 }, true);
 document.addEventListener("htmx:finally:request", () => document.querySelectorAll('.button[aria-busy="true"]').forEach(rest));
+// HTMX copies an element's attributes to the one that takes its place; a style as text is against the site's policy.
+document.addEventListener("htmx:before:swap", (event) => {
+  if (event.target.matches?.('.button[aria-busy="true"]')) event.target.removeAttribute("style");
+});
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) document.querySelectorAll('.button[aria-busy="true"]').forEach(rest);
 });

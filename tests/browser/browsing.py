@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests import services
 
@@ -22,6 +22,7 @@ HARMLESS = re.compile(r"net::ERR_ABORTED")
 def chromium():
     """A headless browser. Skips, or with CI set fails, where there is none."""
     program = services.require("chromium", "the tests of the pages look at them in it")
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:

@@ -43,6 +43,10 @@ class GitHub:
         gone = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}
         self.faults({"match": {"repository": repository}, "errors": [gone]})
 
+    def requests(self):
+        """How many requests came, by operation."""
+        return httpx.get(f"{self.url}/_sandbox/requests", timeout=10).json()["operations"]
+
     def put(self, *records):
         self._post("pull_requests", records)
 
