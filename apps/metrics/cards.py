@@ -44,12 +44,15 @@ def cards(team_id: int, selection: Selection) -> list[Card]:
     wanted = [key for insight in insights for key in insight.evidence.get("pull_requests", ())]
     found: Any = PullRequest.objects.for_team(team_id).filter(pk__in=wanted).in_bulk()
     reviews = counted_reviews(team_id, list(found)) if any(one.rule == "review-wait" for one in insights) else {}
-    return [Card(insight, _cases(insight.evidence), _exhibits(insight, found, reviews)) for insight in insights]
+    return [Card(insight, _cases(insight), _exhibits(insight, found, reviews)) for insight in insights]
 
 
-def _cases(evidence: Mapping[str, Any]) -> str:
+def _cases(insight: Insight) -> str:
+    """Of how many it was found."""
+    evidence = insight.evidence
     count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
-    return f"{count:,} cases" if isinstance(count, int) else ""
+    what = "reviews" if insight.rule == "review-concentration" else "pull requests"
+    return f"{count:,} {what}" if isinstance(count, int) else ""
 
 
 def _exhibits(insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]) -> list[Exhibit]:

@@ -26,11 +26,16 @@ VERDICTS = {Verdict.ASSISTED: "assisted", Verdict.NO_MARKER: "no marker", Verdic
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """With the weeks before. `arrow`: up, down or level; `tone`: better, worse or empty where neither is."""
+    """With the weeks before. `arrow`: up, down, level, or empty where nothing can be compared; `tone`: better, worse, or
+    empty where neither is."""
 
     arrow: str
     words: str
     tone: str = ""
+
+
+NOTHING_EARLIER = Comparison("", "No earlier weeks to compare with")
+TOO_FEW = Comparison("", "Too few to compare with the weeks before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Panel:
     note: str
     figure: str
     aside: str
-    comparison: Comparison | None
+    comparison: Comparison
     chart: SafeString
     table: SafeString
 
@@ -126,10 +131,12 @@ def _medians(
     )
 
 
-def _compared(now: Spread, before: Spread | None, words: Callable[[float], str], since: str) -> Comparison | None:
-    """How a median changed of which less is better; None where there is too little to compare."""
-    if before is None or min(now.n, before.n) < MIN_COMPARED or now.median is None or before.median is None:
-        return None
+def _compared(now: Spread, before: Spread | None, words: Callable[[float], str], since: str) -> Comparison:
+    """How a median changed of which less is better."""
+    if before is None:
+        return NOTHING_EARLIER
+    if min(now.n, before.n) < MIN_COMPARED or now.median is None or before.median is None:
+        return TOO_FEW
     if words(now.median) == words(before.median):
         return Comparison("level", f"as in {since}")
     change = now.median - before.median
@@ -166,11 +173,11 @@ def _merged(frame: Frame) -> Panel:
     )
 
 
-def _pace(frame: Frame) -> Comparison | None:
+def _pace(frame: Frame) -> Comparison:
     """How many a whole week, against the weeks before."""
     whole = frame.period.whole_weeks
     if frame.rows_before is None or not whole:
-        return None
+        return NOTHING_EARLIER
     over = set(frame.period.weeks[:whole])
     now = sum(row.week in over for row in frame.rows) / whole
     before = len(frame.rows_before) / len(frame.period.weeks)
@@ -209,12 +216,12 @@ def _ai(frame: Frame) -> Panel:
     )
 
 
-def _ai_compared(frame: Frame, whole: Shares) -> Comparison | None:
+def _ai_compared(frame: Frame, whole: Shares) -> Comparison:
     if frame.rows_before is None:
-        return None
+        return NOTHING_EARLIER
     before = shares(frame.period.weeks[0], frame.rows_before)
     if min(whole.total, before.total) < MIN_COMPARED:
-        return None
+        return TOO_FEW
     then = percent(before.having, before.total)
     if percent(whole.having, whole.total) == then:
         return Comparison("level", f"as in {frame.weeks_before}")

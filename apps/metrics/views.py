@@ -126,7 +126,7 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
     known = choices(team.pk)
     asked = pages.of_member(known.read(request.GET), who.pk)
-    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+    figures = pages.frame(team.pk, asked, timezone.now())
     context = _common(team, known, asked) | {
         "who": who,
         "name": person(who),

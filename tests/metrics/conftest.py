@@ -1,9 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.urls import reverse
 
 from apps.metrics.factories import RepositoryFactory, TeamFactory
 from apps.metrics.records import CommitData, PersonData, PullRequestData, PullRequestState, ReviewData, ReviewState
+from apps.teams.models import Role
+from apps.users.models import User
 
 START = datetime(2026, 2, 9, 9, tzinfo=UTC)  # the Monday of 2026-W07
 
@@ -46,3 +49,17 @@ def team(db):
 @pytest.fixture
 def repository(team):
     return RepositoryFactory(team=team, full_name="acme/api")
+
+
+@pytest.fixture
+def visit(team, client):
+    """The answer of one of the team's pages to a member."""
+    user = User.objects.create_user("mara@acme.example")
+    team.memberships.create(user=user, role=Role.MEMBER)
+    client.force_login(user)
+
+    def get(name="dashboard", *arguments, htmx=False, **asked):
+        headers = {"HX-Request": "true"} if htmx else {}
+        return client.get(reverse(f"metrics:{name}", args=[team.slug, *arguments]), asked, headers=headers)
+
+    return get

@@ -1,0 +1,255 @@
+"""The pages of figures: they say what the weekly table says, of the team whose they are, by what was chosen."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.metrics.dashboard import frame
+from apps.metrics.definitions import Verdict, verdict
+from apps.metrics.export import weekly_rows
+from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.landed import landed
+from apps.metrics.models import DetailState, Insight, PullRequest, Scope
+from apps.metrics.panels import panels, spreads
+from apps.metrics.pull_list import BY_VERDICT
+from apps.metrics.selection import Selection, period
+from apps.metrics.weekly import recompute
+from apps.onboarding import pipeline  # noqa: F401 - so that the runs below have a pipeline
+from apps.pipelines import engine
+from tests.metrics.pages import MONDAY, merged, words
+
+NOW = MONDAY + timedelta(days=2)
+
+
+@pytest.fixture
+def history(repository):
+    """Six weeks with three merges each; the later, the slower and the larger, the first of each week by AI."""
+    author = TeamMemberFactory(team=repository.team, name="Ada")
+    return [
+        merged(
+            repository, weeks_ago, 10 * n + 6 - weeks_ago, additions=10 * n, deletions=6 - weeks_ago, author=author,
+            ai_assisted=n == 1,
+        )
+        for weeks_ago in range(6)
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+
+
+def panel(figures, key):
+    return next(panel for panel in panels(figures) if panel.key == key)
+
+
+def test_its_weeks_are_those_of_the_export(team, history):
+    recompute(team.pk)
+    figures = frame(team.pk, Selection(), NOW)
+    exported = {row["week"]: row for row in weekly_rows(team.pk, Scope.TEAM)}
+    shown = spreads(figures, lambda row: row.hours)
+    merges = [(week, spread) for week, spread in shown if exported[f"{week:%G-W%V}"]["merged"]]
+    assert len(merges) == 6
+    for week, spread in shown:
+        row = exported[f"{week:%G-W%V}"]
+        rows = figures.by_week.get(week, [])
+        assert (spread.median, spread.p75) == (row["time_to_merge_hours_median"], row["time_to_merge_hours_p75"])
+        assert len(rows) == row["merged"]
+        assert sum(row.verdict == Verdict.ASSISTED for row in rows) == row["ai_assisted"]
+        assert sum(row.lines for row in rows) == row["additions"] + row["deletions"]
+
+
+def test_comparisons_say_which_way_and_whether_that_is_better(team, repository):
+    for weeks_ago in range(8):
+        for _ in range(3 if weeks_ago < 4 else 4):
+            merged(
+                repository, weeks_ago, 30 if weeks_ago < 4 else 20, additions=40 if weeks_ago < 4 else 50, deletions=0
+            )
+    figures = frame(team.pk, Selection(weeks=4), NOW)
+    merge, size, pace = (panel(figures, key).comparison for key in ("merge", "size", "merged"))
+    assert (merge.arrow, merge.tone, merge.words) == ("up", "worse", "10\xa0h more than in the 4 weeks before")
+    assert (size.arrow, size.tone, size.words) == ("down", "better", "10\xa0lines less than in the 4 weeks before")
+    assert (pace.arrow, pace.tone, pace.words) == ("down", "worse", "3 a week, 1 fewer than in the 4 weeks before")
+    assert panel(figures, "review").comparison.words == "Too few to compare with the weeks before"
+
+
+def test_no_comparison_beyond_the_history(team, history):
+    figures = frame(team.pk, Selection(weeks=4), NOW)
+    assert {panel.comparison.words for panel in panels(figures)} == {"No earlier weeks to compare with"}
+    assert {panel.comparison.arrow for panel in panels(figures)} == {""}
+
+
+def test_a_week_under_way_is_so_far_and_one_long_past_is_not(team, history):
+    assert panel(frame(team.pk, Selection(), NOW), "merged").aside == "this week so far, 3 the week before"
+    later = frame(team.pk, Selection(), NOW + timedelta(weeks=30))
+    assert panel(later, "merged").aside == "in the week of 9 February, 3 the week before"
+    assert "so far" not in panel(later, "merged").chart
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "is_cut"), [(4, MONDAY - timedelta(weeks=3), False), (52, MONDAY - timedelta(weeks=5), True)]
+)
+def test_weeks_before_the_first_merge_are_not_drawn_as_zero(team, history, asked, start, is_cut):
+    weeks = period(team.pk, NOW, asked)
+    assert (weeks.since, weeks.is_cut, weeks.until) == (start, is_cut, MONDAY + timedelta(weeks=1))
+
+
+def test_no_marker_is_not_the_same_as_not_assisted(team, repository):
+    merged(repository, 0, 5, ai_assisted=True)
+    merged(repository, 0, 5)
+    merged(repository, 0, 5, ai_assisted=None, detail_state=DetailState.PENDING)
+    merged(repository, 0, 5, ai_assisted=False, detail_state=DetailState.DEGRADED)
+    ai = panel(frame(team.pk, Selection(), NOW), "ai")
+    assert (ai.figure, ai.aside) == ("25\xa0%", "at least; 50\xa0% not read yet")
+    assert "25\xa0% assisted" in ai.chart
+    assert "25\xa0% no marker" in ai.chart
+    assert "50\xa0% not read" in ai.chart
+
+
+def test_the_conditions_of_verdicts_are_their_definition(repository):
+    for assisted in (True, False, None):
+        for state in DetailState:
+            PullRequestFactory(repository=repository, ai_assisted=assisted, detail_state=state)
+    pulls = PullRequest.objects.for_team(repository.team)
+    for each, condition in BY_VERDICT.items():
+        assert set(pulls.filter(condition)) == {
+            pull for pull in pulls if verdict(pull.ai_assisted, pull.detail_state == DetailState.COMPLETE) == each
+        }
+
+
+def test_the_wait_is_for_a_person_who_is_not_the_author(team, repository):
+    pull = merged(repository, 0, 20)
+    bot = TeamMemberFactory(team=team, is_bot=True)
+    for reviewer, hours in (
+        (bot, 1),
+        (pull.author, 2),
+        (TeamMemberFactory(team=team), 3),
+        (TeamMemberFactory(team=team), 4),
+    ):
+        PRReviewFactory(pull_request=pull, reviewer=reviewer, submitted_at=pull.created_at + timedelta(hours=hours))
+    by_bot = merged(repository, 0, 20, author=bot)
+    PRReviewFactory(pull_request=by_bot, submitted_at=by_bot.created_at + timedelta(hours=9))
+    rows = landed(team.pk, period(team.pk, NOW, 4), Selection())
+    assert sorted((row.by_bot, row.wait, row.received) for row in rows) == [(False, 3, 2), (True, None, 1)]
+
+
+def test_filters_leave_out_the_others(team, repository, visit, history):
+    other = merged(RepositoryFactory(team=team, full_name="acme/web"), 0, 5, title="Elsewhere")
+    bot = merged(
+        repository, 0, 5, title="Bump", author=TeamMemberFactory(team=team, is_bot=True, name="", login="bump[bot]")
+    )
+    assert "20 merged" in words(visit())
+    page = visit(repository=other.repository_id)
+    assert ("1 merged" in words(page), "Elsewhere" in words(page), "Bump" in words(page)) == (True, True, False)
+    assert "19 merged" in words(visit(author="people"))
+    assert "1 merged" in words(visit(author=bot.author_id))
+    assert "20 merged" in words(visit(repository="999999", author="x", weeks="7"))
+
+
+def test_the_rows_of_another_team_never_show(team, visit, history):
+    foreign = PullRequestFactory(title="Secret plan", repository__full_name="globex/secret", merged_at=timezone.now())
+    PRReviewFactory(pull_request=foreign)
+    Insight.objects.create(
+        team=team, date="2026-02-09", rule="time-to-merge", subject="team", title="Slower",
+        evidence={"pull_requests": [foreign.pk]},
+    )  # fmt: skip
+    for name in ("dashboard", "pull_requests", "repositories", "people", "weekly_csv", "weekly_json"):
+        for asked in (
+            {},
+            {"repository": foreign.repository_id, "author": foreign.author_id, "by": "member", "q": "plan"},
+        ):
+            page = visit(name, **asked).content.decode()
+            assert "Secret plan" not in page
+            assert "globex" not in page
+            assert foreign.author.login not in page
+    assert visit("member", foreign.author_id).status_code == 404
+    assert "Slower" in words(visit())
+
+
+def test_words_from_outside_are_escaped(team, visit, repository):
+    bad = '<script>alert("x")</script>'
+    member = TeamMemberFactory(team=team, name=bad)
+    repository.full_name = bad
+    repository.save()
+    evidence = {"rule": bad, "tool": bad, "tier": "A", "axis": "wrote", "where": bad, "line": bad}
+    pull = merged(repository, 0, 5, title=bad, author=member, ai_assisted=True, ai_evidence=[evidence], ai_tools=[bad])
+    for page in (visit(), visit("pull_requests"), visit("repositories"), visit("people"), visit("member", member.pk)):
+        assert b"<script>alert" not in page.content
+    assert "alert(" in words(visit("pull_requests", q=f"#{pull.number}"))
+
+
+def test_htmx_gets_the_part_that_changes_and_a_browser_the_page(visit, history):
+    part, page = visit(weeks=4, htmx=True), visit(weeks=4)
+    assert part.content.lstrip().startswith(b'<div id="content"')
+    assert b"<html" in page.content
+    assert part["Vary"].count("HX-Request") == page["Vary"].count("HX-Request") == 1
+    # Without JavaScript the form is sent by its own button.
+    assert b'method="get"' in page.content
+    assert b"<noscript><button" in page.content
+
+
+def test_a_team_without_data_is_led_to_its_setup(team, visit):
+    page = visit()
+    assert reverse("onboarding:setup", args=[team.slug]) in page.content.decode()
+    assert "Nothing has been read yet" in words(page)
+
+
+def test_what_runs_or_is_missing_is_said(team, visit, history):
+    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    assert "Numbers still move." in words(visit())
+    run.state, run.missing = "partial", [{"what": "acme/docs", "why": "GitHub knows no such repository."}]
+    run.finished_at = timezone.now()
+    run.save()
+    page = words(visit())
+    assert "One thing is missing from these numbers" in page
+    assert "acme/docs : GitHub knows no such repository." in page
+    run.state = "failed"
+    run.save()
+    assert "The last setup did not end." in words(visit())
+
+
+def test_findings_show_the_pull_requests_that_they_rest_on(team, visit, repository):
+    pulls = [merged(repository, 0, hours, title=f"Took {hours}") for hours in (2, 40, 30)]
+    Insight.objects.create(
+        team=team, date="2026-02-09", rule="time-to-merge", subject=f"repository:{repository.pk}", title="Slower",
+        evidence={"n_after": 3, "pull_requests": [pull.pk for pull in pulls]},
+    )  # fmt: skip
+    page = visit().content.decode()
+    cards = page[page.index("insights") : page.index("panel-merge")]
+    assert re.findall(r"Took \d+", cards) == ["Took 40", "Took 30"]
+    assert f"?q=%23{pulls[1].number}&amp;repository={repository.pk}" in cards
+    # A person's page, or a choice of people, is not what the finding is about.
+    assert "Slower" not in words(visit(author=pulls[0].author_id))
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("dashboard", 22), ("pull_requests", 14), ("repositories", 14), ("people", 15)]
+)
+def test_the_number_of_queries_does_not_grow(team, visit, history, django_assert_max_num_queries, name, most):
+    for _ in range(3):
+        repository = RepositoryFactory(team=team)
+        for weeks_ago in range(12):
+            PRReviewFactory(pull_request=merged(repository, weeks_ago, 5))
+    recompute(team.pk)
+    with django_assert_max_num_queries(most):
+        assert visit(name, weeks=26).status_code == 200
+
+
+def test_the_weekly_table_can_be_taken_along(team, visit, history):
+    author = history[0].author
+    author.login, author.name = "=cmd()", ""
+    author.save()
+    recompute(team.pk)
+    as_csv, as_json = visit("weekly_csv", by="member"), visit("weekly_json", by="member")
+    assert as_csv["Content-Disposition"] == 'attachment; filename="acme-weekly-by-member.csv"'
+    rows = list(weekly_rows(team.pk, Scope.MEMBER))
+    assert json.loads(as_json.content) == rows
+    read = list(csv.DictReader(io.StringIO(as_csv.content.decode())))
+    assert [row["time_to_merge_hours_median"] for row in read] == [
+        "" if row["time_to_merge_hours_median"] is None else str(row["time_to_merge_hours_median"]) for row in rows
+    ]
+    # No spreadsheet takes a name for a formula.
+    assert {row["member"] for row in read} == {"'=cmd()"}
+    assert visit("weekly_csv").content.startswith(b"week,opened,merged,")

@@ -1,0 +1,151 @@
+"""The list of pull requests: search, filters, pages, and why each is called what it is."""
+
+import re
+
+import pytest
+
+from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.models import DetailState
+from apps.metrics.records import ChangeKind, PullRequestState
+from tests.metrics.pages import words
+
+MARK = {
+    "rule": "trailer",
+    "tool": "claude",
+    "tier": "A",
+    "axis": "wrote",
+    "where": "commit abc",
+    "line": "Co-authored-by: X",
+}
+
+
+def titles(response):
+    return re.findall(r'<span class="name">([^<]+)</span>', response.content.decode())
+
+
+@pytest.fixture
+def pulls(team, repository):
+    """Made one by one, each newer than the one before."""
+    ada = TeamMemberFactory(team=team, name="Ada Blau", login="adab")
+    eve = TeamMemberFactory(team=team, name="Eve", login="eve")
+    bot = TeamMemberFactory(team=team, name="", login="bump[bot]", is_bot=True)
+    web = RepositoryFactory(team=team, full_name="acme/web")
+    made = [
+        PullRequestFactory(repository=repository, number=41, title="Fix rounding", author=ada, ai_assisted=True),
+        PullRequestFactory(
+            repository=repository,
+            number=42,
+            title="Add 41 tests",
+            author=ada,
+            detail_state=DetailState.COMPLETE,
+            ai_assisted=False,
+        ),
+        PullRequestFactory(repository=web, number=43, title="Bump", author=bot, state=PullRequestState.OPEN),
+        PullRequestFactory(repository=web, number=None, title="Pushed", author=eve, kind=ChangeKind.CHANGE),
+    ]
+    return {pull.title: pull for pull in made}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"q": "ROUND"}, {"Fix rounding"}),
+        ({"q": "41"}, {"Fix rounding", "Add 41 tests"}),
+        ({"q": "#42"}, {"Add 41 tests"}),
+        ({"q": "blau"}, {"Fix rounding", "Add 41 tests"}),
+        ({"q": "adab"}, {"Fix rounding", "Add 41 tests"}),
+        ({"q": "100%_"}, set()),
+        ({"q": "9" * 300}, set()),
+        ({"q": "\x00Bump"}, {"Bump"}),
+        ({"state": "open"}, {"Bump"}),
+        ({"state": "merged", "q": "#43"}, set()),
+        ({"verdict": "assisted"}, {"Fix rounding"}),
+        ({"verdict": "no-marker"}, {"Add 41 tests"}),
+        ({"verdict": "unread"}, {"Bump", "Pushed"}),
+        ({"author": "people"}, {"Fix rounding", "Add 41 tests", "Pushed"}),
+        (
+            {"state": "?", "verdict": "?", "page": "0", "repository": "x"},
+            {"Fix rounding", "Add 41 tests", "Bump", "Pushed"},
+        ),
+    ],
+)
+def test_what_is_looked_for(visit, pulls, asked, found):
+    assert set(titles(visit("pull_requests", **asked))) == found
+
+
+def test_by_repository_and_author(visit, pulls):
+    assert set(titles(visit("pull_requests", repository=pulls["Bump"].repository_id))) == {"Bump", "Pushed"}
+    assert titles(visit("pull_requests", author=pulls["Pushed"].author_id)) == ["Pushed"]
+
+
+def test_nothing_found_leads_back_to_all(visit, pulls):
+    page = visit("pull_requests", q="no such thing")
+    assert "Nothing matches" in words(page)
+    assert b'href="/t/acme/pull-requests/">Show all' in page.content
+
+
+def test_pages_follow_by_links_and_by_htmx_below_each_other(team, repository, visit):
+    PullRequestFactory.create_batch(60, repository=repository)
+    first, second, last = (visit("pull_requests", page=page) for page in (1, 2, 3))
+    assert [len(titles(page)) for page in (first, second, last)] == [25, 25, 10]
+    assert len({*titles(first), *titles(second), *titles(last)}) == 60
+    assert b'href="/t/acme/pull-requests/?page=2"' in first.content
+    assert "26 to 50 of 60 Earlier page Show 10 more" in words(second)
+    assert "51 to 60 of 60" in words(visit("pull_requests", page=99))
+    more = visit("pull_requests", page=2, more=1, htmx=True)
+    assert titles(more) == titles(second)
+    assert "1 to 50 of 60 Show 10 more" in words(more)
+    assert b"Earlier" not in more.content
+    # Nothing of HTMX's in an address that somebody opens in a browser.
+    assert b"<html" in visit("pull_requests", page=2, more=1).content
+
+
+def test_a_row_says_why(team, repository, visit):
+    evidence = [
+        MARK,
+        MARK | {"axis": "reviewed", "line": "by copilot"},
+        MARK | {"rule": "branch", "tier": "B", "where": "branch", "line": "claude/x"},
+    ]
+    PullRequestFactory(
+        repository=repository,
+        ai_assisted=True,
+        ai_tools=["claude"],
+        ai_evidence=evidence,
+        url="https://github.example/1",
+    )
+    page = visit("pull_requests")
+    said = words(page)
+    assert "Why we say AI-assisted Trailer in commit abc (claude) Co-authored-by: X" in said
+    assert "Not counted: Trailer in commit abc (claude) by copilot Reviewing is not writing." in said
+    assert "Not counted: Branch name (claude) claude/x A hint and no proof" in said
+    assert b'href="https://github.example/1"' in page.content
+    # One alone is shown unfolded.
+    assert re.search(rb'<details class="pull"[^>]* open>', page.content)
+
+
+@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "/etc/passwd", "file:///x", "//evil.example/"])
+def test_only_web_addresses_become_links(repository, visit, url):
+    PullRequestFactory(repository=repository, url=url)
+    page = visit("pull_requests")
+    assert b"Open on" not in page.content
+    assert not url or url.encode() not in page.content
+
+
+def test_what_could_not_be_read_says_so(repository, visit):
+    PullRequestFactory(
+        repository=repository,
+        ai_assisted=False,
+        detail_state=DetailState.DEGRADED,
+        detail_error="GitHub timed out (502).",
+    )
+    said = words(visit("pull_requests"))
+    assert "Not all of it could be read: GitHub timed out (502)." in said
+    assert "Not read yet" in said
+
+
+def test_bots_are_marked(visit, pulls):
+    assert "bump[bot] Bot" in words(visit("pull_requests", state="open"))
+
+
+def test_an_empty_team(visit):
+    assert "No pull request has been read yet" in words(visit("pull_requests"))
