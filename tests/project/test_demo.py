@@ -18,7 +18,7 @@ from tests.project.test_dev import ROOT, children_of, runs
 from tests.services import free_port
 
 LINK = re.compile(r"http://localhost:\d+/\S+")
-WAIT = 60.0
+WAIT = 120.0
 
 
 def eventually(look):

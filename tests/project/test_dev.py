@@ -10,7 +10,7 @@ import httpx
 from tests.services import free_port
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def children_of(pid):
