@@ -206,7 +206,9 @@ def test_without_javascript_retry_leads_back_to_the_page(start, team, signed_in)
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-@pytest.mark.parametrize(("view", "said"), [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")])
+@pytest.mark.parametrize(
+    ("view", "said"), [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")]
+)
 def test_a_stale_button_is_answered_in_words_and_does_no_harm(start, team, signed_in, view, said, htmx):
     run = start()
     engine.cancel(run)
