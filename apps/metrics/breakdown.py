@@ -46,7 +46,7 @@ def by_repository(team_id: int, frame: Frame) -> list[Line]:
 def by_member(team_id: int, frame: Frame) -> list[Line]:
     """Everybody who merged or reviewed in the weeks, bots too."""
     groups = _grouped(frame.rows, lambda row: row.author)
-    given = Counter(reviewer for reviewer, _ in given_reviews(team_id, frame.period))
+    given = given_reviews(team_id, frame.period)
     active: Any = TeamMember.objects.for_team(team_id).in_bulk([key for key in {*groups, *given} if key is not None])
     lines = [
         _line(
@@ -59,7 +59,7 @@ def by_member(team_id: int, frame: Frame) -> list[Line]:
 
 def of_member(team_id: int, frame: Frame, member: TeamMember) -> Line:
     """One person's line; the frame holds their pull requests alone."""
-    given = sum(reviewer == member.pk for reviewer, _ in given_reviews(team_id, frame.period))
+    given = given_reviews(team_id, frame.period).get(member.pk, 0)
     return _line(member.pk, person(member), member.login, frame.rows, frame.period.weeks, member.is_bot, given)
 
 

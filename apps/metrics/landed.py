@@ -1,14 +1,14 @@
 """Merged pull requests and what the figures need of each, read once into plain records; the pages count over these."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple
+
+from django.db.models import Count, F, Min, Q
 
 from apps.metrics.definitions import (
     Verdict,
     changed_lines,
-    counts_as_review,
     hours_to_review,
     time_to_merge_hours,
     verdict,
@@ -39,35 +39,40 @@ def landed(team_id: int, period: Period, selection: Selection) -> list[Landed]:
     pulls: Any = PullRequest.objects.for_team(team_id).filter(
         selection.condition, state=PullRequestState.MERGED, merged_at__gte=period.since, merged_at__lt=period.until
     )
-    reviews = counted_reviews(team_id, pulls)
-    return [_landed(row, reviews.get(row["pk"], [])) for row in pulls.values(*_COLUMNS).iterator(chunk_size=5000)]
+    # Counted by the database: there are several times as many reviews as pull requests.
+    reviews = _counting(team_id).filter(pull_request__in=pulls.values("pk")).values_list("pull_request_id")
+    counted = {pull: (first, n) for pull, first, n in reviews.annotate(Min("submitted_at"), Count("pk"))}
+    rows = pulls.values_list(*_COLUMNS).iterator(chunk_size=5000)
+    return [_landed(row[1:], *counted.get(row[0], (None, 0))) for row in rows]
 
 
-def counted_reviews(team_id: int, pulls: Any) -> dict[int, list[datetime]]:
-    """When each of these pull requests was reviewed by other people; `pulls` is a queryset, or a list of keys."""
+def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]:
+    """When each of these pull requests, by their keys, was reviewed by other people."""
     found: dict[int, list[datetime]] = defaultdict(list)
-    keys = pulls if isinstance(pulls, list) else pulls.values("pk")
-    rows: Any = PRReview.objects.for_team(team_id).filter(pull_request__in=keys).exclude(state=ReviewState.PENDING)
-    for pull, author, reviewer, is_bot, at in rows.values_list(
-        "pull_request_id", "pull_request__author_id", "reviewer_id", "reviewer__is_bot", "submitted_at"
-    ).iterator(chunk_size=5000):
-        if counts_as_review(author, reviewer, bool(is_bot), at):
-            found[pull].append(at)
+    for pull, at in _counting(team_id).filter(pull_request__in=pulls).values_list("pull_request_id", "submitted_at"):
+        found[pull].append(at)
     return found
 
 
-def given_reviews(team_id: int, period: Period) -> Iterator[tuple[int, date]]:
-    """Every review of somebody else's pull request submitted in the period's weeks: by whom and in which week."""
-    rows: Any = (
+def given_reviews(team_id: int, period: Period) -> dict[int, int]:
+    """How many reviews of other people's pull requests were submitted in the period's weeks, by whom; bots', too."""
+    given = _submitted(team_id).filter(submitted_at__gte=period.since, submitted_at__lt=period.until)
+    return dict(given.values_list("reviewer_id").annotate(Count("pk")))
+
+
+def _counting(team_id: int) -> Any:
+    """The reviews that count: `definitions.counts_as_review` as a condition."""
+    return _submitted(team_id).filter(reviewer__is_bot=False)
+
+
+def _submitted(team_id: int) -> Any:
+    """The same, with bots' reviews."""
+    by_other = Q(pull_request__author=None) | ~Q(reviewer=F("pull_request__author"))
+    return (
         PRReview.objects.for_team(team_id)
-        .filter(submitted_at__gte=period.since, submitted_at__lt=period.until)
+        .filter(by_other, reviewer__isnull=False, submitted_at__isnull=False)
         .exclude(state=ReviewState.PENDING)
     )
-    columns = rows.values_list("pull_request__author_id", "reviewer_id", "submitted_at")
-    for author, reviewer, at in columns.iterator(chunk_size=5000):
-        # Bots' reviews are told apart by the page, not left out here.
-        if reviewer is not None and counts_as_review(author, reviewer, is_bot=False, at=at):
-            yield reviewer, week_of(at)
 
 
 _COLUMNS = (
@@ -85,16 +90,16 @@ _COLUMNS = (
 )
 
 
-def _landed(row: dict[str, Any], reviews: list[datetime]) -> Landed:
-    by_bot = bool(row["author__is_bot"])
+def _landed(row: tuple[Any, ...], first_review: datetime | None, received: int) -> Landed:
+    repository, author, is_bot, kind, created_at, merged_at, additions, deletions, ai_assisted, detail_state = row
     return Landed(
-        week=week_of(row["merged_at"]),
-        repository=row["repository_id"],
-        author=row["author_id"],
-        by_bot=by_bot,
-        hours=time_to_merge_hours(row["kind"], row["created_at"], row["merged_at"]),
-        wait=None if by_bot else hours_to_review(row["created_at"], reviews),
-        lines=changed_lines(row["additions"], row["deletions"]),
-        verdict=verdict(row["ai_assisted"], row["detail_state"] == DetailState.COMPLETE),
-        received=len(reviews),
+        week=week_of(merged_at),
+        repository=repository,
+        author=author,
+        by_bot=bool(is_bot),
+        hours=time_to_merge_hours(kind, created_at, merged_at),
+        wait=None if is_bot or first_review is None else hours_to_review(created_at, [first_review]),
+        lines=changed_lines(additions, deletions),
+        verdict=verdict(ai_assisted, detail_state == DetailState.COMPLETE),
+        received=received,
     )

@@ -1,0 +1,72 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase as HypothesisTestCase
+
+from apps.metrics.definitions import counts_as_review, hours_to_review
+from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.landed import counted_reviews, given_reviews, landed
+from apps.metrics.records import ReviewState
+from apps.metrics.selection import Selection, period
+
+NOW = datetime(2026, 2, 20, tzinfo=UTC)
+START = datetime(2026, 2, 9, 9, tzinfo=UTC)
+
+# Who wrote it, and of each review who gave it, after how many hours and in which state. 0 is nobody, 3 a bot.
+PULLS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.lists(
+            st.tuples(st.integers(0, 3), st.none() | st.integers(-5, 50), st.sampled_from(ReviewState)), max_size=5
+        ),
+    ),
+    max_size=6,
+)
+
+
+class WhatIsCounted(HypothesisTestCase):
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(PULLS)
+    def test_the_database_counts_the_reviews_that_the_definitions_count(self, drawn):
+        repository = RepositoryFactory()
+        team = repository.team_id
+        people = [None, *(TeamMemberFactory(team=repository.team, is_bot=n == 2) for n in range(3))]
+        expected, given_by = {}, {}
+        for author, reviews in drawn:
+            pull = PullRequestFactory(repository=repository, author=people[author], created_at=START)
+            counted = []
+            for reviewer, hours, state in reviews:
+                at = None if hours is None else START + timedelta(hours=hours)
+                by = people[reviewer]
+                PRReviewFactory(pull_request=pull, reviewer=by, submitted_at=at, state=state)
+                if state == ReviewState.PENDING or by is None:
+                    continue
+                if counts_as_review(pull.author_id, by.pk, by.is_bot, at):
+                    counted.append(at)
+                if counts_as_review(pull.author_id, by.pk, False, at):
+                    given_by[by.pk] = given_by.get(by.pk, 0) + 1
+            expected[pull.pk] = (None if author == 3 else hours_to_review(START, counted), sorted(counted))
+        weeks = period(team, NOW, 12)
+        rows = landed(team, weeks, Selection())
+        assert sorted((row.wait or -99, row.received) for row in rows) == sorted(
+            (wait or -99, len(counted)) for wait, counted in expected.values()
+        )
+        found = counted_reviews(team, list(expected))
+        assert {pk: sorted(found.get(pk, [])) for pk in expected} == {
+            pk: moments for pk, (_, moments) in expected.items()
+        }
+        if drawn:
+            assert given_reviews(team, weeks) == given_by
+
+
+@pytest.mark.django_db
+def test_another_teams_reviews_are_not_counted():
+    mine, other = RepositoryFactory(), RepositoryFactory()
+    PRReviewFactory(pull_request=PullRequestFactory(repository=other, created_at=START))
+    pull = PullRequestFactory(repository=mine, created_at=START)
+    weeks = period(mine.team_id, NOW, 4)
+    assert [row.received for row in landed(mine.team_id, weeks, Selection())] == [0]
+    assert given_reviews(mine.team_id, weeks) == {}
+    assert counted_reviews(mine.team_id, [pull.pk]) == {}
