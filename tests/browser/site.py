@@ -15,7 +15,7 @@ from tests.pipelines.conftest import ROOT
 from tests.services import free_port
 
 START_SECONDS = 30.0
-TRACES = ("Traceback (most recent call last)", "Internal Server Error", "ERROR ")
+TRACES = ("Internal Server Error", "ERROR")
 
 
 class GitHub:

@@ -59,6 +59,7 @@ def test_a_member_hears_each(listen, acme):
     for path in streams(acme):
         heard = listen(acme.owner, path, read=True)
         assert (heard.status, heard.headers["content-type"]) == (200, "text/event-stream")
+        acme.run.refresh_from_db()
         assert f"id: {acme.run.seq}\n" in heard.text
 
 
@@ -92,4 +93,4 @@ def test_what_a_client_asks_for_besides_opens_nothing(listen, acme, globex):
         ):
             heard = listen(globex.owner, asked, read=True, headers=headers)
             assert "acme" not in heard.text.lower()
-            assert str(globex.run.pk) in heard.text or heard.status != 200
+            assert heard.status != 200 or "Setting up Globex" in heard.text
