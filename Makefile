@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check fmt chaos bench demo lock
+.PHONY: help setup dev test check fmt chaos bench demo screenshots lock
 
 PY := .venv/bin/python
 export PYTHON DATA REPO FRESH PACE PORT MONTHS STATE
@@ -30,6 +30,9 @@ bench: setup ## Run the benchmarks
 
 demo: setup ## Watch a made-up organisation set up; DATA=folder, REPO=clone, FRESH=1, PACE=0, PORT=8001, MONTHS=24
 	$(PY) scripts/demo.py
+
+screenshots: setup ## Take the pictures of README and docs anew; needs chromium
+	$(PY) scripts/screenshots.py
 
 lock: ## After `make setup`: write the exact versions and hashes of requirements/*.in and package.json
 	scripts/lock
