@@ -160,7 +160,7 @@ def data_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str
     )
     return format_html(
         '<details class="chart-data"><summary>Show as table<span class="visually-hidden">: {}</span></summary>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="{}"><table><thead><tr>{}</tr></thead>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="{}, as a table"><table><thead><tr>{}</tr></thead>'
         "<tbody>{}</tbody></table></div></details>",
         *(caption, caption, head, body),
     )
