@@ -1,10 +1,14 @@
 """The product's settings for tests: an environment of this session's own, the engine's lab, hashes that cost nothing.
 
 Neither the developer's `.env` nor exported settings count. Processes that a test starts inherit what was prepared here.
+With SERVERS=1 in the environment, rows are in a PostgreSQL and messages in a Redis that are started for the session.
 """
 
+import atexit
 import os
 import tempfile
+
+from tests import servers
 
 if (
     "FIRSTLIGHT_TESTS" not in os.environ
@@ -17,7 +21,9 @@ if (
         "LLM_MODEL", "SITE_URL", "PORT", "GRIP_URL", "SAMPLE_URL", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET",
     ):  # fmt: skip
         os.environ.pop(name, None)
+    os.environ |= servers.addresses() if os.environ.get("SERVERS") else {}
     _state = tempfile.TemporaryDirectory(prefix="firstlight-tests-", ignore_cleanup_errors=True)
+    atexit.register(_state.cleanup)
     os.environ |= {"FIRSTLIGHT_TESTS": "1", "STATE_DIR": _state.name, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0"}
     os.environ["FIRSTLIGHT_TESTS_OF"] = os.environ.get("PYTEST_XDIST_WORKER", "")
     # Tests start many processes: compiled modules save each of them a tenth of its start.

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
@@ -87,7 +87,6 @@ def _beat() -> None:
         if not held:
             continue
         try:
-            close_old_connections()
             if time.monotonic() - renewed >= config().lease / 3:
                 renewed = time.monotonic()
                 for one in held:
@@ -96,6 +95,8 @@ def _beat() -> None:
                 look(one)
         except Exception:
             logger.exception("Leases could not be renewed; trying again.")
+        finally:
+            # Back to the pool: between two looks, and when nothing is held, this thread needs none.
             connection.close()
 
 

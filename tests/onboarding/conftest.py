@@ -20,6 +20,7 @@ from apps.users.models import User
 from tests.acceptance.conftest import pull_request
 from tests.pipelines.conftest import ROOT, eventually, queue, workers  # noqa: F401 - fixtures
 from tests.sandbox.server import start_sandbox
+from tests.servers import database_url
 
 REPOSITORIES = {"acme/api": 12, "acme/web": 8}
 # What GitHub answers where there is no such repository, or none that the token may read.
@@ -77,9 +78,7 @@ class Commands:
         self.started = []
 
     def start(self, *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
-        database = connection.settings_dict
-        address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
-        environment = {**os.environ, "DATABASE_URL": address, **self.env, **env}
+        environment = {**os.environ, "DATABASE_URL": database_url(connection), **self.env, **env}
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "manage.py", *map(str, args)],
             cwd=ROOT,

@@ -115,12 +115,12 @@ def test_an_unreachable_github_is_tried_again_then_fails(manage):
 
 
 def test_cancelled_from_elsewhere(manage, github):
-    github.slow(4.0)  # so that it is still under way when the other command has started
+    github.faults({"rate_limit": "primary", "reset_in": 600})  # so it is under way however long the other command takes
     process = manage.start(
         "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker"
     )
     run = the_run()
-    eventually(lambda: run.steps.filter(state="running").exists())
+    eventually(lambda: run.steps.filter(state="parked").exists())
     cancelled = manage("run", "cancel", run.pk)
     assert cancelled.status == 0
     assert cancelled.stdout == f"Run {run.pk} is cancelled. What was read is kept.\n"

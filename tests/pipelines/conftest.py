@@ -17,6 +17,7 @@ from apps.pipelines.models import Worker
 from apps.pipelines.sweeper import sweep
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB
+from tests.servers import database_url
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +46,7 @@ class Lab:
     def next_message(self):
         return HUEY.dequeue()
 
-    def drain(self, seconds=10.0):
+    def drain(self, seconds=60.0):
         """Execute messages, sweeping when there are none, until no live step is left or time is up."""
         until = time.monotonic() + seconds
         while engine.live_steps() and time.monotonic() < until:
@@ -81,13 +82,11 @@ class Crew:
         self.log = Path(os.environ.get("WORKERS_LOG") or Path(os.environ["STATE_DIR"]) / "workers.log")
 
     def start(self, *args, **env):
-        database = connection.settings_dict
-        address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "manage.py", "run_worker", *args],
                 cwd=ROOT,
-                env={**os.environ, "DATABASE_URL": address, **env},
+                env={**os.environ, "DATABASE_URL": database_url(connection), **env},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from huey.contrib.djhuey import HUEY
 
@@ -128,7 +128,8 @@ def test_a_stale_message_costs_one_update_of_no_row(lab, django_assert_num_queri
     assert engine.dispatch_tail(run.pk, 0, when=Q(state=StepState.READY))
     run.refresh_from_db()
     assert run.epoch == 2
-    with django_assert_num_queries(1):
+    # On PostgreSQL the database is asked for its time first.
+    with django_assert_num_queries(1 if connection.vendor == "sqlite" else 2):
         assert claim(message.name, message.kwargs["run"], message.kwargs["epoch"]) is None
     assert not Effect.objects.exists()
 
@@ -181,7 +182,7 @@ def test_a_parked_step_spends_no_retry_and_no_worker(lab):
         HUEY.execute(message)
     step = run.steps.get(key="three")
     assert (step.state, step.owner, step.failures) == (StepState.PARKED, "", 0)
-    assert step.parked_until > clock.now()
+    assert step.parked_until > step.attempt_started_at
     lab.drain()
     run.refresh_from_db()
     assert run.state == RunState.DONE

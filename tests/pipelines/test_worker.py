@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import time
 
 import pytest
 from django.db import connection
@@ -151,13 +152,24 @@ def test_a_frozen_worker_that_wakes_up_commits_nothing_more(lab, workers):
 
 
 def freeze(process):
-    """Stop a worker between its transactions: one that is stopped within holds SQLite's lock, on the rows' file or on
-    the messages', and nobody can go on."""
+    """Stop a worker between its transactions: one that is stopped within holds locks, on SQLite those of all rows or
+    all messages, and nobody can go on."""
     while True:
         process.send_signal(signal.SIGSTOP)
-        if can_write(connection.settings_dict["NAME"]) and can_write(HUEY.storage.shared.filename):
+        if nobody_is_in_a_transaction():
             return
         process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def nobody_is_in_a_transaction():
+    if connection.vendor == "sqlite":
+        return can_write(connection.settings_dict["NAME"]) and can_write(HUEY.storage.shared.filename)
+    busy = """SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"""
+    with connection.cursor() as cursor:
+        cursor.execute(busy)
+        return cursor.fetchone() == (0,)
 
 
 def can_write(path):

@@ -14,6 +14,12 @@ QUERY = """query Ledger($first: Int = 10) { repository(owner: "acme", name: "led
 OTHER = 'query Infra { repository(owner: "acme", name: "infra") { id } }'
 
 
+@pytest.fixture
+def small(folder):
+    """One pull request: read in no time, where generating the organisation takes a second and more."""
+    return folder([record(1)])
+
+
 def test_a_token_is_needed_and_some_are_refused(acme, as_token):
     for token in ("bad-one", "expired-2024"):
         response = as_token(token).send(QUERY)
@@ -63,8 +69,8 @@ def test_rest_pages_repositories_with_links(acme):
         assert (response.status_code, response.json()["message"]) == (404, "Not Found")
 
 
-def test_points_are_counted_in_headers_and_in_the_answer(connect):
-    with start_sandbox(points=3) as url:
+def test_points_are_counted_in_headers_and_in_the_answer(connect, small):
+    with start_sandbox(small, points=3) as url:
         client = connect(url)
         query = "{ rateLimit { limit cost used remaining nodeCount resetAt } viewer { login } }"
         first = client.send(query)
@@ -170,8 +176,11 @@ def test_a_pull_request_can_be_changed_and_taken_back(acme):
     assert acme.data(query, n=number)["repository"]["pullRequest"]["title"] != "<b>changed</b>"
 
 
-def test_answers_keep_a_distance_and_do_not_add_to_a_slow_callers_time():
-    with start_sandbox(every=0.8) as url, httpx.Client(base_url=url, headers={"authorization": "token x"}) as client:
+def test_answers_keep_a_distance_and_do_not_add_to_a_slow_callers_time(small):
+    with (
+        start_sandbox(small, every=0.8) as url,
+        httpx.Client(base_url=url, headers={"authorization": "token x"}) as client,
+    ):
         client.get("/user")
         time.sleep(0.9)
         assert timed(client) < 0.6
@@ -184,17 +193,20 @@ def timed(client):
     return time.monotonic() - began
 
 
-def test_pace_delays_answers_and_not_each_other():
-    with start_sandbox(pace=0.4) as url, httpx.Client(base_url=url, headers={"authorization": "token x"}) as client:
+def test_pace_delays_answers_and_not_each_other(small):
+    with (
+        start_sandbox(small, pace=0.4) as url,
+        httpx.Client(base_url=url, headers={"authorization": "token x"}) as client,
+    ):
         started = time.monotonic()
         client.get("/user")
         assert time.monotonic() - started >= 0.4
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_even_with_a_request_waiting(number):
+def test_it_stops_at_once_even_with_a_request_waiting(small, number):
     with (
-        start_process(pace=30) as (process, url),
+        start_process(small, pace=30) as (process, url),
         httpx.Client(base_url=url, headers={"authorization": "token x"}, timeout=0.2) as waiting,
     ):
         with pytest.raises(httpx.ReadTimeout):
