@@ -1,4 +1,4 @@
-"""From the first page to the start of a run, as different people go it."""
+"""From the first page to the dashboard, as different people go it."""
 
 import re
 
@@ -13,6 +13,7 @@ from apps.teams.models import Team
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "quiet-harbour-lantern-41"
+PATIENCE = 90_000  # ms for a worker's start and a whole run on a busy machine
 EMAIL = "ada@globex.example"
 
 
@@ -49,7 +50,7 @@ def chosen(page):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
-def test_from_signing_up_to_a_started_run(visit, scripts):
+def test_from_signing_up_to_the_dashboard(visit, worker, scripts):
     page = visit(java_script_enabled=scripts)
     sign_up(page)
     make_team(page)
@@ -73,6 +74,13 @@ def test_from_signing_up_to_a_started_run(visit, scripts):
     assert len(run.params["repo_ids"]) == 2
     page.goto("/t/globex/onboarding/")
     page.wait_for_url(f"**/onboarding/runs/{run.pk}/")
+    worker()
+    if not scripts:
+        page.get_by_role("link", name="Open the dashboard").click(timeout=PATIENCE)
+    page.wait_for_url("**/t/globex/", timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    page.goto("/mail/")
+    expect(page.get_by_text("Your first insights are ready: Globex")).to_have_count(1)
 
 
 def test_two_clicks_and_two_tabs_start_one_run(visit):
@@ -92,6 +100,7 @@ def test_two_clicks_and_two_tabs_start_one_run(visit):
 def test_a_session_that_ended_leads_through_the_log_in_page_back(visit):
     page = visit()
     to_the_choice(page)
+    expect(page.locator("#sizes")).to_have_count(0)  # the sizes have come: nothing else is asked for meanwhile
     Session.objects.all().delete()
     page.locator("#start").click()
     page.wait_for_url(re.compile(r"/accounts/login/\?next="))

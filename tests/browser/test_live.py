@@ -5,7 +5,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from apps.pipelines.models import Run
-from tests.browser.test_journey import Keyboard
+from tests.browser.test_journey import PATIENCE, Keyboard
 from tests.pipelines.conftest import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,10 +47,10 @@ class Watched:
         page.evaluate(MARK)
 
     def step(self, key, state):
-        expect(self.page.locator(f"#step-{key} .word")).to_have_text(state)
+        expect(self.page.locator(f"#step-{key} .word")).to_have_text(state, timeout=PATIENCE)
 
-    def state(self, state, seconds=60):
-        expect(self.page.locator(f"#run-seq[data-state={state}]")).to_be_attached(timeout=seconds * 1000)
+    def state(self, state):
+        expect(self.page.locator(f"#run-seq[data-state={state}]")).to_be_attached(timeout=PATIENCE)
 
     @property
     def percent(self):
@@ -82,17 +82,30 @@ def watch(visit, mara):
     return lambda run, user=None, **options: Watched(visit(user or mara, **options), run)
 
 
+@pytest.fixture
+def under_way(worker, github):
+    """Starts a worker on the run that a page shows, and waits until that says so; answers take `pace` seconds then."""
+
+    def start(tab, pace):
+        # Without these seconds, a busy browser might look only when the step has ended.
+        github.slow(2)
+        process = worker()
+        tab.step("sync", "Running")
+        github.slow(pace)
+        return process
+
+    return start
+
+
 def failing(github, passed=1):
     """Let GitHub refuse the token in the midst of the details."""
     github.faults({"match": {"operation": "Detail"}, "after": passed, "status": 401})
 
 
-def test_steps_move_without_a_reload_and_the_end_leads_to_the_dashboard(watch, begin, worker, github):
-    github.slow(0.15)
+def test_steps_move_without_a_reload_and_the_end_leads_to_the_dashboard(watch, begin, under_way):
     tab = watch(begin())
     tab.step("sync", "Next")
-    worker()
-    tab.step("sync", "Running")
+    under_way(tab, 0.15)
     percents = [tab.percent]
     for key in STEPS:
         tab.step(key, "Skipped" if key == "analyse" else "Done")
@@ -104,15 +117,14 @@ def test_steps_move_without_a_reload_and_the_end_leads_to_the_dashboard(watch, b
     tab.page.wait_for_url(f"**{tab.page.locator('#live').get_attribute('data-dashboard')}")
 
 
-def test_a_killed_worker_is_said_and_another_one_goes_on(watch, begin, worker, workers, github):
-    github.slow(0.3)
+def test_a_killed_worker_is_said_and_another_one_goes_on(watch, begin, under_way, worker, workers, github):
     tab = watch(begin())
-    victim = worker()
-    tab.step("sync", "Running")
+    victim = under_way(tab, 2)
     silent = tab.page.get_by_text("No worker seen")
     expect(silent).to_have_count(0)
     workers.kill(victim)
     expect(silent).to_be_visible()
+    github.reset()
     worker()
     expect(silent).to_have_count(0)
     tab.state("done")
@@ -144,12 +156,10 @@ def test_a_failed_run_goes_on_from_there(watch, begin, worker, github, way):
     assert github.requests()["Detail"] > 0
 
 
-def test_a_web_process_that_starts_again_is_found_by_the_page(watch, begin, worker, github, web, visit):
+def test_a_web_process_that_starts_again_is_found_by_the_page(watch, begin, under_way, web, visit):
     visit.forgive("net::ERR_|Failed to fetch|network")
-    github.slow(0.3)
     tab = watch(begin())
-    worker()
-    tab.step("sync", "Running")
+    under_way(tab, 0.3)
     before = tab.seq
     web.stop()
     eventually(lambda: Run.objects.get().seq > before)
@@ -161,12 +171,10 @@ def test_a_web_process_that_starts_again_is_found_by_the_page(watch, begin, work
     assert eventually(tab.agrees)
 
 
-def test_a_page_built_by_the_stream_is_the_one_that_a_reload_gives(watch, begin, worker, github):
+def test_a_page_built_by_the_stream_is_the_one_that_a_reload_gives(watch, begin, under_way):
     """At the same event number: in the midst of the run and at its end, in two tabs that came at different times."""
-    github.slow(0.4)
     early = watch(begin())
-    worker()
-    early.step("sync", "Running")
+    under_way(early, 0.4)
     late = watch(early.run)
     agreed = set()
     while Run.objects.get().is_live:
@@ -179,14 +187,12 @@ def test_a_page_built_by_the_stream_is_the_one_that_a_reload_gives(watch, begin,
     assert len(agreed) >= 4
 
 
-def test_a_page_whose_network_was_gone_catches_up(watch, begin, worker, github, visit):
+def test_a_page_whose_network_was_gone_catches_up(watch, begin, under_way, visit):
     visit.forgive("net::ERR_|Failed to fetch|network")
-    github.slow(0.15)
     tab = watch(begin())
-    worker()
-    tab.step("sync", "Running")
+    under_way(tab, 0.15)
     tab.page.context.set_offline(True)
-    eventually(ended(tab.run), seconds=40)
+    eventually(ended(tab.run), seconds=60)
     tab.page.context.set_offline(False)
     tab.state("done")
     tab.stay()
