@@ -13,7 +13,7 @@ setup: ## Make .venv and node_modules as the lock files say; quick when nothing 
 dev: setup ## Migrate, then run the site, a worker and a sandbox of GitHub until Ctrl-C
 	$(PY) scripts/dev.py
 
-test: setup ## Run the tests, one process a core; ARGS="-k words" passes arguments to pytest, ARGS="-n 0" debugs
+test: setup ## Run the tests, one process a core; ARGS="-k words" for some, "-n 0" for one by one; SERVERS=1 on PostgreSQL and Redis
 	$(PY) -m pytest $(if $(findstring no:xdist,$(ARGS)),,-n auto --dist worksteal) $(ARGS)
 
 check: setup ## Lint, formats, types, import rules, migrations, deployment settings

@@ -1,0 +1,74 @@
+"""`manage.py run`: pausing, resuming, retrying and cancelling from the command line, and the same in the admin."""
+
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from apps.pipelines import engine
+from apps.pipelines.models import RunState
+from apps.users.models import User
+from tests.pipelines.conftest import lab, queue  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(lab):  # noqa: F811
+    return lab.start(items=1)
+
+
+def do(action, run, *args):
+    out = StringIO()
+    call_command("run", action, str(run.pk), *args, stdout=out)
+    run.refresh_from_db()
+    return out.getvalue().strip()
+
+
+def test_each_action_says_what_it_did_and_may_be_given_twice(run):
+    for _ in range(2):
+        assert do("pause", run) == f"Run {run.pk} is paused. To go on: manage.py run resume {run.pk}"
+        assert run.state == RunState.PAUSED
+    for _ in range(2):
+        assert do("resume", run) == f"Run {run.pk} goes on from “One”."
+        assert run.state == RunState.RUNNING
+    for _ in range(2):
+        assert do("cancel", run) == f"Run {run.pk} is cancelled. What was read is kept."
+        assert run.state == RunState.CANCELLED
+    assert do("retry", run) == f"Run {run.pk} goes on from “One”."
+    assert (run.state, run.generation) == (RunState.RUNNING, 2)
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "cancel", "retry"])
+def test_what_is_not_possible_ends_with_1(run, lab, action):  # noqa: F811
+    lab.drain()
+    with pytest.raises(CommandError) as refused:
+        do(action, run)
+    assert refused.value.returncode == 1
+    assert "done" in str(refused.value)
+
+
+def test_bad_usage(run):
+    for arguments in (["pause", str(run.pk), "--repository", "a/b"], ["pause", str(uuid4())], ["pause", "7"]):
+        with pytest.raises(CommandError) as refused:
+            call_command("run", *arguments)
+        assert refused.value.returncode == 64
+
+
+def test_the_admin_has_the_same_actions(run, client):
+    client.force_login(User.objects.create_superuser("root@acme.example", "pw"))
+
+    def act(name):
+        data = {"action": name, "_selected_action": [str(run.pk)]}
+        answer = client.post(reverse("admin:pipelines_run_changelist"), data, follow=True)
+        run.refresh_from_db()
+        return answer.content.decode()
+
+    assert f"Run {run.pk} is paused" in act("pause_runs")
+    assert run.state == RunState.PAUSED
+    assert f"Run {run.pk} goes on" in act("resume_runs")
+    assert f"Run {run.pk} is cancelled" in act("cancel_runs")
+    assert "ended already" in act("pause_runs")
+    assert engine.retry(run).state == RunState.RUNNING
