@@ -211,5 +211,10 @@ document.addEventListener("htmx:before:request", (event) => {
   if (text && button.dataset.busy) text.data = button.dataset.busy;
 });
 
+// HTMX copies attributes from what it takes away, and the policy allows no style among them.
+document.addEventListener("htmx:before:swap", () => {
+  for (const button of document.querySelectorAll("#live .button[style]")) button.removeAttribute("style");
+});
+
 before = states();
 shown();
