@@ -71,12 +71,11 @@ class Web:
         }  # fmt: skip
 
     def start(self):
-        command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "project.asgi:application"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--timeout-graceful-shutdown", "2"]
-        command += ["--no-access-log"]
+        command = [sys.executable, "-W", "ignore", "scripts/web.py", "--port", str(self.port)]
         with self.log.open("ab") as log:
+            # It ends with its stdin, so also when these tests are killed.
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.PIPE
             )
         until = time.monotonic() + START_SECONDS
         while True:
@@ -94,10 +93,7 @@ class Web:
             self._process.send_signal(signal.SIGKILL)
         if self._process:
             self._process.wait()
-
-    def restart(self):
-        self.stop()
-        self.start()
+            self._process.stdin.close()
 
     @property
     def runs(self):

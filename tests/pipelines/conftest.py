@@ -100,9 +100,11 @@ class Crew:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        # Its number is free now, and may be another group's when the test ends.
+        self.processes.remove(process)
 
     def end(self):
-        for process in self.processes:
+        for process in list(self.processes):
             self.kill(process)
         Worker.objects.all().delete()
 

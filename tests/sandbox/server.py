@@ -23,13 +23,21 @@ def start_process(data=None, seed=None, *, pace=None, every=None, points=1_000_0
     """
     options = {"data": data, "seed": seed, "pace": pace, "every": every, "points": points, "now": now}
     arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", *arguments]
+    # It ends with its stdin, so also when the tests are killed.
+    command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", "--end-with-stdin", *arguments]
     environment = {**os.environ, "DEBUG": "1", **(env or {})}
     with (
         tempfile.TemporaryFile("w+") as stderr,
         subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf-8"
-        ) as process,
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+        ) as process,  # fmt: skip
     ):
         try:
             line = process.stdout.readline()
