@@ -81,7 +81,8 @@ def test_a_burst_reaches_every_viewer_though_frames_are_few(acme, watch):
         assert_shows(watcher, acme.run)
 
 
-def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, watch):
+def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, web, watch):
+    # `web` is there before the threads begin: fixtures are made by one thread.
     stop = threading.Event()
     problems = []
 
