@@ -195,26 +195,5 @@ document.addEventListener("htmx:after:swap", (event) => {
   shown();
 });
 
-// A button that is at work keeps its width, says so, and is not pressed twice.
-
-document.addEventListener("htmx:before:request", (event) => {
-  const button = event.target.closest?.("#live .button[hx-post]");
-  if (!button) return;
-  if (button.getAttribute("aria-disabled") === "true") {
-    event.preventDefault();
-    return;
-  }
-  button.style.minWidth = `${button.offsetWidth}px`;
-  button.setAttribute("aria-busy", "true");
-  button.setAttribute("aria-disabled", "true");
-  const text = [...button.childNodes].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
-  if (text && button.dataset.busy) text.data = button.dataset.busy;
-});
-
-// HTMX copies attributes from what it takes away, and the policy allows no style among them.
-document.addEventListener("htmx:before:swap", () => {
-  for (const button of document.querySelectorAll("#live .button[style]")) button.removeAttribute("style");
-});
-
 before = states();
 shown();

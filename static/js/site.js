@@ -22,12 +22,14 @@ document.addEventListener("keydown", (event) => {
 
 // Buttons: while a form is under way its button keeps its width, says so (`data-busy="Retrying"`) and sends nothing more.
 
+const atRest = new WeakMap(); // what a button shows when it is not at work
+
 function rest(button) {
   button.removeAttribute("aria-busy");
   button.removeAttribute("aria-disabled");
   button.style.minWidth = "";
-  const words = button.querySelector("[data-words]");
-  if (words) words.textContent = words.dataset.words;
+  if (atRest.has(button)) button.replaceChildren(...atRest.get(button));
+  atRest.delete(button);
 }
 
 function work(button) {
@@ -35,13 +37,8 @@ function work(button) {
   button.setAttribute("aria-busy", "true");
   button.setAttribute("aria-disabled", "true");
   if (!button.dataset.busy) return;
-  let words = button.querySelector("[data-words]");
-  if (!words) {
-    words = document.createElement("span");
-    words.dataset.words = button.textContent.trim();
-    button.replaceChildren(...button.querySelectorAll("svg"), words);
-  }
-  words.textContent = button.dataset.busy;
+  atRest.set(button, [...button.childNodes]);
+  button.replaceChildren(...button.querySelectorAll("svg"), button.dataset.busy);
 }
 
 document.addEventListener("submit", (event) => {
@@ -58,13 +55,59 @@ document.addEventListener("submit", (event) => {
     if (button.isConnected && event.target.target !== "_blank") work(button);
   });
 }, true);
-document.addEventListener("htmx:finally:request", () => document.querySelectorAll('.button[aria-busy="true"]').forEach(rest));
+// A button that HTMX itself listens to submits no form. A second press must not even be queued.
+const isBusy = (button) => button?.matches?.('.button[aria-busy="true"]');
+document.addEventListener("htmx:config:request", (event) => isBusy(event.target) && event.preventDefault());
+document.addEventListener("htmx:before:request", (event) => event.target.matches?.(".button[hx-post]") && work(event.target));
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  for (const button of [ctx.sourceElement, ctx.request.submitter]) if (isBusy(button)) rest(button);
+});
 // HTMX copies an element's attributes to the one that takes its place; a style as text is against the site's policy.
 document.addEventListener("htmx:before:swap", (event) => {
   if (event.target.matches?.('.button[aria-busy="true"]')) event.target.removeAttribute("style");
 });
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) document.querySelectorAll('.button[aria-busy="true"]').forEach(rest);
+});
+
+// HTMX takes whatever it is answered for the part that it asked for, a proxy's "502 Bad Gateway" and whole pages too.
+// Those take no part's place; who pressed a button is told, and what only looks now and then looks again.
+
+function isPart({ response, text, select }) {
+  if (!response || response.status < 400) return select || !/^\s*<(!doctype|html|head|body)\b/i.test(text);
+  return response.status < 500 && /^\s*<(?!!doctype|html|head|body)/i.test(text);
+}
+
+function complain(words) {
+  document.querySelector(".toast")?.remove();
+  const toast = document.createElement("div");
+  toast.className = "note state-failed toast";
+  toast.setAttribute("role", "alert");
+  const said = document.createElement("div");
+  const close = document.createElement("button");
+  close.className = "button secondary small";
+  close.type = "button";
+  close.textContent = "Close";
+  close.addEventListener("click", () => toast.remove());
+  said.append(Object.assign(document.createElement("strong"), { textContent: "That did not get through." }), ` ${words}`);
+  toast.append(said, close);
+  document.body.append(toast);
+}
+
+document.addEventListener("htmx:before:request", ({ detail }) => {
+  if (detail.ctx.request.method !== "GET") document.querySelector(".toast")?.remove();
+});
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  if (isPart(ctx)) return;
+  event.preventDefault();
+  if (ctx.request.method === "GET") return;
+  const { status } = ctx.response;
+  complain(`The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Look at what is shown, then try again.`);
+});
+document.addEventListener("htmx:error", ({ detail }) => {
+  if (!detail.ctx || detail.ctx.request.method === "GET" || detail.ctx.response) return;
+  complain("The server could not be reached. Try again when the connection is back.");
 });
 
 // <button data-copy="FL-7K2M">: copies, and says so for two seconds.

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.pipelines.conftest import eventually
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "/accounts/password/change/"
@@ -72,3 +74,45 @@ def test_without_scripts_menus_open_and_one_can_sign_out(visit, mara):
     page.locator("details.menu.right > summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("pull requests"))
+
+
+GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+@pytest.mark.parametrize("answer", ["error", "login", "nothing"])
+def test_an_answer_from_elsewhere_takes_no_part_s_place(visit, begin, mara, answer):
+    """A proxy's error, a whole page, or no answer at all: the part stays, its poll goes on, and a press is answered."""
+    visit.forgive("502|net::ERR_FAILED|Failed to fetch")
+    page = visit(mara, f"/t/acme/onboarding/runs/{begin().pk}/")
+    title, polls = page.title(), []
+
+    def disturbed(route):
+        polls.append(route.request.url)
+        if answer == "nothing":
+            route.abort()
+        elif answer == "error":
+            route.fulfill(status=502, content_type="text/html", body=GATEWAY)
+        else:
+            route.fulfill(status=200, content_type="text/html", body=f"<!doctype html>{GATEWAY}")
+
+    for path in ("**/workers/", "**/pause/"):
+        page.route(path, disturbed)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("alert").get_by_text("That did not get through")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).not_to_have_attribute("aria-busy", "true")
+    eventually(lambda: page.wait_for_timeout(100) or sum("workers" in url for url in polls) >= 2)
+    assert page.title() == title
+    page.unroute_all()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("heading", name="The setup is paused")).to_be_visible()
+    expect(page.locator(".toast")).to_have_count(0)
+
+
+def test_a_second_press_is_not_even_queued(visit, begin, mara):
+    page = visit(mara, f"/t/acme/onboarding/runs/{begin().pk}/")
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Pause").dblclick()
+    expect(page.get_by_role("heading", name="The setup is paused")).to_be_visible()
+    assert len(posts) == 1
+    expect(page.locator("#said")).to_have_count(0)
