@@ -7,6 +7,12 @@ const seq = () => Number($("run-seq")?.value ?? $("run-seq")?.getAttribute("valu
 const state = () => $("run-seq")?.dataset.state ?? "";
 const isLive = () => ["running", "paused"].includes(state());
 
+// What a viewer has unfolded stays so when the part around it changes.
+
+htmx.registerExtension("unfolded", {
+  htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.localName === "details"),
+});
+
 // Clocks. The server gives since when; here they run.
 
 function words(seconds) {
@@ -100,6 +106,17 @@ for (const name of ["htmx:sse:error", "htmx:sse:before:connection", "htmx:sse:cl
     sayConnection();
   });
 
+// HTMX ends the stream of a hidden tab and comes back to it: that is no loss. Nor is anything polled for it.
+
+document.addEventListener("visibilitychange", () => {
+  heard = Date.now();
+  if (!document.hidden || !isLive()) return;
+  connected = lost = false;
+});
+document.addEventListener("htmx:before:request", (event) => {
+  if (event.target.id === "run-workers" && document.hidden) event.preventDefault();
+});
+
 // The first request of a stream is not tried again by HTMX, and a run may go on after its end: the slow poll tells of
 // both by a number that is ahead of the page's.
 
@@ -107,14 +124,18 @@ let refreshed = 0;
 function refresh() {
   if (Date.now() - refreshed < 3000) return;
   refreshed = Date.now();
-  htmx.ajax("GET", region().dataset.page, { target: "#live", swap: "outerHTML" });
+  htmx.ajax("GET", region().dataset.page, { target: "#live", swap: "outerMorph" });
 }
 
+// A stream that seems to be there and hears nothing is found by the same number: it stands still while the run goes on.
 let behind = 0;
-document.addEventListener("htmx:after:swap", () => {
-  const told = Number($("run-workers")?.dataset.seq ?? 0);
-  behind = told > seq() && !connected ? behind + 1 : 0;
-  if (behind >= 2) refresh();
+let stuckAt = -1;
+document.addEventListener("htmx:after:swap", ({ target }) => {
+  if (target.id !== "run-workers") return;
+  const ahead = Number(target.dataset.seq) > seq();
+  behind = !ahead ? 0 : seq() === stuckAt ? behind + 1 : 1;
+  stuckAt = seq();
+  if (behind >= (connected ? 3 : 2)) refresh();
 });
 setInterval(() => {
   if (isLive() && !connected && !document.hidden && Date.now() - heard > 15000) refresh();
@@ -162,24 +183,31 @@ function stay() {
 
 function leave() {
   if (leaving || !$("moving")) return;
-  let left = 6;
+  // What is missing takes a while to read.
+  let left = state() === "partial" ? 15 : 6;
+  const count = () => ($("moving").querySelector("[data-left]").textContent = left);
+  count();
   $("moving").hidden = false;
   leaving = setInterval(() => {
     left -= 1;
     if (left <= 0) {
       stay();
       location.assign(region().dataset.dashboard);
-    } else $("moving").querySelector("[data-left]").textContent = left;
+    } else count();
   }, 1000);
 }
 document.addEventListener("click", (event) => event.target.matches?.("[data-stay]") && stay());
+// Who does something here has not finished here.
+document.addEventListener("htmx:before:request", ({ detail }) => detail.ctx.request.method === "POST" && stay());
 
 function shown() {
   tick();
   showLog();
   listen();
-  if (isLive()) watched = true;
-  else if (watched) {
+  if (isLive()) {
+    watched = true;
+    stay();
+  } else if (watched) {
     watched = false;
     if (["done", "partial"].includes(state())) leave();
   }
@@ -190,8 +218,13 @@ document.addEventListener("htmx:sse:after:message", (event) => {
   if (event.detail.message.event !== "done") connected = true;
   shown();
 });
-document.addEventListener("htmx:after:swap", (event) => {
-  if ($("said") && event.detail?.ctx?.target?.id === "live") $("said").focus();
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (ctx?.request.method === "POST") {
+    // Whoever pressed a button that is no longer there goes on at what came of it.
+    const pressed = document.activeElement;
+    if ($("said")) $("said").focus();
+    else if (pressed === document.body || !pressed.checkVisibility()) $("run-title").focus();
+  }
   shown();
 });
 

@@ -253,6 +253,36 @@ def test_one_repository_is_retried_alone(watch, begin, worker, github):
     assert github.requests() == {"Skeleton": 1, "Detail": 1}
 
 
+def test_what_a_viewer_has_set_stays_when_the_page_changes(watch, begin, worker, github):
+    github.slow(0.3)
+    tab = watch(begin())
+    worker()
+    table, problems = tab.page.locator("#charts-table"), tab.page.get_by_label("Problems only")
+    table.locator("summary").click()
+    problems.check()
+    drawn = tab.page.locator("#run-charts .charts-from")
+    expect(drawn).to_have_text("All that was read is counted.")
+    expect(table).to_have_attribute("open", "")
+    expect(problems).to_be_checked()
+    expect(problems).to_be_focused()
+
+
+def test_a_retry_within_the_pause_keeps_the_viewer_here(watch, begin, worker, github):
+    github.hide("acme/docs")
+    tab = watch(begin())
+    worker()
+    tab.state("partial")
+    expect(tab.page.locator("#moving")).to_be_visible()
+    github.reset()
+    github.slow(0.5)
+    tab.page.get_by_role("button", name="Retry what is missing").click()
+    tab.state("running")
+    expect(tab.page.locator("#moving")).to_be_hidden()
+    expect(tab.page.locator("#run-title")).to_be_focused()
+    tab.state("done")
+    assert tab.was_not_reloaded
+
+
 def test_an_ended_session_leads_to_the_log_in_page(watch, begin):
     tab = watch(begin())
     Session.objects.all().delete()
