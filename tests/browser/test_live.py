@@ -1,5 +1,7 @@
 """A run's page while it runs: kept by the stream, whatever happens to worker, web process, network, tab or session."""
 
+import time
+
 import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
@@ -253,6 +255,20 @@ def test_one_repository_is_retried_alone(watch, begin, worker, github):
     assert github.requests() == {"Skeleton": 1, "Detail": 1}
 
 
+def test_a_page_whose_scripts_come_late_is_live_before_it_polls(visit, begin, mara):
+    page, asked = visit(mara), []
+    page.on("request", lambda request: asked.append(request.url.rstrip("/").rpartition("/")[2]))
+
+    def late(route):
+        time.sleep(0.7)
+        route.continue_()
+
+    page.route("**/hx-sse.min.js", late)
+    page.goto(f"/t/acme/onboarding/runs/{begin().pk}/")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    assert "workers" not in asked
+
+
 def test_what_a_viewer_has_set_stays_when_the_page_changes(watch, begin, worker, github):
     github.slow(0.3)
     tab = watch(begin())
@@ -261,7 +277,7 @@ def test_what_a_viewer_has_set_stays_when_the_page_changes(watch, begin, worker,
     table.locator("summary").click()
     problems.check()
     drawn = tab.page.locator("#run-charts .charts-from")
-    expect(drawn).to_have_text("All that was read is counted.")
+    expect(drawn).to_contain_text("All that was read is counted")
     expect(table).to_have_attribute("open", "")
     expect(problems).to_be_checked()
     expect(problems).to_be_focused()
