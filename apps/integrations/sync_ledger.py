@@ -43,6 +43,7 @@ def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
         "found": tracked.cursor.get("found", 0),
         "done": tracked.done,
         "total": tracked.total,
+        "seconds": tracked.cursor.get("seconds", 0),
     }
 
 
@@ -54,6 +55,7 @@ class Ledger:
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
+        self._saved_at = time.monotonic()
         self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
         self._drawn_at = float("-inf")
 
@@ -120,6 +122,10 @@ class Ledger:
 
     def save(self, tracked: TrackedRepository, unit: Unit, message: str = "") -> None:
         """Write how a repository stands, inside the open unit, and count it in the step's progress."""
+        # Repositories are read one at a time: what passed since the last one was written went to this one.
+        now = time.monotonic()
+        tracked.cursor["seconds"] = round(tracked.cursor.get("seconds", 0) + now - self._saved_at, 1)
+        self._saved_at = now
         tracked.save(
             update_fields=[
                 "cursor", "sync_status", "last_sync_error", "done", "total", "watermark", "synced_since",

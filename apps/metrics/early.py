@@ -50,6 +50,7 @@ def weeks_state(
         "so_far": weeks[-1] == week_of(now),
         "whole_from": week_of(whole_from).isoformat() if whole_from else None,
         "preliminary": preliminary,
+        "counted": PullRequest.objects.for_team(team_id).count(),
     }
 
 

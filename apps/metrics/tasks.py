@@ -41,5 +41,6 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
     findings = find(team_id, now)
     with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
         store(team_id, now.date(), findings)
-        ctx.emit(kind="insight", key="first", data=insight_state(team_id, findings, preliminary=False))
+        for n, rank in enumerate(("first", "second", "third")):
+            ctx.emit(kind="insight", key=rank, data=insight_state(team_id, findings[n:], preliminary=False))
     return Done(result={"insights": len(findings)})

@@ -1,21 +1,25 @@
 """The live page's parts as HTML: for the page that is asked for, and for the stream that keeps it so."""
 
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from apps.onboarding.live import Live, charts, live
+from apps.metrics.charts import Week, bar_chart, line_chart
+from apps.onboarding.live import Live, live
 from apps.onboarding.services.runs import SUBJECT
 from apps.pipelines.projection import Name, Projection
 from apps.teams.models import Team
 
+CHART = {"width": 424, "height": 168}
 # Up to so many repositories are sent as one list; of more, only the rows that changed.
 WHOLE_LIST = 12
 # The parts that show each kind of event, in the page's order.
 SHOWN_BY = {
     "run": ("title", "progress", "note"),
-    "step": ("progress",),
+    "step": ("progress", "note"),
     "weeks": ("charts",),
     "insight": ("insight",),
     "log": ("log",),
@@ -70,7 +74,33 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
         names.add("repositories")
         rows = []
     if "run" in kinds and not shown.is_live:
-        names.add("charts")
-    steps = [{"name": "step", "step": step} for step in shown.steps if ("step", step.key) in changed]
+        names |= {"charts", "insight"}
+    # The step above the repositories sums them up.
+    summed = shown.sync_at if "repository" in kinds else None
+    steps = [
+        {"name": "step", "step": step} for step in shown.steps if ("step", step.key) in changed or step.key == summed
+    ]
     return [*(_part(name) for name in PARTS if name in names), *steps,
             *({"name": "repository", "row": row} for row in rows)]  # fmt: skip
+
+
+def charts(weeks: Mapping[str, Any]) -> dict[str, Any]:
+    """The first charts as SVG; empty before the first weeks are in."""
+    if not weeks:
+        return {}
+    rows = [(date.fromisoformat(row["week"]), row) for row in weeks["weeks"]]
+    missing = date.fromisoformat(weeks["whole_from"]) if weeks["whole_from"] else None
+    spans = [Week(week, row["median"], row["p75"]) for week, row in rows]
+    counts = [Week(week, row["merged"]) for week, row in rows]
+    so_far = weeks["so_far"]
+    return {
+        "preliminary": weeks["preliminary"],
+        "counted": weeks.get("counted"),
+        "merge": line_chart(
+            spans, unit="h", label="Time to merge", latest_so_far=so_far, missing_before=missing, **CHART
+        ),
+        "merged": bar_chart(
+            counts, label="Merged pull requests", latest_so_far=so_far, missing_before=missing, **CHART
+        ),
+        "rows": [(week, row) for week, row in reversed(rows)],
+    }

@@ -5,11 +5,10 @@ renders are the same at the same event number. Times are ISO 8601; the page's sc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from apps.metrics.charts import Week, bar_chart, line_chart
 from apps.pipelines.models import PASSED, RunState, StepState
 from apps.pipelines.projection import Projection
 
@@ -26,8 +25,9 @@ STEP_WORDS = {
     "waiting": "Waiting", "ready": "Next", "running": "Running", "parked": "Parked", "done": "Done",
     "partial": "Partial", "skipped": "Skipped", "failed": "Failed", "cancelled": "Cancelled",
 }  # fmt: skip
+# The strongest findings, by their events' keys.
+RANKS = ("first", "second", "third")
 ENDED_WELL = (RunState.DONE, RunState.PARTIAL)
-CHART = {"width": 424, "height": 168}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,14 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryRow:
+    """`lasts` is how long it took, or how many pull requests a second are read."""
+
     id: int
     name: str
     state: str
     word: str
     count: str
+    lasts: str
     why: str
     percent: int
 
@@ -85,8 +88,9 @@ class Live:
     missing: Sequence[Mapping[str, Any]]
     steps: Sequence[StepRow]
     repositories: Sequence[RepositoryRow]
+    kept: Sequence[tuple[str, str]]
     weeks: Mapping[str, Any]
-    insight: Mapping[str, Any]
+    insights: Sequence[Mapping[str, Any]]
     log: Sequence[Any]
     log_total: int
 
@@ -112,6 +116,11 @@ class Live:
         return self.state == RunState.FAILED and "token" in self.error.lower()
 
     @property
+    def is_counting(self) -> bool:
+        """Whether it is not known yet how much there is to do."""
+        return self.state == RunState.RUNNING and self.percent == 0 and self.steps[0].state == StepState.RUNNING
+
+    @property
     def lasting(self) -> str:
         return self.clock.words
 
@@ -124,6 +133,10 @@ class Live:
 def live(projection: Projection) -> Live:
     run = projection.run
     steps = [_step(step, index, projection.steps) for index, step in enumerate(projection.steps)]
+    repositories = [_repository(name, data) for name, data in projection.items.get("repository", {}).items()]
+    if steps and steps[0].state == StepState.RUNNING:
+        steps[0] = replace(steps[0], why=_sum_up(repositories) or steps[0].why)
+    insights = projection.items.get("insight", {})
     parked = next((step for step in steps if step.state == StepState.PARKED), None)
     failed = next((index for index, step in enumerate(steps) if step.state == StepState.FAILED), None)
     return Live(
@@ -141,9 +154,10 @@ def live(projection: Projection) -> Live:
         number=0 if failed is None else failed + 1,
         missing=run.get("missing", []),
         steps=steps,
-        repositories=[_repository(name, data) for name, data in projection.items.get("repository", {}).items()],
+        repositories=repositories,
+        kept=_kept(projection.steps),
         weeks=projection.items.get("weeks", {}).get("team", {}),
-        insight=projection.items.get("insight", {}).get("first", {}),
+        insights=[insights[rank] for rank in RANKS if rank in insights],
         log=projection.log,
         log_total=projection.log_total,
     )
@@ -173,7 +187,7 @@ def _why(step: Mapping[str, Any], before: str) -> str:
         case StepState.READY:
             return "Next: waits for a free worker."
         case StepState.DONE:
-            return f"{step['done']:,} {step['unit']}" if step["done"] and step["unit"] else ""
+            return _of(step["done"], step["unit"]) if step["done"] and step["unit"] else ""
         case StepState.PARTIAL:
             gaps = len(step["missing"])
             return "One thing is incomplete." if gaps == 1 else f"{gaps} things are incomplete."
@@ -183,6 +197,25 @@ def _why(step: Mapping[str, Any], before: str) -> str:
             return "Not finished: the setup was cancelled."
         case _:
             return str(step["message"])
+
+
+def _of(number: int, unit: str) -> str:
+    """`1 week`, `2,385 pull requests`; units are given in the plural."""
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
+
+
+def _sum_up(rows: Sequence[RepositoryRow]) -> str:
+    """`1 of 6 repositories finished, 1 partial, 1 failed`."""
+    ended = {state: sum(row.state == state for row in rows) for state in ("done", "partial", "failed")}
+    if len(rows) < 2 or not any(ended.values()):
+        return ""
+    gaps = [f"{ended[state]:,} {state}" for state in ("partial", "failed") if ended[state]]
+    return ", ".join([f"{ended['done']:,} of {len(rows):,} repositories finished", *gaps])
+
+
+def _kept(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What stays of a run, by the step that brought it."""
+    return [(step["title"], _of(step["done"], step["unit"])) for step in steps if step["done"] and step["unit"]]
 
 
 def _count(done: int, total: int | None) -> str:
@@ -208,12 +241,18 @@ def _repository(name: str, data: Mapping[str, Any]) -> RepositoryRow:
     state, word = REPOSITORY.get(data["sync_status"], ("waiting", "Waiting"))
     done, total, found = data["done"], data["total"], data.get("found", 0)
     counting = state == "running" and total is None and found
+    if state == "running" and data.get("phase") == "detail" and not done and total:
+        state, word = REPOSITORY["pending"]  # its list is read, its details wait for their turn
+    seconds = data.get("seconds", 0)
+    took = clock_words(seconds) if seconds else ""
+    pace = f"{done / seconds:.0f}/s" if state == "running" and seconds >= 1 and done >= seconds else ""
     return RepositoryRow(
         id=data["id"],
         name=name,
         state=state,
         word=word,
         count=f"{found:,} found" if counting else _count(done, total) if total != 0 else "none",
+        lasts=took if state in ("done", "partial") else pace,
         why=data["last_sync_error"],
         percent=100 if state == "done" else round(100 * min(1.0, done / total)) if total else 0,
     )
@@ -258,24 +297,3 @@ def clock_words(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-
-
-def charts(weeks: Mapping[str, Any]) -> dict[str, Any]:
-    """The first charts as SVG; empty before the first weeks are in."""
-    if not weeks:
-        return {}
-    rows = [(date.fromisoformat(row["week"]), row) for row in weeks["weeks"]]
-    missing = date.fromisoformat(weeks["whole_from"]) if weeks["whole_from"] else None
-    spans = [Week(week, row["median"], row["p75"]) for week, row in rows]
-    counts = [Week(week, row["merged"]) for week, row in rows]
-    so_far = weeks["so_far"]
-    return {
-        "preliminary": weeks["preliminary"],
-        "merge": line_chart(
-            spans, unit="h", label="Time to merge", latest_so_far=so_far, missing_before=missing, **CHART
-        ),
-        "merged": bar_chart(
-            counts, label="Merged pull requests", latest_so_far=so_far, missing_before=missing, **CHART
-        ),
-        "rows": [(week, row) for week, row in reversed(rows)],
-    }

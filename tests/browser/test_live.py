@@ -56,7 +56,7 @@ class Watched:
 
     @property
     def percent(self):
-        return int(self.page.get_by_role("progressbar", name="Setup").get_attribute("aria-valuenow"))
+        return int(self.page.get_by_role("progressbar", name="Setup").get_attribute("aria-valuenow") or 0)
 
     @property
     def seq(self):

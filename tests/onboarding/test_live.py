@@ -121,7 +121,7 @@ def test_a_change_sends_no_more_than_the_parts_that_show_it(start):
     before = project(run.pk)
     repository(run, "acme/web", "complete", done=5, total=5)
     after = project(run.pk)
-    assert sent(render(after, after.changed_since(before.seq))).keys() == {"run-repositories", "run-seq"}
+    assert sent(render(after, after.changed_since(before.seq))).keys() == {"run-repositories", "step-sync", "run-seq"}
 
 
 def test_of_many_repositories_only_the_changed_rows_are_sent(start):
@@ -130,7 +130,7 @@ def test_of_many_repositories_only_the_changed_rows_are_sent(start):
     repository(run, "acme/r07", "complete", done=5, total=5)
     after = project(run.pk)
     key = after.items["repository"]["acme/r07"]["id"]
-    assert sent(render(after, after.changed_since(before.seq))).keys() == {f"repository-{key}", "run-seq"}
+    assert sent(render(after, after.changed_since(before.seq))).keys() == {f"repository-{key}", "step-sync", "run-seq"}
 
 
 def test_markup_in_names_and_errors_is_text(start, team, signed_in):
@@ -305,3 +305,70 @@ def test_sync_status_tells_of_the_newest_run(start, team, signed_in):
 
 def test_clocks():
     assert [clock_words(seconds) for seconds in (0, 7.9, 751, 3723)] == ["0:00", "0:07", "12:31", "1:02:03"]
+
+
+def step_at_work(run, **values):
+    with transaction.atomic():
+        step = run.steps.get(idx=0)
+        for name, value in {"state": StepState.RUNNING, "started_at": timezone.now(), **values}.items():
+            setattr(step, name, value)
+        step.save()
+        events.append(run.pk, [events.step_entry(step)])
+
+
+def test_the_sync_sums_up_its_repositories(start):
+    run = start([*NAMES, "acme/docs"])
+    step_at_work(run)
+    assert "finished" not in live(project(run.pk)).steps[0].why
+    repository(run, "acme/api", "complete", done=5, total=5)
+    repository(run, "acme/web", "error", "GitHub timed out.")
+    assert live(project(run.pk)).steps[0].why == "1 of 3 repositories finished, 1 failed"
+
+
+def test_until_the_total_is_known_the_bar_claims_nothing(start, team, signed_in):
+    run = start()
+    step_at_work(run)
+    html = signed_in.get(address(run, team)).content.decode()
+    assert 'class="dots"' in html
+    assert "aria-valuenow" not in html
+    Run.objects.filter(pk=run.pk).update(percent=4)
+    with transaction.atomic():
+        events.append(run.pk, [events.run_entry(Run.objects.get(pk=run.pk))])
+    html = signed_in.get(address(run, team)).content.decode()
+    assert 'class="dots"' not in html
+    assert 'aria-valuenow="4"' in html
+
+
+@pytest.mark.parametrize(
+    ("status", "done", "state", "lasts"),
+    [("syncing", 0, "waiting", ""), ("syncing", 90, "running", "12/s"), ("complete", 120, "done", "0:07")],
+)
+def test_a_repository_says_how_fast_or_how_long(start, status, done, state, lasts):
+    run = start()
+    data = project(run.pk).items["repository"]["acme/api"]
+    data |= {"phase": "detail", "sync_status": status, "done": done, "total": 120, "seconds": 7.5}
+    with transaction.atomic():
+        events.append(run.pk, [events.Entry("repository", "acme/api", data=data)])
+    row = next(row for row in live(project(run.pk)).repositories if row.name == "acme/api")
+    assert (row.state, row.lasts) == (state, lasts)
+
+
+def test_what_a_failed_run_has_read_is_named(start, team, signed_in):
+    run = start()
+    step_at_work(run, done=1, total=9, unit="pull requests")
+    fail(run)
+    html = squeezed(signed_in.get(address(run, team)).content.decode())
+    assert "What was kept" in html
+    assert "<dt>Sync pull requests</dt><dd>1 pull request</dd>" in html
+
+
+def test_a_run_that_is_done_shows_what_stands_out(start, team, signed_in):
+    run = start()
+    found = [{"title": f"Finding {n}", "body": "b", "evidence": [], "of": 3, "preliminary": False} for n in range(3)]
+    ranked = zip(("first", "second", "third"), found, strict=True)
+    with transaction.atomic():
+        events.append(run.pk, [events.Entry("insight", rank, data=data) for rank, data in ranked])
+        engine.finish(Run.objects.get(pk=run.pk), list(run.steps.order_by("idx")), timezone.now())
+    html = signed_in.get(address(run, team)).content.decode()
+    places = [html.index(f"Finding {n}") for n in range(3)]
+    assert places == sorted(places)
