@@ -81,9 +81,12 @@ def paths(acme):
     return sorted({address.filled(given) for address in walk() if not address.path.startswith(NOT_OURS)})
 
 
-def test_the_pages_of_a_member(visit, acme, mara):
-    seen = check(visit, mara, paths(acme))
-    assert [path for path in seen if path.startswith("/t/acme/")]
+def test_the_pages_of_a_team(visit, acme, mara):
+    assert check(visit, mara, [path for path in paths(acme) if path.startswith("/t/")])
+
+
+def test_the_pages_of_an_account(visit, acme, mara):
+    assert check(visit, mara, [path for path in paths(acme) if not path.startswith("/t/")])
 
 
 def test_the_pages_of_a_visitor(visit, acme):
