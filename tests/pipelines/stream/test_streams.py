@@ -35,8 +35,7 @@ def test_a_worker_s_run_is_seen_to_its_end_by_early_late_and_returning_viewers(a
     eventually(lambda: early[0].state.get("step/one", {}).get("state") == "running")
     late, returning = watch(path), early[1]
     returning.close()
-    back = watch(path, last=returning.seq)
-    back.state = dict(returning.state)
+    back = watch(path, last=returning.seq, state=returning.state)
     eventually(ended(run))
     for watcher in (early[0], early[2], late, back):
         assert watcher.ended.wait(10)
@@ -50,8 +49,7 @@ def test_a_worker_s_run_is_seen_to_its_end_by_early_late_and_returning_viewers(a
 def test_a_viewer_with_its_page_s_number_gets_only_what_is_new(acme, watch):
     acme.say("a", "b", n=1)
     seq, state = shown(acme.run)
-    watcher = watch(seq=seq)
-    watcher.state = state
+    watcher = watch(seq=seq, state=state)
     time.sleep(0.3)
     assert watcher.ids == []
     acme.say("b", n=2)
@@ -97,9 +95,7 @@ def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, web, watch)
             if watcher.seq is not None:
                 whole = any('"whole": true' in frame.data for frame in watcher.frames)
                 seq, state = watcher.seq, watcher.state if whole else state | watcher.state
-        last = watch(last=seq)
-        last.state = {**state}
-        finals.append(last)
+        finals.append(watch(last=seq, state=state))
 
     finals = []
     threads = [threading.Thread(target=come_and_go, args=(random.Random(n),)) for n in range(6)]
@@ -112,6 +108,7 @@ def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, web, watch)
     for thread in threads:
         thread.join(20)
     assert not problems
+    assert len(finals) == len(threads)
     for last in finals:
         eventually(lambda last=last: last.state == shown(acme.run)[1])
 

@@ -30,10 +30,10 @@ class Frame:
 
 
 class Watcher:
-    """Reads a stream in a thread of its own. `state` is what its page would show."""
+    """Reads a stream in a thread of its own. `state` is what its page would show, and what it shows at first."""
 
-    def __init__(self, web, path, session, *, last=None, headers=(), receive_buffer=None):
-        self.frames, self.state, self.ended = [], {}, threading.Event()
+    def __init__(self, web, path, session, *, last=None, state=None, headers=(), receive_buffer=None):
+        self.frames, self.state, self.ended = [], dict(state or {}), threading.Event()
         self.status, self.type, self.seq = None, "", None
         self.may_read = threading.Event()
         self.may_read.set()
