@@ -10,7 +10,9 @@ of its first step. Events and progress are written as in production.
 """
 
 import argparse
+import base64
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -55,7 +57,7 @@ def environment(engine: str, folder: Path, stack: ExitStack) -> dict[str, str]:
     redis.start()
     stack.callback(redis.stop)
     env = {
-        **os.environ, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(folder / "state"), "REDIS_URL": redis.url,
+        **os.environ, **production(), "STATE_DIR": str(folder / "state"), "REDIS_URL": redis.url,
         "DATABASE_URL": "", "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "BENCH_NOTES": str(folder / "notes"),
         "BENCH_ONE_QUEUE": "1", "BENCH_ACKS_LATE": "1" if engine == "celery late" else "0",
     }  # fmt: skip
@@ -66,6 +68,15 @@ def environment(engine: str, folder: Path, stack: ExitStack) -> dict[str, str]:
         stack.callback(postgres.stop)
         env["DATABASE_URL"] = postgres.url
     return env
+
+
+def production() -> dict[str, str]:
+    """The settings of an installation: with DEBUG on, Django would keep a copy of each statement."""
+    return {
+        "DEBUG": "0", "FIRSTLIGHT_DOTENV": "0", "SECRET_KEY": secrets.token_urlsafe(60), "ALLOWED_HOSTS": "localhost",
+        "CREDENTIAL_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(), "EMAIL_URL": "console:",
+        "SITE_URL": "http://localhost:8000", "DEFAULT_FROM_EMAIL": "bench@localhost",
+    }  # fmt: skip
 
 
 def worker_of(engine: str) -> list[str]:

@@ -9,19 +9,19 @@ from typing import Any
 from allauth.account.signals import user_signed_up
 from django.contrib.auth.models import AbstractBaseUser
 from django.dispatch import receiver
+from django.utils import timezone
 
 from apps.analytics.models import AnalyticsEvent, EventName
 from apps.onboarding.signals import repositories_chosen, source_connected
-from apps.pipelines import signals
+from apps.pipelines import signals, statements
 from apps.pipelines.models import Run, StepRun
 from apps.teams.models import Team
 
 
 def record(name: EventName, once_key: str, **fields: Any) -> None:
     """Write the event, unless one with this key is there."""
-    AnalyticsEvent.objects.bulk_create(
-        [AnalyticsEvent(name=name, once_key=f"{name}:{once_key}", **fields)], ignore_conflicts=True
-    )
+    row = {"name": name, "once_key": f"{name}:{once_key}", "at": timezone.now(), "data": {}} | fields
+    statements.insert(AnalyticsEvent, list(row), [list(row.values())], ignore_conflicts=True)
 
 
 def team_of(run: Run) -> int | None:
@@ -46,17 +46,19 @@ def record_run(name: EventName, run: Run, key: str = "", **data: Any) -> None:
 
 @receiver(user_signed_up, dispatch_uid="analytics.signed_up")
 def on_signed_up(user: AbstractBaseUser, **kwargs: Any) -> None:
-    record(EventName.SIGNED_UP, str(user.pk), user=user)
+    record(EventName.SIGNED_UP, str(user.pk), user_id=user and user.pk)
 
 
 @receiver(source_connected, dispatch_uid="analytics.connected")
 def on_connected(team: Team, user: AbstractBaseUser | None, source: str, **kwargs: Any) -> None:
-    record(EventName.CONNECTED, f"{team.pk}:{source}", team=team, user=user, data={"source": source})
+    record(
+        EventName.CONNECTED, f"{team.pk}:{source}", team_id=team.pk, user_id=user and user.pk, data={"source": source}
+    )
 
 
 @receiver(repositories_chosen, dispatch_uid="analytics.chose")
 def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: Any) -> None:
-    record(EventName.CHOSE, str(team.pk), team=team, user=user, data={"repositories": count})
+    record(EventName.CHOSE, str(team.pk), team_id=team.pk, user_id=user and user.pk, data={"repositories": count})
 
 
 @receiver(signals.pipeline_started, dispatch_uid="analytics.started")

@@ -1,7 +1,7 @@
 """What a step body gets: its run, its cursor, and units of work that commit once or not at all."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,13 +10,18 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from apps.pipelines import clock, engine, events, progress
+from apps.pipelines import clock, engine, events, progress, statements
 from apps.pipelines.conf import config
 from apps.pipelines.exceptions import Released, Retryable, Superseded
 from apps.pipelines.heartbeat import Hold, stopping
 from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
+from apps.pipelines.progress import Part
 from apps.pipelines.signals import deliver
+from apps.pipelines.statements import Sql
+
+# What a unit says of its step.
+PROGRESS = ("cursor", "done", "total", "unit", "message")
 
 
 @dataclass(slots=True)
@@ -32,10 +37,11 @@ class Unit:
 
 @dataclass(slots=True)
 class StepContext:
-    """One attempt at one step."""
+    """One attempt at one step. `parts` are all steps as they were at the claim: till it ends, nobody changes others."""
 
     run: Run
     step: StepRun
+    parts: Sequence[Part]
     hold: Hold
     _unit: Unit | None = None
     _published: float = 0.0
@@ -56,8 +62,7 @@ class StepContext:
 
     def missing_so_far(self) -> list[Missing]:
         """What earlier steps of this run could not do."""
-        earlier = StepRun.objects.filter(run=self.run, idx__lt=self.step.idx).order_by("idx")
-        return [item for step in earlier for item in step.missing]
+        return [item for part in self.parts if part.idx < self.step.idx for item in part.missing]
 
     def check(self) -> None:
         """Call between units and before an outside call: raises where this attempt must stop."""
@@ -93,41 +98,54 @@ class StepContext:
             unit=step.unit if unit is None else unit,
             message=step.message if message is None else message,
         )
-        with transaction.atomic():
-            self.guard()
-            self._unit = work
-            try:
+        before = {name: getattr(step, name) for name in PROGRESS}
+        try:
+            with transaction.atomic():
+                self.guard()
+                self._unit = work
                 yield work
                 self._save(work)
-            finally:
-                self._unit = None
-        step.cursor, step.done, step.total = work.cursor, work.done, work.total
-        step.unit, step.message = work.unit, work.message
+        except BaseException:
+            # Whoever goes on after this finds the step as the last unit that was committed left it.
+            self._set(before)
+            raise
+        finally:
+            self._unit = None
 
-    def guard(self) -> None:
-        """Lock the step's row, if it is still this attempt's."""
-        ours = StepRun.objects.filter(pk=self.step.pk, attempt=self.attempt, state=StepState.RUNNING)
-        if not ours.update(owner=self.step.owner):
+    def guard(self, **changes: Any) -> None:
+        """Lock the step's row, if it is still this attempt's, and change it."""
+        mine = {"id": self.step.pk, "attempt": self.attempt, "state": StepState.RUNNING}
+        if not statements.update(StepRun, changes or {"owner": self.step.owner}, **mine):
             self.hold.lost.set()
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
 
     def _save(self, work: Unit) -> None:
-        StepRun.objects.filter(pk=self.step.pk).update(
-            cursor=work.cursor, done=work.done, total=work.total, unit=work.unit, message=work.message
-        )
+        new = {name: getattr(work, name) for name in PROGRESS}
+        statements.update(StepRun, new, id=self.step.pk)
+        self._set(new)
         if time.monotonic() - self._published >= config().progress_every:
             self.publish()
 
+    def _set(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self.step, name, value)
+
     def publish(self, *extra: events.Entry) -> None:
         """Write the run's progress and what was emitted meanwhile. Inside a transaction that holds the step."""
-        run = Run.objects.select_for_update().get(pk=self.run.pk)
-        steps = list(StepRun.objects.filter(run_id=run.pk).order_by("idx"))
-        run.percent = progress.percent(run, steps)
-        run.eta_seconds = progress.eta_seconds(steps, clock.now()) if run.state == RunState.RUNNING else None
-        run.save(update_fields=["percent", "eta_seconds"])
-        mine = next(step for step in steps if step.pk == self.step.pk)
-        pending = list(self._pending.values())
-        events.append(run.pk, [*pending, events.step_entry(mine), events.run_entry(run), *extra])
+        run, pending = self.run, list(self._pending.values())
+        parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
+        percent, eta = progress.percent(run, parts), progress.eta_seconds(parts, clock.now())
+        changes = {
+            "seq": Sql(f"seq + {len(pending) + 2 + len(extra)}"),
+            "percent": Sql("CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)),
+            # Somebody may just have paused it.
+            "eta_seconds": Sql("CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)),
+        }
+        names = ("seq", "state", "percent", "eta_seconds")
+        [now] = statements.update_values(Run, changes, names, id=run.pk)
+        for name, value in zip(names, now, strict=True):
+            setattr(run, name, value)
+        events.write(run.pk, run.seq, [*pending, events.step_entry(self.step), events.run_entry(run), *extra])
         self._pending.clear()
         self.published()
 

@@ -6,6 +6,7 @@ then sends; any older message dies at its claim. On the normal path Huey's own `
 """
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,7 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
         step = StepRun.objects.get(pk=steps[0].pk)
         events.append(run_id, [events.step_entry(step)])
         if send and step.state == StepState.READY and run.state == RunState.RUNNING:
-            send_on_commit(run_id, run.epoch, idx)
+            send_on_commit(run_id, run.epoch, [step.task for step in steps])
     return True
 
 
@@ -55,16 +56,15 @@ def lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
     return list(StepRun.objects.select_for_update().filter(run_id=run_id, idx__gte=from_idx).order_by("idx"))
 
 
-def send_on_commit(run_id: Any, epoch: int, idx: int) -> None:
-    transaction.on_commit(partial(_send, run_id, epoch, idx), robust=True)
+def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
+    transaction.on_commit(partial(_send, run_id, epoch, tasks), robust=True)
 
 
-def _send(run_id: Any, epoch: int, idx: int) -> None:
-    """Enqueue one Huey pipeline of the step and all that follow it. What fails here the sweeper makes good."""
+def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
+    """Enqueue one Huey pipeline of these steps, in this order. What fails here the sweeper makes good."""
     from apps.pipelines.tasks import by_name
 
-    names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
-    first, *rest = (by_name(name).s(run=str(run_id), epoch=epoch) for name in names)
+    first, *rest = (by_name(name).s(run=str(run_id), epoch=epoch) for name in tasks)
     for message in rest:
         first.then(message)
     HUEY.enqueue(first)

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from apps.pipelines import clock, definitions, events, progress
+from apps.pipelines import clock, definitions, events, progress, statements
 from apps.pipelines.conf import config
 from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, outgrown, send_on_commit
 from apps.pipelines.exceptions import NotAllowed
@@ -50,25 +50,24 @@ def start(
     if once_key:
         same |= Q(once_key=once_key)
     for _ in range(5):
-        if joined := Run.objects.filter(same).first():
-            return joined, False
         try:
             with transaction.atomic():
-                run = _create(pipeline, subject, params, started_by, key, once_key)
+                run, steps = _create(pipeline, subject, params, started_by, key, once_key)
                 if send:
-                    send_on_commit(run.pk, run.epoch, 0)
+                    send_on_commit(run.pk, run.epoch, [step.task for step in steps])
             return run, True
         except IntegrityError:
-            # Somebody started it between our look and our insert: look again. If that run has ended, insert again.
-            continue
+            # There is one already. If it has ended until we look, insert again.
+            if joined := Run.objects.filter(same).first():
+                return joined, False
     raise NotAllowed("The run could not be started, because others of its kind start and end all the time. Try again.")
 
 
 def _create(
     pipeline: str, subject: str, params: dict[str, Any], started_by: Any, dedupe_key: str, once_key: str | None
-) -> Run:
+) -> tuple[Run, list[StepRun]]:
     definition, now = definitions.get(pipeline), clock.now()
-    run = Run.objects.create(
+    run = Run(
         pipeline=pipeline,
         definition_version=definition.version,
         subject=subject,
@@ -78,8 +77,9 @@ def _create(
         started_by=started_by,
         created_at=now,
         generation_started_at=now,
+        seq=len(definition.steps) + 1,
     )
-    StepRun.objects.bulk_create(
+    steps = [
         StepRun(
             run=run,
             idx=idx,
@@ -95,33 +95,42 @@ def _create(
             dispatched_at=now if idx == 0 else None,
         )
         for idx, step in enumerate(definition.steps)
-    )
-    events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"{definition.title} started.")])
+    ]
+    statements.insert_models([run])
+    statements.insert_models(steps)
+    said = events.run_entry(run, f"{definition.title} started.")
+    events.write(run.pk, run.seq, [*map(events.step_entry, steps), said])
+    run._state.adding = False
     _tell(pipeline_started, run)
-    return run
+    return run, steps
 
 
 def _step_entries(run: Run) -> list[events.Entry]:
     return [events.step_entry(step) for step in StepRun.objects.filter(run=run).order_by("idx")]
 
 
-def finish(run: Run, steps: Sequence[StepRun], now: datetime) -> None:
+def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) -> None:
     """End a run whose steps have all passed: partial where a step was, else done. The caller holds the rows."""
     missing: list[Missing] = [item for step in steps for item in step.missing]
-    run.state = RunState.PARTIAL if any(step.state == StepState.PARTIAL for step in steps) else RunState.DONE
-    run.percent, run.eta_seconds, run.missing, run.finished_at = 100, 0, missing, now
-    run.save(update_fields=["state", "percent", "eta_seconds", "missing", "finished_at"])
-    words = "Done." if run.state == RunState.DONE else f"Done, but for {len(missing)} thing(s) that are missing."
+    state = RunState.PARTIAL if any(step.state == StepState.PARTIAL for step in steps) else RunState.DONE
+    _end(run, state=state, percent=100, eta_seconds=0, missing=missing, finished_at=now)
+    things = "one thing that is" if len(missing) == 1 else f"{len(missing)} things that are"
+    words = "Done." if state == RunState.DONE else f"Done, but for {things} missing."
     events.append(run.pk, [events.run_entry(run, words)])
     _tell(pipeline_completed, run, state=run.state)
 
 
 def fail(run: Run, error: str, now: datetime) -> None:
     """End a run whose step has failed for good. The caller holds the rows and has written the step."""
-    run.state, run.error, run.eta_seconds, run.finished_at = RunState.FAILED, error, None, now
-    run.save(update_fields=["state", "error", "eta_seconds", "finished_at"])
+    _end(run, state=RunState.FAILED, error=error, eta_seconds=None, finished_at=now)
     events.append(run.pk, [events.run_entry(run, error, level="error")])
     _tell(pipeline_failed, run, error=error)
+
+
+def _end(run: Run, **changes: Any) -> None:
+    statements.update(Run, changes, id=run.pk)
+    for name, value in changes.items():
+        setattr(run, name, value)
 
 
 def park(step: StepRun, now: datetime, error: str) -> bool:
@@ -202,7 +211,7 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
     )  # fmt: skip
     events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"Retry from “{first.title}”.")])
     _tell(pipeline_retried, run, step=first)
-    send_on_commit(run.pk, run.epoch, first.idx)
+    send_on_commit(run.pk, run.epoch, [step.task for step in steps if step.idx >= first.idx])
 
 
 def cancel(run: Run) -> Run:

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
-
-from apps.pipelines import clock
+from apps.pipelines import clock, statements
 from apps.pipelines.models import Event, Run, StepRun
 from apps.pipelines.stream import hints
 
@@ -25,24 +23,24 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
     """Write events and return the run's new sequence number. The caller's transaction then holds the run's row."""
     if not entries:
         return Run.objects.values_list("seq", flat=True).get(pk=run_id)
-    Run.objects.filter(pk=run_id).update(seq=F("seq") + len(entries))
-    last: int = Run.objects.values_list("seq", flat=True).get(pk=run_id)
-    at = clock.now()
-    Event.objects.bulk_create(
-        Event(
-            run_id=run_id,
-            seq=last - len(entries) + 1 + offset,
-            at=at,
-            kind=entry.kind,
-            key=entry.key,
-            message=entry.message,
-            level=entry.level,
-            data=entry.data,
-        )
-        for offset, entry in enumerate(entries)
+    more = statements.Sql(f"seq + {len(entries)}")
+    [(last,)] = statements.update_values(Run, {"seq": more}, ["seq"], id=run_id)
+    write(run_id, last, entries)
+    return int(last)
+
+
+def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
+    """Write events with the newest numbers of a run, `last` and those before it. The caller has taken them."""
+    at, before = clock.now(), last - len(entries)
+    statements.insert(
+        Event,
+        ("run_id", "seq", "at", "kind", "key", "message", "level", "data"),
+        [
+            (run_id, seq, at, entry.kind, entry.key, entry.message, entry.level, entry.data)
+            for seq, entry in enumerate(entries, before + 1)
+        ],
     )
-    hints.after_commit(run_id, last - len(entries))
-    return last
+    hints.after_commit(run_id, before)
 
 
 def step_entry(step: StepRun, message: str = "", level: str = "info") -> Entry:

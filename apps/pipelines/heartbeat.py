@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import close_old_connections
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
@@ -96,8 +96,8 @@ def _beat() -> None:
         except Exception:
             logger.exception("Leases could not be renewed; trying again.")
         finally:
-            # Back to the pool: between two looks, and when nothing is held, this thread needs none.
-            connection.close()
+            # Back to the pool, if there is one: between two looks this thread needs none.
+            close_old_connections()
 
 
 def renew(held: Hold) -> None:

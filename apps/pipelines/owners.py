@@ -33,7 +33,12 @@ def _start_time(pid: int) -> str | None:
 
 def me() -> str:
     """The identity of the calling process."""
-    pid = os.getpid()
+    return _identity(os.getpid())
+
+
+@cache
+def _identity(pid: int) -> str:
+    """Read once: the hot path asks each time. A forked process has a pid of its own."""
     return f"{_place()}|{pid}|{_start_time(pid) or 0}"
 
 

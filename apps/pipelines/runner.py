@@ -13,17 +13,17 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
-from apps.pipelines import clock, engine, events, heartbeat, logs, owners
+from apps.pipelines import clock, engine, events, heartbeat, logs, owners, statements
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released
 from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Done, Outcome, Partial, Skipped
-from apps.pipelines.progress import active_seconds
+from apps.pipelines.progress import Part, active_seconds
 from apps.pipelines.signals import deliver, step_completed
+from apps.pipelines.statements import Sql
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,16 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
 
     `inline` is a call in the caller's own process: nothing is parked for a failure, which is final and raised.
     """
-    step = claim(task, run_id, epoch)
-    if step is None:
+    claimed = claim(task, run_id, epoch)
+    if claimed is None:
         logger.info("Stale message: run %s, %s, epoch %s.", run_id, task, epoch)
         return False
+    step, parts = claimed
     with heartbeat.hold(step.pk, step.attempt, shares=not inline) as held, logs.written_in(step):
-        context = StepContext(run=step.run, step=step, hold=held)
+        context = StepContext(run=step.run, step=step, parts=parts, hold=held)
+        # The claim has just been written for the page.
+        context.published()
         try:
-            _announce(context, epoch)
             outcome = body(context) or Done()
             if not isinstance(outcome, Done | Partial | Skipped):
                 raise Permanent(f"“{step.title}” ended with {outcome!r}, which is no outcome of a step.")
@@ -60,46 +62,51 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
     return False
 
 
-def claim(task: str, run_id: str, epoch: int) -> StepRun | None:
-    """Take the step if the message's epoch is the valid one: one compare-and-set; a stale message costs no more."""
-    now, owner = clock.now(), owners.me()
-    taken = StepRun.objects.filter(run_id=run_id, task=task, epoch=epoch, state=StepState.READY).update(
-        state=StepState.RUNNING,
-        attempt=F("attempt") + 1,
-        owner=owner,
-        lease_until=now + timedelta(seconds=config().lease),
-        attempt_started_at=now,
-        started_at=Coalesce(F("started_at"), now),
-        error="",
-    )
-    if not taken:
-        return None
-    return StepRun.objects.select_related("run").get(run_id=run_id, task=task)
+def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
+    """Take the step if the message's epoch is the valid one: one compare-and-set; a stale message costs no more.
 
-
-def _announce(context: StepContext, epoch: int) -> None:
-    step = context.step
+    Returns the step, with its run, and all steps of the run.
+    """
     with transaction.atomic():
-        context.guard()
-        step.deadline_at = clock.now() + timedelta(seconds=step.deadline_seconds)
-        step.message = ""
-        step.save(update_fields=["deadline_at", "message"])
+        if not (step := _take(task, run_id, epoch)):
+            return None
+        # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
+        statements.commit_lazily()
         again = f" (attempt {step.attempt})" if step.attempt > 1 else ""
         started = events.step_entry(step, f"{step.title}: started{again}.")
         started.data["message_epoch"] = epoch
-        events.append(step.run_id, [started])
-    context.published()
+        [step.run] = statements.update_returning(Run, {"seq": Sql("seq + 1")}, id=run_id)
+        events.write(step.run_id, step.run.seq, [started])
+        parts = statements.select_values(StepRun, Part._fields, run_id=run_id, order="idx")
+    return step, [Part._make(part) for part in parts]
+
+
+def _take(task: str, run_id: str, epoch: int) -> StepRun | None:
+    now = clock.now()
+    changes = {
+        "state": StepState.RUNNING,
+        "attempt": Sql("attempt + 1"),
+        "owner": owners.me(),
+        "lease_until": now + timedelta(seconds=config().lease),
+        "deadline_at": statements.seconds_after(now, "deadline_seconds"),
+        "attempt_started_at": now,
+        "started_at": Sql("COALESCE(started_at, %s)", (statements.moment(now),)),
+        "error": "",
+        "message": "",
+    }
+    ready = {"run_id": run_id, "task": task, "epoch": epoch, "state": StepState.READY}
+    return next(iter(statements.update_returning(StepRun, changes, **ready)), None)
 
 
 def _end_attempt(context: StepContext, **changes: Any) -> StepRun:
     """Write the end of an attempt to its step; inside a transaction, guarded."""
-    context.guard()
-    step, now = context.step, clock.now()
-    step.active_seconds = active_seconds(step, now)
-    step.owner, step.lease_until, step.deadline_at = "", None, None
-    for name, value in changes.items():
+    step = context.step
+    ended = {
+        "active_seconds": active_seconds(step, clock.now()), "owner": "", "lease_until": None, "deadline_at": None,
+    } | changes  # fmt: skip
+    context.guard(**ended)
+    for name, value in ended.items():
         setattr(step, name, value)
-    step.save()
     return step
 
 
@@ -107,26 +114,24 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
     """The step is done, the next one ready, the signals sent: one transaction. True where there is a next one."""
     now = clock.now()
     with transaction.atomic():
-        changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now, "message": ""}
+        changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now}
         match outcome:
             case Partial(missing=missing):
                 changes |= {"missing": missing, "message": f"{len(missing)} thing(s) missing."}
             case Skipped(reason=reason):
                 changes["message"] = reason
-            case Done():
-                changes["message"] = context.step.message
         step = _end_attempt(context, **changes)
-        following = StepRun.objects.filter(run_id=step.run_id, idx=step.idx + 1)
-        is_last = not following.update(state=StepState.READY, dispatched_at=now)
-        context.publish(*map(events.step_entry, following))
-        events.append(step.run_id, [events.Entry("log", step.key, _ended(step), _level(step))])
-        run = Run.objects.get(pk=step.run_id)
+        ready = {"state": StepState.READY, "dispatched_at": now}
+        following = statements.update_returning(StepRun, ready, run_id=step.run_id, idx=step.idx + 1)
+        said = events.Entry("log", step.key, _ended(step), _level(step))
+        context.publish(*map(events.step_entry, following), said)
+        run = context.run
         failed = partial(engine.record_receiver_failure, run.pk)
         deliver(step_completed, Run, on_error=failed, run=run, step=step, state=step.state)
-        if is_last:
-            engine.finish(run, list(StepRun.objects.filter(run=run).order_by("idx")), now)
+        if not following:
+            engine.finish(run, [*context.parts[:-1], step], now)
     # Who pauses takes the lock of this step first, so the state is still what it was when we took it.
-    return not is_last and run.state == RunState.RUNNING
+    return bool(following) and run.state == RunState.RUNNING
 
 
 def _ended(step: StepRun) -> str:
@@ -167,6 +172,8 @@ def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
+            # As it is in the database: a completion that failed has left its marks on the one in memory.
+            context.step.refresh_from_db()
             step = _end_attempt(context)
             _record_failure(step, text, now, final=final or isinstance(error, Permanent))
             context.publish()

@@ -2,6 +2,8 @@
 because those who wait for it look by themselves every now and then; it never fails or holds up who gives it."""
 
 import logging
+import os
+import queue
 import threading
 import time
 from functools import cache, partial
@@ -18,7 +20,7 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 0.2
-# After a failure none is tried for so long, so that an outage costs a writer a fifth of its time at most.
+# After a failure none is tried for so long; what was given meanwhile is one hint a run.
 BREAK = 1.0
 
 
@@ -38,26 +40,38 @@ def after_commit(run_id: Any, before: int) -> None:
 
 
 class Bell:
-    """Publishes hints to one Redis."""
+    """Publishes hints to one Redis, from a thread of its own: who gives one never waits for it."""
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
+        self._rung: queue.SimpleQueue[UUID] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._closed_until = 0.0
+        self._thread_of_pid: int | None = None
+        self._failed_at = float("-inf")
 
     def ring(self, run_id: UUID) -> None:
-        if time.monotonic() < self._closed_until:
-            return
-        try:
-            self._client.publish(channel(), str(run_id))
-        except (RedisError, OSError) as error:
-            with self._lock:
-                news = time.monotonic() - self._closed_until > 10 * BREAK
-                self._closed_until = time.monotonic() + BREAK
-            if news:
-                logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)
+        self._rung.put(run_id)
+        # Threads do not survive a fork: each process starts its own at its first hint.
+        with self._lock:
+            if self._thread_of_pid != os.getpid():
+                self._thread_of_pid = os.getpid()
+                threading.Thread(target=self._publish_all, name="pipelines-hints", daemon=True).start()
+
+    def _publish_all(self) -> None:
+        while True:
+            run_ids = {self._rung.get()}
+            while not self._rung.empty():
+                run_ids.add(self._rung.get())
+            try:
+                for run_id in run_ids:
+                    self._client.publish(channel(), str(run_id))
+            except (RedisError, OSError) as error:
+                if time.monotonic() - self._failed_at > 10 * BREAK:
+                    logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)
+                self._failed_at = time.monotonic()
+                time.sleep(BREAK)
 
 
 @cache

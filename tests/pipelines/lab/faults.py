@@ -1,7 +1,7 @@
 """Kills this worker, by SIGKILL, at an exact place: LAB_KILL=<step's task>:<place>.
 
     dequeued    the message is out of the queue, nothing has been claimed
-    claimed     the step is claimed, its body has not begun
+    claimed     the step is claimed, its body has written nothing
     unit        in the transaction of a unit, the second one where there is one
     handoff     the step is committed as done, the next one's message has not been sent
 
@@ -38,11 +38,12 @@ def install(order):
 
     def watch(execute, sql, params, many, context):
         if getattr(current, "task", None) == task and sql.startswith('UPDATE "pipelines_steprun" SET'):
-            if place == "claimed" and sql.startswith('UPDATE "pipelines_steprun" SET "deadline_at"'):
+            # The first statement of the first unit, or of the step's end.
+            if place == "claimed" and '"attempt" = attempt + 1' not in sql:
                 die()
-            if '"cursor" = ' in sql and place == "unit":
+            # A step of one unit dies at its end, which writes the result.
+            if place == "unit" and ('"cursor" = ' in sql or '"result" = ' in sql):
                 current.units += 1
-                # A step of one unit dies at its end, which writes the whole row.
                 if current.units == 2:
                     die()
         return execute(sql, params, many, context)

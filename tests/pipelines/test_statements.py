@@ -1,0 +1,76 @@
+"""The hand-made statements give and take what the ORM would."""
+
+from datetime import timedelta
+
+import pytest
+from django.forms.models import model_to_dict
+
+from apps.analytics.models import AnalyticsEvent
+from apps.pipelines import clock, statements
+from apps.pipelines.models import Run, StepRun, StepState
+
+pytestmark = pytest.mark.django_db
+
+EVERYTHING = {
+    "state": StepState.PARKED, "epoch": 3, "attempt": 2, "owner": "o'wner %s", "cursor": {"after": ["é", None, 1.5]},
+    "missing": [{"what": "a", "why": "b"}], "done": 7, "total": None, "error": "100 % “wrong”", "active_seconds": 1.25,
+}  # fmt: skip
+
+
+def as_the_orm_reads(model, pk):
+    return vars(model.objects.get(pk=pk)) | {"_state": None}
+
+
+@pytest.fixture
+def step(lab):
+    return lab.start(items=2).steps.get(idx=1)
+
+
+def test_what_is_written_is_what_the_orm_reads_and_so_is_what_comes_back(step):
+    now = clock.now()
+    [back] = statements.update_returning(StepRun, EVERYTHING | {"parked_until": now}, id=step.pk, epoch=1)
+    assert vars(back) | {"_state": None} == as_the_orm_reads(StepRun, step.pk)
+    read = model_to_dict(StepRun.objects.get(pk=step.pk))
+    assert {name: read[name] for name in EVERYTHING} == EVERYTHING
+    assert StepRun.objects.get(pk=step.pk).parked_until == now
+    assert statements.update(StepRun, {"epoch": 9}, id=step.pk, epoch=1) == 0
+    [run] = statements.update_returning(Run, {"seq": statements.Sql("seq + 2")}, id=str(step.run_id))
+    assert vars(run) | {"_state": None} == as_the_orm_reads(Run, step.run_id)
+
+
+def test_rows_that_were_inserted_are_what_the_orm_would_have_made(step):
+    copy = Run.objects.get(pk=step.run_id)
+    copy.pk, copy.dedupe_key = None, "another"
+    copy.id = Run().id
+    statements.insert_models([copy])
+    assert as_the_orm_reads(Run, copy.pk) == vars(copy) | {"_state": None}
+    rows = statements.select_values(StepRun, ("idx", "run_id", "cursor"), run_id=step.run_id, order="idx")
+    assert rows == list(StepRun.objects.filter(run=step.run_id).order_by("idx").values_list("idx", "run_id", "cursor"))
+
+
+def test_a_conflict_is_an_error_unless_it_is_to_be_ignored():
+    names = ("name", "once_key", "at", "data")
+    row = ("step", "once", clock.now(), {"a": 1})
+    for _ in range(2):
+        statements.insert(AnalyticsEvent, names, [row], ignore_conflicts=True)
+    assert AnalyticsEvent.objects.get(once_key="once").data == {"a": 1}
+
+
+def test_more_rows_than_one_statement_takes_are_inserted(step):
+    row = ("step", clock.now(), {})
+    keys = [f"key {number}" for number in range(statements.AT_ONCE + 1)]
+    statements.insert(AnalyticsEvent, ("once_key", "name", "at", "data"), [(key, *row) for key in keys])
+    assert AnalyticsEvent.objects.filter(once_key__in=keys).count() == len(keys)
+
+
+def test_the_database_adds_a_columns_seconds(step):
+    now = clock.now()
+    StepRun.objects.filter(pk=step.pk).update(deadline_seconds=90.5)
+    statements.update(StepRun, {"deadline_at": statements.seconds_after(now, "deadline_seconds")}, id=step.pk)
+    step.refresh_from_db()
+    assert abs(step.deadline_at - now - timedelta(seconds=90.5)) <= timedelta(milliseconds=1)
+
+
+def test_the_databases_time_is_followed_between_the_times_it_is_asked():
+    heard = [clock.now() for _ in range(50)]
+    assert heard == sorted(heard)
