@@ -2,6 +2,7 @@
 computed from them. Rows are written by `apps.metrics.ingest` and by the aggregation; both may run any number of times.
 """
 
+from django.conf import settings
 from django.db import models
 
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
@@ -108,6 +109,7 @@ class PullRequest(TeamScopedModel):
         indexes = [
             models.Index(fields=["team", "merged_at"], name="pr_team_merged"),
             models.Index(fields=["team", "created_at"], name="pr_team_created"),
+            models.Index(fields=["team", "closed_at"], name="pr_team_closed"),
             models.Index(fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"),
             models.Index(fields=["team", "markers_version"], name="pr_markers_todo"),
         ]
@@ -158,7 +160,10 @@ class Scope(models.TextChoices):
 
 
 class WeeklyMetrics(TeamScopedModel):
-    """One ISO week (by its Monday, UTC) of a team, a repository or a member. Definitions: `apps.metrics.definitions`."""
+    """One ISO week (by its Monday, in the team's time zone) of a team, a repository or a member.
+
+    What the columns mean stands in `apps.metrics.definitions`. A median of nothing is null; its `_n` says of how many.
+    """
 
     scope = models.CharField(max_length=10, choices=Scope)
     # "team", "repository:<pk>" or "member:<pk>": one column that a unique constraint can stand on in every database.
@@ -176,6 +181,43 @@ class WeeklyMetrics(TeamScopedModel):
     additions = models.PositiveBigIntegerField(default=0)
     deletions = models.PositiveBigIntegerField(default=0)
     reviews = models.PositiveIntegerField(default=0)
+    closed = models.PositiveIntegerField(default=0)
+    time_to_merge_hours_n = models.PositiveIntegerField(default=0)
+    coding_hours_median = models.FloatField(null=True, blank=True)
+    coding_hours_p75 = models.FloatField(null=True, blank=True)
+    coding_hours_p90 = models.FloatField(null=True, blank=True)
+    coding_hours_n = models.PositiveIntegerField(default=0)
+    pickup_hours_median = models.FloatField(null=True, blank=True)
+    pickup_hours_p75 = models.FloatField(null=True, blank=True)
+    pickup_hours_p90 = models.FloatField(null=True, blank=True)
+    pickup_hours_n = models.PositiveIntegerField(default=0)
+    review_hours_median = models.FloatField(null=True, blank=True)
+    review_hours_p75 = models.FloatField(null=True, blank=True)
+    review_hours_p90 = models.FloatField(null=True, blank=True)
+    review_hours_n = models.PositiveIntegerField(default=0)
+    merge_hours_median = models.FloatField(null=True, blank=True)
+    merge_hours_p75 = models.FloatField(null=True, blank=True)
+    merge_hours_p90 = models.FloatField(null=True, blank=True)
+    merge_hours_n = models.PositiveIntegerField(default=0)
+    cycle_hours_median = models.FloatField(null=True, blank=True)
+    cycle_hours_p75 = models.FloatField(null=True, blank=True)
+    cycle_hours_p90 = models.FloatField(null=True, blank=True)
+    cycle_hours_n = models.PositiveIntegerField(default=0)
+    size_lines_median = models.FloatField(null=True, blank=True)
+    size_lines_p75 = models.FloatField(null=True, blank=True)
+    size_lines_p90 = models.FloatField(null=True, blank=True)
+    review_depth = models.FloatField(null=True, blank=True)
+    reviewable = models.PositiveIntegerField(default=0)
+    without_approval = models.PositiveIntegerField(default=0)
+    reworked = models.PositiveIntegerField(default=0)
+    rework_cycles = models.PositiveIntegerField(default=0)
+    reverts = models.PositiveIntegerField(default=0)
+    reviewed = models.PositiveIntegerField(default=0)
+    reviewers = models.PositiveIntegerField(default=0)
+    review_gini = models.FloatField(null=True, blank=True)
+    ai_agent_authored = models.PositiveIntegerField(default=0)
+    ai_hinted = models.PositiveIntegerField(default=0)
+    ai_tools = models.TextField(blank=True)  # "claude=3 codex=1"
     definitions_version = models.PositiveIntegerField(default=1)
 
     class Meta(TeamScopedModel.Meta):
@@ -206,3 +248,20 @@ class Insight(TeamScopedModel):
 
     def __str__(self) -> str:
         return self.title
+
+
+class InsightDismissal(TeamScopedModel):
+    """A team does not want to be told of a rule's finding about a subject, and why. It holds until it is taken back."""
+
+    rule = models.CharField(max_length=60)
+    subject = models.CharField(max_length=60)
+    reason = models.CharField(max_length=500)
+    dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    dismissed_at = models.DateTimeField()
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "rule", "subject"], name="dismissal_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} of {self.subject}: {self.reason}"
