@@ -172,7 +172,8 @@ def sqlite(path: Path) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # The log of up to 16 MB is moved into the file, and both are flushed to the disk, four times less often.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000;",
         },
     }
 
@@ -184,6 +185,8 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     """
     options: dict[str, Any] = dict(parse_qsl(url.query))
     size = int(options.pop("pool_size", 20))
+    # Only hand-made statements are prepared (after so many executions), the ORM's never are.
+    options["prepare_threshold"] = 5
     options["pool"] = {"min_size": 0, "max_size": size, "timeout": 20, "max_idle": 60}
     return {
         "ENGINE": "django.db.backends.postgresql",

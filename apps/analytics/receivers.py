@@ -14,14 +14,22 @@ from django.utils import timezone
 from apps.analytics.models import AnalyticsEvent, EventName
 from apps.onboarding.signals import repositories_chosen, source_connected
 from apps.pipelines import signals, statements
-from apps.pipelines.models import Run, StepRun
+from apps.pipelines.models import PASSED, Run, StepRun
 from apps.teams.models import Team
 
 
 def record(name: EventName, once_key: str, **fields: Any) -> None:
     """Write the event, unless one with this key is there."""
-    row = {"name": name, "once_key": f"{name}:{once_key}", "at": timezone.now(), "data": {}} | fields
-    statements.insert(AnalyticsEvent, list(row), [list(row.values())], ignore_conflicts=True)
+    _write([_row(name, once_key, **fields)])
+
+
+def _row(name: EventName, once_key: str, **fields: Any) -> dict[str, Any]:
+    row = {"name": name, "once_key": f"{name}:{once_key}", "at": timezone.now(), "data": {}, "run": None}
+    return row | {"team_id": None, "user_id": None} | fields
+
+
+def _write(rows: list[dict[str, Any]]) -> None:
+    statements.insert(AnalyticsEvent, list(rows[0]), [list(row.values()) for row in rows], ignore_conflicts=True)
 
 
 def team_of(run: Run) -> int | None:
@@ -32,16 +40,35 @@ def team_of(run: Run) -> int | None:
     return Team.objects.filter(pk=int(number)).values_list("pk", flat=True).first()
 
 
-def record_run(name: EventName, run: Run, key: str = "", **data: Any) -> None:
-    once_key = ":".join(filter(None, (str(run.pk), str(run.generation), key)))
-    record(
-        name,
-        once_key,
-        run=run.pk,
-        team_id=team_of(run),
-        user_id=run.started_by_id,
-        data={"pipeline": run.pipeline, "generation": run.generation} | data,
-    )
+def record_run(name: EventName, run: Run, **data: Any) -> None:
+    _write([_row(name, f"{run.pk}:{run.generation}", **_of_run(run, **data))])
+
+
+def _of_run(run: Run, **data: Any) -> dict[str, Any]:
+    about = {"pipeline": run.pipeline, "generation": run.generation}
+    return {"run": run.pk, "team_id": team_of(run), "user_id": run.started_by_id, "data": about | data}
+
+
+def record_end(name: EventName, run: Run, **data: Any) -> None:
+    """The end of a run, and before it the steps that this generation passed: while it runs, its rows tell of them."""
+    of_run = _of_run(run)
+    names = ("key", "state", "started_at", "finished_at", "attempt")
+    steps = [
+        StepRun(**dict(zip(names, row, strict=True)))
+        for row in statements.select_values(StepRun, names, run_id=run.pk, order="idx")
+    ]
+    rows = [
+        _row(EventName.STEP, f"{run.pk}:{run.generation}:{step.key}", **of_run | {"at": step.finished_at})
+        | {"data": of_run["data"] | _of_step(step)}
+        for step in steps
+        if step.state in PASSED and step.finished_at and step.finished_at >= run.generation_started_at
+    ]
+    end = _row(name, f"{run.pk}:{run.generation}", **of_run)
+    _write([*rows, end | {"data": of_run["data"] | {"seconds": _seconds(run)} | data}])
+
+
+def _of_step(step: StepRun) -> dict[str, Any]:
+    return {"step": step.key, "state": step.state, "seconds": step.seconds, "attempts": step.attempt}
 
 
 @receiver(user_signed_up, dispatch_uid="analytics.signed_up")
@@ -66,14 +93,9 @@ def on_started(run: Run, **kwargs: Any) -> None:
     record_run(EventName.STARTED, run)
 
 
-@receiver(signals.step_completed, dispatch_uid="analytics.step")
-def on_step(run: Run, step: StepRun, state: str, **kwargs: Any) -> None:
-    record_run(EventName.STEP, run, step.key, step=step.key, state=state, seconds=step.seconds, attempts=step.attempt)
-
-
 @receiver(signals.pipeline_completed, dispatch_uid="analytics.completed")
 def on_completed(run: Run, state: str, **kwargs: Any) -> None:
-    record_run(EventName.COMPLETED, run, state=state, missing=len(run.missing), seconds=_seconds(run))
+    record_end(EventName.COMPLETED, run, state=state, missing=len(run.missing))
 
 
 @receiver(signals.pipeline_retried, dispatch_uid="analytics.retried")
@@ -84,12 +106,12 @@ def on_retried(run: Run, **kwargs: Any) -> None:
 @receiver(signals.pipeline_failed, dispatch_uid="analytics.failed")
 def on_failed(run: Run, error: str = "", **kwargs: Any) -> None:
     step = run.steps.filter(state="failed").values_list("key", flat=True).first()
-    record_run(EventName.FAILED, run, step=step, error=error or run.error, seconds=_seconds(run))
+    record_end(EventName.FAILED, run, step=step, error=error or run.error)
 
 
 @receiver(signals.pipeline_cancelled, dispatch_uid="analytics.cancelled")
 def on_cancelled(run: Run, **kwargs: Any) -> None:
-    record_run(EventName.CANCELLED, run, seconds=_seconds(run))
+    record_end(EventName.CANCELLED, run)
 
 
 def _seconds(run: Run) -> float | None:

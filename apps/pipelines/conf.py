@@ -1,6 +1,7 @@
 """The engine's settings, from `settings.PIPELINES`."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 
@@ -29,4 +30,9 @@ class Config:
 
 
 def config() -> Config:
-    return Config(**getattr(settings, "PIPELINES", {}))
+    return _config(tuple(getattr(settings, "PIPELINES", {}).items()))
+
+
+@cache
+def _config(given: tuple[tuple[str, float], ...]) -> Config:
+    return Config(**dict(given))

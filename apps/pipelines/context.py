@@ -1,7 +1,7 @@
 """What a step body gets: its run, its cursor, and units of work that commit once or not at all."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +18,12 @@ from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 from apps.pipelines.progress import Part
 from apps.pipelines.signals import deliver
-from apps.pipelines.statements import Sql
+from apps.pipelines.statements import Change, Sql
 
 # What a unit says of its step.
 PROGRESS = ("cursor", "done", "total", "unit", "message")
+# What a progress write changes of the run, or has to know of it.
+CHANGED = ("seq", "state", "percent", "eta_seconds")
 
 
 @dataclass(slots=True)
@@ -114,8 +116,17 @@ class StepContext:
 
     def guard(self, **changes: Any) -> None:
         """Lock the step's row, if it is still this attempt's, and change it."""
-        mine = {"id": self.step.pk, "attempt": self.attempt, "state": StepState.RUNNING}
-        if not statements.update(StepRun, changes or {"owner": self.step.owner}, **mine):
+        [mine] = statements.change(self.mine(changes or {"owner": self.step.owner}))
+        self.must_hold(mine)
+
+    def mine(self, changes: Mapping[str, Any]) -> Change:
+        """A change of the step's row, if it is still this attempt's."""
+        still = {"id": self.step.pk, "attempt": self.attempt, "state": StepState.RUNNING}
+        return Change(StepRun, changes, still, ("id",))
+
+    def must_hold(self, found: Sequence[Any] | None) -> None:
+        """Raises where a change of this attempt's row did not find it."""
+        if found is None:
             self.hold.lost.set()
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
 
@@ -130,22 +141,30 @@ class StepContext:
         for name, value in values.items():
             setattr(self.step, name, value)
 
-    def publish(self, *extra: events.Entry) -> None:
+    def publish(self) -> None:
         """Write the run's progress and what was emitted meanwhile. Inside a transaction that holds the step."""
-        run, pending = self.run, list(self._pending.values())
+        [changed] = statements.change(self.progressed())
+        self.tell_progress(changed)
+
+    def progressed(self, more: int = 0) -> Change:
+        """The change of the run's row for a progress write with so many more events; see `tell_progress`."""
         parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
-        percent, eta = progress.percent(run, parts), progress.eta_seconds(parts, clock.now())
+        percent, eta = progress.percent(self.run, parts), progress.eta_seconds(parts, clock.now())
         changes = {
-            "seq": Sql(f"seq + {len(pending) + 2 + len(extra)}"),
+            "seq": Sql(f"seq + {len(self._pending) + 2 + more}"),
             "percent": Sql("CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)),
             # Somebody may just have paused it.
             "eta_seconds": Sql("CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)),
         }
-        names = ("seq", "state", "percent", "eta_seconds")
-        [now] = statements.update_values(Run, changes, names, id=run.pk)
-        for name, value in zip(names, now, strict=True):
+        return Change(Run, changes, {"id": self.run.pk}, CHANGED)
+
+    def tell_progress(self, changed: Sequence[Any] | None, *more: events.Entry) -> None:
+        """Write the events of a progress write, with what the run's row then said."""
+        run = self.run
+        for name, value in zip(CHANGED, changed or (), strict=True):
             setattr(run, name, value)
-        events.write(run.pk, run.seq, [*pending, events.step_entry(self.step), events.run_entry(run), *extra])
+        pending = list(self._pending.values())
+        events.write(run.pk, run.seq, [*pending, events.step_entry(self.step), events.run_entry(run), *more])
         self._pending.clear()
         self.published()
 

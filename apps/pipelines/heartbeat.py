@@ -96,7 +96,7 @@ def _beat() -> None:
         except Exception:
             logger.exception("Leases could not be renewed; trying again.")
         finally:
-            # Back to the pool, if there is one: between two looks this thread needs none.
+            # One that has broken is opened anew.
             close_old_connections()
 
 

@@ -106,7 +106,8 @@ class StepRun(models.Model):
     `cursor` is where the last committed unit ended. `done`/`total` count `unit`s; `total` None is unknown.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    # Found by `step_order`; an index more would be written at each change.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
     idx = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=40)
     title = models.CharField(max_length=120)
@@ -146,9 +147,8 @@ class StepRun(models.Model):
 
     class Meta:
         constraints = [
+            # Keys and tasks are unique in a pipeline's definition.
             models.UniqueConstraint(fields=["run", "idx"], name="step_order"),
-            models.UniqueConstraint(fields=["run", "key"], name="step_key"),
-            models.UniqueConstraint(fields=["run", "task"], name="step_task"),
         ]
         indexes = [models.Index(fields=["state"], name="step_live", condition=Q(state__in=LIVE))]
         ordering = ["run", "idx"]
@@ -167,7 +167,8 @@ class StepRun(models.Model):
 class Event(models.Model):
     """One change of a run, in order. `data` is the whole new state of what `kind` and `key` name, never a delta."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    # Found by `event_order`. Events are only written with their run's row in hand, so nothing needs to look it up again.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False, db_constraint=False)
     seq = models.PositiveBigIntegerField()
     at = models.DateTimeField()
     # "run", "step", "log", "receiver_failed", or a kind of the product's own ("repository").

@@ -23,7 +23,7 @@ from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Done, Outcome, Partial, Skipped
 from apps.pipelines.progress import Part, active_seconds
 from apps.pipelines.signals import deliver, step_completed
-from apps.pipelines.statements import Sql
+from apps.pipelines.statements import Change, Sql
 
 logger = logging.getLogger(__name__)
 
@@ -68,20 +68,25 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
     Returns the step, with its run, and all steps of the run.
     """
     with transaction.atomic():
-        if not (step := _take(task, run_id, epoch)):
-            return None
         # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
-        statements.commit_lazily()
+        taken, numbered = statements.change(
+            _taking(task, run_id, epoch),
+            Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run)),
+            lazily=True,
+        )
+        if taken is None or numbered is None:
+            return None
+        step, run = statements.instance(StepRun, taken), statements.instance(Run, numbered)
+        step.run = run
         again = f" (attempt {step.attempt})" if step.attempt > 1 else ""
         started = events.step_entry(step, f"{step.title}: started{again}.")
         started.data["message_epoch"] = epoch
-        [step.run] = statements.update_returning(Run, {"seq": Sql("seq + 1")}, id=run_id)
-        events.write(step.run_id, step.run.seq, [started])
+        events.write(run.pk, run.seq, [started])
         parts = statements.select_values(StepRun, Part._fields, run_id=run_id, order="idx")
     return step, [Part._make(part) for part in parts]
 
 
-def _take(task: str, run_id: str, epoch: int) -> StepRun | None:
+def _taking(task: str, run_id: str, epoch: int) -> Change:
     now = clock.now()
     changes = {
         "state": StepState.RUNNING,
@@ -95,43 +100,59 @@ def _take(task: str, run_id: str, epoch: int) -> StepRun | None:
         "message": "",
     }
     ready = {"run_id": run_id, "task": task, "epoch": epoch, "state": StepState.READY}
-    return next(iter(statements.update_returning(StepRun, changes, **ready)), None)
+    return Change(StepRun, changes, ready, statements.all_names(StepRun))
 
 
 def _end_attempt(context: StepContext, **changes: Any) -> StepRun:
     """Write the end of an attempt to its step; inside a transaction, guarded."""
-    step = context.step
-    ended = {
-        "active_seconds": active_seconds(step, clock.now()), "owner": "", "lease_until": None, "deadline_at": None,
-    } | changes  # fmt: skip
+    step, ended = context.step, _ending(context, **changes)
     context.guard(**ended)
     for name, value in ended.items():
         setattr(step, name, value)
     return step
 
 
+def _ending(context: StepContext, **changes: Any) -> dict[str, Any]:
+    spent = active_seconds(context.step, clock.now())
+    return {"active_seconds": spent, "owner": "", "lease_until": None, "deadline_at": None} | changes
+
+
 def _complete(context: StepContext, outcome: Outcome) -> bool:
     """The step is done, the next one ready, the signals sent: one transaction. True where there is a next one."""
-    now = clock.now()
+    now, step = clock.now(), context.step
+    changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now}
+    match outcome:
+        case Partial(missing=missing):
+            changes |= {"missing": missing, "message": f"{len(missing)} thing(s) missing."}
+        case Skipped(reason=reason):
+            changes["message"] = reason
     with transaction.atomic():
-        changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now}
-        match outcome:
-            case Partial(missing=missing):
-                changes |= {"missing": missing, "message": f"{len(missing)} thing(s) missing."}
-            case Skipped(reason=reason):
-                changes["message"] = reason
-        step = _end_attempt(context, **changes)
-        ready = {"state": StepState.READY, "dispatched_at": now}
-        following = statements.update_returning(StepRun, ready, run_id=step.run_id, idx=step.idx + 1)
-        said = events.Entry("log", step.key, _ended(step), _level(step))
-        context.publish(*map(events.step_entry, following), said)
-        run = context.run
-        failed = partial(engine.record_receiver_failure, run.pk)
-        deliver(step_completed, Run, on_error=failed, run=run, step=step, state=step.state)
+        following = _pass_on(context, _ending(context, **changes), now)
+        failed = partial(engine.record_receiver_failure, context.run.pk)
+        deliver(step_completed, Run, on_error=failed, run=context.run, step=step, state=step.state)
         if not following:
-            engine.finish(run, [*context.parts[:-1], step], now)
+            engine.finish(context.run, [*context.parts[:-1], step], now)
     # Who pauses takes the lock of this step first, so the state is still what it was when we took it.
-    return bool(following) and run.state == RunState.RUNNING
+    return following and context.run.state == RunState.RUNNING
+
+
+def _pass_on(context: StepContext, ended: dict[str, Any], now: datetime) -> bool:
+    """Write the end of the step, the next one as ready, and the run's progress. True where there is a next one."""
+    step = context.step
+    for name, value in ended.items():
+        setattr(step, name, value)
+    changes = [context.mine(ended)]
+    if has_next := step.idx < context.parts[-1].idx:
+        ready = {"state": StepState.READY, "dispatched_at": now}
+        changes.append(
+            Change(StepRun, ready, {"run_id": step.run_id, "idx": step.idx + 1}, statements.all_names(StepRun))
+        )
+    mine, *following, run = statements.change(*changes, context.progressed(more=len(changes)))
+    context.must_hold(mine)
+    said = events.Entry("log", step.key, _ended(step), _level(step))
+    ready_now = [events.step_entry(statements.instance(StepRun, row)) for row in following if row]
+    context.tell_progress(run, *ready_now, said)
+    return has_next
 
 
 def _ended(step: StepRun) -> str:

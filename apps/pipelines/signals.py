@@ -29,16 +29,24 @@ worker_tick = Signal()
 
 
 def deliver(signal: Signal, sender: Any, *, on_error: Callable[[str, Exception], None], **named: Any) -> None:
-    """Call each receiver in its own savepoint; `on_error(receiver name, exception)` is called for those that raise.
+    """Call the receivers in a savepoint; `on_error(receiver name, exception)` is called for those that raise.
 
-    `Signal.send_robust` would swallow the exception but leave a broken transaction behind.
+    `Signal.send_robust` would swallow the exception but leave a broken transaction behind. All share one savepoint as
+    long as none raises. If one does, all that they wrote is rolled back and each is called again, in one of its own.
     """
     receivers, _asynchronous = signal._live_receivers(sender)
-    for receiver in receivers:
-        try:
-            with transaction.atomic():
+    if not receivers:
+        return
+    try:
+        with transaction.atomic():
+            for receiver in receivers:
                 receiver(signal=signal, sender=sender, **named)
-        except Exception as error:
-            name = f"{getattr(receiver, '__module__', '')}.{getattr(receiver, '__qualname__', repr(receiver))}"
-            logger.exception("Receiver %s failed.", name)
-            on_error(name, error)
+    except Exception:
+        for receiver in receivers:
+            try:
+                with transaction.atomic():
+                    receiver(signal=signal, sender=sender, **named)
+            except Exception as error:
+                name = f"{getattr(receiver, '__module__', '')}.{getattr(receiver, '__qualname__', repr(receiver))}"
+                logger.exception("Receiver %s failed.", name)
+                on_error(name, error)

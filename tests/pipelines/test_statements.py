@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.forms.models import model_to_dict
 
 from apps.analytics.models import AnalyticsEvent
 from apps.pipelines import clock, statements
 from apps.pipelines.models import Run, StepRun, StepState
+from apps.pipelines.statements import Change, Sql
 
 pytestmark = pytest.mark.django_db
 
@@ -28,14 +30,32 @@ def step(lab):
 
 def test_what_is_written_is_what_the_orm_reads_and_so_is_what_comes_back(step):
     now = clock.now()
-    [back] = statements.update_returning(StepRun, EVERYTHING | {"parked_until": now}, id=step.pk, epoch=1)
+    new = EVERYTHING | {"parked_until": now}
+    names = statements.all_names(StepRun)
+    [row] = statements.change(Change(StepRun, new, {"id": step.pk, "epoch": 1}, names))
+    back = statements.instance(StepRun, row)
     assert vars(back) | {"_state": None} == as_the_orm_reads(StepRun, step.pk)
     read = model_to_dict(StepRun.objects.get(pk=step.pk))
     assert {name: read[name] for name in EVERYTHING} == EVERYTHING
     assert StepRun.objects.get(pk=step.pk).parked_until == now
     assert statements.update(StepRun, {"epoch": 9}, id=step.pk, epoch=1) == 0
-    [run] = statements.update_returning(Run, {"seq": statements.Sql("seq + 2")}, id=str(step.run_id))
+    [row] = statements.change(Change(Run, {"seq": Sql("seq + 2")}, {"id": str(step.run_id)}, statements.all_names(Run)))
+    run = statements.instance(Run, row)
     assert vars(run) | {"_state": None} == as_the_orm_reads(Run, step.run_id)
+
+
+def test_rows_are_changed_together_or_not_at_all(step):
+    def change(epoch):
+        mine = Change(StepRun, {"attempt": Sql("attempt + 1")}, {"id": step.pk, "epoch": epoch}, ["attempt"])
+        none = Change(StepRun, {"attempt": 9}, {"run_id": step.run_id, "idx": 99}, ["attempt", "cursor"])
+        run = Change(Run, {"seq": Sql("seq + 1")}, {"id": step.run_id}, ["seq", "params"])
+        return statements.change(mine, none, run, lazily=True)
+
+    before = Run.objects.get(pk=step.run_id)
+    with transaction.atomic():
+        assert change(epoch=1) == [[1], None, [before.seq + 1, before.params]]
+        assert change(epoch=2) == [None, None, None]
+    assert Run.objects.get(pk=step.run_id).seq == before.seq + 1
 
 
 def test_rows_that_were_inserted_are_what_the_orm_would_have_made(step):
@@ -45,7 +65,9 @@ def test_rows_that_were_inserted_are_what_the_orm_would_have_made(step):
     statements.insert_models([copy])
     assert as_the_orm_reads(Run, copy.pk) == vars(copy) | {"_state": None}
     rows = statements.select_values(StepRun, ("idx", "run_id", "cursor"), run_id=step.run_id, order="idx")
-    assert rows == list(StepRun.objects.filter(run=step.run_id).order_by("idx").values_list("idx", "run_id", "cursor"))
+    assert [tuple(row) for row in rows] == list(
+        StepRun.objects.filter(run=step.run_id).order_by("idx").values_list("idx", "run_id", "cursor")
+    )
 
 
 def test_a_conflict_is_an_error_unless_it_is_to_be_ignored():

@@ -115,6 +115,7 @@ def test_a_worker_of_one_queue_leaves_the_others_alone(lab, workers):
     run = lab.start(items=1)
     workers.start("--queue", "sync", "--workers", "1")
     eventually(lambda: run.steps.get(key="two").state == StepState.READY)
+    eventually(Worker.objects.exists)
     assert Worker.objects.get().queues == ["sync"]
     workers.start("--queue", "llm", "--queue", "compute")
     eventually(ended(run))

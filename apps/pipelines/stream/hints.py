@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT = 0.2
 # After a failure none is tried for so long; what was given meanwhile is one hint a run.
 BREAK = 1.0
+GATHER = 0.01
 
 
 def channel() -> str:
@@ -62,6 +63,8 @@ class Bell:
     def _publish_all(self) -> None:
         while True:
             run_ids = {self._rung.get()}
+            # The next step is being handed on in this very moment, and more will be said of it.
+            time.sleep(GATHER)
             while not self._rung.empty():
                 run_ids.add(self._rung.get())
             try:

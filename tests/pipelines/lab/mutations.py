@@ -7,12 +7,12 @@ from apps.pipelines.models import StepRun
 
 def epochs():
     """A message of any epoch may claim its step."""
-    guarded = runner._take
+    guarded = runner._taking
 
     def unguarded(task, run_id, epoch):
         return guarded(task, run_id, StepRun.objects.get(run_id=run_id, task=task).epoch)
 
-    runner._take = unguarded
+    runner._taking = unguarded
 
 
 def fencing():
