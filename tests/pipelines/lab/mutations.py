@@ -1,8 +1,9 @@
 """Takes a guard of the engine out of this process, to show that the tests can see the bug that it keeps away."""
 
-from apps.pipelines import runner, statements, sweeper, worker
+from apps.pipelines import runner, sweeper, worker
 from apps.pipelines.context import StepContext
 from apps.pipelines.models import StepRun
+from apps.pipelines.statements import Change
 
 
 def epochs():
@@ -17,7 +18,7 @@ def epochs():
 
 def fencing():
     """An attempt that was taken over goes on committing."""
-    StepContext.guard = lambda self, **changes: changes and statements.update(StepRun, changes, id=self.step.pk)
+    StepContext.mine = lambda self, changes: Change(StepRun, changes, {"id": self.step.pk}, ("id",))
     StepContext.check = lambda self: None
 
 
