@@ -1,21 +1,28 @@
 """The definitions of the figures. Weekly table, dashboard, insights, export and mail all take them from here.
 
-Weeks start on Monday, 00:00 UTC. `opened` counts by the week of createdAt; everything else counts merged pull requests,
-by the week of mergedAt. Bots count; deleted accounts count together as one author, the ghost. A change (a commit on the
-trunk without a pull request) counts as opened and merged, with its author, size and markers, but has no time to merge.
+Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise). `opened` counts by the week of
+createdAt and `closed` by that of closedAt; everything else counts merged pull requests, by the week of mergedAt. Deleted
+accounts count together as one person, the ghost. A change (a commit on the trunk without a pull request) counts as opened
+and merged, with its author, size and markers, but has no time to merge and no phases. Bots' pull requests count, except
+where a formula says "by people". A review counts if it was submitted by a person other than the author; AI reviewers are
+bots.
 
-Bump `DEFINITIONS_VERSION` whenever a formula changes.
+A period's percentiles come from its pull requests, never from weekly medians. `MEASURES` has each formula in words, for
+pages that say how something is measured. Bump `DEFINITIONS_VERSION` whenever a formula changes.
 """
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from math import floor
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from apps.metrics.records import ChangeKind, PullRequestState
 
-DEFINITIONS_VERSION = 1
+DEFINITIONS_VERSION = 2
 
 WEEK = timedelta(days=7)
 
@@ -40,35 +47,9 @@ class Spread(NamedTuple):
     n: int
 
 
-class Merged(NamedTuple):
-    """What the figures need to know of one merged pull request. `hours` None: it has no time to merge."""
-
-    author: int | None
-    hours: float | None
-    ai_assisted: bool
-    additions: int
-    deletions: int
-    reviews: int
-
-
-class Figures(NamedTuple):
-    """The figures of one week; the fields are the columns of `WeeklyMetrics` and of the export, in its order."""
-
-    opened: int
-    merged: int
-    time_to_merge_hours_median: float | None
-    time_to_merge_hours_p75: float | None
-    time_to_merge_hours_p90: float | None
-    authors: int
-    ai_assisted: int
-    additions: int
-    deletions: int
-    reviews: int
-
-
-def week_of(moment: datetime) -> date:
-    """The Monday of the ISO week, in UTC, that an aware datetime falls in."""
-    day = moment.astimezone(UTC).date()
+def week_of(moment: datetime, zone: tzinfo = UTC) -> date:
+    """The Monday of the ISO week that an aware datetime falls in, in a time zone."""
+    day = moment.astimezone(zone).date()
     return day - timedelta(days=day.weekday())
 
 
@@ -78,9 +59,9 @@ def week_label(week: date) -> str:
     return f"{year:04d}-W{number:02d}"
 
 
-def week_start(week: date) -> datetime:
-    """The first instant of a week that is given by its Monday."""
-    return datetime(week.year, week.month, week.day, tzinfo=UTC)
+def week_start(week: date, zone: tzinfo = UTC) -> datetime:
+    """The first instant of a week that is given by its Monday, in a time zone."""
+    return datetime(week.year, week.month, week.day, tzinfo=zone)
 
 
 def is_merged(state: str, merged_at: datetime | None) -> bool:
@@ -144,27 +125,158 @@ def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
     return Verdict.NO_MARKER if ai_assisted is False and has_detail else Verdict.UNREAD
 
 
-def figures(opened: int, merged: Sequence[Merged]) -> Figures:
-    """The figures of one group and week.
+class Phases(NamedTuple):
+    """Hours of merged pull requests, as arrays of one length; NaN where a pull request has no such phase."""
 
-    opened           pull requests created in the week
-    merged           pull requests merged in the week
-    time_to_merge    median, p75 and p90 of mergedAt - createdAt over them, in hours
-    authors          distinct authors of them; authors that are not known are one
-    ai_assisted      those with an explicit marker that AI wrote some of it (`apps.metrics.markers`); the others are unknown
-    additions, deletions   sums of their lines
-    reviews          submitted reviews that they received, whenever that was
+    coding: Any
+    pickup: Any
+    review: Any
+    merge: Any
+    cycle: Any
+
+
+def phases(first_commit: Any, ready: Any, first_review: Any, approved: Any, merged: Any) -> Phases:
+    """Where the time went, from the first commit to the merge; the parts that there are sum to `cycle`.
+
+    Arrays of datetime64, NaT for "never": `first_review` is the first review that counts, `approved` the first approval
+    among them, `ready` the moment from which others could look (createdAt). What happened after the merge did not delay
+    it, and what happened before `ready` belongs to coding.
+
+    coding   ready - first commit; none where no commit is known or the first one is younger than `ready`
+    pickup   first review - ready; none without a review
+    review   first approval - first review; up to the merge where nobody approved
+    merge    merge - first approval; from `ready` on where nobody reviewed; none where there are reviews but no approval
+    cycle    merge - first commit; from `ready` on where there is no coding time
     """
-    hours = sorted(pull.hours for pull in merged if pull.hours is not None)
-    return Figures(
-        opened=opened,
-        merged=len(merged),
-        time_to_merge_hours_median=percentile(hours, 0.5),
-        time_to_merge_hours_p75=percentile(hours, 0.75),
-        time_to_merge_hours_p90=percentile(hours, 0.9),
-        authors=len({pull.author for pull in merged}),
-        ai_assisted=sum(pull.ai_assisted for pull in merged),
-        additions=sum(pull.additions for pull in merged),
-        deletions=sum(pull.deletions for pull in merged),
-        reviews=sum(pull.reviews for pull in merged),
+    never = np.datetime64("NaT", "us")
+    ready = np.minimum(ready, merged)
+    began = np.where(first_commit <= ready, first_commit, never)
+    reviewed = np.where(first_review <= merged, np.maximum(first_review, ready), never)
+    approved = np.where(approved <= merged, np.maximum(approved, reviewed), never)
+    review_ended = np.where(np.isnat(approved), merged, approved)
+    mergeable = np.where(np.isnat(reviewed), ready, approved)
+    return Phases(
+        coding=_hours(ready - began),
+        pickup=_hours(reviewed - ready),
+        review=_hours(review_ended - reviewed),
+        merge=_hours(merged - mergeable),
+        cycle=_hours(merged - np.where(np.isnat(began), ready, began)),
     )
+
+
+def _hours(spans: Any) -> Any:
+    return spans / np.timedelta64(1, "h")
+
+
+def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], until: Any) -> int:
+    """How often a request for changes was followed by commits, before the first approval (or the merge), `until`.
+
+    Each request (of reviews that count) that is answered by at least one commit, at its moment or later, and before the
+    next answered request, is one cycle: request, commit, commit, request, commit are two.
+    """
+    events = sorted([(at, 0) for at in changes_requested if at <= until] + [(at, 1) for at in commits if at <= until])
+    cycles, asked = 0, False
+    for _, is_commit in events:
+        cycles += bool(is_commit) and asked
+        asked = not is_commit
+    return cycles
+
+
+_REVERT_BRANCH = re.compile(r"^revert-\d+-")
+_REVERTED = re.compile(r"^(?:This reverts (?:commit|pull request)\b|Reverts \S*#\d+)", re.MULTILINE)
+
+
+def is_revert(title: str, body: str, head_ref: str) -> bool:
+    """GitHub's revert branch (`revert-<number>-…`), or a title `Revert "…"` whose body names what it takes back."""
+    titled = title.startswith('Revert "') and _REVERTED.search(body) is not None
+    return titled or _REVERT_BRANCH.match(head_ref) is not None
+
+
+def gini(counts: Sequence[int]) -> float | None:
+    """How unequal counts are: 0 for all the same, towards 1 the more of them is one person's. None of no counts.
+
+    With x ascending and i from 1: 2 * sum(i * x) / (n * sum(x)) - (n + 1) / n.
+    """
+    ordered, total = sorted(counts), sum(counts)
+    if not total:
+        return None
+    n = len(ordered)
+    return 2 * sum(i * x for i, x in enumerate(ordered, 1)) / (n * total) - (n + 1) / n
+
+
+def review_depth(reviews: float, lines: float) -> float | None:
+    """Reviews that count, per 100 changed lines. None where no line changed."""
+    return 100 * reviews / lines if lines else None
+
+
+class OpenState(StrEnum):
+    """What an open pull request waits for."""
+
+    DRAFT = "draft"
+    PENDING_REVIEW = "pending-review"
+    CHANGES_REQUESTED = "changes-requested"
+    PENDING_MERGE = "pending-merge"
+
+
+def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) -> OpenState:
+    """The state of an open pull request, from its reviews that count so far: (when, what, by whom).
+
+    A draft is one. Else each reviewer's last approval or request for changes stands (a comment changes nothing, a
+    dismissed review takes it back): changes requested by anybody, else approved by anybody, else pending review.
+    """
+    if is_draft:
+        return OpenState.DRAFT
+    standing: dict[int, str] = {}
+    for _, state, reviewer in sorted(verdicts):
+        if state != "commented":
+            standing[reviewer] = state
+    if "changes_requested" in standing.values():
+        return OpenState.CHANGES_REQUESTED
+    return OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
+
+
+class ChangeType(StrEnum):
+    """What a pull request is for."""
+
+    FEATURE = "feature"
+    FIX = "fix"
+    DOCS = "docs"
+    UPKEEP = "upkeep"
+    OTHER = "other"
+
+
+_TYPES = {
+    "feat": ChangeType.FEATURE, "feature": ChangeType.FEATURE, "fix": ChangeType.FIX, "bugfix": ChangeType.FIX,
+    "hotfix": ChangeType.FIX, "perf": ChangeType.FEATURE, "docs": ChangeType.DOCS, "doc": ChangeType.DOCS,
+    "chore": ChangeType.UPKEEP, "build": ChangeType.UPKEEP, "ci": ChangeType.UPKEEP, "test": ChangeType.UPKEEP,
+    "tests": ChangeType.UPKEEP, "refactor": ChangeType.UPKEEP, "style": ChangeType.UPKEEP,
+}  # fmt: skip
+_PREFIX = re.compile(r"^([a-z]+)(?:\([^)]*\))?!?:", re.IGNORECASE)
+_FIRST_WORD = {"add": ChangeType.FEATURE, "fix": ChangeType.FIX, "fixes": ChangeType.FIX, "document": ChangeType.DOCS}
+
+
+def change_type(title: str) -> ChangeType:
+    """By the title: a conventional prefix ("fix(api): …"), else its first word where that is plain ("Fix …")."""
+    prefix = _PREFIX.match(title)
+    if prefix:
+        return _TYPES.get(prefix[1].lower(), ChangeType.OTHER)
+    return _FIRST_WORD.get(title.split(" ", 1)[0].lower(), ChangeType.OTHER)
+
+
+# Upper bounds of changed lines, in ascending order; more than the last is huge.
+SIZES = ((20, "tiny"), (100, "small"), (250, "medium"), (500, "large"))
+
+
+def size_bucket(lines: int) -> str:
+    """tiny (under 20 changed lines), small (under 100), medium (under 250), large (to 500), huge (over 500)."""
+    if lines == SIZES[-1][0]:
+        return SIZES[-1][1]
+    return next((name for bound, name in SIZES if lines < bound), "huge")
+
+
+class Measure(NamedTuple):
+    """How something is measured, for pages: its name, unit ("" for counts) and formula in a sentence or two."""
+
+    title: str
+    unit: str
+    formula: str

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from apps.metrics.definitions import Figures, week_label
+from apps.metrics.definitions import week_label
 from apps.metrics.models import Scope, WeeklyMetrics
+from apps.metrics.tally import Figures
 
 # Where the name of a row comes from; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}

@@ -97,9 +97,9 @@ def _ingest_round(repository: Repository, batch: dict[str, PullRequestData]) -> 
     detailed: dict[str, PullRequestData] = {}
     for external_id, data in batch.items():
         old = stored.get(external_id)
-        weeks |= weeks_of(data.created_at, data.merged_at)
+        weeks |= weeks_of(data.created_at, data.merged_at, data.closed_at)
         if old is not None:
-            weeks |= weeks_of(old["created_at"], old["merged_at"])
+            weeks |= weeks_of(old["created_at"], old["merged_at"], old["closed_at"])
         rows[external_id] = _row(repository, external_id, data, old, people)
         if not (_is_older(data, old) and _has_detail(old)):
             detailed[external_id] = data

@@ -2,60 +2,61 @@
 
     recompute(team_id)                    every week that the team touched
     recompute(team_id, {week, …})         those weeks only (Mondays), e.g. `IngestResult.weeks`
-    run_aggregation(ctx, team_id)         the same as a step, a unit of weeks at a time
+    recompute_outdated(team_id)           the weeks whose rows are of another version of the definitions
+    run_aggregation(ctx, team_id)         the first as a step, a unit of weeks at a time
 
-A member's row counts the pull requests of which they are the author. Rows that have no data any more are removed, rows
-that are right already are left alone, so running it again writes nothing.
+A week is touched by what was opened, merged or closed in it, so a pull request changes the rows of at most three weeks. A
+member's row counts the pull requests of which they are the author, and in `reviewed` those of others that they reviewed.
+Rows that have no data any more are removed, rows that are right already are left alone, so running it again writes
+nothing. Work in progress is not in the table: one old open pull request would touch every week since; see
+`apps.metrics.progress`.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.db.models import Count
+import numpy as np
+from django.db import connection
+from django.db.models import F
 
-from apps.metrics.definitions import (
-    DEFINITIONS_VERSION,
-    WEEK,
-    Figures,
-    Merged,
-    figures,
-    time_to_merge_hours,
-    week_of,
-    week_start,
-)
-from apps.metrics.models import PRReview, PullRequest, Scope, WeeklyMetrics
-from apps.metrics.records import PullRequestState, ReviewState
+from apps.metrics.columns import RawMoment, moments, read
+from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of
+from apps.metrics.models import PullRequest, Scope, WeeklyMetrics
+from apps.metrics.tally import Figures, Subject, tally
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done
+from apps.teams.models import Team
+
+__all__ = ["Subject", "compute", "recompute", "recompute_outdated", "run_aggregation", "touched_weeks", "units"]
 
 # Weeks of one unit, and the gap between two weeks up to which they are still read together.
 UNIT_WEEKS = 26
 _GAP = 4 * WEEK
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_QUARTER = timedelta(minutes=15)
+
 _FIGURES = list(Figures._fields)
 
 
-class Subject(NamedTuple):
-    """Whose week: the team's, a repository's or a member's, by primary key."""
-
-    scope: Scope
-    pk: int | None = None
-
-    def __str__(self) -> str:
-        return self.scope.value if self.pk is None else f"{self.scope.value}:{self.pk}"
+def zone_of(team_id: int) -> ZoneInfo:
+    """The team's time zone."""
+    return ZoneInfo(Team.objects.values_list("time_zone", flat=True).get(pk=team_id))
 
 
 def touched_weeks(team_id: int) -> list[date]:
-    """Every week with a pull request opened or merged, or with a row in the table, ascending."""
+    """Every week with a pull request opened, merged or closed, or with a row in the table, ascending."""
+    zone = zone_of(team_id)
     weeks = set(WeeklyMetrics.objects.for_team(team_id).values_list("week", flat=True).distinct())
-    for created_at, merged_at in (
-        PullRequest.objects.for_team(team_id).values_list("created_at", "merged_at").iterator(chunk_size=10_000)
-    ):
-        weeks.add(week_of(created_at))
-        if merged_at is not None:
-            weeks.add(week_of(merged_at))
+    fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
+    rows = list(PullRequest.objects.for_team(team_id).order_by().values_list(*fields))
+    for column in zip(*rows, strict=True):
+        at = moments(column)
+        # One datetime for each quarter of an hour in which anything happened: no zone is finer.
+        for quarter in np.unique(at[~np.isnat(at)].astype("datetime64[m]").astype(np.int64) // 15).tolist():
+            weeks.add(week_of(_EPOCH + quarter * _QUARTER, zone))
     return sorted(weeks)
 
 
@@ -92,6 +93,18 @@ def run_aggregation(ctx: StepContext, team_id: int) -> Done:
     return Done(result={"weeks": len(weeks)})
 
 
+def recompute_outdated(team_id: int) -> int:
+    """Make the weeks right whose rows were computed by another version of the definitions. As `recompute`."""
+    rows = WeeklyMetrics.objects.for_team(team_id).exclude(definitions_version=DEFINITIONS_VERSION)
+    return recompute(team_id, set(rows.values_list("week", flat=True)))
+
+
+def compute(team_id: int, weeks: Sequence[date]) -> dict[tuple[Subject, date], Figures]:
+    """The figures of these weeks (ascending), read from the rows: of each subject that has any."""
+    zone = zone_of(team_id)
+    return tally(read(team_id, weeks, zone), weeks, zone)
+
+
 def _recompute_unit(team_id: int, weeks: Sequence[date]) -> int:
     wanted = compute(team_id, weeks)
     stored = {
@@ -100,90 +113,39 @@ def _recompute_unit(team_id: int, weeks: Sequence[date]) -> int:
         .filter(week__in=weeks)
         .values_list("pk", "subject", "week", "definitions_version", *_FIGURES)
     }
+    named = {(str(subject), week): (subject, numbers) for (subject, week), numbers in wanted.items()}
     changed = [
-        _row(team_id, subject, week, numbers)
-        for (subject, week), numbers in wanted.items()
-        if stored.get((str(subject), week), (0,))[1:] != (DEFINITIONS_VERSION, *numbers)
+        _row(team_id, subject, place, numbers)
+        for place, (subject, numbers) in sorted(named.items())
+        if stored.get(place, (0,))[1:] != (DEFINITIONS_VERSION, *numbers)
     ]
-    WeeklyMetrics.objects.bulk_create(
-        sorted(changed, key=lambda row: (row.subject, row.week)),
-        batch_size=1000,
-        update_conflicts=True,
-        unique_fields=["team", "subject", "week"],
-        update_fields=["definitions_version", *_FIGURES],
-    )
-    kept = {(str(subject), week) for subject, week in wanted}
-    vanished = [values[0] for place, values in stored.items() if place not in kept]
+    if changed:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT, changed)
+    vanished = [values[0] for place, values in stored.items() if place not in named]
     for start in range(0, len(vanished), 1000):
         WeeklyMetrics.objects.for_team(team_id).filter(pk__in=vanished[start : start + 1000]).delete()
     return len(changed) + len(vanished)
 
 
-def _row(team_id: int, subject: Subject, week: date, numbers: Figures) -> WeeklyMetrics:
-    return WeeklyMetrics(
-        team_id=team_id,
-        scope=subject.scope,
-        subject=str(subject),
-        repository_id=subject.pk if subject.scope == Scope.REPOSITORY else None,
-        member_id=subject.pk if subject.scope == Scope.MEMBER else None,
-        week=week,
-        definitions_version=DEFINITIONS_VERSION,
-        **numbers._asdict(),
+_PLACE = ["team_id", "subject", "week", "scope", "repository_id", "member_id", "definitions_version"]
+# Written by hand: making a model instance of each of some ten thousand rows takes longer than computing them.
+_COLUMNS, _MARKS = ", ".join([*_PLACE, *_FIGURES]), ", ".join(["%s"] * (len(_PLACE) + len(_FIGURES)))
+_RENEWED = ", ".join(f"{name} = excluded.{name}" for name in ["definitions_version", *_FIGURES])
+_UPSERT = (
+    f"INSERT INTO {WeeklyMetrics._meta.db_table} ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - of our own names alone
+    f" ON CONFLICT (team_id, subject, week) DO UPDATE SET {_RENEWED}"
+)
+
+
+def _row(team_id: int, subject: Subject, place: tuple[str, date], numbers: Figures) -> tuple[Any, ...]:
+    return (
+        team_id,
+        place[0],
+        place[1].isoformat(),
+        subject.scope.value,
+        subject.pk if subject.scope == Scope.REPOSITORY else None,
+        subject.pk if subject.scope == Scope.MEMBER else None,
+        DEFINITIONS_VERSION,
+        *numbers,
     )
-
-
-def compute(team_id: int, weeks: Sequence[date]) -> dict[tuple[Subject, date], Figures]:
-    """The figures of these weeks, read from the rows: of each subject that has any."""
-    asked = set(weeks)
-    opened: dict[tuple[Subject, date], int] = defaultdict(int)
-    merged: dict[tuple[Subject, date], list[Merged]] = defaultdict(list)
-    for created_at, repository, author in _pulls(team_id, "created_at", weeks).values_list(
-        "created_at", "repository_id", "author_id"
-    ):
-        week = week_of(created_at)
-        if week in asked:
-            for subject in _subjects(repository, author):
-                opened[subject, week] += 1
-    for week, repository, pull in _merged(team_id, weeks):
-        if week in asked:
-            for subject in _subjects(repository, pull.author):
-                merged[subject, week].append(pull)
-    return {place: figures(opened.get(place, 0), merged.get(place, [])) for place in opened.keys() | merged.keys()}
-
-
-def _subjects(repository: int, author: int | None) -> Iterator[Subject]:
-    yield Subject(Scope.TEAM)
-    yield Subject(Scope.REPOSITORY, repository)
-    if author is not None:
-        yield Subject(Scope.MEMBER, author)
-
-
-def _pulls(team_id: int, moment: str, weeks: Sequence[date]) -> Any:
-    """The pull requests whose `moment` lies between the first and the last of the weeks."""
-    bounds = {f"{moment}__gte": week_start(weeks[0]), f"{moment}__lt": week_start(weeks[-1] + WEEK)}
-    return PullRequest.objects.for_team(team_id).filter(**bounds)
-
-
-def _merged(team_id: int, weeks: Sequence[date]) -> Iterator[tuple[date, int, Merged]]:
-    pulls = _pulls(team_id, "merged_at", weeks).filter(state=PullRequestState.MERGED)
-    reviews: dict[int, int] = dict(
-        PRReview.objects.for_team(team_id)
-        .filter(pull_request__in=pulls.values("pk"))
-        .exclude(state=ReviewState.PENDING)
-        .values_list("pull_request_id")
-        .annotate(received=Count("pk"))
-    )
-    for pk, repository, kind, created_at, merged_at, author, ai_assisted, additions, deletions in pulls.values_list(
-        "pk",
-        "repository_id",
-        "kind",
-        "created_at",
-        "merged_at",
-        "author_id",
-        "ai_assisted",
-        "additions",
-        "deletions",
-    ):
-        hours = time_to_merge_hours(kind, created_at, merged_at)
-        pull = Merged(author, hours, bool(ai_assisted), additions, deletions, reviews.get(pk, 0))
-        yield week_of(merged_at), repository, pull

@@ -7,16 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.metrics.definitions import (
-    Merged,
-    figures,
+    change_type,
+    gini,
+    is_revert,
     median,
     percentile,
+    phases,
+    rework_cycles,
+    size_bucket,
     time_to_merge_hours,
     week_label,
     week_of,
     week_start,
 )
+from apps.metrics.measures import MEASURES
 from apps.metrics.records import ChangeKind
+from apps.metrics.tally import Figures
+from tests.metrics import reference
 
 HOURS = st.lists(st.floats(0, 1e5), max_size=60)
 
@@ -52,16 +59,94 @@ def test_a_change_has_no_time_to_merge():
     assert time_to_merge_hours(ChangeKind.PULL_REQUEST, start, start + timedelta(minutes=90)) == 1.5
 
 
-def test_a_week_of_changes_alone_has_counts_but_no_times():
-    week = figures(
-        1, [Merged(7, None, True, 3, 1, 0), Merged(None, None, False, 2, 2, 0), Merged(None, None, False, 0, 0, 0)]
+MOMENTS = st.none() | st.integers(0, 10**6)
+
+
+def instants(values):
+    return numpy.array(
+        [numpy.datetime64("NaT", "us") if one is None else numpy.datetime64(one * 61, "s") for one in values]
+    ).astype("datetime64[us]")
+
+
+@given(
+    st.lists(
+        st.tuples(MOMENTS, st.integers(0, 10**6), MOMENTS, MOMENTS, st.integers(0, 10**6)), min_size=1, max_size=20
     )
-    assert (week.opened, week.merged, week.authors, week.ai_assisted, week.additions, week.deletions) == (
-        1,
-        3,
-        2,
-        1,
-        5,
-        3,
-    )
-    assert week.time_to_merge_hours_median is week.time_to_merge_hours_p75 is week.time_to_merge_hours_p90 is None
+)
+def test_the_phases_sum_to_the_cycle(rows):
+    columns = [instants(column) for column in zip(*rows, strict=True)]
+    *parts, cycle = phases(*columns)
+    assert numpy.nansum(parts, axis=0) == pytest.approx(cycle, rel=1e-9, abs=1e-9)
+    assert all(not (part < 0).any() for part in parts)
+
+
+def test_the_phases_of_a_reviewed_pull_request():
+    found = phases(*(instants([n]) for n in (0, 60, 180, 240, 600)))
+    assert [float(part[0]) for part in found] == pytest.approx([61 / 60 * n for n in (1, 2, 1, 6, 10)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "commits", "until", "cycles"),
+    [
+        ([], [1, 2], 9, 0),
+        ([3], [1], 9, 0),
+        ([3], [4, 5], 9, 1),
+        ([3, 4], [5], 9, 1),
+        ([3, 6], [4, 7], 9, 2),
+        ([3, 6], [4, 7], 5, 1),
+        ([3], [3], 9, 1),
+    ],
+)
+def test_a_rework_cycle_is_a_request_answered_by_commits(asked, commits, until, cycles):
+    assert rework_cycles(asked, commits, until) == cycles
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "head", "expected"),
+    [
+        ('Revert "Add a page"', "This reverts commit 0a1b2c3.", "topic", True),
+        ('Revert "Add a page"', "Reverts acme/api#12", "topic", True),
+        ("Anything", "", "revert-12-topic", True),
+        ('Revert "Add a page"', "", "topic", False),
+        ("Revert the colours to blue", "This reverts commit 0a1b2c3.", "topic", False),
+        ("Anything", "", "revert-the-thing", False),
+    ],
+)
+def test_reverts(title, body, head, expected):
+    assert is_revert(title, body, head) is expected
+
+
+@given(st.lists(st.integers(1, 50), max_size=12))
+def test_gini_is_half_the_mean_difference_over_the_mean(counts):
+    assert gini(counts) == (None if not counts else pytest.approx(reference.gini(counts), abs=1e-9))
+
+
+def test_the_gini_of_equal_loads_is_none_at_all():
+    assert gini([3, 3, 3]) == pytest.approx(0)
+    assert gini([0, 0, 0, 12]) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("fix(api)!: x", "fix"),
+        ("docs: x", "docs"),
+        ("Fix a typo", "fix"),
+        ("chore: x", "upkeep"),
+        ("Rework x", "other"),
+    ],
+)
+def test_what_a_pull_request_is_for(title, kind):
+    assert change_type(title) == kind
+
+
+def test_sizes():
+    assert [size_bucket(n) for n in (0, 19, 20, 99, 100, 250, 500, 501)] == [
+        "tiny", "tiny", "small", "small", "medium", "large", "large", "huge",
+    ]  # fmt: skip
+
+
+def test_every_figure_says_how_it_is_measured():
+    named = " ".join(Figures._fields)
+    assert all(measure.formula.endswith(".") and measure.title for measure in MEASURES.values())
+    assert {name for name in MEASURES if name not in named} == {"in_progress"}

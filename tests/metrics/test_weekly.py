@@ -1,6 +1,11 @@
+import os
+import subprocess
+import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
-import numpy
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -8,17 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
-from apps.metrics.definitions import Figures, week_of
-from apps.metrics.factories import (
-    PRReviewFactory,
-    PullRequestFactory,
-    RepositoryFactory,
-    TeamFactory,
-    TeamMemberFactory,
-)
+from apps.metrics.definitions import open_state
+from apps.metrics.factories import PRReviewFactory, PullRequestFactory, TeamMemberFactory
 from apps.metrics.models import Commit, PRReview, PullRequest, Repository, TeamMember, WeeklyMetrics
-from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
-from apps.metrics.weekly import recompute, touched_weeks, units
+from apps.metrics.progress import in_progress
+from apps.metrics.records import PullRequestState, ReviewState
+from apps.metrics.tally import Figures
+from apps.metrics.weekly import recompute, recompute_outdated, touched_weeks, units
+from tests import services
+from tests.metrics import reference
 
 MONDAY = datetime(2026, 2, 9, tzinfo=UTC)
 
@@ -32,77 +35,87 @@ def table(team):
     }
 
 
-def reference(team):
-    """The same table by the words of the definitions, the slow way."""
-    pulls = list(PullRequest.objects.for_team(team))
-    expected = {}
-    groups = {"team": pulls}
-    for pull in pulls:
-        groups.setdefault(f"repository:{pull.repository_id}", []).append(pull)
-        groups.setdefault(f"member:{pull.author_id}", []).append(pull)
-    for subject, rows in groups.items():
-        weeks = {week_of(row.created_at) for row in rows} | {week_of(row.merged_at) for row in rows if row.merged_at}
-        for week in weeks:
-            merged = [row for row in rows if row.merged_at and week_of(row.merged_at) == week]
-            hours = [
-                (row.merged_at - row.created_at) / timedelta(hours=1) for row in merged if row.kind != ChangeKind.CHANGE
-            ]
-            expected[subject, week] = Figures(
-                sum(week_of(row.created_at) == week for row in rows),
-                len(merged),
-                *([float(numpy.percentile(hours, share)) for share in (50, 75, 90)] if hours else [None] * 3),
-                len({row.author_id for row in merged}),
-                len([row for row in merged if row.ai_assisted]),
-                sum(row.additions for row in merged),
-                sum(row.deletions for row in merged),
-                sum(review.state != ReviewState.PENDING for row in merged for review in row.reviews.all()),
-            )
-    return expected
-
-
-MOMENTS = st.integers(0, 40 * 24 * 60).map(lambda minutes: MONDAY + timedelta(minutes=minutes))
-PULLS = st.lists(
-    st.tuples(
-        MOMENTS,
-        st.none() | st.integers(0, 20 * 24 * 60),
-        st.integers(0, 2),
-        st.integers(0, 3),
-        st.booleans() | st.none(),
-        st.sampled_from(ChangeKind),
-        st.integers(0, 10**6),
-        st.lists(st.sampled_from(ReviewState), max_size=3),
-    ),
-    max_size=25,
-)
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
+EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class WeeklyTableTests(HypothesisTestCase):
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(PULLS)
-    def test_it_equals_the_definitions_in_words(self, drawn):
-        team = TeamFactory()
-        repositories = RepositoryFactory.create_batch(3, team=team)
-        members = TeamMemberFactory.create_batch(4, team=team)
-        for created_at, minutes, repository, author, ai_assisted, kind, size, reviews in drawn:
-            pull = PullRequestFactory(
-                repository=repositories[repository],
-                author=members[author],
-                created_at=created_at,
-                state=PullRequestState.OPEN if minutes is None else PullRequestState.MERGED,
-                merged_at=None if minutes is None else created_at + timedelta(minutes=minutes),
-                ai_assisted=ai_assisted,
-                kind=kind,
-                additions=size,
-                deletions=size // 2,
-            )
-            for state in reviews:
-                PRReviewFactory(pull_request=pull, reviewer=members[0], state=state)
+    @EXAMPLES
+    @given(reference.PULLS, st.sampled_from(ZONES))
+    def test_it_equals_the_definitions_in_words(self, drawn, zone):
+        assert connection.vendor == ("postgresql" if "SERVERS" in os.environ else "sqlite")
+        team = reference.write(drawn, zone)
         recompute(team.pk)
-        found, expected = table(team), reference(team)
+        found, expected = table(team), reference.table(team, ZoneInfo(zone))
         assert found.keys() == expected.keys()
         for place, numbers in expected.items():
-            for number, other in zip(found[place], numbers, strict=True):
-                assert number == (None if other is None else pytest.approx(other, rel=1e-9, abs=1e-9))
+            for name, number, other in zip(Figures._fields, found[place], numbers, strict=True):
+                assert number == (pytest.approx(other, rel=1e-9, abs=1e-9) if isinstance(other, float) else other), name
+        assert {week for _, week in found} == set(touched_weeks(team.pk))
+
+    @EXAMPLES
+    @given(reference.PULLS, st.lists(reference.MINUTES, min_size=1, max_size=4))
+    def test_work_in_progress_is_what_is_open_at_a_moment(self, drawn, minutes):
+        team = reference.write(drawn)
+        at = sorted(reference.MONDAY + timedelta(minutes=minute) for minute in minutes)
+        pulls = PullRequest.objects.for_team(team).exclude(kind="change")
+        for moment, found in zip(at, in_progress(team.pk, at), strict=True):
+            expected = Counter(
+                open_state(
+                    pull.is_draft,
+                    [
+                        (one.submitted_at, one.state, one.reviewer_id)
+                        for one in reference.human_reviews(pull)
+                        if one.submitted_at <= moment
+                    ],
+                )
+                for pull in pulls
+                if pull.created_at <= moment and (pull.closed_at is None or pull.closed_at > moment)
+            )
+            assert found == expected
+
+
+@pytest.mark.skipif("SERVERS" in os.environ, reason="the whole session is on PostgreSQL")
+def test_postgresql_says_the_same():
+    """The two properties above, in a session of their own with SERVERS=1."""
+    services.require("postgres", "the figures are compared on it")
+    inherited = ("PYTEST", "TEST_", "DATABASE", "REDIS", "FIRSTLIGHT", "STATE_DIR")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "WeeklyTableTests",
+    ]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], env=env | {"SERVERS": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("draft", [(True, [])]),
+        ("pending-review", [(False, []), (False, ["commented"]), (False, ["approved", "dismissed"])]),
+        (
+            "changes-requested",
+            [(False, ["approved", "changes_requested"]), (False, ["changes_requested", "commented"])],
+        ),
+        ("pending-merge", [(False, ["approved"]), (False, ["changes_requested", "approved"])]),
+    ],
+)
+def test_an_open_pull_request_waits_for_what_was_said_last(state, words):
+    for is_draft, said in words:
+        assert open_state(is_draft, [(MONDAY + timedelta(hours=n), word, 7) for n, word in enumerate(said)]) == state
 
 
 @pytest.fixture
@@ -154,7 +167,8 @@ def test_rows_without_data_are_removed(repository, pulls):
 def test_a_definition_of_another_version_is_computed_again(repository, pulls):
     recompute(repository.team_id)
     WeeklyMetrics.objects.for_team(repository.team_id).filter(subject="team").update(definitions_version=0)
-    assert recompute(repository.team_id) == 10
+    assert recompute_outdated(repository.team_id) == 10
+    assert recompute_outdated(repository.team_id) == 0
 
 
 def test_teams_are_apart(repository, pulls):
@@ -164,10 +178,23 @@ def test_teams_are_apart(repository, pulls):
     assert len(table(other.team)) == 3
 
 
-def test_a_pull_request_that_was_closed_is_opened_only(repository):
-    PullRequestFactory(repository=repository, state=PullRequestState.CLOSED, created_at=MONDAY, merged_at=None)
+def test_a_pull_request_that_was_closed_is_opened_and_closed(repository):
+    PullRequestFactory(
+        repository=repository, state=PullRequestState.CLOSED, created_at=MONDAY, closed_at=MONDAY + timedelta(weeks=1)
+    )
     recompute(repository.team_id)
-    assert table(repository.team)["team", MONDAY.date()] == Figures(1, 0, None, None, None, 0, 0, 0, 0, 0)
+    rows = [numbers for (subject, _), numbers in sorted(table(repository.team).items()) if subject == "team"]
+    assert [(row.opened, row.merged, row.closed) for row in rows] == [(1, 0, 0), (0, 0, 1)]
+    assert rows[0].time_to_merge_hours_median is rows[0].review_gini is None
+
+
+def test_who_only_reviewed_has_a_row(repository, pulls):
+    reviewer = TeamMemberFactory(team=repository.team)
+    for state in (ReviewState.COMMENTED, ReviewState.APPROVED):
+        PRReviewFactory(pull_request=pulls[0], reviewer=reviewer, state=state)
+    recompute(repository.team_id)
+    row = table(repository.team)[f"member:{reviewer.pk}", pulls[0].created_at.date()]
+    assert (row.merged, row.authors, row.reviewed, row.reviewers) == (0, 0, 1, 0)
 
 
 def test_statements_do_not_grow_with_the_pull_requests(repository, pulls):
@@ -177,7 +204,7 @@ def test_statements_do_not_grow_with_the_pull_requests(repository, pulls):
     PullRequestFactory.create_batch(40, repository=repository, created_at=MONDAY, author=pulls[0].author)
     with CaptureQueriesContext(connection) as many:
         recompute(repository.team_id, {MONDAY.date()})
-    assert len(many) <= len(few) + 1 <= 7
+    assert len(many) <= len(few) + 1 <= 11
 
 
 def test_the_models_stay_in_their_team(repository, pulls):
