@@ -159,7 +159,10 @@ class Env:
         mailer = mailer_settings(url) if url else None
         if mailer is None:
             self.reject(
-                name, "smtp://user:password@host:587/?tls=1, smtps://…, console: or filebased:///path", secret=True
+                name,
+                "smtp://user:password@host:587/?tls=1, smtps://…, mailgun://key@domain, postmark://token@ or another "
+                "service's, console: or filebased:///path",
+                secret=True,
             )
         return mailer
 
@@ -200,6 +203,13 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     }
 
 
+# Mail services, and what django-anymail calls their secret.
+PROVIDERS = {
+    "brevo": "api_key", "mailersend": "api_token", "mailgun": "api_key", "postmark": "server_token",
+    "resend": "api_key", "sendgrid": "api_key",
+}  # fmt: skip
+
+
 def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
     """An entry of MAILERS for an address, None where it is of no known kind."""
     backends = "django.core.mail.backends"
@@ -220,7 +230,19 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
                 "timeout": 20,
             }
             return {"BACKEND": f"{backends}.smtp.EmailBackend", "OPTIONS": options}
+        case provider if provider in PROVIDERS and url.username:
+            return _provider(provider, url)
     return None
+
+
+def _provider(name: str, url: SplitResult) -> dict[str, Any] | None:
+    """A mail service's own interface by django-anymail: `mailgun://KEY@mg.example.com`, `postmark://TOKEN@`."""
+    options: dict[str, Any] = dict(parse_qsl(url.query)) | {PROVIDERS[name]: unquote(url.username or ""), "timeout": 20}
+    if name == "mailgun":
+        if not url.hostname:
+            return None
+        options["sender_domain"] = url.hostname
+    return {"BACKEND": f"anymail.backends.{name}.EmailBackend", "OPTIONS": options}
 
 
 def _split(value: str) -> SplitResult | None:

@@ -16,6 +16,7 @@ import logging
 import smtplib
 from datetime import datetime, timedelta
 
+from anymail.exceptions import AnymailRecipientsRefused
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, QuerySet
@@ -140,7 +141,7 @@ def _is_permanent(error: Exception) -> bool:
     """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(500 <= code < 600 for code, _text in error.recipients.values())
-    return isinstance(error, ValueError)
+    return isinstance(error, ValueError | AnymailRecipientsRefused)
 
 
 def _is_server_away(error: Exception) -> bool:

@@ -114,6 +114,28 @@ def test_a_mail_address_becomes_a_mailer(address, backend, options):
     assert mailer.get("OPTIONS", {}).items() >= options.items()
 
 
+@pytest.mark.parametrize(
+    ("address", "provider", "options"),
+    [
+        ("mailgun://k%2Fey@mg.acme.example", "mailgun", {"api_key": "k/ey", "sender_domain": "mg.acme.example"}),
+        ("postmark://token@", "postmark", {"server_token": "token", "timeout": 20}),
+        ("resend://key@?api_url=http://localhost:1/", "resend", {"api_key": "key", "api_url": "http://localhost:1/"}),
+    ],
+)
+def test_a_mail_service_is_spoken_to_by_its_own_interface(address, provider, options):
+    mailer = Env({"EMAIL_URL": address}).mailer("EMAIL_URL", required=True)
+    assert mailer["BACKEND"] == f"anymail.backends.{provider}.EmailBackend"
+    assert mailer["OPTIONS"].items() >= options.items()
+
+
+@pytest.mark.parametrize("address", ["mailgun://key@", "postmark://", "pigeon://key@loft"])
+def test_a_mail_service_without_its_secret_or_unknown_is_refused(address):
+    env = Env({"EMAIL_URL": address})
+    assert env.mailer("EMAIL_URL", required=True) is None
+    with pytest.raises(ConfigurationError, match="EMAIL_URL"):
+        env.finish()
+
+
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     dotenv = tmp_path / ".env"
     dotenv.write_text("# a comment\nFIRST_VALUE=from the file\nSECOND_VALUE='from the file'\n")
