@@ -1,5 +1,6 @@
 """`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue; then beside
-Celery over Redis (`python -m benchmarks.engines`) and the live stream (`python -m benchmarks.stream`).
+Celery over Redis (`python -m benchmarks.engines`), the time to recover from a kill (`benchmarks.recovery`), a hand-off
+beside a full queue (`benchmarks.lanes`) and the live stream (`benchmarks.stream`).
 
 Pairs are alternated in one run, each with a worker and a state folder of its own; medians and the ratio of medians.
 A hand-off is the time from the end of a step's body to the start of the next one's.
@@ -68,7 +69,7 @@ def main() -> None:
         for engine in ("plain", "durable") if pair % 2 == 0 else ("durable", "plain"):
             results[engine].append(measure(engine, options.chains))
     show(results, options.chains, options.pairs, time.monotonic() - began)
-    for other in ("engines", "stream"):
+    for other in ("engines", "recovery", "lanes", "stream"):
         subprocess.run([sys.executable, "-m", f"benchmarks.{other}"], cwd=ROOT, check=True)
 
 

@@ -17,6 +17,7 @@ from apps.mail import health as mail_health
 from apps.metrics.definitions import percentile
 from apps.pipelines import clock, health
 from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
+from apps.pipelines.stream import hub
 
 BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 # Hand-offs are judged by the steps that began within this time, the newest of them at most.
@@ -122,7 +123,11 @@ def outbox() -> Iterator[Metric]:
     )
 
 
-PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (runs, step_durations, hand_offs, queues, outbox)
+def streams() -> Iterator[Metric]:
+    yield _gauge("streams", "Live pages that this process streams to.", [], [((), hub.open_streams())])
+
+
+PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (runs, step_durations, hand_offs, queues, outbox, streams)
 
 REGISTRY = CollectorRegistry(auto_describe=False)
 REGISTRY.register(Rows())

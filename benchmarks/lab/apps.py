@@ -11,7 +11,8 @@ class BenchmarksConfig(AppConfig):
         from apps.pipelines import stream
         from benchmarks.lab import tasks, watched
 
-        tasks.DURABLE.register()
+        for pipeline in (tasks.DURABLE, tasks.ENDLESS, tasks.ASLEEP):
+            pipeline.register()
         watched.WATCHED.register()
         if os.environ.get("BENCH_STREAM"):
             stream.use(render=watched.render)

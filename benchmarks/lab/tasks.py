@@ -38,3 +38,26 @@ def plain(step: int, queue: str) -> Any:
 
 
 PLAIN = [plain(n, queue) for n, queue in enumerate(QUEUES)]
+
+
+def _endless(ctx: StepContext, pause: float) -> None:
+    """Works in units of `pause` seconds until it is cancelled."""
+    while True:
+        with ctx.unit() as unit:
+            unit.done += 1
+        time.sleep(pause)
+
+
+ENDLESS = Pipeline(
+    "endless", "Endless", steps=(Step("work", "Work", step_task(name="bench_endless")(_endless), queue="sync"),)
+)
+
+
+def _asleep(ctx: StepContext, seconds: float) -> None:
+    """Holds its worker, as a model that answers slowly does."""
+    time.sleep(seconds)
+
+
+ASLEEP = Pipeline(
+    "asleep", "Asleep", steps=(Step("sleep", "Sleep", step_task(name="bench_asleep")(_asleep), queue="llm"),)
+)

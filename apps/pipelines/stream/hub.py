@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 from apps.pipelines.projection import Projection
 from apps.pipelines.stream import frames, gate, reader
@@ -55,6 +56,15 @@ class Watched:
     seq: int | None = None
 
 
+# The hubs of this process: one, but in tests.
+_hubs: "WeakSet[Hub]" = WeakSet()
+
+
+def open_streams() -> int:
+    """Streams that this process holds open now. Read from other threads, so it may be one off."""
+    return sum(len(watched.viewers) for hub in list(_hubs) for watched in list(hub._runs.values()))
+
+
 class Hub:
     """All methods run in the event loop's thread; only the reader's and the gate's queries leave it, for one other."""
 
@@ -68,6 +78,7 @@ class Hub:
         self._services: list[asyncio.Task[None]] = []
         self._writes: set[asyncio.Task[None]] = set()
         self._closing = False
+        _hubs.add(self)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run a query in the one thread that has a database connection."""

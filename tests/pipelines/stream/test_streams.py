@@ -1,5 +1,6 @@
 """What a viewer gets: whole states, in order, whatever it missed, and what a reload would show."""
 
+import http.client
 import random
 import threading
 import time
@@ -111,6 +112,21 @@ def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, web, watch)
     assert len(finals) == len(threads)
     for last in finals:
         eventually(lambda last=last: last.state == shown(acme.run)[1])
+
+
+def test_the_metrics_count_the_streams_of_the_process(acme, watch, web):
+    def streams():
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return next(line for line in text.splitlines() if line.startswith("firstlight_streams ")).split()[1]
+
+    watchers = [watch().until(acme.run.seq) for _ in range(3)]
+    assert streams() == "3.0"
+    for watcher in watchers:
+        watcher.close()
+    eventually(lambda: streams() == "0.0")
 
 
 def test_a_rolled_back_event_is_never_seen(acme, watch):
