@@ -51,7 +51,7 @@ def _cases(insight: Insight) -> str:
     """Of how many it was found."""
     evidence = insight.evidence
     count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
-    what = "reviews" if insight.rule == "review-concentration" else "pull requests"
+    what = "reviews" if insight.rule in ("bottleneck-reviewer", "review-concentration") else "pull requests"
     return f"{count:,} {what}" if isinstance(count, int) else ""
 
 

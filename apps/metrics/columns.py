@@ -87,8 +87,10 @@ def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
     state = np.array(columns[4], dtype="U10")
     created, merged, closed = (moments(column) for column in columns[-3:])
     never = np.datetime64("NaT", "us")
-    reviews, asked = _reviews(team_id, wanted, pk, author, bots)
-    assisted, agent, hinted, tools = _ai(wanted, pk)
+    # Few are named one by one, so that a changed pull request does not make the database look for its weeks five times.
+    keys: Any = list(columns[0]) if len(pk) <= _NAMED else wanted.order_by().values("pk")
+    reviews, asked = _reviews(team_id, keys, pk, author, bots)
+    assisted, agent, hinted, tools = _ai(team_id, keys, pk)
     pulls = Pulls(
         pk=pk,
         repository=np.array(columns[1], dtype=np.int64),
@@ -101,8 +103,8 @@ def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
         additions=np.array(columns[5], dtype=np.int64),
         deletions=np.array(columns[6], dtype=np.int64),
         has_detail=np.array(columns[7], dtype="U10") == DetailState.COMPLETE,
-        first_commit=_first_commits(team_id, wanted, pk),
-        is_revert=_reverts(wanted, pk),
+        first_commit=_first_commits(team_id, keys, pk),
+        is_revert=_reverts(team_id, keys, pk),
         cycles=np.zeros(len(pk), dtype=np.int64),
         ai_assisted=assisted,
         ai_agent=agent,
@@ -113,27 +115,33 @@ def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
     return Columns(pulls, reviews)
 
 
+_NAMED = 5000
 _FIELDS = ("pk", "repository_id", "author_id", "kind", "state", "additions", "deletions", "detail_state")
 _MOMENTS = (RawMoment(F("created_at")), RawMoment(F("merged_at")), RawMoment(F("closed_at")))
 
 
 def _wanted(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Any:
+    """Those of the weeks. Few are looked up by three indexes and named one by one: of a condition with OR, SQLite makes
+    a walk through all that the team has."""
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
-    touched = Q(created_at__gte=since, created_at__lt=until)
-    touched |= Q(merged_at__gte=since, merged_at__lt=until)
-    touched |= Q(closed_at__gte=since, closed_at__lt=until)
-    return PullRequest.objects.for_team(team_id).filter(touched)
+    pulls = PullRequest.objects.for_team(team_id)
+    touched = [
+        Q(**{f"{moment}__gte": since, f"{moment}__lt": until}) for moment in ("created_at", "merged_at", "closed_at")
+    ]
+    found = [pulls.filter(condition).order_by().values_list("pk", flat=True)[: _NAMED + 1] for condition in touched]
+    keys = {key for some in found for key in some}
+    return pulls.filter(pk__in=keys) if len(keys) <= _NAMED else pulls.filter(touched[0] | touched[1] | touched[2])
 
 
 def _keys(column: Sequence[int | None]) -> Any:
     return np.array([key or 0 for key in column], dtype=np.int64)
 
 
-def _reviews(team_id: int, wanted: Any, pk: Any, author: Any, bots: set[int]) -> tuple[Reviews, Any]:
+def _reviews(team_id: int, keys: Any, pk: Any, author: Any, bots: set[int]) -> tuple[Reviews, Any]:
     """The reviews, and which of them ask for changes."""
     rows = list(
         PRReview.objects.for_team(team_id)
-        .filter(pull_request__in=wanted.order_by().values("pk"))
+        .filter(pull_request__in=keys)
         .exclude(state=ReviewState.PENDING)
         .values_list("pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at")))
     )
@@ -146,11 +154,11 @@ def _reviews(team_id: int, wanted: Any, pk: Any, author: Any, bots: set[int]) ->
     return Reviews(pull, reviewer, counts, approves, when), counts & (state == ReviewState.CHANGES_REQUESTED)
 
 
-def _first_commits(team_id: int, wanted: Any, pk: Any) -> Any:
+def _first_commits(team_id: int, keys: Any, pk: Any) -> Any:
     found = np.full(len(pk), np.datetime64("NaT", "us"))
     rows = list(
         Commit.objects.for_team(team_id)
-        .filter(pull_request__in=wanted.order_by().values("pk"))
+        .filter(pull_request__in=keys)
         .values_list("pull_request_id")
         .annotate(first=RawMoment(Min("authored_at")))
     )
@@ -160,20 +168,21 @@ def _first_commits(team_id: int, wanted: Any, pk: Any) -> Any:
     return found
 
 
-def _reverts(wanted: Any, pk: Any) -> Any:
+def _reverts(team_id: int, keys: Any, pk: Any) -> Any:
     """The few that may be reverts are read whole."""
     found = np.zeros(len(pk), dtype=bool)
-    likely = wanted.filter(Q(title__startswith='Revert "') | Q(head_ref__startswith="revert-"))
+    said = Q(title__startswith='Revert "') | Q(head_ref__startswith="revert-")
+    likely = PullRequest.objects.for_team(team_id).filter(said, pk__in=keys)
     for key, *words in likely.values_list("pk", "title", "body", "head_ref"):
         found[np.searchsorted(pk, key)] = is_revert(*words)
     return found
 
 
-def _ai(wanted: Any, pk: Any) -> tuple[Any, Any, Any, Any]:
+def _ai(team_id: int, keys: Any, pk: Any) -> tuple[Any, Any, Any, Any]:
     """What the markers say of those that have any evidence: assisted, authored by an agent, hinted at; and the tools."""
     assisted, agent, hinted = (np.zeros(len(pk), dtype=bool) for _ in range(3))
     tools = np.full(len(pk), None, dtype=object)
-    marked = wanted.filter(Q(ai_assisted=True) | ~Q(ai_evidence=[]))
+    marked = PullRequest.objects.for_team(team_id).filter(Q(ai_assisted=True) | ~Q(ai_evidence=[]), pk__in=keys)
     for key, is_assisted, names, evidence in marked.values_list("pk", "ai_assisted", "ai_tools", "ai_evidence"):
         place = np.searchsorted(pk, key)
         assisted[place] = bool(is_assisted)

@@ -1,19 +1,21 @@
-"""What the rules of the insights look at: a team's half year, read once into plain records."""
+"""What the rules of the insights look at: a team's year, read once into plain records."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.db.models import Max, Q
 
-from apps.metrics.definitions import changed_lines, counts_as_review, hours_to_review, is_merged
+from apps.metrics.definitions import changed_lines, counts_as_review, hours_to_review, is_merged, is_revert
 from apps.metrics.models import DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.metrics.weekly import zone_of
 
 RECENT = timedelta(weeks=8)
 BEFORE = timedelta(weeks=18)  # the time that the recent weeks are compared with
 WINDOW = RECENT + BEFORE
+YEAR = timedelta(weeks=52)  # in which changes are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Pull:
     ai_assisted: bool | None
     has_detail: bool
     reviews: tuple[Review, ...] = ()
+    title: str = ""
+    is_revert: bool = False
 
     @property
     def hours_to_merge(self) -> float | None:
@@ -65,11 +69,12 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One team's half year up to `until`: its newest activity, or now if that is earlier."""
+    """One team's year up to `until`: its newest activity, or now if that is earlier. `zone` is the team's."""
 
     until: datetime
     pulls: tuple[Pull, ...] = ()
     repositories: dict[int, str] = field(default_factory=dict)
+    zone: tzinfo = UTC
 
     @property
     def recent_from(self) -> datetime:
@@ -81,11 +86,11 @@ class Facts:
 
 
 def load(team_id: int, now: datetime) -> Facts:
-    """Read a team's facts, in three statements. Changes without a pull request are left out: nobody could review them."""
+    """Read a team's facts, in four statements. Changes without a pull request are left out: nobody could review them."""
     pulls = PullRequest.objects.for_team(team_id).filter(kind=ChangeKind.PULL_REQUEST)
     newest = pulls.filter(created_at__lte=now).aggregate(created=Max("created_at"), merged=Max("merged_at"))
     until = min(now, max((moment for moment in newest.values() if moment), default=now))
-    since = until - WINDOW
+    since = until - YEAR
     wanted = pulls.filter(Q(created_at__gte=since) | Q(merged_at__gte=since) | Q(state=PullRequestState.OPEN))
     reviews = _reviews(team_id, wanted)
     repositories: dict[int, str] = {}
@@ -93,7 +98,7 @@ def load(team_id: int, now: datetime) -> Facts:
     for row in wanted.order_by("pk").values(*_COLUMNS).iterator(chunk_size=5000):
         repositories[row["repository_id"]] = row["repository__full_name"]
         found.append(_pull(row, tuple(reviews.get(row["pk"], ()))))
-    return Facts(until, tuple(found), repositories)
+    return Facts(until, tuple(found), repositories, zone_of(team_id))
 
 
 _COLUMNS = (
@@ -112,6 +117,8 @@ _COLUMNS = (
     "deletions",
     "ai_assisted",
     "detail_state",
+    "title",
+    "head_ref",
 )
 
 
@@ -131,6 +138,9 @@ def _pull(row: dict[str, Any], reviews: tuple[Review, ...]) -> Pull:
         ai_assisted=row["ai_assisted"],
         has_detail=row["detail_state"] == DetailState.COMPLETE,
         reviews=reviews,
+        title=row["title"],
+        # The body would be most of what is read; a title of this form is GitHub's own.
+        is_revert=row["title"].startswith('Revert "') or is_revert(row["title"], "", row["head_ref"]),
     )
 
 

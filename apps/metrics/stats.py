@@ -1,7 +1,12 @@
-"""Whether a difference is more than chance: two tests, as pure functions of the samples."""
+"""Whether a difference is more than chance, and how large it is: pure functions of the samples."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import exp, lgamma, log, sqrt
+from typing import Any
+
+import numpy as np
+
+MIN_WEEKS = 10  # of a series that may have a change point
 
 
 def rank_sum_z(before: Sequence[float], after: Sequence[float]) -> float:
@@ -33,3 +38,119 @@ def share_z(before: int, of_before: int, after: int, of_after: int) -> float:
     pooled = (before + after) / (of_before + of_after)
     variance = pooled * (1 - pooled) * (1 / of_before + 1 / of_after)
     return (after / of_after - before / of_before) / sqrt(variance) if variance > 0 else 0.0
+
+
+def change_point(
+    values: Sequence[float], weeks: Sequence[int], least: int, chance: float, seed: int = 1
+) -> tuple[int, float] | None:
+    """The week from which values are higher or lower than before, and its probability by chance; None above `chance`.
+
+    Of all splits between weeks with at least `least` values and three weeks on each side, the one with the largest rank
+    sum statistic (Pettitt's test, standardised). The probability comes from shuffling whole weeks, so that what was
+    alike within a week does not count as so many witnesses.
+    """
+    if len(values) < 2 * least:
+        return None
+    names, week = np.unique(np.asarray(weeks), return_inverse=True)
+    ranks = _ranks(np.asarray(values, dtype=float))
+    counts = np.bincount(week).astype(float)
+    sums = np.bincount(week, weights=ranks - ranks.mean())
+    spread = float(ranks.var())
+    if len(names) < MIN_WEEKS or spread == 0:
+        return None
+    at, found = _best_split(sums[None], counts[None], least, spread)
+    # Below this not even an exact test of one split would do.
+    if found[0] < 3:
+        return None
+    shuffled = np.random.default_rng(seed).permuted(np.tile(np.arange(len(names)), (round(5 / chance), 1)), axis=1)
+    _, by_chance = _best_split(sums[shuffled], counts[shuffled], least, spread)
+    p = (1 + int((by_chance >= found[0]).sum())) / (1 + len(by_chance))
+    return (int(names[at[0] + 1]), p) if p <= chance else None
+
+
+def _best_split(sums: Any, counts: Any, least: int, spread: float) -> tuple[Any, Any]:
+    """Of each row of weeks: the last week before the best split, and its statistic in standard errors."""
+    before, n = np.cumsum(sums, axis=1)[:, :-1], np.cumsum(counts, axis=1)
+    total, first = n[:, -1:], n[:, :-1]
+    second = total - first
+    variance = spread * first * second / (total - 1)
+    z = np.where((first >= least) & (second >= least), np.abs(before) / np.sqrt(np.maximum(variance, 1e-12)), 0.0)
+    z[:, :2] = z[:, -2:] = 0.0
+    return z.argmax(axis=1), z.max(axis=1)
+
+
+def _ranks(values: Any) -> Any:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+Strata = Sequence[tuple[Sequence[float], Sequence[float]]]
+
+
+def bootstrap_ratio(strata: Strata, rounds: int = 4000, seed: int = 1) -> tuple[float, float, float]:
+    """How many times the second median of each stratum is the first: the weighted geometric mean, and its 95 % interval.
+
+    The weights are n * m / (n + m). A bootstrap's median is drawn from its exact distribution, by the rank that it would
+    have among uniform numbers, instead of drawing every sample.
+    """
+    dice = np.random.default_rng(seed)
+    weights = [len(a) * len(b) / (len(a) + len(b)) for a, b in strata]
+    estimate, drawn = 0.0, np.zeros(rounds)
+    for (a, b), weight in zip(strata, weights, strict=True):
+        low, high = (np.sort(np.maximum(np.asarray(side, dtype=float), 0.01)) for side in (a, b))
+        estimate += weight * (log(float(np.median(high))) - log(float(np.median(low))))
+        drawn += weight * (np.log(_medians(high, rounds, dice)) - np.log(_medians(low, rounds, dice)))
+    bounds = np.percentile(drawn / sum(weights), [2.5, 97.5])
+    return exp(estimate / sum(weights)), exp(float(bounds[0])), exp(float(bounds[1]))
+
+
+def _medians(ordered: Any, rounds: int, dice: Any) -> Any:
+    """Medians of bootstrap samples of ascending values."""
+    n = len(ordered)
+    low = (n + 1) // 2
+    first = dice.beta(low, n - low + 1, rounds)
+    one = ordered[np.minimum((first * n).astype(int), n - 1)]
+    if n % 2:
+        return one
+    second = first + (1 - first) * dice.beta(1, n - low, rounds)
+    return (one + ordered[np.minimum((second * n).astype(int), n - 1)]) / 2
+
+
+def cliffs_delta(strata: Strata) -> float:
+    """How much likelier a second value is the larger one than the smaller one, from -1 to 1; weighted as above."""
+    total = weight = 0.0
+    for a, b in strata:
+        ordered, share = np.sort(np.asarray(a, dtype=float)), len(a) * len(b) / (len(a) + len(b))
+        below, up_to = (np.searchsorted(ordered, b, side=side).sum() for side in ("left", "right"))
+        total += share * float(below - (len(a) * len(b) - up_to)) / (len(a) * len(b))
+        weight += share
+    return total / weight
+
+
+def stratified_z(strata: Strata) -> float:
+    """How many standard errors the second values lie above the first, by rank sums within strata (van Elteren's test)."""
+    above = variance = 0.0
+    for a, b in strata:
+        n, m = len(a), len(b)
+        ranks = _ranks(np.asarray([*a, *b], dtype=float))
+        above += float(ranks[n:].sum() - m * (n + m + 1) / 2) / (n + m + 1)
+        variance += n * m * float(ranks.var(ddof=1)) / (n + m) / (n + m + 1) ** 2
+    return above / sqrt(variance) if variance > 0 else 0.0
+
+
+def more_by_chance(before: int, of_before: int, after: int, of_after: int) -> float:
+    """The probability of so many or more cases after, if they fell on all alike (Fisher's exact test, one-sided)."""
+    cases, of_all = before + after, of_before + of_after
+
+    def ways(n: int, k: int) -> float:
+        return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+    whole = ways(of_all, cases)
+    most = min(cases, of_after)
+    return sum(
+        exp(ways(of_after, k) + ways(of_before, cases - k) - whole)
+        for k in range(after, most + 1)
+        if cases - k <= of_before
+    )

@@ -1,0 +1,35 @@
+"""The rules of the insights: facts in, findings out. Each rule is a small pure function with its own minimum of cases.
+
+A rule that claims a change, a difference or an association speaks only where there are enough cases on both sides, the
+effect is large enough to matter and the difference is beyond chance: about 1 in 1,000 for a team, shared out over its
+repositories. Medians, never means. A small team gets no findings rather than guesses. The others state what is there now.
+"""
+
+from apps.metrics.facts import Facts
+from apps.metrics.insights.ai import ai_share, ai_time_to_merge
+from apps.metrics.insights.base import Finding, Rule
+from apps.metrics.insights.changes import revert_spike, review_wait, time_to_merge, weekend_load
+from apps.metrics.insights.pulls import large_pull_requests, merged_without_approval, stale_pull_requests
+from apps.metrics.insights.reviewers import bottleneck_reviewer, review_concentration
+
+__all__ = ["RULES", "Finding", "findings"]
+
+RULES: tuple[Rule, ...] = (
+    review_wait,
+    time_to_merge,
+    ai_share,
+    ai_time_to_merge,
+    bottleneck_reviewer,
+    review_concentration,
+    large_pull_requests,
+    stale_pull_requests,
+    merged_without_approval,
+    revert_spike,
+    weekend_load,
+)
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """What all rules find, the largest effect first."""
+    found = [finding for rule in RULES for finding in rule(facts)]
+    return sorted(found, key=lambda finding: (-finding.effect, finding.rule, finding.subject))

@@ -1,0 +1,109 @@
+"""AI-assisted pull requests: how many there are, and what goes together with them. An association is not a cause."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from math import log2
+from typing import NamedTuple
+
+from apps.metrics.definitions import change_type, size_bucket
+from apps.metrics.facts import Facts, Pull
+from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, MOST_SHOWN, SURE, Finding, percent, recent, split
+from apps.metrics.stats import bootstrap_ratio, cliffs_delta, share_z, stratified_z
+
+MIN_IN_STRATUM = 5
+SMALL_DELTA = 0.147  # a smaller one is called negligible
+NO_CAUSE = "An association, not a cause."
+
+
+class Association(NamedTuple):
+    """AI-assisted beside unknown, within strata of size and type. `ratio` of medians with its 95 % interval (`low`,
+    `high`); `delta`: Cliff's, from -1 (AI-assisted all lower) to 1; `z`: standard errors by the stratified rank sum."""
+
+    n_assisted: int
+    n_unknown: int
+    strata: int
+    ratio: float
+    low: float
+    high: float
+    delta: float
+    z: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is a difference beyond chance that is not negligible."""
+        return abs(self.z) >= SURE and not self.low <= 1 <= self.high and abs(self.delta) >= SMALL_DELTA
+
+
+def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Association | None:
+    """Compare like with like; None with fewer than 20 of either in strata that have at least five of both."""
+    groups: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for pull in pulls:
+        measured = value(pull)
+        # No marker where not everything was read says nothing.
+        if (
+            measured is not None
+            and not pull.by_bot
+            and (pull.ai_assisted or (pull.ai_assisted is False and pull.has_detail))
+        ):
+            unknown, assisted = groups[size_bucket(pull.lines), change_type(pull.title)]
+            (assisted if pull.ai_assisted else unknown).append(measured)
+    strata = [pair for _, pair in sorted(groups.items()) if min(map(len, pair)) >= MIN_IN_STRATUM]
+    n_unknown, n_assisted = (sum(len(pair[side]) for pair in strata) for side in (0, 1))
+    if min(n_assisted, n_unknown) < MIN_CASES:
+        return None
+    ratio, low, high = bootstrap_ratio(strata)
+    return Association(n_assisted, n_unknown, len(strata), ratio, low, high, cliffs_delta(strata), stratified_z(strata))
+
+
+def ai_time_to_merge(facts: Facts) -> Iterator[Finding]:
+    """Time to merge of AI-assisted pull requests beside those of unknown making, of the half year, like with like."""
+    merged = [pull for pull in facts.pulls if pull.merged_at and pull.merged_at > facts.before_from]
+    found = associate(merged, lambda pull: pull.hours_to_merge)
+    if found is None or not found.differs:
+        return
+    way = "longer" if found.ratio > 1 else "shorter"
+    assisted = sorted((pull for pull in merged if pull.ai_assisted), key=lambda pull: -(pull.hours_to_merge or 0))
+    yield Finding(
+        rule="ai-time-to-merge",
+        subject="team",
+        title=f"AI-assisted pull requests take {found.ratio:.2g} times as long to merge as others of their size and type.",
+        body=f"{found.low:.2g} to {found.high:.2g} times with 95\u00a0% confidence, Cliff's delta {found.delta:+.2f};"
+        f" {found.n_assisted:,} with a marker beside {found.n_unknown:,} of which it is unknown, in the half year. {NO_CAUSE}",
+        advice="Look at where the time goes: the wait, the review or the rework." if way == "longer" else "",
+        evidence={"n": found.n_assisted, "n_unknown": found.n_unknown, "strata": found.strata, "ratio": found.ratio}
+        | {"low": found.low, "high": found.high, "delta": found.delta, "z": found.z}
+        | {"pull_requests": [pull.pk for pull in assisted][:MOST_SHOWN]},
+        effect=min(1.0, abs(log2(max(found.ratio, 0.01))) / 4),
+    )
+
+
+def ai_share(facts: Facts) -> Iterator[Finding]:
+    """The share of merged pull requests with an explicit AI marker, of the team."""
+    read = [pull for pull in facts.pulls if pull.merged_at and pull.ai_assisted is not None]
+    before, after = split(facts, read, lambda pull: pull.merged_at)
+    marked_before, marked_after = (sum(bool(pull.ai_assisted) for pull in side) for side in (before, after))
+    if min(len(before), len(after)) < MIN_SHARE_CASES:
+        return
+    share_before, share_after = marked_before / len(before), marked_after / len(after)
+    if (
+        abs(share_after - share_before) < 0.1
+        or abs(share_z(marked_before, len(before), marked_after, len(after))) < SURE
+    ):
+        return
+    way = "up" if share_after > share_before else "down"
+    yield Finding(
+        rule="ai-share",
+        subject="team",
+        title=f"{percent(share_after)} of merged pull requests carry an AI marker, {way} from {percent(share_before)}.",
+        body=f"{marked_after:,} of {len(after):,} in {recent(facts)}, {marked_before:,} of {len(before):,} in the"
+        " 18 weeks before. A lower bound: without a marker it is unknown whether AI was used.",
+        advice="",
+        evidence={
+            "before": share_before,
+            "after": share_after,
+            "n_before": len(before),
+            "n_after": len(after),
+            "pull_requests": [pull.pk for pull in after if pull.ai_assisted][:MOST_SHOWN],
+        },
+        effect=min(1.0, abs(share_after - share_before) * 1.5),
+    )

@@ -1,0 +1,75 @@
+"""What the rules share: what a finding is, how many cases it wants, and the words for numbers."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.metrics.facts import Facts, Pull
+
+SURE = 3.3  # standard errors: some 1 in 1,000 by chance
+CHANCE = 0.001  # the same for tests that give a probability
+
+MIN_CASES = 20  # on each side of a comparison of medians
+MIN_SHARE_CASES = 40  # on each side of a comparison of shares
+MIN_RATIO = 1.3
+MIN_HOURS = 1.0
+MOST_SHOWN = 50  # pull requests named as evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found about a subject ("team" or "repository:<pk>"). `effect` ranks findings, from 0 to 1."""
+
+    rule: str
+    subject: str
+    title: str
+    body: str
+    advice: str
+    evidence: dict[str, Any]
+    effect: float
+
+
+Rule = Callable[[Facts], Iterable[Finding]]
+
+
+def split(
+    facts: Facts, pulls: Iterable[Pull], moment: Callable[[Pull], datetime | None]
+) -> tuple[list[Pull], list[Pull]]:
+    """Those of the 18 weeks before, and those of the recent 8."""
+    before: list[Pull] = []
+    after: list[Pull] = []
+    for pull in pulls:
+        at = moment(pull)
+        if at is not None and facts.before_from < at <= facts.until:
+            (after if at > facts.recent_from else before).append(pull)
+    return before, after
+
+
+def by_repository(pulls: Iterable[Pull]) -> dict[int, list[Pull]]:
+    """In the order of their keys."""
+    groups: dict[int, list[Pull]] = defaultdict(list)
+    for pull in pulls:
+        groups[pull.repository].append(pull)
+    return dict(sorted(groups.items()))
+
+
+def shown(pulls: Sequence[Pull]) -> list[int]:
+    """The keys of those that a finding names as its evidence."""
+    return [pull.pk for pull in pulls[:MOST_SHOWN]]
+
+
+# A no-break space stands between a number and its unit.
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.0f}\u00a0%"
+
+
+def times(ratio: float) -> str:
+    return "twice" if 1.95 <= ratio < 2.05 else f"{ratio:.1f} times"
+
+
+def recent(facts: Facts) -> str:
+    return f"the 8 weeks to {facts.until.day} {facts.until:%B %Y}"

@@ -1,0 +1,209 @@
+"""What changed: the week from which medians differ, and shares that rose in the recent weeks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from math import log, log2
+from typing import NamedTuple
+
+from apps.metrics.definitions import WEEK, median
+from apps.metrics.facts import YEAR, Facts, Pull
+from apps.metrics.insights.base import (
+    CHANCE,
+    MIN_CASES,
+    MIN_HOURS,
+    MIN_RATIO,
+    MIN_SHARE_CASES,
+    MOST_SHOWN,
+    SURE,
+    Finding,
+    by_repository,
+    percent,
+    recent,
+    shown,
+    split,
+)
+from apps.metrics.stats import bootstrap_ratio, change_point, more_by_chance, share_z
+from apps.metrics.words import in_hours
+
+
+class Change(NamedTuple):
+    """Medians in hours before and from `since` on; `ratio` with its interval of 95 %, by bootstrap."""
+
+    subject: str
+    name: str
+    since: date
+    before: float
+    after: float
+    n_before: int
+    n_after: int
+    p: float
+    ratio: tuple[float, float, float]
+    pulls: Sequence[Pull]
+
+    @property
+    def rose(self) -> bool:
+        return self.after > self.before
+
+    def finding(self, rule: str, words: str, what: str, advice: str) -> Finding:
+        way = "up" if self.rose else "down"
+        since = f"{self.since.day} {self.since:%B %Y}"
+        _, low, high = self.ratio
+        return Finding(
+            rule=rule,
+            subject=self.subject,
+            title=f"{words.format(self.name, in_hours(self.after))}, {way} from {in_hours(self.before)}.",
+            body=f"{what}, over {self.n_after:,} pull requests since the week of {since} and {self.n_before:,} in the weeks"
+            f" before. The change is {low:.2g} to {high:.2g} times, with 95\u00a0% confidence.",
+            advice=advice if self.rose else "",
+            evidence={
+                "before": self.before,
+                "after": self.after,
+                "n_before": self.n_before,
+                "n_after": self.n_after,
+                "since": self.since.isoformat(),
+                "p": self.p,
+                "low": low,
+                "high": high,
+                "pull_requests": shown(self.pulls),
+            },
+            effect=min(1.0, abs(log2(max(self.after, 0.05) / max(self.before, 0.05))) / 4),
+        )
+
+
+def review_wait(facts: Facts) -> Iterator[Finding]:
+    """The median wait for the first review by a person: pull requests by people, by creation."""
+    pulls = [pull for pull in facts.pulls if not pull.by_bot]
+    for change in _changes(facts, pulls, lambda pull: pull.created_at, lambda pull: pull.hours_to_review):
+        yield change.finding(
+            "review-wait",
+            "Reviews in {} start after {}",
+            "Median time from opening to the first review by somebody else",
+            "Look at the longest waits first: who was asked, and when.",
+        )
+
+
+def time_to_merge(facts: Facts) -> Iterator[Finding]:
+    """The median time to merge: pull requests by people, by merge."""
+    pulls = [pull for pull in facts.pulls if pull.merged_at and not pull.by_bot]
+    for change in _changes(facts, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge):
+        yield change.finding(
+            "time-to-merge",
+            "Merging in {} takes {}",
+            "Median time from opening to merge",
+            "Compare the slowest pull requests with those of the weeks before.",
+        )
+
+
+def revert_spike(facts: Facts) -> Iterator[Finding]:
+    """Four or more reverts among the recent merges, at twice the rate of the weeks before, beyond chance."""
+    before, after = split(facts, [pull for pull in facts.pulls if pull.merged_at], lambda pull: pull.merged_at)
+    reverts, earlier = [pull for pull in after if pull.is_revert], sum(pull.is_revert for pull in before)
+    if min(len(before), len(after)) < MIN_SHARE_CASES or len(reverts) < 4:
+        return
+    share, was = len(reverts) / len(after), earlier / len(before)
+    if share < 2 * was or more_by_chance(earlier, len(before), len(reverts), len(after)) > CHANCE:
+        return
+    yield Finding(
+        rule="revert-spike",
+        subject="team",
+        title=f"{len(reverts):,} of {len(after):,} merges took something back.",
+        body=f"In {recent(facts)}; {earlier:,} of {len(before):,} in the 18 weeks before.",
+        advice="Look at what was taken back: what would have caught it earlier?",
+        evidence={
+            "before": was,
+            "after": share,
+            "n_before": len(before),
+            "n": len(after),
+            "pull_requests": shown(reverts),
+        },
+        effect=min(1.0, 0.4 + 5 * (share - was)),
+    )
+
+
+def weekend_load(facts: Facts) -> Iterator[Finding]:
+    """The share of weekend days among the days on which people opened or reviewed something rose by five points."""
+    days: dict[tuple[int, date], tuple[datetime, int]] = {}
+    for pull in facts.pulls:
+        acts = [(one.reviewer, one.at) for one in pull.human_reviews]
+        if not pull.by_bot:
+            acts.append((pull.author, pull.created_at))
+        for who, at in acts:
+            if who is not None and at is not None and facts.before_from < at <= facts.until:
+                days.setdefault((who, at.astimezone(facts.zone).date()), (at, pull.pk))
+    # One a person and day: who works through a Saturday has not worked on ten of them.
+    before = [day for (_, day), (at, _) in days.items() if at <= facts.recent_from]
+    after = [(day, pk) for (_, day), (at, pk) in days.items() if at > facts.recent_from]
+    if min(len(before), len(after)) < MIN_SHARE_CASES:
+        return
+    was, weekend = sum(day.weekday() >= 5 for day in before), [pk for day, pk in after if day.weekday() >= 5]
+    share, earlier = len(weekend) / len(after), was / len(before)
+    if share - earlier < 0.05 or share_z(was, len(before), len(weekend), len(after)) < SURE:
+        return
+    yield Finding(
+        rule="weekend-load",
+        subject="team",
+        title=f"{percent(share)} of the days that people worked on were weekend days, up from {percent(earlier)}.",
+        body=f"{len(weekend):,} of {len(after):,} days in {recent(facts)}, {was:,} of {len(before):,} in the 18 weeks before;"
+        " a day counts where somebody opened or reviewed a pull request.",
+        advice="Ask what made it necessary.",
+        evidence={"before": earlier, "after": share, "n_before": len(before), "n": len(after)}
+        | {"pull_requests": list(dict.fromkeys(weekend))[:MOST_SHOWN]},
+        effect=min(1.0, 2 * (share - earlier)),
+    )
+
+
+def _changes(
+    facts: Facts,
+    pulls: Sequence[Pull],
+    moment: Callable[[Pull], datetime | None],
+    value: Callable[[Pull], float | None],
+) -> list[Change]:
+    """Of each repository; of all together, each repository against its own median, where none has one alone."""
+    rows = []
+    for pull in pulls:
+        at, hours = moment(pull), value(pull)
+        if at is not None and hours is not None and facts.until - YEAR < at <= facts.until:
+            rows.append((pull, (facts.until - at) // WEEK, hours))
+    groups = by_repository(pull for pull, _, _ in rows)
+    many = [key for key, group in groups.items() if len(group) >= 2 * MIN_CASES]
+    # The chance of a false alarm is shared: half of it by the repositories, half for all together.
+    chance = CHANCE / (2 * max(len(many), 1)) if len(groups) > 1 else CHANCE
+    found = []
+    for key in many:
+        mine = [row for row in rows if row[0].repository == key]
+        change = _change(facts, mine, [row[2] for row in mine], chance, f"repository:{key}", facts.repositories[key])
+        found += [change] if change else []
+    if found or len(groups) < 2:
+        return found
+    usual = {key: median([row[2] for row in rows if row[0].repository == key]) or 0.0 for key in groups}
+    aligned = [log(max(hours, 0.01)) - log(max(usual[pull.repository], 0.01)) for pull, _, hours in rows]
+    whole = _change(facts, rows, aligned, CHANCE / 2, "team", "all repositories")
+    return [whole] if whole else []
+
+
+def _change(
+    facts: Facts,
+    rows: Sequence[tuple[Pull, int, float]],
+    ranked: Sequence[float],
+    chance: float,
+    subject: str,
+    name: str,
+) -> Change | None:
+    """The one change of rows (pull request, weeks ago, hours), if it is large and beyond chance, and still holds."""
+    point = change_point(ranked, [-ago for _, ago, _ in rows], MIN_CASES, chance)
+    if point is None:
+        return None
+    first, p = point
+    before = [hours for _, ago, hours in rows if -ago < first]
+    after = [hours for _, ago, hours in rows if -ago >= first]
+    was, now = median(before) or 0.0, median(after) or 0.0
+    lately = median([hours for _, ago, hours in rows if ago < 4]) or now
+    if abs(now - was) < MIN_HOURS or max(was, now) < MIN_RATIO * min(was, now):
+        return None
+    if abs(lately - was) < abs(now - was) / 3 or (lately > was) != (now > was):
+        return None  # it is over
+    since = (facts.until + (first - 1) * WEEK + timedelta(seconds=1)).astimezone(facts.zone).date()
+    slowest = sorted((row for row in rows if -row[1] >= first), key=lambda row: -row[2] if now > was else row[2])
+    ratio = bootstrap_ratio([(before, after)])
+    pulls = [pull for pull, _, _ in slowest]
+    return Change(subject, name, since, was, now, len(before), len(after), p, ratio, pulls)

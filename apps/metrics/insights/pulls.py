@@ -1,0 +1,98 @@
+"""What pull requests are like now: large ones that take long, stale ones, and those merged without an approval."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from math import log2, sqrt
+
+from apps.metrics.definitions import median
+from apps.metrics.facts import Facts, Pull, Review
+from apps.metrics.insights.base import MIN_CASES, MIN_HOURS, MOST_SHOWN, SURE, Finding, recent, times
+from apps.metrics.records import ReviewState
+from apps.metrics.stats import rank_sum_z
+from apps.metrics.words import in_hours
+
+LARGE = 500  # changed lines
+STALE = timedelta(days=30)
+
+
+def large_pull_requests(facts: Facts) -> Iterator[Finding]:
+    """Pull requests over 500 changed lines take at least twice as long to merge, in the team's half year."""
+    merged = [pull for pull in facts.pulls if pull.merged_at and pull.merged_at > facts.before_from and not pull.by_bot]
+    large = [pull for pull in merged if pull.lines > LARGE]
+    small = [pull.hours_to_merge for pull in merged if pull.lines <= LARGE and pull.hours_to_merge is not None]
+    slow = [pull.hours_to_merge for pull in large if pull.hours_to_merge is not None]
+    if min(len(slow), len(small)) < MIN_CASES:
+        return
+    long, short = median(slow) or 0.0, median(small) or 0.0
+    if short <= 0 or long < 2 * short or long - short < MIN_HOURS or rank_sum_z(small, slow) < SURE:
+        return
+    yield Finding(
+        rule="large-pull-requests",
+        subject="team",
+        title=f"Pull requests over {LARGE} lines take {times(long / short)} as long to merge.",
+        body=f"Median {in_hours(long)} for {len(slow):,} large ones, {in_hours(short)} for the other {len(small):,}, merged"
+        " within the half year. An association: large ones may also be the harder ones.",
+        advice="Split what can be reviewed on its own.",
+        evidence={"large": long, "other": short, "n_large": len(slow), "n_other": len(small)}
+        | {
+            "pull_requests": [pull.pk for pull in sorted(large, key=lambda pull: -(pull.hours_to_merge or 0))][
+                :MOST_SHOWN
+            ]
+        },
+        effect=min(1.0, log2(long / short) / 4),
+    )
+
+
+def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
+    """Five or more open pull requests of a repository, no drafts, that nobody touched for 30 days."""
+    stale: dict[int, list[Pull]] = defaultdict(list)
+    open_count: Counter[int] = Counter()
+    for pull in facts.pulls:
+        if pull.is_open and not pull.is_draft and not pull.by_bot:
+            open_count[pull.repository] += 1
+            if pull.updated_at < facts.until - STALE:
+                stale[pull.repository].append(pull)
+    for repository, pulls in sorted(stale.items()):
+        if len(pulls) < 5:
+            continue
+        share = len(pulls) / open_count[repository]
+        yield Finding(
+            rule="stale-pull-requests",
+            subject=f"repository:{repository}",
+            title=f"{len(pulls):,} open pull requests in {facts.repositories[repository]} were not touched for 30 days.",
+            body=f"Of {open_count[repository]:,} open ones, drafts and bots left out.",
+            advice="Close what will not be merged; ask for what is missing in the rest.",
+            evidence={"n": open_count[repository], "stale": len(pulls)}
+            | {"pull_requests": [pull.pk for pull in sorted(pulls, key=lambda pull: pull.updated_at)][:MOST_SHOWN]},
+            effect=min(1.0, 0.2 + 0.4 * share),
+        )
+
+
+def merged_without_approval(facts: Facts) -> Iterator[Finding]:
+    """Surely more than a fifth of a repository's recent merges had no approval, where approving is the habit."""
+    merged: dict[int, list[Pull]] = defaultdict(list)
+    for pull in facts.pulls:
+        if pull.merged_at and pull.merged_at > facts.recent_from and pull.has_detail and not pull.by_bot:
+            merged[pull.repository].append(pull)
+    for repository, pulls in sorted(merged.items()):
+        without = [pull for pull in pulls if not any(_approves(review, pull) for review in pull.human_reviews)]
+        share = len(without) / len(pulls)
+        # Where most merges have none, the team works otherwise, or its source does not record reviews.
+        surely = 0.2 + 2 * sqrt(0.2 * 0.8 / len(pulls))  # two standard errors
+        if len(pulls) < MIN_CASES or not surely <= share <= 0.7:
+            continue
+        yield Finding(
+            rule="merged-without-approval",
+            subject=f"repository:{repository}",
+            title=f"{len(without):,} of {len(pulls):,} merges in {facts.repositories[repository]} had no approval.",
+            body=f"In {recent(facts)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
+            advice="If that is not meant, protect the branch: require one approval.",
+            evidence={"share": share, "n": len(pulls), "pull_requests": [pull.pk for pull in without][-MOST_SHOWN:]},
+            effect=min(1.0, share),
+        )
+
+
+def _approves(review: Review, pull: Pull) -> bool:
+    on_time = review.at is not None and pull.merged_at is not None and review.at <= pull.merged_at
+    return review.state == ReviewState.APPROVED and on_time

@@ -1,0 +1,100 @@
+"""Who reviews: one person for most, or two for nearly all. The count is of pull requests: several rounds on one are one."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from math import sqrt
+from typing import NamedTuple
+
+from apps.metrics.definitions import gini, median
+from apps.metrics.facts import Facts
+from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, MOST_SHOWN, SURE, Finding, percent, recent
+from apps.metrics.words import in_hours
+
+
+class Load(NamedTuple):
+    """Of the recent weeks: reviews by person, their logins, their pull requests, and waits for those they were first on."""
+
+    given: Counter[int]
+    logins: dict[int, str]
+    pulls: dict[int, list[int]]
+    waits: dict[int, list[float]]
+
+    @property
+    def total(self) -> int:
+        return sum(self.given.values())
+
+
+def bottleneck_reviewer(facts: Facts) -> Iterator[Finding]:
+    """One person gives at least 40 % of 40 reviews, surely more than half as much again as an equal share among four."""
+    load = _load(facts)
+    if load.total < MIN_SHARE_CASES or len(load.given) < 4:
+        return
+    reviewer, most = load.given.most_common(1)[0]
+    share = most / load.total
+    if not _is_bottleneck(share, load):
+        return
+    theirs = load.waits[reviewer]
+    others = [wait for who, waits in load.waits.items() if who != reviewer for wait in waits]
+    waits = ""
+    if min(len(theirs), len(others)) >= MIN_CASES:
+        waits = (
+            f" Median wait where they came first {in_hours(median(theirs) or 0)}, else {in_hours(median(others) or 0)}."
+        )
+    yield Finding(
+        rule="bottleneck-reviewer",
+        subject="team",
+        title=f"{load.logins[reviewer]} gives {percent(share)} of the reviews.",
+        body=f"{most:,} of {load.total:,} in {recent(facts)}; {len(load.given)} people reviewed. Several rounds on one pull"
+        f" request count once.{waits}",
+        advice="Spread the reviews, or make sure that somebody can stand in.",
+        evidence={"share": share, "n": load.total, "reviewers": len(load.given), "member": reviewer}
+        | {"wait": median(theirs), "wait_others": median(others), "pull_requests": load.pulls[reviewer][-MOST_SHOWN:]},
+        effect=min(1.0, share),
+    )
+
+
+def review_concentration(facts: Facts) -> Iterator[Finding]:
+    """Two people give at least 70 % of 40 reviews among six or more, and neither is a bottleneck alone."""
+    load = _load(facts)
+    if load.total < MIN_SHARE_CASES or len(load.given) < 6:
+        return
+    (first, most), (second, more) = load.given.most_common(2)
+    share = (most + more) / load.total
+    if share < 0.7 or _is_bottleneck(most / load.total, load):
+        return
+    yield Finding(
+        rule="review-concentration",
+        subject="team",
+        title=f"Two people give {percent(share)} of the reviews.",
+        body=f"{most + more:,} of {load.total:,} in {recent(facts)}, by {load.logins[first]} and {load.logins[second]};"
+        f" {len(load.given)} people reviewed.",
+        advice="Ask others for reviews too, so that the knowledge spreads.",
+        evidence={
+            "share": share,
+            "n": load.total,
+            "reviewers": len(load.given),
+            "gini": gini(list(load.given.values())),
+        }
+        | {"pull_requests": [*load.pulls[first], *load.pulls[second]][-MOST_SHOWN:]},
+        effect=min(1.0, 0.8 * share),
+    )
+
+
+def _is_bottleneck(share: float, load: Load) -> bool:
+    usual = min(0.9, 1.5 / len(load.given))
+    return share >= 0.4 and (share - usual) / sqrt(usual * (1 - usual) / load.total) >= SURE
+
+
+def _load(facts: Facts) -> Load:
+    load = Load(Counter(), {}, defaultdict(list), defaultdict(list))
+    for pull in facts.pulls:
+        human = sorted((one for one in pull.human_reviews if one.at), key=lambda one: one.at or facts.until)
+        if human and human[0].reviewer is not None and human[0].at and facts.recent_from < human[0].at <= facts.until:
+            load.waits[human[0].reviewer].append(pull.hours_to_review or 0.0)
+        given = {(one.reviewer, one.login) for one in human if one.at and facts.recent_from < one.at <= facts.until}
+        for reviewer, login in given:
+            if reviewer is not None:
+                load.given[reviewer] += 1
+                load.logins[reviewer] = login
+                load.pulls[reviewer].append(pull.pk)
+    return load
