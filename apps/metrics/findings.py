@@ -5,9 +5,11 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from apps.metrics.facts import load
 from apps.metrics.insights import Finding, findings
-from apps.metrics.models import Insight
+from apps.metrics.models import Insight, InsightDismissal
 
 SHOWN = 3
 
@@ -50,13 +52,15 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
 def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
     """The three strongest findings of the newest day, of these subjects alone where they are given.
 
-    The strongest of each rule comes before the second of any.
+    The strongest of each rule comes before the second of any. What was dismissed is left out.
     """
     insights: Any = Insight.objects.for_team(team_id)
     newest = insights.order_by("-date").values_list("date", flat=True).first()
     if newest is None:
         return []
     ranked = insights.filter(date=newest).order_by("-effect", "rule", "subject")
+    dismissed = InsightDismissal.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
+    ranked = ranked.exclude(Exists(dismissed))
     if subjects is not None:
         ranked = ranked.filter(subject__in=subjects)
     seen: Counter[str] = Counter()
@@ -66,3 +70,20 @@ def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> li
         seen[insight.rule] += 1
     # Sorting keeps the order by strength within each turn.
     return [insight for _, insight in sorted(turns, key=lambda turn: turn[0])[:SHOWN]]
+
+
+def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
+    """Tell a team no more of what this rule finds about this subject, until `restore`; the reason is not empty."""
+    if not reason.strip():
+        raise ValueError("A finding is dismissed for a reason.")
+    InsightDismissal.objects.for_team(insight.team_id).update_or_create(
+        team_id=insight.team_id,
+        rule=insight.rule,
+        subject=insight.subject,
+        defaults={"reason": reason.strip()[:500], "dismissed_by": user, "dismissed_at": now},
+    )
+
+
+def restore(team_id: int, rule: str, subject: str) -> None:
+    """Take a dismissal back."""
+    InsightDismissal.objects.for_team(team_id).filter(rule=rule, subject=subject).delete()

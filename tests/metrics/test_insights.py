@@ -7,9 +7,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.metrics.definitions import median
-from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.factories import (
+    PRReviewFactory,
+    PullRequestFactory,
+    RepositoryFactory,
+    TeamFactory,
+    TeamMemberFactory,
+)
 from apps.metrics.facts import Facts, Pull, Review, load
-from apps.metrics.findings import find, store
+from apps.metrics.findings import dismiss, find, restore, store, top_insights
 from apps.metrics.insights import Finding, findings
 from apps.metrics.insights.ai import associate
 from apps.metrics.models import DetailState, Insight
@@ -325,3 +331,19 @@ def test_the_weeks_end_where_the_activity_ends(team):
 
 def test_a_team_without_pull_requests_has_no_findings(team):
     assert find(team.pk, NOW) == []
+
+
+def test_a_dismissed_finding_stays_away_until_it_is_restored(stale_team, repository):
+    for day in range(2):
+        store(stale_team.pk, NOW.date() + timedelta(days=day), find(stale_team.pk, NOW))
+        if not day:
+            (insight,) = top_insights(stale_team.pk)
+            with pytest.raises(ValueError, match="reason"):
+                dismiss(insight, " ", None, NOW)
+            dismiss(insight, "They wait for the release.", None, NOW)
+            dismiss(insight, "They wait for the next release.", None, NOW)
+        assert top_insights(stale_team.pk) == []
+    other = Insight.objects.create(team=TeamFactory(), date=NOW.date(), rule=insight.rule, subject=insight.subject)
+    assert top_insights(other.team_id) == [other]
+    restore(stale_team.pk, insight.rule, insight.subject)
+    assert len(top_insights(stale_team.pk)) == 1
