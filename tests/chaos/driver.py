@@ -7,17 +7,18 @@ from collections import Counter
 from itertools import pairwise
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import engine
 from apps.pipelines.exceptions import NotAllowed
-from apps.pipelines.models import Event, Run, RunState
+from apps.pipelines.models import Event, Run, RunState, StepState
 from tests.pipelines.lab.tasks import LAB
 
 AWAY = (OperationalError, InterfaceError)
 # How often each fault comes, relative to the others.
 FAULTS = {"kill one": 6, "kill a child": 3, "kill all": 1, "freeze": 6, "flush": 3, "restart queue": 1,
-          "restart database": 1, "duplicate": 8}  # fmt: skip
+          "restart database": 1, "duplicate": 8, "old snapshot": 1}  # fmt: skip
 PAUSE = (0.1, 0.5)
 # Between two faults something has to happen, or a busy machine would see nothing but workers that start and die.
 EVENTS_BETWEEN, PATIENCE = 10, 5.0
@@ -120,9 +121,26 @@ class Driver:
                 connection.close()
             case "duplicate":
                 self._duplicate()
+            case "old snapshot":
+                for each in awake:
+                    self.crew.kill(each)
+                self._restore_old_messages()
             case _:
                 return
         self.done[name] += 1
+
+    def _restore_old_messages(self):
+        """The queue comes back as it was before a sweeper sent its steps again: only messages of older epochs are there.
+
+        The new ones have to be sent again, after the old ones have died.
+        """
+        waiting = [step for step in engine.live_steps() if step.state == StepState.READY]
+        with contextlib.suppress(Exception):  # the queue may be away
+            sent = [step for step in waiting
+                    if engine.dispatch_tail(step.run_id, step.idx, when=Q(state=StepState.READY, epoch=step.epoch))]  # fmt: skip
+            HUEY.flush()
+            for step in sent:
+                HUEY.enqueue(message(step.run_id, step.idx, step.epoch))
 
     def _away(self, server):
         down = self.chance.uniform(0.2, 1.5)
@@ -138,11 +156,16 @@ class Driver:
         run = Run.objects.get(pk=self.chance.choice(live[-15:]).run)
         start = self.chance.randrange(len(LAB.steps))
         epoch = self.chance.choice([run.epoch, max(1, run.epoch - 1), 1])
-        first, *rest = (step.task.s(run=str(run.pk), epoch=epoch) for step in LAB.steps[start:])
-        for message in rest:
-            first.then(message)
         with contextlib.suppress(Exception):  # the queue may be away
-            HUEY.enqueue(first)
+            HUEY.enqueue(message(run.pk, start, epoch))
+
+
+def message(run_id, start, epoch):
+    """The message of a step, with those that follow it, as a pipeline of that epoch carries it."""
+    first, *rest = (step.task.s(run=str(run_id), epoch=epoch) for step in LAB.steps[start:])
+    for later in rest:
+        first.then(later)
+    return first
 
 
 def twice(click):

@@ -1,11 +1,8 @@
-"""A short pass of the faults, and the same with a guard taken out: then the harness has to find what the guard keeps
-away, or it could not be believed when it finds nothing."""
+"""Short passes of the faults on both databases, and one that has to find something."""
 
 import os
 import subprocess
 import sys
-
-import pytest
 
 from tests.pipelines.conftest import ROOT
 
@@ -30,21 +27,11 @@ def test_everything_holds_on_postgresql_and_redis(redis_url, postgres_url):
     assert status == 0, report
 
 
-@pytest.mark.parametrize(
-    ("guard", "faults", "found"),
-    [
-        ("fencing", [], "FOUND double effect"),
-        ("epochs", ["duplicate", "freeze"], "FOUND stale message"),
-        ("sweeper", ["kill one", "flush"], "FOUND lost"),
-    ],
-)
-def test_a_guard_that_is_taken_out_is_missed(guard, faults, found):
-    """Chance decides when a fault meets what the guard would have kept away, so a few passes are made until one does."""
-    chosen = ["--faults", *faults] if faults else []
-    reports = []
-    for seed in range(5, 10):
-        status, report = chaos("--runs", "8", "--seed", str(seed), "--seconds", "25", "--without", guard, *chosen)
-        reports.append(report)
-        if status == 1 and found in report:
-            return
-    pytest.fail("\n".join(reports))
+def test_without_a_sweeper_runs_are_lost():
+    """The other guards are missed only where chance wants it: `make chaos GUARDS=1` goes on until it does. Their tests
+    without chance are in tests/pipelines."""
+    status, report = chaos(
+        "--runs", "8", "--seed", "13", "--seconds", "25", "--without", "sweeper", "--faults", "kill one", "flush"
+    )
+    assert status == 1, report
+    assert "FOUND lost" in report
