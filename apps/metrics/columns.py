@@ -5,12 +5,16 @@ them (text in SQLite, a number in PostgreSQL), because a datetime object for eac
 take longer than all the arithmetic.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import date, tzinfo
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import F, Func, Min, Q, TextField
+import orjson
+from django.db import connection
+from django.db.models import F, Func, Lookup, Min, TextField
+from django.db.models.functions import Cast
 
 from apps.metrics.definitions import WEEK, is_revert, rework_cycles, week_start
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember
@@ -68,6 +72,24 @@ class RawMoment(Func):
         return self.as_sql(compiler, connection, template=template, **extra)
 
 
+class Among(Lookup[Any]):
+    """Whether a key is one of an array of them: they go as one parameter, where Django would write and check each."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def __init__(self, key: str, keys: Any) -> None:
+        super().__init__(F(key), keys)
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> Any:
+        sql, params = self.process_lhs(compiler, connection)
+        return f"{sql} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.rhs.tolist())]  # noqa: S608
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        sql, params = self.process_lhs(compiler, connection)
+        return f"{sql} = ANY(%s)", [*params, self.rhs.tolist()]
+
+
 def moments(raw: Sequence[Any]) -> Any:
     """What `RawMoment` read, as datetime64[us]; None is NaT."""
     if any(isinstance(value, str) for value in raw):
@@ -76,26 +98,32 @@ def moments(raw: Sequence[Any]) -> Any:
     return np.array([never if value is None else value for value in raw], dtype=np.int64).view("datetime64[us]")
 
 
+def fetch(queryset: Any) -> list[Any]:
+    """A queryset's rows as the database gives them, at once, where Django would take a hundred at a time."""
+    sql, params = queryset.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        rows: list[Any] = cursor.fetchall()
+        return rows
+
+
 def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
     """The pull requests opened, merged or closed between the first and the last of these weeks, with their reviews."""
-    wanted = _wanted(team_id, weeks, zone)
-    bots = set(TeamMember.objects.for_team(team_id).filter(is_bot=True).values_list("pk", flat=True))
-    rows = list(wanted.order_by("pk").values_list(*_FIELDS, *_MOMENTS))
-    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * (len(_FIELDS) + len(_MOMENTS))
-    pk = np.array(columns[0], dtype=np.int64)
-    author = _keys(columns[2])
-    state = np.array(columns[4], dtype="U10")
-    created, merged, closed = (moments(column) for column in columns[-3:])
+    pk = _touched(team_id, weeks, zone)
+    bots = list(TeamMember.objects.for_team(team_id).filter(is_bot=True).values_list("pk", flat=True))
+    # By keys of the team's own: with the team in the condition, SQLite would walk through all its rows instead.
+    rows = fetch(PullRequest.objects.across_teams().filter(Among("pk", pk)).order_by("pk").values_list(*_FIELDS))
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(_FIELDS)
+    author, state = _keys(columns[2]), np.array(columns[4], dtype="U10")
+    created, merged, closed = (moments(column) for column in columns[8:11])
     never = np.datetime64("NaT", "us")
-    # Few are named one by one, so that a changed pull request does not make the database look for its weeks five times.
-    keys: Any = list(columns[0]) if len(pk) <= _NAMED else wanted.order_by().values("pk")
-    reviews, asked = _reviews(team_id, keys, pk, author, bots)
-    assisted, agent, hinted, tools = _ai(team_id, keys, pk)
+    reviews, asked = _reviews(pk, author, bots)
+    assisted, agent, hinted, tools = _ai(columns[11], columns[12], columns[13])
     pulls = Pulls(
         pk=pk,
         repository=np.array(columns[1], dtype=np.int64),
         author=author,
-        by_bot=np.isin(author, list(bots)),
+        by_bot=np.isin(author, bots),
         is_pull=np.array(columns[3], dtype="U12") != ChangeKind.CHANGE,
         created=created,
         merged=np.where(state == PullRequestState.MERGED, merged, never),
@@ -103,62 +131,70 @@ def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
         additions=np.array(columns[5], dtype=np.int64),
         deletions=np.array(columns[6], dtype=np.int64),
         has_detail=np.array(columns[7], dtype="U10") == DetailState.COMPLETE,
-        first_commit=_first_commits(team_id, keys, pk),
-        is_revert=_reverts(team_id, keys, pk),
+        first_commit=_first_commits(pk),
+        is_revert=_reverts(pk, columns[14], columns[15]),
         cycles=np.zeros(len(pk), dtype=np.int64),
         ai_assisted=assisted,
         ai_agent=agent,
         ai_hinted=hinted,
         ai_tools=tools,
     )
-    _count_rework(team_id, pulls, reviews, asked)
+    _count_rework(pulls, reviews, asked)
     return Columns(pulls, reviews)
 
 
-_NAMED = 5000
-_FIELDS = ("pk", "repository_id", "author_id", "kind", "state", "additions", "deletions", "detail_state")
-_MOMENTS = (RawMoment(F("created_at")), RawMoment(F("merged_at")), RawMoment(F("closed_at")))
+_FIELDS: tuple[Any, ...] = (
+    *("pk", "repository_id", "author_id", "kind", "state", "additions", "deletions", "detail_state"),
+    *(RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")),
+    "ai_assisted",
+    # As text: most are empty lists, and those need no reading.
+    *(Cast(name, TextField()) for name in ("ai_tools", "ai_evidence")),
+    *("title", "head_ref"),
+)
 
 
-def _wanted(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Any:
-    """Those of the weeks. Few are looked up by three indexes and named one by one: of a condition with OR, SQLite makes
-    a walk through all that the team has."""
+def _touched(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Any:
+    """The keys of the weeks' pull requests, ascending, from three indexes."""
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
-    pulls = PullRequest.objects.for_team(team_id)
-    touched = [
-        Q(**{f"{moment}__gte": since, f"{moment}__lt": until}) for moment in ("created_at", "merged_at", "closed_at")
+    pulls = PullRequest.objects.for_team(team_id).order_by()
+    found = [
+        np.array(
+            pulls.filter(**{f"{moment}__gte": since, f"{moment}__lt": until}).values_list("pk", flat=True),
+            dtype=np.int64,
+        )
+        for moment in ("created_at", "merged_at", "closed_at")
     ]
-    found = [pulls.filter(condition).order_by().values_list("pk", flat=True)[: _NAMED + 1] for condition in touched]
-    keys = {key for some in found for key in some}
-    return pulls.filter(pk__in=keys) if len(keys) <= _NAMED else pulls.filter(touched[0] | touched[1] | touched[2])
+    return np.unique(np.concatenate(found))
 
 
 def _keys(column: Sequence[int | None]) -> Any:
     return np.array([key or 0 for key in column], dtype=np.int64)
 
 
-def _reviews(team_id: int, keys: Any, pk: Any, author: Any, bots: set[int]) -> tuple[Reviews, Any]:
+def _reviews(pk: Any, author: Any, bots: list[int]) -> tuple[Reviews, Any]:
     """The reviews, and which of them ask for changes."""
-    rows = list(
-        PRReview.objects.for_team(team_id)
-        .filter(pull_request__in=keys)
+    rows = fetch(
+        PRReview.objects.across_teams()
+        .filter(Among("pull_request_id", pk))
         .exclude(state=ReviewState.PENDING)
+        .order_by()
         .values_list("pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at")))
     )
     pulls, reviewers, states, at = zip(*rows, strict=True) if rows else ((), (), (), ())
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
     reviewer, state, when = _keys(reviewers), np.array(states, dtype="U20"), moments(at)
     # `definitions.counts_as_review`, on columns
-    counts = ~np.isin(reviewer, list(bots)) & ~np.isnat(when) & (reviewer != 0) & (reviewer != author[pull])
+    counts = ~np.isin(reviewer, bots) & ~np.isnat(when) & (reviewer != 0) & (reviewer != author[pull])
     approves = counts & (state == ReviewState.APPROVED)
     return Reviews(pull, reviewer, counts, approves, when), counts & (state == ReviewState.CHANGES_REQUESTED)
 
 
-def _first_commits(team_id: int, keys: Any, pk: Any) -> Any:
+def _first_commits(pk: Any) -> Any:
     found = np.full(len(pk), np.datetime64("NaT", "us"))
-    rows = list(
-        Commit.objects.for_team(team_id)
-        .filter(pull_request__in=keys)
+    rows = fetch(
+        Commit.objects.across_teams()
+        .filter(Among("pull_request_id", pk))
+        .order_by()
         .values_list("pull_request_id")
         .annotate(first=RawMoment(Min("authored_at")))
     )
@@ -168,47 +204,49 @@ def _first_commits(team_id: int, keys: Any, pk: Any) -> Any:
     return found
 
 
-def _reverts(team_id: int, keys: Any, pk: Any) -> Any:
+def _reverts(pk: Any, titles: Sequence[str], head_refs: Sequence[str]) -> Any:
     """The few that may be reverts are read whole."""
     found = np.zeros(len(pk), dtype=bool)
-    said = Q(title__startswith='Revert "') | Q(head_ref__startswith="revert-")
-    likely = PullRequest.objects.for_team(team_id).filter(said, pk__in=keys)
-    for key, *words in likely.values_list("pk", "title", "body", "head_ref"):
-        found[np.searchsorted(pk, key)] = is_revert(*words)
+    places = [n for n, title in enumerate(titles) if title.startswith('Revert "') or head_refs[n].startswith("revert-")]
+    if places:
+        likely = PullRequest.objects.across_teams().filter(Among("pk", pk[places])).values_list("pk", "body")
+        bodies: dict[int, str] = dict(likely)
+        for n in places:
+            found[n] = is_revert(titles[n], bodies[int(pk[n])], head_refs[n])
     return found
 
 
-def _ai(team_id: int, keys: Any, pk: Any) -> tuple[Any, Any, Any, Any]:
-    """What the markers say of those that have any evidence: assisted, authored by an agent, hinted at; and the tools."""
-    assisted, agent, hinted = (np.zeros(len(pk), dtype=bool) for _ in range(3))
-    tools = np.full(len(pk), None, dtype=object)
-    marked = PullRequest.objects.for_team(team_id).filter(Q(ai_assisted=True) | ~Q(ai_evidence=[]), pk__in=keys)
-    for key, is_assisted, names, evidence in marked.values_list("pk", "ai_assisted", "ai_tools", "ai_evidence"):
-        place = np.searchsorted(pk, key)
-        assisted[place] = bool(is_assisted)
-        agent[place] = bool(is_assisted) and any(one.get("rule") == "author" for one in evidence)
-        hinted[place] = not is_assisted and any(one.get("tier") == "B" for one in evidence)
-        tools[place] = tuple(names) if is_assisted else None
+def _ai(marked: Sequence[bool | None], names: Sequence[str], proofs: Sequence[str]) -> tuple[Any, Any, Any, Any]:
+    """What the markers say: assisted, authored by an agent, hinted at; and the tools of those that are assisted."""
+    assisted = np.array([bool(one) for one in marked], dtype=bool)
+    agent, hinted = np.zeros(len(marked), dtype=bool), np.zeros(len(marked), dtype=bool)
+    tools = np.full(len(marked), None, dtype=object)
+    for n, proof in enumerate(proofs):
+        if proof != "[]":
+            evidence = orjson.loads(proof)
+            agent[n] = marked[n] and any(one.get("rule") == "author" for one in evidence)
+            hinted[n] = not marked[n] and any(one.get("tier") == "B" for one in evidence)
+    for n in np.flatnonzero(assisted).tolist():
+        tools[n] = tuple(orjson.loads(names[n]))
     return assisted, agent, hinted, tools
 
 
-def _count_rework(team_id: int, pulls: Pulls, reviews: Reviews, asked: Any) -> None:
+def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
     """Only where changes were requested are there commits to look at, one by one."""
     places = np.unique(reviews.pull[asked])
     if not len(places):
         return
     commits: dict[int, list[Any]] = {int(place): [] for place in places}
-    keys = pulls.pk[places].tolist()
-    for start in range(0, len(keys), 5000):
-        rows = list(
-            Commit.objects.for_team(team_id)
-            .filter(pull_request__in=keys[start : start + 5000])
-            .values_list("pull_request_id", RawMoment(F("committed_at")))
-        )
-        if rows:
-            found, at = zip(*rows, strict=True)
-            for place, moment in zip(np.searchsorted(pulls.pk, found).tolist(), moments(at).tolist(), strict=True):
-                commits[place].append(moment)
+    rows = fetch(
+        Commit.objects.across_teams()
+        .filter(Among("pull_request_id", pulls.pk[places]))
+        .order_by()
+        .values_list("pull_request_id", RawMoment(F("committed_at")))
+    )
+    if rows:
+        found, at = zip(*rows, strict=True)
+        for place, moment in zip(np.searchsorted(pulls.pk, found).tolist(), moments(at).tolist(), strict=True):
+            commits[place].append(moment)
     requests: dict[int, list[Any]] = {int(place): [] for place in places}
     for place, moment in zip(reviews.pull[asked].tolist(), reviews.at[asked].tolist(), strict=True):
         requests[place].append(moment)

@@ -13,7 +13,7 @@ nothing. Work in progress is not in the table: one old open pull request would t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,10 +21,10 @@ import numpy as np
 from django.db import connection
 from django.db.models import F
 
-from apps.metrics.columns import RawMoment, moments, read
+from apps.metrics.columns import RawMoment, fetch, moments, read
 from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of
 from apps.metrics.models import PullRequest, Scope, WeeklyMetrics
-from apps.metrics.tally import Figures, Subject, tally
+from apps.metrics.tally import Figures, Subject, tally, week_index
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done
 from apps.teams.models import Team
@@ -34,9 +34,6 @@ __all__ = ["Subject", "compute", "recompute", "recompute_outdated", "run_aggrega
 # Weeks of one unit, and the gap between two weeks up to which they are still read together.
 UNIT_WEEKS = 26
 _GAP = 4 * WEEK
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_QUARTER = timedelta(minutes=15)
 
 _FIGURES = list(Figures._fields)
 
@@ -51,12 +48,14 @@ def touched_weeks(team_id: int) -> list[date]:
     zone = zone_of(team_id)
     weeks = set(WeeklyMetrics.objects.for_team(team_id).values_list("week", flat=True).distinct())
     fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
-    rows = list(PullRequest.objects.for_team(team_id).order_by().values_list(*fields))
-    for column in zip(*rows, strict=True):
-        at = moments(column)
-        # One datetime for each quarter of an hour in which anything happened: no zone is finer.
-        for quarter in np.unique(at[~np.isnat(at)].astype("datetime64[m]").astype(np.int64) // 15).tolist():
-            weeks.add(week_of(_EPOCH + quarter * _QUARTER, zone))
+    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list(*fields))
+    at = np.concatenate([moments(column) for column in zip(*rows, strict=True)]) if rows else moments(())
+    at = at[~np.isnat(at)]
+    if len(at):
+        first, last = (end.replace(tzinfo=UTC) for end in (at.min().item(), at.max().item()))
+        begin, end = week_of(first, zone), week_of(last, zone)
+        span = [begin + n * WEEK for n in range((end - begin) // WEEK + 1)]
+        weeks |= {span[n] for n in np.unique(week_index(at, span, zone)).tolist()}
     return sorted(weeks)
 
 
@@ -110,7 +109,7 @@ def _recompute_unit(team_id: int, weeks: Sequence[date]) -> int:
     stored = {
         (subject, week): (pk, *values)
         for pk, subject, week, *values in WeeklyMetrics.objects.for_team(team_id)
-        .filter(week__in=weeks)
+        .filter(scope__in=Scope.values, week__in=weeks)  # in the order of the index
         .values_list("pk", "subject", "week", "definitions_version", *_FIGURES)
     }
     named = {(str(subject), week): (subject, numbers) for (subject, week), numbers in wanted.items()}
