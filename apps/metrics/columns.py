@@ -158,13 +158,10 @@ def _touched(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Any:
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
     pulls = PullRequest.objects.for_team(team_id).order_by()
     found = [
-        np.array(
-            pulls.filter(**{f"{moment}__gte": since, f"{moment}__lt": until}).values_list("pk", flat=True),
-            dtype=np.int64,
-        )
+        fetch(pulls.filter(**{f"{moment}__gte": since, f"{moment}__lt": until}).values_list("pk"))
         for moment in ("created_at", "merged_at", "closed_at")
     ]
-    return np.unique(np.concatenate(found))
+    return np.unique(np.array([key for rows in found for (key,) in rows], dtype=np.int64))
 
 
 def _keys(column: Sequence[int | None]) -> Any:

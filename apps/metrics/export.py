@@ -1,7 +1,13 @@
-"""The weekly table as rows for other programs: touched weeks only, unrounded, sorted by key, then week."""
+"""The weekly table as rows for other programs: touched weeks only, unrounded, sorted by key, then week.
+
+Without `everything` they have the columns that they have had from the first version, which programs rely on, and the
+weeks in which something was opened or merged. With it, all figures, and also weeks of closing or reviewing alone.
+"""
 
 from collections.abc import Iterator
 from typing import Any
+
+from django.db.models import Q
 
 from apps.metrics.definitions import week_label
 from apps.metrics.models import Scope, WeeklyMetrics
@@ -10,20 +16,25 @@ from apps.metrics.tally import Figures
 # Where the name of a row comes from; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}
 
+BASIC = Figures._fields[: Figures._fields.index("reviews") + 1]
 
-def columns(scope: Scope) -> list[str]:
+
+def columns(scope: Scope, *, everything: bool = False) -> list[str]:
     """`week`, `repository` or `member`, then the figures."""
-    return ["week", *([scope.value] if scope in _NAMES else []), *Figures._fields]
+    return ["week", *([scope.value] if scope in _NAMES else []), *(Figures._fields if everything else BASIC)]
 
 
-def weekly_rows(team_id: int, scope: Scope) -> Iterator[dict[str, Any]]:
+def weekly_rows(team_id: int, scope: Scope, *, everything: bool = False) -> Iterator[dict[str, Any]]:
     """One dict per key and ISO week, with the keys of `columns`; None where there is no value."""
     rows = WeeklyMetrics.objects.for_team(team_id).filter(scope=scope)
+    if not everything:
+        rows = rows.filter(Q(opened__gt=0) | Q(merged__gt=0))
     name = [_NAMES[scope]] if scope in _NAMES else []
-    names = columns(scope)
+    names = columns(scope, everything=everything)
+    figures = Figures._fields if everything else BASIC
     # Sorted here: databases disagree on the order of letters.
     found = sorted(
-        rows.values_list("subject", "week", *name, *Figures._fields), key=lambda row: (row[2] if name else "", *row[:2])
+        rows.values_list("subject", "week", *name, *figures), key=lambda row: (row[2] if name else "", *row[:2])
     )
     for _, week, *values in found:
         yield dict(zip(names, [week_label(week), *values], strict=True))

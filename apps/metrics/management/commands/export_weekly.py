@@ -20,16 +20,19 @@ class Command(UsageCommand):
         parser.add_argument("--team", required=True, metavar="SLUG", help="the team's slug, as in its pages' addresses")
         parser.add_argument("--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value)
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
+        parser.add_argument(
+            "--all", action="store_true", help="all figures: phases, sizes, reviews, rework, reverts, tools"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         team = Team.objects.filter(slug=options["team"]).first()
         if team is None:
             raise UsageError(f"There is no team with the slug {options['team']!r}.")
         scope = Scope(options["by"])
-        rows = weekly_rows(team.pk, scope)
+        rows = weekly_rows(team.pk, scope, everything=options["all"])
         if options["format"] == "json":
             self.stdout.write(json.dumps(list(rows), indent=2, ensure_ascii=False))
             return
-        writer = csv.DictWriter(self.stdout, columns(scope), lineterminator="\n")
+        writer = csv.DictWriter(self.stdout, columns(scope, everything=options["all"]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
