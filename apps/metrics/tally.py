@@ -190,6 +190,7 @@ class Reader:
         )
         self.to_merge = Spreads(to_merge[rows], rows)
         self.phases = [Spreads(values, human) for values in parts]
+        self.tools = _Tools(pulls.ai_tools, pulls.ai_assisted)
         self.size = Spreads(self.lines[rows].astype(float), rows)
 
     def figures(
@@ -212,7 +213,7 @@ class Reader:
             [review_depth(some, of) for some, of in zip(counted_reviews, lines, strict=True)],
             total.sum(self.reviewable), total.sum(self.unapproved), total.sum(self.cycles > 0), total.sum(self.cycles),
             total.sum(pulls.is_revert), reviewed, reviewers, concentration, total.sum(pulls.ai_agent),
-            total.sum(pulls.ai_hinted), _tools(into, pulls.ai_tools, pulls.ai_assisted, count),
+            total.sum(pulls.ai_hinted), self.tools.of(into, count),
         )  # fmt: skip
         rows = zip(*fields, strict=True)
         touched = zip(n_opened, n_merged, n_closed, reviewed, rows, strict=True)
@@ -270,15 +271,25 @@ def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[floa
     return n.tolist(), _or_none(2 * weighted / (safe_n * safe_total) - (safe_n + 1) / safe_n, empty)
 
 
-def _tools(groups: Any, tools: Any, assisted: Any, count: int) -> list[str]:
-    """`claude=3 codex=1` for each group, tools by name."""
-    found: dict[int, dict[str, int]] = {}
-    rows = np.flatnonzero(assisted & (groups >= 0))
-    for group, names in zip(groups[rows].tolist(), tools[rows].tolist(), strict=True):
-        of_group = found.setdefault(group, {})
-        for name in names or ():
-            of_group[name] = of_group.get(name, 0) + 1
-    listed = [""] * count
-    for group, counts in found.items():
-        listed[group] = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
-    return listed
+class _Tools:
+    """`claude=3 codex=1` of any grouping, tools by name. One row for each pull request and tool."""
+
+    def __init__(self, tools: Any, assisted: Any) -> None:
+        rows = np.flatnonzero(assisted)
+        pairs = [
+            (row, name) for row, names in zip(rows.tolist(), tools[rows].tolist(), strict=True) for name in names or ()
+        ]
+        self.names = sorted({name for _, name in pairs})
+        number = {name: n for n, name in enumerate(self.names)}
+        self.rows = np.array([row for row, _ in pairs], dtype=np.int64)
+        self.tools = np.array([number[name] for _, name in pairs], dtype=np.int64)
+
+    def of(self, groups: Any, count: int) -> list[str]:
+        group = groups[self.rows]
+        inside, size = group >= 0, max(len(self.names), 1)
+        pairs, counts = np.unique(group[inside] * size + self.tools[inside], return_counts=True)
+        listed = [""] * count
+        for pair, n in zip(pairs.tolist(), counts.tolist(), strict=True):
+            place, said = pair // size, f"{self.names[pair % size]}={n}"
+            listed[place] = f"{listed[place]} {said}" if listed[place] else said
+        return listed
