@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 from apps.metrics.facts import load
 from apps.metrics.insights import Finding, findings
@@ -82,6 +82,13 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
         subject=insight.subject,
         defaults={"reason": reason.strip()[:500], "dismissed_by": user, "dismissed_at": now},
     )
+
+
+def dismissed(team_id: int) -> list[InsightDismissal]:
+    """What a team does not want to be told, the newest first; each with `title`, as the finding was last worded."""
+    newest = Insight.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
+    rows = InsightDismissal.objects.for_team(team_id).select_related("dismissed_by").order_by("-dismissed_at")
+    return list(rows.annotate(title=Subquery(newest.order_by("-date").values("title")[:1])))
 
 
 def restore(team_id: int, rule: str, subject: str) -> None:

@@ -7,6 +7,8 @@ from apps.metrics import views
 app_name = "metrics"
 urlpatterns = [
     path("t/<slug:slug>/", views.dashboard, name="dashboard"),
+    path("t/<slug:slug>/findings/dismiss/", views.dismiss, name="dismiss"),
+    path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
     path("t/<slug:slug>/people/", views.people, name="people"),

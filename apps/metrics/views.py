@@ -4,18 +4,20 @@ import csv
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from apps.metrics import breakdown, pull_list
+from apps.metrics import breakdown, findings, pull_list
 from apps.metrics import dashboard as pages
 from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.export import columns, weekly_rows
-from apps.metrics.models import PullRequest, Scope, TeamMember
+from apps.metrics.models import Insight, PullRequest, Scope, TeamMember
 from apps.metrics.panels import member_panels, panels
 from apps.metrics.records import PullRequestState
 from apps.metrics.selection import WINDOWS, Choices, Selection, choices
@@ -64,6 +66,7 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
         | {
             "figures": figures,
             "cards": cards(team.pk, asked),
+            "dismissed": findings.dismissed(team.pk),
             "panels": panels(figures),
             "rows": pages.newest_merged(team.pk, figures, asked),
             "verdicts": VERDICTS,
@@ -136,6 +139,41 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
         "rows": pages.newest_merged(team.pk, figures, asked),
     }
     return _shown(request, "metrics/member.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
+    """Tell the team no more of a finding. Any member may, and any member may take it back. A GET leads to the page."""
+    if request.method != "POST":
+        return _to_dashboard(team)
+    insight = get_object_or_404(Insight.objects.for_team(team), pk=_number(request.POST.get("insight", "")))
+    try:
+        findings.dismiss(insight, request.POST.get("reason", ""), request.user, timezone.now())
+    except ValueError:
+        messages.error(request, "Say why, so that the others of the team know.")
+    else:
+        messages.success(request, f"“{insight.title}” is dismissed. It can be brought back below the findings.")
+    return _to_dashboard(team)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def restore(request: HttpRequest, team: Team) -> HttpResponse:
+    """Take a dismissal back. A GET leads to the page."""
+    if request.method != "POST":
+        return _to_dashboard(team)
+    findings.restore(team.pk, request.POST.get("rule", ""), request.POST.get("subject", ""))
+    messages.success(request, "The finding is back, as long as the numbers show it.")
+    return _to_dashboard(team)
+
+
+def _to_dashboard(team: Team) -> HttpResponse:
+    return HttpResponseRedirect(reverse("metrics:dashboard", args=[team.slug]), status=303)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
 def _by(request: HttpRequest) -> Scope:

@@ -1,0 +1,72 @@
+"""A team may be told no more of a finding, for a reason, until somebody takes that back."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.metrics.factories import PullRequestFactory
+from apps.metrics.models import Insight, InsightDismissal
+from apps.teams.models import Role
+from apps.teams.services import create_team
+from apps.users.models import User
+from tests.metrics.pages import words
+
+REASON = "We know <b>it</b>; the release was planned."
+
+
+@pytest.fixture
+def insight(team, repository):
+    PullRequestFactory(repository=repository)
+    kept = {"team": team, "date": timezone.now().date(), "title": "Reviews wait longer", "effect": 1.0}
+    Insight.objects.for_team(team).create(rule="review-wait", subject="team", **kept)
+    return Insight.objects.for_team(team).get()
+
+
+@pytest.fixture
+def member(team):
+    user = User.objects.create_user("mara@acme.example")
+    team.memberships.create(user=user, role=Role.MEMBER)
+    return user
+
+
+@pytest.fixture
+def page(client, team, member):
+    client.force_login(member)
+    return reverse("metrics:dashboard", args=[team.slug])
+
+
+def act(client, team, verb, **fields):
+    return client.post(reverse(f"metrics:{verb}", args=[team.slug]), fields, follow=True)
+
+
+def test_a_finding_is_dismissed_for_a_reason_and_brought_back(client, team, insight, page, member):
+    assert "Dismiss this finding" in words(client.get(page))
+    after = act(client, team, "dismiss", insight=insight.pk, reason=REASON)
+    assert after.redirect_chain == [(page, 303)]
+    text = words(after)
+    assert "Dismiss this finding" not in text
+    assert "One finding is dismissed" in text
+    assert "We know &lt;b&gt;it&lt;/b&gt;; the release was planned." in after.content.decode()
+    assert InsightDismissal.objects.for_team(team).get().dismissed_by == member
+    text = words(act(client, team, "restore", rule="review-wait", subject="team"))
+    assert "Dismiss this finding" in text
+    assert "is dismissed" not in text
+
+
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_without_a_reason_it_stays(client, team, insight, page, reason):
+    assert "Say why" in words(act(client, team, "dismiss", insight=insight.pk, reason=reason))
+    assert not InsightDismissal.objects.for_team(team).exists()
+
+
+@pytest.mark.parametrize("number", ["", "x", "0", "9" * 30])
+def test_a_finding_that_is_not_there_cannot_be_dismissed(client, team, insight, page, number):
+    assert act(client, team, "dismiss", insight=number, reason="Why not").status_code == 404
+
+
+def test_another_teams_finding_is_none_of_ours(client, insight):
+    stranger = User.objects.create_user("eve@elsewhere.example")
+    theirs = create_team("Elsewhere", stranger)
+    client.force_login(stranger)
+    assert act(client, theirs, "dismiss", insight=insight.pk, reason="Mine now").status_code == 404
+    assert not InsightDismissal.objects.across_teams().exists()
