@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+IDLE_IN_TRANSACTION = "60s"
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -186,7 +187,9 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
 
     Of the address's query, pool_size bounds the pool of a process; all else goes to libpq, like sslmode=require.
     """
-    options: dict[str, Any] = dict(parse_qsl(url.query))
+    # A process that freezes in mid-transaction must not hold its rows, and with them the sweeper, until it wakes.
+    options: dict[str, Any] = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}"}
+    options |= parse_qsl(url.query)
     size = int(options.pop("pool_size", 20))
     # Only hand-made statements are prepared (after so many executions), the ORM's never are.
     options["prepare_threshold"] = 5

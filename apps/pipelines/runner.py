@@ -193,8 +193,9 @@ def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
-            # As it is in the database: a completion that failed has left its marks on the one in memory.
+            # As they are in the database: a completion that failed has left its marks on those in memory.
             context.step.refresh_from_db()
+            context.run.refresh_from_db()
             step = _end_attempt(context)
             _record_failure(step, text, now, final=final or isinstance(error, Permanent))
             context.publish()

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import faulthandler
 import logging
 import os
 import random
@@ -16,6 +17,9 @@ LEASE = 3.0
 
 def main(arguments=None):
     options = parse(arguments)
+    options.seconds = options.seconds or 60 + 1.5 * options.runs
+    # A pass that hangs says where, while whoever started it still listens.
+    faulthandler.dump_traceback_later(options.seconds + 100, exit=True)
     with tempfile.TemporaryDirectory(prefix="firstlight-chaos-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101 - PostgreSQL runs as another user
         with contextlib.ExitStack() as stack:
@@ -80,7 +84,7 @@ def drive(options, folder, stack, mailbox, redis, postgres):
     planned = plans.make(options.runs, chance, folder)
     driver = Driver(planned, crew, chance, LEASE, options.faults or FAULTS, redis, postgres)
     began = time.monotonic()
-    driver.go(options.seconds or 60 + 1.5 * options.runs)
+    driver.go(options.seconds)
     took = time.monotonic() - began
     wait_for_mail(crew)
     status = report(options, planned, driver, mailbox, took)

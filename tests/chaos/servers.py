@@ -63,7 +63,9 @@ class Redis(Server):
 
 
 class Postgres(Server):
-    url = property(lambda self: f"postgresql://firstlight@127.0.0.1:{self.port}/postgres?pool_size=8")
+    # A frozen worker must not hold rows for longer than those that wait for it have time.
+    idle = "options=-c%20idle_in_transaction_session_timeout=5s"
+    url = property(lambda self: f"postgresql://firstlight@127.0.0.1:{self.port}/postgres?pool_size=8&{self.idle}")
 
     def __init__(self, folder, fsync=False):
         super().__init__(folder)

@@ -1,5 +1,6 @@
 """The state machine, moved by hand: each message is a real one, taken from the real queue."""
 
+import uuid
 from datetime import timedelta
 from itertools import pairwise
 
@@ -316,6 +317,25 @@ def test_a_receiver_that_raises_is_rolled_back_and_recorded(lab):
     assert (run.state, others) == (RunState.DONE, [RunState.DONE])
     assert not Effect.objects.filter(step="receiver").exists()
     assert run.events.get(kind="receiver_failed").message.endswith("LookupError: no such thing")
+
+
+def test_a_run_whose_last_commit_fails_is_not_called_whole(lab):
+    def orphan(sender, run, **kwargs):
+        StepRun.objects.create(run_id=uuid.uuid4(), idx=9)  # the missing run is noticed at the commit
+
+    pipeline_completed.connect(orphan)
+    try:
+        run = lab.start()
+        for _ in lab.definition.steps:
+            HUEY.execute(lab.next_message())
+    finally:
+        pipeline_completed.disconnect(orphan)
+    run.refresh_from_db()
+    assert (run.state, run.steps.last().state) == ("running", "parked")
+    assert run.percent == 99
+    lab.drain()
+    run.refresh_from_db()
+    assert (run.state, run.percent) == ("done", 100)
 
 
 def test_the_percentage_never_falls_and_is_100_only_when_done(lab):

@@ -1,5 +1,7 @@
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from project.env import ConfigurationError, Env, read
@@ -96,6 +98,17 @@ def test_a_postgresql_address_is_taken_apart():
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example.com", "6543", "first light")
     assert database["OPTIONS"]["sslmode"] == "require"
     assert database["OPTIONS"]["pool"]["max_size"] == 7
+    assert database["OPTIONS"]["options"] == "-c idle_in_transaction_session_timeout=60s"
+
+
+def test_the_database_frees_the_rows_of_a_process_that_froze(postgres_url):
+    address = f"{postgres_url}?options=-c%20idle_in_transaction_session_timeout=300ms"
+    options = Env({"DATABASE_URL": address}).database("DATABASE_URL", Path("unused"))["OPTIONS"]["options"]
+    frozen, waiting = psycopg.connect(postgres_url, options=options), psycopg.connect(postgres_url)
+    with closing(frozen), closing(waiting):
+        frozen.execute("SELECT pg_advisory_xact_lock(1)")
+        waiting.execute("SET lock_timeout = '20s'")
+        waiting.execute("SELECT pg_advisory_xact_lock(1)")
 
 
 @pytest.mark.parametrize(
