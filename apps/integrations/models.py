@@ -28,6 +28,26 @@ class Credential(TeamScopedModel):
         return f"{self.get_kind_display()} of team {self.team_id}"
 
 
+class ApiBudget(models.Model):
+    """What a credential may still ask of GitHub, shared by all processes; kept by `apps.integrations.governor`.
+
+    `key` names the credential without giving it away. `points_left` of `points` are what GitHub last told, until
+    `resets_at`; nothing may be asked before `blocked_until`. `pace` is the state of `governor.Pace`.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    points = models.PositiveIntegerField(null=True)
+    points_left = models.PositiveIntegerField(null=True)
+    resets_at = models.DateTimeField(null=True)
+    blocked_until = models.DateTimeField(null=True)
+    secondary = models.BooleanField(default=False)
+    pace = models.JSONField(default=dict)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.points_left} of {self.points} points"
+
+
 class ConnectionSource(models.TextChoices):
     """GitHub and the sample are read by the same client; the sample's address comes from `settings.SAMPLE_URL`."""
 

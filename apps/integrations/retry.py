@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from apps.integrations.models import SyncStatus, TrackedRepository
-from apps.integrations.sync_ledger import OPEN, repository_state, try_degraded_again
-from apps.metrics.models import DetailState, PullRequest
+from apps.integrations.sync_ledger import OPEN, repository_state, shown_name, try_degraded_again, window_of
+from apps.metrics.models import DetailState
 from apps.pipelines import events
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run, StepRun
@@ -25,14 +25,15 @@ def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> N
     rows = _rows_of(run)
     if selection:
         names = {row.repository.full_name.casefold(): row for row in rows}
+        names |= {shown_name(row).casefold(): row for row in rows}
         for name in selection:
             row = names.get(name.casefold())
             if row is None:
                 raise NotAllowed(f"This run reads no repository named {name}.")
             if row.sync_status == SyncStatus.COMPLETE:
                 raise NotAllowed(f"{row.repository.full_name} is complete; there is nothing to retry.")
-        wanted = {name.casefold() for name in selection}
-        rows = [row for row in rows if row.repository.full_name.casefold() in wanted]
+        wanted = {names[name.casefold()].pk for name in selection}
+        rows = [row for row in rows if row.pk in wanted]
     again = [row for row in rows if row.sync_status in INCOMPLETE]
     try_degraded_again(again)
     for row in again:
@@ -44,15 +45,12 @@ def _wait_again(row: TrackedRepository) -> None:
     cursor = dict(row.cursor)
     if cursor.pop("problems", None):
         # Something in the list itself was unreadable, and nobody knows where: the list is read again.
-        cursor = {key: cursor[key] for key in ("run", "since") if key in cursor} | {"phase": "skeleton"}
-    elif cursor.get("phase") == "end":
-        cursor["phase"] = "detail"
+        cursor = {key: cursor[key] for key in ("run", "name", "since") if key in cursor} | {"phase": "skeleton"}
+    elif cursor.get("phase") in ("end", "settle"):
+        cursor |= {"phase": "detail", "rounds": 0}
     row.cursor, row.sync_status, row.last_sync_error = cursor, SyncStatus.PENDING, ""
     if row.total is not None and cursor["phase"] == "detail":
-        pulls = PullRequest.objects.for_team(row.team_id).filter(
-            repository_id=row.repository_id, created_at__gte=cursor["since"]
-        )
-        row.done = min(row.total, pulls.exclude(detail_state=DetailState.PENDING).count())
+        row.done = min(row.total, window_of(row).exclude(detail_state=DetailState.PENDING).count())
     row.save(update_fields=["cursor", "sync_status", "last_sync_error", "done"])
 
 
@@ -74,6 +72,4 @@ def settle(run: Run, status: SyncStatus, why: str) -> None:
 
 
 def _tell(run: Run, rows: Sequence[TrackedRepository]) -> None:
-    events.append(
-        run.pk, [events.Entry("repository", row.repository.full_name, data=repository_state(row)) for row in rows]
-    )
+    events.append(run.pk, [events.Entry("repository", shown_name(row), data=repository_state(row)) for row in rows])

@@ -1,6 +1,7 @@
 """The sync: a team's repositories read from their sources into rows, as one step of a pipeline.
 
-    open the books -> the outline of every repository (totals are known) -> the details of every repository -> close
+    open the books -> the newest 90 days of every list (first figures) -> the rest of every list (totals are known)
+    -> the details of every repository -> close
 
 A repository that cannot be read is marked with the reason and leaves the others running; the step is then partial. What
 concerns the token or all repositories ends the step; limits and outages park it. Every attempt goes on at the cursors.
@@ -8,13 +9,14 @@ concerns the token or all repositories ends the step; limits and outages park it
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db import DataError
 
 from apps.integrations.credentials import CredentialError, client_for
+from apps.integrations.fetching import OF_ALL, Fetcher
 from apps.integrations.git.source import GitError
 from apps.integrations.github.errors import (
     BadCredentials,
@@ -24,7 +26,8 @@ from apps.integrations.github.errors import (
     Unreachable,
 )
 from apps.integrations.github.source import GitHubSource
-from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.governor import Allowance, Governor, Unbounded
+from apps.integrations.models import Connection, ConnectionSource, SyncStatus, TrackedRepository
 from apps.integrations.sync_git import GitReader
 from apps.integrations.sync_github import GitHubReader
 from apps.integrations.sync_ledger import Ledger
@@ -35,18 +38,20 @@ from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
 
 logger = logging.getLogger(__name__)
 
+# What is read of every list before more is read of any.
+NEWEST = timedelta(days=90)
 # Causes that a failed sync names before it only counts them.
 NAMED = 5
 
 
 class Reader(Protocol):
-    """Reads repositories of one source. Each method goes on at the repository's cursor."""
+    """Reads repositories of one source. Each method goes on at the repositories' cursors."""
 
-    def outline(self, tracked: TrackedRepository) -> None:
-        """Read as much as is needed to know the total."""
+    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+        """Read their lists back to `start`; with the start of the window the totals are known."""
 
-    def detail(self, tracked: TrackedRepository) -> None:
-        """Read the rest and end the repository in the ledger."""
+    def detail(self, rows: Sequence[TrackedRepository]) -> None:
+        """Read the rest and end the repositories in the ledger."""
 
 
 def sync_repositories(ctx: StepContext, *, team_id: int, repo_ids: Sequence[int] | None, since: datetime) -> Outcome:
@@ -55,27 +60,34 @@ def sync_repositories(ctx: StepContext, *, team_id: int, repo_ids: Sequence[int]
     ledger.open(repo_ids, since)
     if not ledger.rows:
         return Skipped("The team follows no repository. Choose some, then start again.")
-    with ExitStack() as stack:
+    with ExitStack() as stack, _of_all(ledger):
         readers = _readers(ledger, stack)
-        for tracked in ledger.unfinished():
-            with _failing_alone(ledger, tracked):
-                readers[tracked.repository.source].outline(tracked)
-        ledger.outlined()
-        for tracked in ledger.unfinished():
-            with _failing_alone(ledger, tracked):
-                readers[tracked.repository.source].detail(tracked)
+        newest = max(ledger.since, ctx.run.created_at - NEWEST)
+        for start in dict.fromkeys((newest, ledger.since)):
+            for source, reader in readers.items():
+                reader.outline(ledger.unfinished(source), start)
+            ledger.outlined(start)
+        for source, reader in readers.items():
+            reader.detail(ledger.unfinished(source))
     return _outcome(ledger)
 
 
 def _readers(ledger: Ledger, stack: ExitStack) -> dict[str, Reader]:
+    def alone(tracked: TrackedRepository) -> AbstractContextManager[None]:
+        return _failing_alone(ledger, tracked)
+
     return {
-        Source.GITHUB: GitHubReader(ledger, _once(lambda: _github(ledger.team_id, stack))),
-        Source.GIT: GitReader(ledger),
+        Source.GITHUB: GitHubReader(ledger, alone, _once(lambda: _github(ledger, stack))),
+        Source.GIT: GitReader(ledger, alone),
     }
 
 
-def _github(team_id: int, stack: ExitStack) -> GitHubSource:
-    return GitHubSource(stack.enter_context(client_for(team_id)))
+def _github(ledger: Ledger, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
+    client = stack.enter_context(client_for(ledger.team_id))
+    # The sample is served by the installation itself: there is nobody to spare.
+    own = Connection.objects.for_team(ledger.team_id).filter(source=ConnectionSource.SAMPLE).exists()
+    allowance: Allowance = Unbounded() if own else Governor(client.fingerprint, str(ledger.ctx.run.pk))
+    return GitHubSource(client), Fetcher(client, allowance, ledger.check)
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:
@@ -91,17 +103,27 @@ def _once[T](make: Callable[[], T]) -> Callable[[], T]:
 
 
 @contextmanager
-def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]:
-    """Turn what can go wrong with one repository into its error, and what concerns all of them into the step's end."""
+def _of_all(ledger: Ledger) -> Iterator[None]:
+    """Turn what concerns the token or all repositories into the step's end, or into a wait."""
     try:
         yield
     except (BadCredentials, MissingCredentials, CredentialError) as error:
         ledger.fail_all(str(error))
         raise Permanent(str(error)) from None
     except RateLimited as limit:
+        ledger.parked()
         raise Park(limit.until, str(limit)) from None
     except Unreachable as error:
         raise Retryable(str(error)) from None
+
+
+@contextmanager
+def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]:
+    """Turn what can go wrong with one repository into its error, and go on with the others."""
+    try:
+        yield
+    except (*OF_ALL, MissingCredentials):
+        raise
     except (GitHubError, GitError) as error:
         ledger.fail(tracked, str(error))
     except (DataError, ValueError) as error:

@@ -5,6 +5,7 @@ What has landed never changes, so the rows that are there already are the cursor
 
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.conf import settings
 
@@ -17,9 +18,10 @@ from apps.integrations.git.source import (
     LandingGone,
     SourceDisabled,
 )
+from apps.integrations.github.errors import SameRepository
 from apps.integrations.github.source import Problem
 from apps.integrations.models import SyncStatus, TrackedRepository
-from apps.integrations.sync_ledger import UNIT, Ledger
+from apps.integrations.sync_ledger import UNIT, Alone, Ledger
 from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.models import PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData
@@ -30,22 +32,29 @@ IN_VAIN = 3
 HOPELESS = (SourceDisabled, GitMissing, LandingGone)
 
 
-class SameRepository(GitError):
-    """Another path of the team's leads to the same repository."""
-
-    def __init__(self, path: str, other: str) -> None:
-        super().__init__(f"'{path}' is the same repository as '{other}', which the team follows already. Remove one.")
-
-
 class GitReader:
     """Reads tracked local clones into rows, unit by unit. Raises GitError."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, alone: Alone) -> None:
+        self._ledger, self._alone = ledger, alone
         self._open: dict[int, GitRepository | None] = {}
 
-    def outline(self, tracked: TrackedRepository) -> None:
-        """Count what landed in the window, and note what the clone does not have of it."""
+    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+        """Count what landed in the window, whatever `start` is: a clone's list is at hand."""
+        for tracked in rows:
+            with self._alone(tracked):
+                self._outline(tracked)
+
+    def detail(self, rows: Sequence[TrackedRepository]) -> None:
+        """Read every landing that is not in the rows yet, then end the repository."""
+        for tracked in rows:
+            with self._alone(tracked):
+                if (clone := self._clone(tracked)) is not None:
+                    self._read_all(tracked, clone)
+                self._ledger.end(tracked)
+
+    def _outline(self, tracked: TrackedRepository) -> None:
+        """Count what landed, and note what the clone does not have of it."""
         if tracked.cursor["phase"] != "skeleton":
             return
         self._ledger.check()
@@ -66,13 +75,6 @@ class GitReader:
             if lacking:
                 self._ledger.note(tracked, [Problem(what="a part of the history", why=lacking)])
             self._ledger.save(tracked, unit, f"{tracked.repository.full_name}: {tracked.total} pull requests found")
-
-    def detail(self, tracked: TrackedRepository) -> None:
-        """Read every landing that is not in the rows yet, then end the repository."""
-        clone = self._clone(tracked)
-        if clone is not None:
-            self._read_all(tracked, clone)
-        self._ledger.end(tracked)
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
         """The clone as it was when this attempt first looked; None for one without commits."""

@@ -8,26 +8,34 @@ hands of another live one waits for that one's end.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from apps.integrations.github.source import Problem
-from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.governor import budget_state
+from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
 from apps.metrics import early
-from apps.metrics.models import DetailState, PullRequest
+from apps.metrics.models import DetailState, PullRequest, Repository, Source
+from apps.metrics.records import PullRequestData
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
+
+# Turns what goes wrong with one repository into its error.
+Alone = Callable[[TrackedRepository], AbstractContextManager[None]]
 
 OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
 UNIT = "pull requests"
 # How many problems a repository's error names; the run's log has each of them.
 NAMED = 10
+# Of so many it is remembered that they are counted; more than that is no repository but a fault.
+REMEMBERED = 500
 OTHER_RUN_WAIT = timedelta(seconds=15)
 # Seconds between two drawings of the first charts while the lists of pull requests arrive.
 CHARTS_EVERY = 1.0
@@ -47,6 +55,37 @@ def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
     }
 
 
+def shown_name(tracked: TrackedRepository) -> str:
+    """The name under which a run shows a repository from its first moment, even if it is renamed meanwhile."""
+    return str(tracked.cursor.get("name") or tracked.repository.full_name)
+
+
+def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
+    """The pull requests that the repository's sync is about: created in its window, or older and active in it."""
+    since = tracked.cursor["since"]
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    return pulls.filter(Q(created_at__gte=since) | Q(updated_at__gte=since))
+
+
+def known_updates(repository: Repository, external_ids: Sequence[str]) -> dict[str, datetime]:
+    """When those of these pull requests that are stored were last changed, by external id."""
+    stored = PullRequest.objects.for_team(repository.team_id).filter(repository=repository)
+    return dict(stored.filter(external_id__in=external_ids).values_list("external_id", "updated_at"))
+
+
+def is_later(record: PullRequestData, known: Mapping[str, datetime]) -> bool:
+    """Whether a record says more than what is stored."""
+    return record.external_id not in known or known[record.external_id] < record.updated_at
+
+
+def _newest(tracked: TrackedRepository) -> datetime | None:
+    """The change up to which everything has been read."""
+    if top := tracked.cursor.get("top"):
+        return datetime.fromisoformat(top)
+    newest: datetime | None = window_of(tracked).aggregate(newest=Max("updated_at"))["newest"]
+    return newest
+
+
 class Ledger:
     """The repositories of one attempt at the sync."""
 
@@ -55,6 +94,7 @@ class Ledger:
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
+        self.budget: ApiBudget | None = None
         self._saved_at = time.monotonic()
         self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
         self._drawn_at = float("-inf")
@@ -101,10 +141,23 @@ class Ledger:
 
     def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
         for row in rows:
-            row.cursor = {"run": str(self.ctx.run.pk), "since": self.since.isoformat(), "phase": "skeleton"}
+            row.cursor = self._first_cursor(row)
             row.sync_status, row.last_sync_error, row.done, row.total = SyncStatus.PENDING, "", 0, None
             row.save(update_fields=["cursor", "sync_status", "last_sync_error", "done", "total"])
         try_degraded_again(rows)
+
+    def _first_cursor(self, row: TrackedRepository) -> dict[str, Any]:
+        """Where a run begins: at the top of the list, or with the changes since the last whole window."""
+        cursor: dict[str, Any] = {"run": str(self.ctx.run.pk), "name": row.repository.full_name, "phase": "skeleton"}
+        since, deep = self.since, row.cursor.get("deep")
+        if row.repository.source == Source.GITHUB and row.watermark and row.synced_since:
+            # Whatever changed after the watermark belongs to it, or there would be a gap in what was read.
+            since = min(since, row.watermark)
+            if row.synced_since <= since or (deep and deep["whole"]):
+                cursor |= {"phase": "update", "deep": deep}
+            elif deep:
+                cursor["after"] = deep["after"]
+        return cursor | {"since": since.isoformat()}
 
     def check(self) -> None:
         """Before each outside call: stop where this attempt must, and give the worker to others now and then."""
@@ -112,13 +165,18 @@ class Ledger:
         if time.monotonic() > self._yield_at:
             raise Park(timezone.now(), "Makes room for other work and goes on at once.")
 
-    def unfinished(self) -> list[TrackedRepository]:
-        return [row for row in self.rows if row.sync_status in OPEN]
+    def unfinished(self, source: str | None = None) -> list[TrackedRepository]:
+        """The repositories that are not ended, of one source or of all."""
+        return [row for row in self.rows if row.sync_status in OPEN and source in (None, row.repository.source)]
 
-    def window(self, tracked: TrackedRepository) -> Any:
-        """The pull requests of the repository that this sync is about."""
-        pulls = PullRequest.objects.for_team(self.team_id)
-        return pulls.filter(repository_id=tracked.repository_id, created_at__gte=self.since)
+    def pending(self, tracked: TrackedRepository) -> QuerySet[PullRequest]:
+        """Those of the window whose details are to be read."""
+        return window_of(tracked).filter(detail_state=DetailState.PENDING)
+
+    def count(self, tracked: TrackedRepository) -> None:
+        """The list is read: how many there are, and how many of them are whole already. Inside a unit."""
+        tracked.total = window_of(tracked).count()
+        tracked.done = tracked.total - self.pending(tracked).count()
 
     def save(self, tracked: TrackedRepository, unit: Unit, message: str = "") -> None:
         """Write how a repository stands, inside the open unit, and count it in the step's progress."""
@@ -132,6 +190,8 @@ class Ledger:
             ]
         )  # fmt: skip
         self._emit(tracked)
+        if self.budget is not None:
+            self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
         if tracked.cursor["phase"] == "skeleton" and time.monotonic() - self._drawn_at >= CHARTS_EVERY:
             self._draw()
         totals = [row.total for row in self.rows if row.sync_status != SyncStatus.ERROR]
@@ -141,20 +201,29 @@ class Ledger:
             unit.total = max(unit.total or 0, sum(row.total or 0 for row in self.rows))
             unit.done = max(unit.done, min(unit.total, sum(row.done for row in self.rows)))
 
-    def outlined(self) -> None:
-        """All lists are in: the newest weeks are written, with a first finding, long before the details are."""
-        now = timezone.now()
+    def outlined(self, start: datetime) -> None:
+        """All lists are in back to `start`: the newest weeks are written, with a first finding, long before the details
+        are."""
+        now, done = timezone.now(), [self.ctx.generation, start.isoformat()]
         found = early.early_finding(self.team_id, now)
         with self.ctx.unit() as unit:
-            if unit.cursor.get("outlined") == self.ctx.generation:
+            if unit.cursor.get("outlined") == done:
                 return
-            unit.cursor["outlined"] = self.ctx.generation
+            unit.cursor["outlined"] = done
             early.write_newest(self.team_id, now)
             self._draw()
             insight = early.insight_state(self.team_id, found, preliminary=True)
             self.ctx.emit(kind="insight", key="first", data=insight)
-            if insight:
+            if insight and unit.cursor.get("found") != insight["title"]:
+                unit.cursor["found"] = insight["title"]
                 self.ctx.log(f"First finding, preliminary: {insight['title']}")
+
+    def parked(self) -> None:
+        """The step is about to wait: what is known of the budget is shown while it does."""
+        if self.budget is not None:
+            with self.ctx.unit(last=True):
+                self.budget.refresh_from_db()
+                self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
 
     def _draw(self) -> None:
         """The first charts, from what has been read. A week is whole once every list has come past it."""
@@ -174,27 +243,43 @@ class Ledger:
         return bool(tracked.cursor.get("phase", "skeleton") == "skeleton")
 
     def _emit(self, tracked: TrackedRepository) -> None:
-        self.ctx.emit(kind="repository", key=tracked.repository.full_name, data=repository_state(tracked))
+        self.ctx.emit(kind="repository", key=shown_name(tracked), data=repository_state(tracked))
 
     def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
         """Record what could not be read: each in the log, the first few in the repository's error. Inside a unit."""
         for problem in problems:
-            noted = tracked.cursor.setdefault("problems", {"count": 0, "named": []})
+            noted = tracked.cursor.setdefault("problems", {"count": 0, "named": [], "known": []})
+            if problem["what"] in noted["known"]:
+                continue
+            if len(noted["known"]) < REMEMBERED:
+                noted["known"].append(problem["what"])
             noted["count"] += 1
             if len(noted["named"]) < NAMED:
                 noted["named"].append(problem)
             name = tracked.repository.full_name
             self.ctx.log(f"{name}: {problem['what']} could not be read: {problem['why']}", level="warning")
 
+    def read_after_all(self, tracked: TrackedRepository, records: Iterable[PullRequestData]) -> None:
+        """Forget of what could not be read what has come with a later page."""
+        noted = tracked.cursor.get("problems")
+        came = {f"#{record.number}" for record in records} & set(noted["known"]) if noted else set()
+        if not noted or not came:
+            return
+        noted["known"] = [what for what in noted["known"] if what not in came]
+        noted["named"] = [problem for problem in noted["named"] if problem["what"] not in came]
+        noted["count"] -= len(came)
+        if not noted["count"]:
+            del tracked.cursor["problems"]
+
     def end(self, tracked: TrackedRepository) -> None:
         """The whole window is in: complete, or partial where something of it could not be read."""
-        with self.ctx.unit() as unit:
+        with self.ctx.unit(last=True) as unit:
             why = self._incomplete(tracked)
             tracked.sync_status = SyncStatus.PARTIAL if why else SyncStatus.COMPLETE
             tracked.last_sync_error = why
             tracked.cursor = {**tracked.cursor, "phase": "end"}
             if not why:
-                newest = self.window(tracked).aggregate(newest=Max("updated_at"))["newest"]
+                newest = _newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
                 tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
             name = tracked.repository.full_name
@@ -211,7 +296,7 @@ class Ledger:
 
     def _incomplete(self, tracked: TrackedRepository) -> str:
         noted = tracked.cursor.get("problems", {"count": 0, "named": []})
-        rest = self.window(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
+        rest = window_of(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
         named = [f"{problem['what']} ({problem['why']})" for problem in noted["named"]]
         for number, error in rest.values_list("number", "detail_error")[:NAMED]:
             named.append(f"#{number} ({error or 'its commits and reviews are not read yet'})")
@@ -223,7 +308,7 @@ class Ledger:
 
     def fail(self, tracked: TrackedRepository, why: str) -> None:
         """The repository cannot be read; the others go on."""
-        with self.ctx.unit() as unit:
+        with self.ctx.unit(last=True) as unit:
             self._mark_failed(tracked, why, unit)
 
     def fail_all(self, why: str) -> None:

@@ -241,7 +241,7 @@ def _repository(name: str, data: Mapping[str, Any]) -> RepositoryRow:
     state, word = REPOSITORY.get(data["sync_status"], ("waiting", "Waiting"))
     done, total, found = data["done"], data["total"], data.get("found", 0)
     counting = state == "running" and total is None and found
-    if state == "running" and data.get("phase") == "detail" and not done and total:
+    if state == "running" and data.get("phase") in ("update", "detail") and not done and total:
         state, word = REPOSITORY["pending"]  # its list is read, its details wait for their turn
     seconds = data.get("seconds", 0)
     took = clock_words(seconds) if seconds else ""

@@ -86,12 +86,15 @@ class StepContext:
         total: int | None = None,
         unit: str | None = None,
         message: str | None = None,
+        last: bool = False,
     ) -> Iterator[Unit]:
         """One short transaction: effects, cursor and progress, guarded by the attempt. No outside call inside.
 
-        Raises Superseded, with nothing written, where another attempt or a cancel came first.
+        Raises Superseded, with nothing written, where another attempt or a cancel came first. `last` keeps what was at
+        hand when the step was asked to stop: it does so after this unit.
         """
-        self.check()
+        if not last:
+            self.check()
         step = self.step
         work = Unit(
             cursor=self.cursor if cursor is None else cursor,

@@ -1,7 +1,7 @@
 """Faults that a test sets at run time: what goes wrong, for which requests, how often.
 
 A fault is a JSON object: an optional `match`, `times` (how many requests it hits; always without it), `after` (how many
-matching requests pass first), and what happens:
+matching requests pass first), `share` (of the matching requests it hits only so many, at random), and what happens:
 
 | key                      | what the client sees                                                                |
 |--------------------------|-------------------------------------------------------------------------------------|
@@ -19,6 +19,7 @@ matching requests pass first), and what happens:
 `contains` (text within the request body), `token` (its beginning). All given ones must agree.
 """
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -46,6 +47,7 @@ class Fault:
     match: dict[str, str] = field(default_factory=dict)
     times: int | None = None
     after: int = 0
+    share: float = 1.0
     delay: float = 0.0
     status: int | None = None
     body: Any = None
@@ -94,6 +96,8 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        # The same mix in every test run, as far as the order of requests is the same.
+        self._random = random.Random(1)
 
     def replace(self, faults: Iterable[Fault]) -> None:
         self._faults = list(faults)
@@ -105,6 +109,8 @@ class Faults:
                 continue
             if fault.after > 0:
                 fault.after -= 1
+                continue
+            if fault.share < 1.0 and self._random.random() >= fault.share:
                 continue
             if fault.times is not None:
                 fault.times -= 1

@@ -178,7 +178,7 @@ def repository_pull_request(repository: Repository, info: Info, *, number: int) 
 
 
 def pull_repository(pr: PullRequest, info: Info) -> Repository:
-    return info.context.world.repositories[pr.repository_name.lower()]
+    return info.context.world.named(pr.repository_name)
 
 
 def pull_commits(pr: PullRequest, info: Info, **arguments: Any) -> Connection:

@@ -6,7 +6,9 @@ need no token:
 - `POST /_sandbox/faults`         a JSON list of faults (see `faults`); replaces those in force
 - `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files (see `files`), each with its
                                   `repository`: added, or put in place of the one with its number
-- `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status
+- `POST /_sandbox/rename`         {"from": "acme/old", "to": "acme/new"}: it answers to both names, as GitHub does
+- `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status; with timing
+                                  also the seconds of its work, and how many answers the limit on them refused
 - `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
 
 Requests are executed one at a time in the event loop; waiting (pace, delays) blocks nobody.
@@ -29,6 +31,7 @@ from .execution import Executor, Operation
 from .faults import BadFault, Call, Fault, Faults, spoil
 from .limits import Budgets
 from .replies import Reply
+from .timing import Timing
 from .tokens import Behaviour, Token
 
 Scope = MutableMapping[str, Any]
@@ -58,11 +61,20 @@ class Sandbox:
     `every` bounds how fast answers follow each other: one in so many seconds, however long the caller takes between.
     """
 
-    def __init__(self, executor: Executor, *, pace: float = 0.0, every: float = 0.0, points: int = 5000) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        pace: float = 0.0,
+        every: float = 0.0,
+        points: int = 5000,
+        timing: Timing | None = None,
+    ) -> None:
         self.executor = executor
         self.world = executor.world
         self.pace = pace
         self.every = every
+        self.timing = timing
         self.next_at = 0.0
         self.faults = Faults()
         self.budgets = Budgets(points)
@@ -96,6 +108,12 @@ class Sandbox:
         if (delay := self.pace + self.turn() + (fault.delay if fault else 0.0)) > 0:
             await asyncio.sleep(delay)
         reply = self.answer(incoming, path, token, operation, fault)
+        if self.timing and token and isinstance(operation, Operation) and isinstance(reply.payload, dict):
+            seconds = self.timing.take(token.value, reply.payload.get("data"))
+            if seconds is None:
+                reply = replies.secondary_limit(self.timing.retry_after)
+            else:
+                await asyncio.sleep(seconds)
         self.log["operations"][name] += 1
         self.log["tokens"][token.digest if token else "none"] += 1
         self.log["statuses"][str(reply.status)] += 1
@@ -175,10 +193,14 @@ class Sandbox:
             match incoming.method, incoming.path.removeprefix("/_sandbox/"):
                 case "GET", "requests":
                     counts = {name: dict(counter) for name, counter in self.log.items()}
-                    return Reply(200, {"total": sum(self.log["operations"].values()), **counts})
+                    times = {"seconds": self.timing.seconds, "refused": self.timing.refused} if self.timing else {}
+                    return Reply(200, {"total": sum(self.log["operations"].values()), **counts, **times})
                 case "POST", "faults":
                     self.faults.replace([Fault.read(raw) for raw in body])
                     return Reply(200, {"faults": len(body)})
+                case "POST", "rename":
+                    self.world.rename(body["from"], body["to"])
+                    return Reply(200, {})
                 case "POST", "pull_requests":
                     return self.put(body)
                 case "POST", "reset":
@@ -197,9 +219,7 @@ class Sandbox:
         accounts = files.Accounts()
         for record in records:
             accounts.learn(record)
-        added = [
-            files.parse(self.world.repositories[r["repository"].lower()].name_with_owner, r, accounts) for r in records
-        ]
+        added = [files.parse(self.world.named(r["repository"]).name_with_owner, r, accounts) for r in records]
         for pull_request in added:
             self.world.put(pull_request)
         return Reply(200, {"pull_requests": [pull_request.id for pull_request in added]})

@@ -40,6 +40,9 @@ class Repository:
 
     def __post_init__(self) -> None:
         self._as_loaded = dict(self.pull_requests)
+        self._name_as_loaded = self.name_with_owner
+        # The ids stay when the name does not.
+        _ = self.id, self.database_id
         self._listings: dict[tuple[object, ...], Listing] = {}
 
     @cached_property
@@ -88,8 +91,9 @@ class Repository:
         self._listings.clear()
 
     def restore(self) -> None:
-        """Forget what `put` did."""
+        """Forget what `put` and a new name did."""
         self.pull_requests = dict(self._as_loaded)
+        self.name_with_owner = self._name_as_loaded
         self._listings.clear()
 
     def listing(
@@ -127,10 +131,27 @@ class World:
         self.repositories = {repository.name_with_owner.lower(): repository for repository in repositories}
         known = [viewer, *accounts, *(repository.owner for repository in self.repositories.values())]
         self.accounts = {account.login.lower(): account for account in known}
+        self._former: dict[str, Repository] = {}
         self._index()
 
     def repository(self, owner: str, name: str) -> Repository | None:
-        return self.repositories.get(f"{owner}/{name}".lower())
+        full_name = f"{owner}/{name}".lower()
+        return self.repositories.get(full_name) or self._former.get(full_name)
+
+    def named(self, full_name: str) -> Repository:
+        """A repository by its present or a former name. Raises KeyError."""
+        found = self.repository(*full_name.split("/", 1))
+        if found is None:
+            raise KeyError(full_name)
+        return found
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a repository another name; it answers to the former one, too."""
+        repository = self.named(old)
+        self._former[repository.name_with_owner.lower()] = repository
+        del self.repositories[repository.name_with_owner.lower()]
+        repository.name_with_owner = new
+        self.repositories[new.lower()] = repository
 
     def owned_by(self, login: str) -> list[Repository]:
         return [r for r in self.repositories.values() if r.owner.login.lower() == login.lower()]
@@ -147,13 +168,17 @@ class World:
 
     def put(self, pull_request: PullRequest) -> None:
         """Add or replace a pull request of a repository that is served."""
-        self.repositories[pull_request.repository_name.lower()].put(pull_request)
+        self.named(pull_request.repository_name).put(pull_request)
         self._nodes[pull_request.id] = pull_request
 
     def restore(self) -> None:
-        """Forget every `put`."""
+        """Forget every `put` and every new name."""
         for repository in self.repositories.values():
             repository.restore()
+        self.repositories = {
+            repository.name_with_owner.lower(): repository for repository in self.repositories.values()
+        }
+        self._former = {}
         self._index()
 
     def _index(self) -> None:

@@ -39,6 +39,9 @@ class Sandbox:
     def put(self, *records):
         self.http.post("/_sandbox/pull_requests", json=list(records)).raise_for_status()
 
+    def rename(self, old, new):
+        self.http.post("/_sandbox/rename", json={"from": old, "to": new}).raise_for_status()
+
     def requests(self):
         """How many requests came, by operation."""
         return self.http.get("/_sandbox/requests").json()["operations"]

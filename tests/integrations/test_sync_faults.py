@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.credentials import store_token
-from apps.integrations.models import Credential, SyncLog, SyncStatus, TrackedRepository
+from apps.integrations.models import ApiBudget, Credential, SyncLog, SyncStatus, TrackedRepository
 from apps.integrations.signals import repository_sync_completed
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, DetailState, PullRequest
@@ -31,6 +31,12 @@ def status(team, name):
 
 def sync(worker, team, **kwargs):
     return worker.drain(worker.start(sync_historical_data_task, team_id=team.pk, **kwargs))
+
+
+def limit_passes():
+    """The time comes for which GitHub asked to wait."""
+    ApiBudget.objects.update(blocked_until=timezone.now(), resets_at=timezone.now())
+    StepRun.objects.filter(state=StepState.PARKED).update(parked_until=timezone.now())
 
 
 def assert_whole(team, count=33):
@@ -97,9 +103,10 @@ def test_an_unreachable_github_is_tried_again_and_then_said(team, follow, worker
 
 def test_an_outage_in_the_midst_goes_on_at_the_cursor(octo, team, follow, worker):
     follow("octo/hello", "octo/world")
-    # The second detail unit and everything smaller, and the question whether GitHub is there at all.
+    # The later detail units and everything smaller, and the question whether GitHub is there at all.
     octo.faults(
-        {"match": DETAIL, "after": 1, "times": 4, "status": 503}, {"match": {"operation": "Viewer"}, "status": 503}
+        {"match": DETAIL, "after": 1, "times": 6, "status": 503},
+        {"match": {"operation": "Viewer"}, "times": 1, "status": 503},
     )
     run = sync(worker, team)
     assert run.state == RunState.DONE
@@ -160,12 +167,17 @@ def test_a_rate_limit_parks_until_the_reset(octo, team, follow, worker, limit, o
     assert timedelta(minutes=14) < wait < timedelta(minutes=16)
     words = {"primary": "GitHub's hourly limit is used up.", "secondary": "GitHub asks to slow down."}
     assert step.message == words[limit]
+    sent = octo.requests()
+    # None is sent while it stands, whoever asks.
     StepRun.objects.filter(pk=step.pk).update(parked_until=timezone.now())
+    worker.drain(run)
+    assert octo.requests() == sent
+    limit_passes()
     assert worker.drain(run).state == RunState.DONE
     assert_whole(team)
     assert SyncLog.objects.for_team(team).count() == 4
-    # One request was answered with the limit; none was sent while it stood.
-    assert octo.requests() == {"Skeleton": 2 + (operation == "Skeleton"), "Detail": 3 + (operation == "Detail")}
+    assert octo.requests()["Skeleton"] == 2 + (operation == "Skeleton")
+    assert octo.requests()["Detail"] == 3 + (operation == "Detail")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +262,7 @@ def test_null_nodes_that_pass_are_read_in_the_end(octo, team, follow, worker):
 )
 def test_malformed_pull_requests_are_counted_and_named(octo, team, follow, worker, wrong, named):
     follow("octo/hello", "octo/world")
-    octo.faults({"match": SKELETON | {"repository": "octo/world"}, "set": wrong})
+    octo.faults({"match": {"repository": "octo/world"}, "set": wrong})
     run = sync(worker, team)
     assert run.state == RunState.PARTIAL
     assert [item["what"] for item in run.missing] == ["octo/world"]
@@ -277,11 +289,12 @@ def test_a_failure_in_the_midst_repeats_no_finished_unit(octo, team, follow, wor
     follow("octo/hello", "octo/world")
     octo.faults({"match": DETAIL, "after": 1, "times": 1, "status": 401})
     run = sync(worker, team)
-    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() == 25
+    # What was under way beside the one that failed is kept.
+    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() in (25, 28)
     run = worker.drain(engine.retry(run))
     assert run.state == RunState.DONE
-    # Two outlines, four detail units and the one that failed.
-    assert octo.requests() == {"Skeleton": 2, "Detail": 4}
+    # Two outlines, three detail units and the one that failed.
+    assert (octo.requests()["Skeleton"], octo.requests()["Detail"]) == (2, 4)
     assert_whole(team)
 
 
@@ -320,6 +333,7 @@ def test_a_cancelled_run_leaves_nothing_syncing(octo, team, follow, worker):
     assert status(team, "octo/hello")[0] == SyncStatus.SYNCING
     engine.cancel(run)
     assert {status(team, name)[0] for name in ("octo/hello", "octo/world")} == {SyncStatus.PENDING}
+    limit_passes()
     assert sync(worker, team).state == RunState.DONE
     assert_whole(team)
 
@@ -336,7 +350,7 @@ def test_two_runs_do_not_read_one_repository_at_once(octo, team, follow, worker)
     step = second.steps.get()
     assert step.state == StepState.PARKED
     assert "being read by another run" in step.message
-    StepRun.objects.update(parked_until=timezone.now())
+    limit_passes()
     worker.drain(first, seconds=3)
     assert first.state == RunState.DONE
     StepRun.objects.filter(state=StepState.PARKED).update(parked_until=timezone.now())

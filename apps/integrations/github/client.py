@@ -5,6 +5,7 @@ timeout, the whole of it too; answers are read up to a size; redirects are follo
 token is sent as it is, never judged by its shape, and stands in no log, error or `repr`.
 """
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -82,6 +83,11 @@ class GitHubClient:
         self._request_seconds = request_seconds
         self._max_bytes = max_bytes
         self._http = httpx.Client(timeout=timeout, follow_redirects=False, headers={"User-Agent": "firstlight"})
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the credential without giving it away: the key of what all processes know of it."""
+        return hashlib.sha256(f"{self.endpoints.rest}\0{self._token}".encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"GitHubClient({self.endpoints.rest!r})"

@@ -71,11 +71,13 @@ class NotFound(GitHubError):
 class RateLimited(GitHubError):
     """A limit is reached: the hourly one, or (`secondary`) the one on requests in a short time."""
 
-    def __init__(self, until: datetime, *, secondary: bool = False) -> None:
+    def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
+        """`told` is whether GitHub itself named the time."""
         words = "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
         super().__init__(words)
         self.until = until
         self.secondary = secondary
+        self.told = told
 
 
 class Unreachable(GitHubError):
@@ -97,3 +99,10 @@ class BadResponse(GitHubError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"GitHub's answer could not be used: {why}. Nothing is lost; retry later.")
+
+
+class SameRepository(GitHubError):
+    """Two names of the team's lead to one repository, which would be counted twice."""
+
+    def __init__(self, name: str, other: str) -> None:
+        super().__init__(f"'{name}' is the same repository as '{other}', which the team follows already. Remove one.")

@@ -51,7 +51,7 @@ def limit_in(headers: Mapping[str, str], message: str, status: int) -> RateLimit
     if _number(headers, "x-ratelimit-remaining") == 0:
         return RateLimited(max(reset_time(headers) or now + SECONDARY_WAIT, now + MARGIN))
     if status == 429 or "rate limit" in message.lower():
-        return RateLimited(now + SECONDARY_WAIT, secondary=True)
+        return RateLimited(now + SECONDARY_WAIT, secondary=True, told=False)
     return None
 
 

@@ -76,11 +76,14 @@ query Repository($owner: String!, $name: String!) {{
 }}
 """
 
-SKELETON = f"""
-query Skeleton($owner: String!, $name: String!, $first: Int!, $after: String) {{
+
+def _skeleton(operation: str, field: str) -> str:
+    """A page of a repository's pull requests by one of their times, newest first."""
+    return f"""
+query {operation}($owner: String!, $name: String!, $first: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
     {REPOSITORY_FIELDS}
-    pullRequests(first: $first, after: $after, orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+    pullRequests(first: $first, after: $after, orderBy: {{field: {field}, direction: DESC}}) {{
       totalCount
       pageInfo {{ hasNextPage endCursor }}
       nodes {{ ...Scalars labels(first: 10) {{ nodes {{ name }} }} }}
@@ -90,6 +93,11 @@ query Skeleton($owner: String!, $name: String!, $first: Int!, $after: String) {{
 }}
 {SCALARS}{ACTOR}
 """
+
+
+# By creation, which never changes: a page's cursor stays good. By the last change: what a watermark is compared with.
+SKELETON = _skeleton("Skeleton", "CREATED_AT")
+UPDATED = _skeleton("Updated", "UPDATED_AT")
 
 DETAIL = f"""
 query Detail($ids: [ID!]!) {{
@@ -163,6 +171,7 @@ ALL = {
     "Viewer": VIEWER,
     "Repository": REPOSITORY,
     "Skeleton": SKELETON,
+    "Updated": UPDATED,
     "Detail": DETAIL,
     "MoreCommits": MORE_COMMITS,
     "MoreReviews": MORE_REVIEWS,

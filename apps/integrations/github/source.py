@@ -37,13 +37,20 @@ class RepositoryFacts:
 
 @dataclass(frozen=True, slots=True)
 class SkeletonPage:
-    """One page, newest first. `oldest` is the earliest creation on it that could be read."""
+    """One page, newest first. `oldest` and `stalest` are the earliest creation and change on it that could be read."""
 
     facts: RepositoryFacts
     records: tuple[PullRequestData, ...]
     problems: tuple[Problem, ...]
     end: PageEnd
-    oldest: datetime | None
+
+    @property
+    def oldest(self) -> datetime | None:
+        return min((record.created_at for record in self.records), default=None)
+
+    @property
+    def stalest(self) -> datetime | None:
+        return min((record.updated_at for record in self.records), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,12 @@ class GitHubSource:
         reply = self._client.graphql(queries.REPOSITORY, _owner_and_name(full_name), what=full_name)
         return _facts(_repository(reply, full_name))
 
-    def skeleton(self, full_name: str, *, first: int, after: str | None) -> SkeletonPage:
-        """One page of a repository's pull requests by creation, newest first."""
+    def skeleton(
+        self, full_name: str, *, first: int, after: str | None, document: str = queries.SKELETON
+    ) -> SkeletonPage:
+        """One page of a repository's pull requests, newest first: by creation, or as `document` says."""
         variables = _owner_and_name(full_name) | {"first": first, "after": after}
-        reply = self._client.graphql(queries.SKELETON, variables, what=full_name)
+        reply = self._client.graphql(document, variables, what=full_name)
         node = _repository(reply, full_name)
         spoilt = _by_position(reply.issues, ("repository", "pullRequests", "nodes"), full_name)
         try:
@@ -85,14 +94,13 @@ class GitHubSource:
             raise BadResponse(f"{malformed} in the list of pull requests") from None
         if end.has_next and end.cursor == after:
             raise BadResponse("the list of pull requests does not go on where it ended")
-        records, problems, created = [], [], []
+        records, problems = [], []
         for position, entry in enumerate(nodes):
             try:
                 records.append(_usable(entry, spoilt.get(position), translate.skeleton))
-                created.append(records[-1].created_at)
             except Malformed as malformed:
                 problems.append(Problem(what=translate.name_of(entry, position), why=str(malformed)))
-        return SkeletonPage(facts, tuple(records), tuple(problems), end, min(created, default=None))
+        return SkeletonPage(facts, tuple(records), tuple(problems), end)
 
     def detail(self, ids: Sequence[str]) -> DetailPage:
         """Everything of the pull requests with these node ids; inner pages are followed to their ends."""

@@ -33,6 +33,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--points", type=int, default=5000, help="rate limit points of a token in an hour (default: 5000)"
         )
+        parser.add_argument(
+            "--timing",
+            type=float,
+            metavar="SHARE",
+            help="answer as slowly as GitHub does, times this, and refuse over 60 seconds of work in a minute",
+        )
         parser.add_argument("--seed", type=int, default=7, help="seed of the generated organisation (default: 7)")
         parser.add_argument("--now", type=date.fromisoformat, help="last day of the generated history (default: today)")
 
@@ -42,7 +48,7 @@ class Command(BaseCommand):
         if options["end_with_stdin"]:
             end_with_stdin()
         # Only the sandbox needs graphql-core and uvicorn's server, which a production install does not bring.
-        from apps.sandbox import files, organisation, schema, server
+        from apps.sandbox import files, organisation, schema, server, timing
         from apps.sandbox.execution import Executor
 
         try:
@@ -52,7 +58,9 @@ class Command(BaseCommand):
                 world = organisation.generate(options["seed"], options["now"] or datetime.now(UTC).date())
             executor = Executor(schema.load_schema(), world)
             limits = {name: options[name] for name in ("pace", "every", "points")}
-            sandbox = server.Sandbox(executor, **limits)
+            share = options["timing"]
+            slowness = None if share is None else timing.Timing(share)
+            sandbox = server.Sandbox(executor, **limits, timing=slowness)
             server.run(sandbox, self.listener(options))
         except (files.BadData, schema.SchemaMissing) as error:
             raise CommandError(str(error)) from error
