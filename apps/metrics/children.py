@@ -4,16 +4,18 @@ review) are removed, and the rest is left alone. Two to four statements each."""
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from apps.metrics.models import Commit, PRReview, PullRequest
+from apps.metrics.bulk import Row, upsert
+from apps.metrics.models import Commit, PRReview
 from apps.metrics.people import Directory
 from apps.metrics.records import CommitData, PullRequestData, ReviewData
 from apps.metrics.texts import clean, line_count
 
-# A saved row, whether it was there before, and what the source says of it.
-Place = tuple[PullRequest, bool, PullRequestData]
-Child = Commit | PRReview
+# The primary key of a pull request, whether it was there before, and what the source says of it.
+Place = tuple[int, bool, PullRequestData]
+# A child's pull request and its own name within it.
+Key = tuple[int, str]
 
-_COMMIT = [
+_COMMIT = (
     "message",
     "authored_at",
     "committed_at",
@@ -22,78 +24,70 @@ _COMMIT = [
     "author_email",
     "additions",
     "deletions",
-]
-_REVIEW = ["reviewer_id", "state", "submitted_at"]
+)
+_REVIEW = ("reviewer_id", "state", "submitted_at")
 
 
-def write_commits(places: Iterable[Place], people: Directory) -> set[int]:
+def write_commits(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
     """Make the commits what the records say; a record that has None says nothing.
 
     Returns the primary keys of the pull requests whose commits changed.
     """
     said = [(pull, known, data.commits) for pull, known, data in places if data.commits is not None]
-    wanted = {(pull.pk, row.oid): row for pull, _, commits in said for row in _commits(pull, commits, people)}
-    return _replace(Commit, "oid", _COMMIT, wanted, [pull.pk for pull, known, _ in said if known])
+    wanted = {(pull, clean(data.oid, 64)): _commit(data, people) for pull, _, commits in said for data in commits}
+    return _replace(team_id, Commit, "oid", _COMMIT, wanted, [pull for pull, known, _ in said if known])
 
 
-def write_reviews(places: Iterable[Place], people: Directory) -> set[int]:
+def write_reviews(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
     """The same for reviews."""
     said = [(pull, known, data.reviews) for pull, known, data in places if data.reviews is not None]
-    wanted = {(pull.pk, row.external_id): row for pull, _, reviews in said for row in _reviews(pull, reviews, people)}
-    return _replace(PRReview, "external_id", _REVIEW, wanted, [pull.pk for pull, known, _ in said if known])
+    wanted = {
+        (pull, clean(data.external_id, 120)): _review(data, people) for pull, _, reviews in said for data in reviews
+    }
+    return _replace(team_id, PRReview, "external_id", _REVIEW, wanted, [pull for pull, known, _ in said if known])
 
 
-def _commits(pull: PullRequest, commits: Sequence[CommitData], people: Directory) -> Iterable[Commit]:
-    for data in commits:
-        yield Commit(
-            team_id=pull.team_id,
-            pull_request_id=pull.pk,
-            oid=clean(data.oid, 64),
-            message=clean(data.message),
-            authored_at=data.authored_at,
-            committed_at=data.committed_at,
-            author_id=None if data.author is None else people.member_id(data.author),
-            author_name=clean(data.author_name, 250),
-            author_email=clean(data.author_email, 320),
-            additions=None if data.additions is None else line_count(data.additions),
-            deletions=None if data.deletions is None else line_count(data.deletions),
-        )
+def _commit(data: CommitData, people: Directory) -> Row:
+    return (
+        clean(data.message),
+        data.authored_at,
+        data.committed_at,
+        None if data.author is None else people.member_id(data.author),
+        clean(data.author_name, 250),
+        clean(data.author_email, 320),
+        None if data.additions is None else line_count(data.additions),
+        None if data.deletions is None else line_count(data.deletions),
+    )
 
 
-def _reviews(pull: PullRequest, reviews: Sequence[ReviewData], people: Directory) -> Iterable[PRReview]:
-    for data in reviews:
-        yield PRReview(
-            team_id=pull.team_id,
-            pull_request_id=pull.pk,
-            external_id=clean(data.external_id, 120),
-            reviewer_id=people.member_id(data.reviewer),
-            state=data.state,
-            submitted_at=data.submitted_at,
-        )
+def _review(data: ReviewData, people: Directory) -> Row:
+    return people.member_id(data.reviewer), data.state, data.submitted_at
 
 
-def _replace[C: Child](
-    model: type[C], key: str, columns: list[str], wanted: dict[tuple[int, str], C], known: Sequence[int]
+def _replace(
+    team_id: int,
+    model: type[Commit] | type[PRReview],
+    name: str,
+    columns: Sequence[str],
+    wanted: dict[Key, Row],
+    known: Sequence[int],
 ) -> set[int]:
     """Write what differs from what is stored of the `known` pull requests, and remove what isn't wanted."""
     manager: Any = model.objects
-    stored: dict[tuple[int, str], tuple[Any, ...]] = {}
+    stored: dict[Key, Row] = {}
     if known:
-        rows = manager.across_teams().filter(pull_request_id__in=known)
-        for pk, pull, name, *values in rows.values_list("pk", "pull_request_id", key, *columns):
-            stored[pull, name] = (pk, *values)
-    changed = [
-        place for place, row in sorted(wanted.items(), key=lambda item: item[0])
-        if place not in stored or stored[place][1:] != tuple(getattr(row, column) for column in columns)
-    ]  # fmt: skip
-    if changed:
-        manager.bulk_create(
-            [wanted[place] for place in changed],
-            update_conflicts=True,
-            unique_fields=["pull_request", key],
-            update_fields=[column.removesuffix("_id") for column in columns],
-        )
-    vanished = [place for place in stored if place not in wanted]
+        rows = manager.for_team(team_id).filter(pull_request_id__in=known)
+        for pk, pull, key, *values in rows.values_list("pk", "pull_request_id", name, *columns):
+            stored[pull, key] = (pk, *values)
+    changed = sorted(key for key, row in wanted.items() if key not in stored or stored[key][1:] != row)
+    upsert(
+        model,
+        ("team_id", "pull_request_id", name, *columns),
+        [(team_id, *key, *wanted[key]) for key in changed],
+        unique=("pull_request_id", name),
+        update=columns,
+    )
+    vanished = [key for key in stored if key not in wanted]
     if vanished:
-        manager.across_teams().filter(pk__in=[stored[place][0] for place in vanished]).delete()
+        manager.for_team(team_id).filter(pk__in=[stored[key][0] for key in vanished]).delete()
     return {pull for pull, _ in [*changed, *vanished]}

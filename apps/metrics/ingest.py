@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from apps.metrics.bulk import upsert
 from apps.metrics.children import write_commits, write_reviews
 from apps.metrics.definitions import week_of
 from apps.metrics.models import DetailState, PullRequest, Repository
@@ -21,7 +22,7 @@ from apps.metrics.texts import clean, line_count
 _ROUND = 200
 
 # All that a source tells; what the markers found stands on columns of its own, which no ingest writes.
-_COLUMNS = [
+_COLUMNS = (
     "github_id",
     "number",
     "kind",
@@ -29,8 +30,8 @@ _COLUMNS = [
     "body",
     "state",
     "is_draft",
-    "author",
-    "merged_by",
+    "author_id",
+    "merged_by_id",
     "created_at",
     "updated_at",
     "merged_at",
@@ -46,8 +47,10 @@ _COLUMNS = [
     "detail_state",
     "detail_error",
     "markers_version",
-]
-_KEPT = ["pk", "external_id", *(f"{column}_id" if column in ("author", "merged_by") else column for column in _COLUMNS)]
+)
+
+# Values by column.
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +96,20 @@ def _ingest_round(repository: Repository, batch: dict[str, PullRequestData]) -> 
     people = upsert_people(repository.team_id, _people(batch.values()))
     stored = _stored(repository, batch)
     weeks: set[date] = set()
-    rows: dict[str, PullRequest] = {}
+    rows: dict[str, Values] = {}
     detailed: dict[str, PullRequestData] = {}
     for external_id, data in batch.items():
         old = stored.get(external_id)
         weeks |= weeks_of(data.created_at, data.merged_at, data.closed_at)
         if old is not None:
             weeks |= weeks_of(old["created_at"], old["merged_at"], old["closed_at"])
-        rows[external_id] = _row(repository, external_id, data, old, people)
+        rows[external_id] = _row(data, old, people)
         if not (_is_older(data, old) and _has_detail(old)):
             detailed[external_id] = data
-    _write(rows, stored)
-    places = [(rows[external_id], external_id in stored, data) for external_id, data in detailed.items()]
-    write_reviews(places, people)
-    stale = write_commits(places, people) & {values["pk"] for values in stored.values()}
+    keys = _write(repository, rows, stored)
+    places = [(keys[external_id], external_id in stored, data) for external_id, data in detailed.items()]
+    write_reviews(repository.team_id, places, people)
+    stale = write_commits(repository.team_id, places, people) & {values["pk"] for values in stored.values()}
     if stale:
         PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(markers_version=0)
     return IngestResult(
@@ -114,7 +117,7 @@ def _ingest_round(repository: Repository, batch: dict[str, PullRequestData]) -> 
         commits=sum(len({commit.oid for commit in data.commits or ()}) for data in batch.values()),
         reviews=sum(len({review.external_id for review in data.reviews or ()}) for data in batch.values()),
         weeks=frozenset(weeks),
-        ids=tuple(row.pk for row in rows.values()),
+        ids=tuple(keys[external_id] for external_id in rows),
     )
 
 
@@ -127,7 +130,7 @@ def _people(batch: Iterable[PullRequestData]) -> Iterator[PersonData | None]:
         yield from (review.reviewer for review in data.reviews or ())
 
 
-def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Values]:
     """What is there already, locked, in one order for all workers."""
     found = (
         PullRequest.objects.for_team(repository.team_id)
@@ -135,71 +138,68 @@ def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, di
         .order_by("pk")
         .select_for_update()
     )
-    return {values["external_id"]: values for values in found.values(*_KEPT)}
+    return {values["external_id"]: values for values in found.values("pk", "external_id", *_COLUMNS)}
 
 
-def _write(rows: dict[str, PullRequest], stored: dict[str, dict[str, Any]]) -> None:
-    """Write what is new or differs from what is stored; every row has its primary key afterwards."""
-    changed = []
-    for external_id, row in rows.items():
-        old = stored.get(external_id)
-        if old is not None:
-            row.pk = old["pk"]
-        if old is None or any(getattr(row, column) != value for column, value in old.items()):
-            changed.append(row)
-    # With its key set a row would be updated by it; the conflict is to be found on the external id.
-    for row in changed:
-        row.pk = None
-    PullRequest.objects.bulk_create(
-        sorted(changed, key=lambda row: row.external_id),
-        update_conflicts=True,
-        unique_fields=["repository", "external_id"],
-        update_fields=_COLUMNS,
+def _write(repository: Repository, rows: dict[str, Values], stored: dict[str, Values]) -> dict[str, int]:
+    """Write what is new or differs from what is stored; the primary key of every row."""
+    keys = {external_id: values["pk"] for external_id, values in stored.items()}
+    # One order for all workers, so that two of them never wait for each other.
+    changed = sorted(
+        external_id for external_id, values in rows.items()
+        if external_id not in stored or any(values[column] != stored[external_id][column] for column in _COLUMNS)
+    )  # fmt: skip
+    own = (repository.team_id, repository.pk)
+    written = upsert(
+        PullRequest,
+        ("team_id", "repository_id", "external_id", *_COLUMNS),
+        [(*own, external_id, *(rows[external_id][column] for column in _COLUMNS)) for external_id in changed],
+        unique=("repository_id", "external_id"),
+        update=_COLUMNS,
+        returning=("id", "external_id"),
     )
+    return keys | {external_id: pk for pk, external_id in written}
 
 
 def _is_complete(data: PullRequestData) -> bool:
     return data.commits is not None and data.reviews is not None
 
 
-def _is_older(data: PullRequestData, old: dict[str, Any] | None) -> bool:
+def _is_older(data: PullRequestData, old: Values | None) -> bool:
     return old is not None and data.updated_at < old["updated_at"]
 
 
-def _has_detail(old: dict[str, Any] | None) -> bool:
+def _has_detail(old: Values | None) -> bool:
     return old is not None and old["detail_state"] == DetailState.COMPLETE
 
 
-def _row(
-    repository: Repository, external_id: str, data: PullRequestData, old: dict[str, Any] | None, people: Directory
-) -> PullRequest:
-    """The row as it shall be, of what is stored and what the source says now."""
+def _row(data: PullRequestData, old: Values | None, people: Directory) -> Values:
+    """The values as they shall be, of what is stored and what the source says now."""
     values = _scalars(data, people)
     complete = _is_complete(data)
     if complete:
         values |= {"detail_state": DetailState.COMPLETE, "detail_error": ""}
     if old is None:
-        values = {"detail_state": DetailState.PENDING} | values
-    elif _is_older(data, old):
+        return {"detail_state": DetailState.PENDING, "detail_error": "", "markers_version": 0} | values
+    if _is_older(data, old):
         first = complete and not _has_detail(old)
         values = _first_detail(values, old["body"]) if first else {}
     elif not complete:
         values["body"] = values["body"] or old["body"]
         if data.updated_at > old["updated_at"]:
             values["detail_state"] = DetailState.PENDING
-    if old is not None:
-        values = {column: old[column] for column in old if column != "pk"} | values
-        if any(values[column] != old[column] for column in ("title", "body", "head_ref", "author_id")):
-            values["markers_version"] = 0
-    return PullRequest(team_id=repository.team_id, repository=repository, **values | {"external_id": external_id})
+    values = old | values
+    if any(values[column] != old[column] for column in ("title", "body", "head_ref", "author_id")):
+        values["markers_version"] = 0
+    return values
 
 
-def _first_detail(values: dict[str, Any], body: str) -> dict[str, Any]:
+def _first_detail(values: Values, body: str) -> Values:
     """Of an older record: what no newer one has brought yet."""
     return {"body": body or values["body"], "detail_state": values["detail_state"], "detail_error": ""}
 
 
-def _scalars(data: PullRequestData, people: Directory) -> dict[str, Any]:
+def _scalars(data: PullRequestData, people: Directory) -> Values:
     return {
         "github_id": data.github_id,
         "number": data.number,

@@ -30,14 +30,14 @@ def key_of(person: PersonData | None) -> str:
 
 
 class Directory:
-    """The rows of the people of one batch, looked up by what the source said of them."""
+    """Primary keys of the people of one batch, looked up by what the source said of them."""
 
-    def __init__(self, rows: dict[str, TeamMember]) -> None:
-        self._rows = rows
+    def __init__(self, ids: dict[str, int]) -> None:
+        self._ids = ids
 
     def member_id(self, person: PersonData | None) -> int:
         """The primary key of a person's row; of the ghost's for None."""
-        return self._rows[key_of(person)].pk
+        return self._ids[key_of(person)]
 
 
 def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Directory:
@@ -49,6 +49,8 @@ def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Director
         named[key] = GHOST if person is None or key == GHOST_KEY else person
         if known is not None and known.is_bot:
             named[key] = replace(named[key], is_bot=True)
+    if (ids := _unchanged(team_id, named)) is not None:
+        return Directory(ids)
     # Ids first, so that the same login without an id finds the row with one.
     ordered = sorted(named.items(), key=lambda item: (item[1].github_id is None, item[0]))
     by_key, by_login = _stored(team_id, named)
@@ -63,7 +65,19 @@ def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Director
         rows[key] = row
         if key != GHOST_KEY:
             by_login[login.lower()] = row
-    return Directory(_write(rows, named))
+    return Directory({key: row.pk for key, row in _write(rows, named).items()})
+
+
+def _unchanged(team_id: int, named: dict[str, PersonData]) -> dict[str, int] | None:
+    """The keys of people who are all known as the source names them now, as is usual; None where one is not."""
+    found = TeamMember.objects.for_team(team_id).filter(key__in=list(named)).order_by()
+    ids: dict[str, int] = {}
+    for pk, key, login, name, is_bot in found.values_list("pk", "key", "login", "name", "is_bot"):
+        person = named[key]
+        if login != person.login or (person.name and name != person.name) or (person.is_bot and not is_bot):
+            return None
+        ids[key] = pk
+    return ids if len(ids) == len(named) else None
 
 
 def _stored(team_id: int, named: dict[str, PersonData]) -> tuple[dict[str, TeamMember], dict[str, TeamMember]]:

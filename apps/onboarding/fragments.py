@@ -20,6 +20,7 @@ WHOLE_LIST = 12
 SHOWN_BY = {
     "run": ("title", "progress", "note"),
     "step": ("progress", "note"),
+    "budget": ("progress",),
     "weeks": ("charts",),
     "insight": ("insight",),
     "log": ("log",),

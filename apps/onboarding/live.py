@@ -91,6 +91,8 @@ class Live:
     kept: Sequence[tuple[str, str]]
     weeks: Mapping[str, Any]
     insights: Sequence[Mapping[str, Any]]
+    budget: str
+    budget_until: str | None
     log: Sequence[Any]
     log_total: int
 
@@ -158,9 +160,18 @@ def live(projection: Projection) -> Live:
         kept=_kept(projection.steps),
         weeks=projection.items.get("weeks", {}).get("team", {}),
         insights=[insights[rank] for rank in RANKS if rank in insights],
+        budget=_budget(run, projection.items.get("budget", {}).get("github", {})),
+        budget_until=projection.items.get("budget", {}).get("github", {}).get("resets_at"),
         log=projection.log,
         log_total=projection.log_total,
     )
+
+
+def _budget(run: Mapping[str, Any], github: Mapping[str, Any]) -> str:
+    """What GitHub allows until its hour is over, while something is read; its unit is the point."""
+    if run.get("state") not in (RunState.RUNNING, RunState.PAUSED) or github.get("points_left") is None:
+        return ""
+    return f"{github['points_left']:,} of {github['points']:,}"
 
 
 def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]]) -> StepRow:
