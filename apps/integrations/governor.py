@@ -52,6 +52,13 @@ class Pace:
         self.flying = {key: value for key, value in self.flying.items() if value[1] > now - TICKET_SECONDS}
         self.waiting = {owner: at for owner, at in self.waiting.items() if at > now - WAITING_SECONDS}
 
+    def abandon(self, owner: str, now: float) -> None:
+        """An owner begins anew: what it had under way died with its process, but has cost GitHub what it has cost."""
+        for ticket, (who, start) in list(self.flying.items()):
+            if who == owner:
+                del self.flying[ticket]
+                self.spent.append((now, now - start, owner))
+
     def had(self, owner: str, now: float) -> float:
         """Seconds of the last minute that an owner's requests have taken."""
         flown = sum(now - start for who, start in self.flying.values() if who == owner)
@@ -129,20 +136,27 @@ class Unbounded:
 
 
 class Governor:
-    """One run's access to the allowance of one credential. Its methods open a short transaction each."""
+    """One attempt's access to the allowance of one credential. Its methods open a short transaction each.
+
+    `owner` names the run: of its attempts only the newest is at work.
+    """
 
     def __init__(self, key: str, owner: str) -> None:
         self._key, self._owner = key, owner
+        self._begun = False
 
     def take(self) -> Ticket | float:
         with transaction.atomic():
             budget = self._budget()
             now, pace = clock.now(), _pace(budget)
+            if not self._begun:
+                pace.abandon(self._owner, now.timestamp())
             if until := _closed_until(budget, now):
                 raise RateLimited(until, secondary=budget.secondary)
             ticket = uuid.uuid4().hex[:12]
             wait = pace.take(ticket, self._owner, now.timestamp())
             self._save(budget, pace)
+        self._begun = True
         return wait or Ticket(ticket)
 
     def give_back(

@@ -136,6 +136,12 @@ class TestSharedState:
             governor.take()
         assert (raised.value.until, raised.value.secondary) == (reset, False)
 
+    def test_a_new_attempt_does_not_wait_for_what_died_with_the_last(self):
+        killed = Governor("k", "a")
+        assert all(isinstance(killed.take(), Ticket) for _ in range(int(MOST_IN_FLIGHT)))
+        assert not isinstance(killed.take(), Ticket)
+        assert isinstance(Governor("k", "a").take(), Ticket)
+
     def test_answers_that_overtake_each_other_do_not_give_points_back(self):
         governor, reset = Governor("k", "a"), timezone.now() + timedelta(minutes=30)
         governor.give_back(governor.take(), 0.2, Rate(limit=5000, remaining=4000, resets_at=reset))
