@@ -1,6 +1,6 @@
 """Tokens at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with any of them, never shown again.
 
-To change keys: put the new one first, restart, call `rotate()`, take the old one out.
+To change keys: put the new one first, restart, run `manage.py rotate_credentials`, take the old one out.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import MissingCredentials
-from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind
+from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind, Webhook
 from apps.teams.models import Team
 
 # The sample's server takes any token.
@@ -107,15 +107,30 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
     return GitHubClient(settings.GITHUB_API_URL, token_for(team), **options)
 
 
+def encrypt(text: str) -> bytes:
+    """Raises CredentialError."""
+    return _keys().encrypt(text.encode())
+
+
+def decrypt(secret: bytes | memoryview) -> str:
+    """Raises CredentialError."""
+    try:
+        return _keys().decrypt(bytes(secret)).decode()
+    except InvalidToken:
+        raise CredentialError("A stored secret cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+
+
 def rotate() -> int:
     """Encrypt every stored secret anew with the first key; returns how many. All of them or, on an error, none."""
-    keys = _keys()
+    keys, count = _keys(), 0
     with transaction.atomic():
-        credentials = list(Credential.objects.across_teams().select_for_update().order_by("pk"))
-        for credential in credentials:
-            try:
-                credential.secret = keys.rotate(bytes(credential.secret))
-            except InvalidToken:
-                raise CredentialError(f"The {credential} cannot be decrypted with any of CREDENTIAL_KEYS.") from None
-            credential.save(update_fields=["secret", "updated_at"])
-    return len(credentials)
+        for model in (Credential, Webhook):
+            manager: Any = model.objects
+            for row in manager.across_teams().select_for_update().order_by("pk"):
+                try:
+                    row.secret = keys.rotate(bytes(row.secret))
+                except InvalidToken:
+                    raise CredentialError(f"The {row} cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+                row.save(update_fields=["secret"])
+                count += 1
+    return count

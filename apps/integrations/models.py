@@ -1,5 +1,7 @@
 """Credentials, and the repositories that a team follows with the state of their sync."""
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 
@@ -109,6 +111,8 @@ class TrackedRepository(TeamScopedModel):
     watermark = models.DateTimeField(null=True, blank=True)
     synced_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
+    # When a webhook last told of a change; it is read soon after.
+    changed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TeamScopedModel.Meta):
@@ -136,3 +140,38 @@ class SyncLog(TeamScopedModel):
 
     def __str__(self) -> str:
         return self.signal
+
+
+class Webhook(TeamScopedModel):
+    """The address at which GitHub tells of a team's changes. What it sends is signed with the secret, which is kept
+    encrypted and shown once."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    secret = models.BinaryField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    heard_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team"], name="webhook_once_in_team")]
+
+    def __str__(self) -> str:
+        return f"Webhook of team {self.team_id}"
+
+
+class Delivery(models.Model):
+    """A delivery of a webhook that was taken in: GitHub, or somebody who recorded it, may send it again."""
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
+    guid = models.CharField(max_length=64)
+    event = models.CharField(max_length=60)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [models.UniqueConstraint(fields=["webhook", "guid"], name="delivery_once")]
+        indexes = [models.Index(fields=["at"], name="delivery_at")]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.guid}"

@@ -16,13 +16,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from apps.integrations import connections
+from apps.integrations import connections, webhooks
 from apps.integrations.credentials import CredentialError
 from apps.integrations.git.errors import GitError
 from apps.integrations.github.errors import GitHubError
 from apps.integrations.github.probe import TOKEN_SETTINGS
-from apps.integrations.models import Connection, ConnectionSource
+from apps.integrations.models import Connection, ConnectionSource, TrackedRepository, Webhook
 from apps.integrations.services import InvalidName
+from apps.onboarding import tasks
 from apps.onboarding.services import choice, journey
 from apps.onboarding.services.choice import Page, State
 from apps.onboarding.services.trouble import Trouble
@@ -32,6 +33,7 @@ from apps.teams.models import Team
 from apps.teams.services import MANAGING, recipients_of
 from apps.users.models import User
 
+TOKEN_LEFT = " Its token is deleted here; only you can revoke it at GitHub, in your developer settings."  # noqa: S105
 ASKING = (GitHubError, GitError, CredentialError, connections.CannotConnect)
 
 
@@ -92,6 +94,8 @@ def _connect_page(request: HttpRequest, team: Team, source: str = "", trouble: T
         "source": source or ConnectionSource.GITHUB,
         "trouble": trouble,
         "scopes": TOKEN_SETTINGS,
+        "webhook": Webhook.objects.for_team(team).first(),
+        "follows": TrackedRepository.objects.for_team(team).exists(),
     }
     template = "onboarding/connect.html"
     # HTMX leaves the form, and the token in it, as it is.
@@ -118,10 +122,41 @@ def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
         try:
             if connections.leave(team, source):
                 left = ConnectionSource(source).label
-                messages.success(request, f"{left} is disconnected.")
+                messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if source == 'github' else ''}")
         except connections.CannotConnect as error:
             messages.error(request, str(error))
     return see_other("onboarding:connect", team)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(manage=True)
+def webhook(request: HttpRequest, team: Team) -> HttpResponse:
+    """Make the team's webhook, or give it a new secret; both are shown on the page that answers, and never again."""
+    if request.method != "POST":
+        return see_other("onboarding:connect", team)
+    try:
+        made, secret = webhooks.make(team, _user(request))
+    except CredentialError as error:
+        messages.error(request, str(error))
+        return see_other("onboarding:connect", team)
+    address = request.build_absolute_uri(reverse("integrations:webhook", kwargs={"key": made.key}))
+    context = {"team": team, "address": address, "secret": secret, "events": webhooks.EVENTS}
+    response = render(request, "onboarding/webhook.html", context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(manage=True)
+def refresh(request: HttpRequest, team: Team) -> HttpResponse:
+    """Read what has changed, now; two clicks give one run."""
+    if request.method != "POST":
+        return see_other("onboarding:connect", team)
+    if not TrackedRepository.objects.for_team(team).exists():
+        messages.info(request, "There is nothing to refresh yet. Choose repositories first.")
+        return see_other("onboarding:setup", team)
+    run, _ = tasks.refresh(team.pk, started_by=_user(request))
+    return see_other("onboarding:run_detail", team, run_id=run.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,0 +1,8 @@
+"""The addresses that GitHub calls."""
+
+from django.urls import path
+
+from apps.integrations import views
+
+app_name = "integrations"
+urlpatterns = [path("hooks/github/<uuid:key>/", views.receive, name="webhook")]
