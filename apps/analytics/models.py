@@ -9,6 +9,7 @@ class EventName(models.TextChoices):
     CONNECTED = "connected", "Connected a source"
     CHOSE = "chose", "Chose repositories"
     STARTED = "started", "Run started"
+    FIRST_INSIGHT = "first_insight", "First insight"
     STEP = "step", "Step completed"
     COMPLETED = "completed", "Run completed"
     RETRIED = "retried", "Run retried"

@@ -12,6 +12,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from apps.analytics.models import AnalyticsEvent, EventName
+from apps.metrics.signals import first_insight_found
 from apps.onboarding.signals import repositories_chosen, source_connected
 from apps.pipelines import signals, statements
 from apps.pipelines.models import PASSED, Run, StepRun
@@ -91,6 +92,12 @@ def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: An
 @receiver(signals.pipeline_started, dispatch_uid="analytics.started")
 def on_started(run: Run, **kwargs: Any) -> None:
     record_run(EventName.STARTED, run)
+
+
+@receiver(first_insight_found, dispatch_uid="analytics.first_insight")
+def on_first_insight(run: Run, title: str, preliminary: bool, **kwargs: Any) -> None:
+    waited = (timezone.now() - run.generation_started_at).total_seconds()
+    record_run(EventName.FIRST_INSIGHT, run, seconds=round(waited, 2), title=title, preliminary=preliminary)
 
 
 @receiver(signals.pipeline_completed, dispatch_uid="analytics.completed")

@@ -23,6 +23,7 @@ from apps.integrations.signals import onboarding_sync_completed, onboarding_sync
 from apps.metrics import early
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData
+from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
@@ -216,6 +217,7 @@ class Ledger:
             self.ctx.emit(kind="insight", key="first", data=insight)
             if insight and unit.cursor.get("found") != insight["title"]:
                 unit.cursor["found"] = insight["title"]
+                self.ctx.send(first_insight_found, run=self.ctx.run, title=insight["title"], preliminary=True)
                 self.ctx.log(f"First finding, preliminary: {insight['title']}")
 
     def parked(self) -> None:

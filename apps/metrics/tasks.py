@@ -5,6 +5,7 @@ from django.utils import timezone
 from apps.metrics.analysis import read_next, unread
 from apps.metrics.early import insight_state
 from apps.metrics.findings import find, store
+from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Skipped
 from apps.pipelines.tasks import step_task
@@ -41,6 +42,8 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
     findings = find(team_id, now)
     with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
         store(team_id, now.date(), findings)
+        if findings:
+            ctx.send(first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False)
         for n, rank in enumerate(("first", "second", "third")):
             ctx.emit(kind="insight", key=rank, data=insight_state(team_id, findings[n:], preliminary=False))
     return Done(result={"insights": len(findings)})

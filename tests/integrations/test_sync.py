@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from apps.analytics.models import AnalyticsEvent, EventName
 from apps.integrations.models import SyncLog, SyncStatus, TrackedRepository
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
 from apps.integrations.tasks import sync_historical_data_task, sync_repository_initial_task
@@ -197,6 +198,13 @@ def test_the_generated_organisation(acme, team, follow):
     assert not pulls(team).exclude(detail_state=DetailState.COMPLETE).exists()
     assert TeamMember.objects.for_team(team).filter(login__endswith="[bot]", is_bot=True).exists()
     assert pulls(team).filter(author__key="ghost").exists()
+    first = AnalyticsEvent.objects.get(run=run.pk, name=EventName.FIRST_INSIGHT).data
+    assert first["preliminary"]
+    assert 0 < first["seconds"] < (run.finished_at - run.created_at).total_seconds()
+    # The first finding is on the page before the details of anything are.
+    insight = run.events.filter(kind="insight").order_by("seq").first()
+    assert insight.data["title"] == first["title"]
+    assert insight.seq < run.events.filter(kind="repository", data__sync_status="complete").order_by("seq").first().seq
     served = served_counts(acme, names)
     assert (
         pulls(team).count(),
