@@ -82,6 +82,13 @@ class Env:
         self.reject(name, "a port number from 1 to 65535")
         return default
 
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name, str(default))
+        if value.isascii() and value.isdecimal() and least <= int(value) <= most:
+            return int(value)
+        self.reject(name, f"a whole number from {least} to {most}")
+        return default
+
     def words(self, name: str) -> list[str]:
         """Parts between commas, without the space around them."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]

@@ -207,7 +207,12 @@ SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample o
 GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
 if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
     env.reject("GIT_SOURCE_ROOT", "an existing folder")
-HISTORICAL_SYNC_CONFIG = {"HISTORY_MONTHS": 12, "LLM_BATCH_SIZE": 100, "GRAPHQL_PAGE_SIZE": 25}
+HISTORICAL_SYNC_CONFIG = {
+    "HISTORY_MONTHS": 12,
+    "LLM_BATCH_SIZE": 100,
+    "LLM_NIGHTLY_SIZE": 1000,
+    "GRAPHQL_PAGE_SIZE": 25,
+}
 
 # Signing in with GitHub: an OAuth app there, or not offered. Enterprise Server has pages and API on one host
 
@@ -230,7 +235,13 @@ if GITHUB_CLIENT_ID:
 
 GROQ_API_KEY = env.text("GROQ_API_KEY")
 LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1")
+# A server of one's own needs no key.
+LLM_BASE_URL_GIVEN = bool(env.text("LLM_BASE_URL"))
 LLM_MODEL = env.text("LLM_MODEL", "openai/gpt-oss-20b")
+LLM_REQUESTS_A_MINUTE = env.number("LLM_REQUESTS_A_MINUTE", 30, 1, 100_000)
+# Until the server tells its own limit.
+LLM_TOKENS_A_MINUTE = env.number("LLM_TOKENS_A_MINUTE", 100_000, 1_000, 1_000_000_000)
+LLM_MONTHLY_TOKENS = env.number("LLM_MONTHLY_TOKENS", 2_000_000, 0, 2_000_000_000)
 
 # Security. An explicit http:// SITE_URL is for a closed network: nothing can be forced onto TLS there.
 # Behind a proxy, uvicorn takes the scheme from X-Forwarded-Proto of the hosts in FORWARDED_ALLOW_IPS.

@@ -33,6 +33,8 @@ EMAIL = "lead@example.com"
 MAX_MONTHS = 600
 # With these the made-up organisation, and a folder of any size, take about half a minute, unless the machine is slower.
 EVERY = 0.15
+# The language model answers in about a second.
+LLM_SHARE = "0.3"
 PACED_SECONDS, PER_ANSWER, SLOWEST = 25.0, 25, 1.0
 
 
@@ -224,8 +226,10 @@ def start_sandbox(wishes: Wishes, children: Children) -> None:
     """On a free port, whose address is the sample's and GitHub's; asked before it has started, it answers later."""
     (listener,) = listen(0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    os.environ |= {"SAMPLE_URL": address, "GITHUB_API_URL": address}
+    os.environ |= {"SAMPLE_URL": address, "GITHUB_API_URL": address, "LLM_BASE_URL": f"{address}/v1"}
     command = [*MANAGE, "sandbox", "--end-with-stdin", "--fd", str(listener.fileno())]
+    if wishes.pace is None:
+        command += ["--llm-timing", LLM_SHARE]
     command += ["--every", str(every(wishes))] if wishes.pace is None else ["--pace", str(wishes.pace)]
     if wishes.data:
         command += ["--data", str(wishes.data)]

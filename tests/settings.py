@@ -18,7 +18,8 @@ if (
     for name in (
         "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "ADMINS",
         "CREDENTIAL_KEYS", "GITHUB_API_URL", "GITHUB_TOKEN", "GIT_SOURCE_ROOT", "GROQ_API_KEY", "LLM_BASE_URL",
-        "LLM_MODEL", "SITE_URL", "PORT", "GRIP_URL", "SAMPLE_URL", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET",
+        "LLM_MODEL", "LLM_REQUESTS_A_MINUTE", "LLM_TOKENS_A_MINUTE", "LLM_MONTHLY_TOKENS",
+        "SITE_URL", "PORT", "GRIP_URL", "SAMPLE_URL", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET",
     ):  # fmt: skip
         os.environ.pop(name, None)
     os.environ |= servers.addresses() if os.environ.get("SERVERS") else {}

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from typing import Any
 
+from apps.metrics.definitions import week_of
 from apps.metrics.markers import MARKERS_VERSION, CommitText, read_markers
-from apps.metrics.models import Commit, PullRequest, TeamMember
+from apps.metrics.models import Commit, Correction, PullRequest, TeamMember
 from apps.metrics.records import PersonData
+from apps.metrics.weekly import recompute, zone_of
 
 
 def unread(team_id: int) -> Any:
@@ -14,7 +16,7 @@ def unread(team_id: int) -> Any:
 
 
 def read_next(team_id: int, size: int) -> int:
-    """Read up to `size` of the unread ones, in at most six statements. Returns how many; 0 when none is left."""
+    """Read up to `size` of the unread ones, in at most seven statements. Returns how many; 0 when none is left."""
     pulls = list(
         unread(team_id)
         .order_by("pk")
@@ -23,6 +25,7 @@ def read_next(team_id: int, size: int) -> int:
     )
     commits = _commits([pull.pk for pull in pulls])
     people = _people({pull.author_id for pull in pulls} | {row[2] for rows in commits.values() for row in rows})
+    corrections = corrected(team_id, [pull.pk for pull in pulls])
     unmarked: list[int] = []
     marked: list[PullRequest] = []
     for pull in pulls:
@@ -31,17 +34,42 @@ def read_next(team_id: int, size: int) -> int:
             for oid, message, author, name, email in commits[pull.pk]
         ]
         verdict = read_markers(pull.title, pull.body, pull.head_ref, people.get(pull.author_id), texts)
-        if not verdict.evidence:
+        if not verdict.evidence and pull.pk not in corrections:
             unmarked.append(pull.pk)
             continue
-        pull.ai_assisted, pull.markers_version = verdict.ai_assisted, MARKERS_VERSION
-        pull.ai_tools = list(verdict.tools)
+        assisted = corrections.get(pull.pk, verdict.ai_assisted)
+        pull.ai_assisted, pull.markers_version = assisted, MARKERS_VERSION
+        pull.ai_tools = list(verdict.tools) if assisted else []
         pull.ai_evidence = [evidence.as_json() for evidence in verdict.evidence]
         marked.append(pull)
     rows = PullRequest.objects.for_team(team_id)
     rows.filter(pk__in=unmarked).update(ai_assisted=False, ai_tools=[], ai_evidence=[], markers_version=MARKERS_VERSION)
     rows.bulk_update(marked, ["ai_assisted", "ai_tools", "ai_evidence", "markers_version"])
     return len(pulls)
+
+
+def corrected(team_id: int, pulls: list[int]) -> dict[int, bool]:
+    """What people have said of these, by primary key: it wins over the markers."""
+    rows = Correction.objects.for_team(team_id).filter(pull_request_id__in=pulls)
+    return dict(rows.values_list("pull_request_id", "ai_assisted"))
+
+
+def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> None:
+    """Keep what a person says of a pull request's use of AI; None takes it back. Its weeks are right afterwards.
+
+    The caller holds the transaction.
+    """
+    if assisted is None:
+        Correction.objects.for_team(pull.team_id).filter(pull_request=pull).delete()
+    else:
+        values = {"ai_assisted": assisted, "note": note.strip()[:300], "by": by}
+        Correction.objects.across_teams().update_or_create(team_id=pull.team_id, pull_request=pull, defaults=values)
+    PullRequest.objects.for_team(pull.team_id).filter(pk=pull.pk).update(markers_version=0)
+    while read_next(pull.team_id, 200):
+        pass
+    zone = zone_of(pull.team_id)
+    moments = (pull.created_at, pull.merged_at, pull.closed_at)
+    recompute(pull.team_id, {week_of(moment, zone) for moment in moments if moment is not None})
 
 
 def _commits(pulls: list[int]) -> dict[int, list[tuple[str, str, int | None, str, str]]]:

@@ -265,3 +265,19 @@ class InsightDismissal(TeamScopedModel):
 
     def __str__(self) -> str:
         return f"{self.rule} of {self.subject}: {self.reason}"
+
+
+# Django finds models by this module.
+from apps.metrics.llm.models import (  # noqa: E402
+    Analysis,
+    AnalysisState,
+    Correction,
+    LlmPace,
+    LlmSettings,
+    LlmUse,
+)
+
+__all__ = [
+    "Analysis", "AnalysisState", "Commit", "Correction", "DetailState", "Insight", "LlmPace", "LlmSettings", "LlmUse",
+    "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
+]  # fmt: skip

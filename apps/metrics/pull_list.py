@@ -157,7 +157,7 @@ def page(team_id: int, search: Search, began: str = "") -> Page:
 
 def rows(team_id: int, pulls: Any) -> list[Row]:
     """These pull requests as rows, in two statements."""
-    found = list(pulls.select_related("repository", "author"))
+    found = list(pulls.select_related("repository", "author", "analysis", "correction__by"))
     reviews = counted_reviews(team_id, [pull.pk for pull in found])
     return [_row(pull, reviews.get(pull.pk, [])) for pull in found]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.metrics.definitions import Verdict, verdict
 from apps.metrics.marker_rules import Axis, Tier
-from apps.metrics.models import DetailState, PullRequest
+from apps.metrics.models import Correction, DetailState, PullRequest
 
 WORDS = {
     Verdict.ASSISTED: ("AI-assisted", "state-running"),
@@ -61,7 +61,17 @@ class Reason:
 def reason(pull: PullRequest) -> Reason:
     found = verdict(pull.ai_assisted, pull.detail_state == DetailState.COMPLETE)
     word, css = WORDS[found]
+    if correction := getattr(pull, "correction", None):
+        return Reason(
+            found, word, css, "Corrected by a person", _corrected(correction), [_mark(one) for one in pull.ai_evidence]
+        )
     return Reason(found, word, css, _heading(found), _how_sure(found, pull), [_mark(one) for one in pull.ai_evidence])
+
+
+def _corrected(correction: Correction) -> str:
+    who = correction.by.display_name if correction.by else "Somebody who has left"
+    said = "AI helped to write this" if correction.ai_assisted else "no AI wrote this"
+    return f"{who} says that {said}. {correction.note}".strip()
 
 
 def _heading(found: Verdict) -> str:

@@ -3,8 +3,12 @@
 import csv
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,10 +18,21 @@ from django.views.decorators.vary import vary_on_headers
 
 from apps.metrics import breakdown, findings, pull_list
 from apps.metrics import dashboard as pages
+from apps.metrics.analysis import correct
 from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.export import columns, weekly_rows
-from apps.metrics.models import Insight, PullRequest, Scope, TeamMember
+from apps.metrics.llm import client, pace
+from apps.metrics.models import (
+    Analysis,
+    AnalysisState,
+    Insight,
+    LlmSettings,
+    LlmUse,
+    PullRequest,
+    Scope,
+    TeamMember,
+)
 from apps.metrics.panels import member_panels, panels
 from apps.metrics.records import PullRequestState
 from apps.metrics.selection import WINDOWS, Choices, Selection, choices
@@ -25,7 +40,9 @@ from apps.metrics.verdicts import WORDS
 from apps.metrics.words import person
 from apps.teams.access import team_view
 from apps.teams.models import Team
+from apps.teams.services import MANAGING
 
+MOST_TOKENS = 2_000_000_000
 STATES = [(state.value, state.value.capitalize()) for state in PullRequestState]
 VERDICTS = [(verdict.value, word) for verdict, (word, _) in WORDS.items()]
 
@@ -166,6 +183,53 @@ def restore(request: HttpRequest, team: Team) -> HttpResponse:
     findings.restore(team.pk, request.POST.get("rule", ""), request.POST.get("subject", ""))
     messages.success(request, "The finding is back, as long as the numbers show it.")
     return _to_dashboard(team)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def correct_pull(request: HttpRequest, team: Team, pull_id: int) -> HttpResponse:
+    """Say whether AI helped to write a pull request, against markers and model. A GET leads to the list."""
+    pull = get_object_or_404(PullRequest.objects.for_team(team), pk=pull_id)
+    back = f"{reverse('metrics:pull_requests', args=[team.slug])}?q={pull.number or ''}#pull-{pull.pk}"
+    said = {"yes": True, "no": False, "undo": None}
+    if request.method == "POST" and request.POST.get("assisted") in said:
+        with transaction.atomic():
+            correct(pull, said[request.POST["assisted"]], request.POST.get("note", ""), request.user)
+        messages.success(request, "Kept. It counts from now on, whatever markers or model say.")
+    return HttpResponseRedirect(back, status=303)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view()
+def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
+    """What the language model may read, what is sent, and what it costs. Owners and admins may change it."""
+    now = pace.settings_of(team.pk)
+    if request.method == "POST":
+        if request.role not in MANAGING:  # type: ignore[attr-defined]
+            raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")
+        millions = request.POST.get("monthly_tokens", "").replace(",", "").replace(" ", "")
+        if not (millions.isascii() and millions.isdecimal() and int(millions[:12]) <= MOST_TOKENS):
+            messages.error(request, f"Give the month's tokens as a whole number up to {MOST_TOKENS:,}.")
+        else:
+            values = {"enabled": "enabled" in request.POST, "monthly_tokens": int(millions)}
+            LlmSettings.objects.across_teams().update_or_create(team=team, defaults=values)
+            messages.success(request, "Kept. It holds from the next run on.")
+        return HttpResponseRedirect(reverse("metrics:ai_reading", args=[team.slug]), status=303)
+    month = pace.month_of(timezone.now())
+    analyses = Analysis.objects.for_team(team)
+    context = {
+        "team": team,
+        "now": now,
+        "use": LlmUse.objects.for_team(team).filter(month=month).first(),
+        "month": month,
+        "configured": client.is_configured(),
+        "model": settings.LLM_MODEL,
+        "server": urlsplit(settings.LLM_BASE_URL).hostname,
+        "read": analyses.filter(state=AnalysisState.DONE).count(),
+        "failed": analyses.filter(state=AnalysisState.FAILED).count(),
+        "can_manage": request.role in MANAGING,  # type: ignore[attr-defined]
+    }
+    return render(request, "metrics/ai_reading.html", context)
 
 
 def _to_dashboard(team: Team) -> HttpResponse:

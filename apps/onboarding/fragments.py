@@ -23,9 +23,10 @@ SHOWN_BY = {
     "budget": ("progress",),
     "weeks": ("charts",),
     "insight": ("insight",),
+    "summaries": ("summaries",),
     "log": ("log",),
 }
-PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "log")
+PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "summaries", "log")
 
 
 def addresses(team: Team, run_id: Any) -> dict[str, str]:

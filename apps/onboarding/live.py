@@ -91,6 +91,7 @@ class Live:
     kept: Sequence[tuple[str, str]]
     weeks: Mapping[str, Any]
     insights: Sequence[Mapping[str, Any]]
+    summaries: Sequence[Mapping[str, Any]]
     budget: str
     budget_until: str | None
     log: Sequence[Any]
@@ -160,6 +161,7 @@ def live(projection: Projection) -> Live:
         kept=_kept(projection.steps),
         weeks=projection.items.get("weeks", {}).get("team", {}),
         insights=[insights[rank] for rank in RANKS if rank in insights],
+        summaries=projection.items.get("summaries", {}).get("last", {}).get("rows", []),
         budget=_budget(run, projection.items.get("budget", {}).get("github", {})),
         budget_until=projection.items.get("budget", {}).get("github", {}).get("resets_at"),
         log=projection.log,

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from huey import crontab
@@ -91,7 +92,7 @@ def refresh(team_id: int, *, started_by: Any = None, once_key: str | None = None
     return engine.start(
         NIGHTLY_PIPELINE,
         subject=f"team:{team_id}",
-        params={"team_id": team_id, **params},
+        params={"team_id": team_id, "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"], **params},
         started_by=started_by,
         once_key=once_key,
     )

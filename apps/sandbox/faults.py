@@ -14,6 +14,7 @@ matching requests pass first), `share` (of the matching requests it hits only so
 | `set: {field: value}`    | the outermost nodes carry these values, whatever the schema says                    |
 | `rate_limit: "primary"`  | HTTP 200 and RATE_LIMITED, nothing remaining; reset in `reset_in` seconds (60)      |
 | `rate_limit: "secondary"`| HTTP 403 with `retry-after: reset_in`                                               |
+| `llm: "empty"`, …        | what the language model answers (`operation: "chat"`): see `llm`                    |
 
 `match` holds any of `repository` (`acme/ledger`), `operation` (the GraphQL operation's name, or like `GET /user`),
 `contains` (text within the request body), `token` (its beginning). All given ones must agree.
@@ -24,8 +25,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+# What a language model answers then: see `llm`.
+LLM_FAULTS = ("empty", "truncated", "malformed", "invalid", "few", "many", "strangers", "invented")
 _MATCHES = ("repository", "operation", "contains", "token")
-_EFFECTS = ("delay", "status", "errors", "malformed", "disconnect", "null_nodes", "set", "rate_limit")
+_EFFECTS = ("delay", "status", "errors", "malformed", "disconnect", "null_nodes", "set", "rate_limit", "llm")
 
 
 class BadFault(ValueError):
@@ -59,6 +62,7 @@ class Fault:
     set: dict[str, Any] = field(default_factory=dict)
     rate_limit: str | None = None
     reset_in: int = 60
+    llm: str | None = None
 
     @classmethod
     def read(cls, raw: Any) -> "Fault":
@@ -73,6 +77,8 @@ class Fault:
             raise BadFault(f"match takes {', '.join(_MATCHES)}.")
         if raw.get("rate_limit") not in (None, "primary", "secondary"):
             raise BadFault("rate_limit is primary or secondary.")
+        if raw.get("llm") not in (None, *LLM_FAULTS):
+            raise BadFault(f"llm is one of {', '.join(LLM_FAULTS)}.")
         if not any(raw.get(effect) for effect in _EFFECTS):
             raise BadFault(f"A fault needs one of {', '.join(_EFFECTS)}.")
         return cls(**{**raw, "match": match})

@@ -9,6 +9,7 @@ need no token:
 - `POST /_sandbox/rename`         {"from": "acme/old", "to": "acme/new"}: it answers to both names, as GitHub does
 - `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status; with timing
                                   also the seconds of its work, and how many answers the limit on them refused
+- `GET  /_sandbox/llm`            what the language model answered (see `llm`): requests, tokens, how often by title
 - `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
 
 Requests are executed one at a time in the event loop; waiting (pace, delays) blocks nobody.
@@ -30,6 +31,7 @@ from . import files, replies, rest, tokens
 from .execution import Executor, Operation
 from .faults import BadFault, Call, Fault, Faults, spoil
 from .limits import Budgets
+from .llm import Model
 from .replies import Reply
 from .timing import Timing
 from .tokens import Behaviour, Token
@@ -69,12 +71,14 @@ class Sandbox:
         every: float = 0.0,
         points: int = 5000,
         timing: Timing | None = None,
+        model: Model | None = None,
     ) -> None:
         self.executor = executor
         self.world = executor.world
         self.pace = pace
         self.every = every
         self.timing = timing
+        self.model = model or Model()
         self.next_at = 0.0
         self.faults = Faults()
         self.budgets = Budgets(points)
@@ -88,6 +92,8 @@ class Sandbox:
         incoming = await _read(scope, receive)
         if incoming.path.startswith("/_sandbox/"):
             reply = self.control(incoming)
+        elif incoming.path == "/v1/chat/completions" and incoming.method == "POST":
+            reply = await self.chat(incoming)
         else:
             reply = await self.serve(incoming)
         await _write(send, reply)
@@ -117,6 +123,28 @@ class Sandbox:
         self.log["operations"][name] += 1
         self.log["tokens"][token.digest if token else "none"] += 1
         self.log["statuses"][str(reply.status)] += 1
+        return reply
+
+    async def chat(self, incoming: Incoming) -> Reply:
+        """An answer of the language model, with the fault that it meets."""
+        fault = self.faults.take(Call("chat", "", frozenset(), incoming.body.decode(errors="replace")))
+        self.log["operations"]["chat"] += 1
+        if fault is not None and fault.delay:
+            await asyncio.sleep(fault.delay)
+        if fault is not None and fault.status is not None:
+            reply = replies.of_fault(fault)
+            if fault.status == 429:
+                reply.headers["retry-after"] = str(fault.reset_in)
+            return reply
+        try:
+            body = json.loads(incoming.body)
+        except ValueError:
+            return replies.message(400, "Problems parsing JSON")
+        reply, seconds = self.model.answer(body, fault.llm if fault else None)
+        if seconds:
+            await asyncio.sleep(seconds)
+        if fault is not None:
+            reply.cut, reply.drop = fault.malformed, fault.disconnect
         return reply
 
     def turn(self) -> float:
@@ -195,6 +223,8 @@ class Sandbox:
                     counts = {name: dict(counter) for name, counter in self.log.items()}
                     times = {"seconds": self.timing.seconds, "refused": self.timing.refused} if self.timing else {}
                     return Reply(200, {"total": sum(self.log["operations"].values()), **counts, **times})
+                case "GET", "llm":
+                    return Reply(200, self.model.report())
                 case "POST", "faults":
                     self.faults.replace([Fault.read(raw) for raw in body])
                     return Reply(200, {"faults": len(body)})
@@ -207,6 +237,7 @@ class Sandbox:
                     self.faults.replace([])
                     self.budgets.reset()
                     self.clear_log()
+                    self.model = Model(self.model.share, self.model.requests, self.model.tokens)
                     self.world.restore()
                     return Reply(200, {})
         except (ValueError, TypeError, KeyError) as error:

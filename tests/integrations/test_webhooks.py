@@ -176,7 +176,7 @@ def test_what_was_told_of_is_read_a_minute_later_by_one_run(octo, team, synced, 
     refresh_changed.call_local()
     refresh_changed.call_local()
     run = Run.objects.get(pipeline="nightly")
-    assert run.params == {"team_id": team.pk, "repo_ids": [synced.pk]}
+    assert run.params == {"team_id": team.pk, "repo_ids": [synced.pk], "limit": 1000}
 
 
 def test_keys_can_be_changed_for_webhooks_too(team, synced, deliver, settings):

@@ -16,12 +16,15 @@ class SandboxFailed(Exception):
 
 
 @contextmanager
-def start_process(data=None, seed=None, *, pace=None, every=None, points=1_000_000, now=None, timing=None, env=None):
+def start_process(
+    data=None, seed=None, *, pace=None, every=None, points=1_000_000, now=None, timing=None, env=None, **more
+):
     """Yield the process of a sandbox on a free port and its base URL; end it on leaving.
 
     `points` is the hourly budget of a token.
     """
     options = {"data": data, "seed": seed, "pace": pace, "every": every, "points": points, "now": now, "timing": timing}
+    options |= {name.replace("_", "-"): value for name, value in more.items()}
     arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
     # It ends with its stdin, so also when the tests are killed.
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", "--end-with-stdin", *arguments]

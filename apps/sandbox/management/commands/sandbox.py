@@ -39,6 +39,15 @@ class Command(BaseCommand):
             metavar="SHARE",
             help="answer as slowly as GitHub does, times this, and refuse over 60 seconds of work in a minute",
         )
+        parser.add_argument(
+            "--llm-timing",
+            type=float,
+            default=0.0,
+            metavar="SHARE",
+            help="the language model answers as slowly as a real one, times this",
+        )
+        parser.add_argument("--llm-requests", type=int, default=1_000_000, help="its requests a minute")
+        parser.add_argument("--llm-tokens", type=int, default=100_000_000, help="its tokens a minute")
         parser.add_argument("--seed", type=int, default=7, help="seed of the generated organisation (default: 7)")
         parser.add_argument("--now", type=date.fromisoformat, help="last day of the generated history (default: today)")
 
@@ -48,7 +57,7 @@ class Command(BaseCommand):
         if options["end_with_stdin"]:
             end_with_stdin()
         # Only the sandbox needs graphql-core and uvicorn's server, which a production install does not bring.
-        from apps.sandbox import files, organisation, schema, server, timing
+        from apps.sandbox import files, llm, organisation, schema, server, timing
         from apps.sandbox.execution import Executor
 
         try:
@@ -60,7 +69,8 @@ class Command(BaseCommand):
             limits = {name: options[name] for name in ("pace", "every", "points")}
             share = options["timing"]
             slowness = None if share is None else timing.Timing(share)
-            sandbox = server.Sandbox(executor, **limits, timing=slowness)
+            model = llm.Model(options["llm_timing"], options["llm_requests"], options["llm_tokens"])
+            sandbox = server.Sandbox(executor, **limits, timing=slowness, model=model)
             server.run(sandbox, self.listener(options))
         except (files.BadData, schema.SchemaMissing) as error:
             raise CommandError(str(error)) from error

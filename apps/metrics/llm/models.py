@@ -1,0 +1,108 @@
+"""What a language model said of pull requests, what people said of that, and what it cost."""
+
+from django.conf import settings
+from django.db import models
+
+from apps.teams.scoping import TeamScopedModel
+
+
+class AnalysisState(models.TextChoices):
+    PENDING = "pending", "Not read yet"
+    DONE = "done", "Read"
+    FAILED = "failed", "Could not be read"
+
+
+class Analysis(TeamScopedModel):
+    """What a model said of one pull request, checked. `input_hash` names exactly what it was asked, and whom.
+
+    `ai_disclosed` is what the author says of their own use of AI; `ai_words` are the words, which stand in the text.
+    """
+
+    pull_request = models.OneToOneField("metrics.PullRequest", on_delete=models.CASCADE, related_name="analysis")
+    state = models.CharField(max_length=10, choices=AnalysisState, default=AnalysisState.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    input_hash = models.CharField(max_length=64, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    summary = models.TextField(blank=True)
+    kind = models.CharField(max_length=20, blank=True)
+    area = models.CharField(max_length=60, blank=True)
+    risk = models.CharField(max_length=10, blank=True)
+    friction = models.CharField(max_length=10, blank=True)
+    ai_disclosed = models.BooleanField(null=True, blank=True)
+    ai_words = models.TextField(blank=True)
+    # When the pull request was last changed, as it was read.
+    read_of = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        verbose_name_plural = "analyses"
+        indexes = [models.Index(fields=["team", "input_hash"], name="analysis_by_input")]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()}: {self.summary[:60] or self.error[:60]}"
+
+
+class Correction(TeamScopedModel):
+    """What a person says of a pull request's use of AI. It wins over markers and model, and outlives both."""
+
+    pull_request = models.OneToOneField("metrics.PullRequest", on_delete=models.CASCADE, related_name="correction")
+    ai_assisted = models.BooleanField()
+    note = models.CharField(max_length=300, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+
+    def __str__(self) -> str:
+        return "AI-assisted" if self.ai_assisted else "No AI"
+
+
+class LlmSettings(TeamScopedModel):
+    """Whether a team's pull requests may be sent to the model, and how many tokens a month it may cost."""
+
+    enabled = models.BooleanField(default=True)
+    monthly_tokens = models.PositiveIntegerField(default=2_000_000)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        verbose_name = verbose_name_plural = "LLM settings"
+        constraints = [models.UniqueConstraint(fields=["team"], name="llm_settings_once_in_team")]
+
+    def __str__(self) -> str:
+        return f"{'on' if self.enabled else 'off'}, {self.monthly_tokens:,} tokens a month"
+
+
+class LlmUse(TeamScopedModel):
+    """What a team's answers cost in one month; `month` is its first day, in UTC."""
+
+    month = models.DateField()
+    requests = models.PositiveIntegerField(default=0)
+    tokens_in = models.PositiveBigIntegerField(default=0)
+    tokens_out = models.PositiveBigIntegerField(default=0)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        verbose_name = verbose_name_plural = "LLM use"
+        constraints = [models.UniqueConstraint(fields=["team", "month"], name="llm_use_once_a_month")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}: {self.tokens_in + self.tokens_out:,} tokens"
+
+
+class LlmPace(models.Model):
+    """How much of the model's limits is used, by all processes; kept by `apps.metrics.llm.pace`. `key` is its address."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    tokens_a_minute = models.PositiveIntegerField(null=True)
+    blocked_until = models.DateTimeField(null=True)
+    # [[seconds since the epoch, tokens], …] of the last minute.
+    sent = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "LLM pace"
+
+    def __str__(self) -> str:
+        return f"{len(self.sent)} requests in the last minute"

@@ -1,0 +1,145 @@
+"""A stand-in for a language model: an OpenAI-compatible `POST /v1/chat/completions`.
+
+It reads the JSON document in the last message and says of each pull request what can be told from its words: no model,
+but an answer of the form that was asked for, as slow as a real one and within the same limits. Its faults (`llm` of a
+fault): `empty`, `truncated`, `malformed`, `invalid` (a value that the schema forbids), `few`, `many` (twice the same),
+`strangers` (pull requests that were not asked about), `invented` (quotes what nobody wrote).
+"""
+
+import json
+import re
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from .replies import Reply
+
+WINDOW = 60.0
+FIRST_TOKEN, PER_TOKEN = 1.5, 0.008
+
+_KINDS = (
+    ("revert", "revert"), ("fix", "fix"), ("bug", "fix"), ("bump", "dependency"), ("refactor", "refactor"),
+    ("docs", "docs"), ("test", "test"), ("perf", "performance"), ("ci", "build"), ("build", "build"), ("chore", "build"),
+    ("feat", "feature"), ("add", "feature"),
+)  # fmt: skip
+_DISCLOSURE = re.compile(
+    r"[^\n.]*\b(?:generated with|co-authored-by: (?:claude|copilot|cursor|devin)|written with the help of (?:an )?ai|"
+    r"with (?:claude|copilot|cursor|chatgpt))\b[^\n]*",
+    re.IGNORECASE,
+)
+
+
+def tokens_of(text: str) -> int:
+    return len(text) // 4 + 1
+
+
+@dataclass
+class Model:
+    """One account of the model. `share` scales its times and its minute, so that tests are quick; 0 takes no time."""
+
+    share: float = 0.0
+    requests: int = 1_000_000
+    tokens: int = 100_000_000
+    sent: deque[tuple[float, int]] = field(default_factory=deque)
+    # What was answered: the bill.
+    answered: int = 0
+    billed: list[int] = field(default_factory=lambda: [0, 0])
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def answer(self, body: Any, fault: str | None) -> tuple[Reply, float]:
+        """The reply, and the seconds after which it comes."""
+        try:
+            text = body["messages"][-1]["content"]
+            asked = json.loads(text[text.index("{") : text.rindex("}") + 1])["pull_requests"]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return _error(400, "This stand-in reads a JSON document with pull_requests in the last message."), 0.0
+        spent_in = sum(tokens_of(message["content"]) for message in body["messages"])
+        content = _content(asked, fault)
+        spent_out = tokens_of(content)
+        if (wait := self._refused(spent_in + spent_out)) is not None:
+            return _error(429, "Rate limit reached.", {"retry-after": f"{wait:.2f}"} | self.headers()), 0.0
+        for each in asked:
+            self.asked[each["title"]] = self.asked.get(each["title"], 0) + 1
+        self.answered += 1
+        self.billed[0] += spent_in
+        self.billed[1] += spent_out
+        reply = Reply(200, _completion(body, content, spent_in, spent_out, fault), self.headers())
+        return reply, (FIRST_TOKEN + PER_TOKEN * spent_out) * self.share
+
+    def _refused(self, tokens: int) -> float | None:
+        """The seconds until a request of so many tokens may come; None where it may now, and is counted."""
+        now, window = time.monotonic(), WINDOW * (self.share or 1.0)
+        while self.sent and self.sent[0][0] <= now - window:
+            self.sent.popleft()
+        if len(self.sent) >= self.requests or sum(spent for _, spent in self.sent) + tokens > self.tokens:
+            return self.sent[0][0] + window - now if self.sent else window
+        self.sent.append((now, tokens))
+        return None
+
+    def headers(self) -> dict[str, str]:
+        left = max(0, self.tokens - sum(spent for _, spent in self.sent))
+        return {"x-ratelimit-limit-tokens": str(self.tokens), "x-ratelimit-remaining-tokens": str(left)}
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "answered": self.answered,
+            "tokens_in": self.billed[0],
+            "tokens_out": self.billed[1],
+            "asked": self.asked,
+        }
+
+
+def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, {"error": {"message": text, "type": "error", "code": status}}, headers or {})
+
+
+def _completion(body: Any, content: str, spent_in: int, spent_out: int, fault: str | None) -> dict[str, Any]:
+    reason = "length" if fault == "truncated" else "stop"
+    return {
+        "id": "chatcmpl-sandbox", "object": "chat.completion", "created": int(time.time()), "model": body.get("model", ""),
+        "choices": [{"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": content}}],
+        "usage": {"prompt_tokens": spent_in, "completion_tokens": spent_out, "total_tokens": spent_in + spent_out},
+    }  # fmt: skip
+
+
+def _content(asked: list[dict[str, Any]], fault: str | None) -> str:
+    items = [_item(each) for each in asked]
+    if fault == "few":
+        items = items[: len(items) // 2]
+    elif fault == "many":
+        items = [*items, items[0] | {"summary": "Something else altogether."}]
+    elif fault == "strangers":
+        items = [item | {"ref": f"stranger-{place}"} for place, item in enumerate(items)]
+    elif fault == "invalid":
+        items = [item | {"risk": "catastrophic"} for item in items]
+    elif fault == "invented":
+        items = [item | {"ai_disclosed": True, "ai_words": "I confess that a robot wrote this"} for item in items]
+    text = json.dumps({"pull_requests": items})
+    if fault == "empty":
+        return ""
+    if fault == "malformed":
+        return f"Here you are: {text}"
+    return text[: len(text) // 2] if fault == "truncated" else text
+
+
+def _item(each: dict[str, Any]) -> dict[str, Any]:
+    title, body = str(each.get("title", "")), str(each.get("description", ""))
+    words = title.lower()
+    lines = sum(int(number) for number in re.findall(r"\d+", str(each.get("size", "")))[:2])
+    rounds = int((each.get("reviews") or {}).get("changes_requested", 0))
+    text = "\n".join([body, *map(str, each.get("commits", []))])
+    said = _DISCLOSURE.search(text)
+    subject = re.sub(r"^\w+(\([^)]*\))?!?:\s*", "", title).strip() or "the code"
+    first = next((part.strip() for part in re.split(r"[.\n]", body) if len(part.strip()) > 20), "")
+    summary = f"{subject[:1].upper()}{subject[1:]}" + (f": {first[:1].lower()}{first[1:140]}" if first else "")
+    return {
+        "ref": each.get("ref", ""),
+        "summary": f"{summary[:240]}.",
+        "kind": next((kind for word, kind in _KINDS if word in words), "other"),
+        "area": " ".join(re.findall(r"[a-z]{4,}", subject.lower())[-2:])[:50],
+        "risk": "high" if lines > 600 else "medium" if lines > 120 else "low",
+        "friction": "high" if rounds > 1 else "medium" if rounds else "low",
+        "ai_disclosed": said is not None,
+        "ai_words": said.group(0).strip()[:300] if said else "",
+    }

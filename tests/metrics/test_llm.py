@@ -1,0 +1,327 @@
+"""The language model's step against the sandbox over HTTP: everything read once, checked, paid for once, or named."""
+
+import threading
+from datetime import timedelta
+
+import httpx
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.metrics.llm import pace
+from apps.metrics.llm.client import Limited
+from apps.metrics.models import Analysis, AnalysisState, Commit, LlmPace, LlmSettings, LlmUse, PullRequest, Repository
+from apps.metrics.tasks import run_llm_analysis_batch
+from apps.pipelines import engine
+from apps.pipelines.models import RunState, StepRun, StepState
+from apps.teams.services import create_team
+from apps.users.models import User
+from tests.integrations.conftest import worker  # noqa: F401 - a fixture
+from tests.pipelines.conftest import ended, eventually, queue, workers  # noqa: F401 - fixtures
+from tests.sandbox.server import start_sandbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNT = 40
+
+
+class Model:
+    """The sandbox's language model."""
+
+    def __init__(self, url):
+        self.url, self.http = url, httpx.Client(base_url=url, timeout=30)
+
+    def faults(self, *faults):
+        rows = [{"match": {"operation": "chat"}} | fault for fault in faults]
+        self.http.post("/_sandbox/faults", json=rows).raise_for_status()
+
+    def bill(self):
+        return self.http.get("/_sandbox/llm").json()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llm")
+    (folder / "a__b.jsonl").write_text("")
+    with start_sandbox(data=folder) as url:
+        yield url
+
+
+@pytest.fixture
+def model(server, settings):
+    model = Model(server)
+    model.http.post("/_sandbox/reset").raise_for_status()
+    settings.LLM_BASE_URL, settings.LLM_BASE_URL_GIVEN = f"{server}/v1", True
+    settings.LLM_REQUESTS_A_MINUTE = 100_000
+    yield model
+    model.http.close()
+
+
+@pytest.fixture
+def owner(db):
+    return User.objects.create_user("lead@acme.example")
+
+
+@pytest.fixture
+def team(owner):
+    return create_team("Acme", owner)
+
+
+@pytest.fixture
+def pulls(team):
+    """Forty pull requests with a commit each, the newest last."""
+    repository = Repository.objects.across_teams().create(team=team, source="github", full_name="acme/api")
+    now = timezone.now()
+    rows = PullRequest.objects.bulk_create(
+        PullRequest(
+            team=team, repository=repository, external_id=f"PR_{n}", number=n, title=f"fix: Part {n}",
+            body=f"Carries the total of page {n} over to the next one.", state="merged", additions=n, deletions=2,
+            changed_files=1, created_at=now - timedelta(days=COUNT - n), updated_at=now - timedelta(hours=1),
+            merged_at=now - timedelta(hours=1), detail_state="complete", head_ref="topic",
+        )
+        for n in range(1, COUNT + 1)
+    )  # fmt: skip
+    Commit.objects.bulk_create(
+        Commit(team=team, pull_request=pull, oid=f"{n:040}", message="Work", authored_at=now, committed_at=now)
+        for n, pull in enumerate(rows)
+    )
+    return PullRequest.objects.for_team(team)
+
+
+def read(worker, team, seconds=30.0, **params):  # noqa: F811
+    return worker.drain(worker.start(run_llm_analysis_batch, team_id=team.pk, **params), seconds)
+
+
+def states(team):
+    found = list(Analysis.objects.for_team(team).values_list("state", flat=True))
+    return {state: found.count(state) for state in found}
+
+
+def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pulls, worker):  # noqa: F811
+    run = read(worker, team)
+    step = run.steps.get()
+    assert (run.state, step.state, step.done, step.total) == (RunState.DONE, StepState.DONE, COUNT, COUNT)
+    assert states(team) == {"done": COUNT}
+    analysis = pulls.get(number=7).analysis
+    assert analysis.summary.startswith("Part 7")
+    assert (analysis.kind, analysis.risk, analysis.friction, analysis.ai_disclosed) == ("fix", "low", "low", False)
+    bill, use = model.bill(), LlmUse.objects.for_team(team).get()
+    assert (use.requests, use.tokens_in, use.tokens_out) == (bill["answered"], bill["tokens_in"], bill["tokens_out"])
+    assert set(bill["asked"].values()) == {1}
+    shown = run.events.filter(kind="summaries").last().data["rows"]
+    assert 1 <= len(shown) <= 3
+    read(worker, team)
+    assert model.bill() == bill
+    # What has changed is read again, and nothing else.
+    pulls.filter(number=3).update(title="feat: Another thing", updated_at=timezone.now())
+    read(worker, team)
+    assert model.bill()["answered"] == bill["answered"] + 1
+    assert pulls.get(number=3).analysis.kind == "feature"
+
+
+def test_the_newest_come_first_and_the_rest_later(model, team, pulls, worker):  # noqa: F811
+    read(worker, team, limit=10)
+    assert sorted(pulls.filter(analysis__state="done").values_list("number", flat=True)) == list(range(31, 41))
+    read(worker, team, limit=100)
+    assert states(team) == {"done": COUNT}
+
+
+def test_the_same_question_is_paid_for_once_in_a_team(model, team, pulls, worker):  # noqa: F811
+    pulls.update(title="fix: The same", body="The same.", additions=1)
+    read(worker, team, limit=8)
+    bill = model.bill()
+    read(worker, team)
+    assert model.bill() == bill
+    assert states(team) == {"done": COUNT}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500}, {"status": 503}, {"malformed": True}, {"disconnect": True}, {"llm": "empty"},
+        {"llm": "truncated"}, {"llm": "malformed"}, {"llm": "invalid"}, {"llm": "few"}, {"llm": "many"},
+        {"llm": "strangers"}, {"llm": "invented"},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)  # fmt: skip
+def test_what_goes_wrong_twice_is_asked_again(model, team, pulls, worker, fault):  # noqa: F811
+    model.faults({"times": 2, **fault})
+    run = read(worker, team)
+    assert run.state == RunState.DONE, run.missing
+    assert states(team) == {"done": COUNT}
+    assert not Analysis.objects.for_team(team).filter(ai_disclosed=True).exists()
+    use, bill = LlmUse.objects.for_team(team).get(), model.bill()
+    # What broke off on the way was not received, so it is not on our bill.
+    lost = 2 if fault in ({"malformed": True}, {"disconnect": True}) else 0
+    assert use.requests == bill["answered"] - lost
+
+
+def test_one_that_never_gets_an_answer_is_given_up_with_the_reason(model, team, pulls, worker):  # noqa: F811
+    model.faults({"match": {"operation": "chat", "contains": "Part 11"}, "llm": "invalid"})
+    run = read(worker, team)
+    assert run.state == RunState.PARTIAL
+    lost = Analysis.objects.for_team(team).get(state=AnalysisState.FAILED)
+    assert (lost.pull_request.number, lost.attempts) == (11, 3)
+    assert "wrong risk" in lost.error
+    assert states(team) == {"done": COUNT - 1, "failed": 1}
+    assert run.missing[0]["what"] == "Summaries of 1 pull request"
+    before = model.bill()
+    read(worker, team)
+    assert model.bill() == before
+
+
+def test_a_limit_parks_the_step_and_holds_for_everybody(model, team, pulls, worker):  # noqa: F811
+    model.faults({"times": 1, "status": 429, "reset_in": 600})
+    run = read(worker, team)
+    step = run.steps.get()
+    assert (step.state, step.failures, step.message) == (
+        StepState.PARKED, 0, "The language model asks to slow down.",
+    )  # fmt: skip
+    with pytest.raises(Limited):
+        pace.take(10)
+    LlmPace.objects.update(blocked_until=timezone.now())
+    StepRun.objects.update(parked_until=timezone.now())
+    assert worker.drain(run).state == RunState.DONE
+    assert states(team) == {"done": COUNT}
+
+
+def test_a_server_that_never_answers_does_not_end_the_run(model, team, pulls, worker):  # noqa: F811
+    model.faults({"status": 503})
+    run = worker.start(run_llm_analysis_batch, team_id=team.pk)
+    for _ in range(4):
+        worker.drain(run, 10)
+        StepRun.objects.filter(state=StepState.PARKED).update(parked_until=timezone.now())
+    run.refresh_from_db()
+    assert run.state == RunState.PARTIAL
+    assert "HTTP 503" in str(run.missing)
+
+
+def test_a_refused_key_is_said_and_the_run_goes_on(model, team, pulls, worker):  # noqa: F811
+    model.faults({"status": 401})
+    run = read(worker, team)
+    assert run.state == RunState.PARTIAL
+    assert "Check GROQ_API_KEY" in run.missing[0]["why"]
+
+
+def test_the_budget_ends_it_before_it_is_passed(model, team, pulls, worker):  # noqa: F811
+    LlmSettings.objects.create(team=team, monthly_tokens=4_000)
+    run = read(worker, team)
+    assert run.state == RunState.PARTIAL
+    assert "budget for the language model is spent" in run.missing[0]["why"]
+    use = LlmUse.objects.for_team(team).get()
+    assert 0 < use.tokens_in + use.tokens_out <= 4_000
+    assert 0 < states(team)["done"] < COUNT
+
+
+def test_a_team_may_turn_it_off(model, team, pulls, worker):  # noqa: F811
+    LlmSettings.objects.create(team=team, enabled=False)
+    step = read(worker, team).steps.get()
+    assert step.state == StepState.SKIPPED
+    assert "turned the language model off" in step.message
+    assert model.bill()["answered"] == 0
+
+
+def test_without_a_key_the_step_says_how_to_add_one(team, pulls, worker, settings):  # noqa: F811
+    settings.GROQ_API_KEY, settings.LLM_BASE_URL_GIVEN = "", False
+    step = read(worker, team).steps.get()
+    assert step.state == StepState.SKIPPED
+    assert f"AI markers read in {COUNT} pull requests" in step.message
+    assert "set GROQ_API_KEY, or LLM_BASE_URL" in step.message
+
+
+def test_faults_of_all_kinds_and_killed_workers(model, team, pulls, workers):  # noqa: F811
+    """Every pull request ends read once or given up with its reason; the bill has what reached us."""
+    kinds = ("empty", "truncated", "malformed", "invalid", "few", "many", "strangers", "invented")
+    model.faults(
+        {"times": 1, "status": 429, "reset_in": 1}, *({"share": 0.04, "llm": kind} for kind in kinds),
+        {"share": 0.05, "status": 500}, {"share": 0.03, "disconnect": True}, {"share": 0.3, "delay": 0.2},
+    )  # fmt: skip
+    run = run_llm_analysis_batch(team_id=team.pk)
+    env = {"LLM_BASE_URL": f"{model.url}/v1", "LLM_REQUESTS_A_MINUTE": "100000"}
+    crew = [workers.start(**env)]
+    for kill in range(3):
+        asked = 2 + 2 * kill
+        eventually(lambda asked=asked: model.bill()["answered"] >= asked or ended(run)())
+        workers.kill(crew.pop())
+        crew.append(workers.start(**env))
+    eventually(ended(run))
+    assert run.state in (RunState.DONE, RunState.PARTIAL)
+    found = Analysis.objects.for_team(team)
+    assert found.count() == COUNT
+    assert not found.filter(state=AnalysisState.PENDING).exists()
+    assert all(row.summary for row in found.filter(state=AnalysisState.DONE))
+    assert all(row.error for row in found.filter(state=AnalysisState.FAILED))
+    use, bill = LlmUse.objects.for_team(team).get(), model.bill()
+    # A kill or a broken connection may have lost answers on their way to us; none is counted twice.
+    assert use.requests <= bill["answered"]
+
+
+def test_the_pace_is_kept_by_all_together(db, settings):
+    settings.LLM_REQUESTS_A_MINUTE, taken = 5, []
+    start = threading.Barrier(6)
+
+    def ask():
+        from django.db import connection
+
+        start.wait()
+        taken.append([pace.take(10) for _ in range(3)])
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(wait == 0 for waits in taken for wait in waits) == 5
+    assert all(55 < wait <= 60 for waits in taken for wait in waits if wait)
+
+
+def test_the_tokens_of_a_minute_are_kept(db):
+    LlmPace.objects.create(pk=pace.key(), tokens_a_minute=1_000)
+    assert [pace.take(400), pace.take(400)] == [0, 0]
+    assert pace.take(400) > 50
+
+
+def test_a_person_wins_over_markers_and_model(model, team, owner, pulls, worker, client):  # noqa: F811
+    read(worker, team)
+    pull = pulls.get(number=5)
+    client.force_login(owner)
+    page = reverse("metrics:pull_requests", args=[team.slug])
+    html = client.get(page, {"q": "5"}).content.decode()
+    assert pull.analysis.summary in html
+    address = reverse("metrics:correct_pull", args=[team.slug, pull.pk])
+    assert client.post(address, {"assisted": "yes", "note": "I paired with <b>it</b>."}).status_code == 303
+    pull.refresh_from_db()
+    assert pull.ai_assisted is True
+    html = client.get(page, {"q": "5"}).content.decode()
+    assert "lead says that AI helped to write this. I paired with &lt;b&gt;it&lt;/b&gt;." in html.replace(
+        "lead@acme.example", "lead"
+    )
+    # A new table of markers re-reads all, and changes nothing of that.
+    pulls.update(markers_version=0)
+    read(worker, team)
+    pull.refresh_from_db()
+    assert pull.ai_assisted is True
+    client.post(address, {"assisted": "undo"})
+    pull.refresh_from_db()
+    assert pull.ai_assisted is False
+
+
+def test_the_page_says_what_is_sent_and_lets_managers_change_it(model, team, owner, client):
+    client.force_login(owner)
+    page = reverse("metrics:ai_reading", args=[team.slug])
+    assert "replaced before it is sent" in client.get(page).content.decode()
+    client.post(page, {"monthly_tokens": "5000"})
+    row = LlmSettings.objects.for_team(team).get()
+    assert (row.enabled, row.monthly_tokens) == (False, 5000)
+    assert client.post(page, {"monthly_tokens": "many"}, follow=True).content.count(b"as a whole number") == 1
+
+
+def test_a_retry_of_the_run_asks_only_for_what_is_open(model, team, pulls, worker):  # noqa: F811
+    model.faults({"status": 401, "after": 2})
+    run = read(worker, team)
+    assert run.state == RunState.PARTIAL
+    model.faults()
+    run = worker.drain(engine.retry(run))
+    assert run.state == RunState.DONE
+    assert set(model.bill()["asked"].values()) == {1}
