@@ -89,6 +89,25 @@ class Env:
         self.reject(name, f"a whole number from {least} to {most}")
         return default
 
+    def all_or_none(self, *names: str) -> None:
+        """Note each that is missing where some of them are set."""
+        if any(self.text(name) for name in names):
+            for name in names:
+                if not self.text(name):
+                    self.reject(name, f"a value, as {names[0]} and the others of the same group have", secret=True)
+
+    def private_key(self, name: str, base: Path) -> str:
+        """A key in PEM, as it is (line breaks may be written \\n) or as the path of its file."""
+        value = self.text(name).replace("\\n", "\n")
+        if value and "PRIVATE KEY-----" not in value:
+            try:
+                value = (base / value).read_text()
+            except OSError:
+                value = ""
+            if "PRIVATE KEY-----" not in value:
+                self.reject(name, "a private key in PEM, or the path of a file with one", secret=True)
+        return value
+
     def words(self, name: str) -> list[str]:
         """Parts between commas, without the space around them."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]

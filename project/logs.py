@@ -25,6 +25,8 @@ def settings_for(*, debug: bool) -> dict[str, Any]:
         "loggers": {
             "huey": {"level": "WARNING"},  # at INFO it repeats each message that the run's own log has
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
+            "openai": {"level": "WARNING"},
             "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         },
     }

@@ -13,8 +13,10 @@ from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from apps.integrations.models import ApiBudget
 from apps.mail import health as mail_health
 from apps.metrics.definitions import percentile
+from apps.metrics.models import LlmUse
 from apps.pipelines import clock, health
 from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.stream import hub
@@ -127,7 +129,43 @@ def streams() -> Iterator[Metric]:
     yield _gauge("streams", "Live pages that this process streams to.", [], [((), hub.open_streams())])
 
 
-PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (runs, step_durations, hand_offs, queues, outbox, streams)
+def github_budgets() -> Iterator[Metric]:
+    """By credential, named by the first letters of its fingerprint: which of them are running low or are limited."""
+    now = clock.now()
+    seen = ApiBudget.objects.filter(updated_at__gte=now - timedelta(days=1)).order_by("key")[:AT_MOST]
+    rows = [(budget.key[:8], budget) for budget in seen]
+    yield _gauge(
+        "github_points_left", "GitHub's points that are left in its hour, as it last said.", ["credential"],
+        [((name,), budget.points_left) for name, budget in rows if budget.points_left is not None],
+    )  # fmt: skip
+    yield _gauge(
+        "github_blocked_seconds", "Seconds for which GitHub asked to wait, from now; 0 without.", ["credential"],
+        [((name,), max(0.0, (budget.blocked_until - now).total_seconds()) if budget.blocked_until else 0.0)
+         for name, budget in rows],
+    )  # fmt: skip
+
+
+def llm_spend() -> Iterator[Metric]:
+    """This month's, of all teams together."""
+    month = LlmUse.objects.across_teams().filter(month=clock.now().date().replace(day=1))
+    spent = month.aggregate(requests=Sum("requests"), tokens_in=Sum("tokens_in"), tokens_out=Sum("tokens_out"))
+    yield _gauge(
+        "llm_month_tokens", "Tokens that the language model's answers cost this month.", ["direction"],
+        [(("in",), spent["tokens_in"] or 0), (("out",), spent["tokens_out"] or 0)],
+    )  # fmt: skip
+    yield _gauge("llm_month_requests", "Answers of the language model this month.", [], [((), spent["requests"] or 0)])
+
+
+PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (
+    runs,
+    step_durations,
+    hand_offs,
+    queues,
+    outbox,
+    streams,
+    github_budgets,
+    llm_spend,
+)
 
 REGISTRY = CollectorRegistry(auto_describe=False)
 REGISTRY.register(Rows())

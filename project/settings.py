@@ -224,6 +224,16 @@ if GITHUB_CLIENT_ID and not GITHUB_CLIENT_SECRET:
 if GITHUB_CLIENT_SECRET and not GITHUB_CLIENT_ID:
     env.reject("GITHUB_CLIENT_ID", "the client ID that belongs to GITHUB_CLIENT_SECRET")
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {"github": {}}
+# Reading through a GitHub App: all of these, or it is not offered
+GITHUB_WEB_URL = env.web_url("GITHUB_WEB_URL", GITHUB_ENTERPRISE_URL or "https://github.com")
+GITHUB_APP_ID, GITHUB_APP_SLUG = env.text("GITHUB_APP_ID"), env.text("GITHUB_APP_SLUG")
+GITHUB_APP_CLIENT_ID = env.text("GITHUB_APP_CLIENT_ID")
+GITHUB_APP_CLIENT_SECRET = env.text("GITHUB_APP_CLIENT_SECRET")
+GITHUB_APP_PRIVATE_KEY = env.private_key("GITHUB_APP_PRIVATE_KEY", BASE_DIR)
+GITHUB_APP_WEBHOOK_SECRET = env.text("GITHUB_APP_WEBHOOK_SECRET")
+env.all_or_none(
+    "GITHUB_APP_ID", "GITHUB_APP_SLUG", "GITHUB_APP_CLIENT_ID", "GITHUB_APP_CLIENT_SECRET", "GITHUB_APP_PRIVATE_KEY"
+)
 if GITHUB_ENTERPRISE_URL:
     SOCIALACCOUNT_PROVIDERS["github"]["GITHUB_URL"] = GITHUB_ENTERPRISE_URL
 if GITHUB_CLIENT_ID:
@@ -265,8 +275,8 @@ SECURE_CSP: dict[str, list[str]] = {
     "img-src": [CSP.SELF, "data:"],
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
-    # signing in with GitHub redirects a form there
-    "form-action": [CSP.SELF, GITHUB_ENTERPRISE_URL or "https://github.com"],
+    # signing in with GitHub and installing its app redirect a form there
+    "form-action": [CSP.SELF, GITHUB_WEB_URL],
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }

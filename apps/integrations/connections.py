@@ -4,6 +4,7 @@ Asking a source (`check`, `refresh`, `read_more`, `measure`) happens outside of 
 afterwards. A team shows either the sample or its own repositories, never both: figures must not mix.
 """
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,20 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.integrations.credentials import SAMPLE_TOKEN, client_for, store_token
+from apps.integrations.credentials import SAMPLE_TOKEN, CredentialError, client_for, store_installation, store_token
 from apps.integrations.git.clones import find_clones
+from apps.integrations.github.app import Installation
+from apps.integrations.github.errors import GitHubError
 from apps.integrations.github.listing import Listed, read_page
 from apps.integrations.github.probe import Finding, probe, summary
 from apps.integrations.github.sizes import Size, read_sizes
-from apps.integrations.models import Connection, ConnectionSource, Credential, TrackedRepository
+from apps.integrations.models import (
+    Connection,
+    ConnectionSource,
+    Credential,
+    CredentialKind,
+    TrackedRepository,
+)
 from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
@@ -68,21 +77,31 @@ def check(team: Team, source: str, token: str = "") -> Finding | list[str]:
 
 
 def keep(
-    team: Team, source: str, user: Any, *, token: str = "", found: Finding | list[str] | None = None
+    team: Team,
+    source: str,
+    user: Any,
+    *,
+    token: str = "",
+    found: Finding | list[str] | None = None,
+    installation: Installation | None = None,
 ) -> Connection:
     """Store the connection in the caller's transaction, in place of an earlier one to the same source.
 
     `found` is what `check` returned; without it the repositories are listed when they are first asked for.
+    `installation` stands in place of a token.
     """
     Team.objects.select_for_update().get(pk=team.pk)
     _check_mixing(team, source)
     values: dict[str, Any] = {"connected_by": user, "connected_at": timezone.now(), "sizes": {}, "notes": []}
-    values |= {"listing": [], "listing_more": None, "listed_at": None}
+    values |= {"listing": [], "listing_more": None, "listed_at": None, "installation_id": None}
     if isinstance(found, Finding):
         values |= summary(found) | {"listed_at": timezone.now()}
     elif found is not None:
         values |= {"listing": [_clone(path) for path in found], "listed_at": timezone.now()}
-    if source == ConnectionSource.GITHUB:
+    if installation is not None:
+        store_installation(team, installation.id, user)
+        values |= {"installation_id": installation.id, "login": installation.login, "of_app": True, "scopes": None}
+    elif source == ConnectionSource.GITHUB:
         store_token(team, token, user)
     connection, _ = Connection.objects.across_teams().update_or_create(team=team, source=source, defaults=values)
     return connection
@@ -103,6 +122,13 @@ def _check_mixing(team: Team, source: str) -> None:
             "This team has repositories of its own, whose figures would mix with the sample's. Create another team to "
             "look at the sample."
         )
+
+
+def revoke(team: Team) -> None:
+    """End the token of the app's installation at GitHub, as far as that can be reached: it would end by itself."""
+    if Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).exists():
+        with contextlib.suppress(GitHubError, CredentialError), client_for(team, timeout=TIMEOUT) as client:
+            client.revoke()
 
 
 def leave(team: Team, source: str) -> bool:

@@ -3,6 +3,9 @@
 To change keys: put the new one first, restart, run `manage.py rotate_credentials`, take the old one out.
 """
 
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -10,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from apps.integrations.github import app
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import MissingCredentials
 from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind, Webhook
@@ -17,6 +21,8 @@ from apps.teams.models import Team
 
 # The sample's server takes any token.
 SAMPLE_TOKEN = "sample"  # noqa: S105
+# An installation's token lasts an hour; so long before its end another is taken.
+TOKEN_MARGIN = timedelta(minutes=10)
 
 
 class CredentialError(Exception):
@@ -62,6 +68,7 @@ def store_token(team: Team, token: str, user: Any = None) -> Credential:
     secret = _keys().encrypt(token.strip().encode())
     values = {"secret": secret, "created_by": user}
     with transaction.atomic():
+        Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).delete()
         credential, _ = Credential.objects.across_teams().update_or_create(
             team=team, kind=CredentialKind.GITHUB_TOKEN, defaults=values
         )
@@ -104,7 +111,55 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
                 "your own repositories."
             )
         return GitHubClient(settings.SAMPLE_URL, SAMPLE_TOKEN, **options)
+    if installed := _installation(team):
+        token, _ = installed.token()
+        return GitHubClient(settings.GITHUB_API_URL, token, identity=f"installation:{installed.id}", **options)
     return GitHubClient(settings.GITHUB_API_URL, token_for(team), **options)
+
+
+def keep_fresh(client: GitHubClient, team: Team | int) -> None:
+    """Give the client of a long sync the next token before the present one ends. Raises as `client_for`."""
+    if client.identity and (installed := _installation(team)):
+        token, renewed = installed.token()
+        if renewed:
+            client.use(token)
+
+
+def store_installation(team: Team, installation_id: int, user: Any = None) -> Credential:
+    """Keep that the team reads through the app's installation, in place of a token. In the caller's transaction."""
+    Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).delete()
+    secret = encrypt(json.dumps({"installation": installation_id}))
+    credential, _ = Credential.objects.across_teams().update_or_create(
+        team=team, kind=CredentialKind.GITHUB_INSTALLATION, defaults={"secret": secret, "created_by": user}
+    )
+    return credential
+
+
+@dataclass(slots=True)
+class _Installed:
+    """An installation's credential: its id, and the last token with its end, encrypted together."""
+
+    row: Credential
+    kept: dict[str, Any]
+
+    @property
+    def id(self) -> int:
+        return int(self.kept["installation"])
+
+    def token(self) -> tuple[str, bool]:
+        """A token that lasts for a while yet, and whether it is a new one. Asks GitHub outside of transactions."""
+        ends = self.kept.get("ends")
+        if ends and datetime.fromisoformat(ends) > timezone.now() + TOKEN_MARGIN:
+            return str(self.kept["token"]), False
+        token, until = app.installation_token(self.id)
+        kept = json.dumps({"installation": self.id, "token": token, "ends": until.isoformat()})
+        Credential.objects.across_teams().filter(pk=self.row.pk).update(secret=encrypt(kept))
+        return token, True
+
+
+def _installation(team: Team | int) -> _Installed | None:
+    row = Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).first()
+    return None if row is None else _Installed(row, json.loads(decrypt(bytes(row.secret))))
 
 
 def encrypt(text: str) -> bytes:

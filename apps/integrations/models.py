@@ -11,6 +11,7 @@ from apps.teams.scoping import TeamScopedModel
 
 class CredentialKind(models.TextChoices):
     GITHUB_TOKEN = "github_token", "GitHub token"
+    GITHUB_INSTALLATION = "github_installation", "GitHub App"
 
 
 class Credential(TeamScopedModel):
@@ -68,6 +69,7 @@ class Connection(TeamScopedModel):
     source = models.CharField(max_length=10, choices=ConnectionSource)
     login = models.CharField(max_length=100, blank=True)
     of_app = models.BooleanField(default=False)
+    installation_id = models.PositiveBigIntegerField(null=True, blank=True, db_index=True)
     scopes = models.JSONField(null=True, blank=True)
     notes = models.JSONField(default=list, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)

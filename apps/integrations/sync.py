@@ -8,6 +8,7 @@ concerns the token or all repositories ends the step; limits and outages park it
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from django.db import DataError
 
-from apps.integrations.credentials import CredentialError, client_for
+from apps.integrations.credentials import CredentialError, client_for, keep_fresh
 from apps.integrations.fetching import OF_ALL, Fetcher
 from apps.integrations.git.source import GitError
 from apps.integrations.github.errors import (
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 # What is read of every list before more is read of any.
 NEWEST = timedelta(days=90)
+# Seconds between two looks at whether a token of an app's installation ends soon.
+TOKEN_LOOK = 60.0
 # Causes that a failed sync names before it only counts them.
 NAMED = 5
 
@@ -87,7 +90,15 @@ def _github(ledger: Ledger, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
     # The sample is served by the installation itself: there is nobody to spare.
     own = Connection.objects.for_team(ledger.team_id).filter(source=ConnectionSource.SAMPLE).exists()
     allowance: Allowance = Unbounded() if own else Governor(client.fingerprint, str(ledger.ctx.run.pk))
-    return GitHubSource(client), Fetcher(client, allowance, ledger.check)
+
+    def check() -> None:
+        ledger.check()
+        if client.identity and time.monotonic() > looked[0] + TOKEN_LOOK:
+            looked[0] = time.monotonic()
+            keep_fresh(client, ledger.team_id)
+
+    looked = [time.monotonic()]
+    return GitHubSource(client), Fetcher(client, allowance, check)
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:

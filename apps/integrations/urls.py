@@ -5,4 +5,7 @@ from django.urls import path
 from apps.integrations import views
 
 app_name = "integrations"
-urlpatterns = [path("hooks/github/<uuid:key>/", views.receive, name="webhook")]
+urlpatterns = [
+    path("hooks/github/app/", views.receive_of_app, name="app_webhook"),
+    path("hooks/github/<uuid:key>/", views.receive, name="webhook"),
+]

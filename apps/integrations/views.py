@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -31,6 +32,25 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
         return _said("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
     try:
         return _said(webhooks.take_in(webhook, guid, event, _payload(request)))
+    except Malformed as malformed:
+        logger.warning("Delivery %s of %s cannot be used: %s", guid, event, malformed)
+        return _said(f"This cannot be used: {malformed}.", 422)
+
+
+@csrf_exempt
+@require_POST
+def receive_of_app(request: HttpRequest) -> HttpResponse:
+    """One delivery of the app's own webhook: for every team that reads through the installation that it names."""
+    secret = settings.GITHUB_APP_WEBHOOK_SECRET
+    if not secret:
+        return _said("This installation listens to no app.", 404)
+    if not webhooks.fits(secret, request.body, request.headers.get("X-Hub-Signature-256", "")):
+        return _said("The signature is not of the app's webhook secret.", 403)
+    guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
+    if not guid or not event or len(guid) > 64 or len(event) > 60:
+        return _said("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
+    try:
+        return _said(webhooks.take_in_of_app(guid, event, _payload(request)))
     except Malformed as malformed:
         logger.warning("Delivery %s of %s cannot be used: %s", guid, event, malformed)
         return _said(f"This cannot be used: {malformed}.", 422)

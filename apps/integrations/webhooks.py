@@ -16,7 +16,15 @@ from django.utils import timezone
 
 from apps.integrations.credentials import decrypt, encrypt
 from apps.integrations.github import fields, rest
-from apps.integrations.models import Delivery, SyncStatus, TrackedRepository, Webhook
+from apps.integrations.models import (
+    Connection,
+    Credential,
+    CredentialKind,
+    Delivery,
+    SyncStatus,
+    TrackedRepository,
+    Webhook,
+)
 from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.teams.models import Team
@@ -37,7 +45,12 @@ def make(team: Team, user: Any) -> tuple[Webhook, str]:
 
 def is_signed(webhook: Webhook, body: bytes, signature: str) -> bool:
     """Whether the body was signed with the webhook's secret. Raises CredentialError."""
-    wanted = hmac.new(decrypt(webhook.secret).encode(), body, hashlib.sha256).hexdigest()
+    return fits(decrypt(webhook.secret), body, signature)
+
+
+def fits(secret: str, body: bytes, signature: str) -> bool:
+    """Whether a body was signed with a secret; in a time that tells nothing."""
+    wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(f"sha256={wanted}".encode(), signature.encode())
 
 
@@ -52,6 +65,30 @@ def take_in(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any])
         if not Delivery.objects.filter(webhook=webhook, guid=guid).exists():
             raise
         return "repeated"
+
+
+def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any]) -> str:
+    """The same for each team that reads through the installation of the payload."""
+    number = fields.big_number(fields.mapping(payload, "installation"), "id")
+    said = []
+    for connection in Connection.objects.across_teams().filter(installation_id=number).select_related("team"):
+        webhook = Webhook.objects.for_team(connection.team).first() or make(connection.team, None)[0]
+        said.append(take_in(webhook, guid, event, payload))
+        if event == "installation" and payload.get("action") in ("deleted", "suspend"):
+            _lose(connection, str(payload["action"]))
+    return ", ".join(said) or "not followed"
+
+
+def _lose(connection: Connection, action: str) -> None:
+    """The app was removed or suspended at GitHub: nothing can be read any more, and the team's page says why."""
+    words = "removed" if action == "deleted" else "suspended"
+    note = f"The GitHub App was {words} at GitHub, so nothing can be read. Install it again, or use a token."
+    with transaction.atomic():
+        connection.notes = [note]
+        connection.save(update_fields=["notes"])
+        if action == "deleted":
+            kind = CredentialKind.GITHUB_INSTALLATION
+            Credential.objects.for_team(connection.team_id).filter(kind=kind).delete()
 
 
 def forget_old() -> None:

@@ -19,6 +19,7 @@ from django_htmx.middleware import HtmxDetails
 from apps.integrations import connections, webhooks
 from apps.integrations.credentials import CredentialError
 from apps.integrations.git.errors import GitError
+from apps.integrations.github import app
 from apps.integrations.github.errors import GitHubError
 from apps.integrations.github.probe import TOKEN_SETTINGS
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository, Webhook
@@ -94,6 +95,7 @@ def _connect_page(request: HttpRequest, team: Team, source: str = "", trouble: T
         "source": source or ConnectionSource.GITHUB,
         "trouble": trouble,
         "scopes": TOKEN_SETTINGS,
+        "app": app.is_configured(),
         "webhook": Webhook.objects.for_team(team).first(),
         "follows": TrackedRepository.objects.for_team(team).exists(),
     }
@@ -119,10 +121,13 @@ def _connected(connection: Connection) -> str:
 def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
     """Leave a source: its token is deleted. What was read stays, but for the sample's figures."""
     if request.method == "POST":
+        of_app = Connection.objects.for_team(team).filter(source=source, installation_id__isnull=False).exists()
         try:
+            if source == ConnectionSource.GITHUB:
+                connections.revoke(team)
             if connections.leave(team, source):
-                left = ConnectionSource(source).label
-                messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if source == 'github' else ''}")
+                left, token = ConnectionSource(source).label, source == ConnectionSource.GITHUB and not of_app
+                messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}")
         except connections.CannotConnect as error:
             messages.error(request, str(error))
     return see_other("onboarding:connect", team)

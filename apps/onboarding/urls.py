@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.onboarding import journey, landing, streaming, views
+from apps.onboarding import installing, journey, landing, streaming, views
 
 app_name = "onboarding"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("t/<slug:slug>/onboarding/", journey.setup, name="setup"),
     path("t/<slug:slug>/onboarding/connect/", journey.connect, name="connect"),
     path("t/<slug:slug>/onboarding/connect/<slug:source>/leave/", journey.disconnect, name="disconnect"),
+    path("t/<slug:slug>/onboarding/app/", installing.install, name="app_install"),
+    path("github/app/installed/", installing.installed, name="app_installed"),
     path("t/<slug:slug>/onboarding/webhook/", journey.webhook, name="webhook"),
     path("t/<slug:slug>/onboarding/refresh/", journey.refresh, name="refresh"),
     path("t/<slug:slug>/onboarding/repositories/", journey.choose, name="choose"),

@@ -36,19 +36,23 @@ def hook(team):
     return webhooks.make(team, None)
 
 
+def signed_by(secret, client, address, event, payload, *, guid=None, body=None, **options):
+    """A delivery as GitHub sends it."""
+    body = json.dumps(payload).encode() if body is None else body
+    headers = {
+        "x-github-event": event,
+        "x-github-delivery": guid or str(uuid.uuid4()),
+        "x-hub-signature-256": f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}",
+    }
+    options.setdefault("content_type", "application/json")
+    return client.post(address, body, headers=headers, **options)
+
+
 @pytest.fixture
 def deliver(client, hook):
-    def deliver(event, payload, *, guid=None, secret=None, body=None, **options):
-        body = json.dumps(payload).encode() if body is None else body
-        signature = hmac.new((secret or hook[1]).encode(), body, hashlib.sha256).hexdigest()
-        headers = {
-            "x-github-event": event,
-            "x-github-delivery": guid or str(uuid.uuid4()),
-            "x-hub-signature-256": f"sha256={signature}",
-        }
+    def deliver(event, payload, *, secret=None, **options):
         address = reverse("integrations:webhook", kwargs={"key": hook[0].key})
-        options.setdefault("content_type", "application/json")
-        return client.post(address, body, headers=headers, **options)
+        return signed_by(secret or hook[1], client, address, event, payload, **options)
 
     return deliver
 

@@ -74,6 +74,8 @@ def rows(of):
         "user_id": of.owner.pk,
         "invitation_id": of.invitation.pk,
         "member_id": of.member.pk,
+        "pull_id": of.pull.pk,
+        "integrations:webhook:key": "3f0a1c52-8a3e-4d0c-9f55-5a5c2f6f7f10",
     }
 
 

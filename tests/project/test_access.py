@@ -37,6 +37,8 @@ PUBLIC = {
     "admin:login", "admin:logout",
     # The link is the proof.
     "users:sign_in_link", "teams:accept",
+    # The signature is.
+    "integrations:webhook", "integrations:app_webhook",
 }  # fmt: skip
 
 # What is there only while DEBUG is on, and tests run with it off.

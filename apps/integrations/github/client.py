@@ -72,22 +72,29 @@ class GitHubClient:
         timeout: httpx.Timeout = TIMEOUT,
         request_seconds: float = REQUEST_SECONDS,
         max_bytes: int = MAX_BYTES,
+        identity: str = "",
     ) -> None:
+        """`identity` names the credential where its tokens change; otherwise the token does."""
         self.endpoints = Endpoints.of(base_url)
         self.rate: limits.Rate | None = None
+        self.identity = identity
+        self.use(token)
+        self._request_seconds = request_seconds
+        self._max_bytes = max_bytes
+        self._http = httpx.Client(timeout=timeout, follow_redirects=False, headers={"User-Agent": "firstlight"})
+
+    def use(self, token: str) -> None:
+        """Take another token from now on. Raises MissingCredentials, BadCredentials."""
         self._token = token.strip()
         if not self._token:
             raise MissingCredentials
         if any(ord(character) < 32 or ord(character) == 127 for character in self._token):
             raise BadCredentials("it contains line breaks or other characters that cannot be sent")
-        self._request_seconds = request_seconds
-        self._max_bytes = max_bytes
-        self._http = httpx.Client(timeout=timeout, follow_redirects=False, headers={"User-Agent": "firstlight"})
 
     @property
     def fingerprint(self) -> str:
         """Names the credential without giving it away: the key of what all processes know of it."""
-        return hashlib.sha256(f"{self.endpoints.rest}\0{self._token}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.endpoints.rest}\0{self.identity or self._token}".encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"GitHubClient({self.endpoints.rest!r})"
@@ -121,6 +128,14 @@ class GitHubClient:
         """The same with its headers, which tell of scopes, of single sign-on, of further pages."""
         raw = self._send("GET", f"{self.endpoints.rest}{path}", what, params=params)
         return Answer(self._json(raw), raw.headers)
+
+    def post(self, path: str, *, what: str = "this") -> Any:
+        """What a POST without a body is answered with at a REST path."""
+        return self._json(self._send("POST", f"{self.endpoints.rest}{path}", what, content=b"{}"))
+
+    def revoke(self) -> None:
+        """End the token of an app's installation at once; there is no such call for tokens of people."""
+        self._send("DELETE", f"{self.endpoints.rest}/installation/token", "token")
 
     def _send(self, method: str, url: str, what: str, **options: Any) -> _Raw:
         if self.rate and self.rate.remaining == 0 and timezone.now() < self.rate.resets_at:
@@ -178,7 +193,7 @@ class GitHubClient:
 
     def _checked(self, raw: _Raw, method: str, what: str) -> _Raw:
         self.rate = limits.read_rate(raw.headers) or self.rate
-        if raw.status == 200:
+        if raw.status in (200, 201, 204):
             return raw
         if raw.status == 401:
             raise BadCredentials

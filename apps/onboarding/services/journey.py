@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.integrations import connections
+from apps.integrations.github.app import Installation
 from apps.integrations.github.probe import Finding
 from apps.integrations.models import Connection, TrackedRepository
 from apps.integrations.services import track_repositories
@@ -19,11 +20,17 @@ PIPELINE = "onboarding"
 
 
 def connect(
-    team: Team, user: User | None, source: str, *, token: str = "", found: Finding | list[str] | None = None
+    team: Team,
+    user: User | None,
+    source: str,
+    *,
+    token: str = "",
+    found: Finding | list[str] | None = None,
+    installation: Installation | None = None,
 ) -> Connection:
     """Keep a source that was checked; an earlier connection to the same one is replaced."""
     with transaction.atomic():
-        connection = connections.keep(team, source, user, token=token, found=found)
+        connection = connections.keep(team, source, user, token=token, found=found, installation=installation)
         source_connected.send(sender=Team, team=team, user=user, source=source)
     return connection
 

@@ -1,0 +1,93 @@
+"""Connecting through the GitHub App: off to GitHub with a signed state, and back with proof of who came.
+
+The state names the team and the person, is good for an hour and for one way back of the session that it was made in. An
+installation that comes without it joins nothing: whoever installs the app at GitHub alone is told where to begin.
+"""
+
+import secrets
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core import signing
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.integrations import connections
+from apps.integrations.credentials import CredentialError
+from apps.integrations.github import app
+from apps.integrations.github.errors import GitHubError
+from apps.integrations.models import ConnectionSource
+from apps.onboarding.journey import see_other
+from apps.onboarding.services import journey
+from apps.teams.access import team_view
+from apps.teams.models import Team
+from apps.teams.services import MANAGING, role_of
+from apps.users.models import User
+
+SALT = "github-app-installation"
+LASTS = 3600
+SESSION = "github_app"
+BEGIN = "Begin on the team's page “Connect”: there the app is installed for that team."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(manage=True)
+def install(request: HttpRequest, team: Team) -> HttpResponse:
+    """Off to GitHub."""
+    if request.method != "POST" or not app.is_configured():
+        return see_other("onboarding:connect", team)
+    nonce = secrets.token_urlsafe(16)
+    request.session[SESSION] = {"nonce": nonce}
+    state = signing.dumps({"team": team.pk, "user": cast(User, request.user).pk, "nonce": nonce}, salt=SALT)
+    return HttpResponseRedirect(app.install_url(state), status=303)
+
+
+@require_safe
+@login_required
+def installed(request: HttpRequest) -> HttpResponse:
+    """Back from GitHub."""
+    team = _team(request)
+    if team is None:
+        messages.warning(request, f"That did not come from a page of yours, or an hour has passed. {BEGIN}")
+        return HttpResponseRedirect(reverse("onboarding:home"))
+    if request.GET.get("setup_action") == "request":
+        messages.info(request, "An owner of the organisation has to approve the app first. Come back when they have.")
+        return see_other("onboarding:connect", team)
+    kept = request.session[SESSION]
+    number = request.GET.get("installation_id") or str(kept.get("installation", ""))
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        messages.error(request, f"GitHub did not say which installation it was. {BEGIN}")
+        return see_other("onboarding:connect", team)
+    if not request.GET.get("code"):
+        # GitHub asks who somebody is while installing only where the app is set up so.
+        request.session[SESSION] = {**kept, "installation": number}
+        return HttpResponseRedirect(app.authorize_url(request.GET["state"]))
+    del request.session[SESSION]
+    return _connect(request, team, int(number), request.GET["code"])
+
+
+def _team(request: HttpRequest) -> Team | None:
+    """The team of the state, if it is this person's, of this session, and they still manage the team."""
+    try:
+        state = signing.loads(request.GET.get("state", ""), salt=SALT, max_age=LASTS)
+    except signing.BadSignature:
+        return None
+    user, kept = cast(User, request.user), request.session.get(SESSION) or {}
+    if state["user"] != user.pk or not secrets.compare_digest(state["nonce"], kept.get("nonce", "")):
+        return None
+    team = Team.objects.filter(pk=state["team"]).first()
+    return team if team is not None and role_of(user, team) in MANAGING else None
+
+
+def _connect(request: HttpRequest, team: Team, number: int, code: str) -> HttpResponse:
+    try:
+        installation = app.installation_of(app.person_token(code), number)
+        connection = journey.connect(team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation)
+        connections.refresh(connection)
+    except (GitHubError, CredentialError, connections.CannotConnect) as error:
+        messages.error(request, str(error))
+        return see_other("onboarding:connect", team)
+    messages.success(request, f"GitHub is connected through the app, for {installation.login}.")
+    return see_other("onboarding:choose", team)
