@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check fmt chaos bench demo screenshots lock
+.PHONY: help setup dev test check fmt chaos bench eval demo screenshots lock
 
 PY := .venv/bin/python
 export PYTHON DATA REPO FRESH PACE PORT MONTHS STATE
@@ -27,6 +27,9 @@ chaos: setup ## Hurt real workers, then check that nothing was lost or doubled; 
 
 bench: setup ## Run the benchmarks
 	$(PY) -m benchmarks
+
+eval: setup ## Precision and recall of the AI markers on a labelled set
+	$(PY) -m evals
 
 demo: setup ## Watch a made-up organisation set up; DATA=folder, REPO=clone, FRESH=1, PACE=0, PORT=8001, MONTHS=24
 	$(PY) scripts/demo.py

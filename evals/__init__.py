@@ -1,0 +1,1 @@
+"""How well the product reads AI's part in a pull request: labelled cases, and a table of what was found and what was not."""
