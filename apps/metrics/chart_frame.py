@@ -3,7 +3,7 @@
 The svg's content box is the plot; ticks and end labels lie over its padding, which the style sheet sets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -22,6 +22,8 @@ _BAR = 0.64  # of the room that a week has
 
 # A label's text, its class, and the y of what it belongs to.
 Label = tuple[str, str, float]
+# The address that a week leads to; empty for none.
+Link = Callable[[date], str]
 
 
 def join(marks: Iterable[SafeString]) -> SafeString:
@@ -43,6 +45,12 @@ class Frame:
     width: int
     height: int
     weeks: Sequence[date]
+    link: Link | None = None
+
+    def linked(self, week: date, mark: SafeString) -> SafeString:
+        """A week's mark, leading to its pull requests. By keyboard the table below the chart leads there."""
+        address = self.link(week) if self.link else ""
+        return format_html('<a href="{}" tabindex="-1">{}</a>', address, mark) if address else mark
 
     @cached_property
     def span(self) -> list[date]:
@@ -85,7 +93,7 @@ class Frame:
     def bar(self, week: date, css: str, top: float, bottom: float, title: str) -> SafeString:
         """One bar or one part of it; `missing` and `unknown` ones are hatched."""
         fill = f"url(#{self.pattern})" if css in ("missing", "unknown") else ""
-        return format_html(
+        mark = format_html(
             '<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="1.5"{}><title>{}</title></rect>',
             css,
             number((self.index(week) + (1 - _BAR) / 2) * self.slot),
@@ -95,6 +103,7 @@ class Frame:
             format_html(' fill="{}"', fill) if fill else "",
             title,
         )
+        return self.linked(week, mark)
 
     def grid(self, axis: Scale) -> SafeString:
         """Dotted lines at the ticks, a plain one at zero, their labels left of the plot."""
@@ -129,13 +138,15 @@ class Frame:
     def hovers(self, titles: Iterable[tuple[date, str]]) -> SafeString:
         """Columns that cannot be seen and say their week's numbers to the pointer."""
         half = 50 / max(len(self.span) - 1, 1)
-        return format_html_join(
-            "",
-            '<rect class="hover" x="{}%" y="{}" width="{}%" height="{}"><title>{}</title></rect>',
-            (
-                (number(self.point(week) - half), TOP, number(2 * half), number(self.plot), title)
-                for week, title in titles
-            ),
+        return join(
+            self.linked(
+                week,
+                format_html(
+                    '<rect class="hover" x="{}%" y="{}" width="{}%" height="{}"><title>{}</title></rect>',
+                    *(number(self.point(week) - half), TOP, number(2 * half), number(self.plot), title),
+                ),
+            )
+            for week, title in titles
         )
 
     def stretched(self, marks: Iterable[SafeString]) -> SafeString:
@@ -164,11 +175,12 @@ class Frame:
     def svg(self, sentence: str, marks: Iterable[SafeString], labels: SafeString) -> SafeString:
         """The whole chart; `sentence` is what it says to those who do not see it."""
         return format_html(
-            '<svg class="chart {}" role="img" aria-label="{}" width="{}" height="{}">'
+            '<svg class="chart {}" role="{}" aria-label="{}" width="{}" height="{}">'
             '<defs><pattern id="{}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
             '<rect class="hatch-ground" width="6" height="6"/><line class="hatch" x1="1" y1="0" x2="1" y2="6"/>'
             "</pattern></defs>{}{}</svg>",
-            *(self.kind, sentence, self.width, self.height, self.pattern, join(marks), labels),
+            *(self.kind, "group" if self.link else "img", sentence, self.width, self.height),
+            *(self.pattern, join(marks), labels),
         )
 
     def empty(self, words: str = "Nothing to show yet") -> SafeString:

@@ -18,7 +18,7 @@ from datetime import date
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.metrics.chart_frame import Frame, Label, join, number
+from apps.metrics.chart_frame import Frame, Label, Link, join, number
 from apps.metrics.chart_scale import NBSP, Scale, day, scale_for
 
 
@@ -54,12 +54,14 @@ def line_chart(
     height: int,
     latest_so_far: bool,
     missing_before: date | None = None,
+    link: Link | None = None,
 ) -> SafeString:
     """Medians and p75 by ascending week. `unit`: see `scale_for`. Weeks before `missing_before` have not arrived yet.
 
-    `width` is the box's usual width in px, which decides how many months are named; the chart stretches.
+    `width` is the box's usual width in px, which decides how many months are named; the chart stretches. `link` gives the
+    address that a week leads to, or an empty one.
     """
-    frame = Frame("lines", label, width, height, [week.week for week in weeks])
+    frame = Frame("lines", label, width, height, [week.week for week in weeks], link)
     known = [(week, week.value) for week in weeks if week.value is not None and not _missing(week, missing_before)]
     if not known:
         return frame.empty()
@@ -96,9 +98,10 @@ def bar_chart(
     height: int,
     latest_so_far: bool,
     missing_before: date | None = None,
+    link: Link | None = None,
 ) -> SafeString:
     """Counts by ascending week; the latest is marked. The other arguments are those of `line_chart`."""
-    frame = Frame("bars", label, width, height, [week.week for week in weeks])
+    frame = Frame("bars", label, width, height, [week.week for week in weeks], link)
     known = [(week, week.value) for week in weeks if week.value is not None and not _missing(week, missing_before)]
     if not known:
         return frame.empty()
@@ -128,10 +131,16 @@ def bar_chart(
 
 
 def share_chart(
-    weeks: Sequence[Shares], *, label: str, names: tuple[str, str, str], width: int, height: int
+    weeks: Sequence[Shares],
+    *,
+    label: str,
+    names: tuple[str, str, str],
+    width: int,
+    height: int,
+    link: Link | None = None,
 ) -> SafeString:
     """Shares of each week's total, from below: having, lacking, unknown (hatched); `names` says what they are called."""
-    frame = Frame("shares", label, width, height, [week.week for week in weeks])
+    frame = Frame("shares", label, width, height, [week.week for week in weeks], link)
     known = [week for week in weeks if week.total]
     if not known:
         return frame.empty()

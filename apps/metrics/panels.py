@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.metrics.chart_scale import day
 from apps.metrics.charts import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
 from apps.metrics.definitions import MIN_SAMPLE, Spread, Verdict, spread
 from apps.metrics.landed import Landed
+from apps.metrics.measures import MEASURES
 from apps.metrics.selection import Period
 from apps.metrics.words import NBSP, in_hours, in_lines
 
 MIN_COMPARED = 10  # values on each side of a comparison
 WIDE = (540, 190)  # px, see `line_chart`
 NARROW = (340, 150)
+# The definition behind each panel.
+MEASURED_AS = {"merge": "time_to_merge", "merged": "merged", "size": "size", "review": "pickup", "ai": "ai_assisted"}
 VERDICTS = {Verdict.ASSISTED: "assisted", Verdict.NO_MARKER: "no marker", Verdict.UNREAD: "not read"}
 
 
@@ -49,6 +53,11 @@ class Panel:
     chart: SafeString
     table: SafeString
 
+    @property
+    def measured(self) -> str:
+        """How it is measured, in a sentence or two."""
+        return MEASURES[MEASURED_AS[self.key]].formula
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -57,6 +66,21 @@ class Frame:
     period: Period
     rows: Sequence[Landed]
     rows_before: Sequence[Landed] | None
+    # The address of a week's pull requests, up to its date; empty for charts that lead nowhere.
+    drill: str = ""
+
+    def link(self, week: date) -> str:
+        return f"{self.drill}{week.isoformat()}" if self.drill else ""
+
+    @property
+    def links(self) -> Callable[[date], str] | None:
+        return self.link if self.drill else None
+
+    def named(self, week: date) -> str:
+        """A week in a table, leading to its pull requests."""
+        if not self.drill:
+            return day(week)
+        return format_html('<a href="{}">{}</a>', self.link(week), day(week))
 
     @cached_property
     def by_week(self) -> Mapping[date, list[Landed]]:
@@ -114,9 +138,10 @@ def _medians(
         latest_so_far=frame.period.so_far,
         width=size[0],
         height=size[1],
+        link=frame.links,
     )
     cells = [
-        (day(week), _or_dash(found.median, words), _or_dash(found.p75, words), f"{found.n:,}")
+        (frame.named(week), _or_dash(found.median, words), _or_dash(found.p75, words), f"{found.n:,}")
         for week, found in reversed(series)
     ]
     return Panel(
@@ -158,6 +183,7 @@ def _merged(frame: Frame) -> Panel:
         latest_so_far=frame.period.so_far,
         width=WIDE[0],
         height=WIDE[1],
+        link=frame.links,
     )
     return Panel(
         key="merged",
@@ -168,7 +194,9 @@ def _merged(frame: Frame) -> Panel:
         comparison=_pace(frame),
         chart=chart,
         table=data_table(
-            "Merged pull requests", ("Week of", "Merged"), [(day(week), f"{n:,}") for week, n in reversed(counts)]
+            "Merged pull requests",
+            ("Week of", "Merged"),
+            [(frame.named(week), f"{n:,}") for week, n in reversed(counts)],
         ),
     )
 
@@ -207,11 +235,21 @@ def _ai(frame: Frame) -> Panel:
         figure=percent(whole.having, whole.total) if whole.total else "–",
         aside=f"at least{unread}" if whole.total else "",
         comparison=_ai_compared(frame, whole),
-        chart=share_chart(weeks, label=title, names=(names[0], names[1], names[2]), width=NARROW[0], height=NARROW[1]),
+        chart=share_chart(
+            weeks,
+            label=title,
+            names=(names[0], names[1], names[2]),
+            width=NARROW[0],
+            height=NARROW[1],
+            link=frame.links,
+        ),
         table=data_table(
             title,
             ("Week of", "Assisted", "No marker found", "Not read yet"),
-            [(day(week.week), f"{week.having:,}", f"{week.lacking:,}", f"{week.unknown:,}") for week in weeks[::-1]],
+            [
+                (frame.named(week.week), f"{week.having:,}", f"{week.lacking:,}", f"{week.unknown:,}")
+                for week in weeks[::-1]
+            ],
         ),
     )
 

@@ -1,14 +1,14 @@
 """The list of pull requests: searched, filtered, a page at a time, each row with its figures and the reason of its verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import F, Q
 
-from apps.metrics.definitions import Verdict, hours_to_review, is_merged, time_to_merge_hours
+from apps.metrics.definitions import WEEK, Verdict, hours_to_review, is_merged, time_to_merge_hours, week_start
 from apps.metrics.landed import counted_reviews
 from apps.metrics.models import DetailState, PullRequest, Source
 from apps.metrics.records import ChangeKind, PullRequestState
@@ -17,6 +17,13 @@ from apps.metrics.verdicts import Reason, reason
 from apps.metrics.words import in_hours, person
 
 PAGE = 25
+# By what the list may be ordered: its words, and the expression.
+SORTS = {
+    "oldest": ("Oldest first", F("created_at").asc()),
+    "updated": ("Last changed first", F("updated_at").desc()),
+    "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
+    "slowest": ("Slowest to merge first", (F("merged_at") - F("created_at")).desc(nulls_last=True)),
+}
 LONGEST_SEARCH = 100
 _LARGEST_NUMBER = 2_147_483_647
 _READ = Q(ai_assisted=False, detail_state=DetailState.COMPLETE)
@@ -30,17 +37,36 @@ BY_VERDICT = {
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for. `state` and `verdict` are empty for any; `page` counts from 1."""
+    """What is looked for. `state` and `verdict` are empty for any; `week` is that of the merge, or where another state is
+    looked for of the opening; `page` counts from 1."""
 
     words: str = ""
     selection: Selection = field(default_factory=Selection)
     state: str = ""
     verdict: str = ""
     page: int = 1
+    week: date | None = None
+    sort: str = ""
+
+    @property
+    def of_merges(self) -> bool:
+        """Whether the week is one of merging."""
+        return self.state in ("", PullRequestState.MERGED)
+
+    @property
+    def order(self) -> Any:
+        """What the list is ordered by."""
+        if self.sort in SORTS:
+            return SORTS[self.sort][1]
+        return F("merged_at" if self.state == PullRequestState.MERGED else "created_at").desc()
 
     @property
     def condition(self) -> Q:
         wanted = self.selection.condition
+        if self.week:
+            since, until = week_start(self.week), week_start(self.week + WEEK)
+            moment = "merged_at" if self.of_merges else "created_at"
+            wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
         if self.state:
             wanted &= Q(state=self.state)
         if self.verdict:
@@ -56,8 +82,15 @@ class Search:
             "author": self.selection.author_value,
             "state": self.state,
             "verdict": self.verdict,
+            "week": self.week.isoformat() if self.week else "",
+            "sort": self.sort,
         }
         return urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def without_week(self) -> str:
+        """The address's part after "?" of the same in all weeks."""
+        return replace(self, week=None).query
 
     def at(self, page: int) -> str:
         """The address's part for another page."""
@@ -72,7 +105,18 @@ def read(asked: Mapping[str, str], known: Choices) -> Search:
         state=asked["state"] if asked.get("state") in PullRequestState else "",
         verdict=asked["verdict"] if asked.get("verdict") in Verdict else "",
         page=_page_number(asked.get("page", "")) or 1,
+        week=_week(asked.get("week", "")),
+        sort=asked["sort"] if asked.get("sort") in SORTS else "",
     )
+
+
+def _week(asked: str) -> date | None:
+    """The Monday of the week of a day."""
+    try:
+        day = date.fromisoformat(asked)
+        return day - timedelta(days=day.weekday())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _page_number(asked: str, most: int = 1_000_000) -> int | None:
@@ -148,10 +192,9 @@ def page(team_id: int, search: Search, began: str = "") -> Page:
     total = wanted.count()
     last = max(1, -(-total // PAGE))
     if search.page > last:
-        search = Search(search.words, search.selection, search.state, search.verdict, last)
-    moment = "-merged_at" if search.state == PullRequestState.MERGED else "-created_at"
+        search = replace(search, page=last)
     start = (search.page - 1) * PAGE
-    found = rows(team_id, wanted.order_by(moment, "-pk")[start : start + PAGE])
+    found = rows(team_id, wanted.order_by(search.order, "-pk")[start : start + PAGE])
     return Page(search, found, total, _page_number(began, most=search.page) or search.page)
 
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
     path("t/<slug:slug>/pull-requests/<int:pull_id>/correct/", views.correct_pull, name="correct_pull"),
+    path("t/<slug:slug>/measures/", views.measures, name="measures"),
     path("t/<slug:slug>/ai/", views.ai_reading, name="ai_reading"),
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
     path("t/<slug:slug>/people/", views.people, name="people"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.export import columns, weekly_rows
 from apps.metrics.llm import client, pace
+from apps.metrics.measures import MEASURES
 from apps.metrics.models import (
     Analysis,
     AnalysisState,
@@ -35,7 +37,7 @@ from apps.metrics.models import (
 )
 from apps.metrics.panels import member_panels, panels
 from apps.metrics.records import PullRequestState
-from apps.metrics.selection import WINDOWS, Choices, Selection, choices
+from apps.metrics.selection import USUAL, WINDOWS, Choices, Selection, choices
 from apps.metrics.verdicts import WORDS
 from apps.metrics.words import person
 from apps.teams.access import team_view
@@ -52,6 +54,12 @@ def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
     if request.htmx:  # type: ignore[attr-defined]
         template += "#content"
     return render(request, template, context)
+
+
+def _drill(team: Team, asked: Selection) -> str:
+    """The address of what was merged by a selection; a week's date comes after it."""
+    query = f"{replace(asked, weeks=USUAL).query}&".lstrip("&")
+    return f"{reverse('metrics:pull_requests', args=[team.slug])}?{query}state=merged&week="
 
 
 def _common(team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
     context = _common(team, known, asked)
     if not PullRequest.objects.for_team(team).exists():
         return render(request, "metrics/empty.html", context)
-    figures = pages.frame(team.pk, asked, timezone.now())
+    figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
     return _shown(
         request,
         "metrics/dashboard.html",
@@ -102,6 +110,7 @@ def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
         "page": pull_list.page(team.pk, search, request.GET.get("more", "")),
         "search": search,
         "states": STATES,
+        "sorts": [(name, words) for name, (words, _) in pull_list.SORTS.items()],
         "verdicts": VERDICTS,
     }
     if not request.htmx:  # type: ignore[attr-defined]
@@ -146,7 +155,7 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
     known = choices(team.pk)
     asked = pages.of_member(known.read(request.GET), who.pk)
-    figures = pages.frame(team.pk, asked, timezone.now())
+    figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
     context = _common(team, known, asked) | {
         "who": who,
         "name": person(who),
@@ -156,6 +165,14 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
         "rows": pages.newest_merged(team.pk, figures, asked),
     }
     return _shown(request, "metrics/member.html", context)
+
+
+@require_safe
+@team_view()
+def measures(request: HttpRequest, team: Team) -> HttpResponse:
+    """How each figure is measured."""
+    context = {"team": team, "measures": list(MEASURES.items()), "least": MIN_SAMPLE}
+    return render(request, "metrics/measures.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -13,7 +13,7 @@ from apps.onboarding.services.runs import SUBJECT
 from apps.pipelines.projection import Name, Projection
 from apps.teams.models import Team
 
-CHART = {"width": 424, "height": 168}
+WIDTH, HEIGHT = 424, 168
 # Up to so many repositories are sent as one list; of more, only the rows that changed.
 WHOLE_LIST = 12
 # The parts that show each kind of event, in the page's order.
@@ -99,10 +99,21 @@ def charts(weeks: Mapping[str, Any]) -> dict[str, Any]:
         "preliminary": weeks["preliminary"],
         "counted": weeks.get("counted"),
         "merge": line_chart(
-            spans, unit="h", label="Time to merge", latest_so_far=so_far, missing_before=missing, **CHART
+            spans,
+            unit="h",
+            label="Time to merge",
+            latest_so_far=so_far,
+            missing_before=missing,
+            width=WIDTH,
+            height=HEIGHT,
         ),
         "merged": bar_chart(
-            counts, label="Merged pull requests", latest_so_far=so_far, missing_before=missing, **CHART
+            counts,
+            label="Merged pull requests",
+            latest_so_far=so_far,
+            missing_before=missing,
+            width=WIDTH,
+            height=HEIGHT,
         ),
         "rows": [(week, row) for week, row in reversed(rows)],
     }

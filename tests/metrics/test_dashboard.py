@@ -253,3 +253,15 @@ def test_the_weekly_table_can_be_taken_along(team, visit, history):
     # No spreadsheet takes a name for a formula.
     assert {row["member"] for row in read} == {"'=cmd()"}
     assert visit("weekly_csv").content.startswith(b"week,opened,merged,")
+
+
+def test_each_figure_says_how_it_is_measured(team, history, visit):
+    from html import unescape
+
+    from apps.metrics.measures import MEASURES
+    from apps.metrics.panels import MEASURED_AS
+
+    html = unescape(visit().content.decode())
+    assert all(MEASURES[name].formula in html for name in MEASURED_AS.values())
+    page = unescape(visit("measures").content.decode())
+    assert all(measure.formula in page for measure in MEASURES.values())

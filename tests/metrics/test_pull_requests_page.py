@@ -1,13 +1,16 @@
 """The list of pull requests: search, filters, pages, and why each is called what it is."""
 
 import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
 from apps.metrics.models import DetailState
 from apps.metrics.records import ChangeKind, PullRequestState
-from tests.metrics.pages import words
+from tests.metrics.pages import MONDAY, merged, words
 
 MARK = {
     "rule": "trailer",
@@ -149,3 +152,33 @@ def test_bots_are_marked(visit, pulls):
 
 def test_an_empty_team(visit):
     assert "No pull request has been read yet" in words(visit("pull_requests"))
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"), [("", "Pushed"), ("oldest", "Fix rounding"), ("largest", "Add 41 tests"), ("slowest", "Bump")]
+)
+def test_the_order_is_a_choice(team, pulls, visit, sort, first):
+    rows = type(pulls["Bump"]).objects.for_team(team)
+    rows.filter(title="Add 41 tests").update(additions=9000)
+    start = pulls["Bump"].created_at
+    rows.filter(title="Bump").update(state="merged", merged_at=start + timedelta(days=900))
+    assert titles(visit("pull_requests", sort=sort))[0] == first
+
+
+def test_a_week_of_the_dashboard_leads_to_what_was_merged_in_it(team, repository, visit):
+    for weeks_ago, count in ((0, 2), (1, 3)):
+        for hours in range(1, count + 1):
+            merged(repository, weeks_ago, hours, title=f"{weeks_ago}-{hours}")
+    html = visit().content.decode()
+    week = (MONDAY - timedelta(weeks=1)).date().isoformat()
+    addresses = set(re.findall(rf'href="([^"]*week={week})"', html))
+    assert len(addresses) == 1
+    # By pointer from the chart, by keyboard from its table.
+    assert len(re.findall(rf'<a href="[^"]*week={week}" tabindex="-1">', html)) >= 4
+    assert len(re.findall(rf'<th scope="row"><a href="[^"]*week={week}">', html)) == 5
+    query = dict(parse_qsl(urlsplit(unescape(addresses.pop())).query))
+    answer = visit("pull_requests", **query)
+    assert sorted(titles(answer)) == ["1-1", "1-2", "1-3"]
+    assert "3 pull requests found · merged in the week of 2 February 2026" in words(answer)
+    assert len(titles(visit("pull_requests", **query | {"week": ""}))) == 5
+    assert len(titles(visit("pull_requests", week="no-week"))) == 5
