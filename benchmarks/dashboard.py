@@ -46,6 +46,7 @@ def measure(pulls: int, rounds: int) -> None:
     from rich.table import Table
 
     from apps.metrics.models import PullRequest, TeamMember, WeeklyMetrics
+    from apps.metrics.remembered import touch
     from apps.metrics.weekly import recompute
     from apps.teams.models import Membership, Team
     from apps.users.models import User
@@ -56,6 +57,7 @@ def measure(pulls: int, rounds: int) -> None:
     if not WeeklyMetrics.objects.for_team(team).exists():
         with transaction.atomic():
             recompute(team.pk)
+    touch(team.pk)
     user, _ = User.objects.get_or_create(email="lead@bench.example")
     Membership.objects.get_or_create(team=team, user=user, defaults={"role": "owner"})
     settings.DEBUG, settings.ALLOWED_HOSTS = False, ["*"]

@@ -28,6 +28,7 @@ from apps.integrations.models import (
     TrackedRepository,
 )
 from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
+from apps.metrics.remembered import touch
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
 
@@ -146,6 +147,7 @@ def leave(team: Team, source: str) -> bool:
         if left and source == ConnectionSource.SAMPLE:
             for model in (Insight, WeeklyMetrics, Repository, TeamMember):
                 model.objects.for_team(team).delete()
+            touch(team.pk)
     return bool(left)
 
 

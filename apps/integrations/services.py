@@ -7,6 +7,7 @@ from django.db import transaction
 
 from apps.integrations.models import TrackedRepository
 from apps.metrics.models import Repository, Source
+from apps.metrics.remembered import touch
 from apps.teams.models import Team
 
 # GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older ones may end in one; managed users
@@ -54,5 +55,9 @@ def _track(team: Team, source: str, name: str) -> TrackedRepository:
     repository = Repository.objects.for_team(team).filter(source=source, **same).order_by("pk").first()
     if repository is None:
         repository, _ = Repository.objects.across_teams().get_or_create(team=team, source=source, full_name=name)
-    tracked, _ = TrackedRepository.objects.across_teams().get_or_create(repository=repository, defaults={"team": team})
+    tracked, new = TrackedRepository.objects.across_teams().get_or_create(
+        repository=repository, defaults={"team": team}
+    )
+    if new:
+        touch(team.pk)
     return tracked

@@ -28,6 +28,7 @@ from apps.integrations.sync_ledger import OPEN, UNIT, Ledger, is_later, known_up
 from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, Repository
 from apps.metrics.records import PullRequestData
+from apps.metrics.remembered import touch
 from apps.pipelines.context import Unit
 
 # How often what cannot be made smaller is asked for.
@@ -271,6 +272,8 @@ class Book:
                 pull.save(update_fields=["detail_state", "detail_error"])
                 text = f"{name}: commits and reviews of #{pull.number} could not be read: {why}"
                 ledger.ctx.log(text, level="warning")
+            if lost:
+                touch(ledger.team_id)
             tracked.sync_status = SyncStatus.SYNCING
             tracked.done += len(records) + len(lost)
             self._save_details(unit)
@@ -323,3 +326,4 @@ def _identify(tracked: TrackedRepository, facts: RepositoryFacts) -> None:
     for name in changed:
         setattr(repository, name, values[name])
     repository.save(update_fields=changed)
+    touch(repository.team_id)

@@ -23,6 +23,7 @@ from apps.integrations.signals import onboarding_sync_completed, onboarding_sync
 from apps.metrics import early
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData
+from apps.metrics.remembered import touch
 from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
@@ -345,4 +346,5 @@ def try_degraded_again(rows: Sequence[TrackedRepository]) -> None:
     """Give pull requests whose details could not be read another chance."""
     for row in rows:
         pulls = PullRequest.objects.for_team(row.team_id).filter(repository_id=row.repository_id)
-        pulls.filter(detail_state=DetailState.DEGRADED).update(detail_state=DetailState.PENDING, detail_error="")
+        if pulls.filter(detail_state=DetailState.DEGRADED).update(detail_state=DetailState.PENDING, detail_error=""):
+            touch(row.team_id)

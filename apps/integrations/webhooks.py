@@ -27,6 +27,7 @@ from apps.integrations.models import (
 )
 from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
+from apps.metrics.remembered import touch
 from apps.teams.models import Team
 
 # GitHub lets people send a delivery again for three days; what is older may be forgotten.
@@ -127,7 +128,8 @@ def _review(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
 def _to_be_read(tracked: TrackedRepository, external_id: str) -> None:
     """Its commits and reviews may be others now, whatever its own time of change says."""
     pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, external_id=external_id)
-    pulls.update(detail_state=DetailState.PENDING)
+    if pulls.update(detail_state=DetailState.PENDING):
+        touch(tracked.team_id)
 
 
 def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
@@ -138,6 +140,7 @@ def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
     if name != repository.full_name and not others.exclude(pk=repository.pk).exists():
         repository.full_name = name
         repository.save(update_fields=["full_name"])
+        touch(tracked.team_id)
     if payload.get("action") == "deleted":
         tracked.sync_status = SyncStatus.ERROR
         tracked.last_sync_error = "The repository was deleted on GitHub. What was read of it stays."

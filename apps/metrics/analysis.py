@@ -7,6 +7,7 @@ from apps.metrics.definitions import week_of
 from apps.metrics.markers import MARKERS_VERSION, CommitText, read_markers
 from apps.metrics.models import Commit, Correction, PullRequest, TeamMember
 from apps.metrics.records import PersonData
+from apps.metrics.remembered import touch
 from apps.metrics.weekly import recompute, zone_of
 
 
@@ -16,7 +17,7 @@ def unread(team_id: int) -> Any:
 
 
 def read_next(team_id: int, size: int) -> int:
-    """Read up to `size` of the unread ones, in at most seven statements. Returns how many; 0 when none is left."""
+    """Read up to `size` of the unread ones, in at most eight statements. Returns how many; 0 when none is left."""
     pulls = list(
         unread(team_id)
         .order_by("pk")
@@ -45,6 +46,8 @@ def read_next(team_id: int, size: int) -> int:
     rows = PullRequest.objects.for_team(team_id)
     rows.filter(pk__in=unmarked).update(ai_assisted=False, ai_tools=[], ai_evidence=[], markers_version=MARKERS_VERSION)
     rows.bulk_update(marked, ["ai_assisted", "ai_tools", "ai_evidence", "markers_version"])
+    if pulls:
+        touch(team_id)
     return len(pulls)
 
 

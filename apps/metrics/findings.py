@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Subquery
 from apps.metrics.facts import load
 from apps.metrics.insights import Finding, findings
 from apps.metrics.models import Insight, InsightDismissal
+from apps.metrics.remembered import touch
 
 SHOWN = 3
 
@@ -22,7 +23,7 @@ def find(team_id: int, now: datetime) -> list[Finding]:
 
 
 def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
-    """Make a day's insights these and no others. Two statements; the caller holds the transaction."""
+    """Make a day's insights these and no others. Three statements; the caller holds the transaction."""
     kept = {(finding.rule, finding.subject) for finding in found}
     stored = Insight.objects.for_team(team_id).filter(date=day)
     gone = [pk for pk, *place in stored.values_list("pk", "rule", "subject") if tuple(place) not in kept]
@@ -47,6 +48,7 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
         unique_fields=["team", "date", "rule", "subject"],
         update_fields=_FIELDS,
     )
+    touch(team_id)
 
 
 def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
@@ -82,6 +84,7 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
         subject=insight.subject,
         defaults={"reason": reason.strip()[:500], "dismissed_by": user, "dismissed_at": now},
     )
+    touch(insight.team_id)
 
 
 def dismissed(team_id: int) -> list[InsightDismissal]:
@@ -94,3 +97,4 @@ def dismissed(team_id: int) -> list[InsightDismissal]:
 def restore(team_id: int, rule: str, subject: str) -> None:
     """Take a dismissal back."""
     InsightDismissal.objects.for_team(team_id).filter(rule=rule, subject=subject).delete()
+    touch(team_id)

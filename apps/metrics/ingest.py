@@ -16,6 +16,7 @@ from apps.metrics.definitions import week_of
 from apps.metrics.models import DetailState, PullRequest, Repository
 from apps.metrics.people import Directory, upsert_people
 from apps.metrics.records import PersonData, PullRequestData
+from apps.metrics.remembered import touch
 from apps.metrics.texts import clean, line_count
 
 # Records that go into one round of statements: bounds the parameters of each.
@@ -106,11 +107,14 @@ def _ingest_round(repository: Repository, batch: dict[str, PullRequestData]) -> 
         rows[external_id] = _row(data, old, people)
         if not (_is_older(data, old) and _has_detail(old)):
             detailed[external_id] = data
-    keys = _write(repository, rows, stored)
+    changed = _changed(rows, stored)
+    keys = _write(repository, rows, stored, changed)
     places = [(keys[external_id], external_id in stored, data) for external_id, data in detailed.items()]
-    write_reviews(repository.team_id, places, people)
-    stale = write_commits(repository.team_id, places, people) & {values["pk"] for values in stored.values()}
-    if stale:
+    reviewed = write_reviews(repository.team_id, places, people)
+    committed = write_commits(repository.team_id, places, people)
+    if changed or reviewed or committed:
+        touch(repository.team_id)
+    if stale := committed & {values["pk"] for values in stored.values()}:
         PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(markers_version=0)
     return IngestResult(
         pull_requests=len(rows),
@@ -141,14 +145,19 @@ def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Va
     return {values["external_id"]: values for values in found.values("pk", "external_id", *_COLUMNS)}
 
 
-def _write(repository: Repository, rows: dict[str, Values], stored: dict[str, Values]) -> dict[str, int]:
-    """Write what is new or differs from what is stored; the primary key of every row."""
-    keys = {external_id: values["pk"] for external_id, values in stored.items()}
-    # One order for all workers, so that two of them never wait for each other.
-    changed = sorted(
+def _changed(rows: dict[str, Values], stored: dict[str, Values]) -> list[str]:
+    """What is new or differs from what is stored, in one order for all workers: two of them never wait for each other."""
+    return sorted(
         external_id for external_id, values in rows.items()
         if external_id not in stored or any(values[column] != stored[external_id][column] for column in _COLUMNS)
     )  # fmt: skip
+
+
+def _write(
+    repository: Repository, rows: dict[str, Values], stored: dict[str, Values], changed: Sequence[str]
+) -> dict[str, int]:
+    """Write what has changed; the primary key of every row."""
+    keys = {external_id: values["pk"] for external_id, values in stored.items()}
     own = (repository.team_id, repository.pk)
     written = upsert(
         PullRequest,

@@ -83,6 +83,7 @@ MEASURES: dict[str, Measure] = {
         "AI-assisted",
         "share",
         "Merged pull requests with an explicit marker that AI wrote some of it; authored by an agent, or named in a trailer"
-        " or footer. Hints alone (a branch name) are counted apart. All others are unknown, not “without AI”. What a person has corrected counts as they say.",
+        " or footer. Hints alone (a branch name) are counted apart. All others are unknown, not “without AI”. What a"
+        " person has corrected counts as they say.",
     ),
 }

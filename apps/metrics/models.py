@@ -267,6 +267,16 @@ class InsightDismissal(TeamScopedModel):
         return f"{self.rule} of {self.subject}: {self.reason}"
 
 
+class FiguresStamp(models.Model):
+    """Changes whenever the data behind a team's pages does: see `apps.metrics.remembered`."""
+
+    team = models.OneToOneField("teams.Team", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    stamp = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.team_id}: {self.stamp}"
+
+
 # Django finds models by this module.
 from apps.metrics.llm.models import (  # noqa: E402
     Analysis,
@@ -278,6 +288,6 @@ from apps.metrics.llm.models import (  # noqa: E402
 )
 
 __all__ = [
-    "Analysis", "AnalysisState", "Commit", "Correction", "DetailState", "Insight", "LlmPace", "LlmSettings", "LlmUse",
-    "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
+    "Analysis", "AnalysisState", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "LlmPace", "LlmSettings",
+    "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
 ]  # fmt: skip

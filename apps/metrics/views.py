@@ -2,9 +2,12 @@
 
 import csv
 import json
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -35,8 +38,9 @@ from apps.metrics.models import (
     Scope,
     TeamMember,
 )
-from apps.metrics.panels import member_panels, panels
+from apps.metrics.panels import Frame, member_panels, panels
 from apps.metrics.records import PullRequestState
+from apps.metrics.remembered import remembered, stamp_of
 from apps.metrics.selection import USUAL, WINDOWS, Choices, Selection, choices
 from apps.metrics.verdicts import WORDS
 from apps.metrics.words import person
@@ -54,6 +58,22 @@ def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
     if request.htmx:  # type: ignore[attr-defined]
         template += "#content"
     return render(request, template, context)
+
+
+def _known(team: Team) -> tuple[UUID | None, Choices]:
+    """The state of the team's data, and what may be chosen in it."""
+    stamp = stamp_of(team.pk)
+    return stamp, remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))
+
+
+def _remembered[T](stamp: UUID | None, team: Team, page: str, asked: Hashable, make: Callable[[], T]) -> T:
+    """What a page computed, as long as neither the data nor the day is another."""
+    return remembered(stamp, (team.pk, team.slug, page, asked, timezone.now().date()), make)
+
+
+def _light(figures: Frame) -> SimpleNamespace:
+    """What a page needs of its figures once the panels are made: the weeks, and how many rows there were."""
+    return SimpleNamespace(period=figures.period, rows=range(len(figures.rows)))
 
 
 def _drill(team: Team, asked: Selection) -> str:
@@ -78,36 +98,36 @@ def _common(team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
 @vary_on_headers("HX-Request")
 @team_view()
 def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
-    known = choices(team.pk)
+    stamp, known = _known(team)
     asked = known.read(request.GET)
     context = _common(team, known, asked)
-    if not PullRequest.objects.for_team(team).exists():
+    if not remembered(stamp, (team.pk, "any"), PullRequest.objects.for_team(team).exists):
         return render(request, "metrics/empty.html", context)
-    figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
-    return _shown(
-        request,
-        "metrics/dashboard.html",
-        context
-        | {
-            "figures": figures,
+
+    def make() -> dict[str, Any]:
+        figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
+        return {
+            "figures": _light(figures),
             "cards": cards(team.pk, asked),
             "dismissed": findings.dismissed(team.pk),
             "panels": panels(figures),
             "rows": pages.newest_merged(team.pk, figures, asked),
-            "verdicts": VERDICTS,
-        },
-    )
+        }
+
+    made = _remembered(stamp, team, "dashboard", asked, make)
+    return _shown(request, "metrics/dashboard.html", context | made | {"verdicts": VERDICTS})
 
 
 @require_safe
 @vary_on_headers("HX-Request")
 @team_view()
 def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
-    known = choices(team.pk)
+    stamp, known = _known(team)
     search = pull_list.read(request.GET, known)
     context = _common(team, known, search.selection)
+    more = request.GET.get("more", "")
     context |= {
-        "page": pull_list.page(team.pk, search, request.GET.get("more", "")),
+        "page": _remembered(stamp, team, "pulls", (search, more), lambda: pull_list.page(team.pk, search, more)),
         "search": search,
         "states": STATES,
         "sorts": [(name, words) for name, (words, _) in pull_list.SORTS.items()],
@@ -123,11 +143,14 @@ def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @team_view()
 def repositories(request: HttpRequest, team: Team) -> HttpResponse:
-    known = choices(team.pk)
+    stamp, known = _known(team)
     asked = Selection(weeks=known.read(request.GET).weeks)
-    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
-    lines = breakdown.by_repository(team.pk, figures)
-    context = _common(team, known, asked) | {"figures": figures, "lines": lines}
+
+    def make() -> dict[str, Any]:
+        figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+        return {"figures": _light(figures), "lines": breakdown.by_repository(team.pk, figures)}
+
+    context = _common(team, known, asked) | _remembered(stamp, team, "repositories", asked, make)
     return _shown(request, "metrics/repositories.html", context)
 
 
@@ -135,15 +158,19 @@ def repositories(request: HttpRequest, team: Team) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @team_view()
 def people(request: HttpRequest, team: Team) -> HttpResponse:
-    known = choices(team.pk)
+    stamp, known = _known(team)
     asked = Selection(weeks=known.read(request.GET).weeks)
-    figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
-    lines = breakdown.by_member(team.pk, figures)
-    context = _common(team, known, asked) | {
-        "figures": figures,
-        "people": [line for line in lines if not line.is_bot],
-        "bots": [line for line in lines if line.is_bot],
-    }
+
+    def make() -> dict[str, Any]:
+        figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
+        lines = breakdown.by_member(team.pk, figures)
+        return {
+            "figures": _light(figures),
+            "people": [line for line in lines if not line.is_bot],
+            "bots": [line for line in lines if line.is_bot],
+        }
+
+    context = _common(team, known, asked) | _remembered(stamp, team, "people", asked, make)
     return _shown(request, "metrics/people.html", context)
 
 
@@ -153,17 +180,20 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
 def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     """One person's weeks, pull requests and reviews."""
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
-    known = choices(team.pk)
+    stamp, known = _known(team)
     asked = pages.of_member(known.read(request.GET), who.pk)
-    figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
-    context = _common(team, known, asked) | {
-        "who": who,
-        "name": person(who),
-        "figures": figures,
-        "line": breakdown.of_member(team.pk, figures, who),
-        "panels": member_panels(figures),
-        "rows": pages.newest_merged(team.pk, figures, asked),
-    }
+
+    def make() -> dict[str, Any]:
+        figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
+        return {
+            "figures": _light(figures),
+            "line": breakdown.of_member(team.pk, figures, who),
+            "panels": member_panels(figures),
+            "rows": pages.newest_merged(team.pk, figures, asked),
+        }
+
+    made = _remembered(stamp, team, "member", asked, make)
+    context = _common(team, known, asked) | made | {"who": who, "name": person(who)}
     return _shown(request, "metrics/member.html", context)
 
 

@@ -10,14 +10,18 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.metrics.analysis import correct
 from apps.metrics.dashboard import frame
 from apps.metrics.definitions import Verdict, verdict
 from apps.metrics.export import weekly_rows
 from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.landed import landed
 from apps.metrics.models import DetailState, Insight, PullRequest, Scope
 from apps.metrics.panels import panels, spreads
 from apps.metrics.pull_list import BY_VERDICT
+from apps.metrics.records import PullRequestData, PullRequestState
+from apps.metrics.remembered import touch
 from apps.metrics.selection import Selection, period
 from apps.metrics.weekly import recompute
 from apps.onboarding import pipeline  # noqa: F401 - so that the runs below have a pipeline
@@ -265,3 +269,25 @@ def test_each_figure_says_how_it_is_measured(team, history, visit):
     assert all(MEASURES[name].formula in html for name in MEASURED_AS.values())
     page = unescape(visit("measures").content.decode())
     assert all(measure.formula in page for measure in MEASURES.values())
+
+
+def test_a_page_asked_for_again_costs_little_and_is_never_of_yesterday(
+    team, repository, history, visit, django_assert_max_num_queries
+):
+    touch(team.pk)
+    assert "18 merged" in words(visit())
+    for name in ("dashboard", "pull_requests", "repositories", "people"):
+        visit(name)
+        with django_assert_max_num_queries(12):
+            visit(name)
+    latest = PullRequest.objects.for_team(team).order_by("-merged_at").first()
+    data = PullRequestData(
+        external_id="new", title="Brand new", state=PullRequestState.MERGED, created_at=latest.created_at,
+        updated_at=latest.updated_at, merged_at=latest.merged_at, number=900, commits=(), reviews=(),
+    )  # fmt: skip
+    ingest_pull_requests(repository, [data])
+    assert "19 merged" in words(visit())
+    assert "Brand new" in words(visit("pull_requests"))
+    pull = PullRequest.objects.for_team(team).get(number=900)
+    correct(pull, True, "", None)
+    assert "Corrected by a person" in words(visit("pull_requests", q="900"))

@@ -22,6 +22,7 @@ from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.prompt import Document
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
+from apps.metrics.remembered import touch
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Released
 
@@ -285,6 +286,7 @@ class Reading:
                 sorted(rows, key=lambda row: row.pull_request_id),
                 update_conflicts=True, unique_fields=["pull_request"], update_fields=columns,
             )  # fmt: skip
+            touch(rows[0].team_id)
 
     def _done(self) -> int:
         return len(self._chosen) - open_ones(self._team_id, self._chosen).count()
