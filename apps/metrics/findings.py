@@ -51,18 +51,21 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
     touch(team_id)
 
 
+def newest(team_id: int) -> Any:
+    """The findings of the newest day, the strongest first, without those that were dismissed."""
+    insights: Any = Insight.objects.for_team(team_id)
+    day = insights.order_by("-date").values("date")[:1]
+    dismissed = InsightDismissal.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
+    ranked = insights.filter(date=Subquery(day)).order_by("-effect", "rule", "subject")
+    return ranked.exclude(Exists(dismissed))
+
+
 def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
     """The three strongest findings of the newest day, of these subjects alone where they are given.
 
     The strongest of each rule comes before the second of any. What was dismissed is left out.
     """
-    insights: Any = Insight.objects.for_team(team_id)
-    newest = insights.order_by("-date").values_list("date", flat=True).first()
-    if newest is None:
-        return []
-    ranked = insights.filter(date=newest).order_by("-effect", "rule", "subject")
-    dismissed = InsightDismissal.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
-    ranked = ranked.exclude(Exists(dismissed))
+    ranked = newest(team_id)
     if subjects is not None:
         ranked = ranked.filter(subject__in=subjects)
     seen: Counter[str] = Counter()
@@ -89,9 +92,9 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
 
 def dismissed(team_id: int) -> list[InsightDismissal]:
     """What a team does not want to be told, the newest first; each with `title`, as the finding was last worded."""
-    newest = Insight.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
+    found = Insight.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
     rows = InsightDismissal.objects.for_team(team_id).select_related("dismissed_by").order_by("-dismissed_at")
-    return list(rows.annotate(title=Subquery(newest.order_by("-date").values("title")[:1])))
+    return list(rows.annotate(title=Subquery(found.order_by("-date").values("title")[:1])))
 
 
 def restore(team_id: int, rule: str, subject: str) -> None:

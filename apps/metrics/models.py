@@ -277,6 +277,24 @@ class FiguresStamp(models.Model):
         return f"{self.team_id}: {self.stamp}"
 
 
+class ApiToken(TeamScopedModel):
+    """Reads a team's figures from outside. The token itself is shown once; what is kept is its SHA-256."""
+
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True)
+    # What people recognise it by.
+    hint = models.CharField(max_length=12)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+
 # Django finds models by this module.
 from apps.metrics.llm.models import (  # noqa: E402
     Analysis,
@@ -288,6 +306,6 @@ from apps.metrics.llm.models import (  # noqa: E402
 )
 
 __all__ = [
-    "Analysis", "AnalysisState", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "LlmPace", "LlmSettings",
-    "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
+    "Analysis", "AnalysisState", "ApiToken", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "LlmPace",
+    "LlmSettings", "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.metrics import views
+from apps.metrics.api import views as api
 
 app_name = "metrics"
 urlpatterns = [
@@ -11,6 +12,11 @@ urlpatterns = [
     path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
     path("t/<slug:slug>/pull-requests/<int:pull_id>/correct/", views.correct_pull, name="correct_pull"),
+    path("t/<slug:slug>/api/", views.api_tokens, name="api_tokens"),
+    path("api/v1/openapi.json", api.openapi, name="api_openapi"),
+    path("api/v1/weekly", api.weekly, name="api_weekly"),
+    path("api/v1/pull-requests", api.pull_requests, name="api_pull_requests"),
+    path("api/v1/insights", api.insights, name="api_insights"),
     path("t/<slug:slug>/measures/", views.measures, name="measures"),
     path("t/<slug:slug>/ai/", views.ai_reading, name="ai_reading"),
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),

@@ -23,6 +23,7 @@ from django.views.decorators.vary import vary_on_headers
 from apps.metrics import breakdown, findings, pull_list
 from apps.metrics import dashboard as pages
 from apps.metrics.analysis import correct
+from apps.metrics.api import tokens
 from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.export import columns, weekly_rows
@@ -31,6 +32,7 @@ from apps.metrics.measures import MEASURES
 from apps.metrics.models import (
     Analysis,
     AnalysisState,
+    ApiToken,
     Insight,
     LlmSettings,
     LlmUse,
@@ -195,6 +197,32 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     made = _remembered(stamp, team, "member", asked, make)
     context = _common(team, known, asked) | made | {"who": who, "name": person(who)}
     return _shown(request, "metrics/member.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(manage=True)
+def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
+    """The team's tokens for the JSON interface. A new one is shown on the page that answers, and never again."""
+    made = None
+    if request.method == "POST":
+        if "revoke" in request.POST:
+            ApiToken.objects.for_team(team).filter(pk=_number(request.POST["revoke"])).delete()
+            messages.success(request, "The token is revoked. Whatever used it is refused from now on.")
+            return HttpResponseRedirect(reverse("metrics:api_tokens", args=[team.slug]), status=303)
+        try:
+            made = tokens.make(team, request.POST.get("name", ""), request.user)
+        except ValueError as error:
+            messages.error(request, str(error))
+    context = {
+        "team": team,
+        "made": made,
+        "tokens": ApiToken.objects.for_team(team).select_related("created_by").order_by("-created_at"),
+        "address": request.build_absolute_uri(reverse("metrics:api_weekly")),
+        "document": request.build_absolute_uri(reverse("metrics:api_openapi")),
+    }
+    response = render(request, "metrics/api_tokens.html", context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @require_safe

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WIDTHS = (320, 768, 1280)
 # The admin is Django's own; the others lead to GitHub, or are called by it.
-NOT_OURS = ("/admin/", "/accounts/github/", "/hooks/")
+NOT_OURS = ("/admin/", "/accounts/github/", "/hooks/", "/api/")
 # A stream, which never ends; and a mail's own HTML, in which no script runs.
 NO_PAGES = ("/events/", "/html/")
 WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

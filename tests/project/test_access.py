@@ -37,6 +37,8 @@ PUBLIC = {
     "admin:login", "admin:logout",
     # The link is the proof.
     "users:sign_in_link", "teams:accept",
+    # So is a token's.
+    "metrics:api_openapi", "metrics:api_weekly", "metrics:api_pull_requests", "metrics:api_insights",
     # The signature is.
     "integrations:webhook", "integrations:app_webhook",
 }  # fmt: skip

@@ -1,0 +1,43 @@
+"""A team's tokens: made, shown once, recognised by their hash, revoked by being deleted."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from apps.metrics.models import ApiToken
+from apps.teams.models import Team
+
+PREFIX = "fl_"
+# The time of the last use is written this often at most.
+NOTED_EVERY = timedelta(minutes=5)
+
+
+def make(team: Team, name: str, user: Any) -> tuple[ApiToken, str]:
+    """A new token and its text, which is shown this once. Raises ValueError for a name that says nothing."""
+    name = " ".join(name.split())[:80]
+    if not name:
+        raise ValueError("Give the token a name, so that you know later what uses it.")
+    text = PREFIX + secrets.token_urlsafe(32)
+    row = ApiToken.objects.across_teams().create(
+        team=team, name=name, digest=_digest(text), hint=text[:8], created_by=user
+    )
+    return row, text
+
+
+def of(authorization: str) -> ApiToken | None:
+    """The token of an Authorization header, `Bearer fl_…`; None for any other."""
+    scheme, _, text = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not text.startswith(PREFIX):
+        return None
+    found = ApiToken.objects.across_teams().filter(digest=_digest(text.strip())).select_related("team").first()
+    now = timezone.now()
+    if found is not None and (found.used_at is None or now - found.used_at > NOTED_EVERY):
+        ApiToken.objects.across_teams().filter(pk=found.pk).update(used_at=now)
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
