@@ -111,7 +111,7 @@ def _hand_over(message: OutboxMessage) -> None:
         message.text,
         message.from_email,
         [message.recipient],
-        headers={"Message-ID": message.message_id, "Auto-Submitted": "auto-generated"},
+        headers={**message.headers, "Message-ID": message.message_id, "Auto-Submitted": "auto-generated"},
     )
     if message.html:
         mail.attach_alternative(message.html, "text/html")

@@ -26,6 +26,8 @@ class OutboxMessage(models.Model):
     html = models.TextField(blank=True)
     from_email = models.CharField(max_length=250)
     message_id = models.CharField(max_length=250, unique=True)
+    # Further headers, like List-Unsubscribe.
+    headers = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=20, choices=OutboxState, default=OutboxState.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()

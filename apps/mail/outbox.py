@@ -5,6 +5,7 @@ made from the same two, so that a message that had to be handed over twice can b
 """
 
 import hashlib
+from collections.abc import Mapping
 from email.utils import parseaddr
 
 from django.conf import settings
@@ -19,7 +20,15 @@ _SUBJECT_LENGTH = 250
 _KEY_LENGTH = 200
 
 
-def queue_mail(*, dedupe_key: str, recipient: str, subject: str, text: str, html: str = "") -> OutboxMessage:
+def queue_mail(
+    *,
+    dedupe_key: str,
+    recipient: str,
+    subject: str,
+    text: str,
+    html: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> OutboxMessage:
     """Queue one message to one address, in the caller's transaction; delivery starts when that commits.
 
     A second call with the same `dedupe_key` and `recipient` returns the row that is there and changes nothing. White
@@ -40,6 +49,7 @@ def queue_mail(*, dedupe_key: str, recipient: str, subject: str, text: str, html
                     html=html,
                     from_email=settings.DEFAULT_FROM_EMAIL,
                     message_id=message_id(dedupe_key, recipient),
+                    headers=dict(headers or {}),
                     next_attempt_at=timezone.now(),
                 )
             ],

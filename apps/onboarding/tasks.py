@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from huey import crontab
@@ -12,6 +13,7 @@ from huey.contrib.djhuey import db_periodic_task
 
 from apps.integrations import webhooks
 from apps.integrations.models import Connection, TrackedRepository
+from apps.onboarding.services import digest
 from apps.onboarding.services.runs import gaps_of, totals_of
 from apps.onboarding.signals import onboarding_completed
 from apps.pipelines import engine
@@ -77,6 +79,18 @@ def refresh_changed() -> None:
         subject = f"team:{team_id}"
         if not Run.objects.filter(subject=subject, created_at__gt=now - REFRESH_EVERY).exists():
             _refresh(team_id, repo_ids=repo_ids)
+
+
+@db_periodic_task(crontab(minute="10"), name="weekly_digest", queue="compute")  # type: ignore[untyped-decorator]
+def weekly_digest() -> None:
+    """Queue last week's mail where Monday morning has come. Any number of workers may do it, each hour of that day."""
+    now = timezone.now()
+    for team in digest.due(now):
+        try:
+            with transaction.atomic():
+                digest.queue(team, now)
+        except Exception:
+            logger.exception("The weekly mail of team %s could not be queued.", team.pk)
 
 
 def _refresh(team_id: int, *, once_key: str | None = None, **params: Any) -> None:

@@ -36,7 +36,7 @@ PUBLIC = {
     "/accounts/social/signup/", "/accounts/social/connections/",
     "admin:login", "admin:logout",
     # The link is the proof.
-    "users:sign_in_link", "teams:accept",
+    "users:sign_in_link", "teams:accept", "onboarding:digest_stop",
     # So is a token's.
     "metrics:api_openapi", "metrics:api_weekly", "metrics:api_pull_requests", "metrics:api_insights",
     # The signature is.
