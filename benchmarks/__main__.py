@@ -1,6 +1,7 @@
 """`make bench`: what durability costs a hand-off, side by side with plain Huey on the same queue; then beside
 Celery over Redis (`python -m benchmarks.engines`), the time to recover from a kill (`benchmarks.recovery`), a hand-off
-beside a full queue (`benchmarks.lanes`) and the live stream (`benchmarks.stream`).
+beside a full queue (`benchmarks.lanes`) and the live stream (`benchmarks.stream`). `make bench ONLY=name` runs one of these,
+or of the product's: `sync`, `ingest`, `llm`, `markers`, `metrics`, `dashboard`.
 
 Pairs are alternated in one run, each with a worker and a state folder of its own; medians and the ratio of medians.
 A hand-off is the time from the end of a step's body to the start of the next one's.
