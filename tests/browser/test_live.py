@@ -252,7 +252,8 @@ def test_one_repository_is_retried_alone(watch, begin, worker, github):
     github.reset()
     tab.page.get_by_role("button", name="Retry acme/docs").click()
     tab.state("done")
-    assert github.requests() == {"Skeleton": 1, "Detail": 1}
+    # Its list, its details, and a look at what changed meanwhile.
+    assert github.requests() == {"Skeleton": 1, "Detail": 1, "Updated": 1}
 
 
 def test_a_page_whose_scripts_come_late_is_live_before_it_polls(visit, begin, mara):
