@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from apps.metrics.chart_scale import day
 from apps.metrics.charts import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
-from apps.metrics.definitions import MIN_SAMPLE, Spread, Verdict, spread
+from apps.metrics.definitions import MIN_SAMPLE, Spread, Verdict, spread, week_label
 from apps.metrics.landed import Landed
 from apps.metrics.measures import MEASURES
 from apps.metrics.selection import Period
@@ -52,6 +52,9 @@ class Panel:
     comparison: Comparison
     chart: SafeString
     table: SafeString
+    # The chart's numbers for other programs: names of columns, and a row for each week.
+    columns: tuple[str, ...] = ()
+    values: Sequence[tuple[str | float | int | None, ...]] = ()
 
     @property
     def measured(self) -> str:
@@ -153,6 +156,8 @@ def _medians(
         comparison=_compared(whole, before, words, frame.weeks_before),
         chart=chart,
         table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
+        columns=("week", "median", "p75", "n"),
+        values=[(week_label(week), found.median, found.p75, found.n) for week, found in series],
     )
 
 
@@ -198,6 +203,8 @@ def _merged(frame: Frame) -> Panel:
             ("Week of", "Merged"),
             [(frame.named(week), f"{n:,}") for week, n in reversed(counts)],
         ),
+        columns=("week", "merged"),
+        values=[(week_label(week), count) for week, count in counts],
     )
 
 
@@ -251,6 +258,8 @@ def _ai(frame: Frame) -> Panel:
                 for week in weeks[::-1]
             ],
         ),
+        columns=("week", "assisted", "no_marker", "not_read"),
+        values=[(week_label(week.week), week.having, week.lacking, week.unknown) for week in weeks],
     )
 
 

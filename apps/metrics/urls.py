@@ -22,6 +22,8 @@ urlpatterns = [
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
     path("t/<slug:slug>/people/", views.people, name="people"),
     path("t/<slug:slug>/people/<int:member_id>/", views.member, name="member"),
+    path("t/<slug:slug>/charts/<slug:key>.csv", views.chart_data, {"kind": "csv"}, name="chart_csv"),
+    path("t/<slug:slug>/charts/<slug:key>.json", views.chart_data, {"kind": "json"}, name="chart_json"),
     path("t/<slug:slug>/weekly.csv", views.weekly_csv, name="weekly_csv"),
     path("t/<slug:slug>/weekly.json", views.weekly_json, name="weekly_json"),
 ]

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -318,6 +318,26 @@ def _number(text: str) -> int:
 def _by(request: HttpRequest) -> Scope:
     asked = request.GET.get("by", "")
     return Scope(asked) if asked in Scope.values else Scope.TEAM
+
+
+@require_safe
+@team_view()
+def chart_data(request: HttpRequest, team: Team, key: str, kind: str) -> HttpResponse:
+    """The numbers of one chart of the dashboard, with the same choices in the address, as CSV or JSON."""
+    _, known = _known(team)
+    asked = known.read(request.GET)
+    shown = {panel.key: panel for panel in panels(pages.frame(team.pk, asked, timezone.now(), compare=False))}
+    if key not in shown:
+        raise Http404("There is no such chart.")
+    panel, headers = shown[key], {"Content-Disposition": f'attachment; filename="{team.slug}-{key}.{kind}"'}
+    if kind == "json":
+        rows = [dict(zip(panel.columns, row, strict=True)) for row in panel.values]
+        return JsonResponse({"title": panel.title, "measured": panel.measured, "weeks": rows}, headers=headers)
+    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
+    writer = csv.writer(response, lineterminator="\n")
+    writer.writerow(panel.columns)
+    writer.writerows(panel.values)
+    return response
 
 
 @require_safe

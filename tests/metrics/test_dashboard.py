@@ -291,3 +291,21 @@ def test_a_page_asked_for_again_costs_little_and_is_never_of_yesterday(
     pull = PullRequest.objects.for_team(team).get(number=900)
     correct(pull, True, "", None)
     assert "Corrected by a person" in words(visit("pull_requests", q="900"))
+
+
+def test_each_charts_numbers_can_be_taken_along(team, history, visit, client):
+    html = visit(weeks="4").content.decode()
+    addresses = re.findall(r'href="([^"]+/charts/[a-z]+\.(?:csv|json)[^"]*)"', html)
+    assert len(addresses) == 10
+    assert all(address.endswith("?weeks=4") for address in addresses)
+    for address in addresses:
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert "attachment" in answer.headers["Content-Disposition"]
+        if ".csv" in address:
+            assert len(list(csv.reader(io.StringIO(answer.content.decode())))) == 5
+        else:
+            assert len(json.loads(answer.content)["weeks"]) == 4
+    row = list(csv.reader(io.StringIO(client.get(addresses[0]).content.decode())))[-1]
+    assert row == ["2026-W07", "26.0", "31.0", "3"]
+    assert visit("chart_csv", "nothing").status_code == 404

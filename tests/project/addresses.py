@@ -60,6 +60,8 @@ WORDS = {
     "key": "key",
     "uidb36": "1",
     "token": "token",
+    "metrics:chart_csv:key": "merge",
+    "metrics:chart_json:key": "merge",
     "mail:detail:pk": 1,
     "mail:html:pk": 1,
     "mfa_remove_webauthn:pk": 1,
