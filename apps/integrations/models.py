@@ -119,6 +119,7 @@ class TrackedRepository(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
+        verbose_name_plural = "tracked repositories"
 
     def __str__(self) -> str:
         return f"{self.repository} ({self.sync_status})"

@@ -30,6 +30,7 @@ class Repository(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
+        verbose_name_plural = "repositories"
         constraints = [
             models.UniqueConstraint(fields=["team", "source", "full_name"], name="repository_once_in_team"),
         ]
@@ -222,6 +223,7 @@ class WeeklyMetrics(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
+        verbose_name = verbose_name_plural = "weekly metrics"
         constraints = [models.UniqueConstraint(fields=["team", "subject", "week"], name="weekly_once")]
         indexes = [models.Index(fields=["team", "scope", "week"], name="weekly_by_scope")]
 
