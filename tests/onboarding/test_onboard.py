@@ -225,7 +225,7 @@ def gone(pid):
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)]
 )
 def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github, workers, number, status):
-    github.slow(2.0)
+    github.slow(0.5)
     process = manage.start("onboard", *BASE, "--json", "--worker")
     eventually(lambda: StepRun.objects.filter(state="running").exists())
     (worker,) = own_workers(process)
