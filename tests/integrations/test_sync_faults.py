@@ -351,7 +351,7 @@ def test_two_runs_do_not_read_one_repository_at_once(octo, team, follow, worker)
     assert step.state == StepState.PARKED
     assert "being read by another run" in step.message
     limit_passes()
-    worker.drain(first, seconds=3)
+    worker.drain(first, seconds=15)
     assert first.state == RunState.DONE
     StepRun.objects.filter(state=StepState.PARKED).update(parked_until=timezone.now())
     assert worker.drain(second).state == RunState.DONE
