@@ -122,7 +122,7 @@ MADE: tuple[tuple[str, str], ...] = (
 
 # Prose in which an author says so: for the model; by markers these are misses.
 WORDS: tuple[tuple[str, str], ...] = (
-    ("Written with Claude Code, directed and reviewed by me.", "said in prose, with the product's name"),
+    ("Built with Claude Code; I steered it and read every line.", "said in prose, with the product's name"),
     ("This patch was produced by an LLM; I checked every line and ran the tests.", "said in prose, without a product"),
     ("I let ChatGPT draft the parser and cleaned it up afterwards.", "said in prose, of a part"),
     ("AI disclosure: used GitHub Copilot for the test cases.", "said under a heading"),
