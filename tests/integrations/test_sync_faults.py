@@ -289,8 +289,8 @@ def test_a_failure_in_the_midst_repeats_no_finished_unit(octo, team, follow, wor
     follow("octo/hello", "octo/world")
     octo.faults({"match": DETAIL, "after": 1, "times": 1, "status": 401})
     run = sync(worker, team)
-    # What was under way beside the one that failed is kept.
-    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() in (25, 28)
+    # Units of 25, 5 and 3: the second to reach GitHub failed, whichever it was. One or both of the others are kept.
+    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() in (3, 5, 8, 25, 28, 30)
     run = worker.drain(engine.retry(run))
     assert run.state == RunState.DONE
     # Two outlines, three detail units and the one that failed.
