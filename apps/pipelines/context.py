@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from apps.pipelines import clock, engine, events, progress, statements
+from apps.pipelines import at_once, clock, engine, events, progress, statements
 from apps.pipelines.conf import config
 from apps.pipelines.exceptions import Released, Retryable, Superseded
 from apps.pipelines.heartbeat import Hold, stopping
@@ -119,7 +119,7 @@ class StepContext:
 
     def guard(self, **changes: Any) -> None:
         """Lock the step's row, if it is still this attempt's, and change it."""
-        [mine] = statements.change(self.mine(changes or {"owner": self.step.owner}))
+        [mine] = at_once.change(self.mine(changes or {"owner": self.step.owner}))
         self.must_hold(mine)
 
     def mine(self, changes: Mapping[str, Any]) -> Change:
@@ -144,32 +144,32 @@ class StepContext:
         for name, value in values.items():
             setattr(self.step, name, value)
 
-    def publish(self) -> None:
-        """Write the run's progress and what was emitted meanwhile. Inside a transaction that holds the step."""
-        [changed] = statements.change(self.progressed())
-        self.tell_progress(changed)
+    def publish(self, *more: events.Entry, with_changes: Sequence[Change] = ()) -> None:
+        """Write the run's progress and what was emitted meanwhile, with changes of steps, the first of them of our own.
 
-    def progressed(self, more: int = 0) -> Change:
-        """The change of the run's row for a progress write with so many more events; see `tell_progress`."""
+        Inside a transaction that holds the step, unless such a change is among them.
+        """
+        shown = [events.Shown(place) for place in range(1, len(with_changes))]
+        told: list[events.Entry | events.Shown] = [*self._pending.values(), events.step_entry(self.step)]
+        told += [events.Shown(len(with_changes)), *shown, *more]
+        rows, _ = events.change_and_tell([*with_changes, self._progressed(len(told))], told)
+        self.must_hold(rows[0])
+        for name, value in zip(CHANGED, rows[-1] or (), strict=True):
+            setattr(self.run, name, value)
+        self._pending.clear()
+        self.published()
+
+    def _progressed(self, count: int) -> Change:
+        """The change of the run's row for a progress write with so many events."""
         parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
         percent, eta = progress.percent(self.run, parts), progress.eta_seconds(parts, clock.now())
         changes = {
-            "seq": Sql(f"seq + {len(self._pending) + 2 + more}"),
+            "seq": Sql("seq + %s", (count,)),
             "percent": Sql("CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)),
             # Somebody may just have paused it.
             "eta_seconds": Sql("CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)),
         }
         return Change(Run, changes, {"id": self.run.pk}, CHANGED)
-
-    def tell_progress(self, changed: Sequence[Any] | None, *more: events.Entry) -> None:
-        """Write the events of a progress write, with what the run's row then said."""
-        run = self.run
-        for name, value in zip(CHANGED, changed or (), strict=True):
-            setattr(run, name, value)
-        pending = list(self._pending.values())
-        events.write(run.pk, run.seq, [*pending, events.step_entry(self.step), events.run_entry(run), *more])
-        self._pending.clear()
-        self.published()
 
     def tell_emitted(self) -> None:
         """Write what was emitted since the last progress write. Inside a transaction that holds the step."""

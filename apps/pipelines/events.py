@@ -1,13 +1,28 @@
 """The event log of a run: numbered under the run's row, in the transaction of the change that they tell of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
-from apps.pipelines import clock, statements
+from django.db import models, transaction
+from psycopg.types.json import Jsonb
+
+from apps.pipelines import at_once, clock, statements
+from apps.pipelines.at_once import Insertion, Listing
 from apps.pipelines.models import Event, Run, StepRun
+from apps.pipelines.statements import Change, Sql
 from apps.pipelines.stream import hints
+
+# What the events of a step and of a run say: these fields of their rows.
+STEP = ("idx", "title", "queue", "state", "attempt", "failures", "max_failures", "done", "total", "unit", "message",
+        "error", "missing", "parked_until", "started_at", "attempt_started_at", "finished_at", "active_seconds")  # fmt: skip
+RUN = ("state", "generation", "percent", "eta_seconds", "missing", "error", "created_at", "generation_started_at",
+       "finished_at")  # fmt: skip
+FIELDS: dict[type[models.Model], tuple[str, ...]] = {StepRun: ("key", *STEP), Run: RUN}
+COLUMNS = ("run_id", "seq", "at", "kind", "key", "message", "level", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +31,23 @@ class Entry:
     key: str = ""
     message: str = ""
     level: str = "info"
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A message that depends on a row which only its change reads: in Python, and in SQL with {row} for the row."""
+
+    of: Callable[[Any], str]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event with the whole state of a row as a change leaves it; `place` is that of the change among its likes."""
+
+    place: int
+    message: Words | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -34,7 +66,7 @@ def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
     at, before = clock.now(), last - len(entries)
     statements.insert(
         Event,
-        ("run_id", "seq", "at", "kind", "key", "message", "level", "data"),
+        COLUMNS,
         [
             (run_id, seq, at, entry.kind, entry.key, entry.message, entry.level, entry.data)
             for seq, entry in enumerate(entries, before + 1)
@@ -43,55 +75,104 @@ def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
     hints.after_commit(run_id, before)
 
 
-def step_entry(step: StepRun, message: str = "", level: str = "info") -> Entry:
+def change_and_tell(
+    changes: Sequence[Change], told: Sequence[Entry | Shown], *, listing: Listing | None = None, lazily: bool = False
+) -> tuple[list[list[Any] | None], list[list[Any]]]:
+    """Change rows and write events of it in one transaction, where the database gains by it in one statement.
+
+    The last change is that of the run: it adds the number of events to `seq` and names it. Where the first
+    finds no row, nothing happens. Returns the named columns of each changed row, None for one that isn't there, and the
+    rows of the listing. `lazily`: see `at_once.change_in_one`.
+    """
+    run_id, numbers = changes[-1].where["id"], changes[-1].names.index("seq")
+    if statements.in_one_statement():
+        rows, listed = at_once.change_in_one(
+            changes, insertion=_insertion(changes, told), listing=listing, lazily=lazily
+        )
+        if rows[-1] is not None:
+            hints.after_commit(run_id, rows[-1][numbers] - len(told))
+        return rows, listed
+    with transaction.atomic():
+        reads = _reads(changes, told)
+        wide = [
+            replace(one, names=tuple(dict.fromkeys((*one.names, *read))))
+            for one, read in zip(changes, reads, strict=True)
+        ]
+        rows = statements.one_by_one(wide)
+        if rows[-1] is None:
+            return rows, []
+        write(run_id, rows[-1][numbers], [_entry(one, wide, rows) if isinstance(one, Shown) else one for one in told])
+        rows = [row and row[: len(one.names)] for row, one in zip(rows, changes, strict=True)]
+        if listing is None:
+            return rows, []
+        where = {"order": listing.order, **listing.where}
+        return rows, statements.select_values(listing.model, listing.names, **where)
+
+
+def _reads(changes: Sequence[Change], told: Sequence[Entry | Shown]) -> tuple[tuple[str, ...], ...]:
+    """The columns of each changed row that the events show."""
+    shown = {one.place for one in told if isinstance(one, Shown)}
+    return tuple([FIELDS[one.model] if place in shown else () for place, one in enumerate(changes)])
+
+
+def _entry(shown: Shown, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]) -> Entry:
+    """What is shown of a row that has been read."""
+    model, names = changes[shown.place].model, changes[shown.place].names
+    row = SimpleNamespace(**dict(zip(names, rows[shown.place] or (), strict=True)))
+    message = shown.message.of(row) if shown.message else ""
+    entry = step_entry(row, message) if model is StepRun else run_entry(row, message)
+    entry.data.update(shown.data)
+    return entry
+
+
+def _insertion(changes: Sequence[Change], told: Sequence[Entry | Shown]) -> Insertion:
+    """The same as rows that the database puts together from the changed ones."""
+    run, at = f"c{len(changes) - 1}", clock.now()
+    rows = []
+    for before, one in zip(range(len(told) - 1, -1, -1), told, strict=True):
+        head = {"run_id": Sql(f'{run}."id"'), "seq": Sql(f'{run}."seq" - {before}'), "at": at}
+        if isinstance(one, Shown):
+            rows.append(head | _shown_in_sql(one, changes[one.place].model))
+        else:
+            rows.append(head | {name: getattr(one, name) for name in COLUMNS[3:]})
+    reads = _reads(changes, told)
+    return Insertion(Event, rows, (*reads[:-1], ("id", "seq", *reads[-1])))
+
+
+def _shown_in_sql(shown: Shown, model: type[models.Model]) -> dict[str, Any]:
+    row, is_step = f"c{shown.place}", model is StepRun
+    data = Sql(_data_in_sql(row, model) + (" || %s" if shown.data else ""), (Jsonb(shown.data),) if shown.data else ())
+    return {
+        "kind": "step" if is_step else "run",
+        "key": Sql(f'{row}."key"') if is_step else "",
+        "message": Sql(shown.message.sql.format(row=row)) if shown.message else "",
+        "level": "info",
+        "data": data,
+    }
+
+
+@cache
+def _data_in_sql(row: str, model: type[models.Model]) -> str:
+    def value(name: str) -> str:
+        is_float = isinstance(model._meta.get_field(name), models.FloatField)
+        return f'round({row}."{name}"::numeric, 3)' if is_float else f'{row}."{name}"'
+
+    # PostgreSQL writes a moment in JSON as ISO 8601 with its offset, as we do.
+    names = STEP if model is StepRun else RUN
+    return f"jsonb_build_object({', '.join(f"'{name}', {value(name)}" for name in names)})"
+
+
+def step_entry(step: Any, message: str = "", level: str = "info") -> Entry:
     """The whole current state of a step. Times are ISO 8601 with their offset."""
-    return Entry(
-        kind="step",
-        key=step.key,
-        level=level,
-        message=message,
-        data={
-            "idx": step.idx,
-            "title": step.title,
-            "queue": step.queue,
-            "state": step.state,
-            "attempt": step.attempt,
-            "failures": step.failures,
-            "max_failures": step.max_failures,
-            "done": step.done,
-            "total": step.total,
-            "unit": step.unit,
-            "message": step.message,
-            "error": step.error,
-            "missing": step.missing,
-            "parked_until": _iso(step.parked_until),
-            "started_at": _iso(step.started_at),
-            "attempt_started_at": _iso(step.attempt_started_at),
-            "finished_at": _iso(step.finished_at),
-            "active_seconds": round(step.active_seconds, 3),
-        },
-    )
+    return Entry("step", step.key, message, level, {name: _plain(getattr(step, name)) for name in STEP})
 
 
-def run_entry(run: Run, message: str = "", level: str = "info") -> Entry:
+def run_entry(run: Any, message: str = "", level: str = "info") -> Entry:
     """The whole current state of a run. Times are ISO 8601 with their offset."""
-    return Entry(
-        kind="run",
-        level=level,
-        message=message,
-        data={
-            "state": run.state,
-            "generation": run.generation,
-            "percent": run.percent,
-            "eta_seconds": run.eta_seconds,
-            "missing": run.missing,
-            "error": run.error,
-            "created_at": _iso(run.created_at),
-            "generation_started_at": _iso(run.generation_started_at),
-            "finished_at": _iso(run.finished_at),
-        },
-    )
+    return Entry("run", "", message, level, {name: _plain(getattr(run, name)) for name in RUN})
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return round(value, 3) if isinstance(value, float) else value

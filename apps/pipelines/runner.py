@@ -8,14 +8,16 @@ Huey send the next step's message; in every other case the message's chain is cu
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
 from apps.pipelines import clock, engine, events, heartbeat, logs, owners, statements
+from apps.pipelines.at_once import Listing
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released
@@ -28,6 +30,11 @@ from apps.pipelines.statements import Change, Sql
 logger = logging.getLogger(__name__)
 
 Body = Callable[..., Outcome | None]
+STARTED = events.Words(
+    lambda step: f"{step.title}: started{f' (attempt {step.attempt})' if step.attempt > 1 else ''}.",
+    """{row}."title" || ': started' || CASE WHEN {row}."attempt" > 1 THEN ' (attempt ' || {row}."attempt" || ')'"""
+    " ELSE '' END || '.'",
+)
 
 
 def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = False) -> bool:
@@ -67,22 +74,30 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
 
     Returns the step, with its run, and all steps of the run.
     """
-    with transaction.atomic():
-        # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
-        taken, numbered = statements.change(
-            _taking(task, run_id, epoch),
-            Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run)),
-            lazily=True,
-        )
-        if taken is None or numbered is None:
-            return None
-        step, run = statements.instance(StepRun, taken), statements.instance(Run, numbered)
-        step.run = run
-        again = f" (attempt {step.attempt})" if step.attempt > 1 else ""
-        started = events.step_entry(step, f"{step.title}: started{again}.")
-        started.data["message_epoch"] = epoch
-        events.write(run.pk, run.seq, [started])
-        parts = statements.select_values(StepRun, Part._fields, run_id=run_id, order="idx")
+    try:
+        return _claim(task, run_id, epoch)
+    except OperationalError:
+        # A worker keeps its connection between two messages, and the database may have been restarted since. Had the
+        # claim been made all the same, the second one finds the message stale, and the lease runs out.
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+        return _claim(task, run_id, epoch)
+
+
+def _claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
+    numbering = Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run))
+    # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
+    (taken, numbered), parts = events.change_and_tell(
+        [_taking(task, run_id, epoch), numbering],
+        [events.Shown(0, STARTED, {"message_epoch": epoch})],
+        listing=Listing(StepRun, Part._fields, {"run_id": run_id}, "idx"),
+        lazily=True,
+    )
+    if taken is None or numbered is None:
+        return None
+    step, run = statements.instance(StepRun, taken), statements.instance(Run, numbered)
+    step.run = run
     return step, [Part._make(part) for part in parts]
 
 
@@ -126,8 +141,11 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
             changes |= {"missing": missing, "message": f"{len(missing)} thing(s) missing."}
         case Skipped(reason=reason):
             changes["message"] = reason
-    with transaction.atomic():
-        following = _pass_on(context, _ending(context, **changes), now)
+    following = step.idx < context.parts[-1].idx
+    # A change that nothing else belongs to is its own transaction.
+    alone = following and not step_completed.has_listeners(Run)
+    with nullcontext() if alone else transaction.atomic():
+        _pass_on(context, _ending(context, **changes), now)
         failed = partial(engine.record_receiver_failure, context.run.pk)
         deliver(step_completed, Run, on_error=failed, run=context.run, step=step, state=step.state)
         if not following:
@@ -136,23 +154,16 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
     return following and context.run.state == RunState.RUNNING
 
 
-def _pass_on(context: StepContext, ended: dict[str, Any], now: datetime) -> bool:
-    """Write the end of the step, the next one as ready, and the run's progress. True where there is a next one."""
+def _pass_on(context: StepContext, ended: dict[str, Any], now: datetime) -> None:
+    """Write the end of the step, the next one as ready, and the run's progress."""
     step = context.step
     for name, value in ended.items():
         setattr(step, name, value)
     changes = [context.mine(ended)]
-    if has_next := step.idx < context.parts[-1].idx:
+    if step.idx < context.parts[-1].idx:
         ready = {"state": StepState.READY, "dispatched_at": now}
-        changes.append(
-            Change(StepRun, ready, {"run_id": step.run_id, "idx": step.idx + 1}, statements.all_names(StepRun))
-        )
-    mine, *following, run = statements.change(*changes, context.progressed(more=len(changes)))
-    context.must_hold(mine)
-    said = events.Entry("log", step.key, _ended(step), _level(step))
-    ready_now = [events.step_entry(statements.instance(StepRun, row)) for row in following if row]
-    context.tell_progress(run, *ready_now, said)
-    return has_next
+        changes.append(Change(StepRun, ready, {"run_id": step.run_id, "idx": step.idx + 1}, ()))
+    context.publish(events.Entry("log", step.key, _ended(step), _level(step)), with_changes=changes)
 
 
 def _ended(step: StepRun) -> str:

@@ -7,6 +7,7 @@ own fields, with the ORM's conversions. All else goes through the ORM.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -15,7 +16,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from psycopg.types.json import Jsonb
 
 # SQLite takes 32,766 parameters a statement.
@@ -41,10 +42,12 @@ class _Column(NamedTuple):
 
 
 _Columns = Mapping[str, _Column]
+# Names and the texts of their values.
+Shape = tuple[tuple[str, str], ...]
 
 
 @cache
-def _columns(model: type[models.Model], vendor: str) -> _Columns:
+def columns_of(model: type[models.Model], vendor: str) -> _Columns:
     """The columns of a model by the names of its fields, those of foreign keys also by their `_id`."""
     columns: dict[str, _Column] = {}
     for field in model._meta.concrete_fields:
@@ -59,7 +62,7 @@ def _codec(field: Any, vendor: str) -> tuple[Callable[[Any], Any] | None, Callab
     if isinstance(field, PLAIN):
         return None, None
     if isinstance(field, models.JSONField):
-        return (Jsonb if vendor == "postgresql" else json.dumps), json.loads
+        return (Jsonb if vendor == "postgresql" else json.dumps), _loads
     if vendor == "postgresql" and isinstance(field, models.UUIDField | models.DateTimeField):
         return None, None
     if isinstance(field, models.UUIDField):
@@ -67,6 +70,16 @@ def _codec(field: Any, vendor: str) -> tuple[Callable[[Any], Any] | None, Callab
     if isinstance(field, models.DateTimeField):
         return _sqlite_text, _sqlite_moment
     raise TypeError(f"{field} is of a kind that no statement of the hot path has had yet.")
+
+
+def _loads(text: str) -> Any:
+    """Most of what is read says nothing."""
+    match text:
+        case "{}":
+            return {}
+        case "[]":
+            return []
+    return json.loads(text)
 
 
 def _sqlite_text(value: datetime) -> str:
@@ -79,31 +92,32 @@ def _sqlite_moment(read: datetime | str) -> datetime:
     return (datetime.fromisoformat(read) if isinstance(read, str) else read).replace(tzinfo=UTC)
 
 
-def _connection() -> Any:
+def connection() -> Any:
     """This thread's connection. To ask the proxy `django.db.connection` for it takes as long as a short statement."""
     return connections[DEFAULT_DB_ALIAS]
 
 
-def _adapted(column: _Column, value: Any) -> Any:
-    return value if value is None or column.adapt is None else column.adapt(value)
+def shape_of(values: Mapping[str, Any]) -> Shape:
+    """What of some values their statement's text depends on, so that each text is put together but once."""
+    return tuple([(name, value.text if isinstance(value, Sql) else "%s") for name, value in values.items()])
 
 
-def _pairs(columns: _Columns, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
-    """`column = placeholder` for each value, and the parameters."""
-    parts: list[str] = []
+def params_of(columns: _Columns, values: Mapping[str, Any]) -> list[Any]:
     params: list[Any] = []
     for name, value in values.items():
-        column = columns[name]
         if isinstance(value, Sql):
-            parts.append(f"{column.name} = {value.text}")
             params.extend(value.params)
         else:
-            parts.append(f"{column.name} = %s")
-            params.append(_adapted(column, value))
-    return parts, params
+            adapt = columns[name].adapt
+            params.append(value if value is None or adapt is None else adapt(value))
+    return params
 
 
-def _execute(conn: Any, text: str, params: Sequence[Any]) -> Any:
+def equations(columns: _Columns, shape: Shape) -> list[str]:
+    return [f"{columns[name].name} = {text}" for name, text in shape]
+
+
+def execute(conn: Any, text: str, params: Sequence[Any]) -> Any:
     """Run a statement by the driver itself, unless somebody watches what Django runs; returns the driver's cursor.
 
     PostgreSQL gets the parameters apart from the text, so that it parses and plans each text but once. The ORM's own
@@ -129,29 +143,37 @@ def _with_question_marks(text: str) -> str:
     return text.replace("%s", "?").replace("%%", "%")
 
 
-def _update(
-    columns: _Columns, model: type[models.Model], values: Mapping[str, Any], where: Mapping[str, Any]
-) -> tuple[str, list[Any]]:
-    changes, new = _pairs(columns, values)
-    conditions, old = _pairs(columns, where)
+@lru_cache(1000)
+def update_text(
+    model: type[models.Model], vendor: str, values: Shape, where: Shape, names: tuple[str, ...] = ()
+) -> str:
+    columns = columns_of(model, vendor)
+    changes, conditions = equations(columns, values), equations(columns, where)
     text = f'UPDATE "{model._meta.db_table}" SET {", ".join(changes)} WHERE {" AND ".join(conditions)}'  # noqa: S608
-    return text, new + old
+    return f"{text} RETURNING {comma(columns, names)}" if names else text
 
 
-def _read(conn: Any, columns: _Columns, names: Sequence[str], text: str, params: Sequence[Any]) -> list[list[Any]]:
-    converts = [(place, convert) for place, name in enumerate(names) if (convert := columns[name].convert)]
-    rows = [list(row) for row in _execute(conn, text, params).fetchall()]
-    for row in rows:
-        for place, convert in converts:
-            if row[place] is not None:
-                row[place] = convert(row[place])
-    return rows
+@lru_cache(1000)
+def converts(model: type[models.Model], vendor: str, names: tuple[str, ...]) -> list[tuple[int, Any]]:
+    """Which of these columns do not come back as they are: their places, and what makes values of them."""
+    columns = columns_of(model, vendor)
+    return [(place, convert) for place, name in enumerate(names) if (convert := columns[name].convert)]
+
+
+def converted(row: Sequence[Any], converts: Sequence[tuple[int, Any]]) -> list[Any]:
+    values = list(row)
+    for place, convert in converts:
+        if values[place] is not None:
+            values[place] = convert(values[place])
+    return values
 
 
 def update(model: type[models.Model], values: Mapping[str, Any], **where: Any) -> int:
     """Change the rows whose columns have these values; returns how many there were."""
-    conn = _connection()
-    count: int = _execute(conn, *_update(_columns(model, conn.vendor), model, values, where)).rowcount
+    conn = connection()
+    columns = columns_of(model, conn.vendor)
+    text = update_text(model, conn.vendor, shape_of(values), shape_of(where))
+    count: int = execute(conn, text, params_of(columns, values) + params_of(columns, where)).rowcount
     return count
 
 
@@ -159,10 +181,11 @@ def update_values(
     model: type[models.Model], values: Mapping[str, Any], names: Sequence[str], **where: Any
 ) -> list[list[Any]]:
     """Change the rows whose columns have these values; returns the named columns of each as they are now."""
-    conn = _connection()
-    columns = _columns(model, conn.vendor)
-    text, params = _update(columns, model, values, where)
-    return _read(conn, columns, names, f"{text} RETURNING {_listed(columns, names)}", params)
+    conn = connection()
+    columns, named = columns_of(model, conn.vendor), tuple(names)
+    text = update_text(model, conn.vendor, shape_of(values), shape_of(where), named)
+    rows = execute(conn, text, params_of(columns, values) + params_of(columns, where)).fetchall()
+    return [converted(row, converts(model, conn.vendor, named)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,55 +198,27 @@ class Change:
     names: Sequence[str]
 
 
-def change(*changes: Change, lazily: bool = False) -> list[list[Any] | None]:
+def in_one_statement() -> bool:
+    """Whether several changes are one statement here: each is a way to the server and back."""
+    return bool(connection().vendor == "postgresql")
+
+
+def one_by_one(changes: Sequence[Change]) -> list[list[Any] | None]:
     """Change one row after the other, in this order. Where the first isn't there, nothing is changed.
 
-    Returns the named columns of each as they are now, None for a row that isn't there. On PostgreSQL it is one
-    statement, because there a way to the server and back takes as long as the work. `lazily`: the open transaction is
-    visible at its commit and on disk a moment later; the database stays consistent.
+    Returns the named columns of each as they are now, None for a row that isn't there.
     """
-    conn = _connection()
-    if conn.vendor == "postgresql":
-        return _change_at_once(conn, changes, lazily)
     found: list[list[Any] | None] = []
-    for one in changes:
-        rows = update_values(one.model, one.values, one.names, **one.where)
-        found.append(rows[0] if rows else None)
-        if found[0] is None:
-            return [None] * len(changes)
+    with nullcontext() if connection().in_atomic_block else transaction.atomic():
+        for one in changes:
+            rows = update_values(one.model, one.values, one.names, **one.where)
+            found.append(rows[0] if rows else None)
+            if found[0] is None:
+                return [None] * len(changes)
     return found
 
 
-def _change_at_once(conn: Any, changes: Sequence[Change], lazily: bool) -> list[list[Any] | None]:
-    parts, params, listed, joins, converts = [], [], [], [], []
-    for place, one in enumerate(changes):
-        columns = _columns(one.model, conn.vendor)
-        text, given = _update(columns, one.model, one.values, one.where)
-        if place:
-            # Each one waits for those before it, so that rows are always locked in the same order.
-            before = " AND ".join(f"(SELECT count(*) FROM c{n}) >= {int(n == 0)}" for n in range(place))  # noqa: S608
-            text += f" AND {before}"
-        names = [f"{columns[name].name} AS c{place}_{number}" for number, name in enumerate(one.names)]
-        parts.append(f"c{place} AS ({text} RETURNING TRUE AS there, {', '.join(names)})")
-        joins.append(f"LEFT JOIN c{place} ON TRUE")
-        listed.append(f"c{place}.*")
-        params += given
-        converts.append([columns[name].convert for name in one.names])
-    off = ", set_config('synchronous_commit', 'off', TRUE)" if lazily else ""
-    text = f"WITH {', '.join(parts)} SELECT {', '.join(listed)}{off} FROM (SELECT 1) one {' '.join(joins)}"  # noqa: S608
-    row = list(_execute(conn, text, params).fetchone())
-    found: list[list[Any] | None] = []
-    for functions in converts:
-        there, values, row = row[0], row[1 : 1 + len(functions)], row[1 + len(functions) :]
-        read = [
-            function(value) if function and value is not None else value
-            for function, value in zip(functions, values, strict=True)
-        ]
-        found.append(read if there else None)
-    return found
-
-
-def _listed(columns: _Columns, names: Sequence[str]) -> str:
+def comma(columns: _Columns, names: Sequence[str]) -> str:
     return ", ".join([columns[name].name for name in names])
 
 
@@ -239,27 +234,45 @@ def all_names(model: type[models.Model]) -> list[str]:
 
 def select_values(model: type[models.Model], names: Sequence[str], *, order: str, **where: Any) -> list[list[Any]]:
     """The named columns of the rows whose columns have these values, in the order of one column."""
-    conn = _connection()
-    columns = _columns(model, conn.vendor)
-    conditions, params = _pairs(columns, where)
-    text = f'SELECT {_listed(columns, names)} FROM "{model._meta.db_table}" WHERE {" AND ".join(conditions)}'  # noqa: S608
-    return _read(conn, columns, names, f"{text} ORDER BY {columns[order].name}", params)
+    conn = connection()
+    columns, named = columns_of(model, conn.vendor), tuple(names)
+    text = _select_text(model, conn.vendor, named, shape_of(where), order)
+    rows = execute(conn, text, params_of(columns, where)).fetchall()
+    return [converted(row, converts(model, conn.vendor, named)) for row in rows]
+
+
+@lru_cache(1000)
+def _select_text(model: type[models.Model], vendor: str, names: tuple[str, ...], where: Shape, order: str) -> str:
+    columns = columns_of(model, vendor)
+    text = f'SELECT {comma(columns, names)} FROM "{model._meta.db_table}"'  # noqa: S608
+    return f"{text} WHERE {' AND '.join(equations(columns, where))} ORDER BY {columns[order].name}"
 
 
 def insert(
     model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[Any]], *, ignore_conflicts: bool = False
 ) -> None:
     """Insert rows, `AT_ONCE` in a statement. `names` are all columns but a key that the database gives."""
-    conn = _connection()
-    columns = _columns(model, conn.vendor)
-    given = [columns[name] for name in names]
-    start = f'INSERT INTO "{model._meta.db_table}" ({_listed(columns, names)}) VALUES '  # noqa: S608
-    row = f"({', '.join(['%s'] * len(names))})"
-    ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    conn = connection()
+    columns = columns_of(model, conn.vendor)
+    adapts = [columns[name].adapt for name in names]
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
-        params = [_adapted(column, value) for values in some for column, value in zip(given, values, strict=True)]
-        _execute(conn, f"{start}{', '.join([row] * len(some))}{ending}", params)
+        params = [
+            value if value is None or adapt is None else adapt(value)
+            for values in some
+            for adapt, value in zip(adapts, values, strict=True)
+        ]
+        execute(conn, _insert_text(model, conn.vendor, tuple(names), len(some), ignore_conflicts), params)
+
+
+@lru_cache(1000)
+def _insert_text(
+    model: type[models.Model], vendor: str, names: tuple[str, ...], count: int, ignore_conflicts: bool
+) -> str:
+    row = f"({', '.join(['%s'] * len(names))})"
+    ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    listed = comma(columns_of(model, vendor), names)
+    return f'INSERT INTO "{model._meta.db_table}" ({listed}) VALUES {", ".join([row] * count)}{ending}'  # noqa: S608
 
 
 def insert_models(rows: Sequence[models.Model]) -> None:
@@ -271,11 +284,11 @@ def insert_models(rows: Sequence[models.Model]) -> None:
 
 def moment(value: datetime) -> Any:
     """A moment as a parameter of an `Sql`."""
-    return value if _connection().vendor == "postgresql" else _sqlite_text(value)
+    return value if connection().vendor == "postgresql" else _sqlite_text(value)
 
 
 def seconds_after(value: datetime, column: str) -> Sql:
     """A moment plus the seconds that a column says."""
-    if _connection().vendor == "postgresql":
+    if connection().vendor == "postgresql":
         return Sql(f'%s::timestamptz + make_interval(secs => "{column}")', (value,))
     return Sql(f"""strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s, '+' || "{column}" || ' seconds')""", (moment(value),))

@@ -1,14 +1,17 @@
 """The hand-made statements give and take what the ORM would."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import psycopg
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.forms.models import model_to_dict
+from huey.contrib.djhuey import HUEY
 
 from apps.analytics.models import AnalyticsEvent
-from apps.pipelines import clock, statements
+from apps.pipelines import at_once, clock, events, statements
 from apps.pipelines.models import Run, StepRun, StepState
+from apps.pipelines.runner import claim
 from apps.pipelines.statements import Change, Sql
 
 pytestmark = pytest.mark.django_db
@@ -32,14 +35,14 @@ def test_what_is_written_is_what_the_orm_reads_and_so_is_what_comes_back(step):
     now = clock.now()
     new = EVERYTHING | {"parked_until": now}
     names = statements.all_names(StepRun)
-    [row] = statements.change(Change(StepRun, new, {"id": step.pk, "epoch": 1}, names))
+    [row] = at_once.change(Change(StepRun, new, {"id": step.pk, "epoch": 1}, names))
     back = statements.instance(StepRun, row)
     assert vars(back) | {"_state": None} == as_the_orm_reads(StepRun, step.pk)
     read = model_to_dict(StepRun.objects.get(pk=step.pk))
     assert {name: read[name] for name in EVERYTHING} == EVERYTHING
     assert StepRun.objects.get(pk=step.pk).parked_until == now
     assert statements.update(StepRun, {"epoch": 9}, id=step.pk, epoch=1) == 0
-    [row] = statements.change(Change(Run, {"seq": Sql("seq + 2")}, {"id": str(step.run_id)}, statements.all_names(Run)))
+    [row] = at_once.change(Change(Run, {"seq": Sql("seq + 2")}, {"id": str(step.run_id)}, statements.all_names(Run)))
     run = statements.instance(Run, row)
     assert vars(run) | {"_state": None} == as_the_orm_reads(Run, step.run_id)
 
@@ -49,7 +52,7 @@ def test_rows_are_changed_together_or_not_at_all(step):
         mine = Change(StepRun, {"attempt": Sql("attempt + 1")}, {"id": step.pk, "epoch": epoch}, ["attempt"])
         none = Change(StepRun, {"attempt": 9}, {"run_id": step.run_id, "idx": 99}, ["attempt", "cursor"])
         run = Change(Run, {"seq": Sql("seq + 1")}, {"id": step.run_id}, ["seq", "params"])
-        return statements.change(mine, none, run, lazily=True)
+        return at_once.change(mine, none, run)
 
     before = Run.objects.get(pk=step.run_id)
     with transaction.atomic():
@@ -96,3 +99,46 @@ def test_the_database_adds_a_columns_seconds(step):
 def test_the_databases_time_is_followed_between_the_times_it_is_asked():
     heard = [clock.now() for _ in range(50)]
     assert heard == sorted(heard)
+
+
+def parsed(data):
+    """Moments as such: PostgreSQL leaves out the zeros at their end."""
+    return {name: value and datetime.fromisoformat(value) if name.endswith(("_at", "_until")) else value
+            for name, value in data.items() if name != "message_epoch"}  # fmt: skip
+
+
+def newest(run, kind, key=""):
+    event = run.events.filter(kind=kind, key=key).latest("seq")
+    return event.message, parsed(event.data)
+
+
+def test_events_made_with_a_change_say_what_the_rows_hold_then(lab):
+    """On PostgreSQL the statement that changes the rows puts them together, elsewhere we do."""
+    run = lab.start(items=2)
+    StepRun.objects.filter(run=run, idx=0).update(
+        attempt=1, active_seconds=1.23456, missing=[{"what": "ä", "why": "b"}]
+    )
+    first, parts = claim(run.steps.get(idx=0).task, str(run.pk), 1)
+    row = StepRun.objects.get(pk=first.pk)
+    assert newest(run, "step", row.key) == (f"{row.title}: started (attempt 2).", parsed(events.step_entry(row).data))
+    assert run.events.filter(kind="step", key=row.key).latest("seq").data["message_epoch"] == 1
+    assert [part[:2] for part in parts] == [
+        (0, "running" if connection.vendor == "sqlite" else "ready"),
+        *((idx, "waiting") for idx in range(1, 5)),
+    ]
+    StepRun.objects.filter(pk=row.pk).update(state=StepState.READY)
+    HUEY.execute(lab.next_message())
+    run.refresh_from_db()
+    for step in run.steps.filter(idx__lt=2):
+        assert newest(run, "step", step.key)[1] == parsed(events.step_entry(step).data)
+    assert newest(run, "run") == ("", parsed(events.run_entry(run).data))
+    assert [event.seq for event in run.events.order_by("seq")] == list(range(1, run.seq + 1))
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="no server that could end a connection")
+def test_a_claim_survives_a_connection_that_ended_since_the_last_message(lab):
+    run = lab.start(items=2)
+    task, backend = run.steps.get(idx=0).task, connection.connection.info.backend_pid
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (backend,))
+    assert claim(task, str(run.pk), 1)
