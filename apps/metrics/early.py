@@ -10,7 +10,7 @@ from apps.metrics.definitions import WEEK, week_of
 from apps.metrics.findings import find
 from apps.metrics.insights import Finding
 from apps.metrics.models import PullRequest, Scope
-from apps.metrics.weekly import Subject, compute, recompute
+from apps.metrics.weekly import Subject, compute, recompute, zone_of
 
 WEEKS = 13
 # Rules whose cases are whole once the list of pull requests is; the others wait for reviews and commits.
@@ -21,7 +21,7 @@ SHOWN = 3
 def newest_weeks(team_id: int, now: datetime) -> list[date]:
     """The newest 13 weeks, ascending, that end with this one or with the last in which something was merged."""
     last = PullRequest.objects.for_team(team_id).aggregate(last=Max("merged_at"))["last"]
-    newest = week_of(min(now, last) if last else now)
+    newest = week_of(min(now, last) if last else now, zone_of(team_id))
     return [newest - back * WEEK for back in reversed(range(WEEKS))]
 
 
@@ -34,7 +34,7 @@ def weeks_state(
     team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None
 ) -> dict[str, Any]:
     """The series of the first charts. Weeks that end before `whole_from` still arrive; None: all are whole."""
-    weeks = newest_weeks(team_id, now)
+    weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
     found = compute(team_id, weeks)
     figures = [(week, found.get((Subject(Scope.TEAM), week))) for week in weeks]
     return {
@@ -47,8 +47,8 @@ def weeks_state(
             }
             for week, row in figures
         ],
-        "so_far": weeks[-1] == week_of(now),
-        "whole_from": week_of(whole_from).isoformat() if whole_from else None,
+        "so_far": weeks[-1] == week_of(now, zone),
+        "whole_from": week_of(whole_from, zone).isoformat() if whole_from else None,
         "preliminary": preliminary,
         "counted": PullRequest.objects.for_team(team_id).count(),
     }

@@ -1,7 +1,7 @@
 """Merged pull requests and what the figures need of each, read once into plain records; the pages count over these."""
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Min, Q
@@ -43,7 +43,7 @@ def landed(team_id: int, period: Period, selection: Selection) -> list[Landed]:
     reviews = _counting(team_id).filter(pull_request__in=pulls.values("pk")).values_list("pull_request_id")
     counted = {pull: (first, n) for pull, first, n in reviews.annotate(Min("submitted_at"), Count("pk"))}
     rows = pulls.values_list(*_COLUMNS).iterator(chunk_size=5000)
-    return [_landed(row[1:], *counted.get(row[0], (None, 0))) for row in rows]
+    return [_landed(row[1:], period.zone, *counted.get(row[0], (None, 0))) for row in rows]
 
 
 def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]:
@@ -90,10 +90,10 @@ _COLUMNS = (
 )
 
 
-def _landed(row: tuple[Any, ...], first_review: datetime | None, received: int) -> Landed:
+def _landed(row: tuple[Any, ...], zone: tzinfo, first_review: datetime | None, received: int) -> Landed:
     repository, author, is_bot, kind, created_at, merged_at, additions, deletions, ai_assisted, detail_state = row
     return Landed(
-        week=week_of(merged_at),
+        week=week_of(merged_at, zone),
         repository=repository,
         author=author,
         by_bot=bool(is_bot),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,6 +47,7 @@ class Search:
     page: int = 1
     week: date | None = None
     sort: str = ""
+    zone: tzinfo = UTC
 
     @property
     def of_merges(self) -> bool:
@@ -64,7 +65,7 @@ class Search:
     def condition(self) -> Q:
         wanted = self.selection.condition
         if self.week:
-            since, until = week_start(self.week), week_start(self.week + WEEK)
+            since, until = week_start(self.week, self.zone), week_start(self.week + WEEK, self.zone)
             moment = "merged_at" if self.of_merges else "created_at"
             wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
         if self.state:
@@ -97,7 +98,7 @@ class Search:
         return "&".join(part for part in (self.query, f"page={page}" if page > 1 else "") if part)
 
 
-def read(asked: Mapping[str, str], known: Choices) -> Search:
+def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC) -> Search:
     """The search that an address asks for; what is not known is left out."""
     return Search(
         words=" ".join(asked.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH],
@@ -107,6 +108,7 @@ def read(asked: Mapping[str, str], known: Choices) -> Search:
         page=_page_number(asked.get("page", "")) or 1,
         week=_week(asked.get("week", "")),
         sort=asked["sort"] if asked.get("sort") in SORTS else "",
+        zone=zone,
     )
 
 

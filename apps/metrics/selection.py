@@ -5,7 +5,7 @@ What is not known is left out, never an error: addresses are shared, and what th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from django.db.models import Exists, Max, Min, OuterRef, Q
 from apps.metrics.definitions import WEEK, week_of, week_start
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.metrics.records import PullRequestState
+from apps.metrics.weekly import zone_of
 from apps.metrics.words import person
 
 WINDOWS = (4, 12, 26, 52)
@@ -110,14 +111,15 @@ class Period:
     is_cut: bool
     earliest: date
     last_day: date
+    zone: tzinfo = UTC
 
     @property
     def since(self) -> datetime:
-        return week_start(self.weeks[0])
+        return week_start(self.weeks[0], self.zone)
 
     @property
     def until(self) -> datetime:
-        return week_start(self.weeks[-1] + WEEK)
+        return week_start(self.weeks[-1] + WEEK, self.zone)
 
     @property
     def whole_weeks(self) -> int:
@@ -133,12 +135,16 @@ class Period:
 
 
 def period(team_id: int, now: datetime, count: int) -> Period:
-    """The `count` weeks up to this one, or to the last in which anything was merged, as far as the history reaches."""
+    """The `count` weeks up to this one, or to the last in which anything was merged, as far as the history reaches.
+
+    Weeks are those of the team's time zone. Two statements.
+    """
+    zone = zone_of(team_id)
     merged = PullRequest.objects.for_team(team_id).filter(state=PullRequestState.MERGED)
     ends = merged.aggregate(first=Min("merged_at"), last=Max("merged_at"))
-    last = week_of(min(now, ends["last"] or now))
-    earliest = week_of(min(now, ends["first"] or now))
+    last = week_of(min(now, ends["last"] or now), zone)
+    earliest = week_of(min(now, ends["first"] or now), zone)
     asked = [last - back * WEEK for back in reversed(range(count))]
     known = [week for week in asked if week >= earliest] or asked[-1:]
-    end = min(now.date(), last + WEEK - timedelta(days=1))
-    return Period(tuple(known), last == week_of(now), len(known) < count, earliest, end)
+    end = min(now.astimezone(zone).date(), last + WEEK - timedelta(days=1))
+    return Period(tuple(known), last == week_of(now, zone), len(known) < count, earliest, end, zone)

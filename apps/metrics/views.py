@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
@@ -125,7 +126,7 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view()
 def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = _known(team)
-    search = pull_list.read(request.GET, known)
+    search = pull_list.read(request.GET, known, ZoneInfo(team.time_zone))
     context = _common(team, known, search.selection)
     more = request.GET.get("more", "")
     context |= {

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.onboarding import digest, installing, journey, landing, streaming, views
+from apps.onboarding import digest, installing, journey, landing, streaming, team_settings, views
 
 app_name = "onboarding"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("t/<slug:slug>/onboarding/", journey.setup, name="setup"),
     path("t/<slug:slug>/onboarding/connect/", journey.connect, name="connect"),
     path("t/<slug:slug>/onboarding/connect/<slug:source>/leave/", journey.disconnect, name="disconnect"),
+    path("t/<slug:slug>/settings/", team_settings.team_settings, name="team_settings"),
     path("t/<slug:slug>/onboarding/app/", installing.install, name="app_install"),
     path("weekly-mail/<str:token>/", digest.digest_stop, name="digest_stop"),
     path("github/app/installed/", installing.installed, name="app_installed"),

@@ -1,3 +1,5 @@
+from zoneinfo import available_timezones
+
 from django import forms
 
 
@@ -12,3 +14,16 @@ class TeamForm(forms.Form):
         if not name.isprintable():
             raise forms.ValidationError("The name contains characters that cannot be shown. Type it anew.")
         return name
+
+
+def zones() -> list[tuple[str, str]]:
+    """The time zones of the IANA database that name a place, and UTC first."""
+    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name)]
+
+
+class TeamSettingsForm(TeamForm):
+    time_zone = forms.ChoiceField(
+        choices=zones,
+        label="Time zone",
+        help_text="Whose Monday begins a week and whose midnight ends a day in the figures, and when the weekly mail leaves.",
+    )

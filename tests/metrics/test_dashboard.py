@@ -26,6 +26,7 @@ from apps.metrics.selection import Selection, period
 from apps.metrics.weekly import recompute
 from apps.onboarding import pipeline  # noqa: F401 - so that the runs below have a pipeline
 from apps.pipelines import engine
+from apps.teams.models import Team
 from tests.metrics.pages import MONDAY, merged, words
 
 NOW = MONDAY + timedelta(days=2)
@@ -63,6 +64,21 @@ def test_its_weeks_are_those_of_the_export(team, history):
         assert len(rows) == row["merged"]
         assert sum(row.verdict == Verdict.ASSISTED for row in rows) == row["ai_assisted"]
         assert sum(row.lines for row in rows) == row["additions"] + row["deletions"]
+
+
+def test_its_weeks_begin_on_the_team_s_monday(team, repository, visit):
+    """Sunday evening in UTC is Monday in Auckland: the same week in the charts, the table and the list."""
+    Team.objects.filter(pk=team.pk).update(time_zone="Pacific/Auckland")
+    at = MONDAY - timedelta(hours=3)
+    PullRequestFactory(repository=repository, title="Late on Sunday", created_at=at - timedelta(hours=2), merged_at=at)
+    recompute(team.pk)
+    figures = frame(team.pk, Selection(), NOW)
+    weeks = {week: len(rows) for week, rows in figures.by_week.items()}
+    assert weeks == {MONDAY.date(): 1}
+    assert [row["week"] for row in weekly_rows(team.pk, Scope.TEAM) if row["merged"]] == ["2026-W07"]
+    assert "Late on Sunday" in words(visit("pull_requests", week=MONDAY.date().isoformat()))
+    before = (MONDAY - timedelta(weeks=1)).date().isoformat()
+    assert "Late on Sunday" not in words(visit("pull_requests", week=before))
 
 
 def test_comparisons_say_which_way_and_whether_that_is_better(team, repository):
