@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from apps.metrics import views
+from apps.metrics import comparing, views
 from apps.metrics.api import views as api
 
 app_name = "metrics"
 urlpatterns = [
     path("t/<slug:slug>/", views.dashboard, name="dashboard"),
+    path("t/<slug:slug>/compare/", comparing.comparison, name="compare"),
     path("t/<slug:slug>/findings/dismiss/", views.dismiss, name="dismiss"),
     path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),

@@ -1,0 +1,263 @@
+"""Two choices of merged pull requests beside each other: periods, repositories, people, with an AI marker and without.
+
+An interval says how much of a difference may be chance; what is not told apart from chance is said to be none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
+
+from django.utils.safestring import SafeString
+
+from apps.metrics.chart_pair import pair_chart
+from apps.metrics.chart_scale import day
+from apps.metrics.charts import Week, data_table, percent
+from apps.metrics.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_of
+from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, SURE
+from apps.metrics.landed import Landed, landed
+from apps.metrics.panels import WIDE, Frame, spreads
+from apps.metrics.selection import USUAL, Choices, Period, Selection, period
+from apps.metrics.stats import bootstrap_ratio, cliffs_delta, share_z
+from apps.metrics.words import in_hours, in_lines
+
+MOST_WEEKS = 104
+# Fewer of either side in a stratum say nothing of it.
+MIN_IN_STRATUM = 5
+VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
+NO_CAUSE = (
+    "Compared within sizes, so that small ones stand beside small ones. An association, not a cause; a missing marker "
+    "does not say that no AI helped."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side is made of. `verdict`: assisted, no-marker, or empty for all."""
+
+    period: Period
+    selection: Selection
+    verdict: str = ""
+
+    def query(self, name: str) -> dict[str, str]:
+        """Its part of the address."""
+        values = {
+            "from": self.period.weeks[0].isoformat(),
+            "to": self.period.weeks[-1].isoformat(),
+            "repository": str(self.selection.repository or ""),
+            "author": self.selection.author_value,
+            "verdict": self.verdict,
+        }
+        return {f"{name}_{key}": value for key, value in values.items() if value}
+
+    @property
+    def days(self) -> str:
+        first, last = self.period.weeks[0], self.period.last_day
+        return f"{day(first)}{f' {first.year}' if first.year != last.year else ''} to {day(last)} {last.year}"
+
+    def words(self, known: Choices) -> str:
+        """What it is made of."""
+        names = [dict(known.repositories).get(self.selection.repository or 0, "")]
+        names.append(known.name_of_author(self.selection.author))
+        kinds = ["people, no bots" if self.selection.people_only else ""]
+        kinds.append(VERDICTS[Verdict(self.verdict)] if self.verdict else "")
+        told = ", ".join(kind for kind in kinds if kind)
+        named = ", ".join(name for name in names if name)
+        if named:
+            return f"{named}, {told}" if told else named
+        return f"{told[0].upper()}{told[1:]}" if told else "All pull requests"
+
+
+def query_of(first: Side, second: Side) -> str:
+    """The address's part after "?" of a comparison."""
+    return urlencode(first.query("a") | second.query("b"))
+
+
+def read(asked: Mapping[str, str], known: Choices, team_id: int, now: datetime) -> tuple[Side, Side, Period]:
+    """The sides that an address asks for; unless it says otherwise, the newest weeks and those before them.
+
+    The third is the newest weeks. What is not known is left out, weeks are cut to the history and to two years.
+    """
+    newest = period(team_id, now, USUAL)
+    before = newest.before() or newest
+    return _side(asked, "a", known, newest, newest, now), _side(asked, "b", known, before, newest, now), newest
+
+
+def _side(asked: Mapping[str, str], name: str, known: Choices, usual: Period, newest: Period, now: datetime) -> Side:
+    first = _monday(asked.get(f"{name}_from", "")) or usual.weeks[0]
+    last = _monday(asked.get(f"{name}_to", "")) or usual.weeks[-1]
+    verdict = asked.get(f"{name}_verdict", "")
+    return Side(
+        _between(min(first, last), max(first, last), newest, now),
+        known.read({key: asked.get(f"{name}_{key}", "") for key in ("repository", "author")}),
+        verdict if verdict in (Verdict.ASSISTED, Verdict.NO_MARKER) else "",
+    )
+
+
+def _monday(text: str) -> date | None:
+    try:
+        chosen = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return chosen - timedelta(days=chosen.weekday()) if 1 < chosen.year < 9999 else None
+
+
+def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
+    """The weeks from one to another, as far as there are any."""
+    this_week = week_of(now, newest.zone)
+    first = min(max(first, newest.earliest), this_week)
+    last = max(first, min(last, this_week))
+    weeks = tuple(first + n * WEEK for n in range((last - first) // WEEK + 1))[-MOST_WEEKS:]
+    last_day = min(now.astimezone(newest.zone).date(), last + timedelta(days=6))
+    return replace(newest, weeks=weeks, so_far=last == this_week, is_cut=False, last_day=last_day)
+
+
+def frame_of(team_id: int, side: Side) -> Frame:
+    """What was merged of a side, in two statements."""
+    rows = landed(team_id, side.period, side.selection)
+    return Frame(side.period, [row for row in rows if row.verdict == side.verdict] if side.verdict else rows, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of both sides. `tone`: better or worse is A than B, empty where neither."""
+
+    title: str
+    first: str
+    second: str
+    words: str
+    tone: str = ""
+    aside_first: str = ""
+    aside_second: str = ""
+
+
+def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
+    """The figures, A beside B."""
+    alike = bool(first.verdict or second.verdict)
+    shown = [
+        _counts(one, other),
+        _medians("Time to merge", one, other, lambda row: row.hours, in_hours, alike),
+        _medians("Wait for first review", one, other, lambda row: row.wait, in_hours, alike),
+        _medians("Size", one, other, lambda row: float(row.lines), in_lines, False),
+        _share("Reviewed by somebody", one, other, lambda row: row.received > 0, good=True),
+    ]
+    # Of sides that were chosen by it, it says nothing.
+    assisted = (
+        [] if alike else [_share("AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED)]
+    )
+    return [*shown, *assisted]
+
+
+def _counts(one: Frame, other: Frame) -> Line:
+    rates = [len(side.rows) / max(side.period.whole_weeks, 1) for side in (one, other)]
+    asides = [f"{rate:.1f} a week" for rate in rates]
+    return Line("Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", "", "", *asides)
+
+
+def _medians(
+    title: str,
+    one: Frame,
+    other: Frame,
+    value: Callable[[Landed], float | None],
+    words: Callable[[float], str],
+    alike: bool,
+) -> Line:
+    found = [spread(map(value, side.rows)) for side in (one, other)]
+    said, tone = _difference(one.rows, other.rows, value, alike)
+    (a, b), (p75_a, p75_b) = ([put(side, words) for side in found] for put in (_median, _aside))
+    return Line(title, a, b, said, tone, p75_a, p75_b)
+
+
+def _median(found: Spread, words: Callable[[float], str]) -> str:
+    return "–" if found.median is None else words(found.median)
+
+
+def _aside(found: Spread, words: Callable[[float], str]) -> str:
+    return "" if found.p75 is None else f"p75 {words(found.p75)}, n {found.n:,}"
+
+
+def _difference(
+    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+) -> tuple[str, str]:
+    """How A stands to B, and whether less of it is better; `alike` compares within sizes."""
+    strata = [pair for pair in _strata(one, other, value, alike) if min(map(len, pair)) >= MIN_IN_STRATUM]
+    if not strata or min(sum(len(pair[side]) for pair in strata) for side in (0, 1)) < MIN_CASES:
+        return f"Too few to tell; {MIN_CASES} on each side are wanted", ""
+    ratio, low, high = bootstrap_ratio(strata)
+    interval = f"{low:.2f} to {high:.2f} times with 95 % confidence"
+    if low <= 1 <= high:
+        return f"No difference beyond chance: {interval}", ""
+    return f"A is {ratio:.2f} times B: {interval}, Cliff's delta {cliffs_delta(strata):+.2f}", (
+        "better" if ratio < 1 else "worse"
+    )
+
+
+def _strata(
+    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+) -> list[tuple[list[float], list[float]]]:
+    """Values of B and of A, by size."""
+    groups: dict[str, tuple[list[float], list[float]]] = {}
+    for place, rows in enumerate((other, one)):
+        for row in rows:
+            measured = value(row)
+            if measured is not None:
+                groups.setdefault(size_bucket(row.lines) if alike else "", ([], []))[place].append(measured)
+    return [groups[name] for name in sorted(groups)]
+
+
+def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False) -> Line:
+    (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
+    words, tone = "No difference beyond chance", ""
+    if min(of_a, of_b) < MIN_SHARE_CASES:
+        words = f"Too few to tell; {MIN_SHARE_CASES} on each side are wanted"
+    elif abs(z := share_z(b, of_b, a, of_a)) >= SURE:
+        words = f"{'More' if z > 0 else 'Less'} in A, beyond chance"
+        tone = ("better" if z > 0 else "worse") if good else ""
+    return Line(title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone)
+
+
+def _weeks(side: Frame) -> list[tuple[date, Spread]]:
+    return spreads(side, lambda row: row.hours)
+
+
+def chart(one: Frame, other: Frame) -> SafeString:
+    """The medians of the time to merge of both sides."""
+    first, second = ([Week(week, found.median) for week, found in _weeks(side)] for side in (one, other))
+    return pair_chart(first, second, unit="h", label="Time to merge", width=WIDE[0], height=WIDE[1])
+
+
+def table(one: Frame, other: Frame) -> SafeString:
+    """The same as a table, the newest weeks first."""
+    cells = [
+        (name, day(week), _median(found, in_hours), f"{found.n:,}")
+        for name, side in (("A", one), ("B", other))
+        for week, found in reversed(_weeks(side))
+    ]
+    return data_table("Time to merge", ("Side", "Week of", "Median", "Count"), cells)
+
+
+def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[tuple[str, str]]:
+    """Usual questions: words, and the address's part after "?"."""
+    now = Side(newest, Selection())
+    found = []
+    if before := newest.before():
+        found.append(("These weeks and those before", query_of(now, Side(before, Selection()))))
+    found.append(
+        (
+            "With an AI marker and without",
+            query_of(replace(now, verdict=Verdict.ASSISTED), replace(now, verdict=Verdict.NO_MARKER)),
+        )
+    )
+    if len(known.repositories) > 1:
+        one, other = (key for key, _ in known.repositories[:2])
+        found.append(
+            (
+                "Two repositories",
+                query_of(
+                    replace(now, selection=Selection(repository=one)),
+                    replace(now, selection=Selection(repository=other)),
+                ),
+            )
+        )
+    found.append(("Swap A and B", query_of(second, first)))
+    return found

@@ -1,0 +1,46 @@
+"""The page that puts two choices of pull requests beside each other."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from apps.metrics import compare
+from apps.metrics.remembered import remembered, stamp_of
+from apps.metrics.selection import Choices, choices
+from apps.teams.access import team_view
+from apps.teams.models import Team
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@team_view()
+def comparison(request: HttpRequest, team: Team) -> HttpResponse:
+    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; works without JavaScript."""
+    now, stamp = timezone.now(), stamp_of(team.pk)
+    known: Choices = remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))
+    first, second, newest = compare.read(request.GET.dict(), known, team.pk, now)
+
+    def make() -> dict[str, Any]:
+        one, other = compare.frame_of(team.pk, first), compare.frame_of(team.pk, second)
+        return {
+            "lines": compare.lines(first, second, one, other),
+            "chart": compare.chart(one, other),
+            "table": compare.table(one, other),
+        }
+
+    made = remembered(stamp, (team.pk, "compare", first, second), make)
+    context = {
+        "team": team,
+        "choices": known,
+        "sides": [("a", "A", first, first.words(known)), ("b", "B", second, second.words(known))],
+        "presets": compare.presets(known, first, second, newest),
+        "verdicts": [(verdict.value, words) for verdict, words in compare.VERDICTS.items()],
+        "no_cause": compare.NO_CAUSE if first.verdict or second.verdict else "",
+        "today": now.date(),
+    }
+    template = "metrics/compare.html" + ("#content" if request.htmx else "")  # type: ignore[attr-defined]
+    return render(request, template, context | made)
