@@ -302,12 +302,13 @@ from apps.metrics.llm.models import (  # noqa: E402
     Analysis,
     AnalysisState,
     Correction,
+    InsightSummary,
     LlmPace,
     LlmSettings,
     LlmUse,
 )
 
 __all__ = [
-    "Analysis", "AnalysisState", "ApiToken", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "LlmPace",
-    "LlmSettings", "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
+    "Analysis", "AnalysisState", "ApiToken", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "InsightSummary",
+    "LlmPace", "LlmSettings", "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from django.utils import timezone
 from apps.metrics.analysis import read_next, unread
 from apps.metrics.early import insight_state
 from apps.metrics.findings import find, store
-from apps.metrics.llm import client, pace
+from apps.metrics.llm import client, pace, wording
 from apps.metrics.llm.reading import Reading, limit_of, open_ones, wanted
 from apps.metrics.models import Analysis, AnalysisState
 from apps.metrics.signals import first_insight_found
@@ -81,8 +81,10 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
     """Today's findings about a team; they replace those found earlier today."""
     now = timezone.now()
     findings = find(team_id, now)
+    summary = wording.word(ctx, team_id, findings)
     with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
         store(team_id, now.date(), findings)
+        wording.store(team_id, now.date(), summary)
         if findings:
             ctx.send(first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False)
         for n, rank in enumerate(("first", "second", "third")):

@@ -28,7 +28,7 @@ from apps.metrics.api import tokens
 from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.export import columns, weekly_rows
-from apps.metrics.llm import client, pace
+from apps.metrics.llm import client, pace, wording
 from apps.metrics.measures import MEASURES
 from apps.metrics.models import (
     Analysis,
@@ -111,7 +111,8 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
         figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
         return {
             "figures": _light(figures),
-            "cards": cards(team.pk, asked),
+            "cards": (shown := cards(team.pk, asked)),
+            "summary": wording.newest(team.pk, shown[0].insight.date) if shown and asked.is_whole else None,
             "dismissed": findings.dismissed(team.pk),
             "panels": panels(figures),
             "rows": pages.newest_merged(team.pk, figures, asked),

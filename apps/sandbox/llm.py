@@ -50,12 +50,14 @@ class Model:
     def answer(self, body: Any, fault: str | None) -> tuple[Reply, float]:
         """The reply, and the seconds after which it comes."""
         try:
-            text = body["messages"][-1]["content"]
-            asked = json.loads(text[text.index("{") : text.rindex("}") + 1])["pull_requests"]
+            document = json.loads(_enclosed(body["messages"]))
+            asked, findings = document.get("pull_requests", []), document.get("findings", [])
+            if not asked and not findings:
+                raise KeyError("pull_requests")
         except (KeyError, IndexError, TypeError, ValueError):
-            return _error(400, "This stand-in reads a JSON document with pull_requests in the last message."), 0.0
+            return _error(400, "This stand-in reads a JSON document with pull_requests or findings in a message."), 0.0
         spent_in = sum(tokens_of(message["content"]) for message in body["messages"])
-        content = _content(asked, fault)
+        content = _summary(findings, fault) if findings else _content(asked, fault)
         spent_out = tokens_of(content)
         if (wait := self._refused(spent_in + spent_out)) is not None:
             return _error(429, "Rate limit reached.", {"retry-after": f"{wait:.2f}"} | self.headers()), 0.0
@@ -88,6 +90,23 @@ class Model:
             "tokens_out": self.billed[1],
             "asked": self.asked,
         }
+
+
+def _enclosed(messages: list[dict[str, str]]) -> str:
+    """The JSON document of the last message that holds one."""
+    text = next((message["content"] for message in reversed(messages) if message["content"].startswith("<data-")), "")
+    return text[text.index("{") : text.rindex("}") + 1]
+
+
+def _summary(findings: list[dict[str, str]], fault: str | None) -> str:
+    """The first two findings, one after the other."""
+    text = " ".join(one["title"] for one in findings[:2])
+    if fault == "invented":
+        text += " That is 4,711 % more than anywhere else."
+    if fault == "empty":
+        return ""
+    answer = json.dumps({"summary": text})
+    return answer[: len(answer) // 2] if fault == "truncated" else answer
 
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:

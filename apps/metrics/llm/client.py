@@ -62,11 +62,14 @@ class LlmClient:
         self._openai.close()
 
     def ask(self, messages: list[dict[str, str]], pulls: int) -> Reply:
-        """Raises Unusable, Refused or Limited."""
-        form = {"type": "json_schema", "json_schema": {"name": "pull_requests", "strict": True, "schema": schema()}}
+        """About so many pull requests. Raises as `send`."""
+        return self.send(messages, "pull_requests", schema(), TOKENS_A_PULL * pulls + 200)
+
+    def send(self, messages: list[dict[str, str]], name: str, form: dict[str, Any], most_tokens: int) -> Reply:
+        """An answer of a form, a JSON schema. Raises Unusable, Refused or Limited."""
         request: Any = {
-            "model": self.model, "messages": messages, "temperature": 0, "max_tokens": TOKENS_A_PULL * pulls + 200,
-            "response_format": form,
+            "model": self.model, "messages": messages, "temperature": 0, "max_tokens": most_tokens,
+            "response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": form}},
         }  # fmt: skip
         try:
             raw = self._openai.chat.completions.with_raw_response.create(**request)

@@ -92,6 +92,24 @@ class LlmUse(TeamScopedModel):
         return f"{self.month:%Y-%m}: {self.tokens_in + self.tokens_out:,} tokens"
 
 
+class InsightSummary(TeamScopedModel):
+    """A day's findings in the model's words. `findings`: the [rule, subject] of each that it is about."""
+
+    date = models.DateField()
+    text = models.TextField()
+    model = models.CharField(max_length=100)
+    input_hash = models.CharField(max_length=64)
+    findings = models.JSONField(default=list)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        verbose_name_plural = "insight summaries"
+        constraints = [models.UniqueConstraint(fields=["team", "date"], name="insight_summary_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.date}: {self.text[:60]}"
+
+
 class LlmPace(models.Model):
     """How much of the model's limits is used, by all processes; kept by `apps.metrics.llm.pace`. `key` is its address."""
 
