@@ -95,7 +95,7 @@ def test_a_message_of_an_old_epoch_dies_at_its_claim(lab, workers):
 
 def test_without_the_epoch_in_the_claim_that_test_fails(lab, workers):
     run = kill_and_redeliver(lab, workers, LAB_MUTATION="no-epochs")
-    assert epochs_that_ran(run, "three")[-1] == 1, "the stale message ran the step"
+    assert 1 in epochs_that_ran(run, "three")[1:], "the stale message ran the step"
 
 
 def test_sigterm_gives_the_step_back_and_spends_nothing(lab, workers):

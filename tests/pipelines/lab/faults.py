@@ -37,7 +37,9 @@ def install(order):
             die()
 
     def watch(execute, sql, params, many, context):
-        if getattr(current, "task", None) == task and sql.startswith('UPDATE "pipelines_steprun" SET'):
+        # On PostgreSQL it may be the first part of a larger one.
+        changes = sql.removeprefix("WITH c0 AS (").startswith('UPDATE "pipelines_steprun" SET')
+        if getattr(current, "task", None) == task and changes:
             # The first statement of the first unit, or of the step's end.
             if place == "claimed" and '"attempt" = attempt + 1' not in sql:
                 die()
