@@ -17,26 +17,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from benchmarks.engines import production
+
 END = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def setup(database_url: str, state: str) -> None:
-    os.environ |= {
-        "STATE_DIR": state,
-        "DEBUG": "1",
-        "FIRSTLIGHT_DOTENV": "0",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": "",
-    }
+    # As in production: with DEBUG on, Django writes every statement down.
+    os.environ |= production() | {"STATE_DIR": state, "DATABASE_URL": database_url, "REDIS_URL": ""}
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     import django
     from django.core.management import call_command
 
     django.setup()
     call_command("migrate", verbosity=0)
-    from django.db import connection
-
-    connection.force_debug_cursor = False
 
 
 def fill(count: int) -> int:
@@ -217,8 +211,8 @@ def measure(count: int, rounds: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from apps.metrics.columns import read
-    from apps.metrics.definitions import week_of
+    from apps.metrics.columns import read, touched
+    from apps.metrics.definitions import WEEK, week_of, week_start
     from apps.metrics.models import Commit, PRReview, PullRequest, WeeklyMetrics
     from apps.metrics.tally import tally
     from apps.metrics.weekly import recompute, touched_weeks
@@ -244,7 +238,7 @@ def measure(count: int, rounds: int) -> None:
     rows = WeeklyMetrics.objects.for_team(team).count()
 
     weeks = touched_weeks(team)
-    columns = read(team, weeks, UTC)
+    columns = read(team, touched(team, week_start(weeks[0]), week_start(weeks[-1] + WEEK)))
     ours, theirs = [], []
     by_polars(columns)  # its first call loads what it needs
     for _ in range(max(rounds, 5)):

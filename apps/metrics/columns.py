@@ -7,16 +7,16 @@ take longer than all the arithmetic.
 
 import json
 from collections.abc import Sequence
-from datetime import date, tzinfo
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from django.db import connection
-from django.db.models import F, Func, Lookup, Min, TextField
-from django.db.models.functions import Cast
+from django.db.models import Case, F, Func, Lookup, Min, Q, TextField, Value, When
+from django.db.models.functions import Cast, NullIf
 
-from apps.metrics.definitions import WEEK, is_revert, rework_cycles, week_start
+from apps.metrics.definitions import is_revert, rework_cycles
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
@@ -107,9 +107,8 @@ def fetch(queryset: Any) -> list[Any]:
         return rows
 
 
-def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
-    """The pull requests opened, merged or closed between the first and the last of these weeks, with their reviews."""
-    pk = _touched(team_id, weeks, zone)
+def read(team_id: int, pk: Any) -> Columns:
+    """A team's pull requests of these keys, which ascend, with their reviews."""
     bots = list(TeamMember.objects.for_team(team_id).filter(is_bot=True).values_list("pk", flat=True))
     # By keys of the team's own: with the team in the condition, SQLite would walk through all its rows instead.
     rows = fetch(PullRequest.objects.across_teams().filter(Among("pk", pk)).order_by("pk").values_list(*_FIELDS))
@@ -132,7 +131,7 @@ def read(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Columns:
         deletions=np.array(columns[6], dtype=np.int64),
         has_detail=np.array(columns[7], dtype="U10") == DetailState.COMPLETE,
         first_commit=_first_commits(pk),
-        is_revert=_reverts(pk, columns[14], columns[15]),
+        is_revert=_reverts(pk, columns[14]),
         cycles=np.zeros(len(pk), dtype=np.int64),
         ai_assisted=assisted,
         ai_agent=agent,
@@ -148,14 +147,14 @@ _FIELDS: tuple[Any, ...] = (
     *(RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")),
     "ai_assisted",
     # As text: most are empty lists, and those need no reading.
-    *(Cast(name, TextField()) for name in ("ai_tools", "ai_evidence")),
-    *("title", "head_ref"),
+    *(NullIf(Cast(name, TextField()), Value("[]", TextField())) for name in ("ai_tools", "ai_evidence")),
+    # The few that may be reverts are read whole.
+    Case(When(Q(title__startswith='Revert "') | Q(head_ref__startswith="revert-"), then=Value(1)), default=Value(0)),
 )
 
 
-def _touched(team_id: int, weeks: Sequence[date], zone: tzinfo) -> Any:
-    """The keys of the weeks' pull requests, ascending, from three indexes."""
-    since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
+def touched(team_id: int, since: datetime, until: datetime) -> Any:
+    """The keys of the pull requests opened, merged or closed in this time, ascending, from three indexes."""
     pulls = PullRequest.objects.for_team(team_id).order_by()
     found = [
         fetch(pulls.filter(**{f"{moment}__gte": since, f"{moment}__lt": until}).values_list("pk"))
@@ -201,30 +200,30 @@ def _first_commits(pk: Any) -> Any:
     return found
 
 
-def _reverts(pk: Any, titles: Sequence[str], head_refs: Sequence[str]) -> Any:
-    """The few that may be reverts are read whole."""
+def _reverts(pk: Any, likely: Sequence[int]) -> Any:
     found = np.zeros(len(pk), dtype=bool)
-    places = [n for n, title in enumerate(titles) if title.startswith('Revert "') or head_refs[n].startswith("revert-")]
+    places = [n for n, one in enumerate(likely) if one]
     if places:
-        likely = PullRequest.objects.across_teams().filter(Among("pk", pk[places])).values_list("pk", "body")
-        bodies: dict[int, str] = dict(likely)
-        for n in places:
-            found[n] = is_revert(titles[n], bodies[int(pk[n])], head_refs[n])
+        rows = PullRequest.objects.across_teams().filter(Among("pk", pk[places]))
+        texts = rows.values_list("pk", "title", "body", "head_ref")
+        found[np.searchsorted(pk, [key for key, *words in texts if is_revert(*words)])] = True
     return found
 
 
-def _ai(marked: Sequence[bool | None], names: Sequence[str], proofs: Sequence[str]) -> tuple[Any, Any, Any, Any]:
+def _ai(
+    marked: Sequence[bool | None], names: Sequence[str | None], proofs: Sequence[str | None]
+) -> tuple[Any, Any, Any, Any]:
     """What the markers say: assisted, authored by an agent, hinted at; and the tools of those that are assisted."""
     assisted = np.array([bool(one) for one in marked], dtype=bool)
     agent, hinted = np.zeros(len(marked), dtype=bool), np.zeros(len(marked), dtype=bool)
     tools = np.full(len(marked), None, dtype=object)
     for n, proof in enumerate(proofs):
-        if proof != "[]":
+        if proof is not None:
             evidence = orjson.loads(proof)
             agent[n] = marked[n] and any(one.get("rule") == "author" for one in evidence)
             hinted[n] = not marked[n] and any(one.get("tier") == "B" for one in evidence)
     for n in np.flatnonzero(assisted).tolist():
-        tools[n] = tuple(orjson.loads(names[n]))
+        tools[n] = tuple(orjson.loads(names[n] or "[]"))
     return assisted, agent, hinted, tools
 
 

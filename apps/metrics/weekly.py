@@ -12,17 +12,20 @@ nothing. Work in progress is not in the table: one old open pull request would t
 `apps.metrics.progress`.
 """
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date
-from typing import Any
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from django.db import connection
-from django.db.models import F
+from django.db.models import F, TextField
+from django.db.models.functions import Cast
 
-from apps.metrics.columns import RawMoment, fetch, moments, read
-from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of
+from apps.metrics.bulk import upsert
+from apps.metrics.columns import RawMoment, fetch, moments, read, touched
+from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of, week_start
 from apps.metrics.models import PullRequest, Scope, WeeklyMetrics
 from apps.metrics.tally import Figures, Subject, tally, week_index
 from apps.pipelines.context import StepContext
@@ -43,13 +46,30 @@ def zone_of(team_id: int) -> ZoneInfo:
     return ZoneInfo(Team.objects.values_list("time_zone", flat=True).get(pk=team_id))
 
 
-def touched_weeks(team_id: int) -> list[date]:
+class _Moments(NamedTuple):
+    """When a team's pull requests were opened, merged and closed: three rows of moments, by their keys."""
+
+    pk: Any
+    at: Any
+
+    def between(self, since: datetime, until: datetime) -> Any:
+        """The keys of those of which a moment is in this time, ascending."""
+        low, high = (np.datetime64(end.astimezone(UTC).replace(tzinfo=None), "us") for end in (since, until))
+        return np.sort(self.pk[((self.at >= low) & (self.at < high)).any(axis=0)])
+
+
+def _moments_of(team_id: int) -> _Moments:
+    fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
+    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list("pk", *fields))
+    pk, *columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return _Moments(np.array(pk, dtype=np.int64), np.stack([moments(column) for column in columns]))
+
+
+def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
     """Every week with a pull request opened, merged or closed, or with a row in the table, ascending."""
     zone = zone_of(team_id)
     weeks = set(WeeklyMetrics.objects.for_team(team_id).values_list("week", flat=True).distinct())
-    fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
-    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list(*fields))
-    at = np.concatenate([moments(column) for column in zip(*rows, strict=True)]) if rows else moments(())
+    at = (known or _moments_of(team_id)).at.ravel()
     at = at[~np.isnat(at)]
     if len(at):
         first, last = (end.replace(tzinfo=UTC) for end in (at.min().item(), at.max().item()))
@@ -76,7 +96,9 @@ def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
 
     Returns how many rows were written or removed.
     """
-    return sum(_recompute_unit(team_id, unit) for unit in units(touched_weeks(team_id) if weeks is None else weeks))
+    known = _moments_of(team_id) if weeks is None else None
+    wanted = touched_weeks(team_id, known) if weeks is None else weeks
+    return sum(_recompute_unit(team_id, unit, known) for unit in units(wanted))
 
 
 def run_aggregation(ctx: StepContext, team_id: int) -> Done:
@@ -98,50 +120,60 @@ def recompute_outdated(team_id: int) -> int:
     return recompute(team_id, set(rows.values_list("week", flat=True)))
 
 
-def compute(team_id: int, weeks: Sequence[date]) -> dict[tuple[Subject, date], Figures]:
+def compute(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> dict[tuple[Subject, date], Figures]:
     """The figures of these weeks (ascending), read from the rows: of each subject that has any."""
     zone = zone_of(team_id)
-    return tally(read(team_id, weeks, zone), weeks, zone)
+    since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
+    keys = known.between(since, until) if known else touched(team_id, since, until)
+    return tally(read(team_id, keys), weeks, zone)
 
 
-def _recompute_unit(team_id: int, weeks: Sequence[date]) -> int:
-    wanted = compute(team_id, weeks)
-    stored = {
-        (subject, week): (pk, *values)
-        for pk, subject, week, *values in WeeklyMetrics.objects.for_team(team_id)
-        .filter(scope__in=Scope.values, week__in=weeks)  # in the order of the index
-        .values_list("pk", "subject", "week", "definitions_version", *_FIGURES)
-    }
-    named = {(str(subject), week): (subject, numbers) for (subject, week), numbers in wanted.items()}
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Millions of numbers are no garbage, and to look through them again and again takes a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_without_gc()
+def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> int:
+    wanted = compute(team_id, weeks, known)
+    rows = WeeklyMetrics.objects.for_team(team_id).filter(scope__in=Scope.values, week__in=weeks)
+    # As the database gives them: converting some thousand rows takes longer than computing them.
+    columns = rows.order_by().values_list("pk", "subject", Cast("week", TextField()), "definitions_version", *_FIGURES)
+    stored = {(subject, week): (pk, *values) for pk, subject, week, *values in fetch(columns)}
+    iso, names = {week: week.isoformat() for week in weeks}, {subject: str(subject) for subject, _ in wanted}
+    named = {(names[subject], iso[week]): (subject, numbers) for (subject, week), numbers in wanted.items()}
     changed = [
         _row(team_id, subject, place, numbers)
         for place, (subject, numbers) in sorted(named.items())
         if stored.get(place, (0,))[1:] != (DEFINITIONS_VERSION, *numbers)
     ]
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPSERT, changed)
+    upsert(
+        WeeklyMetrics,
+        _COLUMNS,
+        changed,
+        unique=("team_id", "subject", "week"),
+        update=("definitions_version", *_FIGURES),
+    )
     vanished = [values[0] for place, values in stored.items() if place not in named]
     for start in range(0, len(vanished), 1000):
         WeeklyMetrics.objects.for_team(team_id).filter(pk__in=vanished[start : start + 1000]).delete()
     return len(changed) + len(vanished)
 
 
-_PLACE = ["team_id", "subject", "week", "scope", "repository_id", "member_id", "definitions_version"]
-# Written by hand: making a model instance of each of some ten thousand rows takes longer than computing them.
-_COLUMNS, _MARKS = ", ".join([*_PLACE, *_FIGURES]), ", ".join(["%s"] * (len(_PLACE) + len(_FIGURES)))
-_RENEWED = ", ".join(f"{name} = excluded.{name}" for name in ["definitions_version", *_FIGURES])
-_UPSERT = (
-    f"INSERT INTO {WeeklyMetrics._meta.db_table} ({_COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - of our own names alone
-    f" ON CONFLICT (team_id, subject, week) DO UPDATE SET {_RENEWED}"
-)
+_COLUMNS = ("team_id", "subject", "week", "scope", "repository_id", "member_id", "definitions_version", *_FIGURES)
 
 
-def _row(team_id: int, subject: Subject, place: tuple[str, date], numbers: Figures) -> tuple[Any, ...]:
+def _row(team_id: int, subject: Subject, place: tuple[str, str], numbers: Figures) -> tuple[Any, ...]:
     return (
         team_id,
-        place[0],
-        place[1].isoformat(),
+        *place,
         subject.scope.value,
         subject.pk if subject.scope == Scope.REPOSITORY else None,
         subject.pk if subject.scope == Scope.MEMBER else None,
