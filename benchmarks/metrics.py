@@ -22,9 +22,11 @@ from benchmarks.engines import production
 END = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def setup(database_url: str, state: str) -> None:
-    # As in production: with DEBUG on, Django writes every statement down.
+def setup(database_url: str, state: str, *, debug: bool = False) -> None:
+    """As in production: with `debug`, which pages need where no static files were collected, Django writes every
+    statement down until it is turned off."""
     os.environ |= production() | {"STATE_DIR": state, "DATABASE_URL": database_url, "REDIS_URL": ""}
+    os.environ |= {"DEBUG": "1"} if debug else {}
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     import django
     from django.core.management import call_command

@@ -1,22 +1,19 @@
 """Merged pull requests and what the figures need of each, read once into plain records; the pages count over these."""
 
 from collections import defaultdict
-from datetime import date, datetime, tzinfo
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 from django.db.models import Count, F, Min, Q
 
-from apps.metrics.definitions import (
-    Verdict,
-    changed_lines,
-    hours_to_review,
-    time_to_merge_hours,
-    verdict,
-    week_of,
-)
+from apps.metrics.columns import RawMoment, fetch, moments
+from apps.metrics.definitions import Verdict, changed_lines, verdict
 from apps.metrics.models import DetailState, PRReview, PullRequest
-from apps.metrics.records import PullRequestState, ReviewState
+from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 from apps.metrics.selection import Period, Selection
+from apps.metrics.tally import week_index
 
 
 class Landed(NamedTuple):
@@ -40,10 +37,38 @@ def landed(team_id: int, period: Period, selection: Selection) -> list[Landed]:
         selection.condition, state=PullRequestState.MERGED, merged_at__gte=period.since, merged_at__lt=period.until
     )
     # Counted by the database: there are several times as many reviews as pull requests.
-    reviews = _counting(team_id).filter(pull_request__in=pulls.values("pk")).values_list("pull_request_id")
-    counted = {pull: (first, n) for pull, first, n in reviews.annotate(Min("submitted_at"), Count("pk"))}
-    rows = pulls.values_list(*_COLUMNS).iterator(chunk_size=5000)
-    return [_landed(row[1:], period.zone, *counted.get(row[0], (None, 0))) for row in rows]
+    reviews = _counting(team_id).filter(pull_request__in=pulls.values("pk")).order_by().values_list("pull_request_id")
+    counted = {
+        pk: (first, n) for pk, first, n in fetch(reviews.annotate(first=RawMoment(Min("submitted_at")), n=Count("pk")))
+    }
+    rows = fetch(pulls.order_by("pk").values_list(*_COLUMNS))
+    if not rows:
+        return []
+    return _landed(rows, [counted.get(row[0], (None, 0)) for row in rows], period)
+
+
+def _landed(rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Period) -> list[Landed]:
+    """Column by column: moments as objects would take longer than all else. The formulas are those of `definitions`."""
+    _, repository, author, by_bot, kind, created, merged, added, deleted, assisted, detail = zip(*rows, strict=True)
+    opened, landed_at = moments(created), moments(merged)
+    week = week_index(landed_at, period.weeks, period.zone).tolist()
+    hours = ((landed_at - opened) / _HOUR).tolist()
+    wait = ((moments([first for first, _ in reviews]) - opened) / _HOUR).tolist()
+    whole = DetailState.COMPLETE.value
+    return [
+        Landed(
+            week=period.weeks[week[n]],
+            repository=repository[n],
+            author=author[n],
+            by_bot=bool(by_bot[n]),
+            hours=None if kind[n] == ChangeKind.CHANGE else hours[n],
+            wait=None if by_bot[n] or reviews[n][0] is None else wait[n],
+            lines=changed_lines(added[n], deleted[n]),
+            verdict=verdict(None if assisted[n] is None else bool(assisted[n]), detail[n] == whole),
+            received=reviews[n][1],
+        )
+        for n in range(len(rows))
+    ]
 
 
 def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]:
@@ -75,31 +100,17 @@ def _submitted(team_id: int) -> Any:
     )
 
 
-_COLUMNS = (
+_HOUR = np.timedelta64(1, "h")
+_COLUMNS: tuple[Any, ...] = (
     "pk",
     "repository_id",
     "author_id",
     "author__is_bot",
     "kind",
-    "created_at",
-    "merged_at",
+    RawMoment(F("created_at")),
+    RawMoment(F("merged_at")),
     "additions",
     "deletions",
     "ai_assisted",
     "detail_state",
 )
-
-
-def _landed(row: tuple[Any, ...], zone: tzinfo, first_review: datetime | None, received: int) -> Landed:
-    repository, author, is_bot, kind, created_at, merged_at, additions, deletions, ai_assisted, detail_state = row
-    return Landed(
-        week=week_of(merged_at, zone),
-        repository=repository,
-        author=author,
-        by_bot=bool(is_bot),
-        hours=time_to_merge_hours(kind, created_at, merged_at),
-        wait=None if is_bot or first_review is None else hours_to_review(created_at, [first_review]),
-        lines=changed_lines(additions, deletions),
-        verdict=verdict(ai_assisted, detail_state == DetailState.COMPLETE),
-        received=received,
-    )

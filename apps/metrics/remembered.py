@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from apps.metrics.garbage import without_gc
 from apps.metrics.models import FiguresStamp
 
 SECONDS = 60.0
@@ -48,7 +49,8 @@ def remembered[T](stamp: uuid.UUID | None, key: Hashable, make: Callable[[], T])
             _kept.move_to_end((stamp, key))
             found: T = value
             return found
-    found = make()
+    with without_gc():
+        found = make()
     with _lock:
         _kept[stamp, key] = (now, found)
         while len(_kept) > MOST:

@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
@@ -158,6 +159,12 @@ def repositories(request: HttpRequest, team: Team) -> HttpResponse:
     return _shown(request, "metrics/repositories.html", context)
 
 
+def _people_table(title: str, team: Team, asked: Selection, lines: list[breakdown.Line]) -> str:
+    """Kept as it is shown: to put hundreds of rows into words takes longer than to count them."""
+    context = {"title": title, "team": team, "selection": asked, "lines": lines, "least": MIN_SAMPLE}
+    return render_to_string("metrics/people_table.html", context) if lines else ""
+
+
 @require_safe
 @vary_on_headers("HX-Request")
 @team_view()
@@ -170,8 +177,8 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
         lines = breakdown.by_member(team.pk, figures)
         return {
             "figures": _light(figures),
-            "people": [line for line in lines if not line.is_bot],
-            "bots": [line for line in lines if line.is_bot],
+            "people": _people_table("People", team, asked, [line for line in lines if not line.is_bot]),
+            "bots": _people_table("Bots", team, asked, [line for line in lines if line.is_bot]),
         }
 
     context = _common(team, known, asked) | _remembered(stamp, team, "people", asked, make)

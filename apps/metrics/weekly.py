@@ -12,9 +12,7 @@ nothing. Work in progress is not in the table: one old open pull request would t
 `apps.metrics.progress`.
 """
 
-import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -26,6 +24,7 @@ from django.db.models.functions import Cast
 from apps.metrics.bulk import upsert
 from apps.metrics.columns import RawMoment, fetch, moments, read, touched
 from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of, week_start
+from apps.metrics.garbage import without_gc
 from apps.metrics.models import PullRequest, Scope, WeeklyMetrics
 from apps.metrics.tally import Figures, Subject, tally, week_index
 from apps.pipelines.context import StepContext
@@ -128,19 +127,7 @@ def compute(team_id: int, weeks: Sequence[date], known: _Moments | None = None) 
     return tally(read(team_id, keys), weeks, zone)
 
 
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Millions of numbers are no garbage, and to look through them again and again takes a tenth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@_without_gc()
+@without_gc()
 def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> int:
     wanted = compute(team_id, weeks, known)
     rows = WeeklyMetrics.objects.for_team(team_id).filter(scope__in=Scope.values, week__in=weeks)
