@@ -33,6 +33,11 @@ class Card:
     cases: str
     exhibits: Sequence[Exhibit]
 
+    @property
+    def shown_by(self) -> int:
+        """How many pull requests are named as evidence."""
+        return len(self.insight.evidence.get("pull_requests", ()))
+
 
 def cards(team_id: int, selection: Selection) -> list[Card]:
     """The strongest three, in at most four statements. Findings are about a team or a repository, never about a person,

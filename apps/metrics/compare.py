@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from apps.metrics.chart_pair import pair_chart
 from apps.metrics.chart_scale import day
 from apps.metrics.charts import Week, data_table, percent
-from apps.metrics.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_of
+from apps.metrics.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_label, week_of
 from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, SURE
 from apps.metrics.landed import Landed, landed
 from apps.metrics.panels import WIDE, Frame, spreads
@@ -22,6 +22,7 @@ from apps.metrics.stats import bootstrap_ratio, cliffs_delta, share_z
 from apps.metrics.words import in_hours, in_lines
 
 MOST_WEEKS = 104
+COLUMNS = ("side", "week", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")
 # Fewer of either side in a stratum say nothing of it.
 MIN_IN_STRATUM = 5
 VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
@@ -218,6 +219,15 @@ def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], 
 
 def _weeks(side: Frame) -> list[tuple[date, Spread]]:
     return spreads(side, lambda row: row.hours)
+
+
+def values(one: Frame, other: Frame) -> list[tuple[str, str, float | None, float | None, int]]:
+    """The weeks of both sides for other programs; `COLUMNS` names the values."""
+    return [
+        (name, week_label(week), found.median, found.p75, found.n)
+        for name, side in (("A", one), ("B", other))
+        for week, found in _weeks(side)
+    ]
 
 
 def chart(one: Frame, other: Frame) -> SafeString:

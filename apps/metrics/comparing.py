@@ -1,8 +1,9 @@
 """The page that puts two choices of pull requests beside each other."""
 
+import csv
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -19,7 +20,7 @@ from apps.teams.models import Team
 @vary_on_headers("HX-Request")
 @team_view()
 def comparison(request: HttpRequest, team: Team) -> HttpResponse:
-    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; works without JavaScript."""
+    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; `as=csv` or `as=json` gives the numbers."""
     now, stamp = timezone.now(), stamp_of(team.pk)
     known: Choices = remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))
     first, second, newest = compare.read(request.GET.dict(), known, team.pk, now)
@@ -30,11 +31,15 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
             "lines": compare.lines(first, second, one, other),
             "chart": compare.chart(one, other),
             "table": compare.table(one, other),
+            "values": compare.values(one, other),
         }
 
     made = remembered(stamp, (team.pk, "compare", first, second), make)
+    if request.GET.get("as") in ("csv", "json"):
+        return _numbers(team, request.GET["as"], made["values"])
     context = {
         "team": team,
+        "query": compare.query_of(first, second),
         "choices": known,
         "sides": [("a", "A", first, first.words(known)), ("b", "B", second, second.words(known))],
         "presets": compare.presets(known, first, second, newest),
@@ -44,3 +49,14 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
     }
     template = "metrics/compare.html" + ("#content" if request.htmx else "")  # type: ignore[attr-defined]
     return render(request, template, context | made)
+
+
+def _numbers(team: Team, kind: str, values: list[tuple[str, str, float | None, float | None, int]]) -> HttpResponse:
+    """What the chart shows, as CSV or JSON."""
+    headers = {"Content-Disposition": f'attachment; filename="{team.slug}-compare.{kind}"'}
+    if kind == "json":
+        rows = [dict(zip(compare.COLUMNS, row, strict=True)) for row in values]
+        return JsonResponse({"weeks": rows}, headers=headers)
+    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
+    csv.writer(response, lineterminator="\n").writerows([compare.COLUMNS, *values])
+    return response

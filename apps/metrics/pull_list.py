@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from apps.metrics.definitions import WEEK, Verdict, hours_to_review, is_merged, time_to_merge_hours, week_start
 from apps.metrics.landed import counted_reviews
-from apps.metrics.models import DetailState, PullRequest, Source
+from apps.metrics.models import DetailState, Insight, PullRequest, Source
 from apps.metrics.records import ChangeKind, PullRequestState
 from apps.metrics.selection import Choices, Selection
 from apps.metrics.verdicts import Reason, reason
@@ -36,9 +36,18 @@ BY_VERDICT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finding and the keys of the pull requests that show it."""
+
+    pk: int
+    title: str
+    pulls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """What is looked for. `state` and `verdict` are empty for any; `week` is that of the merge, or where another state is
-    looked for of the opening; `page` counts from 1."""
+    looked for of the opening; `page` counts from 1. `finding` is that of which these are the evidence."""
 
     words: str = ""
     selection: Selection = field(default_factory=Selection)
@@ -48,6 +57,7 @@ class Search:
     week: date | None = None
     sort: str = ""
     zone: tzinfo = UTC
+    finding: Evidence | None = None
 
     @property
     def of_merges(self) -> bool:
@@ -68,6 +78,8 @@ class Search:
             since, until = week_start(self.week, self.zone), week_start(self.week + WEEK, self.zone)
             moment = "merged_at" if self.of_merges else "created_at"
             wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
+        if self.finding:
+            wanted &= Q(pk__in=self.finding.pulls)
         if self.state:
             wanted &= Q(state=self.state)
         if self.verdict:
@@ -85,6 +97,7 @@ class Search:
             "verdict": self.verdict,
             "week": self.week.isoformat() if self.week else "",
             "sort": self.sort,
+            "finding": self.finding.pk if self.finding else "",
         }
         return urlencode({name: value for name, value in values.items() if value})
 
@@ -93,12 +106,24 @@ class Search:
         """The address's part after "?" of the same in all weeks."""
         return replace(self, week=None).query
 
+    @property
+    def without_finding(self) -> str:
+        """The address's part after "?" of the same, whatever is evidence."""
+        return replace(self, finding=None).query
+
     def at(self, page: int) -> str:
         """The address's part for another page."""
         return "&".join(part for part in (self.query, f"page={page}" if page > 1 else "") if part)
 
 
-def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC) -> Search:
+def evidence(team_id: int, asked: str) -> Evidence | None:
+    """The finding that an address names by its key, with what it rests on."""
+    key = _page_number(asked, most=9_999_999)
+    row = Insight.objects.for_team(team_id).filter(pk=key).first() if key else None
+    return row and Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ())))
+
+
+def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC, finding: Evidence | None = None) -> Search:
     """The search that an address asks for; what is not known is left out."""
     return Search(
         words=" ".join(asked.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH],
@@ -109,6 +134,7 @@ def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC) -> Search
         week=_week(asked.get("week", "")),
         sort=asked["sort"] if asked.get("sort") in SORTS else "",
         zone=zone,
+        finding=finding,
     )
 
 

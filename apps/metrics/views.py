@@ -128,7 +128,9 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view()
 def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = _known(team)
-    search = pull_list.read(request.GET, known, ZoneInfo(team.time_zone))
+    search = pull_list.read(
+        request.GET, known, ZoneInfo(team.time_zone), pull_list.evidence(team.pk, request.GET.get("finding", ""))
+    )
     context = _common(team, known, search.selection)
     more = request.GET.get("more", "")
     context |= {

@@ -112,3 +112,13 @@ def test_no_line_crosses_a_week_without_values(team, repository, visit):
 
 def test_a_team_without_a_single_merge_gets_a_page(team, visit):
     assert "Too little of either side" in words(visit("compare"))
+
+
+def test_its_numbers_can_be_taken_along(team, slower, visit):
+    weeks = visit("compare", **{"as": "json"}).json()["weeks"]
+    assert [row["side"] for row in weeks] == ["A"] * 12 + ["B"] * 12
+    assert sum(row["n"] for row in weeks if row["side"] == "A") == 48
+    lines = visit("compare", **{"as": "csv"}).content.decode().splitlines()
+    assert lines[0] == "side,week,time_to_merge_hours_median,time_to_merge_hours_p75,n"
+    assert len(lines) == 25
+    assert "as=csv" in visit("compare").content.decode()

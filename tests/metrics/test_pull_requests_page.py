@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
-from apps.metrics.models import DetailState
+from apps.metrics.models import DetailState, Insight
 from apps.metrics.records import ChangeKind, PullRequestState
 from tests.metrics.pages import MONDAY, merged, words
 
@@ -182,3 +182,22 @@ def test_a_week_of_the_dashboard_leads_to_what_was_merged_in_it(team, repository
     assert "3 pull requests found · merged in the week of 2 February 2026" in words(answer)
     assert len(titles(visit("pull_requests", **query | {"week": ""}))) == 5
     assert len(titles(visit("pull_requests", week="no-week"))) == 5
+
+
+def test_what_shows_a_finding_is_listed(team, repository, visit):
+    shown = [merged(repository, n, 5, title=f"Evidence {n}") for n in range(3)]
+    merged(repository, 1, 5, title="Something else")
+    values = {"date": MONDAY.date(), "rule": "time-to-merge", "title": "Merging takes long.", "effect": 0.5}
+    evidence = {"n": 3, "pull_requests": [pull.pk for pull in shown]}
+    finding = Insight.objects.across_teams().create(team=team, subject="team", evidence=evidence, **values)
+    text = words(visit("pull_requests", finding=finding.pk))
+    assert "3 pull requests found" in text
+    assert "that show “Merging takes long.”" in text
+    assert "Something else" not in text
+    assert "1 pull request found" in words(visit("pull_requests", finding=finding.pk, q="Evidence 2"))
+    other = Insight.objects.across_teams().create(
+        team=RepositoryFactory().team, subject="team", evidence=evidence, **values
+    )
+    for unknown in (other.pk, "x", "0", "99999999999"):
+        assert "4 pull requests" in words(visit("pull_requests", finding=unknown))
+    assert "All 3 that show it" in words(visit())
