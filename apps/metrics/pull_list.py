@@ -120,7 +120,7 @@ def evidence(team_id: int, asked: str) -> Evidence | None:
     """The finding that an address names by its key, with what it rests on."""
     key = _page_number(asked, most=9_999_999)
     row = Insight.objects.for_team(team_id).filter(pk=key).first() if key else None
-    return row and Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ())))
+    return Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ()))) if row else None
 
 
 def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC, finding: Evidence | None = None) -> Search:

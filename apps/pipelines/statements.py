@@ -21,6 +21,8 @@ from psycopg.types.json import Jsonb
 
 # SQLite takes 32,766 parameters a statement.
 AT_ONCE = 500
+# Of a statement with more of them psycopg looks through the text each time.
+MOST_PARAMETERS = 50
 # Fields whose values both databases take and give as they are.
 PLAIN = (models.CharField, models.TextField, models.IntegerField, models.FloatField)
 _cursors: "WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]]" = WeakKeyDictionary()
@@ -253,6 +255,11 @@ def insert(
 ) -> None:
     """Insert rows, `AT_ONCE` in a statement. `names` are all columns but a key that the database gives."""
     conn = connection()
+    if conn.vendor == "postgresql" and len(rows) * len(names) > MOST_PARAMETERS:
+        given = [dict(zip(names, row, strict=True)) for row in rows]
+        text = _json_insert_text(model, tuple(names), ignore_conflicts)
+        execute(conn, text, [json.dumps(given, default=str)])
+        return
     columns = columns_of(model, conn.vendor)
     adapts = [columns[name].adapt for name in names]
     for first in range(0, len(rows), AT_ONCE):
@@ -273,6 +280,20 @@ def _insert_text(
     ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     listed = comma(columns_of(model, vendor), names)
     return f'INSERT INTO "{model._meta.db_table}" ({listed}) VALUES {", ".join([row] * count)}{ending}'  # noqa: S608
+
+
+@cache
+def _json_insert_text(model: type[models.Model], names: tuple[str, ...], ignore_conflicts: bool) -> str:
+    """All rows as one parameter, their columns by our names for them."""
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    types = ", ".join(f'"{name}" {fields[name].db_type(connection())}' for name in names)
+    listed = comma(columns_of(model, "postgresql"), names)
+    given = ", ".join(f'"{name}"' for name in names)
+    ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    return (
+        f'INSERT INTO "{model._meta.db_table}" ({listed})'  # noqa: S608
+        f" SELECT {given} FROM json_to_recordset(%s::json) AS rows({types}){ending}"
+    )
 
 
 def insert_models(rows: Sequence[models.Model]) -> None:

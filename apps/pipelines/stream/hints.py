@@ -68,8 +68,7 @@ class Bell:
             while not self._rung.empty():
                 run_ids.add(self._rung.get())
             try:
-                for run_id in run_ids:
-                    self._client.publish(channel(), str(run_id))
+                self._client.publish(channel(), " ".join(map(str, run_ids)))
             except (RedisError, OSError) as error:
                 if time.monotonic() - self._failed_at > 10 * BREAK:
                     logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)

@@ -90,4 +90,4 @@ async def _listen(hub: Hub) -> None:
             message = await pubsub.get_message(timeout=RESYNC_EVERY)
             if message and message["type"] == "message":
                 with contextlib.suppress(ValueError):
-                    hub.look([UUID(message["data"].decode())])
+                    hub.look([UUID(run_id) for run_id in message["data"].decode().split()])
