@@ -69,9 +69,9 @@ def take(site: "Site", browser: Browser) -> None:
     site.faults()
     page.get_by_role("button", name="Retry from here").click()
     page.wait_for_url(f"**/t/{SLUG}/", timeout=RUN_SECONDS * 1000)
-    for address, picture in ((f"/t/{SLUG}/", "dashboard"), (f"/t/{SLUG}/onboarding/repositories/", "choose")):
+    for address, picture in (("", "dashboard"), ("compare/", "compare"), ("onboarding/repositories/", "choose")):
         for name, page in pages.items():
-            page.goto(address, wait_until="networkidle")
+            page.goto(f"/t/{SLUG}/{address}", wait_until="networkidle")
             shoot(page, f"{picture}{name}")
 
 
@@ -114,7 +114,8 @@ class Site:
             sandbox = children.start("sandbox", [*MANAGE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=log)
         assert sandbox.stdout is not None
         self.github = sandbox.stdout.readline().removeprefix("sandbox: ").strip()
-        os.environ |= {"GITHUB_API_URL": self.github, "SAMPLE_URL": self.github, "GITHUB_TOKEN": "demo"}
+        os.environ |= {"GITHUB_API_URL": self.github, "SAMPLE_URL": self.github, "GITHUB_TOKEN": "demo",
+                       "LLM_BASE_URL": f"{self.github}/v1"}  # fmt: skip
         with (state / "log").open("ab") as log:
             children.start("worker", [*MANAGE, "run_worker"], stdout=log, stderr=log)
             command = [*WEB, "--quiet", "--fd", str(socket.fileno())]

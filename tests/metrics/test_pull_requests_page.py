@@ -200,4 +200,4 @@ def test_what_shows_a_finding_is_listed(team, repository, visit):
     )
     for unknown in (other.pk, "x", "0", "99999999999"):
         assert "4 pull requests" in words(visit("pull_requests", finding=unknown))
-    assert "All 3 that show it" in words(visit())
+    assert "3 pull requests that show it" in words(visit())
