@@ -144,14 +144,15 @@ class StepContext:
         for name, value in values.items():
             setattr(self.step, name, value)
 
-    def publish(self, *more: events.Entry, with_changes: Sequence[Change] = ()) -> None:
+    def publish(self, words: str = "", level: str = "info", with_changes: Sequence[Change] = ()) -> None:
         """Write the run's progress and what was emitted meanwhile, with changes of steps, the first of them of our own.
 
-        Inside a transaction that holds the step, unless such a change is among them.
+        The words are the step's line in the log. Inside a transaction that holds the step, unless such a change is among
+        the changes.
         """
         shown = [events.Shown(place) for place in range(1, len(with_changes))]
-        told: list[events.Entry | events.Shown] = [*self._pending.values(), events.step_entry(self.step)]
-        told += [events.Shown(len(with_changes)), *shown, *more]
+        told: list[events.Entry | events.Shown] = [*self._pending.values(), events.step_entry(self.step, words, level)]
+        told += [events.Shown(len(with_changes)), *shown]
         rows, _ = events.change_and_tell([*with_changes, self._progressed(len(told))], told)
         self.must_hold(rows[0])
         for name, value in zip(CHANGED, rows[-1] or (), strict=True):

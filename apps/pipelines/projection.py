@@ -22,7 +22,7 @@ from apps.pipelines.models import ACTIVE_RUN_STATES, Event, Run
 LOG_LINES = 100
 # Events of these kinds are lines of the log where they have a message; the first two are nothing else.
 LINES_ONLY = ("log", "receiver_failed")
-LOG_KINDS = (*LINES_ONLY, "run")
+LOG_KINDS = (*LINES_ONLY, "run", "step")
 LOG = ("log", "")
 
 Name = tuple[str, str]

@@ -163,7 +163,7 @@ def _pass_on(context: StepContext, ended: dict[str, Any], now: datetime) -> None
     if step.idx < context.parts[-1].idx:
         ready = {"state": StepState.READY, "dispatched_at": now}
         changes.append(Change(StepRun, ready, {"run_id": step.run_id, "idx": step.idx + 1}, ()))
-    context.publish(events.Entry("log", step.key, _ended(step), _level(step)), with_changes=changes)
+    context.publish(_ended(step), _level(step), changes)
 
 
 def _ended(step: StepRun) -> str:
