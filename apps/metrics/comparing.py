@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from apps.metrics import compare
-from apps.metrics.remembered import remembered, stamp_of
-from apps.metrics.selection import Choices, choices
+from apps.metrics import dashboard as pages
+from apps.metrics.remembered import remembered
 from apps.teams.access import team_view
 from apps.teams.models import Team
 
@@ -21,8 +21,8 @@ from apps.teams.models import Team
 @team_view()
 def comparison(request: HttpRequest, team: Team) -> HttpResponse:
     """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; `as=csv` or `as=json` gives the numbers."""
-    now, stamp = timezone.now(), stamp_of(team.pk)
-    known: Choices = remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))
+    now = timezone.now()
+    stamp, known = pages.known(team)
     first, second, newest = compare.read(request.GET.dict(), known, team.pk, now)
 
     def make() -> dict[str, Any]:

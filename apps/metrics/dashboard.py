@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -11,8 +12,10 @@ from apps.metrics.models import PullRequest
 from apps.metrics.panels import Frame
 from apps.metrics.pull_list import Row, rows
 from apps.metrics.records import PullRequestState
-from apps.metrics.selection import Selection, period
+from apps.metrics.remembered import remembered, stamp_of
+from apps.metrics.selection import Choices, Selection, choices, period
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run, RunState
+from apps.teams.models import Team
 
 FIRST = 5
 
@@ -69,3 +72,9 @@ def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Ro
 def of_member(selection: Selection, member: int) -> Selection:
     """The same weeks, of one person."""
     return replace(selection, repository=None, author=member, people_only=False)
+
+
+def known(team: Team) -> tuple[UUID | None, Choices]:
+    """The state of the team's data, and what may be chosen in it."""
+    stamp = stamp_of(team.pk)
+    return stamp, remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))

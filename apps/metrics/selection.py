@@ -84,6 +84,11 @@ class Choices:
         return dict([*self.people, *self.bots]).get(key or 0, "")
 
 
+def key_of(text: str) -> int:
+    """A primary key that a form gives; 0, which none is, for what is no number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
 def _known(asked: str, choices: list[tuple[int, str]]) -> int | None:
     return next((key for key, _ in choices if str(key) == asked), None)
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.metrics import comparing, views
+from apps.metrics import comparing, downloads, managing, views
 from apps.metrics.api import views as api
 
 app_name = "metrics"
@@ -13,18 +13,18 @@ urlpatterns = [
     path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
     path("t/<slug:slug>/pull-requests/<int:pull_id>/correct/", views.correct_pull, name="correct_pull"),
-    path("t/<slug:slug>/api/", views.api_tokens, name="api_tokens"),
+    path("t/<slug:slug>/api/", managing.api_tokens, name="api_tokens"),
     path("api/v1/openapi.json", api.openapi, name="api_openapi"),
     path("api/v1/weekly", api.weekly, name="api_weekly"),
     path("api/v1/pull-requests", api.pull_requests, name="api_pull_requests"),
     path("api/v1/insights", api.insights, name="api_insights"),
     path("t/<slug:slug>/measures/", views.measures, name="measures"),
-    path("t/<slug:slug>/ai/", views.ai_reading, name="ai_reading"),
+    path("t/<slug:slug>/ai/", managing.ai_reading, name="ai_reading"),
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
     path("t/<slug:slug>/people/", views.people, name="people"),
     path("t/<slug:slug>/people/<int:member_id>/", views.member, name="member"),
-    path("t/<slug:slug>/charts/<slug:key>.csv", views.chart_data, {"kind": "csv"}, name="chart_csv"),
-    path("t/<slug:slug>/charts/<slug:key>.json", views.chart_data, {"kind": "json"}, name="chart_json"),
-    path("t/<slug:slug>/weekly.csv", views.weekly_csv, name="weekly_csv"),
-    path("t/<slug:slug>/weekly.json", views.weekly_json, name="weekly_json"),
+    path("t/<slug:slug>/charts/<slug:key>.csv", downloads.chart_data, {"kind": "csv"}, name="chart_csv"),
+    path("t/<slug:slug>/charts/<slug:key>.json", downloads.chart_data, {"kind": "json"}, name="chart_json"),
+    path("t/<slug:slug>/weekly.csv", downloads.weekly_csv, name="weekly_csv"),
+    path("t/<slug:slug>/weekly.json", downloads.weekly_json, name="weekly_json"),
 ]
