@@ -142,3 +142,13 @@ def test_a_claim_survives_a_connection_that_ended_since_the_last_message(lab):
     with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
         other.execute("SELECT pg_terminate_backend(%s)", (backend,))
     assert claim(task, str(run.pk), 1)
+
+
+@pytest.mark.parametrize("value", [{"half": "\ud83d"}, {"big": 2**70 + 1}, {}, [], {"a": "\U0001f600"}])
+def test_any_json_is_kept(step, value):
+    if connection.vendor == "postgresql" and "half" in value:
+        pytest.skip("PostgreSQL takes no half of a character")
+    statements.update(StepRun, {"cursor": value}, id=step.pk)
+    assert StepRun.objects.get(pk=step.pk).cursor == value
+    [row] = statements.select_values(StepRun, ["cursor"], id=step.pk, order="id")
+    assert row == [value]
