@@ -12,6 +12,7 @@ import httpx
 from django.db import connection
 
 from tests.pipelines.conftest import ROOT
+from tests.servers import database_url
 from tests.services import free_port
 
 START_SECONDS = 30.0
@@ -63,10 +64,8 @@ class Web:
         self._read = 0
 
     def environment(self):
-        database = connection.settings_dict
-        address = f"sqlite:///{database['NAME']}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"]
         return {
-            **os.environ, "DATABASE_URL": address, "GITHUB_API_URL": self._github.url, "PORT": str(self.port),
+            **os.environ, "DATABASE_URL": database_url(connection), "GITHUB_API_URL": self._github.url, "PORT": str(self.port),
             "DJANGO_SETTINGS_MODULE": "project.settings",
         }  # fmt: skip
 
