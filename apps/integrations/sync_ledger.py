@@ -71,7 +71,8 @@ def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
 
 def known_updates(repository: Repository, external_ids: Sequence[str]) -> dict[str, datetime]:
     """When those of these pull requests that are stored were last changed, by external id."""
-    stored = PullRequest.objects.for_team(repository.team_id).filter(repository=repository)
+    # The repository's, and so its team's: asked for the team too, SQLite walks through all that there is.
+    stored = PullRequest.objects.across_teams().filter(repository=repository).order_by()
     return dict(stored.filter(external_id__in=external_ids).values_list("external_id", "updated_at"))
 
 

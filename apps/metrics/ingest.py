@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.db import connection
+
 from apps.metrics.bulk import upsert
 from apps.metrics.children import write_commits, write_reviews
 from apps.metrics.definitions import week_of
@@ -136,12 +138,9 @@ def _people(batch: Iterable[PullRequestData]) -> Iterator[PersonData | None]:
 
 def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Values]:
     """What is there already, locked, in one order for all workers."""
-    found = (
-        PullRequest.objects.for_team(repository.team_id)
-        .filter(repository=repository, external_id__in=list(external_ids))
-        .order_by("pk")
-        .select_for_update()
-    )
+    # The repository's, and so its team's: asked for the team too, or for an order, SQLite walks through all that there is.
+    found = PullRequest.objects.across_teams().filter(repository=repository, external_id__in=list(external_ids))
+    found = found.order_by("pk").select_for_update() if connection.features.has_select_for_update else found.order_by()
     return {values["external_id"]: values for values in found.values("pk", "external_id", *_COLUMNS)}
 
 
