@@ -6,8 +6,9 @@ take longer than all the arithmetic.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,11 +84,16 @@ class Among(Lookup[Any]):
 
     def as_sqlite(self, compiler: Any, connection: Any) -> Any:
         sql, params = self.process_lhs(compiler, connection)
-        return f"{sql} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.rhs.tolist())]  # noqa: S608
+        return f"{sql} IN (SELECT value FROM json_each(%s))", [*params, _one_parameter(self.rhs)]  # noqa: S608
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Any:
         sql, params = self.process_lhs(compiler, connection)
-        return f"{sql} = ANY(%s)", [*params, self.rhs.tolist()]
+        return f"{sql} = ANY(%s)", [*params, _one_parameter(self.rhs)]
+
+
+def _one_parameter(keys: Any) -> Any:
+    """Keys as the database takes an array."""
+    return json.dumps(keys.tolist()) if connection.vendor == "sqlite" else keys.tolist()
 
 
 def moments(raw: Sequence[Any]) -> Any:
@@ -100,7 +106,25 @@ def moments(raw: Sequence[Any]) -> Any:
 
 def fetch(queryset: Any) -> list[Any]:
     """A queryset's rows as the database gives them, at once, where Django would take a hundred at a time."""
-    sql, params = queryset.query.sql_with_params()
+    return fetch_text(*queryset.query.sql_with_params())
+
+
+def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
+    """The rows of the queryset that is made of keys with `Among`; its text is put together once."""
+    text, params, place = _text_of(make, connection.vendor)
+    return fetch_text(text, [*params[:place], _one_parameter(keys), *params[place + 1 :]])
+
+
+@cache
+def _text_of(make: Callable[[Any], Any], vendor: str) -> tuple[str, tuple[Any, ...], int]:
+    """Text, parameters, and which of them is the keys."""
+    nobody = np.array([-1])
+    text, params = make(nobody).query.sql_with_params()
+    return text, tuple(params), list(params).index(_one_parameter(nobody))
+
+
+def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
+    """A statement's rows as the database gives them."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         rows: list[Any] = cursor.fetchall()
@@ -111,7 +135,7 @@ def read(team_id: int, pk: Any) -> Columns:
     """A team's pull requests of these keys, which ascend, with their reviews."""
     bots = list(TeamMember.objects.for_team(team_id).filter(is_bot=True).values_list("pk", flat=True))
     # By keys of the team's own: with the team in the condition, SQLite would walk through all its rows instead.
-    rows = fetch(PullRequest.objects.across_teams().filter(Among("pk", pk)).order_by("pk").values_list(*_FIELDS))
+    rows = _fetch_by_keys(_pulls, pk)
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(_FIELDS)
     author, state = _keys(columns[2]), np.array(columns[4], dtype="U10")
     created, merged, closed = (moments(column) for column in columns[8:11])
@@ -153,14 +177,35 @@ _FIELDS: tuple[Any, ...] = (
 )
 
 
+def _pulls(keys: Any) -> Any:
+    return PullRequest.objects.across_teams().filter(Among("pk", keys)).order_by("pk").values_list(*_FIELDS)
+
+
+def _given(keys: Any) -> Any:
+    given = PRReview.objects.across_teams().filter(Among("pull_request_id", keys)).exclude(state=ReviewState.PENDING)
+    return given.order_by().values_list("pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at")))
+
+
+def _firsts(keys: Any) -> Any:
+    made = Commit.objects.across_teams().filter(Among("pull_request_id", keys)).order_by()
+    return made.values_list("pull_request_id").annotate(first=RawMoment(Min("authored_at")))
+
+
+def _committed(keys: Any) -> Any:
+    made = Commit.objects.across_teams().filter(Among("pull_request_id", keys)).order_by()
+    return made.values_list("pull_request_id", RawMoment(F("committed_at")))
+
+
 def touched(team_id: int, since: datetime, until: datetime) -> Any:
     """The keys of the pull requests opened, merged or closed in this time, ascending, from three indexes."""
-    pulls = PullRequest.objects.for_team(team_id).order_by()
-    found = [
-        fetch(pulls.filter(**{f"{moment}__gte": since, f"{moment}__lt": until}).values_list("pk"))
+    ends = [connection.ops.adapt_datetimefield_value(end) for end in (since, until)]
+    table = PullRequest._meta.db_table
+    parts = [
+        f"SELECT id FROM {table} WHERE team_id = %s AND {moment} >= %s AND {moment} < %s"  # noqa: S608 - our own names
         for moment in ("created_at", "merged_at", "closed_at")
     ]
-    return np.unique(np.array([key for rows in found for (key,) in rows], dtype=np.int64))
+    rows = fetch_text(" UNION ".join(parts), [team_id, *ends] * 3)
+    return np.sort(np.array([key for (key,) in rows], dtype=np.int64))
 
 
 def _keys(column: Sequence[int | None]) -> Any:
@@ -169,13 +214,7 @@ def _keys(column: Sequence[int | None]) -> Any:
 
 def _reviews(pk: Any, author: Any, bots: list[int]) -> tuple[Reviews, Any]:
     """The reviews, and which of them ask for changes."""
-    rows = fetch(
-        PRReview.objects.across_teams()
-        .filter(Among("pull_request_id", pk))
-        .exclude(state=ReviewState.PENDING)
-        .order_by()
-        .values_list("pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at")))
-    )
+    rows = _fetch_by_keys(_given, pk)
     pulls, reviewers, states, at = zip(*rows, strict=True) if rows else ((), (), (), ())
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
     reviewer, state, when = _keys(reviewers), np.array(states, dtype="U20"), moments(at)
@@ -187,13 +226,7 @@ def _reviews(pk: Any, author: Any, bots: list[int]) -> tuple[Reviews, Any]:
 
 def _first_commits(pk: Any) -> Any:
     found = np.full(len(pk), np.datetime64("NaT", "us"))
-    rows = fetch(
-        Commit.objects.across_teams()
-        .filter(Among("pull_request_id", pk))
-        .order_by()
-        .values_list("pull_request_id")
-        .annotate(first=RawMoment(Min("authored_at")))
-    )
+    rows = _fetch_by_keys(_firsts, pk)
     if rows:
         pulls, first = zip(*rows, strict=True)
         found[np.searchsorted(pk, np.array(pulls, dtype=np.int64))] = moments(first)
@@ -233,12 +266,7 @@ def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
     if not len(places):
         return
     commits: dict[int, list[Any]] = {int(place): [] for place in places}
-    rows = fetch(
-        Commit.objects.across_teams()
-        .filter(Among("pull_request_id", pulls.pk[places]))
-        .order_by()
-        .values_list("pull_request_id", RawMoment(F("committed_at")))
-    )
+    rows = _fetch_by_keys(_committed, pulls.pk[places])
     if rows:
         found, at = zip(*rows, strict=True)
         for place, moment in zip(np.searchsorted(pulls.pk, found).tolist(), moments(at).tolist(), strict=True):

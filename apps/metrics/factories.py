@@ -58,7 +58,8 @@ class PullRequestFactory(DjangoModelFactory[PullRequest]):
     number = factory.Sequence(lambda n: n + 1)
     title = factory.Sequence(lambda n: f"Change {n}")
     state = PullRequestState.MERGED
-    created_at = factory.Sequence(lambda n: _DAY + timedelta(hours=n % 500))
+    # Each newer than the one before, however many there were.
+    created_at = factory.Sequence(lambda n: _DAY + timedelta(minutes=n))
     merged_at = factory.LazyAttribute(
         lambda pull: pull.created_at + timedelta(hours=5) if pull.state == PullRequestState.MERGED else None
     )

@@ -33,18 +33,26 @@ def pulls(team, repository):
     eve = TeamMemberFactory(team=team, name="Eve", login="eve")
     bot = TeamMemberFactory(team=team, name="", login="bump[bot]", is_bot=True)
     web = RepositoryFactory(team=team, full_name="acme/web")
+    at = [MONDAY + timedelta(hours=hours) for hours in range(4)]
     made = [
-        PullRequestFactory(repository=repository, number=41, title="Fix rounding", author=ada, ai_assisted=True),
+        PullRequestFactory(
+            repository=repository, number=41, created_at=at[0], title="Fix rounding", author=ada, ai_assisted=True
+        ),
         PullRequestFactory(
             repository=repository,
             number=42,
+            created_at=at[1],
             title="Add 41 tests",
             author=ada,
             detail_state=DetailState.COMPLETE,
             ai_assisted=False,
         ),
-        PullRequestFactory(repository=web, number=43, title="Bump", author=bot, state=PullRequestState.OPEN),
-        PullRequestFactory(repository=web, number=None, title="Pushed", author=eve, kind=ChangeKind.CHANGE),
+        PullRequestFactory(
+            repository=web, number=43, created_at=at[2], title="Bump", author=bot, state=PullRequestState.OPEN
+        ),
+        PullRequestFactory(
+            repository=web, number=None, created_at=at[3], title="Pushed", author=eve, kind=ChangeKind.CHANGE
+        ),
     ]
     return {pull.title: pull for pull in made}
 
