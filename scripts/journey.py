@@ -22,6 +22,7 @@ from rich.table import Table  # noqa: E402
 from apps.integrations import connections  # noqa: E402
 from apps.integrations.connections import CannotConnect  # noqa: E402
 from apps.integrations.github.errors import GitHubError  # noqa: E402
+from apps.integrations.grants import grant  # noqa: E402
 from apps.integrations.models import ConnectionSource  # noqa: E402
 from apps.integrations.services import InvalidName  # noqa: E402
 from apps.metrics.export import weekly_rows  # noqa: E402
@@ -75,6 +76,8 @@ class Demo:
         try:
             # Of all the clones beside the given one none is wanted, so they are not looked for.
             found = None if repo else connections.check(self.team, source)
+            if repo:
+                grant(self.team, source)
             connection = journey.connect(self.team, self.user, source, found=found)
             while not repo and connection.listing_more:
                 connections.read_more(connection)

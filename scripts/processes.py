@@ -46,8 +46,12 @@ class Children:
         sockets: tuple[socket.socket, ...] = (),
         stdout: int | IO | None = None,
         stderr: int | IO | None = None,
+        keep: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start a child that takes over `sockets`, whose numbers are among its arguments."""
+        """Start a child that takes over `sockets`, whose numbers are among its arguments.
+
+        With `keep` they stay open here, too, for the next child that takes them over.
+        """
         self._started[name] = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -58,8 +62,9 @@ class Children:
             start_new_session=True,
             pass_fds=[each.fileno() for each in sockets],
         )
-        for each in sockets:
-            each.close()
+        if not keep:
+            for each in sockets:
+                each.close()
         return self._started[name]
 
     def check(self) -> None:
@@ -68,9 +73,16 @@ class Children:
             if (status := child.poll()) is not None:
                 raise ChildEnded(f"The {name} ended with status {status}.")
 
-    def end(self) -> None:
-        """Ask each child to end, wait, and kill those that don't; all of them at once on a second Ctrl-C."""
-        children = self._started.values()
+    def ended(self) -> set[str]:
+        """Return the names of the children that have ended by themselves."""
+        return {name for name, child in self._started.items() if child.poll() is not None}
+
+    def end(self, *names: str) -> None:
+        """Ask each child to end, wait, and kill those that don't; all of them at once on a second Ctrl-C.
+
+        Without `names`, all children are ended.
+        """
+        children = [self._started.pop(name) for name in names or list(self._started)]
         for child in children:
             if child.poll() is None:
                 child.terminate()

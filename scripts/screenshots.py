@@ -2,7 +2,7 @@
 
     make screenshots    into docs/screenshots/; needs Debian's Chromium (apt-get install chromium)
 
-The made-up organisation ends with today, so figures move from one making to the next.
+The made-up organization ends with today, so figures move from one making to the next.
 """
 
 import json
