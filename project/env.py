@@ -11,12 +11,16 @@ import email.utils
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+import idna
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
+
+from apps.mail.addresses import address_or_none
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
@@ -118,18 +122,39 @@ class Env:
             self.reject(name, "host names between commas, without scheme, port or path, like app.example.com")
         return hosts
 
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """Return one of `choices`, in any case of letters."""
+        value = self.text(name, default).lower()
+        if value in choices:
+            return value
+        self.reject(name, f"one of {', '.join(choices)}")
+        return default
+
+    def domains(self, name: str) -> list[str]:
+        """Return the domains of email addresses between commas, in IDNA 2008's ASCII form."""
+        domains = []
+        for word in self.words(name):
+            try:
+                domains.append(idna.encode(word.lower(), strict=True).decode())
+            except idna.IDNAError:
+                self.reject(name, "domains of email addresses between commas, like example.com, example.org")
+                return []
+        return domains
+
     def people(self, name: str) -> list[str]:
         """Mail addresses, plain or like `Ada Lovelace <ada@example.com>`."""
         people = self.words(name)
         if not all(_is_address(person) for person in people):
             self.reject(name, "mail addresses between commas, like ada@example.com, Alan Turing <alan@example.com>")
-        return people
+            return []
+        return [_normalized(person) for person in people]
 
     def address(self, name: str, default: str) -> str:
         value = self.text(name, default)
         if not _is_address(value):
             self.reject(name, "one mail address, like Firstlight <hello@example.com>")
-        return value
+            return value
+        return _normalized(value)
 
     def web_url(self, name: str, default: str, *, bare: bool = False) -> str:
         """An http or https address without a trailing slash; with `bare`, one without a path, too."""
@@ -141,12 +166,39 @@ class Env:
             self.reject(name, f"an address like https://app.example.com{path}, without ? or #")
         return value.rstrip("/")
 
-    def redis_url(self, name: str) -> str:
+    def redis_url(self, name: str, password: str = "") -> str:
+        """Return a Redis address, with `password` if it has none itself."""
         value = self.text(name)
         url = _split(value)
         if value and (url is None or url.scheme not in {"redis", "rediss", "unix"}):
             self.reject(name, "an address like redis://localhost:6379/0, rediss://… or unix:///path", secret=True)
-        return value
+            return value
+        if not url or not password or url.password or url.scheme == "unix":
+            return value
+        user, _, place = url.netloc.rpartition("@")
+        user = user.rstrip(":")
+        return url._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+
+    def proxies(self, name: str, default: list[str], *, all_allowed: bool) -> list[str]:
+        """Return IP addresses and networks whose X-Forwarded-* headers are believed.
+
+        `*` and a network of all addresses are refused unless `all_allowed`: with them any
+        visitor chooses the address that rate limits and logs see.
+        """
+        proxies = self.words(name) or default
+        expected = "IP addresses or networks of your proxies between commas, like 127.0.0.1, 10.0.5.0/24"
+        for proxy in proxies:
+            if proxy == "*" and all_allowed:
+                continue
+            try:
+                network = ip_network(proxy)
+            except ValueError:
+                self.reject(name, expected)
+                break
+            if network.prefixlen == 0 and not all_allowed:
+                self.reject(name, expected)
+                break
+        return proxies
 
     def folder(self, name: str, base: Path, default: str) -> Path | None:
         """A folder's path; a relative one starts at `base`. None where neither value nor default is given."""
@@ -201,7 +253,8 @@ def sqlite(path: Path) -> dict[str, Any]:
         "NAME": path,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            # Seconds that a statement waits for another process's lock. A worker waits longer.
+            "timeout": 4,
             # The log of up to 16 MB is moved into the file, and both are flushed to the disk, four times less often.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000;",
         },
@@ -215,11 +268,17 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     """
     # A process that freezes in mid-transaction must not hold its rows, and with them the sweeper, until it wakes.
     options: dict[str, Any] = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}"}
+    # A server that hangs takes connections and never answers: seconds until a new one counts as failed.
+    options["connect_timeout"] = 3
+    # A server that left the network without a word: its connections count as lost after 60 seconds.
+    options |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
     options |= parse_qsl(url.query)
     size = int(options.pop("pool_size", 20))
     # Only hand-made statements are prepared (after so many executions), the ORM's never are.
     options["prepare_threshold"] = 5
-    options["pool"] = {"min_size": 0, "max_size": size, "timeout": 20, "max_idle": 60}
+    # A request waits `timeout` seconds for a connection. A failed attempt gives up after `reconnect_timeout` seconds and
+    # the next request makes another: psycopg's own growing pauses would outlast an outage by half a minute.
+    options["pool"] = {"min_size": 0, "max_size": size, "timeout": 2, "max_idle": 60, "reconnect_timeout": 1}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(url.path[1:]),
@@ -248,6 +307,8 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
         case "filebased" if url.path:
             return {"BACKEND": f"{backends}.filebased.EmailBackend", "OPTIONS": {"file_path": unquote(url.path)}}
         case "smtp" | "smtps" if url.hostname:
+            if not _can_be_spoken_to(url):
+                return None
             tls = dict(parse_qsl(url.query)).get("tls", "0").lower() in TRUE
             options = {
                 "host": url.hostname,
@@ -258,10 +319,19 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
                 "use_tls": tls,
                 "timeout": 20,
             }
-            return {"BACKEND": f"{backends}.smtp.EmailBackend", "OPTIONS": options}
+            return {"BACKEND": "apps.mail.server.SmtpBackend", "OPTIONS": options}
         case provider if provider in PROVIDERS and url.username:
             return _provider(provider, url)
     return None
+
+
+def _can_be_spoken_to(url: SplitResult) -> bool:
+    """Return whether SMTP can carry a host, a user name, and a password: a name that resolves to one, and ASCII."""
+    log_in = unquote(url.username or "") + unquote(url.password or "")
+    try:
+        return log_in.isascii() and url.hostname is not None and bool(url.hostname.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _provider(name: str, url: SplitResult) -> dict[str, Any] | None:
@@ -289,9 +359,13 @@ def _has_good_pool_size(url: SplitResult) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    address = email.utils.parseaddr(text)[1]
-    user, at, host = address.rpartition("@")
-    return bool(user and at and host) and " " not in address
+    return address_or_none(email.utils.parseaddr(text)[1]) is not None
+
+
+def _normalized(person: str) -> str:
+    """Return `Name <address>` with the address as the outbox stores it."""
+    address = email.utils.parseaddr(person)[1]
+    return person.replace(address, address_or_none(address) or address)
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -3,25 +3,30 @@
 Figures of a process (streams, memory) are those of the process that is asked; ask each.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum
+from django.conf import settings
+from django.db import connections
+from django.db.models import Case, Count, Max, Min, Sum, Value, When
 from huey.contrib.djhuey import HUEY
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from apps.integrations.models import ApiBudget
+from apps.integrations.models import ApiBudget, TrackedRepository
 from apps.mail import health as mail_health
 from apps.metrics.definitions import percentile
+from apps.metrics.llm import budget
 from apps.metrics.models import LlmUse
-from apps.pipelines import clock, health
-from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
+from apps.pipelines import clock, durations, health, presence
+from apps.pipelines.models import FailedReceiver, ReceiverState, Run, RunState, StepRun, StepState
 from apps.pipelines.stream import hub
+from apps.teams.oidc_roles import unknown_teams
+from project.request_metrics import REQUESTS
 
-BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 # Hand-offs are judged by the steps that began within this time, the newest of them at most.
 RECENT, AT_MOST = timedelta(hours=1), 2000
 # What is said where nobody was seen within a day.
@@ -64,15 +69,12 @@ def runs() -> Iterator[Metric]:
 
 
 def step_durations() -> Iterator[Metric]:
-    ended = StepRun.objects.filter(state__in=PASSED, started_at__isnull=False)
-    upto = {f"b{index}": Count("pk", filter=Q(active_seconds__lte=limit)) for index, limit in enumerate(BUCKETS)}
     family = HistogramMetricFamily(
         "firstlight_step_duration_seconds", "Seconds of work in steps that ended well.", labels=["step"]
     )
-    counted: Any = ended.values("key").annotate(n=Count("pk"), spent=Sum("active_seconds"), **upto).order_by("key")
-    for row in counted:
-        buckets = [(str(limit), row[f"b{index}"]) for index, limit in enumerate(BUCKETS)]
-        family.add_metric([row["key"]], [*buckets, ("+Inf", row["n"])], row["spent"] or 0.0)
+    bounds = [*map(str, durations.BUCKETS), "+Inf"]
+    for step, (counts, seconds) in durations.totals().items():
+        family.add_metric([step], list(zip(bounds, counts, strict=True)), seconds)
     yield family
 
 
@@ -90,7 +92,7 @@ def hand_offs() -> Iterator[Metric]:
     spans = [max(0.0, (at - ended[place]).total_seconds()) for place, at in started.items() if place in ended]
     values = [((str(share),), percentile(sorted(spans), share) or 0.0) for share in (0.5, 0.99)] if spans else []
     yield _gauge(
-        "hand_off_recent_seconds", "From a step's end to the next one's start, within the last hour.", ["quantile"],
+        "hand_off_recent_seconds", "From a step's end to the next one's start, within the last hour.", ["share"],
         values,
     )  # fmt: skip
 
@@ -119,10 +121,82 @@ def queues() -> Iterator[Metric]:
 
 def outbox() -> Iterator[Metric]:
     states = [((state,), count) for state, count in mail_health.by_state().items()]
-    yield _gauge("outbox_messages", "Mails by state.", ["state"], states)
+    yield _gauge("outbox_messages", "Emails by state.", ["state"], states)
     yield _gauge(
-        "outbox_oldest_seconds", "Age of the oldest mail that has not left.", [], [((), mail_health.oldest_due())]
+        "outbox_oldest_seconds", "Age of the oldest email that has not left.", [], [((), mail_health.oldest_due())]
     )
+    away = mail_health.outage_seconds()
+    yield _gauge(
+        "mail_outage_seconds",
+        "Seconds since the mail server refuses all email; 0 if it takes it.",
+        [],
+        [((), away)],
+    )
+
+
+def failed_receivers() -> Iterator[Metric]:
+    """What follows from runs and failed: retrying, failing (the operators were told), given_up, and done later."""
+    state = Case(
+        When(state=ReceiverState.GIVEN_UP, then=Value("given_up")),
+        When(state=ReceiverState.DONE, then=Value("done")),
+        When(told_at=None, then=Value("retrying")),
+        default=Value("failing"),
+    )
+    rows = FailedReceiver.objects.annotate(shown=state).values_list("shown").annotate(Count("pk")).order_by()
+    counted = dict(rows)
+    states = ("retrying", "failing", "given_up", "done")
+    values = [((name,), counted.get(name, 0)) for name in states]
+    yield _gauge("failed_receivers", "Receivers of signals that failed, by what became of them.", ["state"], values)
+
+
+def refresh_ages() -> Iterator[Metric]:
+    """How long ago the last nightly run ended well, and the tracked repository that waits longest was read."""
+    now = clock.now()
+    nights = Run.objects.filter(pipeline="nightly", state__in=[RunState.DONE, RunState.PARTIAL])
+    night = nights.aggregate(newest=Max("finished_at"))["newest"]
+    oldest = TrackedRepository.objects.across_teams().aggregate(oldest=Min("last_synced_at"))["oldest"]
+    for name, words, at in (
+        ("nightly_age_seconds", "Seconds since a nightly run ended well; +Inf if none did.", night),
+        ("sync_age_seconds", "Seconds since the repository that waits longest was read; +Inf without one.", oldest),
+    ):
+        yield _gauge(name, words, [], [((), (now - at).total_seconds() if at else NEVER)])
+
+
+def processes() -> Iterator[Metric]:
+    """The release of this process, and how many processes run of each release: two during an upgrade."""
+    yield _gauge("release_info", "The release of the process that answers.", ["release"], [((settings.RELEASE,), 1)])
+    counted = Counter((process.kind, process.release) for process in presence.running())
+    yield _gauge("processes", "Web processes and workers that run.", ["kind", "release"], counted.items())
+
+
+def database_pool() -> Iterator[Metric]:
+    """The connections of this process to PostgreSQL. A process without a pool has none of these figures."""
+    pool = getattr(connections["default"], "pool", None)
+    if pool is None:
+        return
+    stats = pool.get_stats()
+    values = [
+        (("open",), stats.get("pool_size", 0)),
+        (("free",), stats.get("pool_available", 0)),
+        (("most",), stats.get("pool_max", 0)),
+    ]
+    yield _gauge("database_connections", "Connections of this process's pool.", ["state"], values)
+    waiting = stats.get("requests_waiting", 0)
+    yield _gauge("database_waiting", "Requests that wait for a connection.", [], [((), waiting)])
+
+
+def redis_memory() -> Iterator[Metric]:
+    """Whether Redis answers, and how full it is. Without Redis there are none of these figures."""
+    if not settings.REDIS_URL:
+        return
+    facts = health.redis_facts()
+    yield _gauge("redis_up", "1 if Redis answers, else 0.", [], [((), 1 if facts else 0)])
+    if facts:
+        yield _gauge("redis_memory_bytes", "Memory that Redis uses.", [], [((), facts["used_memory"])])
+        limit = facts.get("maxmemory", 0)
+        yield _gauge("redis_memory_limit_bytes", "Redis' maxmemory; 0 if it has no limit.", [], [((), limit)])
+        clients = facts.get("connected_clients", 0)
+        yield _gauge("redis_clients", "Connections to Redis.", [], [((), clients)])
 
 
 def streams() -> Iterator[Metric]:
@@ -153,7 +227,22 @@ def llm_spend() -> Iterator[Metric]:
         "llm_month_tokens", "Tokens that the language model's answers cost this month.", ["direction"],
         [(("in",), spent["tokens_in"] or 0), (("out",), spent["tokens_out"] or 0)],
     )  # fmt: skip
+    yield _gauge(
+        "llm_installation_month_tokens", "Tokens of all teams this month that count against the installation's budget.",
+        [], [((), budget.used())],
+    )  # fmt: skip
+    yield _gauge(
+        "llm_installation_month_limit", "The installation's budget of tokens a month; 0 if the model is off.", [],
+        [((), settings.LLM_INSTALLATION_MONTHLY_TOKENS)],
+    )  # fmt: skip
     yield _gauge("llm_month_requests", "Answers of the language model this month.", [], [((), spent["requests"] or 0)])
+
+
+def oidc_groups() -> Iterator[Metric]:
+    """Without OIDC_GROUPS there is no such figure."""
+    if settings.OIDC_GROUPS:
+        words = "Teams that OIDC_GROUPS names and that do not exist."
+        yield _gauge("oidc_unknown_teams", words, [], [((), len(unknown_teams()))])
 
 
 PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (
@@ -162,13 +251,20 @@ PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (
     hand_offs,
     queues,
     outbox,
+    failed_receivers,
+    refresh_ages,
+    processes,
+    database_pool,
+    redis_memory,
     streams,
     github_budgets,
     llm_spend,
+    oidc_groups,
 )
 
 REGISTRY = CollectorRegistry(auto_describe=False)
 REGISTRY.register(Rows())
+REGISTRY.register(REQUESTS)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

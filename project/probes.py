@@ -5,24 +5,28 @@ in the way. They tell nothing of any team. `/metrics` is for this machine, and f
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from apps.mail import health as mail_health
-from apps.pipelines import health
+from apps.pipelines import disk, health
+from project import outages
+from project.deadlines import Check, together
 from project.monitoring import REGISTRY
 
 logger = logging.getLogger(__name__)
 
 # A sweeper looks twice a second; one that did not for so long recovers nothing.
 SWEEPER_SILENT_AFTER = 30.0
+# How long the check of writes waits for a lock; less than `project.deadlines.DEADLINE`.
+LOCK_SECONDS = 0.8
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -38,42 +42,94 @@ class ProbeMiddleware:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 where this process can serve requests: the database answers and has the tables of this release."""
-    try:
-        executor = MigrationExecutor(connection)
-        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except Exception:
-        logger.exception("The database does not answer.")
-        return _answer(["The database does not answer."])
-    return _answer([f"{len(behind)} migrations are not applied: run manage.py migrate."] if behind else [])
+    """Answer 200 if this process can serve requests: the database answers, can be written, and has this release's tables.
+
+    An outage of the queue is listed as a problem and stays 200, because pages and sign-in work without it: a load
+    balancer that took every web process out would make it worse. So does a database that is busy for a while.
+    """
+    database, writes, queue = together(DATABASE, WRITES, QUEUE)
+    return _answer(_of_database(database, writes), notes=[*_BUSY_NOTE, *_of_queue(writes, queue)])
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 where work goes on: each queue has a worker, a sweeper looks, mail leaves. Else 503 with what is wrong."""
+    """Answer 200 if work goes on: database and queue take writes, each queue has a worker, a sweeper looks, mail leaves.
+
+    Else 503 with every problem in a sentence.
+    """
+    database, writes, queue, work = together(DATABASE, WRITES, QUEUE, WORK)
+    queue = _of_queue(writes, queue)
+    if database:
+        return _answer([*_of_database(database, writes), *queue])
+    return _answer([*writes, *_BUSY_NOTE, *queue, *work])
+
+
+def _of_database(reads: list[str], writes: list[str]) -> list[str]:
+    """Return one sentence: a database that does not answer takes no writes either, and a full disk is why."""
+    return writes if disk.FULL in writes else reads or writes
+
+
+def _of_queue(writes: list[str], queue: list[str]) -> list[str]:
+    """Return the queue's problems without what a full disk explains: without Redis, the queue is a file on it."""
+    return [] if disk.FULL in writes and not settings.REDIS_URL else queue
+
+
+def _read_database() -> list[str]:
+    executor = MigrationExecutor(connection)
+    behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{len(behind)} migrations are not applied: run manage.py migrate."] if behind else []
+
+
+def _write_database() -> list[str]:
+    """Write a row that is there already, for good: only a commit meets a full disk or a read-only file."""
+    _BUSY_NOTE.clear()
     try:
-        return _answer(list(_problems()))
-    except Exception:
-        logger.exception("The health could not be read.")
-        return _answer(["The database does not answer."])
+        _wait_little_for_locks()
+        full = health.disk_problem()
+        if full:
+            return [full]
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_SECONDS * 1000:.0f}ms"])
+            cursor.execute("UPDATE django_migrations SET app = app WHERE id = (SELECT MIN(id) FROM django_migrations)")
+    except DatabaseError as error:
+        if outages.outage_of(error) == "busy":
+            _BUSY_NOTE.append("The database is busy: another process holds its lock.")
+            return []
+        logger.warning("The database takes no writes: %s", error)
+        return ["The database takes no writes: it is read-only, or its disk is full."]
+    return []
 
 
-def _problems() -> list[str]:
+def _wait_little_for_locks() -> None:
+    """Let SQLite report a lock before the probe's deadline. The check's connection is closed after it."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000:.0f}")
+
+
+def _work() -> list[str]:
     problems = [
         f"No worker seen for the queue {queue} " + ("within a day." if seconds is None else f"for {seconds:.0f} s.")
-        for queue, seconds in health.queues_without_workers().items()
+        for queue, seconds in health.queues_to_report().items()
     ]
     age = health.sweeper_age()
-    if age is None or age > SWEEPER_SILENT_AFTER:
+    if (age is None or age > SWEEPER_SILENT_AFTER) and not health.is_restarting():
         problems.append("No sweeper was seen" + (" within a day." if age is None else f" for {age:.0f} s."))
-    waiting = mail_health.oldest_due()
-    if settings.EMAIL_CONFIGURED and waiting > mail_health.LATE_AFTER:
-        problems.append(f"The oldest mail has been waiting for {waiting:.0f} s.")
+    email = mail_health.problem() if settings.EMAIL_CONFIGURED else ""
+    if email:
+        problems.append(email)
     return problems
 
 
-def _answer(problems: list[str]) -> JsonResponse:
+def _answer(problems: list[str], notes: Sequence[str] = ()) -> JsonResponse:
+    """Return 503 with problems; with notes alone, 200 with status "degraded"."""
+    status = "ok"
+    if problems:
+        status = "unavailable"
+    elif notes:
+        status = "degraded"
     return JsonResponse(
-        {"status": "unavailable" if problems else "ok", "problems": problems},
+        {"status": status, "problems": [*problems, *notes]},
         status=503 if problems else 200,
         headers={"Cache-Control": "no-store"},
     )
@@ -100,4 +156,10 @@ def _is_local(request: HttpRequest) -> bool:
     return local and not settings.METRICS_TOKEN and "X-Forwarded-For" not in request.headers
 
 
+DATABASE = Check(_read_database, late="The database does not answer.")
+WRITES = Check(_write_database, late="The database takes no writes: they do not end.")
+QUEUE = Check(health.queue_problems, late="The queue does not answer.")
+WORK = Check(_work, late="The state of the workers can't be read.")
+# Set by the check of writes: a lock that another process holds, which is no reason to take this process out.
+_BUSY_NOTE: list[str] = []
 PROBES = {"/readyz": readyz, "/healthz": healthz, "/metrics": metrics}

@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import django_stubs_ext
 from django.utils.csp import CSP
+from huey.serializer import SignedSerializer
 
+from project import error_reports, llm_settings, oidc_settings, release
 from project.env import Env, read
 from project.logs import settings_for
 from project.secrets import kept_secret
+from project.state import tighten
 
 django_stubs_ext.monkeypatch()  # lets classes of Django's be subscripted, as in ModelAdmin[Run]
 
@@ -78,6 +81,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.mfa",
     "django_htmx",
     "apps.pipelines",
@@ -88,23 +92,32 @@ INSTALLED_APPS = [
     "apps.integrations",
     "apps.onboarding",
     "apps.analytics",
+    "project",  # for its commands
 ]
 if DEBUG:
     INSTALLED_APPS.append("apps.sandbox")
 
 MIDDLEWARE = [
     "project.probes.ProbeMiddleware",
+    "project.request_metrics.RequestMetricsMiddleware",
+    "project.input.InputMiddleware",
+    "project.proxies.ProxyCheckMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "project.static.StaticFilesMiddleware",
+    "project.compression.CompressionMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "project.caching.CachingMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.users.oidc.middleware.OidcMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "project.outages.DatabaseOutageMiddleware",
+    "apps.users.middleware.ProofMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -123,7 +136,10 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.users.oidc.context.oidc",
+                "project.context.state",
             ],
+            "builtins": ["project.times"],
         },
     },
 ]
@@ -134,21 +150,33 @@ DATABASES = {"default": env.database("DATABASE_URL", STATE_DIR / "db.sqlite3")}
 
 # Messages and cache: one SQLite file and the process's own memory, or Redis
 
-REDIS_URL = env.redis_url("REDIS_URL")
+REDIS_URL = env.redis_url("REDIS_URL", env.text("REDIS_PASSWORD"))
 HUEY: dict[str, Any] = {
     "huey_class": f"apps.pipelines.lanes.{'Redis' if REDIS_URL else 'Sqlite'}LaneHuey",
     "name": "firstlight",
     "immediate": False,
     "results": False,  # rows are the truth; a result in the queue would be a second one
     "store_none": False,
-    "queues": ("sync", "llm", "compute"),
+    "queues": ("sync", "llm", "compute", "email"),
     "connection": {"url": REDIS_URL} if REDIS_URL else {"filename": str(STATE_DIR / "queue.sqlite3")},
+    # Messages are pickles: without a signature, write access to the queue would run code in every worker.
+    "serializer": SignedSerializer(secret=SECRET_KEY or "-", salt="apps.pipelines.queue"),
 }
+# How long a unit of work may go without a sign of progress before its process is ended from outside; 0 is never.
+PIPELINES = {"unit_limit": float(env.number("UNIT_LIMIT", 120, 0, 86_400))}
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "apps.caches.FallbackRedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"serializer": "project.json_serializer.JsonSerializer"},
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# Files that an earlier release or another program left readable by others
+
+tighten(STATE_DIR, DATABASES["default"], HUEY["connection"])
 
 # The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber, which nobody supervises
 
@@ -183,10 +211,42 @@ LOGIN_REDIRECT_URL = "onboarding:home"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"
-ACCOUNT_PREVENT_ENUMERATION = True  # a forgotten password is answered alike for every address
+ACCOUNT_FORMS = {
+    "login": "apps.users.forms.SignInForm",
+    "signup": "apps.users.forms.SignUpForm",
+    "add_email": "apps.users.forms.ChangeAddressForm",
+    "reset_password": "apps.users.forms.ResetForm",
+}
+SOCIALACCOUNT_FORMS = {"signup": "apps.users.forms.ProviderForm"}
+# No session before the address is proven: docs/decisions/0013-proof-before-rights.md.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CHANGE_EMAIL = True  # an account has one address
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+ACCOUNT_PREVENT_ENUMERATION = True  # sign-up and reset answer alike for every address
+# How many in which time, by IP address (IPv6: by /64), account, or signed-in user; beside allauth's defaults.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,10/5m/key",  # the key is account and IP address
+    "login_failed_account": "100/h/key",  # from all addresses, except in browsers that signed in before
+    "confirm_email": "3/10m/key",  # emails with a confirmation link to one address
+    "confirm_email_link": "20/m/ip",
+    "accept_invitation": "20/m/ip",
+}
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # when a password, an address, or a second factor changes
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme or "https"
+# Who may create an account: `apps/users/sign_up.py`.
+SIGN_UP = env.choice("SIGN_UP", "open" if DEBUG else "invite", ("open", "invite", "closed"))
+SIGN_UP_DOMAINS = env.domains("SIGN_UP_DOMAINS")
+# How many teams one account may own.
+TEAMS_PER_ACCOUNT = env.number("TEAMS_PER_ACCOUNT", 10, 1, 100_000)
+MFA_ADAPTER = "apps.users.mfa.MFAAdapter"  # secrets are encrypted with CREDENTIAL_KEYS
+MFA_FORMS = {
+    "authenticate": "apps.users.mfa_forms.SecondStepForm",
+    "reauthenticate": "apps.users.mfa_forms.ConfirmForm",
+    "activate_totp": "apps.users.mfa_forms.ActivateAppForm",
+}
+MFA_TOTP_ISSUER = "Firstlight"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 
 # Mail. Without an address, mails stay in the outbox's rows, where they can be read
@@ -203,7 +263,7 @@ ADMINS = env.people("ADMINS")
 
 GITHUB_API_URL = env.web_url("GITHUB_API_URL", "https://api.github.com")
 GITHUB_TOKEN = env.text("GITHUB_TOKEN")
-SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample organisation; empty: it is not offered
+SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample organization; empty: it is not offered
 GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
 if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
     env.reject("GIT_SOURCE_ROOT", "an existing folder")
@@ -241,21 +301,44 @@ if GITHUB_CLIENT_ID:
         {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET, "key": ""}
     ]
 
+# Signing in through an organization's OpenID Connect provider (see docs/operations.md), or not offered
+
+OIDC_ISSUER = oidc_settings.issuer(env)
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+OIDC_ONLY = oidc_settings.only(env)
+OIDC_DOMAINS = env.domains("OIDC_DOMAINS")
+OIDC_GROUPS = oidc_settings.groups(env)
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_VERIFIED_CLAIM = env.text("OIDC_VERIFIED_CLAIM", "email_verified")
+OIDC_RECHECK_HOURS = env.number("OIDC_RECHECK_HOURS", 4, 1, oidc_settings.MAX_RECHECK_HOURS)
+ACCOUNT_RATE_LIMITS |= {"oidc_start": "30/m/ip"}
+SOCIALACCOUNT_PROVIDERS["openid_connect"] = {"provider_class": "apps.users.oidc.provider.Provider"}
+
 # Language model
 
-GROQ_API_KEY = env.text("GROQ_API_KEY")
-LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1")
+GROQ_API_KEY = llm_settings.key(env)
+LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1").removesuffix("/chat/completions")
 # A server of one's own needs no key.
 LLM_BASE_URL_GIVEN = bool(env.text("LLM_BASE_URL"))
-LLM_MODEL = env.text("LLM_MODEL", "openai/gpt-oss-20b")
+LLM_MODEL = llm_settings.model(env, "openai/gpt-oss-20b")
+llm_settings.check_certificates(env)
 LLM_REQUESTS_A_MINUTE = env.number("LLM_REQUESTS_A_MINUTE", 30, 1, 100_000)
 # Until the server tells its own limit.
 LLM_TOKENS_A_MINUTE = env.number("LLM_TOKENS_A_MINUTE", 100_000, 1_000, 1_000_000_000)
 LLM_MONTHLY_TOKENS = env.number("LLM_MONTHLY_TOKENS", 2_000_000, 0, 2_000_000_000)
+# Seconds that a run waits for the model; what is left then is read in the background.
+LLM_PATIENCE = env.number("LLM_PATIENCE", 120, 1, 3600)
+# Of all teams together; 0 turns the model off.
+LLM_INSTALLATION_MONTHLY_TOKENS = env.number(
+    "LLM_INSTALLATION_MONTHLY_TOKENS", 10 * LLM_MONTHLY_TOKENS, 0, 1_000_000_000_000
+)
 
 # Security. An explicit http:// SITE_URL is for a closed network: nothing can be forced onto TLS there.
-# Behind a proxy, uvicorn takes the scheme from X-Forwarded-Proto of the hosts in FORWARDED_ALLOW_IPS.
+# Behind a proxy, uvicorn takes scheme and visitor from the X-Forwarded-* headers of these hosts.
 
+FORWARDED_ALLOW_IPS = env.proxies("FORWARDED_ALLOW_IPS", ["127.0.0.1", "::1"], all_allowed=DEBUG)
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS and not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -280,6 +363,13 @@ SECURE_CSP: dict[str, list[str]] = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+
+# Bodies. `project/server/limits.py` limits them by address before Django reads them; nothing is written to a file but large
+# deliveries, and no page takes files.
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["project.input.RefuseFiles"]
 
 # Time, language
 
@@ -318,10 +408,8 @@ if DEBUG:
 
 LOGGING = settings_for(debug=DEBUG)
 METRICS_TOKEN = env.text("METRICS_TOKEN")
+RELEASE = release.current(BASE_DIR, env.text("RELEASE"))[:60]
 if SENTRY_DSN := env.web_url("SENTRY_DSN", ""):
-    import sentry_sdk  # a second's import that others need not wait for
-
-    # What people typed and who they are stays here: errors travel with their stack alone.
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False, include_local_variables=False)
+    error_reports.start(SENTRY_DSN, RELEASE)
 
 env.finish()

@@ -1,10 +1,18 @@
 """Every address of the site."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from apps import converters  # noqa: F401 - registers the converters that the apps' paths use
+from apps.users.confirm import confirm_email
+
+# The admin's own sign-in would be a second door, without rate limit and second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    re_path(r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", confirm_email, name="account_confirm_email"),
     path("accounts/", include("allauth.urls")),
     path("", include("apps.users.urls")),
     path("", include("apps.mail.urls")),
@@ -13,3 +21,5 @@ urlpatterns = [
     path("", include("apps.metrics.urls")),
     path("", include("apps.onboarding.urls")),
 ]
+
+handler500 = "project.errors.server_error"

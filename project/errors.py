@@ -1,0 +1,31 @@
+"""The answer to an exception that no view handles: a plain page with a reference, and the rest for operators."""
+
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError, JsonResponse
+from django.template.loader import render_to_string
+
+from apps.pipelines import incidents
+from project import outages
+
+logger = logging.getLogger(__name__)
+
+
+def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpResponse:
+    """Return the page for status 500. Django has just logged the traceback; this line gives its reference."""
+    outage = outages.outage_of(sys.exception())
+    if outage:
+        return outages.respond(request, outage)
+    reference = incidents.new_reference()
+    error = sys.exception()
+    where = f"{request.method} {request.path}"
+    logger.error("Incident %s: %s: %s", reference, where, type(error).__name__)
+    # A database that is away is asked nothing more.
+    if error is not None and not isinstance(error, OperationalError | InterfaceError):
+        incidents.keep(reference, where, incidents.details_of(error))
+    if request.path.startswith("/api/"):
+        text = f"Something went wrong. The reference for the operators is {reference}."
+        return JsonResponse({"error": text}, status=500)
+    return HttpResponseServerError(render_to_string(template_name, {"reference": reference}))

@@ -1,0 +1,46 @@
+"""The settings of the language model, checked at the start, so that a mistake is one sentence and not minutes of attempts."""
+
+import os
+import ssl
+from pathlib import Path
+
+from project.env import Env
+
+EXPECTED_KEY = "the key as your provider shows it: letters, digits, and signs of ASCII, without blanks"
+EXPECTED_FILE = "the path of a readable file with certificates in PEM, or nothing"
+EXPECTED_FOLDER = "the path of a folder with certificates, or nothing"
+
+
+def key(env: Env) -> str:
+    """Return the key for the model's server."""
+    value = env.text("GROQ_API_KEY")
+    if not _is_header(value):
+        env.reject("GROQ_API_KEY", EXPECTED_KEY, secret=True)
+        return ""
+    return value
+
+
+def model(env: Env, default: str) -> str:
+    """Return the name of the model."""
+    value = env.text("LLM_MODEL", default)
+    if not value.isprintable() or len(value) > 200:
+        env.reject("LLM_MODEL", "the name of a model as its server lists it, in one line")
+        return default
+    return value
+
+
+def check_certificates(env: Env) -> None:
+    """Note a certificate file or folder that Python would fail to read at the first call to any server."""
+    file, folder = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
+    if file:
+        try:
+            ssl.create_default_context(cafile=file)
+        except (OSError, ValueError):
+            env.reject("SSL_CERT_FILE", EXPECTED_FILE)
+    if folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep)):
+        env.reject("SSL_CERT_DIR", EXPECTED_FOLDER)
+
+
+def _is_header(value: str) -> bool:
+    """Return whether the value can be sent in a header."""
+    return value.isascii() and value.isprintable() and " " not in value

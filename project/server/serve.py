@@ -1,0 +1,66 @@
+"""Starts uvicorn with the bounds of this package. A caller gives sockets that listen already, or an address."""
+
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from uvicorn.config import Config
+
+from project.server import connections
+from project.server.protocol import BoundedProtocol
+from project.startup import prepare
+
+APPLICATION = "project.asgi:application"
+logger = logging.getLogger(__name__)
+
+# Seconds that open answers get when the process ends. A stream of events is open as long as its page is.
+GRACE = 5
+# Connections that wait for the process to take them; the kernel holds the others back.
+BACKLOG = 1024
+
+
+def configuration(**changes: Any) -> Config:
+    """Return uvicorn's configuration. `changes` are more of its own settings.
+
+    Of X-Forwarded-For and X-Forwarded-Proto only what the proxies in FORWARDED_ALLOW_IPS write counts.
+    """
+    prepare()  # it refuses a value that trusts everybody
+    trusted = ",".join(settings.FORWARDED_ALLOW_IPS)
+    files = connections.raise_file_limit()
+    of_process = connections.Connections(connections.most_connections(files), trusted, files)
+    protocol = type("Protocol", (BoundedProtocol,), {"connections_of_process": of_process})
+    options: dict[str, Any] = {
+        "http": protocol,
+        "ws": "none",
+        "backlog": BACKLOG,
+        "timeout_graceful_shutdown": GRACE,
+        "timeout_keep_alive": 5,
+        "forwarded_allow_ips": trusted,
+        "server_header": False,
+        "log_config": None,
+    }
+    return Config(APPLICATION, **(options | changes))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which announces this process while it serves (`apps.pipelines.presence`)."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # Here, because models need the application to be loaded.
+        from apps.pipelines.presence import Beat
+
+        await super().startup(sockets)
+        logger.info("The web process has started, release %s.", settings.RELEASE)
+        self._beat = Beat("web")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # uvicorn ends the process by the signal that it got, so nothing runs after this.
+        self._beat.end()
+
+
+def serve(sockets: list[socket.socket] | None = None, **changes: Any) -> None:
+    """Serve until a signal ends the process. `sockets` listen already; otherwise `host` and `port` are among `changes`."""
+    Server(configuration(**changes)).run(sockets=sockets)
