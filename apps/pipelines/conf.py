@@ -14,7 +14,14 @@ class Config:
     writes of a run. lost_after: age at which a ready step in an empty queue counts as lost. redispatch_after: age at
     which it is sent again though the queue is not empty, doubled each time up to redispatch_cap. look_every: how often
     a worker looks whether its attempts are still wanted. turn: how long a step may go on while another run waits for
-    its queue. hung_after: how long past its deadline, or past its end, an attempt counts as hung.
+    its queue. hung_after: how long past its deadline, or past its end, an attempt counts as hung. unit_limit: how long a
+    step may take between two signs of progress before its process is ended from outside (a step's definition may give
+    another limit); 0 turns the supervisor off. silence: how long one call may keep all other threads of its process from
+    running. hangs (a count): how often the same thing may hang before it is skipped. most_hangs (a count): how often a
+    step may hang in all. hang_pause: how long a step waits after it hung, times the number of its hangs.
+    receiver_backoff: pause after a receiver's first failure, doubled each time up to receiver_backoff_cap.
+    receiver_told_after (a count): the failures after which the operators are told. receiver_patience: how long a
+    receiver is tried again by itself.
     """
 
     lease: float = 15.0
@@ -27,6 +34,15 @@ class Config:
     look_every: float = 0.5
     turn: float = 10.0
     hung_after: float = 5.0
+    unit_limit: float = 120.0
+    silence: float = 10.0
+    hangs: float = 2
+    most_hangs: float = 50
+    hang_pause: float = 2.0
+    receiver_backoff: float = 5.0
+    receiver_backoff_cap: float = 900.0
+    receiver_told_after: float = 6
+    receiver_patience: float = 86_400.0
 
 
 def config() -> Config:

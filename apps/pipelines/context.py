@@ -10,7 +10,8 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from apps.pipelines import at_once, clock, engine, events, progress, statements
+from apps.masking import storable
+from apps.pipelines import at_once, clock, events, hangs, marks, progress, redelivery, statements
 from apps.pipelines.conf import config
 from apps.pipelines.exceptions import Released, Retryable, Superseded
 from apps.pipelines.heartbeat import Hold, stopping
@@ -45,9 +46,12 @@ class StepContext:
     step: StepRun
     parts: Sequence[Part]
     hold: Hold
+    # Seconds between two signs of progress after which the process is ended from outside.
+    unit_limit: float = 120.0
     _unit: Unit | None = None
     _published: float = 0.0
     _pending: dict[tuple[str, str], events.Entry] = field(default_factory=dict)
+    _pace: progress.Pace = field(default_factory=progress.Pace)
 
     @property
     def attempt(self) -> int:
@@ -62,12 +66,19 @@ class StepContext:
         """Where the last committed unit ended; empty at the first attempt."""
         return dict(self.step.cursor)
 
+    def hung_count(self, what: str = "") -> int:
+        """Return how often what `marks.watching` called so had to be ended from outside; without a name, the unit at the
+        cursor."""
+        units = self.step.hung.get("units", {})
+        return int(units.get(marks.short(what) if what else hangs.unit_at(self.step.cursor), 0))
+
     def missing_so_far(self) -> list[Missing]:
         """What earlier steps of this run could not do."""
         return [item for part in self.parts if part.idx < self.step.idx for item in part.missing]
 
     def check(self) -> None:
         """Call between units and before an outside call: raises where this attempt must stop."""
+        marks.alive()
         if self.hold.lost.is_set():
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
         if stopping.is_set():
@@ -108,8 +119,10 @@ class StepContext:
             with transaction.atomic():
                 self.guard()
                 self._unit = work
+                marks.alive()
                 yield work
                 self._save(work)
+            marks.alive()
         except BaseException:
             # Whoever goes on after this finds the step as the last unit that was committed left it.
             self._set(before)
@@ -134,6 +147,8 @@ class StepContext:
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
 
     def _save(self, work: Unit) -> None:
+        if work.message != self.step.message:
+            work.message = storable(work.message)
         new = {name: getattr(work, name) for name in PROGRESS}
         statements.update(StepRun, new, id=self.step.pk)
         self._set(new)
@@ -163,7 +178,9 @@ class StepContext:
     def _progressed(self, count: int) -> Change:
         """The change of the run's row for a progress write with so many events."""
         parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
-        percent, eta = progress.percent(self.run, parts), progress.eta_seconds(parts, clock.now())
+        now = clock.now()
+        self._pace.add(progress.active_seconds(self.step, now), self.step.done)
+        percent, eta = progress.percent(self.run, parts), progress.eta_seconds(parts, now, self._pace)
         changes = {
             "seq": Sql("seq + %s", (count,)),
             "percent": Sql("CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)),
@@ -197,7 +214,7 @@ class StepContext:
             events.append(self.run.pk, [entry])
 
     def send(self, signal: Signal, *, sender: Any = None, **named: Any) -> None:
-        """Send a signal with the open unit, each receiver in a savepoint; failures are recorded."""
+        """Send a signal with the open unit, each receiver in a savepoint; one that fails is tried again later."""
         if self._unit is None:
             raise RuntimeError("Signals are sent inside a unit, so that they happen with its effects or not at all.")
-        deliver(signal, sender, on_error=partial(engine.record_receiver_failure, self.run.pk), **named)
+        deliver(signal, sender, on_error=partial(redelivery.record, self.run.pk), **named)

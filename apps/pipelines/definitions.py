@@ -19,7 +19,8 @@ ONE_STEP = "only:"
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step. `weight` is its share of the run's time, `backoff` the seconds before the first retry (doubled each
-    time), `deadline` the seconds that one attempt may take."""
+    time), `deadline` the seconds that one attempt may take, `unit_limit` the seconds between two signs of progress after
+    which the process is ended from outside (None: the setting)."""
 
     key: str
     title: str
@@ -29,6 +30,7 @@ class Step:
     retries: int = 3
     backoff: float = 5.0
     deadline: float = 3600.0
+    unit_limit: float | None = None
     prepare_retry: PrepareRetry | None = None
 
 

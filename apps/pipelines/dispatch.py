@@ -42,6 +42,8 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
             "lease_until": None,
             "deadline_at": None,
             "parked_until": None,
+            "cause": "",
+            "remedy": "",
         }
         StepRun.objects.filter(pk=steps[0].pk).update(**(values | changes))
         step = StepRun.objects.get(pk=steps[0].pk)

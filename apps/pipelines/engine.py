@@ -12,12 +12,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from apps.pipelines import clock, definitions, events, progress, statements
+from apps.masking import storable
+from apps.pipelines import clock, definitions, events, progress, redelivery, statements
 from apps.pipelines.conf import config
 from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, outgrown, send_on_commit
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
+from apps.pipelines.remedy import Remedy
 from apps.pipelines.signals import (
     deliver,
     pipeline_cancelled,
@@ -38,12 +40,13 @@ def start(
     started_by: Any = None,
     dedupe_key: str | None = None,
     once_key: str | None = None,
+    kind: str = "",
     send: bool = True,
 ) -> tuple[Run, bool]:
     """Start a pipeline, or join the live run that holds the same `dedupe_key` (default: the subject).
 
-    With `once_key` an ended run of that key is joined too. Returns the run and whether it is new. The first step is
-    sent after commit; if that fails the sweeper sends it.
+    `kind` is stored with a new run. With `once_key` an ended run of that key is joined too. Returns the run
+    and whether it is new. The first step is sent after commit; if that fails the sweeper sends it.
     """
     key = dedupe_key or subject
     same = Q(pipeline=pipeline, dedupe_key=key, state__in=ACTIVE_RUN_STATES)
@@ -52,7 +55,7 @@ def start(
     for _ in range(5):
         try:
             with transaction.atomic():
-                run, steps = _create(pipeline, subject, params, started_by, key, once_key)
+                run, steps = _create(pipeline, subject, params, started_by, key, once_key, kind)
                 if send:
                     send_on_commit(run.pk, run.epoch, [step.task for step in steps])
             return run, True
@@ -64,7 +67,13 @@ def start(
 
 
 def _create(
-    pipeline: str, subject: str, params: dict[str, Any], started_by: Any, dedupe_key: str, once_key: str | None
+    pipeline: str,
+    subject: str,
+    params: dict[str, Any],
+    started_by: Any,
+    dedupe_key: str,
+    once_key: str | None,
+    kind: str,
 ) -> tuple[Run, list[StepRun]]:
     definition, now = definitions.get(pipeline), clock.now()
     run = Run(
@@ -73,6 +82,7 @@ def _create(
         subject=subject,
         dedupe_key=dedupe_key,
         once_key=once_key,
+        kind=kind,
         params=params,
         started_by=started_by,
         created_at=now,
@@ -113,16 +123,20 @@ def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) ->
     """End a run whose steps have all passed: partial where a step was, else done. The caller holds the rows."""
     missing: list[Missing] = [item for step in steps for item in step.missing]
     state = RunState.PARTIAL if any(step.state == StepState.PARTIAL for step in steps) else RunState.DONE
-    _end(run, state=state, percent=100, eta_seconds=0, missing=missing, finished_at=now)
+    whole = state == RunState.DONE
+    percent = 100 if whole else progress.percent(run, steps)
+    _end(run, state=state, percent=percent, eta_seconds=0, missing=missing, finished_at=now)
     things = "one thing that is" if len(missing) == 1 else f"{len(missing)} things that are"
     words = "Done." if state == RunState.DONE else f"Done, but for {things} missing."
     events.append(run.pk, [events.run_entry(run, words)])
     _tell(pipeline_completed, run, state=run.state)
 
 
-def fail(run: Run, error: str, now: datetime) -> None:
+def fail(run: Run, error: str, now: datetime, *, cause: str = "failed", remedy: str = Remedy.RETRY) -> None:
     """End a run whose step has failed for good. The caller holds the rows and has written the step."""
-    _end(run, state=RunState.FAILED, error=error, eta_seconds=None, finished_at=now)
+    error = storable(error)
+    why = {"error": error, "cause": cause, "remedy": remedy}
+    _end(run, state=RunState.FAILED, eta_seconds=None, finished_at=now, **why)
     events.append(run.pk, [events.run_entry(run, error, level="error")])
     _tell(pipeline_failed, run, error=error)
 
@@ -136,24 +150,43 @@ def _end(run: Run, **changes: Any) -> None:
 def park(step: StepRun, now: datetime, error: str) -> bool:
     """Write a failure of a step that its caller holds: parked for its back-off, or failed if its budget is used up.
 
-    Returns True where the run goes on. `step` is changed but the attempt's own fields are left to the caller.
+    Returns True if the run goes on. `step` is changed but the attempt's own fields are left to the caller, who has
+    written the cause and the remedy, too; a step that is tried again by itself has the remedy WAIT.
     """
+    error = storable(error)
     step.failures += 1
     step.error = error
     if step.failures > step.max_failures:
         step.state, step.finished_at = StepState.FAILED, now
         return False
     delay = min(step.backoff_seconds * 2 ** (step.failures - 1), config().backoff_cap)
-    step.state, step.parked_until = StepState.PARKED, now + timedelta(seconds=delay)
+    step.state, step.parked_at, step.parked_until = StepState.PARKED, now, now + timedelta(seconds=delay)
+    step.remedy = Remedy.WAIT
     step.message = f"{error} Tries again by itself ({step.failures} of {step.max_failures})."
     return True
 
 
-def retry(run: Run, selection: Sequence[str] | None = None) -> Run:
+def give_up(step: StepRun, when: Q, text: str, now: datetime, *, cause: str, remedy: Remedy, **changes: Any) -> bool:
+    """Fail a step that nothing works on, and its run, if it still is as `when` states. Returns whether it was."""
+    why: dict[str, Any] = {"error": text, "cause": cause, "remedy": remedy}
+    with transaction.atomic():
+        moved = dispatch_tail(
+            step.run_id, step.idx, when=when, state=StepState.FAILED, finished_at=now, **why, **changes
+        )
+        if moved:
+            run = Run.objects.select_for_update().get(pk=step.run_id)
+            fail(run, text, now, cause=cause, remedy=remedy)
+    return moved
+
+
+def retry(run: Run, selection: Sequence[str] | None = None, *, by: Any = None) -> Run:
     """Go on with an ended run from its first step that did not wholly succeed, at its cursor, as a new generation.
 
-    `selection` is handed to the step's `prepare_retry`. Raises NotAllowed where there is nothing to retry. A second
-    click at once, whose caller still sees the run as ended, gets what the first one did.
+    `selection` is handed to the step's `prepare_retry`, `by` is who retries it (see `_acted`). A second click
+    at once, whose caller still sees the run as ended, gets what the first one did.
+
+    Raises:
+        NotAllowed: if there is nothing to retry.
     """
     try:
         with transaction.atomic():
@@ -161,7 +194,7 @@ def retry(run: Run, selection: Sequence[str] | None = None) -> Run:
             if fresh.is_live and not run.is_live and fresh.generation == run.generation + 1:
                 return fresh
             first = _retry_from(fresh, steps)
-            _reopen(fresh, steps, first, selection)
+            _reopen(fresh, steps, first, selection, by)
     except IntegrityError:
         raise NotAllowed("Another run of the same kind is under way. Wait for it, or cancel it, then retry.") from None
     return fresh
@@ -182,12 +215,24 @@ def _retry_from(run: Run, steps: Sequence[StepRun]) -> StepRun:
     raise NotAllowed("All steps of the run are done; there is nothing to retry.")
 
 
-def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Sequence[str] | None) -> None:
+def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Sequence[str] | None, by: Any) -> None:
     now = clock.now()
+    run.cause, run.remedy = "", ""
+    acted = _acted(run, "retried", by, now)
     run.state, run.error, run.missing, run.finished_at, run.eta_seconds = RunState.RUNNING, "", [], None, None
     run.epoch, run.generation, run.generation_started_at = run.epoch + 1, run.generation + 1, now
     run.compacted_at = None
-    fresh = {"failures": 0, "crashes": 0, "error": "", "missing": [], "finished_at": None, "epoch": run.epoch}
+    fresh = {
+        "failures": 0,
+        "crashes": 0,
+        "hung": {},
+        "error": "",
+        "cause": "",
+        "remedy": "",
+        "missing": [],
+        "finished_at": None,
+        "epoch": run.epoch,
+    }
     idle = {"owner": "", "lease_until": None, "deadline_at": None, "parked_until": None, "redispatches": 0}
     later = [step.pk for step in steps if step.idx > first.idx]
     StepRun.objects.filter(pk__in=later).update(
@@ -207,15 +252,16 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
     # Not the whole row: `prepare_retry` may have written events, which number themselves on it.
     run.save(
         update_fields=["state", "error", "missing", "finished_at", "eta_seconds", "epoch", "generation",
-                       "generation_started_at", "percent", "compacted_at"]
+                       "generation_started_at", "percent", "compacted_at", "cause", "remedy", *acted]
     )  # fmt: skip
-    events.append(run.pk, [*_step_entries(run), events.run_entry(run, f"Retry from “{first.title}”.")])
+    text = f"Retry from “{first.title}”{_by(run)}."
+    events.append(run.pk, [*_step_entries(run), events.run_entry(run, text)])
     _tell(pipeline_retried, run, step=first)
     send_on_commit(run.pk, run.epoch, [step.task for step in steps if step.idx >= first.idx])
 
 
-def cancel(run: Run) -> Run:
-    """End a live run now. A worker in the midst of it can commit nothing more and stops at its next unit."""
+def cancel(run: Run, *, by: Any = None) -> Run:
+    """End a live run now; `by` as in `_acted`. A worker in the midst of it can commit nothing more and stops at its next unit."""
     with transaction.atomic():
         steps, fresh = _hold(run)
         if fresh.state == RunState.CANCELLED:
@@ -224,20 +270,25 @@ def cancel(run: Run) -> Run:
         now = clock.now()
         fresh.state, fresh.finished_at, fresh.eta_seconds = RunState.CANCELLED, now, None
         fresh.epoch += 1
-        fresh.save(update_fields=["state", "finished_at", "eta_seconds", "epoch"])
+        acted = _acted(fresh, "canceled", by, now)
+        fresh.save(update_fields=["state", "finished_at", "eta_seconds", "epoch", *acted])
         open_steps = [step.pk for step in steps if step.state not in PASSED]
         StepRun.objects.filter(pk__in=open_steps).update(
             state=StepState.CANCELLED, epoch=fresh.epoch, owner="", lease_until=None, deadline_at=None,
-            parked_until=None, finished_at=now,
+            parked_until=None, finished_at=now, cause="", remedy="",
         )  # fmt: skip
         cancelled = StepRun.objects.filter(pk__in=open_steps).order_by("idx")
-        events.append(fresh.pk, [*map(events.step_entry, cancelled), events.run_entry(fresh, "Cancelled.", "warning")])
+        said = events.run_entry(fresh, f"Canceled{_by(fresh)}.", "warning")
+        events.append(fresh.pk, [*map(events.step_entry, cancelled), said])
         _tell(pipeline_cancelled, fresh)
     return fresh
 
 
-def pause(run: Run) -> Run:
-    """Let a live run rest until it is resumed. A unit that is under way is ended and kept; then its worker is free."""
+def pause(run: Run, *, by: Any = None) -> Run:
+    """Let a live run rest until it is resumed; `by` as in `_acted`.
+
+    A unit that is under way is ended and kept; then its worker is free.
+    """
     with transaction.atomic():
         steps, fresh = _hold(run)
         if fresh.state == RunState.PAUSED:
@@ -248,13 +299,14 @@ def pause(run: Run) -> Run:
         if queued := [step.idx for step in steps if step.state == StepState.READY]:
             fresh.epoch += 1
             StepRun.objects.filter(run=fresh, idx__gte=queued[0]).update(epoch=fresh.epoch)
-        fresh.save(update_fields=["state", "eta_seconds", "epoch"])
-        events.append(fresh.pk, [events.run_entry(fresh, "Paused.", "warning")])
+        acted = _acted(fresh, "paused", by, clock.now())
+        fresh.save(update_fields=["state", "eta_seconds", "epoch", *acted])
+        events.append(fresh.pk, [events.run_entry(fresh, f"Paused{_by(fresh)}.", "warning")])
     return fresh
 
 
-def resume(run: Run) -> Run:
-    """Let a paused run go on where it was. A step that is parked until some time keeps it."""
+def resume(run: Run, *, by: Any = None) -> Run:
+    """Let a paused run go on where it was; `by` as in `_acted`. A step that is parked until some time keeps it."""
     with transaction.atomic():
         steps, fresh = _hold(run)
         if fresh.state == RunState.RUNNING:
@@ -264,12 +316,31 @@ def resume(run: Run) -> Run:
         if first and (reason := outgrown(fresh, first.idx)):
             raise NotAllowed(reason)
         fresh.state = RunState.RUNNING
-        fresh.save(update_fields=["state"])
-        events.append(fresh.pk, [events.run_entry(fresh, "Goes on.")])
+        acted = _acted(fresh, "resumed", by, clock.now())
+        fresh.save(update_fields=["state", *acted])
+        events.append(fresh.pk, [events.run_entry(fresh, f"Resumed{_by(fresh)}.")])
         if first and first.state == StepState.READY:
             dispatch_tail(fresh.pk, first.idx, when=Q(state=StepState.READY))
             fresh.refresh_from_db()
     return fresh
+
+
+def _acted(run: Run, act: str, by: Any, at: datetime) -> list[str]:
+    """Write on the run what a person did to it. Returns the fields to save.
+
+    Args:
+        by: a user, the name of somebody without an account ("the command line"), or None if it is not known.
+    """
+    is_name = isinstance(by, str)
+    run.act, run.acted_at = act, at
+    run.acted_by = None if is_name else by
+    name = by if is_name else getattr(by, "display_name", "")
+    run.acted_by_name = name[:150]
+    return ["act", "acted_by", "acted_by_name", "acted_at"]
+
+
+def _by(run: Run) -> str:
+    return f" by {run.acted_by_name}" if run.acted_by_name else ""
 
 
 def _hold(run: Run) -> tuple[list[StepRun], Run]:
@@ -283,10 +354,4 @@ def _must_be_live(run: Run, verb: str) -> None:
 
 
 def _tell(signal: Any, run: Run, **named: Any) -> None:
-    deliver(signal, Run, on_error=partial(record_receiver_failure, run.pk), run=run, **named)
-
-
-def record_receiver_failure(run_id: Any, receiver: str, error: Exception) -> None:
-    """What cannot be done is said: a failed receiver becomes an event of its run."""
-    text = f"{receiver} failed: {type(error).__name__}: {error}"
-    events.append(run_id, [events.Entry("receiver_failed", receiver, text, "error")])
+    deliver(signal, Run, on_error=partial(redelivery.record, run.pk), run=run, **named)

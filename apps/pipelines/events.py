@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 from django.db import models, transaction
 from psycopg.types.json import Jsonb
 
+from apps.masking import storable
 from apps.pipelines import at_once, clock, statements
 from apps.pipelines.at_once import Insertion, Listing
 from apps.pipelines.models import Event, Run, StepRun
@@ -17,21 +18,40 @@ from apps.pipelines.statements import Change, Sql
 from apps.pipelines.stream import hints
 
 # What the events of a step and of a run say: these fields of their rows.
-STEP = ("idx", "title", "queue", "state", "attempt", "failures", "max_failures", "done", "total", "unit", "message",
-        "error", "missing", "parked_until", "started_at", "attempt_started_at", "finished_at", "active_seconds")  # fmt: skip
-RUN = ("state", "generation", "percent", "eta_seconds", "missing", "error", "created_at", "generation_started_at",
-       "finished_at")  # fmt: skip
+STEP = (
+    "idx", "title", "queue", "state", "attempt", "failures", "max_failures", "done", "total", "unit", "message",
+    "error", "cause", "remedy", "missing", "parked_at", "parked_until", "started_at", "attempt_started_at", "finished_at",
+    "active_seconds",
+)  # fmt: skip
+RUN = (
+    "state", "generation", "percent", "eta_seconds", "missing", "error", "created_at", "generation_started_at",
+    "finished_at", "cause", "remedy", "act", "acted_by_name", "acted_at",
+)  # fmt: skip
 FIELDS: dict[type[models.Model], tuple[str, ...]] = {StepRun: ("key", *STEP), Run: RUN}
+# Characters of a line in a run's log: a reason, and what it is about.
+LONGEST_LINE = 800
 COLUMNS = ("run_id", "seq", "at", "kind", "key", "message", "level", "data")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """An event to write. Its message is masked and bounded: it may quote what another server answered."""
+
     kind: str
     key: str = ""
     message: str = ""
     level: str = "info"
     data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.message:
+            object.__setattr__(self, "message", _line(self.message))
+
+
+@lru_cache(1000)
+def _line(message: str) -> str:
+    """Return a message as the log keeps it. The engine's own repeat, and masking takes longer than to look one up."""
+    return storable(message, LONGEST_LINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,29 @@
 """What a step raises to say how it ended, and what the engine raises. Messages are shown to users as they are."""
 
 from datetime import datetime
+from typing import Self
+
+from apps.pipelines.remedy import Remedy, cause_of
 
 
 class PipelineError(Exception):
-    """Base of all errors of the engine."""
+    """Base of all errors of the engine. `cause` and `remedy`: see `apps.pipelines.remedy`."""
+
+    cause = "failed"
+    remedy = Remedy.RETRY
+
+    def __init__(self, message: str = "", *, cause: str = "", remedy: Remedy | None = None) -> None:
+        super().__init__(message)
+        if cause:
+            self.cause = cause
+        if remedy is not None:
+            self.remedy = remedy
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Return an error of this class with the words, the cause, and the remedy of another one."""
+        cause, remedy = cause_of(error)
+        return cls(str(error), cause=cause, remedy=remedy)
 
 
 class Retryable(PipelineError):
@@ -18,8 +37,8 @@ class Permanent(PipelineError):
 class Park(PipelineError):
     """Not now: go on at `until` (aware). Spends no retry; the worker is free meanwhile."""
 
-    def __init__(self, until: datetime, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, until: datetime, reason: str, *, cause: str = "", remedy: Remedy = Remedy.WAIT) -> None:
+        super().__init__(reason, cause=cause or "waiting", remedy=remedy)
         self.until = until
         self.reason = reason
 

@@ -4,15 +4,99 @@ Each worker process says about once a second that it lives, and when its sweeper
 an error. A sweeper that fails is as bad as none: nothing would recover, and nobody would notice.
 """
 
+import sqlite3
 from datetime import datetime, timedelta
+from typing import Any
 
+import redis
+from django.conf import settings
 from huey.contrib.djhuey import HUEY
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from apps.pipelines import clock, owners
+from apps.pipelines import clock, disk, owners
 from apps.pipelines.models import Worker
 
 # A worker that was not heard of for so long is not counted on. Ten times the pause between two signs of life.
 SILENT_AFTER = timedelta(seconds=10)
+
+# A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody has to be called.
+RESTART_GRACE = timedelta(seconds=60)
+
+# Seconds that Redis gets to answer a probe.
+QUEUE_TIMEOUT = 1.0
+
+
+def queue_problems() -> list[str]:
+    """Write and read one key of the queue. Return what refuses it in a sentence, without hosts and passwords."""
+    problem = _redis_problem() if settings.REDIS_URL else _file_problem()
+    return [problem] if problem else []
+
+
+def redis_facts() -> dict[str, Any]:
+    """Return what Redis reports of itself (INFO); nothing if it does not answer within a second."""
+    try:
+        with _redis() as client:
+            facts: dict[str, Any] = client.info()
+            return facts
+    except redis.RedisError:
+        return {}
+
+
+def _redis() -> redis.Redis:
+    """Return a client that neither waits long nor tries again."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=QUEUE_TIMEOUT,
+        socket_connect_timeout=QUEUE_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _redis_problem() -> str:
+    client = _redis()
+    key = f"{settings.HUEY['name']}:probe"
+    try:
+        with client:
+            client.set(key, b"1", ex=60)
+            client.get(key)
+    except redis.AuthenticationError:
+        return "The queue refuses our password: REDIS_URL and Redis differ."
+    except redis.ReadOnlyError:
+        return "The queue takes no messages: Redis is read-only, a replica."
+    except redis.OutOfMemoryError:
+        return "The queue takes no messages: Redis has reached its memory limit."
+    except redis.TimeoutError:
+        return "The queue does not answer: Redis hangs."
+    except redis.ConnectionError:
+        return "The queue can't be reached: Redis refuses connections or is not there."
+    except redis.ResponseError as error:
+        return _refusal(str(error))
+    return ""
+
+
+def _refusal(text: str) -> str:
+    kind = text.partition(" ")[0]
+    reasons = {
+        "MISCONF": "Redis can't write to its disk",
+        "READONLY": "Redis is read-only, a replica",
+        "OOM": "Redis has reached its memory limit",
+        "LOADING": "Redis is still reading its data",
+        "NOPERM": "our user lacks a right",
+        "NOAUTH": "Redis wants a password",
+        "WRONGPASS": "Redis refuses our password",
+    }
+    return f"The queue takes no messages: {reasons.get(kind, f'Redis refuses with {kind[:20]}')}."
+
+
+def _file_problem() -> str:
+    try:
+        HUEY.storage.put_data("probe", b"1")
+        HUEY.storage.peek_data("probe")
+    except sqlite3.Error as error:
+        # SQLite's own messages name no path.
+        return f"The queue takes no messages: {error}."
+    return ""
 
 
 def live_workers() -> list[Worker]:
@@ -34,12 +118,41 @@ def queues_without_workers() -> dict[str, float | None]:
     return {queue: (now - seen[queue]).total_seconds() if queue in seen else None for queue in missing}
 
 
+def queues_to_report() -> dict[str, float | None]:
+    """Return the queues without a worker of which an operator should know: not those whose worker was just here.
+
+    A worker that left in order, by SIGTERM, has a minute to come back; one that died as long as it takes to start one.
+    The value is as in `queues_without_workers`.
+    """
+    missing = queues_without_workers()
+    if not missing:
+        return {}
+    now = clock.now()
+    restarting = {queue for worker in _left_in_order() for queue in worker.queues}
+    just_seen = {queue for queue, at in _last_seen().items() if now - at < SILENT_AFTER}
+    return {queue: seconds for queue, seconds in missing.items() if queue not in restarting | just_seen}
+
+
+def is_restarting() -> bool:
+    """Return whether a worker left in order within the last minute, so that another one is about to sweep."""
+    return bool(_left_in_order())
+
+
+def _left_in_order() -> list[Worker]:
+    return list(Worker.objects.filter(stopped_at__gt=clock.now() - RESTART_GRACE))
+
+
 def sweeper_age() -> float | None:
     """Seconds since a sweeper last looked at every live step without an error; None where none did within a day."""
     newest = Worker.objects.exclude(swept_at=None).order_by("-swept_at").first()
     if newest is None or newest.swept_at is None:
         return None
     return max(0.0, (clock.now() - newest.swept_at).total_seconds())
+
+
+def disk_problem() -> str:
+    """Return that the disk is full, in words, or an empty text. It tries a write; see `disk`."""
+    return disk.problem()
 
 
 def _last_seen() -> dict[str, datetime]:

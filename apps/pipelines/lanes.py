@@ -5,13 +5,27 @@ of one. Each lane has a storage of its own for messages and schedule; all else (
 lane is the `queue` of its task class; a worker thread or process serves the lane that `serve()` pinned it to.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import redis
 from huey import Huey
 from huey.api import Task
 from huey.storage import PriorityRedisStorage, SqliteStorage
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 1.0  # seconds
+# A worker's blocking read waits one second in Redis; an answer that takes longer than this counts as lost.
+SOCKET_TIMEOUT = 2.0
+# After a failure, messages are refused at once for so long: the sweeper sends them again, and pages do not wait.
+PAUSE = 2.0
 
 
 class LaneMessage(bytes):
@@ -36,6 +50,7 @@ class LaneStorage:
         self.shared = make(name)
         self.blocking = self.shared.blocking
         self._pinned = threading.local()
+        self._paused_until = 0.0
         self.served: tuple[str, ...] = tuple(self.lanes)
 
     def __getattr__(self, attribute: str) -> Any:
@@ -50,7 +65,14 @@ class LaneStorage:
             storage.close()
 
     def enqueue(self, data: LaneMessage, priority: float | None = None) -> None:
-        self.lanes[data.queue].enqueue(bytes(data), priority)
+        """Put a message into its lane. Raises RedisError, at once for two seconds after a failure."""
+        if time.monotonic() < self._paused_until:
+            raise RedisError("The queue has just failed; the sweeper sends the message again.")
+        try:
+            self.lanes[data.queue].enqueue(bytes(data), priority)
+        except RedisError:
+            self._paused_until = time.monotonic() + PAUSE
+            raise
 
     def dequeue(self) -> bytes | None:
         queue = getattr(self._pinned, "queue", None)
@@ -116,6 +138,21 @@ class LaneHuey(Huey):  # type: ignore[misc]
     def serialize_task(self, task: Task) -> LaneMessage:
         return LaneMessage(super().serialize_task(task), self.queue_of(task))
 
+    def dequeue(self) -> Task | None:
+        """Return the next message of this thread's lane, or None.
+
+        A message without this installation's signature is dropped unread: of an older release, of a former SECRET_KEY,
+        or by a stranger who writes to the queue. The sweeper sends what a step still needs again.
+        """
+        while True:
+            data = self.storage.dequeue()
+            if data is None:
+                return None
+            try:
+                return self.deserialize_task(data)
+            except ValueError:
+                logger.warning("A message without this installation's signature was dropped from the queue.")
+
     def read_periodic(self, timestamp: Any) -> list[Task]:
         return [task for task in super().read_periodic(timestamp) if self.queue_of(task) in self.storage.served]
 
@@ -129,4 +166,17 @@ class SqliteLaneHuey(LaneHuey):
 
 
 class RedisLaneHuey(LaneHuey):
+    """Lanes in Redis, by one pool of connections that give up soon: a web process sends messages, too."""
+
     storage_class = PriorityRedisStorage
+
+    def create_storage(self) -> LaneStorage:
+        url = self.storage_kwargs.pop("url", None)
+        if url:
+            self.storage_kwargs["connection_pool"] = redis.ConnectionPool.from_url(
+                url,
+                socket_connect_timeout=CONNECT_TIMEOUT,
+                socket_timeout=SOCKET_TIMEOUT,
+                retry=Retry(NoBackoff(), 0),
+            )
+        return super().create_storage()

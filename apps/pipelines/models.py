@@ -18,6 +18,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from apps.pipelines.remedy import Remedy
+
 
 class RunState(models.TextChoices):
     RUNNING = "running", "Running"
@@ -53,6 +55,8 @@ class Run(models.Model):
 
     `subject` is an opaque tenant key of the product's ("team:5"); `dedupe_key` is what only one live run may hold.
     `params` are the arguments of the step bodies. `seq` numbers the events. `percent` never falls within a generation.
+    `kind` is the product's name for what the run is for ("nightly"). `cause` and `remedy` explain a failed run, see
+    `apps.pipelines.remedy`. `act` is what a person last did to the run ("paused"), with the person and the time.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -70,6 +74,16 @@ class Run(models.Model):
     eta_seconds = models.PositiveIntegerField(null=True, blank=True)
     missing = models.JSONField(default=list)
     error = models.TextField(blank=True)
+    kind = models.CharField(max_length=20, blank=True, default="", db_default="")
+    cause = models.CharField(max_length=40, blank=True, default="", db_default="")
+    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
+    act = models.CharField(max_length=12, blank=True, default="", db_default="")
+    acted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    # The person's name as it was; also of those who have no account here.
+    acted_by_name = models.CharField(max_length=150, blank=True, default="", db_default="")
+    acted_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -103,6 +117,7 @@ class StepRun(models.Model):
     """One step of one run, with everything that a worker needs to go on where another ended.
 
     `failures` is the budget of errors, `crashes` that of vanished workers; neither is spent by a release or a park.
+    `hung` counts what had to be ended from outside, see `hangs`.
     `cursor` is where the last committed unit ended. `done`/`total` count `unit`s; `total` None is unknown.
     """
 
@@ -127,14 +142,19 @@ class StepRun(models.Model):
     owner = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    parked_at = models.DateTimeField(null=True, blank=True)
     parked_until = models.DateTimeField(null=True, blank=True)
     dispatched_at = models.DateTimeField(null=True, blank=True)
     redispatches = models.PositiveIntegerField(default=0)
 
     cursor = models.JSONField(default=dict)
+    hung = models.JSONField(default=dict, db_default={}, blank=True)
     result = models.JSONField(default=dict)
     missing = models.JSONField(default=list)
     error = models.TextField(blank=True)
+    # Why the step waits or has failed: see `apps.pipelines.remedy`.
+    cause = models.CharField(max_length=40, blank=True, default="", db_default="")
+    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
     unit = models.CharField(max_length=60, blank=True)
@@ -203,3 +223,96 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.owner
+
+
+class ProcessSeen(models.Model):
+    """A web process or a worker that runs, with its release and a fingerprint of its first key."""
+
+    owner = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=20)
+    # A worker's queues.
+    detail = models.CharField(max_length=100, blank=True)
+    host = models.CharField(max_length=100)
+    pid = models.IntegerField()
+    release = models.CharField(max_length=60, blank=True)
+    key = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["started_at"]
+
+    def __str__(self) -> str:
+        detail = f" of {self.detail}" if self.detail else ""
+        return f"{self.kind}{detail} (process {self.pid} on {self.host}, release {self.release or 'unknown'})"
+
+
+class StepDuration(models.Model):
+    """How many steps of a key ended well within a range of seconds, and how long they worked; see `durations`."""
+
+    step = models.CharField(max_length=60)
+    bucket = models.SmallIntegerField()
+    count = models.BigIntegerField(default=0, db_default=0)
+    seconds = models.FloatField(default=0.0, db_default=0.0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("step", "bucket", name="pipelines_step_duration")]
+
+    def __str__(self) -> str:
+        return f"{self.step}, {self.bucket}: {self.count}"
+
+
+class Incident(models.Model):
+    """An unexpected exception, for operators; members read its reference alone. Kept for 90 days."""
+
+    reference = models.CharField(max_length=12, unique=True)
+    at = models.DateTimeField(db_index=True)
+    where = models.CharField(max_length=200)
+    # The traceback, masked.
+    details = models.TextField()
+    run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="incidents")
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.where}"
+
+
+class ReceiverState(models.TextChoices):
+    """waiting -> done | given up, and back to waiting by an operator."""
+
+    WAITING = "waiting", "Waiting"
+    DONE = "done", "Done"
+    GIVEN_UP = "given_up", "Given up"
+
+
+class FailedReceiver(models.Model):
+    """A receiver of a signal that raised, until it is done (see `redelivery`). Ended ones are kept for 90 days."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="failed_receivers")
+    # "apps.pipelines.signals.pipeline_completed"; empty if the signal or its arguments can't be stored.
+    signal = models.CharField(max_length=200, blank=True)
+    receiver = models.CharField(max_length=300)
+    arguments = models.JSONField(default=dict)
+    state = models.CharField(max_length=20, choices=ReceiverState, default=ReceiverState.WAITING)
+    attempts = models.PositiveIntegerField(default=1)
+    failed_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField()
+    # After this moment it is not tried again by itself.
+    patient_until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # When the operators were told that it keeps failing.
+    told_at = models.DateTimeField(null=True, blank=True)
+    # Of the first failure, and what the last one raised.
+    reference = models.CharField(max_length=12)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["next_attempt_at"], name="receiver_due", condition=Q(state=ReceiverState.WAITING))
+        ]
+        ordering = ["-failed_at"]
+
+    def __str__(self) -> str:
+        return f"{self.receiver} ({self.state})"

@@ -1,16 +1,18 @@
 """How a step can end well. A body returns one of these, or None for a plain `Done()`."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from apps.pipelines.models import StepState
 
 
 class Missing(TypedDict):
-    """One thing that could not be done, and the reason in words."""
+    """One thing that could not be done, the reason in words, and its cause and remedy (`apps.pipelines.remedy`)."""
 
     what: str
     why: str
+    cause: NotRequired[str]
+    remedy: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,26 @@ def _identity(pid: int) -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """True only where it is certain that the process is gone."""
+    """Return True only if it is certain that the process is gone."""
     place, _, rest = owner.partition("|")
     pid, _, started = rest.partition("|")
     if not pid.isdigit() or place != _place() or place.endswith("/unknown"):
         return False
-    return _start_time(int(pid)) != started
+    found = _start_time(int(pid))
+    if found is None and _belongs_to_another_user(int(pid)):
+        return False
+    return found != started
+
+
+def _belongs_to_another_user(pid: int) -> bool:
+    """Return whether the process lives under another user.
+
+    With systemd's ProtectProc=invisible, as in deploy/, /proc does not show such a process.
+    """
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False

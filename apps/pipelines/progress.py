@@ -10,6 +10,13 @@ from apps.pipelines.outcomes import Missing
 # Below these an estimate would be a guess: seconds of work seen, and share of the run's weight that is done.
 MIN_SECONDS = 2.0
 MIN_SHARE = 0.02
+# The share of a step that must be done before its pace counts for the rest of it.
+MIN_SHARE_OF_STEP = 0.1
+# Later steps are guessed by their weight. A guess may be at most so much of what the running step has left, or it
+# would decide the estimate.
+MOST_GUESSED = 0.5
+# The pace of the last part of a step may differ so much from that of all of it.
+STEADY = 1.6
 
 
 class Part(NamedTuple):
@@ -32,11 +39,29 @@ def fraction(step: Part | StepRun) -> float:
     return min(1.0, step.done / step.total) if step.total else 0.0
 
 
+def brought(step: Part | StepRun) -> float:
+    """Return how much of what a step was asked for is there, 0 to 1.
+
+    It differs from `fraction` for a partial step: its work is over, but some of what was asked is missing.
+    """
+    if step.state == StepState.PARTIAL and step.total:
+        return min(1.0, step.done / step.total)
+    return fraction(step)
+
+
 def percent(run: Run, steps: Sequence[Part | StepRun]) -> int:
-    """The weighted share of the work that is done: never lower than before, 100 only for a run that ended well."""
+    """Return the weighted share of what was asked: never lower than before, 99 at most.
+
+    Later steps work on what the first one brought. If it could read 62 % of the pull requests, all figures are
+    those of 62 %, so the run ends at 62 %.
+    """
+    if not steps:
+        return run.percent
     weight = sum(step.weight for step in steps) or 1
-    share = sum(step.weight * fraction(step) for step in steps) / weight
-    return max(run.percent, min(99, int(share * 100)))
+    share = steps[0].weight * brought(steps[0])
+    later = sum(step.weight * brought(step) for step in steps[1:])
+    share += later * (brought(steps[0]) if steps[0].state == StepState.PARTIAL else 1.0)
+    return max(run.percent, min(99, int(share / weight * 100)))
 
 
 def active_seconds(step: Part | StepRun, now: datetime) -> float:
@@ -47,22 +72,53 @@ def active_seconds(step: Part | StepRun, now: datetime) -> float:
     return step.active_seconds + max(0.0, current)
 
 
-def eta_seconds(steps: Sequence[Part | StepRun], now: datetime) -> int | None:
-    """Seconds of work that are left, None while too little has been seen to say.
+class Pace:
+    """How fast a step has gone lately, to tell whether its pace so far holds for the rest."""
+
+    def __init__(self) -> None:
+        self._samples: list[tuple[float, int]] = []
+
+    def add(self, seconds: float, done: int) -> None:
+        """Note that a step had done so much after so many active seconds."""
+        if not self._samples or seconds >= self._samples[-1][0] + 0.5:
+            self._samples.append((seconds, done))
+        # A fifth of the time counts as lately, at least five seconds.
+        begin = seconds - max(5.0, seconds / 5)
+        while len(self._samples) > 2 and self._samples[1][0] <= begin:
+            self._samples.pop(0)
+
+    def is_steady(self) -> bool:
+        """Return whether the pace lately is about the pace from the beginning."""
+        if len(self._samples) < 2:
+            return False
+        (begin, before), (end, done) = self._samples[0], self._samples[-1]
+        if end <= begin or done <= before:
+            return False
+        lately, overall = (done - before) / (end - begin), done / end
+        return overall / STEADY <= lately <= overall * STEADY
+
+
+def eta_seconds(steps: Sequence[Part | StepRun], now: datetime, pace: Pace | None = None) -> int | None:
+    """Return the seconds of work that are left, None if they cannot be told within a factor of two.
 
     The running step is judged by its own pace, the later ones by their weight at the pace of the run so far.
     Time in which the run is parked is not counted, neither behind nor ahead.
+
+    Args:
+        pace: the running step's, if it is known; an estimate is given only while it is steady.
     """
     weight = sum(step.weight for step in steps) or 1
     done = sum(step.weight * fraction(step) for step in steps)
     spent = sum(active_seconds(step, now) for step in steps)
     if spent < MIN_SECONDS or done / weight < MIN_SHARE:
         return None
-    left = 0.0
+    own, guessed = 0.0, 0.0
     for step in steps:
         share, seconds = fraction(step), active_seconds(step, now)
-        if 0.05 <= share < 1.0 and seconds >= 1.0:
-            left += seconds / share * (1.0 - share)
+        if MIN_SHARE_OF_STEP <= share < 1.0 and seconds >= 1.0:
+            own += seconds / share * (1.0 - share)
         else:
-            left += step.weight * (1.0 - share) * spent / done
-    return round(left)
+            guessed += step.weight * (1.0 - share) * spent / done
+    if guessed > own * MOST_GUESSED or (pace is not None and not pace.is_steady()):
+        return None
+    return round(own + guessed)

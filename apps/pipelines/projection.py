@@ -24,6 +24,9 @@ LOG_LINES = 100
 LINES_ONLY = ("log", "receiver_failed")
 LOG_KINDS = (*LINES_ONLY, "run", "step")
 LOG = ("log", "")
+STATES = ("states", "")
+# Items of this kind name why a running step waits.
+WAIT = "wait"
 
 Name = tuple[str, str]
 
@@ -58,14 +61,22 @@ class Projection:
     log: tuple[LogLine, ...] = ()
     log_total: int = 0
     versions: dict[Name, int] = field(default_factory=dict)
+    # The run's kind, as stored.
+    kind: str = ""
+    # The newest event at which the run or a step may have changed its state, or a wait began or ended.
+    states_seq: int = field(default=0, compare=False)
 
     @property
     def is_live(self) -> bool:
         return self.run.get("state") in ACTIVE_RUN_STATES
 
     def changed_since(self, seq: int) -> frozenset[Name]:
-        """What has changed after that event: (kind, key) of the run ("run", ""), steps, items, and ("log", "")."""
-        return frozenset(name for name, version in self.versions.items() if version > seq)
+        """Return what has changed after that event: (kind, key) of the run ("run", ""), steps, items, and ("log", "").
+
+        ("states", "") is among them if a state may have changed, not only numbers.
+        """
+        changed = frozenset(name for name, version in self.versions.items() if version > seq)
+        return changed | {STATES} if self.states_seq > seq else changed
 
     def apply(self, events: Iterable[Event]) -> "Projection":
         """The projection after these events, which are in order; those that it has already are passed over."""
@@ -87,12 +98,15 @@ class Projection:
                 steps[event.key] = {"key": event.key, **event.data}
             else:
                 items[event.kind] = items.get(event.kind, {}) | {event.key: event.data}
+        in_order, sorted_items = tuple(sorted(steps.values(), key=_place)), _in_order(items)
+        same = _states(run, in_order, sorted_items) == _states(self.run, self.steps, self.items)
         return replace(
             self,
             seq=news[-1].seq,
+            states_seq=self.states_seq if same else news[-1].seq,
             run=run,
-            steps=tuple(sorted(steps.values(), key=_place)),
-            items=_in_order(items),
+            steps=in_order,
+            items=sorted_items,
             log=(*self.log, *log)[-LOG_LINES:],
             log_total=self.log_total + len(log),
             versions=versions,
@@ -105,17 +119,34 @@ def project(run_id: Any) -> Projection:
     Numbers are given in the order of commits, so that what is read up to the run's own number is whole, whatever is
     written meanwhile.
     """
-    run = Run.objects.only("pk", "pipeline", "subject", "seq").get(pk=run_id)
+    run = Run.objects.only("pk", "pipeline", "subject", "seq", "kind").get(pk=run_id)
     written = Event.objects.filter(run_id=run.pk, seq__lte=run.seq)
     newest = (
         written.exclude(kind__in=LINES_ONLY).values("kind", "key").annotate(newest=Max("seq")).values("newest")
     ).order_by()
-    state = Projection(run.pk, run.pipeline, run.subject).apply(written.filter(seq__in=newest).order_by("seq"))
+    state = Projection(run.pk, run.pipeline, run.subject, kind=run.kind).apply(
+        written.filter(seq__in=newest).order_by("seq")
+    )
     lines = written.filter(kind__in=LOG_KINDS).exclude(message="")
     log = tuple(_line(event) for event in reversed(lines.order_by("-seq")[:LOG_LINES]))
     versions = state.versions | ({LOG: log[-1].seq} if log else {})
     total = len(log) if len(log) < LOG_LINES else lines.count()
-    return replace(state, seq=run.seq, log=log, log_total=total, versions=versions)
+    return replace(
+        state, seq=run.seq, states_seq=_newest_state(state.versions), log=log, log_total=total, versions=versions
+    )
+
+
+def _newest_state(versions: dict[Name, int]) -> int:
+    """Return the newest event that may have changed a state: of the run, a step, or a wait."""
+    found = [version for (kind, _), version in versions.items() if kind in ("run", "step", WAIT)]
+    return max(found, default=0)
+
+
+def _states(
+    run: dict[str, Any], steps: tuple[dict[str, Any], ...], items: dict[str, dict[str, Any]]
+) -> tuple[Any, ...]:
+    """Return what decides whether things move: the states of the run and its steps, and what they wait for."""
+    return run.get("state"), tuple([step["state"] for step in steps]), items.get(WAIT)
 
 
 def events_after(run_id: UUID, seq: int, limit: int) -> list[Event]:

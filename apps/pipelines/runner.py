@@ -13,21 +13,40 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 
-from apps.pipelines import clock, engine, events, heartbeat, logs, owners, statements
+from apps.masking import storable
+from apps.pipelines import (
+    clock,
+    definitions,
+    disk,
+    durations,
+    engine,
+    events,
+    heartbeat,
+    incidents,
+    logs,
+    marks,
+    owners,
+    redelivery,
+    statements,
+)
 from apps.pipelines.at_once import Listing
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
-from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released
+from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released, UnknownPipeline
 from apps.pipelines.models import Run, RunState, StepRun, StepState
-from apps.pipelines.outcomes import Done, Outcome, Partial, Skipped
+from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
 from apps.pipelines.progress import Part, active_seconds
+from apps.pipelines.remedy import Remedy, cause_of
 from apps.pipelines.signals import deliver, step_completed
 from apps.pipelines.statements import Change, Sql
 
 logger = logging.getLogger(__name__)
+
+# Characters of the name of something that is missing.
+LONGEST_NAME = 300
 
 Body = Callable[..., Outcome | None]
 STARTED = events.Words(
@@ -47,8 +66,13 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
         logger.info("Stale message: run %s, %s, epoch %s.", run_id, task, epoch)
         return False
     step, parts = claimed
-    with heartbeat.hold(step.pk, step.attempt, shares=not inline) as held, logs.written_in(step):
-        context = StepContext(run=step.run, step=step, parts=parts, hold=held)
+    limit = _unit_limit(step)
+    with (
+        heartbeat.hold(step.pk, step.attempt, shares=not inline) as held,
+        marks.attempt(step.pk, step.attempt, limit),
+        logs.written_in(step),
+    ):
+        context = StepContext(run=step.run, step=step, parts=parts, hold=held, unit_limit=limit)
         # The claim has just been written for the page.
         context.published()
         try:
@@ -63,10 +87,24 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
         except Park as park:
             _park(context, park)
         except Exception as error:
+            if not inline and disk.is_cause_of(error):
+                _wait_for_room(context)
+                return False
             _fail(context, error, final=inline)
             if inline:
                 raise
     return False
+
+
+def _unit_limit(step: StepRun) -> float:
+    """Return the seconds that a unit of this step may take: those of its definition, else those of the settings."""
+    try:
+        definition = definitions.get(step.run.pipeline).step(step.key)
+    except UnknownPipeline:
+        definition = None
+    if definition is None or definition.unit_limit is None:
+        return config().unit_limit
+    return definition.unit_limit
 
 
 def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
@@ -112,6 +150,8 @@ def _taking(task: str, run_id: str, epoch: int) -> Change:
         "attempt_started_at": now,
         "started_at": Sql("COALESCE(started_at, %s)", (statements.moment(now),)),
         "error": "",
+        "cause": "",
+        "remedy": "",
         "message": "",
     }
     ready = {"run_id": run_id, "task": task, "epoch": epoch, "state": StepState.READY}
@@ -137,21 +177,33 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
     now, step = clock.now(), context.step
     changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now}
     match outcome:
-        case Partial(missing=missing):
+        case Partial():
+            missing = [_storable_missing(item) for item in outcome.missing]
             changes |= {"missing": missing, "message": f"{len(missing)} thing(s) missing."}
         case Skipped(reason=reason):
-            changes["message"] = reason
+            changes["message"] = storable(reason)
     following = step.idx < context.parts[-1].idx
     # A change that nothing else belongs to is its own transaction.
     alone = following and not step_completed.has_listeners(Run)
     with nullcontext() if alone else transaction.atomic():
         _pass_on(context, _ending(context, **changes), now)
-        failed = partial(engine.record_receiver_failure, context.run.pk)
+        failed = partial(redelivery.record, context.run.pk)
         deliver(step_completed, Run, on_error=failed, run=context.run, step=step, state=step.state)
         if not following:
             engine.finish(context.run, [*context.parts[:-1], step], now)
+    durations.note(step.key, step.active_seconds)
     # Who pauses takes the lock of this step first, so the state is still what it was when we took it.
     return following and context.run.state == RunState.RUNNING
+
+
+def _storable_missing(item: Missing) -> Missing:
+    """Return it bounded; the reason is masked, too. The name may be one by which a retry finds its repository."""
+    stored = Missing(what=item["what"].replace("\0", "")[:LONGEST_NAME], why=storable(item["why"]))
+    if "cause" in item:
+        stored["cause"] = item["cause"]
+    if "remedy" in item:
+        stored["remedy"] = item["remedy"]
+    return stored
 
 
 def _pass_on(context: StepContext, ended: dict[str, Any], now: datetime) -> None:
@@ -184,23 +236,36 @@ def _level(step: StepRun) -> str:
 
 def _park(context: StepContext, park: Park) -> None:
     try:
+        reason = storable(park.reason)
         with transaction.atomic():
-            step = _end_attempt(context, state=StepState.PARKED, parked_until=park.until, message=park.reason)
+            why = {"parked_at": clock.now(), "message": reason, "cause": park.cause, "remedy": park.remedy}
+            step = _end_attempt(context, state=StepState.PARKED, parked_until=park.until, **why)
             context.publish()
-            words = f"{step.title}: waits until {park.until:%H:%M:%S} UTC. {park.reason}"
+            words = f"{step.title}: waits until {park.until:%H:%M:%S} UTC. {reason}"
             events.append(step.run_id, [events.Entry("log", step.key, words, "warning")])
     except AttemptOver as over:
         logger.info("%s", over)
 
 
+def _wait_for_room(context: StepContext) -> None:
+    """Park a step that found the disk full; that spends no retry."""
+    logger.error("Run %s, %s: the disk is full.", context.run.pk, context.step.key)
+    try:
+        _park(context, Park(clock.now() + disk.PAUSE, disk.FULL, cause="disk_full", remedy=Remedy.OPERATOR))
+    except DatabaseError as error:
+        if not disk.is_cause_of(error):
+            raise
+        # Not even that can be written. The lease runs out, and a sweeper sends the step again when there is room.
+        logger.warning("Run %s, %s could not be parked: the disk is full.", context.run.pk, context.step.key)
+
+
 def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
-    """Park the step for its back-off, or end the run as failed. Foreign exceptions are logged with their traceback."""
+    """Park the step for its back-off, or end the run as failed. Of a foreign exception only a reference is shown."""
+    where = f"Run {context.run.pk}, {context.step.key}"
+    text = incidents.reason_of(error, where, context.run.pk)
+    cause, remedy = cause_of(error)
     if isinstance(error, PipelineError):
-        text = str(error)
-        logger.warning("Run %s, %s: %s", context.run.pk, context.step.key, text)
-    else:
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        logger.exception("Run %s, %s failed.", context.run.pk, context.step.key)
+        logger.warning("%s: %s", where, text)
     now = clock.now()
     try:
         with transaction.atomic():
@@ -208,19 +273,25 @@ def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
             context.step.refresh_from_db()
             context.run.refresh_from_db()
             step = _end_attempt(context)
-            _record_failure(step, text, now, final=final or isinstance(error, Permanent))
+            step.cause = cause
+            _record_failure(step, text, now, remedy, final=final or isinstance(error, Permanent))
             context.publish()
             if step.state == StepState.FAILED:
-                engine.fail(Run.objects.get(pk=step.run_id), text, now)
+                engine.fail(Run.objects.get(pk=step.run_id), text, now, cause=cause, remedy=remedy)
     except AttemptOver as over:
         logger.info("%s", over)
 
 
-def _record_failure(step: StepRun, text: str, now: datetime, *, final: bool) -> None:
+def _record_failure(step: StepRun, text: str, now: datetime, remedy: Remedy, *, final: bool) -> None:
     goes_on = engine.park(step, now, text)
     if goes_on and final:
         step.state, step.parked_until, step.finished_at, step.message = StepState.FAILED, None, now, ""
+    if step.state == StepState.FAILED:
+        step.remedy = remedy
     step.save()
+    if step.state == StepState.FAILED:
+        # The run's own event has the reason: one cause is written once.
+        return
     events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
 
 

@@ -5,26 +5,28 @@ finds, and what it does:
 
     running, owner dead or lease over     a crash: sent again, or failed when its crash budget is used up
     running, deadline over                a failure: parked for its back-off, or failed
+    ended by its supervisor               counted, and sent again (see `hangs`)
     parked, time is up                    sent
     ready, and its message is gone        sent again
 
-A step whose task an update took out is failed instead of being sent.
+A step whose task an update took out is failed instead of being sent. It also calls the receivers of signals again that
+failed (see `redelivery`).
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, engine, events, owners
+from apps.pipelines import clock, disk, engine, events, hangs, owners, redelivery
 from apps.pipelines.conf import config
 from apps.pipelines.dispatch import outgrown, unknown_task
-from apps.pipelines.models import Run, StepRun, StepState
+from apps.pipelines.models import StepRun, StepState
+from apps.pipelines.remedy import Remedy
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,11 @@ class NotSwept(Exception):
 
 
 def sweep() -> int:
-    """Look at every live step once. Returns how many were moved on; raises NotSwept after the last, if any failed."""
+    """Take in what supervisors ended, then look at every live step once.
+
+    Returns how many steps were moved on. Raises NotSwept after the last one, if any failed.
+    """
+    hangs.take_in()
     now = clock.now()
     pending: Pending = cache(HUEY.pending_count)
     moved, failed = 0, 0
@@ -48,6 +54,7 @@ def sweep() -> int:
             # One broken row, or a queue that is away, must not keep the others from being looked at.
             logger.exception("Run %s, %s could not be swept.", step.run_id, step.key)
             failed += 1
+    redelivery.retry_due()
     if failed:
         raise NotSwept(f"{failed} step(s) could not be looked at.")
     return moved
@@ -82,7 +89,7 @@ def _not_here(step: StepRun, now: datetime) -> bool:
     than the run, as in the midst of a deployment: newer workers send it."""
     if not (reason := outgrown(step.run, step.idx)):
         return False
-    return _give_up(step, Q(state=step.state, epoch=step.epoch), reason, now)
+    return engine.give_up(step, Q(state=step.state, epoch=step.epoch), reason, now, cause="updated", remedy=Remedy.NONE)
 
 
 def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
@@ -95,11 +102,17 @@ def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
 
 
 def _crashed(step: StepRun, now: datetime) -> bool:
+    if hangs.is_reported(step.owner):
+        # Its supervisor ended it just now; the next sweep takes the report in.
+        return False
+    if disk.problem():
+        # The attempt may have ended without a word because nothing can be stored; nor could another one.
+        return False
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     crashes = step.crashes + 1
     if crashes > step.max_crashes:
         text = f"The worker vanished {crashes} times in this step, so it is not tried again by itself."
-        return _give_up(step, same, text, now, crashes=crashes)
+        return engine.give_up(step, same, text, now, cause="worker_crashed", remedy=Remedy.OPERATOR, crashes=crashes)
     logger.warning("Run %s, %s: worker %s is gone; sending it again.", step.run_id, step.key, step.owner)
     with transaction.atomic():
         sent = engine.dispatch_tail(step.run_id, step.idx, when=same, crashes=crashes)
@@ -113,29 +126,22 @@ def _overdue(step: StepRun, now: datetime) -> bool:
     text = f"“{step.title}” took longer than {step.deadline_seconds:.0f} s and did not answer."
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     if not engine.park(step, now, text):
-        return _give_up(step, same, text, now, failures=step.failures)
+        return engine.give_up(step, same, text, now, cause="too_slow", remedy=Remedy.RETRY, failures=step.failures)
     with transaction.atomic():
         parked = engine.dispatch_tail(
             step.run_id,
             step.idx,
             when=same,
             state=StepState.PARKED,
+            parked_at=step.parked_at,
             parked_until=step.parked_until,
             failures=step.failures,
             error=text,
+            cause="too_slow",
+            remedy=Remedy.WAIT,
             message=step.message,
             dispatched_at=None,
         )
         if parked:
             events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
     return parked
-
-
-def _give_up(step: StepRun, when: Q, text: str, now: datetime, **changes: Any) -> bool:
-    with transaction.atomic():
-        moved = engine.dispatch_tail(
-            step.run_id, step.idx, when=when, state=StepState.FAILED, error=text, finished_at=now, **changes
-        )
-        if moved:
-            engine.fail(Run.objects.select_for_update().get(pk=step.run_id), text, now)
-    return moved

@@ -122,7 +122,10 @@ def sweep_backstop() -> None:
 
 @db_periodic_task(crontab(minute="17"), name="pipelines_compact")  # type: ignore[untyped-decorator]
 def compact_events() -> None:
-    """Keep the table of events small. Any number of workers may do it at once."""
+    """Keep the tables of events, incidents, and failed receivers small. Any number of workers may do it at once."""
+    from apps.pipelines import incidents, redelivery
     from apps.pipelines.retention import compact_ended
 
     compact_ended()
+    incidents.forget_old()
+    redelivery.forget_old()

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections, connection
 from huey.consumer import BaseProcess, Consumer
 
-from apps.pipelines import clock, heartbeat, owners
+from apps.pipelines import clock, durations, heartbeat, marks, owners, presence
 from apps.pipelines.conf import config
 from apps.pipelines.models import Worker
 from apps.pipelines.signals import worker_tick
@@ -20,6 +21,8 @@ from apps.pipelines.sweeper import sweep
 logger = logging.getLogger(__name__)
 
 SEEN_EVERY = 1.0
+# Seconds at most between two attempts of a sweeper that fails.
+LONGEST_PAUSE = 2.0
 FORGET_AFTER = timedelta(days=1)
 
 
@@ -31,7 +34,9 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
     def __init__(self, huey: Any, stop_flag: Any, queues: Sequence[str], owner: str) -> None:
         super().__init__(huey, stop_flag)
         self.queues, self.owner = list(queues), owner
+        self._presence = presence.Announcer("worker", ", ".join(queues))
         self._seen = 0.0
+        self._failures = 0
 
     def loop(self, now: Any = None) -> None:
         swept = self._sweep()
@@ -43,7 +48,11 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
         except Exception:
             logger.exception("The worker could not say that it lives; trying again.")
             connection.close()
-        self.stop_flag.wait(config().sweep_every)
+        self._failures = 0 if swept else self._failures + 1
+        # While the database is away the pauses grow, to a limit that an operator does not notice at its return.
+        self.stop_flag.wait(
+            min(config().sweep_every * 2 ** min(self._failures, 10), max(LONGEST_PAUSE, config().sweep_every))
+        )
 
     def _sweep(self) -> bool:
         try:
@@ -57,13 +66,19 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
 
     def _say_alive(self, swept: bool) -> None:
         now = clock.now()
-        seen: dict[str, Any] = {"queues": self.queues, "seen_at": now} | ({"swept_at": now} if swept else {})
+        # SIGHUP starts this worker again as the same process: it stopped, and works.
+        seen: dict[str, Any] = {"queues": self.queues, "seen_at": now, "stopped_at": None}
+        if swept:
+            seen["swept_at"] = now
         Worker.objects.update_or_create(owner=self.owner, defaults=seen, create_defaults=seen | {"started_at": now})
         Worker.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
+        self._presence.renew()
+        durations.flush_if_due()
 
     def shutdown(self) -> None:
         try:
             Worker.objects.filter(owner=self.owner).update(stopped_at=clock.now())
+            presence.withdraw()
         except Exception:
             logger.exception("That this worker stops could not be written; its row ages by itself.")
 
@@ -85,16 +100,30 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
                 self.huey.storage.pin(self.queues[(int(number) - 1) % len(self.queues)])
             if self.environment.forks:
                 heartbeat.expendable.set()
+                marks.begin_pulse()
                 self._follow_stop_flag()
             initialize()
 
-        process.initialize = prepared
+        shutdown = process.shutdown
+
+        def ended() -> None:
+            shutdown()
+            durations.flush()
+
+        process.initialize, process.shutdown = prepared, ended
         return super()._create_process(process, name)
 
     def start(self) -> None:
         super().start()
         self.sweeper.start()
+        # After the forks, which no thread survives.
+        marks.begin_pulse()
         self._follow_stop_flag()
+        text = "The worker has started: %s, release %s, queues %s, %s at once."
+        logger.info(text, owners.me(), settings.RELEASE, self._served(), self.workers)
+
+    def _served(self) -> str:
+        return ", ".join(self.queues)
 
     def _follow_stop_flag(self) -> None:
         """Tell the steps of this process, which look at one flag between units, when the consumer stops.
@@ -105,8 +134,13 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
 
         def follow() -> None:
             while not self.stop_flag.wait(1):
-                if process != consumer and os.getppid() != consumer:
+                if process == consumer:
+                    continue
+                if os.getppid() != consumer:
                     os._exit(1)
+                # The consumer's sweeper does it for threads.
+                durations.flush_if_due()
+                connection.close()
             heartbeat.stopping.set()
 
         threading.Thread(target=follow, name="pipelines-stop", daemon=True).start()
@@ -114,4 +148,6 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
     def _join_workers(self) -> bool:
         joined: bool = super()._join_workers()
         self.sweeper.join(2)
+        rest = "" if joined else "; steps that did not end their unit in time are sent again"
+        logger.info("The worker has stopped: %s, queues %s%s.", owners.me(), self._served(), rest)
         return joined

@@ -5,14 +5,15 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, definitions, engine
+from apps.pipelines import clock, definitions, engine, incidents
 from apps.pipelines.exceptions import NotAllowed, Superseded, UnknownPipeline
-from apps.pipelines.models import Event, Run, RunState, StepRun, StepState
+from apps.pipelines.models import Event, Incident, Run, RunState, StepRun, StepState
 from apps.pipelines.runner import claim
 from apps.pipelines.signals import pipeline_completed, pipeline_failed, pipeline_started, step_completed
 from apps.pipelines.sweeper import sweep
@@ -172,13 +173,39 @@ def test_a_permanent_failure_is_not_tried_again(lab):
     assert (run.state, run.error, run.steps.get(key="three").attempt) == (RunState.FAILED, "The token is wrong.", 1)
 
 
-def test_a_foreign_exception_is_recorded_with_its_kind(lab):
+def test_of_an_unexpected_exception_members_see_a_reference(lab, caplog):
     run = lab.start(items="three")
     StepRun.objects.filter(run=run).update(max_failures=0)
     lab.drain()
     run.refresh_from_db()
     assert run.state == RunState.FAILED
-    assert run.error.startswith("TypeError: ")
+    assert "TypeError" not in str([run.error, *run.events.values_list("message", "data")])
+    incident = Incident.objects.get()
+    assert incident.reference in run.error
+    assert "TypeError" in incident.details
+    assert incident.run == run
+    assert incident.reference in caplog.text
+
+
+def test_an_incident_is_found_by_its_reference_in_the_admin(lab, client):
+    run = lab.start(items="three")
+    StepRun.objects.filter(run=run).update(max_failures=0)
+    lab.drain()
+    incident = Incident.objects.get()
+    client.force_login(get_user_model().objects.create_superuser("root@example.com"))
+    found = client.get(f"/admin/pipelines/incident/?q={incident.reference}")
+    assert incident.reference in found.text
+    assert str(run.pk) in client.get(f"/admin/pipelines/run/?q={incident.reference}").text
+    assert "TypeError" in client.get(f"/admin/pipelines/incident/{incident.pk}/change/").text
+
+
+def test_a_secret_in_an_exception_is_masked_in_its_incident(db):
+    try:
+        raise ValueError("redis://:hunter2hunter2@redis:6379/0")
+    except ValueError as error:
+        words = incidents.record(error, "Somewhere")
+    assert "redis" not in words
+    assert "hunter2" not in Incident.objects.get().details
 
 
 def test_a_parked_step_spends_no_retry_and_no_worker(lab):
@@ -201,7 +228,7 @@ def test_partial_and_skipped_steps_let_the_run_go_on(lab):
     lab.drain()
     run.refresh_from_db()
     assert states(run) == ["partial", "skipped", "done", "done", "done"]
-    assert (run.state, run.percent) == (RunState.PARTIAL, 100)
+    assert (run.state, run.percent) == (RunState.PARTIAL, 99)
     assert run.missing == [{"what": "a part", "why": "it was too large"}]
 
 
@@ -317,7 +344,8 @@ def test_a_receiver_that_raises_is_rolled_back_and_recorded(lab):
     run.refresh_from_db()
     assert (run.state, others) == (RunState.DONE, [RunState.DONE])
     assert not Effect.objects.filter(step="receiver").exists()
-    assert run.events.get(kind="receiver_failed").message.endswith("LookupError: no such thing")
+    assert run.events.get(kind="receiver_failed").message.endswith(f"Reference {Incident.objects.get().reference}.")
+    assert "no such thing" in Incident.objects.get().details
 
 
 def test_a_run_whose_last_commit_fails_is_not_called_whole(lab):

@@ -15,13 +15,13 @@ from tests.pipelines.conftest import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def seen(seconds_ago, queues=("sync", "llm", "compute"), owner="elsewhere/x|1|1", **fields):
+def seen(seconds_ago, queues=("sync", "llm", "compute", "email"), owner="elsewhere/x|1|1", **fields):
     at = clock.now() - timedelta(seconds=seconds_ago)
     return Worker.objects.create(owner=owner, queues=list(queues), started_at=at, seen_at=at, **fields)
 
 
 def test_nobody_was_ever_seen(db):
-    assert health.queues_without_workers() == {"sync": None, "llm": None, "compute": None}
+    assert health.queues_without_workers() == {"sync": None, "llm": None, "compute": None, "email": None}
     assert health.sweeper_age() is None
 
 
@@ -36,14 +36,14 @@ def test_a_silent_worker_counts_by_when_it_was_seen(db):
     seen(2, ["sync"], owner="elsewhere/x|3|3")
     missing = health.queues_without_workers()
     assert missing["llm"] == pytest.approx(40, abs=2)
-    assert missing == {"llm": missing["llm"], "compute": None}
+    assert missing == {"llm": missing["llm"], "compute": None, "email": None}
 
 
 def test_a_worker_that_stopped_or_died_is_not_waited_for(db):
     seen(1, stopped_at=clock.now())
     place = owners.me().split("|")[0]
     seen(1, owner=f"{place}|4194304|1")
-    assert set(health.queues_without_workers()) == {"sync", "llm", "compute"}
+    assert set(health.queues_without_workers()) == {"sync", "llm", "compute", "email"}
 
 
 def test_the_sweeper_says_when_it_last_saw_all_steps(lab, workers):
@@ -54,7 +54,7 @@ def test_the_sweeper_says_when_it_last_saw_all_steps(lab, workers):
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=20) == 0
     missing = health.queues_without_workers()
-    assert set(missing) == {"sync", "llm", "compute"}
+    assert set(missing) == {"sync", "llm", "compute", "email"}
     assert all(seconds is not None and seconds < 30 for seconds in missing.values())
 
 

@@ -71,7 +71,7 @@ def test_a_paused_run_rests_and_goes_on_where_it_was(lab):
     run.refresh_from_db()
     assert (run.state, run.generation) == (RunState.DONE, 1)
     assert lab.each_once(run, 2)
-    assert words(run) == ["Lab started.", "Paused.", "Goes on.", "Done."]
+    assert words(run) == ["Lab started.", "Paused.", "Resumed.", "Done."]
 
 
 def test_a_paused_run_still_is_the_only_one_of_its_kind(lab):
@@ -180,7 +180,7 @@ def test_pause_and_resume_clicked_twice_at_once_happen_once(lab):
     while message := lab.next_message():
         HUEY.execute(message)
     run.refresh_from_db()
-    assert words(run) == ["Lab started.", "Paused.", "Goes on.", "Done."]
+    assert words(run) == ["Lab started.", "Paused.", "Resumed.", "Done."]
     assert lab.each_once(run, 2)
 
 
@@ -196,7 +196,7 @@ def test_cancel_and_retry_clicked_twice_at_once_happen_once(lab):
     assert (run.generation, HUEY.pending_count()) == (2, 1)
     lab.drain()
     run.refresh_from_db()
-    assert words(run) == ["Lab started.", "Cancelled.", "Retry from “One”.", "Done."]
+    assert words(run) == ["Lab started.", "Canceled.", "Retry from “One”.", "Done."]
     assert lab.each_once(run, 2)
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError
 from django.urls import Resolver404, resolve
 
 from apps.pipelines.stream import frames, gate, relay
@@ -67,9 +68,13 @@ class Streams:
         if not getattr(match.func, "streams_a_run", False) or not _is_plain(request):
             return None
         ticket = gate.ticket_for(request, match.kwargs)
-        if not await self.hub.admits(ticket):
+        try:
+            if not await self.hub.admits(ticket):
+                return None
+        except DatabaseError:
+            # Django's view meets the same outage and answers it with 503.
             return None
-        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), request.GET.get("seq"))
+        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
         return Admission(match.kwargs["run_id"], cursor, ticket)
 
     async def _stream(self, admission: Admission, receive: Receive, send: Send) -> None:

@@ -2,12 +2,18 @@
 
 import re
 
+from django import forms
+
+from apps.forms import QueryForm
 from apps.pipelines.projection import Projection
 from apps.pipelines.stream import hooks
 
 # Milliseconds after which a client that lost its stream comes back.
 OPENING = b"retry: 1000\n\n"
-KEEP_ALIVE = b":\n\n"
+# An event, not a comment: a page has to hear it, to know that its stream is alive. GRIP proxies send the same.
+KEEP_ALIVE = b"event: keep-alive\ndata:\n\n"
+# Seconds from one keep-alive to the next.
+KEEP_ALIVE_EVERY = 4.0
 HEADERS = {
     "Content-Type": "text/event-stream",
     # no-transform: a proxy that compresses would hold frames back.
@@ -18,6 +24,12 @@ HEADERS = {
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # What a client may give back: our id, or with the run's channel before it, as GRIP proxies write it.
 _ID = re.compile(r"(?:[^:,]+:)?(\d{1,18})", re.ASCII)
+
+
+class CursorQuery(QueryForm):
+    """Where a page stands, `?seq=12`; `?link` is of a GRIP proxy."""
+
+    seq = forms.CharField(max_length=18)
 
 
 def cursor_from(last_event_id: str | None, page: str | None) -> int | None:
@@ -34,9 +46,9 @@ def catch_up(projection: Projection, cursor: int | None) -> bytes:
     """
     if cursor == projection.seq:
         return b""
-    everything = cursor is None or cursor > projection.seq
-    changed = None if everything else projection.changed_since(cursor or 0)
-    return encode(hooks.render(projection, changed), projection.seq)
+    is_from_elsewhere = cursor is None or cursor > projection.seq
+    since = None if is_from_elsewhere else cursor
+    return encode(hooks.render(projection, since), projection.seq)
 
 
 def encode(html: str, seq: int) -> bytes:
@@ -47,4 +59,4 @@ def encode(html: str, seq: int) -> bytes:
 
 def done(projection: Projection) -> bytes:
     """The event after the last frame of a run that has ended: the client need not come back."""
-    return f"event: done\ndata: {projection.run['state']}\n\n".encode()
+    return f"event: done\ndata: {projection.run.get('state', 'deleted')}\n\n".encode()

@@ -1,6 +1,6 @@
 """The one gate of every stream: django-eventstream's channel manager, asked by its view and by our endpoint alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.db import connection
 from django.http import HttpRequest
+from django.utils import timezone
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.utils import get_channelmanager
 
@@ -42,7 +43,11 @@ class RunChannels(ChannelManagerBase):  # type: ignore[misc]
     def can_read_at(self, user: Any, channel: str, address: Mapping[str, Any]) -> bool:
         """The same, for an address whose other parts have to fit the run."""
         run = Run.objects.filter(pk=run_of(channel)).first()
-        return run is not None and hooks.may_watch(user, run, address)
+        return run is not None and self.can_read_run(user, run, address)
+
+    def can_read_run(self, user: Any, run: Run, address: Mapping[str, Any]) -> bool:
+        """Return whether the product lets this user watch the run at this address."""
+        return hooks.may_watch(user, run, address)
 
     def is_channel_reliable(self, channel: str) -> bool:
         return True
@@ -73,21 +78,52 @@ def is_valid(ticket: Ticket) -> bool:
 def refused(tickets: Iterable[Ticket]) -> set[Ticket]:
     """For the hub's thread, whose connection is given up where the database is away."""
     try:
-        return {ticket for ticket in tickets if not is_valid(ticket)}
+        return _refused(list(tickets))
     except Exception:
         connection.close()
         raise
 
 
-def _user_of(session_key: str) -> Any:
-    """The user of a session, None where it has none."""
+def _refused(tickets: Sequence[Ticket]) -> set[Ticket]:
+    """Return the tickets that are no longer valid. Reads all their sessions and runs at once."""
+    manager = get_channelmanager()
+    sessions = _read_sessions({ticket.session_key for ticket in tickets if ticket.session_key})
+    runs = Run.objects.in_bulk({run_of(ticket.channel) for ticket in tickets})
+    users: dict[str, Any] = {}
+    refused = set()
+    for ticket in tickets:
+        key, run = ticket.session_key, runs.get(run_of(ticket.channel))
+        if run is None or key not in sessions:
+            refused.add(ticket)
+            continue
+        if key not in users:
+            users[key] = _user_of(key, sessions[key])
+        if not manager.can_read_run(users[key], run, dict(ticket.address)):
+            refused.add(ticket)
+    return refused
+
+
+def _read_sessions(keys: Collection[str]) -> dict[str, Any]:
+    """Return the content of each session that has not ended; None if it is for the session's own backend to read."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if not hasattr(store, "get_model_class"):
+        return dict.fromkeys(keys)
+    current = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    rows = current.values_list("session_key", "session_data")
+    return {key: store().decode(data) for key, data in rows}
+
+
+def _user_of(session_key: str, content: Any = None) -> Any:
+    """Return the user of a session, or None. `content` is the session's if it has been read already."""
     request = HttpRequest()
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    if content is not None:
+        session._session_cache = content
     # A stream cannot set a cookie, so it may not give the session another key, as a changed SECRET_KEY would.
     session.cycle_key = session.flush = _leave_alone
     request.session = session
     user = get_user(request)
-    return user if user.is_authenticated else None
+    return user if user.is_authenticated and hooks.is_current(session, user) else None
 
 
 def _leave_alone() -> None:

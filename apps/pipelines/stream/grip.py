@@ -36,8 +36,8 @@ class RunLog(StorageBase):  # type: ignore[misc]
         projection = project(run_of(channel))
         if last_id == projection.seq:
             return []
-        changed = projection.changed_since(last_id) if 0 <= last_id <= projection.seq else None
-        news = [Event(channel, "", hooks.render(projection, changed), id=projection.seq)]
+        since = last_id if 0 <= last_id <= projection.seq else None
+        news = [Event(channel, "", hooks.render(projection, since), id=projection.seq)]
         return news if projection.is_live else [*news, Event(channel, "done", projection.run["state"], projection.seq)]
 
     def get_current_id(self, channel: str) -> int:
@@ -46,8 +46,8 @@ class RunLog(StorageBase):  # type: ignore[misc]
 
 def hold(request: HttpRequest, run: Run) -> HttpResponse:
     """Answer a proxy: what the client lacks, and that the proxy shall hold its stream."""
-    if "link" not in request.GET:
-        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), request.GET.get("seq"))
+    if not frames.CursorQuery(request.GET).has("link"):
+        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
         request.META["HTTP_LAST_EVENT_ID"] = f"{channel_of(run.pk)}:{-1 if cursor is None else cursor}"
     response: HttpResponse = events(request, run_id=run.pk)
     return response
@@ -58,7 +58,7 @@ def publish(run_id: UUID, before: int) -> None:
     projection = project(run_id)
     if _published.get(run_id, 0) >= projection.seq:
         return
-    channel, html = channel_of(run_id), hooks.render(projection, projection.changed_since(before))
+    channel, html = channel_of(run_id), hooks.render(projection, before)
     publish_event(channel, "", html, str(projection.seq), str(before), blocking=False)
     if not projection.is_live:
         publish_event(channel, "done", projection.run["state"], None, None, blocking=False)

@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apps.pipelines.models import Run
-from apps.pipelines.projection import Name, Projection
+from apps.pipelines.projection import Projection
 
-# The fragments of what has changed, or with None of everything that is live on the page. It may not ask for a request,
-# and its HTML depends on nothing but the projection.
-Render = Callable[[Projection, frozenset[Name] | None], str]
+# Returns the fragments of what has changed after an event number, or, for None, of everything that is live on the page.
+# It can't ask for a request, because its HTML depends on nothing but the projection and that number.
+Render = Callable[[Projection, int | None], str]
 # May this user (None: nobody is signed in) watch this run at an address with these parts (without `run_id`)?
 MayWatch = Callable[[Any, Run, Mapping[str, Any]], bool]
+
+# May this session, whose user this is, still be used?
+IsCurrent = Callable[[Any, Any], bool]
 
 
 def _nobody(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
@@ -19,19 +22,28 @@ def _nobody(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
 
 _render: Render | None = None
 _may_watch: MayWatch = _nobody
+_is_current: IsCurrent | None = None
 
 
-def use(*, render: Render | None = None, may_watch: MayWatch | None = None) -> None:
-    """Set the product's renderer and its gate; what is not given stays as it is."""
-    global _render, _may_watch
+def use(
+    *, render: Render | None = None, may_watch: MayWatch | None = None, is_current: IsCurrent | None = None
+) -> None:
+    """Set the product's renderer and its gates; what is not given stays as it is."""
+    global _render, _may_watch, _is_current
     _render, _may_watch = render or _render, may_watch or _may_watch
+    _is_current = is_current or _is_current
 
 
-def render(projection: Projection, changed: frozenset[Name] | None) -> str:
+def render(projection: Projection, since: int | None) -> str:
     if _render is None:
         raise RuntimeError("Nothing renders runs: call apps.pipelines.stream.use(render=…) in an AppConfig.ready.")
-    return _render(projection, changed)
+    return _render(projection, since)
 
 
 def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
     return _may_watch(user, run, address)
+
+
+def is_current(session: Any, user: Any) -> bool:
+    """Return whether a session may still be used. Without a gate, every session that is there may."""
+    return _is_current is None or _is_current(session, user)

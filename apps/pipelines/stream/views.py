@@ -32,6 +32,16 @@ def run_stream(view: View) -> View:
     return answered
 
 
+def silence_limit() -> int:
+    """Return after how many seconds without a byte a page must take its stream for lost.
+
+    That is two keep-alives and a second. A GRIP proxy sends its own, every 20 s.
+    """
+    if getattr(settings, "GRIP_URL", ""):
+        return 41
+    return int(2 * frames.KEEP_ALIVE_EVERY) + 1
+
+
 def respond(request: HttpRequest, run: Run) -> HttpResponse:
     """To be called by such a view once its own gate is passed.
 
@@ -43,7 +53,7 @@ def respond(request: HttpRequest, run: Run) -> HttpResponse:
 
         return grip.hold(request, run)
     projection = project(run.pk)
-    cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), request.GET.get("seq"))
+    cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
     body = frames.OPENING + frames.catch_up(projection, cursor)
     if not projection.is_live:
         body += frames.done(projection)

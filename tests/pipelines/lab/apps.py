@@ -9,10 +9,11 @@ class LabConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self):
-        from tests.pipelines.lab import tasks
+        from tests.pipelines.lab import poison, tasks
 
         tasks.LAB.register()
         tasks.UPDATED.register()
+        poison.POISONED.register()
         if mutation := os.environ.get("LAB_MUTATION"):
             from tests.pipelines.lab import mutations
 
@@ -23,3 +24,7 @@ class LabConfig(AppConfig):
             from tests.pipelines.lab import faults
 
             faults.install(order)
+        if plan := os.environ.get("LAB_RECEIVER"):
+            from tests.pipelines.lab import receivers
+
+            receivers.install(plan)

@@ -2,7 +2,8 @@
 
 Params: items (units a step), pace (seconds between units), and what shall happen in which step: `fail` {step: message}
 once before the unit, `permanent` {step: message}, `park` {step: seconds}, `partial`/`skip` {step: reason},
-`crash_after` {step: n} (the process dies hard after n units, each time), `hang` {step: seconds}.
+`crash_after` {step: n} (the process dies hard after n units, each time), `hang` {step: seconds}, `full` {step: True}
+(writing a file finds the disk full).
 """
 
 import os
@@ -57,18 +58,25 @@ def misbehave(ctx, key, item, plan):
         raise Park(clock.now() + timedelta(seconds=seconds), "The limit is used up.")
     if (after := plan.get("crash_after", {}).get(key)) is not None and item >= after:
         os.kill(os.getpid(), signal.SIGKILL)
+    if plan["full"].get(key):
+        write_to_a_full_disk()
     if (seconds := plan.get("hang", {}).get(key)) and not mended:
         time.sleep(seconds)
+
+
+def write_to_a_full_disk():
+    """Linux has a device that is always full."""
+    Path("/dev/full").write_text("x")
 
 
 def lab_step(key):
     def body(
         ctx, items=5, pace=0.0, fail=None, permanent=None, park=None, partial=None, skip=None, crash_after=None,
-        hang=None, always=False, mended="/nonexistent",
+        hang=None, full=None, always=False, mended="/nonexistent",
     ):  # fmt: skip
         plan = {
             "fail": fail or {}, "permanent": permanent or {}, "park": park or {}, "partial": partial or {},
-            "skip": skip or {}, "crash_after": crash_after or {}, "hang": hang or {}, "always": always,
+            "skip": skip or {}, "crash_after": crash_after or {}, "hang": hang or {}, "full": full or {}, "always": always,
             "mended": mended,
         }  # fmt: skip
         return work(ctx, items, pace, **plan)

@@ -1,5 +1,7 @@
 """Who may watch: asked at each connect and again while a stream is open. By default nobody."""
 
+import time
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -51,7 +53,7 @@ def test_who_is_no_member_any_more_is_cut_off_and_others_are_not(acme, outsider,
     theirs, ours = watch(session=session_of(outsider)), watch()
     theirs.until(acme.run.seq)
     membership.delete()
-    assert theirs.ended.wait(8)
+    assert theirs.ended.wait(5)
     assert not theirs.events
     seq = acme.say("secret", n=1)
     ours.until(seq)
@@ -64,7 +66,32 @@ def test_who_has_signed_out_is_cut_off(acme, watch):
     client.force_login(acme.owner)
     watcher = watch(session=client.cookies["sessionid"].value).until(acme.run.seq)
     client.logout()
-    assert watcher.ended.wait(8)
+    assert watcher.ended.wait(5)
+
+
+def test_stream_of_a_deactivated_user_ends_within_5_seconds(acme, outsider, watch):
+    acme.team.memberships.create(user=outsider, role="member")
+    theirs = watch(session=session_of(outsider)).until(acme.run.seq)
+    User.objects.filter(pk=outsider.pk).update(is_active=False)
+    assert theirs.ended.wait(5)
+
+
+@pytest.mark.long
+def test_tickets_of_400_sessions_are_checked_in_2_seconds_of_the_processor(acme):
+    """The hub's pause and two such checks are within 5 seconds, for 800 sessions in one process."""
+    tickets, users = [], []
+    for number in range(400):
+        users.append(User.objects.create_user(f"member{number}@acme.example"))
+        acme.team.memberships.create(user=users[-1], role="member")
+        tickets.append(gate.Ticket(session_of(users[-1]), gate.channel_of(acme.run.pk), (("slug", acme.team.slug),)))
+    acme.team.memberships.filter(user=users[0]).delete()
+    User.objects.filter(pk=users[1].pk).update(is_active=False)
+    Session.objects.filter(session_key=tickets[2].session_key).delete()
+    User.objects.filter(pk=users[3].pk).update(password="changed")
+    Session.objects.filter(session_key=tickets[4].session_key).update(expire_date="2020-01-01T00:00:00Z")
+    start = time.thread_time()
+    assert gate.refused(tickets) == set(tickets[:5])
+    assert time.thread_time() - start < 2
 
 
 def test_a_changed_secret_key_leaves_the_session_its_key(acme, settings):

@@ -33,7 +33,7 @@ def test_a_worker_s_run_is_seen_to_its_end_by_early_late_and_returning_viewers(a
     path = acme.path_of(run)
     early = [watch(path) for _ in range(3)]
     workers.start("--workers", "3")
-    eventually(lambda: early[0].state.get("step/one", {}).get("state") == "running")
+    eventually(lambda: early[0].state.get("step/one", {}).get("state") in ("running", "done"))
     late, returning = watch(path), early[1]
     returning.close()
     back = watch(path, last=returning.seq, state=returning.state)
@@ -140,6 +140,7 @@ def test_a_rolled_back_event_is_never_seen(acme, watch):
     assert_shows(watcher, acme.run)
 
 
+@pytest.mark.long
 def test_a_viewer_that_does_not_read_delays_nobody_and_gets_the_newest_in_the_end(acme, watch, web):
     slow, quick = watch(receive_buffer=200_000).until(acme.run.seq), watch().until(acme.run.seq)
     slow.may_read.clear()
@@ -176,9 +177,9 @@ def test_while_nobody_watches_the_web_process_rests(acme, watch, web):
     threads = web.status("Threads")
     watchers = [watch().until(acme.run.seq) for _ in range(30)]
     database = connection.settings_dict["NAME"]
-    # The reader's connection and the tail's, however many watch; and of threads only the reader's.
-    assert web.open_files(database) <= 2
-    assert web.status("Threads") <= threads + 1
+    # The reader's connection and the tail's, however many watch; and of threads only the reader's. A request's go soon.
+    eventually(lambda: web.open_files(database) <= 2)
+    eventually(lambda: web.status("Threads") <= threads + 1)
     for watcher in watchers:
         watcher.close()
     eventually(lambda: web.open_files(database) == 0)

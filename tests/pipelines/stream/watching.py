@@ -113,10 +113,10 @@ class Web:
         return {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": settings, **self._env}
 
     def start(self):
-        command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "project.asgi:application"]
+        command = [sys.executable, "-W", "ignore", "-m", "project.server"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"],
+                [*command, "--host", "127.0.0.1", "--port", str(self.port)],
                 cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         try:

@@ -8,12 +8,20 @@ import threading
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import autodiscover_modules
 from huey.contrib.djhuey import HUEY
 
+from apps.pipelines import hangs, marks
+from apps.pipelines.conf import config
 from apps.pipelines.worker import LaneConsumer
+from apps.supervision import launch
+from apps.supervision.table import Table
+
+# Seconds that a worker waits for SQLite's lock. Its work can wait, unlike a visitor.
+LOCK_TIMEOUT = 20
 
 
 class Command(BaseCommand):
@@ -41,9 +49,11 @@ class Command(BaseCommand):
             raise CommandError("--workers must be 1 or more.")
         if options["verbosity"] == 0:
             logging.getLogger().setLevel(logging.ERROR)
+        autodiscover_modules("tasks")
+        # From here on this is the supervisor's child, or the only process when nothing is supervised.
+        marks.use(_supervised(options))
         if options["end_with_stdin"]:
             threading.Thread(target=_end_with_stdin, name="pipelines-stdin", daemon=True).start()
-        autodiscover_modules("tasks")
         _keep_connections()
         consumer = LaneConsumer(
             HUEY,
@@ -59,6 +69,23 @@ class Command(BaseCommand):
         consumer.run()
 
 
+def _supervised(options: dict[str, Any]) -> Table | None:
+    """Put a supervisor in front of this worker, which ends it from outside when a unit hangs (`apps.supervision`)."""
+    if not config().unit_limit:
+        return None
+    # Django's checks have opened a connection. SQLite's locks do not pass to a forked process, which
+    # would take them for its own: others would remove the journal that it writes to.
+    connections.close_all()
+    HUEY.storage.close()
+    limits = launch.Limits(
+        silence=config().silence,
+        grace=options["grace"],
+        reports=str(hangs.folder()),
+        as_json=not settings.DEBUG,
+    )
+    return launch.supervise(limits)
+
+
 def _keep_connections() -> None:
     """A worker's threads live as long as it does, and so may their connections: one each, which no pool lends anew.
 
@@ -67,6 +94,8 @@ def _keep_connections() -> None:
     database = connections.settings[DEFAULT_DB_ALIAS]
     database["OPTIONS"].pop("pool", None)
     database["CONN_MAX_AGE"] = None
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        database["OPTIONS"]["timeout"] = LOCK_TIMEOUT
 
 
 def _end_with_stdin() -> None:

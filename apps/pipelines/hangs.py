@@ -1,0 +1,149 @@
+"""What became of processes that their supervisor had to end: counted, and their steps sent again.
+
+The supervisor leaves a report for each process that it ended (`apps.supervision.supervisor`). Every sweeper takes the
+reports in: the step to blame gets what hung counted in `hung`, and the others of the process go on without a crash
+counted. A step's body then makes its work smaller or skips it (`apps.pipelines.portions`). A step that hangs at the same
+place once more than that, or too often in all, fails with the reason. Before it goes on it waits a little, so that the
+other steps of its workers do, too.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from apps.pipelines import clock, engine, events
+from apps.pipelines.conf import config
+from apps.pipelines.dispatch import lock
+from apps.pipelines.models import StepRun, StepState
+from apps.pipelines.remedy import Remedy
+
+logger = logging.getLogger(__name__)
+
+FORGET_AFTER = 86400.0
+# Seconds that a step waits at most after a hang.
+LONGEST_PAUSE = 30.0
+# Reports that a step's row remembers, so that none is counted twice.
+REMEMBERED = 100
+
+
+def folder() -> Path:
+    """Return where supervisors of this installation's processes on this machine leave their reports."""
+    return Path(settings.STATE_DIR) / "hung"
+
+
+def take_in() -> None:
+    """Count what hung and send its steps again; reports that were taken in are kept for a day."""
+    for path in _waiting():
+        try:
+            _take_in(path)
+        except Exception:
+            # The database may be away; one report must not keep the others, and the sweep, from going on.
+            logger.exception("The report %s about a process that hung could not be taken in; trying again.", path)
+    for path in folder().glob("*.done"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > FORGET_AFTER:
+                path.unlink()
+
+
+def _take_in(path: Path) -> None:
+    report = _read(path)
+    if report is not None:
+        for step_id, attempt, what in _blamed(report):
+            _count(path.stem, step_id, attempt, what, float(report["seconds"]))
+        _send_others(report)
+    with suppress(FileNotFoundError):
+        path.rename(path.with_suffix(".done"))
+
+
+def is_reported(owner: str) -> bool:
+    """Return whether a report about this process waits to be taken in."""
+    return any((report := _read(path)) is not None and report["owner"] == owner for path in _waiting())
+
+
+def _waiting() -> list[Path]:
+    return sorted(folder().glob("*.json"))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return a report, or None for a file that is none or was taken in by another sweeper just now."""
+    try:
+        report: dict[str, Any] = json.loads(path.read_text())
+        return report if {"owner", "seconds", "blamed"} <= report.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _blamed(report: dict[str, Any]) -> list[tuple[int, int, str]]:
+    """Return the step, the attempt, and what it worked on, of each thread to blame."""
+    found = []
+    for text in report["blamed"]:
+        try:
+            subject = json.loads(text)
+            found.append((int(subject["step"]), int(subject["attempt"]), str(subject["what"])))
+        except (ValueError, KeyError, TypeError):
+            logger.warning("A report names work that is not a step's: %.100s", text)
+    return found
+
+
+def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -> None:
+    """Count one hang of a step, once per report, and send the step again or fail it."""
+    place = StepRun.objects.filter(pk=step_id).values_list("run_id", "idx").first()
+    if place is None:
+        return
+    with transaction.atomic():
+        step = lock(*place)[0]
+        seen = step.hung.get("reports", [])
+        if report in seen:
+            return
+        key = what or unit_at(step.cursor)
+        units = dict(step.hung.get("units", {}))
+        units[key] = units.get(key, 0) + 1
+        step.hung = {"units": units, "reports": [*seen, report][-REMEMBERED:]}
+        step.save(update_fields=["hung"])
+        named = what or "A unit"
+        logger.error("Run %s, %s: %s hung for %.0f s (time %d).", step.run_id, step.key, named, seconds, units[key])
+        same = Q(state=StepState.RUNNING, attempt=attempt)
+        total = sum(units.values())
+        if units[key] > config().hangs or total > config().most_hangs:
+            text = f"“{step.title}” was stopped {total} times because it did not respond. It is not tried again automatically."
+            engine.give_up(step, same, text, clock.now(), cause="hung", remedy=Remedy.OPERATOR)
+            return
+        # It waits a little longer each time, so that other steps of its workers go on in between.
+        until = clock.now() + timedelta(seconds=min(config().hang_pause * total, LONGEST_PAUSE))
+        text = f"{named} took longer than {seconds:.0f} s and was stopped. The step continues by itself."
+        parked: dict[str, Any] = {
+            "state": StepState.PARKED,
+            "parked_at": clock.now(),
+            "parked_until": until,
+            "message": text,
+            "cause": "hung",
+            "remedy": Remedy.WAIT,
+            "dispatched_at": None,
+        }
+        if engine.dispatch_tail(step.run_id, step.idx, when=same, **parked):
+            events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "warning")])
+
+
+def _send_others(report: dict[str, Any]) -> None:
+    """Send the other steps of the ended process again: they spend nothing."""
+    for step in StepRun.objects.filter(owner=report["owner"], state=StepState.RUNNING):
+        same = Q(state=StepState.RUNNING, attempt=step.attempt)
+        with transaction.atomic():
+            if engine.dispatch_tail(step.run_id, step.idx, when=same):
+                text = f"{step.title}: its worker was restarted. The step continues."
+                events.append(step.run_id, [events.Entry("log", step.key, text, "warning")])
+
+
+def unit_at(cursor: dict[str, Any]) -> str:
+    """Return the name of a unit that has none of its own: the one that begins at this cursor."""
+    text = json.dumps(cursor, sort_keys=True, default=str)
+    return f"unit {hashlib.sha256(text.encode()).hexdigest()[:12]}"

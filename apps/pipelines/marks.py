@@ -1,0 +1,134 @@
+"""Marks of what this process's steps work on, for the supervisor outside of it (`apps.supervision`).
+
+    with marks.attempt(step, limit=120):          the runner, around a step's body
+        with marks.watching("#12 of acme/web"):   a body, around what it may have to skip one day
+            ...
+        marks.alive()                             a body that waits or loops: its time starts again
+
+A unit's begin and end, and `StepContext.check`, say `alive` by themselves. Without a supervisor all of this does nothing.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from apps.pipelines import owners
+from apps.supervision import pulse
+from apps.supervision.table import Slot, Table
+
+# Characters of a description; the whole mark has a fixed place in the table.
+LONGEST = 120
+
+_table: Table | None = None
+_local = threading.local()
+
+
+@dataclass(slots=True)
+class Work:
+    """What one thread works on: an attempt at a step, and of it `what`, empty for the unit at the step's cursor."""
+
+    step: int
+    attempt: int
+    limit: float
+    slot: Slot | None = None
+    what: str = ""
+
+    def show(self) -> None:
+        """Write the mark; its time starts again."""
+        if self.slot is not None:
+            subject = {"step": self.step, "attempt": self.attempt, "what": self.what}
+            self.slot.mark(json.dumps(subject, ensure_ascii=False), self.limit)
+
+
+def use(table: Table | None) -> None:
+    """From now on this process and those that it forks write their marks to the table."""
+    global _table
+    _table = table
+
+
+def begin_pulse() -> None:
+    """Show that Python code runs in this process, whether or not it works on a step."""
+    if _table is not None:
+        pulse.start(_table, owners.me())
+
+
+@contextmanager
+def attempt(step: int, number: int, limit: float) -> Iterator[None]:
+    """Mark that this thread works on an attempt at a step; `limit` is the seconds that a unit may take."""
+    with _marking(Work(step, number, limit)):
+        yield
+
+
+@contextmanager
+def _marking(work: Work) -> Iterator[None]:
+    before, _local.work = current(), work
+    if _table is not None:
+        begin_pulse()
+        work.slot = _table.take(owners.me())
+    work.show()
+    try:
+        yield
+    finally:
+        _local.work = before
+        if work.slot is not None:
+            work.slot.release()
+        if before is not None:
+            before.show()
+
+
+def current() -> Work | None:
+    """Return what this thread works on."""
+    return getattr(_local, "work", None)
+
+
+@contextmanager
+def watching(what: str, *, helps: Work | None = None) -> Iterator[None]:
+    """Name what this thread works on within the block: if it hangs, that name is counted.
+
+    `helps` is the work of the step's own thread (`current()` there), for a thread that works for it.
+    """
+    work = current()
+    if helps is not None and helps is not work:
+        with _marking(Work(helps.step, helps.attempt, helps.limit, what=short(what))):
+            yield
+        return
+    if work is None:
+        yield
+        return
+    before, work.what = work.what, short(what)
+    work.show()
+    try:
+        yield
+    finally:
+        work.what = before
+        work.show()
+
+
+@contextmanager
+def allowing(seconds: float) -> Iterator[None]:
+    """Give this thread at least that many seconds within the block, for a call that has a limit of its own."""
+    work = current()
+    if work is None:
+        yield
+        return
+    before, work.limit = work.limit, max(work.limit, seconds)
+    work.show()
+    try:
+        yield
+    finally:
+        work.limit = before
+        work.show()
+
+
+def alive() -> None:
+    """State that this thread makes progress."""
+    work = current()
+    if work is not None and work.slot is not None:
+        work.slot.alive()
+
+
+def short(what: str) -> str:
+    """Return a description as it is stored and compared: one line without halves of characters, bounded."""
+    return " ".join(what.encode(errors="replace").decode().replace("\0", "").split())[:LONGEST]
