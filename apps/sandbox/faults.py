@@ -6,15 +6,19 @@ matching requests pass first), `share` (of the matching requests it hits only so
 | key                      | what the client sees                                                                |
 |--------------------------|-------------------------------------------------------------------------------------|
 | `delay: S`               | the answer comes S seconds late; goes together with any other key                   |
-| `status: N`              | that HTTP status with GitHub's body for it, or with `body` (JSON or text)           |
+| `status: N`              | that HTTP status with GitHub's body for it, or with `body` (JSON or text), `headers` |
 | `errors: […]`            | HTTP 200, these errors, data null; beside the real data with `partial: true`        |
 | `malformed: true`        | JSON that stops in the middle                                                       |
 | `disconnect: true`       | the connection is closed in the middle of the body                                  |
 | `null_nodes: true`       | every second node of the outermost connection is null, with an error for each       |
+| `gone_nodes: "silent"`   | every second node is null without an error; `"not_found"`: with that error           |
 | `set: {field: value}`    | the outermost nodes carry these values, whatever the schema says                    |
 | `rate_limit: "primary"`  | HTTP 200 and RATE_LIMITED, nothing remaining; reset in `reset_in` seconds (60)      |
 | `rate_limit: "secondary"`| HTTP 403 with `retry-after: reset_in`                                               |
+| `refusal: "dmca"`, …      | GitHub refuses the repository, in its own sentence: see `refusals`                  |
+| `change: {call: {…}}`    | what a control call changes at GitHub just before the answer (see `changes`)        |
 | `llm: "empty"`, …        | what the language model answers (`operation: "chat"`): see `llm`                    |
+| `oidc: "nonce"`, …        | what the OpenID Connect provider answers (`operation: "oidc token"`): see `oidc`    |
 
 `match` holds any of `repository` (`acme/ledger`), `operation` (the GraphQL operation's name, or like `GET /user`),
 `contains` (text within the request body), `token` (its beginning). All given ones must agree.
@@ -25,10 +29,66 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .changes import CALLS
+from .llm_shapes import DEMANDS, SHAPES
+from .refusals import REFUSALS
+
 # What a language model answers then: see `llm`.
-LLM_FAULTS = ("empty", "truncated", "malformed", "invalid", "few", "many", "strangers", "invented")
+LLM_FAULTS = (
+    "empty",
+    "truncated",
+    "malformed",
+    "invalid",
+    "few",
+    "many",
+    "strangers",
+    "invented",
+    "huge_key",
+    "key_echo",
+    "thinks",
+    *SHAPES,
+    *DEMANDS,
+)
+# What is wrong in an answer of the OpenID Connect provider: see `oidc`.
+OIDC_FAULTS = (
+    "issuer",
+    "audience",
+    "party",
+    "nonce",
+    "no_nonce",
+    "expired",
+    "future",
+    "alg_none",
+    "hmac_public",
+    "hmac_secret",
+    "signature",
+    "old_key",
+    "access_token",
+    "no_id_token",
+    "subject",
+    "unverified",
+    "not_verified",
+    "no_email",
+    "overage",
+    "huge",
+    "refuse",
+)
 _MATCHES = ("repository", "operation", "contains", "token")
-_EFFECTS = ("delay", "status", "errors", "malformed", "disconnect", "null_nodes", "set", "rate_limit", "llm")
+_EFFECTS = (
+    "delay",
+    "status",
+    "errors",
+    "malformed",
+    "disconnect",
+    "null_nodes",
+    "gone_nodes",
+    "set",
+    "rate_limit",
+    "refusal",
+    "change",
+    "llm",
+    "oidc",
+)
 
 
 class BadFault(ValueError):
@@ -54,15 +114,20 @@ class Fault:
     delay: float = 0.0
     status: int | None = None
     body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
     errors: list[dict[str, Any]] | None = None
     partial: bool = False
     malformed: bool = False
     disconnect: bool = False
     null_nodes: bool = False
+    gone_nodes: str | None = None
     set: dict[str, Any] = field(default_factory=dict)
     rate_limit: str | None = None
     reset_in: int = 60
+    refusal: str | None = None
+    change: dict[str, dict[str, Any]] = field(default_factory=dict)
     llm: str | None = None
+    oidc: str | None = None
 
     @classmethod
     def read(cls, raw: Any) -> "Fault":
@@ -77,8 +142,16 @@ class Fault:
             raise BadFault(f"match takes {', '.join(_MATCHES)}.")
         if raw.get("rate_limit") not in (None, "primary", "secondary"):
             raise BadFault("rate_limit is primary or secondary.")
+        if raw.get("gone_nodes") not in (None, "silent", "not_found"):
+            raise BadFault("gone_nodes is silent or not_found.")
+        if raw.get("refusal") not in (None, *REFUSALS):
+            raise BadFault(f"refusal is one of {', '.join(REFUSALS)}.")
+        if unknown := sorted(set(raw.get("change") or {}) - set(CALLS)):
+            raise BadFault(f"change takes {', '.join(CALLS)}, not {', '.join(unknown)}.")
         if raw.get("llm") not in (None, *LLM_FAULTS):
             raise BadFault(f"llm is one of {', '.join(LLM_FAULTS)}.")
+        if raw.get("oidc") not in (None, *OIDC_FAULTS):
+            raise BadFault(f"oidc is one of {', '.join(OIDC_FAULTS)}.")
         if not any(raw.get(effect) for effect in _EFFECTS):
             raise BadFault(f"A fault needs one of {', '.join(_EFFECTS)}.")
         return cls(**{**raw, "match": match})
@@ -157,4 +230,12 @@ def spoil(answer: dict[str, Any], fault: Fault) -> dict[str, Any]:
         )
         errors = [{"path": [*path, index], "message": message} for index in broken]
         answer["errors"] = [*answer.get("errors", []), *errors]
+    if fault.gone_nodes:
+        for index in range(1, len(nodes), 2):
+            nodes[index] = None
+            if fault.gone_nodes == "not_found":
+                message = "Could not resolve to a node."
+                answer.setdefault("errors", []).append(
+                    {"type": "NOT_FOUND", "path": [*path, index], "message": message}
+                )
     return answer

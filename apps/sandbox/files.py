@@ -8,6 +8,7 @@ A Bot keeps its name without `[bot]`, and the author of its commits has no `user
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,6 +21,8 @@ from .world import Repository, World
 
 VIEWER = Actor("firstlight-demo", name="Firstlight Demo", email="demo@example.com")
 BOT = "[bot]"
+logger = logging.getLogger(__name__)
+
 _FILE_NAME = re.compile(r"(?P<owner>[\w.-]+?)__(?P<name>[\w.-]+)\.jsonl")
 _STATES = ("OPEN", "CLOSED", "MERGED")
 _REVIEW_STATES = ("APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED", "PENDING")
@@ -39,11 +42,13 @@ class Accounts:
         """Take note of who is a bot and who is called what, before any actor is made."""
         author = record.get("author")
         if isinstance(author, dict) and isinstance(author.get("login"), str):
-            login, name = author["login"], author.get("name") or author["login"]
+            login = author["login"]
             if author.get("isBot") and not login.endswith(BOT):
+                name = author.get("name") or login
                 # GitHub's GraphQL names an app by its slug, which the git name of its account shows: copilot-swe-agent.
                 self.actors[login] = Actor(name.removesuffix(BOT), "Bot", name)
             elif not login.endswith(BOT):
+                name = author.get("name") or _usual_name(login)
                 self.actors.setdefault(login, Actor(login, name=name, email=f"{login}@users.noreply.example"))
 
     def actor(self, raw: dict[str, Any] | None) -> Actor | None:
@@ -55,8 +60,8 @@ class Accounts:
             if login.endswith(BOT):
                 self.actors[login] = Actor(login.removesuffix(BOT), "Bot", login)
             else:
-                name = login.replace("-", " ").title()
-                self.actors[login] = Actor(login, name=name, email=f"{login}@users.noreply.example")
+                email = f"{login}@users.noreply.example"
+                self.actors[login] = Actor(login, name=_usual_name(login), email=email)
         return self.actors[login]
 
     def git_actor(self, raw: dict[str, Any] | None, date: str) -> GitActor:
@@ -69,11 +74,22 @@ class Accounts:
         return GitActor(actor.name or actor.login, actor.email, date, actor)
 
 
+def _usual_name(login: str) -> str:
+    """Return the name of an account that the files give none: always the same one."""
+    return login.replace("-", " ").title()
+
+
 def load(folder: Path) -> World:
-    """Read every `*.jsonl` of a folder. Raises BadData."""
-    paths = sorted(folder.glob("*.jsonl"))
-    if not paths:
+    """Read the pull request files of a folder. Files with other names are left out, with a warning. Raises BadData."""
+    found = sorted(folder.glob("*.jsonl"))
+    if not found:
         raise BadData(f"{folder} has no file named OWNER__REPO.jsonl.")
+    paths = [path for path in found if _FILE_NAME.fullmatch(path.name)]
+    if not paths:
+        raise BadData(f"{found[0].name}: the name must be OWNER__REPO.jsonl.")
+    for path in found:
+        if path not in paths:
+            logger.warning("%s is left out: its name is not OWNER__REPO.jsonl.", path.name)
     accounts = Accounts()
     raw = {path: list(_records(path)) for path in paths}
     for records in raw.values():
@@ -102,10 +118,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _repository(path: Path, records: list[tuple[int, dict[str, Any]]], accounts: Accounts) -> Repository:
-    match = _FILE_NAME.fullmatch(path.name)
-    if match is None:
-        raise BadData(f"{path.name}: the name must be OWNER__REPO.jsonl.")
-    full_name = f"{match['owner']}/{match['name']}"
+    owner, _, name = path.stem.partition("__")
+    full_name = f"{owner}/{name}"
     pull_requests: dict[int, PullRequest] = {}
     for line, record in records:
         try:
@@ -121,7 +135,7 @@ def _repository(path: Path, records: list[tuple[int, dict[str, Any]]], accounts:
     branches = [pr.base_ref_name for pr in pull_requests.values()]
     return Repository(
         full_name,
-        Actor(match["owner"], "Organization", match["owner"]),
+        Actor(owner, "Organization", owner),
         pull_requests,
         created_at=min((pr.created_at for pr in pull_requests.values()), default="2020-01-15T09:00:00Z"),
         default_branch=max(set(branches), key=branches.count, default="main"),
@@ -161,6 +175,7 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
         merge_commit=merge_commit,
         base_ref_name=base,
         head_ref_name=_text(record, "headRefName", f"pr-{number}"),
+        is_cross_repository=bool(record.get("isCrossRepository")),
         labels=tuple(Label(raw["name"] if isinstance(raw, dict) else str(raw)) for raw in _list(record, "labels")),
         commits=commits,
         reviews=tuple(

@@ -11,6 +11,8 @@ from .people import BY_LOGIN, CODERABBIT, COPILOT_AGENT, DEPENDABOT, DEVIN, Pers
 from .plans import Plan
 from .records import Actor, ChangedFile, Commit, GitActor, Label, PullRequest, Review, TimelineEvent
 
+_NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
+
 _LABELS = {name: Label(name, color) for name, color in texts.LABEL_COLORS.items()}
 _BRANCHES = {DEPENDABOT.login: "dependabot", DEVIN.login: "devin", COPILOT_AGENT.login: "copilot"}
 # Pull requests, by their position in the repository, with more commits or reviews than fit on one inner page.
@@ -245,4 +247,4 @@ class Historian:
 
 
 def _slug(words: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+    return _NOT_IN_SLUGS.sub("-", words.lower()).strip("-")

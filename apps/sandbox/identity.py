@@ -24,7 +24,7 @@ _INT = 2**31 - 1
 
 def number(text: str, below: int = _INT) -> int:
     """A number from 1 to `below` - 1."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest) % (below - 1) + 1
 
 
@@ -36,10 +36,15 @@ def account_id(login: str, *, is_bot: bool = False) -> int:
 
 def node_id(prefix: str, text: str) -> str:
     """A node id in GitHub's format, like `PR_kwDO…`: opaque, unique by `text`."""
-    digest = hashlib.blake2b(f"{prefix}:{text}".encode(), digest_size=12).digest()
+    digest = hashlib.blake2b(f"{prefix}:{text}".encode(errors="surrogatepass"), digest_size=12).digest()
     return f"{prefix}_kwDO{base64.urlsafe_b64encode(digest).decode()}"
+
+
+def legacy_id(kind: str, number: int) -> str:
+    """A node id in GitHub's former format, like MDExOlB1bGxSZXF1ZXN0OQ==."""
+    return base64.b64encode(f"{len(kind):03}:{kind}{number}".encode()).decode()
 
 
 def oid(text: str) -> str:
     """A git object id: 40 hex digits."""
-    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=20).hexdigest()

@@ -3,7 +3,9 @@
 It reads the JSON document in the last message and says of each pull request what can be told from its words: no model,
 but an answer of the form that was asked for, as slow as a real one and within the same limits. Its faults (`llm` of a
 fault): `empty`, `truncated`, `malformed`, `invalid` (a value that the schema forbids), `few`, `many` (twice the same),
-`strangers` (pull requests that were not asked about), `invented` (quotes what nobody wrote).
+`strangers` (pull requests that were not asked about), `invented` (quotes what nobody wrote), `huge_key` (a key of the
+answer has a name of 300 kB), `key_echo` (status 400, and the message repeats the API key, as some gateways do), `thinks`
+(it uses up small answers by thinking), and those of `llm_shapes`.
 """
 
 import json
@@ -13,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from .llm_shapes import DEMANDS, SHAPES
 from .replies import Reply
 
 WINDOW = 60.0
@@ -23,9 +26,13 @@ _KINDS = (
     ("docs", "docs"), ("test", "test"), ("perf", "performance"), ("ci", "build"), ("build", "build"), ("chore", "build"),
     ("feat", "feature"), ("add", "feature"),
 )  # fmt: skip
+_DIGITS = re.compile(r"\d+")
+_TITLE_PREFIX = re.compile(r"^\w+(\([^)]*\))?!?:\s*")
+_SENTENCE_END = re.compile(r"[.\n]")
+_LONG_WORD = re.compile(r"[a-z]{4,}")
 _DISCLOSURE = re.compile(
-    r"[^\n.]*\b(?:generated with|co-authored-by: (?:claude|copilot|cursor|devin)|written with the help of (?:an )?ai|"
-    r"with (?:claude|copilot|cursor|chatgpt))\b[^\n]*",
+    r"(?<![^\n.])[^\n.]{0,300}?\b(?:generated with|co-authored-by: (?:claude|copilot|cursor|devin)|"
+    r"written with the help of (?:an )?ai|with (?:claude|copilot|cursor|chatgpt))\b[^\n]*",
     re.IGNORECASE,
 )
 
@@ -47,8 +54,11 @@ class Model:
     billed: list[int] = field(default_factory=lambda: [0, 0])
     asked: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, body: Any, fault: str | None) -> tuple[Reply, float]:
+    def answer(self, body: Any, fault: str | None, authorization: str = "") -> tuple[Reply, float]:
         """The reply, and the seconds after which it comes."""
+        if fault == "key_echo":
+            key = authorization.removeprefix("Bearer ")
+            return _error(400, f"Incorrect API key provided: {key}. It was sent as Authorization: {authorization}"), 0.0
         try:
             document = json.loads(_enclosed(body["messages"]))
             asked, findings = document.get("pull_requests", []), document.get("findings", [])
@@ -56,6 +66,8 @@ class Model:
                 raise KeyError("pull_requests")
         except (KeyError, IndexError, TypeError, ValueError):
             return _error(400, "This stand-in reads a JSON document with pull_requests or findings in a message."), 0.0
+        if fault in DEMANDS and (refusal := DEMANDS[fault](body, len(asked))) is not None:
+            return refusal, 0.0
         spent_in = sum(tokens_of(message["content"]) for message in body["messages"])
         content = _summary(findings, fault) if findings else _content(asked, fault)
         spent_out = tokens_of(content)
@@ -66,7 +78,10 @@ class Model:
         self.answered += 1
         self.billed[0] += spent_in
         self.billed[1] += spent_out
-        reply = Reply(200, _completion(body, content, spent_in, spent_out, fault), self.headers())
+        completion = _completion(body, content, spent_in, spent_out, fault)
+        if fault in SHAPES:
+            SHAPES[fault](completion)
+        reply = Reply(200, completion, self.headers())
         return reply, (FIRST_TOKEN + PER_TOKEN * spent_out) * self.share
 
     def _refused(self, tokens: int) -> float | None:
@@ -94,7 +109,9 @@ class Model:
 
 def _enclosed(messages: list[dict[str, str]]) -> str:
     """The JSON document of the last message that holds one."""
-    text = next((message["content"] for message in reversed(messages) if message["content"].startswith("<data-")), "")
+    texts = [message["content"] for message in reversed(messages) if "<data-" in message["content"]]
+    # The instructions may be in the same message.
+    text = texts[0][texts[0].rindex("<data-") :] if texts else ""
     return text[text.index("{") : text.rindex("}") + 1]
 
 
@@ -115,6 +132,8 @@ def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Rep
 
 def _completion(body: Any, content: str, spent_in: int, spent_out: int, fault: str | None) -> dict[str, Any]:
     reason = "length" if fault == "truncated" else "stop"
+    if fault == "thinks" and body.get("max_tokens", 0) < 1_000:
+        content, reason = "", "length"
     return {
         "id": "chatcmpl-sandbox", "object": "chat.completion", "created": int(time.time()), "model": body.get("model", ""),
         "choices": [{"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": content}}],
@@ -132,6 +151,8 @@ def _content(asked: list[dict[str, Any]], fault: str | None) -> str:
         items = [item | {"ref": f"stranger-{place}"} for place, item in enumerate(items)]
     elif fault == "invalid":
         items = [item | {"risk": "catastrophic"} for item in items]
+    elif fault == "huge_key":
+        items = [item | {"k" * 300_000: True} for item in items]
     elif fault == "invented":
         items = [item | {"ai_disclosed": True, "ai_words": "I confess that a robot wrote this"} for item in items]
     text = json.dumps({"pull_requests": items})
@@ -145,18 +166,18 @@ def _content(asked: list[dict[str, Any]], fault: str | None) -> str:
 def _item(each: dict[str, Any]) -> dict[str, Any]:
     title, body = str(each.get("title", "")), str(each.get("description", ""))
     words = title.lower()
-    lines = sum(int(number) for number in re.findall(r"\d+", str(each.get("size", "")))[:2])
+    lines = sum(int(number) for number in _DIGITS.findall(str(each.get("size", "")))[:2])
     rounds = int((each.get("reviews") or {}).get("changes_requested", 0))
     text = "\n".join([body, *map(str, each.get("commits", []))])
     said = _DISCLOSURE.search(text)
-    subject = re.sub(r"^\w+(\([^)]*\))?!?:\s*", "", title).strip() or "the code"
-    first = next((part.strip() for part in re.split(r"[.\n]", body) if len(part.strip()) > 20), "")
+    subject = _TITLE_PREFIX.sub("", title).strip() or "the code"
+    first = next((part.strip() for part in _SENTENCE_END.split(body) if len(part.strip()) > 20), "")
     summary = f"{subject[:1].upper()}{subject[1:]}" + (f": {first[:1].lower()}{first[1:140]}" if first else "")
     return {
         "ref": each.get("ref", ""),
         "summary": f"{summary[:240]}.",
         "kind": next((kind for word, kind in _KINDS if word in words), "other"),
-        "area": " ".join(re.findall(r"[a-z]{4,}", subject.lower())[-2:])[:50],
+        "area": " ".join(_LONG_WORD.findall(subject.lower())[-2:])[:50],
         "risk": "high" if lines > 600 else "medium" if lines > 120 else "low",
         "friction": "high" if rounds > 1 else "medium" if rounds else "low",
         "ai_disclosed": said is not None,

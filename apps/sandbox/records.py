@@ -22,15 +22,17 @@ class Actor:
     name: str | None = None
     email: str = ""
     created_at: str = "2019-03-01T09:00:00Z"
+    # What its ids are made of, if that is not its login.
+    key: str = ""
     prefixes: ClassVar[dict[str, str]] = {"User": "U", "Bot": "BOT", "Mannequin": "M", "Organization": "O"}
 
     @cached_property
     def database_id(self) -> int:
-        return identity.account_id(self.login, is_bot=self.typename == "Bot")
+        return identity.account_id(self.key or self.login, is_bot=self.typename == "Bot")
 
     @cached_property
     def id(self) -> str:
-        return identity.node_id(self.prefixes[self.typename], self.login.lower())
+        return identity.node_id(self.prefixes[self.typename], (self.key or self.login).lower())
 
     @property
     def resource_path(self) -> str:
@@ -187,6 +189,7 @@ class PullRequest:
     merge_commit: Commit | None = None
     base_ref_name: str = "main"
     head_ref_name: str = ""
+    is_cross_repository: bool = False
     labels: tuple[Label, ...] = ()
     commits: tuple[Commit, ...] = ()
     reviews: tuple[Review, ...] = ()
@@ -194,16 +197,18 @@ class PullRequest:
     files: tuple[ChangedFile, ...] = ()
     review_threads: int = 0
     total_comments_count: int = 0
+    # What its ids are made of, if that is not the repository's name.
+    origin: str = ""
     typename: ClassVar[str] = "PullRequest"
 
     @cached_property
     def id(self) -> str:
-        return identity.node_id("PR", f"{self.repository_name.lower()}#{self.number}")
+        return identity.node_id("PR", f"{(self.origin or self.repository_name).lower()}#{self.number}")
 
     @cached_property
     def database_id(self) -> int:
         # Numbers of one repository stay apart by construction, up to 100,000 of them, below 2**31.
-        return identity.number(f"pulls:{self.repository_name.lower()}", 20_000) * 100_000 + self.number
+        return identity.number(f"pulls:{(self.origin or self.repository_name).lower()}", 20_000) * 100_000 + self.number
 
     @property
     def full_database_id(self) -> str:
@@ -241,10 +246,6 @@ class PullRequest:
     @property
     def head_ref_oid(self) -> str:
         return self.commits[-1].oid if self.commits else identity.oid(self.id)
-
-    @property
-    def is_cross_repository(self) -> bool:
-        return False
 
     @property
     def review_decision(self) -> str | None:

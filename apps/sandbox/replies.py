@@ -3,10 +3,12 @@
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .faults import Fault
 from .limits import Budget
+
+if TYPE_CHECKING:
+    from .faults import Fault
 
 DOCUMENTATION = "https://docs.github.com/graphql"
 
@@ -57,11 +59,11 @@ _BODIES: dict[int, Any] = {
 }
 
 
-def of_fault(fault: Fault) -> Reply:
+def of_fault(fault: "Fault") -> Reply:
     """The answer of a fault with a `status`."""
     status = fault.status or 500
     payload = fault.body if fault.body is not None else _BODIES.get(status, {"message": f"Status {status}"})
-    return Reply(status, payload)
+    return Reply(status, payload, dict(fault.headers))
 
 
 def primary_limit(budget: Budget, *, rest: bool = False, resets_in: int | None = None) -> Reply:

@@ -13,7 +13,7 @@ from . import errors
 from .cost import Cost
 from .limits import Budget
 from .paging import Connection, Listing, check_bounds
-from .records import Actor, Commit, PullRequest, PullRequestCommit, RateLimit, Ref, ReviewThread
+from .records import Actor, Commit, PullRequest, PullRequestCommit, RateLimit, Ref, Review, ReviewThread
 from .tokens import Token
 from .world import Repository, World
 
@@ -178,7 +178,11 @@ def repository_pull_request(repository: Repository, info: Info, *, number: int) 
 
 
 def pull_repository(pr: PullRequest, info: Info) -> Repository:
-    return info.context.world.named(pr.repository_name)
+    return info.context.world.home_of(pr)
+
+
+def shown_id(source: Repository | PullRequest | Review, info: Info) -> str:
+    return info.context.world.shown_id(source)
 
 
 def pull_commits(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
@@ -246,13 +250,16 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
     },
     "Organization": _OWNER,
     "User": {**_OWNER, "organizations": user_organizations},
+    "PullRequestReview": {"id": shown_id},
     "Repository": {
+        "id": shown_id,
         "defaultBranchRef": repository_default_branch,
         "primaryLanguage": repository_language,
         "pullRequests": repository_pull_requests,
         "pullRequest": repository_pull_request,
     },
     "PullRequest": {
+        "id": shown_id,
         "repository": pull_repository,
         "baseRepository": pull_repository,
         "commits": pull_commits,

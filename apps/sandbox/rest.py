@@ -6,10 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .limits import Budget
+from .pulls import pull_request
 from .records import Actor
 from .replies import Reply, message, not_found
 from .tokens import Behaviour, Token
 from .world import Repository, World
+
+_PAGE_NUMBER = re.compile(r"\d{1,6}")
 
 Query = dict[str, str]
 _SORT: dict[str, Callable[[Repository], Any]] = {
@@ -49,6 +52,10 @@ def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, 
         case ["repos", owner, name]:
             repository = world.repository(owner, name)
             return Reply(200, _repository(repository)) if repository else not_found()
+        case ["repos", owner, name, "pulls", number]:
+            repository = world.repository(owner, name)
+            found = repository.pull_requests.get(_whole(number, 0)) if repository else None
+            return Reply(200, pull_request(world, repository, found)) if repository and found else not_found()
     return not_found()
 
 
@@ -91,7 +98,7 @@ def _page(items: list[Any], path: str, query: Query, base: str) -> Reply:
 
 
 def _whole(text: str | None, default: int) -> int:
-    return int(text) if text is not None and re.fullmatch(r"\d{1,6}", text) else default
+    return int(text) if text is not None and _PAGE_NUMBER.fullmatch(text) else default
 
 
 def _budget(budget: Budget) -> dict[str, int]:

@@ -14,6 +14,8 @@ from graphql import GraphQLError, GraphQLField, GraphQLObjectType, GraphQLResolv
 from . import paging, records, world
 from .resolvers import RESOLVERS, Resolver
 
+_CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
+
 PACKAGE = "node_modules/@octokit/graphql-schema/schema.graphql"
 
 # GraphQL types and the classes whose attributes answer their fields.
@@ -82,7 +84,7 @@ def bind(schema: GraphQLSchema, name: str, served: type) -> None:
 
 
 def _by_attribute(type_name: str, field_name: str, field: GraphQLField, served: type) -> Resolver:
-    attribute = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", field_name).lower()
+    attribute = _CAPITAL.sub(r"_\1", field_name).lower()
     if not _has(served, attribute):
         return _unserved(f"{type_name}.{field_name}")
     read = attrgetter(attribute)

@@ -6,10 +6,11 @@ need no token:
 - `POST /_sandbox/faults`         a JSON list of faults (see `faults`); replaces those in force
 - `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files (see `files`), each with its
                                   `repository`: added, or put in place of the one with its number
-- `POST /_sandbox/rename`         {"from": "acme/old", "to": "acme/new"}: it answers to both names, as GitHub does
+- `POST /_sandbox/delete`, `create`, `rename`, `account`, `ids`  what changes identities at GitHub (see `changes`)
 - `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status; with timing
                                   also the seconds of its work, and how many answers the limit on them refused
 - `GET  /_sandbox/llm`            what the language model answered (see `llm`): requests, tokens, how often by title
+- `POST /_sandbox/oidc`           people and keys of the OpenID Connect provider below `/oidc` (see `oidc`)
 - `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
 
 Requests are executed one at a time in the event loop; waiting (pace, delays) blocks nobody.
@@ -26,8 +27,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import uvicorn
+from graphql import FieldNode
 
-from . import app, files, replies, rest, tokens
+from . import app, changes, files, oidc, refusals, replies, rest, tokens
 from .execution import Executor, Operation
 from .faults import BadFault, Call, Fault, Faults, spoil
 from .limits import Budgets
@@ -82,6 +84,7 @@ class Sandbox:
         self.next_at = 0.0
         self.faults = Faults()
         self.budgets = Budgets(points)
+        self.oidc = oidc.Provider()
         self.log: dict[str, Counter[str]] = {}
         self.clear_log()
 
@@ -94,6 +97,8 @@ class Sandbox:
             reply = self.control(incoming)
         elif incoming.path == "/v1/chat/completions" and incoming.method == "POST":
             reply = await self.chat(incoming)
+        elif incoming.path.startswith(f"{oidc.PREFIX}/"):
+            reply = await self.identify(incoming)
         else:
             reply = await self.serve(incoming)
         await _write(send, reply)
@@ -115,6 +120,8 @@ class Sandbox:
             repositories = {path.removeprefix("/repos/").lower()}
         call = Call(name, token.value if token else "", frozenset(repositories), incoming.body.decode(errors="replace"))
         fault = self.faults.take(call)
+        for change, body in fault.change.items() if fault else ():
+            changes.CALLS[change](self.world, body)
         if (delay := self.pace + self.turn() + (fault.delay if fault else 0.0)) > 0:
             await asyncio.sleep(delay)
         reply = self.answer(incoming, path, token, operation, fault)
@@ -138,15 +145,28 @@ class Sandbox:
         if fault is not None and fault.status is not None:
             reply = replies.of_fault(fault)
             if fault.status == 429:
-                reply.headers["retry-after"] = str(fault.reset_in)
+                reply.headers.setdefault("retry-after", str(fault.reset_in))
             return reply
         try:
             body = json.loads(incoming.body)
         except ValueError:
             return replies.message(400, "Problems parsing JSON")
-        reply, seconds = self.model.answer(body, fault.llm if fault else None)
+        authorization = incoming.headers.get("authorization", "")
+        reply, seconds = self.model.answer(body, fault.llm if fault else None, authorization)
         if seconds:
             await asyncio.sleep(seconds)
+        if fault is not None:
+            reply.cut, reply.drop = fault.malformed, fault.disconnect
+        return reply
+
+    async def identify(self, incoming: Incoming) -> Reply:
+        """Return an answer of the OpenID Connect provider, with the fault that it meets."""
+        fault = self.faults.take(Call(oidc.operation(incoming.path), "", body=incoming.body.decode(errors="replace")))
+        if fault is not None and fault.delay:
+            await asyncio.sleep(fault.delay)
+        if fault is not None and fault.status is not None:
+            return replies.of_fault(fault)
+        reply = self.oidc.answer(incoming.method, incoming.path, incoming.query, incoming.headers, incoming.body, fault)
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
         return reply
@@ -181,6 +201,8 @@ class Sandbox:
             return replies.unauthorized()
         if fault is not None and fault.rate_limit == "secondary":
             return replies.secondary_limit(fault.reset_in)
+        if fault is not None and fault.refusal is not None:
+            return self.refuse(fault.refusal, operation)
         if operation is None and incoming.method != "GET":
             return replies.not_found()
         reply = self.spend(incoming, path, token, operation, fault)
@@ -194,6 +216,16 @@ class Sandbox:
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
         return reply
+
+    def refuse(self, refusal: str, operation: Operation | Reply | None) -> Reply:
+        """Return GitHub's refusal of every field that is asked for."""
+        if not isinstance(operation, Operation):
+            return Reply(*refusals.answer_of(refusal))
+        names: list[str] = []
+        for node in operation.definition.selection_set.selections:
+            if isinstance(node, FieldNode) and node.name.value != "rateLimit":
+                names.append(node.alias.value if node.alias else node.name.value)
+        return Reply(*refusals.answer_of(refusal, names))
 
     def spend(
         self, incoming: Incoming, path: str, token: Token, operation: Operation | Reply | None, fault: Fault | None
@@ -229,17 +261,22 @@ class Sandbox:
                     return Reply(200, {"total": sum(self.log["operations"].values()), **counts, **times})
                 case "GET", "llm":
                     return Reply(200, self.model.report())
+                case "GET", "oidc":
+                    return Reply(200, {"calls": dict(self.oidc.calls)})
+                case "POST", "oidc":
+                    self.oidc.change(body)
+                    return Reply(200, {})
                 case "POST", "faults":
                     self.faults.replace([Fault.read(raw) for raw in body])
                     return Reply(200, {"faults": len(body)})
-                case "POST", "rename":
-                    self.world.rename(body["from"], body["to"])
-                    return Reply(200, {})
+                case "POST", name if name in changes.CALLS:
+                    return Reply(200, changes.CALLS[name](self.world, body))
                 case "POST", "pull_requests":
                     return self.put(body)
                 case "POST", "reset":
                     self.faults.replace([])
                     self.budgets.reset()
+                    self.oidc = oidc.Provider(key=self.oidc.signing_key())
                     self.clear_log()
                     self.model = Model(self.model.share, self.model.requests, self.model.tokens)
                     self.world.restore()
@@ -252,6 +289,7 @@ class Sandbox:
 
     def put(self, records: list[dict[str, Any]]) -> Reply:
         accounts = files.Accounts()
+        accounts.actors.update({actor.login: actor for actor in self.world.renamed.values()})
         for record in records:
             accounts.learn(record)
         added = [files.parse(self.world.named(r["repository"]).name_with_owner, r, accounts) for r in records]

@@ -1,13 +1,13 @@
 """All that one sandbox serves: accounts, repositories, pull requests. Made by `files` or by `organisation`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 from . import identity
 from .paging import Listing
-from .records import WEB, Actor, PullRequest
+from .records import WEB, Actor, PullRequest, Review
 
 _SORT_ATTRIBUTES = {"CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}
 
@@ -31,6 +31,8 @@ class Repository:
     created_at: str = "2020-01-15T09:00:00Z"
     stargazer_count: int = 0
     fork_count: int = 0
+    # What its ids are made of, if that is not its first name.
+    key: str = ""
     typename: ClassVar[str] = "Repository"
     is_disabled: ClassVar[bool] = False
     is_locked: ClassVar[bool] = False
@@ -47,11 +49,11 @@ class Repository:
 
     @cached_property
     def id(self) -> str:
-        return identity.node_id("R", self.name_with_owner.lower())
+        return identity.node_id("R", self.key or self.name_with_owner.lower())
 
     @cached_property
     def database_id(self) -> int:
-        return identity.number(f"repository:{self.name_with_owner.lower()}", 900_000_000)
+        return identity.number(f"repository:{self.key or self.name_with_owner.lower()}", 900_000_000)
 
     @property
     def name(self) -> str:
@@ -88,6 +90,11 @@ class Repository:
     def put(self, pull_request: PullRequest) -> None:
         """Add the pull request, or put it in place of the one with its number."""
         self.pull_requests[pull_request.number] = pull_request
+        self._listings.clear()
+
+    def remove(self, number: int) -> None:
+        """Let a pull request vanish."""
+        del self.pull_requests[number]
         self._listings.clear()
 
     def restore(self) -> None:
@@ -132,7 +139,15 @@ class World:
         known = [viewer, *accounts, *(repository.owner for repository in self.repositories.values())]
         self.accounts = {account.login.lower(): account for account in known}
         self._former: dict[str, Repository] = {}
+        self._as_loaded = dict(self.repositories), dict(self.accounts)
+        self._begin()
         self._index()
+
+    def _begin(self) -> None:
+        # Accounts whose login is not what their ids are made of, by login.
+        self.renamed: dict[str, Actor] = {}
+        self.has_legacy_ids = False
+        self.generation = 1
 
     def repository(self, owner: str, name: str) -> Repository | None:
         full_name = f"{owner}/{name}".lower()
@@ -166,23 +181,63 @@ class World:
         """A repository, pull request or account by its node id."""
         return self._nodes.get(node_id)
 
+    def shown_id(self, of: "Repository | PullRequest | Review") -> str:
+        """Return a node id in the format of now; `node` finds what has it in either format."""
+        return identity.legacy_id(of.typename, of.database_id) if self.has_legacy_ids else of.id
+
+    def home_of(self, pull_request: PullRequest) -> Repository:
+        """Return the repository of a pull request, whatever either is called now."""
+        return self._homes[pull_request.id]
+
     def put(self, pull_request: PullRequest) -> None:
         """Add or replace a pull request of a repository that is served."""
-        self.named(pull_request.repository_name).put(pull_request)
-        self._nodes[pull_request.id] = pull_request
+        repository = self.named(pull_request.repository_name)
+        # Its ids are those of the repository's first name.
+        origin = next((known.origin or known.repository_name for known in repository.pull_requests.values()), "")
+        self.put_in(repository, replace(pull_request, origin=repository.key or origin))
+
+    def put_in(self, repository: Repository, pull_request: PullRequest) -> None:
+        """Add or replace a pull request of this repository."""
+        repository.put(pull_request)
+        self._learn(repository, pull_request)
+
+    def remove(self, repository: Repository, number: int) -> None:
+        """Let a pull request vanish from its list and from the nodes."""
+        pull_request = repository.pull_requests[number]
+        repository.remove(number)
+        for address in (pull_request.id, identity.legacy_id(pull_request.typename, pull_request.database_id)):
+            self._nodes.pop(address, None)
+
+    def add_repository(self, repository: Repository) -> None:
+        self.repositories[repository.name_with_owner.lower()] = repository
+        self._index()
+
+    def remove_repository(self, repository: Repository) -> None:
+        """Let a repository vanish, with its former names."""
+        del self.repositories[repository.name_with_owner.lower()]
+        self._former = {name: other for name, other in self._former.items() if other is not repository}
+        self._index()
 
     def restore(self) -> None:
         """Forget every `put` and every new name."""
+        repositories, accounts = self._as_loaded
+        self.repositories, self.accounts = dict(repositories), dict(accounts)
         for repository in self.repositories.values():
             repository.restore()
-        self.repositories = {
-            repository.name_with_owner.lower(): repository for repository in self.repositories.values()
-        }
         self._former = {}
+        self._begin()
         self._index()
 
     def _index(self) -> None:
         self._nodes: dict[str, object] = {account.id: account for account in self.accounts.values()}
+        self._homes: dict[str, Repository] = {}
         for repository in self.repositories.values():
             self._nodes[repository.id] = repository
-            self._nodes.update((pr.id, pr) for pr in repository.pull_requests.values())
+            self._nodes[identity.legacy_id(repository.typename, repository.database_id)] = repository
+            for pull_request in repository.pull_requests.values():
+                self._learn(repository, pull_request)
+
+    def _learn(self, repository: Repository, pull_request: PullRequest) -> None:
+        self._homes[pull_request.id] = repository
+        self._nodes[pull_request.id] = pull_request
+        self._nodes[identity.legacy_id(pull_request.typename, pull_request.database_id)] = pull_request

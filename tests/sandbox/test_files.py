@@ -88,6 +88,12 @@ def test_an_empty_folder_and_a_wrong_name_are_refused(tmp_path, folder):
         files.load(folder([record(1)], "a.jsonl"))
 
 
+def test_a_file_of_another_name_is_left_out(folder):
+    where = folder([record(1)], "octo__hello.jsonl")
+    (where / "notes.jsonl").write_text("not even JSON")
+    assert [*files.load(where).repositories] == ["octo/hello"]
+
+
 def test_it_refuses_to_run_without_debug():
     production = {
         "DEBUG": "0",

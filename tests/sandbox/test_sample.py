@@ -127,7 +127,7 @@ def test_the_whole_sample_comes_back_unchanged(connect):
     served = {}
     with start_sandbox(SAMPLE) as url:
         client = connect(url)
-        for path in SAMPLE.glob("*.jsonl"):
+        for path in SAMPLE.glob("*__*.jsonl"):
             owner, name = path.stem.split("__")
             records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             pages = client.pages(PAGE, ("repository", "pullRequests"), first=25, owner=owner, name=name)

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from apps.commands import end_with_stdin
+from apps.commands import UsageCommand, end_with_stdin
 
 
-class Command(BaseCommand):
-    help = "Serve a stand-in for GitHub (GraphQL and REST) from pull request files or a generated organisation."
+class Command(UsageCommand):
+    help = "Serve a stand-in for GitHub (GraphQL and REST) from pull request files or a generated organization."
     requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--data", type=Path, help="folder of OWNER__REPO.jsonl files; without it an organisation is generated"
+            "--data", type=Path, help="folder of OWNER__REPO.jsonl files; without it an organization is generated"
         )
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8010, help="0 takes a free one (default: 8010)")
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--llm-requests", type=int, default=1_000_000, help="its requests a minute")
         parser.add_argument("--llm-tokens", type=int, default=100_000_000, help="its tokens a minute")
-        parser.add_argument("--seed", type=int, default=7, help="seed of the generated organisation (default: 7)")
+        parser.add_argument("--seed", type=int, default=7, help="seed of the generated organization (default: 7)")
         parser.add_argument("--now", type=date.fromisoformat, help="last day of the generated history (default: today)")
 
     def handle(self, *args: Any, **options: Any) -> None:
