@@ -1,5 +1,6 @@
 """Signing in by a link, while DEBUG is on."""
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, login
@@ -9,7 +10,15 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from apps.forms import QueryForm
 from apps.users.sign_in_links import LinkRefused, is_inside, spend
+
+
+class NextQuery(QueryForm):
+    """Where to go on after signing in."""
+
+    next = forms.CharField(max_length=2000)
+
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -23,7 +32,7 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     """
     if not settings.DEBUG:
         raise Http404("Sign-in links work only in development.")
-    asked = request.GET.get(REDIRECT_FIELD_NAME, "")
+    asked = NextQuery(request.GET).values["next"]
     target = asked if is_inside(asked) else resolve_url(settings.LOGIN_REDIRECT_URL)
     try:
         login(request, spend(token), BACKEND)

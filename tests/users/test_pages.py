@@ -46,11 +46,60 @@ def test_a_visitor_can_see_it(client, db, name):
     assert "Sign up" in response.text
 
 
+@pytest.mark.parametrize("target", ["http://[::1", "//[", "http://a]b/"])
+@pytest.mark.parametrize("path", ["login/", "signup/", "password/reset/", "password/reset/key/1-key/"])
+def test_page_with_a_malformed_target_is_shown(client, db, path, target):
+    assert client.get(f"/accounts/{path}", {"next": target}).status_code == 200
+
+
+def test_sign_in_ignores_a_malformed_target(client, ada):
+    client.logout()
+    data = {"login": ada.email, "password": "correct horse battery", "next": "http://[::1"}
+    response = client.post("/accounts/login/", data)
+    assert (response.status_code, response["Location"]) == (302, reverse("onboarding:home"))
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_whoever_is_signed_in_can_see_it(client, ada, name):
     response = client.get(reverse(name))
     assert_in_frame(response)
     assert ada.email in response.text, "the menu says whose account it is"
+
+
+ACCOUNT_PAGES = [*OWN, "mfa_activate_totp", "mfa_add_webauthn", "teams:email_preferences"]
+
+
+@pytest.mark.parametrize("name", ACCOUNT_PAGES)
+def test_account_page_is_in_sentence_case(client, ada, name):
+    """allauth writes "Two-Factor Authentication"; our pages capitalize the first word only."""
+    client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
+    page = client.get(reverse(name)).text
+    main = page[page.index("<main") : page.index("</main>")]
+    texts = re.findall(r"<(h1|h2|label|button)\b[^>]*>([^<]+)<", main)
+    texts += re.findall(r"<(title)>([^·]+) ·", page)
+    assert texts
+    for _, text in texts:
+        later = text.split()[1:]
+        assert not [word for word in later if word.istitle()], text
+
+
+@pytest.mark.parametrize("name", ["account_email", "account_change_password", "mfa_index", "teams:email_preferences"])
+def test_account_pages_lead_to_each_other(client, ada, name):
+    page = client.get(reverse(name)).text
+    [tabs] = re.findall(r"<nav class=.segments.*?</nav>", page, re.DOTALL)
+    addresses = [reverse(each) for each in ("account_email", "teams:email_preferences", "mfa_index")]
+    assert all(f'href="{address}"' in tabs for address in addresses)
+    [current] = re.findall(r'href="([^"]+)" aria-current="page"', tabs)
+    assert current == reverse(name)
+
+
+def test_reached_limit_is_a_page_of_ours(client, ada, settings):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"reset_password": "1/m/ip"}
+    for _ in range(2):
+        response = client.post(reverse("account_reset_password"), {"email": "eve@example.com"})
+    assert response.status_code == 429
+    response.status_code = 200
+    assert_in_frame(response)
 
 
 @pytest.mark.parametrize("name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_generate_recovery_codes"])
