@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 
-from apps.teams.models import Membership, Team
+from apps.teams.models import Membership, Role, Team
+from apps.teams.owners import has_owner
 from apps.teams.scoping import TeamQuerySet
 
 
@@ -31,8 +34,24 @@ def _across_teams(queryset: QuerySet[Any]) -> QuerySet[Any]:
     return queryset.across_teams() if isinstance(queryset, TeamQuerySet) else queryset
 
 
+class MembershipFormSet(BaseInlineFormSet[Membership, Team, Any]):
+    def clean(self) -> None:
+        """Refuse a change that leaves a team with members but without an active owner."""
+        super().clean()
+        kept = []
+        for form in self.forms:
+            data = getattr(form, "cleaned_data", None)
+            if data and not data.get("DELETE") and data.get("user"):
+                kept.append(data)
+        had_owner = self.instance.pk is not None and has_owner(self.instance)
+        keeps_owner = any(data["role"] == Role.OWNER and data["user"].is_active for data in kept)
+        if had_owner and not keeps_owner:
+            raise ValidationError("A team needs an active owner. Make another member owner first.")
+
+
 class MembershipInline(admin.TabularInline[Membership, Team]):
     model = Membership
+    formset = MembershipFormSet
     autocomplete_fields = ("user",)
     extra = 0
 

@@ -2,6 +2,9 @@ from zoneinfo import available_timezones
 
 from django import forms
 
+from apps.forms import QueryForm
+from apps.mail.links import has_address
+
 
 class TeamForm(forms.Form):
     name = forms.CharField(
@@ -13,6 +16,8 @@ class TeamForm(forms.Form):
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
             raise forms.ValidationError("The name contains characters that cannot be shown. Type it anew.")
+        if has_address(name):
+            raise forms.ValidationError("A team's name appears in emails, so it cannot contain a web address.")
         return name
 
 
@@ -27,3 +32,15 @@ class TeamSettingsForm(TeamForm):
         label="Time zone",
         help_text="Whose Monday begins a week and whose midnight ends a day in the figures, and when the weekly mail leaves.",
     )
+
+
+class RoleForm(QueryForm):
+    """The role that a member is to have; `change_role` states what is wrong with it."""
+
+    role = forms.CharField(max_length=20)
+
+
+class InvitationForm(RoleForm):
+    """Who is invited as what; `invite` states what is wrong with the address."""
+
+    email = forms.CharField(max_length=320)

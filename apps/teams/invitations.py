@@ -10,24 +10,27 @@ from datetime import timedelta
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.mail.outbox import queue_mail
+from apps.mail.addresses import InvalidAddress, address_or_none, normalize_address
+from apps.mail.letters import queue_letter
+from apps.mail.links import without_links
 from apps.teams.members import OWNERS_ONLY, NotPossible, grantable
 from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
 from apps.teams.scoping import TeamQuerySet
 from apps.teams.services import role_of
 from apps.users.models import User
+from apps.users.proof import is_unproven
 
 LASTS = timedelta(days=7)
 DAY = timedelta(days=1)
-# How many mails a day: of a team, of a person over all teams, and to one address.
+HOUR = timedelta(hours=1)
+# How many emails a day: of a team, of a person over all teams, and of one team to one address. The last two are for
+# one address over all teams and people, an hour and a day: teams cost nothing, so limits of a team protect nobody.
 TEAM_LIMIT, PERSON_LIMIT, ADDRESS_LIMIT = 50, 50, 3
+RECIPIENT_HOUR_LIMIT, RECIPIENT_DAY_LIMIT = 3, 10
 
 
 class NotForYou(NotPossible):
@@ -37,13 +40,15 @@ class NotForYou(NotPossible):
 def invite(team: Team, by: User, email: str, role: str) -> Invitation:
     """Invite an address, or invite it again: an earlier link to it ends. Raises NotPossible."""
     address = _checked(email)
+    if is_unproven(by):
+        raise NotPossible("Confirm your own email address before you invite other people.")
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
         own = role_of(by, team)
         if own is None or role not in grantable(own):
             raise NotPossible(OWNERS_ONLY)
-        if Membership.objects.filter(team=team, user__email__iexact=address).exists():
-            raise NotPossible(f"{address} is in the team already.")
+        if Membership.objects.filter(team=team, user__email=address).exists():
+            raise NotPossible(f"{address} is already in the team.")
         _check_limits(team, by, address)
         now, token = timezone.now(), secrets.token_urlsafe(32)
         _open(team).filter(email=address).update(state=InvitationState.REVOKED, ended_at=now)
@@ -69,7 +74,7 @@ def resend(team: Team, by: User, invitation_id: int) -> Invitation:
     """Send it again, with a new link and seven new days. Raises NotPossible."""
     invitation = _open(team).filter(pk=invitation_id).first()
     if invitation is None:
-        raise NotPossible("This invitation was accepted or withdrawn meanwhile. Invite the address anew if you want.")
+        raise NotPossible("This invitation was already accepted or withdrawn. You can invite the address again.")
     return invite(team, by, invitation.email, invitation.role)
 
 
@@ -87,9 +92,10 @@ def find(token: str) -> Invitation | None:
 
 def is_for(invitation: Invitation, user: User) -> bool:
     """Whether the person has the address that was invited: the account's own, or another one that is confirmed."""
-    if user.email.casefold() == invitation.email:
+    if address_or_none(user.email) == invitation.email:
         return True
-    return bool(EmailAddress.objects.filter(user=user, verified=True, email__iexact=invitation.email).exists())
+    confirmed = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True)
+    return any(address_or_none(address) == invitation.email for address in confirmed)
 
 
 def accept(invitation: Invitation, user: User) -> Membership:
@@ -98,17 +104,30 @@ def accept(invitation: Invitation, user: User) -> Membership:
         raise NotForYou(f"This invitation is for {invitation.email}, and you are signed in as {user.email}.")
     with transaction.atomic():
         now = timezone.now()
+        if not _may_still_invite(invitation):
+            raise NotPossible("This invitation is no longer valid. Ask the team for a new one.")
         won = (
             Invitation.objects.across_teams()
             .filter(pk=invitation.pk, state=InvitationState.OPEN, expires_at__gt=now)
             .update(state=InvitationState.ACCEPTED, accepted_by=user, ended_at=now)
         )
         if not won:
-            raise NotPossible("This invitation is not open any more. Ask the team for a new one.")
+            raise NotPossible("This invitation is no longer valid. Ask the team for a new one.")
         membership, _ = Membership.objects.get_or_create(
             team_id=invitation.team_id, user=user, defaults={"role": invitation.role}
         )
     return membership
+
+
+def _may_still_invite(invitation: Invitation) -> bool:
+    """Return whether the person who sent the invitation could send it today.
+
+    Somebody who was removed, deactivated, or given a lower role would otherwise still let people in.
+    """
+    if invitation.invited_by is None:
+        return False
+    role = role_of(invitation.invited_by, invitation.team)
+    return role is not None and invitation.role in grantable(role)
 
 
 def _open(team: Team) -> TeamQuerySet[Invitation]:
@@ -116,22 +135,25 @@ def _open(team: Team) -> TeamQuerySet[Invitation]:
 
 
 def _checked(email: str) -> str:
-    address = email.strip().casefold()
     try:
-        validate_email(address)
-    except ValidationError:
-        raise NotPossible(f"“{email.strip()[:100]}” is no e-mail address. Give one like name@example.com.") from None
-    return address
+        return normalize_address(email.strip())
+    except InvalidAddress as error:
+        raise NotPossible(str(error)) from None
 
 
 def _check_limits(team: Team, by: User, address: str) -> None:
-    sent = Invitation.objects.across_teams().filter(created_at__gt=timezone.now() - DAY)
+    now = timezone.now()
+    sent = Invitation.objects.across_teams().filter(created_at__gt=now - DAY)
+    received = sent.filter(email=address)
+    in_an_hour = received.filter(created_at__gt=now - HOUR).count()
+    if in_an_hour >= RECIPIENT_HOUR_LIMIT or received.count() >= RECIPIENT_DAY_LIMIT:
+        raise NotPossible(f"{address} was sent several invitations a short time ago. Send the next one tomorrow.")
     if sent.filter(team=team, email=address).count() >= ADDRESS_LIMIT:
         raise NotPossible(
             f"{address} was sent {ADDRESS_LIMIT} invitations in the last day. Send the next one tomorrow."
         )
     if sent.filter(team=team).count() >= TEAM_LIMIT or sent.filter(invited_by=by).count() >= PERSON_LIMIT:
-        raise NotPossible(f"No more than {TEAM_LIMIT} invitations are sent in a day. Go on tomorrow.")
+        raise NotPossible(f"No more than {TEAM_LIMIT} invitations are sent in a day. Send the next one tomorrow.")
 
 
 def _hash(token: str) -> str:
@@ -139,22 +161,23 @@ def _hash(token: str) -> str:
 
 
 def _mail(invitation: Invitation, team: Team, by: User, token: str) -> None:
-    subject = f"{by.display_name} invites you to {team.name} on Firstlight"
+    # Both are free text of the sender, in an email to a stranger: no mail program may make a link of them.
+    team_name, inviter = without_links(team.name), without_links(by.display_name)
+    subject = f"{inviter} invites you to {team_name} on Firstlight"
     context = {
         "invitation": invitation,
-        "team": team,
-        "inviter": by,
+        "team": {"name": team_name},
+        "inviter": {"display_name": inviter, "email": by.email},
         "role": Role(invitation.role).label.lower(),
         "link": settings.SITE_URL + reverse("teams:accept", args=[token]),
-        "site": settings.SITE_URL,
-        "subject": subject,
-        "heading": f"Join {team.name}",
+        "heading": f"Join {team_name}",
         "reference": f"invitation {invitation.pk}",
     }
-    queue_mail(
+    queue_letter(
+        "teams/email/invitation",
         dedupe_key=f"invitation:{invitation.pk}",
         recipient=invitation.email,
         subject=subject,
-        text=render_to_string("teams/email/invitation.txt", context).strip() + "\n",
-        html=render_to_string("teams/email/invitation.html", context),
+        context=context,
+        to_account=False,
     )

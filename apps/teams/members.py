@@ -14,8 +14,8 @@ class NotPossible(Exception):
     """The change cannot be made; the message says why and what to do."""
 
 
-LAST_OWNER = "A team needs an owner, and this is its only one. Make somebody else an owner first."
-OWNERS_ONLY = "Only an owner may do this to an owner, or make one. Ask an owner of the team."
+LAST_OWNER = "A team needs an owner, and this is the only one. Make another member an owner first."
+OWNERS_ONLY = "Only owners can change owners or add new ones. Ask an owner of the team."
 
 
 def grantable(role: Role) -> list[Role]:
@@ -31,7 +31,7 @@ def change_role(team: Team, by: User, user_id: int, role: str) -> Membership:
         membership, own = _locked(team, by, user_id)
         wanted = Role(role) if role in Role.values else None
         if wanted is None:
-            raise NotPossible("There is no such role. Choose owner, admin or member.")
+            raise NotPossible("There is no such role. Choose owner, admin, or member.")
         if wanted not in grantable(own) or Role(membership.role) not in grantable(own):
             raise NotPossible(OWNERS_ONLY)
         if wanted != Role.OWNER:
@@ -58,7 +58,7 @@ def _locked(team: Team, by: User, user_id: int) -> tuple[Membership, Role]:
     own = Membership.objects.filter(team=team, user=by).values_list("role", flat=True).first()
     membership = Membership.objects.filter(team=team, user_id=user_id).select_related("user").first()
     if own is None or membership is None:
-        raise NotPossible("This person is not in the team any more. Reload the page.")
+        raise NotPossible("This person is no longer in the team. Reload the page.")
     return membership, Role(own)
 
 

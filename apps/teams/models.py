@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.teams.scoping import TeamScopedModel
+from apps.teams.zones import zone_or_utc
 
 
 class Role(models.TextChoices):
@@ -40,7 +42,9 @@ class Team(models.Model):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=80, unique=True)
     # Whose midnight ends a day and whose Monday begins a week in the figures: a name of the IANA time zone database.
-    time_zone = models.CharField(max_length=60, default="UTC")
+    time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
+    # The first day (UTC) of what is read, chosen at the setup; None until then. A later setup only widens it.
+    history_start = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="teams")
 
@@ -56,6 +60,18 @@ class Team(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The team's time zone; UTC if this machine doesn't know the name."""
+        return zone_or_utc(self.time_zone)
+
+    @property
+    def zone_name(self) -> str:
+        """The name of the zone that the figures follow, for people."""
+        if self.zone.key == self.time_zone:
+            return self.time_zone
+        return f"{self.zone.key} ({self.time_zone} is not known here)"
+
     @classmethod
     def free_slug(cls, name: str) -> str:
         """A slug made from the name that no team has; random where the name has no letters or is taken."""
@@ -69,8 +85,13 @@ class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role, default=Role.MEMBER)
-    # Whether the person wants the weekly mail.
-    digest = models.BooleanField(default=True)
+    # Which emails the person wants; see `apps.teams.emails`.
+    digest = models.BooleanField(default=True, db_default=True)
+    email_finished = models.BooleanField(default=True, db_default=True)
+    email_failures = models.BooleanField(default=True, db_default=True)
+    email_join_requests = models.BooleanField(default=True, db_default=True)
+    # Whether the groups of the sign-in provider decide on it (see oidc_roles).
+    managed = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -118,3 +139,19 @@ class Invitation(TeamScopedModel):
     @property
     def is_over(self) -> bool:
         return self.expires_at <= timezone.now()
+
+
+# Django finds models in this module; these have one of their own.
+from apps.teams.join_models import JoinDomain, JoinRequest  # noqa: E402
+
+__all__ = [
+    "Invitation",
+    "InvitationState",
+    "JoinDomain",
+    "JoinRequest",
+    "Membership",
+    "OnboardingStatus",
+    "Role",
+    "Team",
+    "TeamsQuerySet",
+]

@@ -2,38 +2,55 @@
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.teams.emails import EmailKind, field_of
 from apps.teams.models import Membership, Role, Team
 from apps.teams.signals import team_founded
 from apps.users.models import User
+from apps.users.proof import without_unproven
 
 # Roles that may start, retry and cancel runs, connect sources, and choose repositories. Every member may watch.
 MANAGING = (Role.OWNER, Role.ADMIN)
 _SLUG_TRIES = 10
 # A second team of the same name by the same person within this time is the first one, sent twice.
 SENT_TWICE = timedelta(minutes=1)
-MOST_OWNED = 50
 
 
 class TooManyTeams(Exception):
-    """The person owns as many teams as one may; the message says so."""
+    """The account owns as many teams as one may. The message is for its user."""
+
+    def __init__(self, limit: int) -> None:
+        teams = "1 team" if limit == 1 else f"{limit} teams"
+        super().__init__(
+            f"You own {teams}, the most that one account may own on this installation. "
+            "Delete a team that you no longer need, or ask the operator of this installation."
+        )
 
 
-def found_team(name: str, owner: User) -> Team:
-    """A new team, whose foundation is told (`team_founded`); two clicks found one. Raises TooManyTeams."""
+def found_team(name: str, owner: User, *, by_operator: bool = False) -> Team:
+    """Make a team and send `team_founded`. Two clicks make one team.
+
+    Args:
+        by_operator: whether an operator makes it for the owner, who has not seen a page yet.
+
+    Raises:
+        TooManyTeams: if the owner has as many teams as an account may have.
+    """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=owner.pk)
         owned = Team.objects.filter(memberships__user=owner, memberships__role=Role.OWNER)
         twin = owned.filter(name=name, created_at__gt=timezone.now() - SENT_TWICE).first()
         if twin is not None:
             return twin
-        if owned.count() >= MOST_OWNED:
-            raise TooManyTeams(f"You own {MOST_OWNED} teams, which is as many as one person may.")
+        limit = int(settings.TEAMS_PER_ACCOUNT)
+        if not owner.is_superuser and owned.count() >= limit:
+            raise TooManyTeams(limit)
         team = create_team(name, owner)
-        team_founded.send(sender=Team, team=team, owner=owner)
+        team_founded.send(sender=Team, team=team, owner=owner, by_operator=by_operator)
     return team
 
 
@@ -72,6 +89,14 @@ def can_manage(user: User, team: Team) -> bool:
     return role_of(user, team) in MANAGING
 
 
-def recipients_of(team: Team) -> QuerySet[User]:
-    """The active owners and admins of a team, by e-mail address: whom its mails go to."""
-    return User.objects.filter(memberships__team=team, memberships__role__in=MANAGING, is_active=True).order_by("email")
+def recipients_of(team: Team, kind: EmailKind | None = None) -> QuerySet[User]:
+    """Return the active owners and admins whom the team's emails go to, in the order of their addresses.
+
+    Args:
+        kind: leaves out those who turned emails of this kind off.
+    """
+    wanted = Membership.objects.filter(team=team, role__in=MANAGING)
+    if kind is not None:
+        wanted = wanted.filter(**{field_of(kind): True})
+    managers = User.objects.filter(pk__in=wanted.values("user_id"), is_active=True)
+    return without_unproven(managers).order_by("email")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
+from allauth.decorators import rate_limit
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
@@ -17,11 +18,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.teams import invitations
 from apps.teams import members as membership
 from apps.teams.access import TeamRequest, team_view
-from apps.teams.forms import TeamForm
+from apps.teams.forms import InvitationForm, RoleForm, TeamForm
 from apps.teams.members import NotPossible
 from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
 from apps.teams.services import MANAGING, TooManyTeams, found_team
 from apps.users.models import User
+from apps.users.sign_up import may_sign_up, remember_invitation
 
 ROLES = (Role.OWNER, Role.ADMIN, Role.MEMBER)
 
@@ -47,7 +49,14 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_safe
 @team_view()
 def members(request: HttpRequest, team: Team) -> HttpResponse:
-    """Who is in the team. Owners and admins also see invitations, and change both."""
+    """Show who is in the team. Owners and admins also see invitations, and change both."""
+    return _members_page(request, team)
+
+
+def _members_page(
+    request: HttpRequest, team: Team, *, asked: dict[str, str] | None = None, error: str = ""
+) -> HttpResponse:
+    """Render the page; with `error` as it was `asked` for: an invitation that was refused, and the reason."""
     own = cast(TeamRequest, request).role
     grantable = membership.grantable(own)
     rows = sorted(
@@ -61,8 +70,10 @@ def members(request: HttpRequest, team: Team) -> HttpResponse:
         "manages": own in MANAGING,
         "invitations": invitations.open_invitations(team) if own in MANAGING else [],
         "days": invitations.LASTS.days,
+        "asked": asked or {},
+        "invite_error": error,
     }
-    return render(request, "teams/members.html", context)
+    return render(request, "teams/members.html", context, status=422 if error else 200)
 
 
 def _change(act: Callable[..., str]) -> Callable[..., HttpResponse]:
@@ -89,8 +100,8 @@ def _change(act: Callable[..., str]) -> Callable[..., HttpResponse]:
 @team_view(manage=True)
 @_change
 def role(request: HttpRequest, team: Team, user_id: int) -> str:
-    changed = membership.change_role(team, _user(request), user_id, request.POST.get("role", ""))
-    return f"{changed.user.display_name} is {Role(changed.role).label.lower()} of {team.name} now."
+    changed = membership.change_role(team, _user(request), user_id, RoleForm(request.POST).values["role"])
+    return f"The role of {changed.user.display_name} is now {Role(changed.role).label.lower()}."
 
 
 @team_view()
@@ -100,35 +111,42 @@ def remove(request: HttpRequest, team: Team, user_id: int) -> str:
     gone = membership.remove(team, _user(request), user_id)
     if gone.user_id == _user(request).pk:
         return f"You have left {team.name}."
-    return f"{gone.user.display_name} is not in {team.name} any more."
+    return f"{gone.user.display_name} was removed from {team.name}."
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
-@_change
-def invite(request: HttpRequest, team: Team) -> str:
-    invitation = invitations.invite(
-        team, _user(request), request.POST.get("email", ""), request.POST.get("role", Role.MEMBER)
-    )
-    return f"An invitation is on its way to {invitation.email}. It is good for {invitations.LASTS.days} days."
+def invite(request: HttpRequest, team: Team) -> HttpResponse:
+    """Invite an address. A refusal is shown at the field, with what was entered."""
+    if request.method == "POST":
+        asked = InvitationForm(request.POST).values
+        try:
+            invitation = invitations.invite(team, _user(request), asked["email"], asked["role"] or Role.MEMBER)
+        except NotPossible as reason:
+            return _members_page(request, team, asked=asked, error=str(reason))
+        days = invitations.LASTS.days
+        messages.success(request, f"Invitation sent to {invitation.email}. It expires in {days} days.")
+    return HttpResponseRedirect(reverse("teams:members", args=[team.slug]), status=303)
 
 
 @team_view(manage=True)
 @_change
 def resend(request: HttpRequest, team: Team, invitation_id: int) -> str:
     invitation = invitations.resend(team, _user(request), invitation_id)
-    return f"A new invitation is on its way to {invitation.email}; the link in the earlier mail has ended."
+    return f"Invitation sent again to {invitation.email}. The earlier link no longer works."
 
 
 @team_view(manage=True)
 @_change
 def revoke(request: HttpRequest, team: Team, invitation_id: int) -> str:
     if not invitations.revoke(team, invitation_id):
-        raise NotPossible("This invitation was accepted or withdrawn meanwhile.")
-    return "The invitation is withdrawn; its link has ended."
+        raise NotPossible("This invitation was already accepted or withdrawn.")
+    return "Invitation withdrawn. Its link no longer works."
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@rate_limit(action="accept_invitation")  # type: ignore[untyped-decorator]
 def accept(request: HttpRequest, token: str) -> HttpResponse:
     """What a link of a mail opens. Only the POST joins, and only whoever is signed in with the invited address."""
     invitation = invitations.find(token)
@@ -140,6 +158,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
     if not isinstance(request.user, User):
         if request.method == "POST":
             return redirect_to_login(request.path)
+        remember_invitation(request, invitation.pk)
         return _answer(request, invitation, "anonymous")
     if request.method == "POST":
         return _join(request, invitation)
@@ -154,8 +173,8 @@ def _join(request: HttpRequest, invitation: Invitation) -> HttpResponse:
     except NotPossible as reason:
         messages.error(request, str(reason))
         return HttpResponseRedirect(request.path, status=303)
-    messages.success(request, f"You are {Role(joined.role).label.lower()} of {invitation.team.name} now.")
-    return HttpResponseRedirect(reverse("onboarding:setup", args=[invitation.team.slug]), status=303)
+    messages.success(request, f"You’ve joined {invitation.team.name}. Your role: {Role(joined.role).label.lower()}.")
+    return HttpResponseRedirect(reverse("onboarding:team_home", args=[invitation.team.slug]), status=303)
 
 
 def _answer(request: HttpRequest, invitation: Invitation | None, state: str, status: int = 200) -> HttpResponse:
@@ -164,6 +183,7 @@ def _answer(request: HttpRequest, invitation: Invitation | None, state: str, sta
         "invitation": invitation,
         "state": state,
         "role": Role(invitation.role).label.lower() if invitation else "",
+        "may_sign_up": invitation is not None and may_sign_up(invitation.email, invited=True),
         "sign_in": f"{reverse('account_login')}?{back}",
         "sign_up": f"{reverse('account_signup')}?{back}&{urlencode({'email': invitation.email if invitation else ''})}",
     }

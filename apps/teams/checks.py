@@ -1,0 +1,29 @@
+"""A system check: a group of OIDC_GROUPS whose team does not exist gives no account a role."""
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.db import DatabaseError
+
+from apps.teams.oidc_roles import unknown_teams
+
+
+@register(Tags.database)
+def check_oidc_groups(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """teams.W001: OIDC_GROUPS names a team that does not exist. Django asks at `migrate` and `check --database`."""
+    if not databases:
+        return []
+    try:
+        slugs = unknown_teams()
+    except DatabaseError:
+        # A new database has no tables before its first migration.
+        return []
+    return [
+        CheckWarning(
+            f"OIDC_GROUPS names the team {slug!r}, which does not exist: its groups give no role.",
+            hint="Correct the slug, or create the team.",
+            id="teams.W001",
+        )
+        for slug in slugs
+    ]
