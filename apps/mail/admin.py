@@ -6,8 +6,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.mail.models import OutboxMessage, OutboxState
+from apps.mail.models import MailOutage, OutboxMessage, OutboxState
+from apps.mail.retention import BODIES_KEPT
 from apps.mail.tasks import hint
+
+# What an operator may send again.
+AGAIN = (OutboxState.FAILED, OutboxState.UNCERTAIN, OutboxState.KEPT)
 
 
 @admin.register(OutboxMessage)
@@ -41,11 +45,42 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
         """Sending again takes the right to change messages, which has no form here."""
         return request.user.has_perm("mail.change_outboxmessage")
 
-    @admin.action(description="Send again (failed and kept ones)", permissions=["send"])
+    @admin.action(description="Send again (failed, perhaps sent, and kept ones)", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
+        blank = queryset.filter(state__in=AGAIN, text="", html="").count()
+        if blank:
+            self.message_user(
+                request,
+                f"{blank} cannot be sent again: their text was deleted {BODIES_KEPT.days} days after they failed.",
+                messages.WARNING,
+            )
         with transaction.atomic():
-            count = queryset.filter(state__in=(OutboxState.FAILED, OutboxState.KEPT)).update(
-                state=OutboxState.PENDING, attempts=0, next_attempt_at=timezone.now()
+            unsent = queryset.filter(state__in=AGAIN)
+            count = unsent.exclude(text="", html="").update(
+                state=OutboxState.PENDING,
+                attempts=0,
+                refusals=0,
+                lost_replies=0,
+                deaths=0,
+                next_attempt_at=timezone.now(),
             )
             transaction.on_commit(hint, robust=True)
         self.message_user(request, f"{count} of {queryset.count()} will be sent again.", messages.SUCCESS)
+
+
+@admin.register(MailOutage)
+class MailOutageAdmin(admin.ModelAdmin[MailOutage]):
+    """When the mail server took no messages, why, and when it is tried next."""
+
+    list_display = ("began_at", "ended_at", "reason", "needs_operator", "failures", "next_try_at")
+    list_filter = ("needs_operator", "began_at")
+    ordering = ("-began_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: MailOutage | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: MailOutage | None = None) -> bool:
+        return False

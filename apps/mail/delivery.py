@@ -2,37 +2,45 @@
 
     pending --claim--> sending --accepted--> sent
        ^                  |  |
-       +--- refused, later-+  +--refused for good, or too often--> failed
+       +------later-------+  +--no such mailbox, or refused for days--> failed
+                             +--the answer was lost twice-------------> uncertain
 
-Where no mail server is set (EMAIL_URL, in development), what is due becomes `kept`: readable, and sent to nobody.
+Without a mail server (EMAIL_URL, in development), what is due becomes `kept`: readable, and sent to no one.
 
 A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A deliverer that dies leaves a
-message that is due again after it, or at once where its death can be proved (`release_dead`). `attempts` fences: only
+message that is due again after it, or at once if its death can be proved (`release_dead`). `attempts` fences: only
 the newest claim writes the outcome. The server is spoken to outside any transaction, so a kill between its acceptance
 and our commit causes a second hand-over, with the same Message-ID.
 """
 
 import logging
-import smtplib
+import time
 from datetime import datetime, timedelta
 
-from anymail.exceptions import AnymailRecipientsRefused
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.db import OperationalError, connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from apps.mail import owners
+from apps.mail import outages, owners
 from apps.mail.models import OutboxMessage, OutboxState
+from apps.mail.server import Accepted, MailServer, Outcome, RecipientRefused, ReplyLost, TryLater, Unsendable
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 20
-# Longer than one hand-over can take: a dozen exchanges with the server, each within SMTP_TIMEOUT at most.
+# Longer than one hand-over can take (DEADLINE of apps.mail.server).
 LEASE = timedelta(minutes=6)
 SMTP_TIMEOUT = 30.0
+# Less than the silence after which a worker's process is ended (UNIT_LIMIT).
+OUTCOME_SECONDS = 90.0
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=1)
+# As long as mail servers themselves go on trying (RFC 5321, section 4.5.4.1).
+GIVE_UP_AFTER = timedelta(days=5)
+# Copies that a recipient gets at most if each answer of the server is lost.
+LOST_REPLIES = 2
+# Deliverers that died with this message in hand: it may be what ends them.
+MAX_DEATHS = 20
 
 
 def due(now: datetime) -> QuerySet[OutboxMessage]:
@@ -54,49 +62,57 @@ def release_dead(now: datetime) -> int:
     return released
 
 
+def is_waiting(now: datetime) -> bool:
+    """Return whether the mail server is away and its next try is not due yet."""
+    outage = outages.current()
+    return outage is not None and outage.next_try_at > now
+
+
 def deliver_due(limit: int = 50) -> int:
     """Hand over due messages, `limit` at most; returns how many the server took. To be called outside transactions.
 
-    Ends early when the server cannot be reached: the other messages would fare no better, and a worker would wait.
-    Without a server, keeps all that is due and returns 0.
+    Ends early if the server takes none: the other messages would fare no better, and a worker would wait. Until the
+    next try does nothing. Without a server, keeps all that is due and returns 0.
     """
     if not settings.EMAIL_CONFIGURED:
         due(timezone.now()).order_by().update(state=OutboxState.KEPT, lease_until=None, owner="")
         return 0
+    if is_waiting(timezone.now()):
+        return 0
     sent = 0
-    for _ in range(limit):
-        message = _claim()
-        if message is None:
-            break
-        try:
-            _hand_over(message)
-        except Exception as error:
-            _record_failure(message, error)
-            if _is_server_away(error):
+    with MailServer() as server:
+        for _ in range(limit):
+            message = _claim()
+            if message is None:
                 break
-        else:
-            sent += _finish(message, state=OutboxState.SENT, sent_at=timezone.now(), last_error="")
+            outcome = _hand_over(server, message)
+            sent += _record(message, outcome)
+            if isinstance(outcome, ReplyLost) or (isinstance(outcome, TryLater) and outcome.is_of_server):
+                break
     return sent
 
 
 def _claim() -> OutboxMessage | None:
-    """The first due message, now ours; None when there is none."""
+    """Return the first due message, now ours; None if there is none."""
     while True:
         now = timezone.now()
         message = due(now).first()
         if message is None:
             return None
         mine = due(now).order_by().filter(pk=message.pk, attempts=message.attempts)
-        if message.attempts >= MAX_ATTEMPTS:
-            # Every failure that was recorded has been counted: these deliverers died.
+        has_lost_its_deliverer = message.state == OutboxState.SENDING
+        if message.deaths + has_lost_its_deliverer >= MAX_DEATHS:
             mine.update(
-                state=OutboxState.FAILED, lease_until=None, last_error=f"Gave up after {MAX_ATTEMPTS} attempts."
+                state=OutboxState.FAILED,
+                lease_until=None,
+                last_error=f"Gave up: {MAX_DEATHS} processes ended while they handed this message over.",
             )
             continue
         lease = now + LEASE
         if mine.update(
             state=OutboxState.SENDING,
             attempts=F("attempts") + 1,
+            deaths=F("deaths") + int(has_lost_its_deliverer),
             owner=owners.me(),
             lease_until=lease,
             next_attempt_at=lease,
@@ -105,50 +121,80 @@ def _claim() -> OutboxMessage | None:
             return message
 
 
-def _hand_over(message: OutboxMessage) -> None:
-    mail = EmailMultiAlternatives(
-        message.subject,
-        message.text,
-        message.from_email,
-        [message.recipient],
-        headers={**message.headers, "Message-ID": message.message_id, "Auto-Submitted": "auto-generated"},
-    )
-    if message.html:
-        mail.attach_alternative(message.html, "text/html")
-    mail.send(using="default")
+def _hand_over(server: MailServer, message: OutboxMessage) -> Outcome | Unsendable:
+    try:
+        return server.send(message)
+    except Unsendable as error:
+        return error
 
 
-def _record_failure(message: OutboxMessage, error: Exception) -> None:
-    text = f"{type(error).__name__}: {error}"
-    logger.warning("Mail %s was not sent: %s", message.message_id, text)
-    if _is_permanent(error) or message.attempts >= MAX_ATTEMPTS:
-        _finish(message, state=OutboxState.FAILED, last_error=text)
+def _record(message: OutboxMessage, outcome: Outcome | Unsendable) -> int:
+    """Write down what came of a hand-over. Return 1 if the server took the message and it was still ours."""
+    now = timezone.now()
+    if isinstance(outcome, Accepted):
+        # Links in it open accounts, so a message that was handed over keeps no body.
+        taken = _finish(message, state=OutboxState.SENT, sent_at=now, last_error="", text="", html="")
+        outages.end(now)
+        return taken
+    if isinstance(outcome, Unsendable):
+        _log(message, str(outcome))
+        _finish(message, state=OutboxState.FAILED, last_error=str(outcome))
+    elif isinstance(outcome, RecipientRefused):
+        _log(message, outcome.reason)
+        _finish(message, state=OutboxState.FAILED, last_error=outcome.reason)
+        outages.end(now)
+    elif isinstance(outcome, ReplyLost):
+        _record_lost_reply(message, outcome, now)
     else:
-        later = timezone.now() + min(FIRST_DELAY * 2 ** (message.attempts - 1), LONGEST_DELAY)
-        _finish(message, state=OutboxState.PENDING, last_error=text, next_attempt_at=later)
+        _record_delay(message, outcome, now)
+    return 0
+
+
+def _record_lost_reply(message: OutboxMessage, outcome: ReplyLost, now: datetime) -> None:
+    """Try once more: if the server did not take it, it is not lost; if it did, there are two copies at most."""
+    _log(message, outcome.reason)
+    values = {"lost_replies": F("lost_replies") + 1, "last_error": outcome.reason}
+    if message.lost_replies + 1 >= LOST_REPLIES:
+        _finish(message, state=OutboxState.UNCERTAIN, **values)
+    else:
+        _finish(message, state=OutboxState.PENDING, next_attempt_at=now + FIRST_DELAY, **values)
+
+
+def _record_delay(message: OutboxMessage, outcome: TryLater, now: datetime) -> None:
+    """Put the message off: until the server's next try, or by a pause that grows with each refusal of its own."""
+    if outcome.is_of_server:
+        outage = outages.note(outcome, now)
+        if outage.failures == 1:
+            # Told once, not at each try. /healthz, the metrics, and the admin have the rest.
+            logger.warning("The mail server takes no messages: %s", outcome.reason)
+        later, refusals = outage.next_try_at, 0
+    else:
+        _log(message, outcome.reason)
+        later, refusals = now + min(FIRST_DELAY * 2 ** min(message.refusals, 10), LONGEST_DELAY), 1
+    values = {"refusals": F("refusals") + refusals, "last_error": outcome.reason}
+    if message.created_at < now - GIVE_UP_AFTER:
+        _finish(message, state=OutboxState.FAILED, **values)
+    else:
+        _finish(message, state=OutboxState.PENDING, next_attempt_at=later, **values)
+
+
+def _log(message: OutboxMessage, reason: str) -> None:
+    logger.warning("Email %s was not sent: %s", message.message_id, reason)
 
 
 def _finish(message: OutboxMessage, **values: object) -> int:
-    """Write the outcome of our claim; 0 if the lease ran out and somebody else has it."""
-    claim = OutboxMessage.objects.filter(pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts)
-    return claim.update(lease_until=None, owner="", **values)
+    """Write the outcome of this process's claim. Returns 0 if the lease ran out and another process has it.
 
-
-def _is_permanent(error: Exception) -> bool:
-    """Refusals that another try cannot change: of the recipient by the server, of the address by ourselves.
-
-    Other 5xx answers speak of our sender, log-in or quota: an operator can mend those while the message waits.
+    A database that is away or locked is tried again for OUTCOME_SECONDS: without an outcome, the message is
+    sent a second time after its lease. Raises OperationalError after that.
     """
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(500 <= code < 600 for code, _text in error.recipients.values())
-    return isinstance(error, ValueError | AnymailRecipientsRefused)
-
-
-def _is_server_away(error: Exception) -> bool:
-    away = (
-        smtplib.SMTPConnectError,
-        smtplib.SMTPServerDisconnected,
-        smtplib.SMTPHeloError,
-        smtplib.SMTPAuthenticationError,
-    )
-    return isinstance(error, away) or (isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException))
+    claim = OutboxMessage.objects.filter(pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts)
+    until = time.monotonic() + OUTCOME_SECONDS
+    while True:
+        try:
+            return claim.update(lease_until=None, owner="", **values)
+        except OperationalError:
+            if connection.in_atomic_block or time.monotonic() > until:
+                raise
+        connection.close_if_unusable_or_obsolete()
+        time.sleep(1)

@@ -1,15 +1,38 @@
-"""Does mail leave? What `/healthz` and the metrics say of the outbox."""
+"""Whether email leaves: what `/healthz` and the metrics report of the outbox and the mail server."""
 
 from django.db.models import Count
 from django.utils import timezone
 
-from apps.mail.models import OutboxMessage, OutboxState
+from apps.mail import outages
+from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 
 LATE_AFTER = 15 * 60.0  # seconds; a message is tried within moments, and again after half a minute
 
 
+def problem() -> str:
+    """Return what an operator has to know, in a sentence; "" if email leaves."""
+    outage = outages.current()
+    away = _age(outage)
+    if outage is not None and (outage.needs_operator or away > LATE_AFTER):
+        advice = " Check EMAIL_URL." if outage.needs_operator else ""
+        return f"The mail server has taken no email for {away:.0f} s: {outage.reason}{advice}"
+    waiting = oldest_due()
+    if waiting > LATE_AFTER:
+        return f"The oldest email has been waiting for {waiting:.0f} s."
+    return ""
+
+
+def outage_seconds() -> float:
+    """Return for how many seconds the mail server has taken no messages; 0 if it takes them."""
+    return _age(outages.current())
+
+
+def _age(outage: MailOutage | None) -> float:
+    return max(0.0, (timezone.now() - outage.began_at).total_seconds()) if outage else 0.0
+
+
 def oldest_due() -> float:
-    """Seconds since the oldest message that has not left was written; 0 where all have."""
+    """Return the seconds since the oldest message that has not left was written; 0 if all have."""
     waiting = OutboxMessage.objects.filter(state__in=[OutboxState.PENDING, OutboxState.SENDING])
     oldest = waiting.order_by("created_at").values_list("created_at", flat=True).first()
     return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0

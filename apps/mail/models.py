@@ -6,12 +6,14 @@ from django.db import models
 class OutboxState(models.TextChoices):
     """pending -> sending -> sent; a failure goes back to pending with a later `next_attempt_at`, or ends in failed.
 
-    Without a mail server, pending -> kept: nobody was sent anything, and the row is all there is.
+    If the server's answer was lost twice, sending -> uncertain: a third copy would be worse than none.
+    Without a mail server, pending -> kept: nothing was sent, and the row is all there is.
     """
 
     PENDING = "pending", "Pending"
     SENDING = "sending", "Sending"
     SENT = "sent", "Sent"
+    UNCERTAIN = "uncertain", "Perhaps sent"
     KEPT = "kept", "Kept"
     FAILED = "failed", "Failed"
 
@@ -27,9 +29,13 @@ class OutboxMessage(models.Model):
     from_email = models.CharField(max_length=250)
     message_id = models.CharField(max_length=250, unique=True)
     # Further headers, like List-Unsubscribe.
-    headers = models.JSONField(default=dict, blank=True)
+    headers = models.JSONField(default=dict, db_default={}, blank=True)
     state = models.CharField(max_length=20, choices=OutboxState, default=OutboxState.PENDING)
+    # Claims of a deliverer, which fence each other. What they came to is counted in the three below.
     attempts = models.PositiveIntegerField(default=0)
+    refusals = models.PositiveIntegerField(default=0, db_default=0)
+    lost_replies = models.PositiveIntegerField(default=0, db_default=0)
+    deaths = models.PositiveIntegerField(default=0, db_default=0)
     next_attempt_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True, blank=True)
     owner = models.CharField(max_length=200, blank=True)
@@ -47,3 +53,26 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} to {self.recipient} ({self.state})"
+
+
+class MailOutage(models.Model):
+    """A time in which the mail server took no messages; `ended_at` is null while it lasts."""
+
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=1)
+    next_try_at = models.DateTimeField()
+    reason = models.TextField()
+    # Whether a setting, a log-in, or a certificate is wrong: it doesn't pass by itself.
+    needs_operator = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-began_at"]
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=models.Q(ended_at=None), name="one_mail_outage_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Mail server away since {self.began_at:%Y-%m-%d %H:%M}"

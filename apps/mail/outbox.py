@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from email.utils import parseaddr
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
-from apps.mail.models import OutboxMessage
+from apps.mail.addresses import InvalidAddress, normalize_address
+from apps.mail.models import OutboxMessage, OutboxState
+from apps.masking import storable
 
 _SUBJECT_LENGTH = 250
 _KEY_LENGTH = 200
+_ADDRESS_LENGTH = 254
 
 
 def queue_mail(
@@ -32,12 +33,19 @@ def queue_mail(
     """Queue one message to one address, in the caller's transaction; delivery starts when that commits.
 
     A second call with the same `dedupe_key` and `recipient` returns the row that is there and changes nothing. White
-    space in the subject, line breaks included, becomes single spaces. Raises ValueError for an address that is none,
-    and for a key of more than 200 characters.
+    space in the subject, line breaks included, becomes single spaces. The address is stored as `normalize_address`
+    returns it. One that it refuses gets a row that has failed, so that the other recipients of the same cause get
+    theirs. Raises ValueError for a key of more than 200 characters.
     """
     from apps.mail.tasks import hint
 
-    _check(dedupe_key, recipient)
+    _check_key(dedupe_key)
+    state, reason = OutboxState.PENDING, ""
+    try:
+        recipient = normalize_address(recipient)
+    except InvalidAddress as error:
+        state, reason = OutboxState.FAILED, str(error)
+        recipient = storable(recipient, _ADDRESS_LENGTH)
     with transaction.atomic():
         OutboxMessage.objects.bulk_create(
             [
@@ -50,6 +58,8 @@ def queue_mail(
                     from_email=settings.DEFAULT_FROM_EMAIL,
                     message_id=message_id(dedupe_key, recipient),
                     headers=dict(headers or {}),
+                    state=state,
+                    last_error=reason,
                     next_attempt_at=timezone.now(),
                 )
             ],
@@ -67,13 +77,9 @@ def message_id(dedupe_key: str, recipient: str) -> str:
     return f"<{digest}@{domain}>"
 
 
-def _check(dedupe_key: str, recipient: str) -> None:
+def _check_key(dedupe_key: str) -> None:
     if not 0 < len(dedupe_key) <= _KEY_LENGTH:
         raise ValueError(f"A dedupe key has 1 to {_KEY_LENGTH} characters, not {len(dedupe_key)}.")
-    try:
-        validate_email(recipient)
-    except ValidationError as error:
-        raise ValueError(f"{recipient!r} is no e-mail address.") from error
 
 
 def _one_line(subject: str) -> str:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from huey.api import crontab
 from huey.contrib.djhuey import db_periodic_task, db_task
 
-from apps.mail import delivery
+from apps.mail import delivery, retention
 
 _HINT_EVERY = 5.0  # seconds
 _hinted_at = float("-inf")
@@ -19,11 +19,20 @@ def _deliver() -> None:
 
 _every_minute = crontab(minute="*")
 # A hint that waited a minute has been followed by others; dropping it keeps a busy queue short.
-_hinted = db_task(name="mail_deliver", queue="compute", expires=60)
-_periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="compute")
+_hinted = db_task(name="mail_deliver", queue="email", expires=60)
+_periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="email")
 
 deliver_mail = _hinted(_deliver)
 deliver_mail_backstop = _periodic(_deliver)
+
+
+def _forget_old() -> None:
+    """Blank bodies and delete rows that are kept no longer."""
+    retention.forget_old(timezone.now())
+
+
+_hourly = db_periodic_task(crontab(minute="17"), name="mail_forget_old", queue="email")
+forget_old_mail = _hourly(_forget_old)
 
 
 def hint() -> None:
@@ -42,7 +51,7 @@ def hint_due(**_signal: Any) -> bool:
     now = timezone.now()
     if not delivery.release_dead(now) and time.monotonic() - _hinted_at < _HINT_EVERY:
         return False
-    if not delivery.due(now).exists():
+    if not delivery.due(now).exists() or delivery.is_waiting(now):
         return False
     hint()
     return True

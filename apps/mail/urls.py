@@ -7,6 +7,6 @@ from apps.mail import views
 app_name = "mail"
 urlpatterns = [
     path("mail/", views.mailbox, name="list"),
-    path("mail/<int:pk>/", views.message, name="detail"),
-    path("mail/<int:pk>/html/", views.html_part, name="html"),
+    path("mail/<id:pk>/", views.message, name="detail"),
+    path("mail/<id:pk>/html/", views.html_part, name="html"),
 ]

@@ -20,6 +20,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_safe
 
+from apps.forms import NumberField, QueryForm
 from apps.mail.models import OutboxMessage, OutboxState
 
 PER_PAGE = 50
@@ -29,6 +30,7 @@ DISCS = {
     OutboxState.SENDING: "running",
     OutboxState.SENT: "done",
     OutboxState.FAILED: "failed",
+    OutboxState.UNCERTAIN: "partial",
     OutboxState.KEPT: "skipped",
 }
 # A mail's page frames its HTML part, a document of its own. That one may style itself, as mails do, and nothing else: no
@@ -43,7 +45,7 @@ FRAMED: dict[str, list[str]] = {
     "frame-ancestors": [CSP.SELF],
     "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
 }
-_HEAD = re.compile(r"<head[^>]*>", re.IGNORECASE)
+_HEAD = re.compile(r"<head[^<>]*+>", re.IGNORECASE)
 _LINKS_OPEN_BESIDE = '<base target="_blank">'
 
 
@@ -67,10 +69,14 @@ def _is_on_this_machine(request: HttpRequest) -> bool:
     return address.is_loopback
 
 
+class PageQuery(QueryForm):
+    page = NumberField(most=1_000_000)
+
+
 @_developers_only
 def mailbox(request: HttpRequest) -> HttpResponse:
     messages = OutboxMessage.objects.order_by("-created_at", "-pk").defer("text", "html")
-    page = Paginator(messages, PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(messages, PER_PAGE).get_page(PageQuery(request.GET).values["page"])
     rows = [(row, DISCS[OutboxState(row.state)]) for row in page]
     return render(request, "mail/list.html", {"page": page, "rows": rows, "configured": settings.EMAIL_CONFIGURED})
 

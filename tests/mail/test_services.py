@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.mail.delivery import deliver_due
-from apps.mail.models import OutboxMessage, OutboxState
+from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
 from project.env import Env
 
@@ -86,6 +86,7 @@ def test_a_service_that_does_not_take_mails_now_gets_them_later(postmark, status
     assert (waiting.state, waiting.attempts) == (OutboxState.PENDING, 1)
     assert "Not now." in waiting.last_error
     OutboxMessage.objects.update(next_attempt_at=timezone.now())
+    MailOutage.objects.update(next_try_at=timezone.now())
     assert deliver_due() == 1
 
 
