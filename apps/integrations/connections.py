@@ -6,7 +6,7 @@ afterwards. A team shows either the sample or its own repositories, never both: 
 
 import contextlib
 from datetime import timedelta
-from typing import Any
+from typing import Any, assert_never
 
 import httpx
 from django.conf import settings
@@ -14,12 +14,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.integrations.credentials import SAMPLE_TOKEN, CredentialError, client_for, store_installation, store_token
-from apps.integrations.git.clones import find_clones
 from apps.integrations.github.app import Installation
 from apps.integrations.github.errors import GitHubError
 from apps.integrations.github.listing import Listed, read_page
 from apps.integrations.github.probe import Finding, probe, summary
 from apps.integrations.github.sizes import Size, read_sizes
+from apps.integrations.grants import clones_for, is_granted
 from apps.integrations.models import (
     Connection,
     ConnectionSource,
@@ -30,6 +30,7 @@ from apps.integrations.models import (
 from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
 from apps.metrics.remembered import touch
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
+from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 
 # Searching and reloading read the stored list for so long.
@@ -43,13 +44,16 @@ REQUEST_SECONDS = 8.0
 class CannotConnect(Exception):
     """This source cannot be connected, or left, now; the message says why and what to do."""
 
+    cause = "cannot_connect"
+    remedy = Remedy.NONE
 
-def offered() -> list[str]:
-    """The sources that this installation has."""
+
+def offered(team: Team) -> list[str]:
+    """Return the sources that a team may connect: those of this installation need the operator's grant."""
     sources: list[str] = [ConnectionSource.GITHUB]
     if settings.SAMPLE_URL:
         sources.append(ConnectionSource.SAMPLE)
-    if settings.GIT_SOURCE_ROOT is not None:
+    if settings.GIT_SOURCE_ROOT is not None and is_granted(team, ConnectionSource.GIT):
         sources.append(ConnectionSource.GIT)
     return sources
 
@@ -64,17 +68,37 @@ def check(team: Team, source: str, token: str = "") -> Finding | list[str]:
     Raises CannotConnect, GitHubError, CredentialError, GitError. Nothing is stored.
     """
     _check_mixing(team, source)
-    if source == ConnectionSource.GIT:
-        clones, _ = find_clones(settings.GIT_SOURCE_ROOT)
-        if not clones:
-            raise CannotConnect(
-                "There is no git clone in the folder that clones are read from (GIT_SOURCE_ROOT), up to three folders "
-                "deep. Clone a repository into it, then try again."
-            )
-        return clones
-    if source == ConnectionSource.SAMPLE:
-        return probe(settings.SAMPLE_URL, SAMPLE_TOKEN)
-    return probe(settings.GITHUB_API_URL, token)
+    return ask(team, known_source(source), token)
+
+
+def known_source(source: str) -> ConnectionSource:
+    """Return the source of this name. Raises CannotConnect if there is none."""
+    try:
+        return ConnectionSource(source)
+    except ValueError:
+        raise CannotConnect("This installation does not have that source. Choose another one.") from None
+
+
+def ask(team: Team, source: ConnectionSource, token: str) -> Finding | list[str]:
+    """Ask a source as `check` does. Each source names its host here, so a token reaches no other one."""
+    match source:
+        case ConnectionSource.GITHUB:
+            return probe(settings.GITHUB_API_URL, token)
+        case ConnectionSource.SAMPLE:
+            return probe(settings.SAMPLE_URL, SAMPLE_TOKEN)
+        case ConnectionSource.GIT:
+            return _clones_of(team)
+    assert_never(source)
+
+
+def _clones_of(team: Team) -> list[str]:
+    clones, _ = clones_for(team)
+    if not clones:
+        raise CannotConnect(
+            "There is no git clone in the folder that clones are read from, up to three folders "
+            "deep. Clone a repository into it, then try again."
+        )
+    return clones
 
 
 def keep(
@@ -109,7 +133,7 @@ def keep(
 
 
 def _check_mixing(team: Team, source: str) -> None:
-    if source not in offered():
+    if source not in offered(team):
         raise CannotConnect("This installation does not have that source. Choose another one.")
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
     if ConnectionSource.SAMPLE in connected and source != ConnectionSource.SAMPLE:
@@ -158,7 +182,7 @@ def is_fresh(connection: Connection) -> bool:
 def refresh(connection: Connection) -> None:
     """Read the list again from its beginning, as far as it was read before. Raises as `check`."""
     if connection.source == ConnectionSource.GIT:
-        clones, more = find_clones(settings.GIT_SOURCE_ROOT)
+        clones, more = clones_for(connection.team_id)
         listing, further = [_clone(path) for path in clones], 2 if more else None
     else:
         listing, further = _read_pages(connection, 1, PAGES_AT_ONCE)
@@ -219,4 +243,10 @@ def _store(connection: Connection, **values: Any) -> None:
 
 def repository_source(connection: Connection) -> str:
     """The source that repositories of this connection have in rows."""
-    return Source.GIT if connection.source == ConnectionSource.GIT else Source.GITHUB
+    source = known_source(connection.source)
+    match source:
+        case ConnectionSource.GITHUB | ConnectionSource.SAMPLE:
+            return Source.GITHUB
+        case ConnectionSource.GIT:
+            return Source.GIT
+    assert_never(source)

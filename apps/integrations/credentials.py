@@ -4,6 +4,7 @@ To change keys: put the new one first, restart, run `manage.py rotate_credential
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,10 @@ from apps.integrations.github import app
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import MissingCredentials
 from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind, Webhook
+from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
+
+logger = logging.getLogger(__name__)
 
 # The sample's server takes any token.
 SAMPLE_TOKEN = "sample"  # noqa: S105
@@ -25,8 +29,17 @@ SAMPLE_TOKEN = "sample"  # noqa: S105
 TOKEN_MARGIN = timedelta(minutes=10)
 
 
+OPERATOR = (
+    "Secrets cannot be stored or read: the configuration of this installation is incomplete. Its operator finds the "
+    "reason in the log."
+)
+
+
 class CredentialError(Exception):
-    """A stored credential cannot be read; the message says what the operator has to do."""
+    """A stored credential cannot be read. The message is for members; the log has the operator's."""
+
+    cause = "credential_keys"
+    remedy = Remedy.OPERATOR
 
 
 class Secret:
@@ -49,13 +62,13 @@ class Secret:
 def _keys() -> MultiFernet:
     keys = settings.CREDENTIAL_KEYS
     if not keys:
-        raise CredentialError("CREDENTIAL_KEYS is not set, so no token can be stored or read. Set it and restart.")
+        logger.error("CREDENTIAL_KEYS is not set, so no token can be stored or read. Set it and restart.")
+        raise CredentialError(OPERATOR)
     try:
         return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
-        raise CredentialError(
-            "CREDENTIAL_KEYS holds something that is no key; .env.example says how to make one."
-        ) from None
+        logger.error("CREDENTIAL_KEYS has an invalid key; .env.example shows how to make one.")
+        raise CredentialError(OPERATOR) from None
 
 
 def store_token(team: Team, token: str, user: Any = None) -> Credential:
@@ -88,10 +101,8 @@ def secret_for(team: Team | int) -> Secret:
     try:
         return Secret(_keys().decrypt(bytes(credential.secret)).decode())
     except InvalidToken:
-        raise CredentialError(
-            "The stored GitHub token cannot be decrypted with any of CREDENTIAL_KEYS. Put the key back that it was "
-            "stored with, or connect GitHub again."
-        ) from None
+        logger.error("A GitHub token cannot be decrypted with any of CREDENTIAL_KEYS. Add the key it was stored with.")
+        raise CredentialError("The stored GitHub token cannot be read. Connect GitHub again.") from None
 
 
 def token_for(team: Team | int) -> str:
@@ -99,16 +110,24 @@ def token_for(team: Team | int) -> str:
     return secret_for(team).reveal()
 
 
+# The sources whose repositories this client reads, and those that something else reads.
+READ_BY_CLIENT = {ConnectionSource.GITHUB, ConnectionSource.SAMPLE}
+OTHERWISE_READ = {ConnectionSource.GIT}
+
+
 def client_for(team: Team | int, **options: Any) -> GitHubClient:
     """A client with the team's token, at the address that the token is for: GitHub's, or that of the sample.
 
     Addresses come from settings alone. `options` are the client's. Raises as `secret_for`.
     """
-    if Connection.objects.for_team(team).filter(source=ConnectionSource.SAMPLE).exists():
+    connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
+    if unknown := connected - READ_BY_CLIENT - OTHERWISE_READ:
+        # Its token, or GitHub's, must not reach a host that it is not for.
+        raise CredentialError(f"The client of GitHub can't read {', '.join(sorted(unknown))}.")
+    if ConnectionSource.SAMPLE in connected:
         if not settings.SAMPLE_URL:
             raise CredentialError(
-                "The sample organisation is not served any more (SAMPLE_URL is not set). Leave the sample and connect "
-                "your own repositories."
+                "The sample organization is not available any more. Leave the sample and connect your own repositories."
             )
         return GitHubClient(settings.SAMPLE_URL, SAMPLE_TOKEN, **options)
     if installed := _installation(team):
@@ -172,7 +191,8 @@ def decrypt(secret: bytes | memoryview) -> str:
     try:
         return _keys().decrypt(bytes(secret)).decode()
     except InvalidToken:
-        raise CredentialError("A stored secret cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+        logger.error("A stored secret cannot be decrypted with any of CREDENTIAL_KEYS.")
+        raise CredentialError(OPERATOR) from None
 
 
 def rotate() -> int:

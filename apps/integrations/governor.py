@@ -53,11 +53,16 @@ class Pace:
         self.waiting = {owner: at for owner, at in self.waiting.items() if at > now - WAITING_SECONDS}
 
     def abandon(self, owner: str, now: float) -> None:
-        """An owner begins anew: what it had under way died with its process, but has cost GitHub what it has cost."""
+        """Charge an owner that starts again for the requests that died with its last attempt.
+
+        How long GitHub worked on them is unknown. They are charged what one usually takes, and not the time since then,
+        most of which may be an outage of the database.
+        """
         for ticket, (who, start) in list(self.flying.items()):
             if who == owner:
                 del self.flying[ticket]
-                self.spent.append((now, now - start, owner))
+                seconds = min(now - start, self.usual)
+                self.spent.append((start + seconds, seconds, owner))
 
     def had(self, owner: str, now: float) -> float:
         """Seconds of the last minute that an owner's requests have taken."""
@@ -179,6 +184,9 @@ class Governor:
 
     def _close(self, budget: ApiBudget, pace: Pace, limit: RateLimited, now: datetime) -> None:
         until = limit.until
+        if not limit.secondary:
+            # Whatever earlier answers told of points left, there are none.
+            budget.points_left, budget.resets_at = 0, until
         if limit.secondary:
             pace.went_badly()
             if not limit.told:

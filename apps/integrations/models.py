@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from apps.metrics.models import Repository
+from apps.pipelines.remedy import Remedy
 from apps.teams.scoping import TeamScopedModel
 
 
@@ -88,6 +89,25 @@ class Connection(TeamScopedModel):
         return f"{self.get_source_display()} of team {self.team_id}"
 
 
+class SourceGrant(TeamScopedModel):
+    """The operator's permission for a team to read a source of the installation, like the clones on its server.
+
+    Checked by `apps.integrations.grants`. `folder`, relative to GIT_SOURCE_ROOT, narrows what may be read.
+    """
+
+    source = models.CharField(max_length=10, choices=ConnectionSource)
+    folder = models.CharField(max_length=300, blank=True)
+    granted_at = models.DateTimeField(auto_now_add=True)
+    granted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["team", "source"], name="source_grant_once_in_team")]
+
+    def __str__(self) -> str:
+        return f"{self.get_source_display()} for team {self.team_id}"
+
+
 class SyncStatus(models.TextChoices):
     PENDING = "pending", "Waiting"
     SYNCING = "syncing", "Syncing"
@@ -97,16 +117,21 @@ class SyncStatus(models.TextChoices):
 
 
 class TrackedRepository(TeamScopedModel):
-    """How the sync of one repository stands.
+    """The sync of one repository.
 
     `cursor` goes on where the last committed unit ended: {"run", "since", "phase": "skeleton" | "detail" | "end",
     "after", …}. `watermark` is the newest `updated_at` of a wholly committed window; `synced_since` is its start.
+    `cause` and `remedy` explain `last_sync_error`, see `apps.pipelines.remedy`.
     """
 
     # Shares the repository's key: an id of the one is the id of the other.
     repository = models.OneToOneField(Repository, on_delete=models.CASCADE, primary_key=True, related_name="tracking")
     sync_status = models.CharField(max_length=10, choices=SyncStatus, default=SyncStatus.PENDING)
     last_sync_error = models.TextField(blank=True)
+    cause = models.CharField(max_length=40, blank=True, default="", db_default="")
+    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
+    # When its newest read ended, however it ended; `last_synced_at` is that of the newest read that succeeded.
+    ended_at = models.DateTimeField(null=True, blank=True)
     cursor = models.JSONField(default=dict)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
@@ -115,6 +140,20 @@ class TrackedRepository(TeamScopedModel):
     last_synced_at = models.DateTimeField(null=True, blank=True)
     # When a webhook last told of a change; it is read soon after.
     changed_at = models.DateTimeField(null=True, blank=True)
+    # What the team should know of the repository's name: another one has it now.
+    notice = models.TextField(blank=True, default="", db_default="")
+    # The rolling comparison with the source: the last pull request compared in this round, by primary key, and when
+    # the last round ended. See `apps.integrations.verification`.
+    verified_to = models.BigIntegerField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    # How many pull requests GitHub counts that are not in the window. See `apps.integrations.counts`.
+    outside = models.JSONField(null=True, blank=True)
+    # When its newest read began: what changed before is read with it.
+    read_began_at = models.DateTimeField(null=True, blank=True)
+    # How many reads failed since the last one that succeeded.
+    failed_reads = models.PositiveIntegerField(default=0, db_default=0)
+    # When GitHub reported that the repository was deleted.
+    gone_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TeamScopedModel.Meta):

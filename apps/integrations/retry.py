@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from django.utils import timezone
+
+from apps.integrations import attempts
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync_ledger import OPEN, repository_state, shown_name, try_degraded_again, window_of
 from apps.metrics.models import DetailState
@@ -48,10 +51,11 @@ def _wait_again(row: TrackedRepository) -> None:
         cursor = {key: cursor[key] for key in ("run", "name", "since") if key in cursor} | {"phase": "skeleton"}
     elif cursor.get("phase") in ("end", "settle"):
         cursor |= {"phase": "detail", "rounds": 0}
-    row.cursor, row.sync_status, row.last_sync_error = cursor, SyncStatus.PENDING, ""
+    row.cursor, row.sync_status = cursor, SyncStatus.PENDING
+    attempts.begin(row)
     if row.total is not None and cursor["phase"] == "detail":
         row.done = min(row.total, window_of(row).exclude(detail_state=DetailState.PENDING).count())
-    row.save(update_fields=["cursor", "sync_status", "last_sync_error", "done"])
+    row.save(update_fields=["cursor", "sync_status", "done", *attempts.COLUMNS])
 
 
 def _count_again(run: Run, step: StepRun) -> None:
@@ -66,7 +70,9 @@ def settle(run: Run, status: SyncStatus, why: str) -> None:
     rows = _rows_of(run)
     for row in (row for row in rows if row.sync_status in OPEN):
         row.sync_status, row.last_sync_error = status, why
-        row.save(update_fields=["sync_status", "last_sync_error"])
+        row.cause, row.remedy, row.ended_at = run.cause, run.remedy, timezone.now()
+        row.failed_reads += status == SyncStatus.ERROR
+        row.save(update_fields=["sync_status", *attempts.COLUMNS])
     # All of them: what an attempt had yet to tell of the others ended with it.
     _tell(run, rows)
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
+from apps.integrations.connections import CannotConnect
 from apps.integrations.models import TrackedRepository
 from apps.metrics.models import Repository, Source
 from apps.metrics.remembered import touch
+from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
 
 # GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older ones may end in one; managed users
@@ -61,3 +63,35 @@ def _track(team: Team, source: str, name: str) -> TrackedRepository:
     if new:
         touch(team.pk)
     return tracked
+
+
+def untrack_repository(team: Team, repository_id: int) -> str:
+    """Stop reading a repository; its pull requests and figures stay.
+
+    Returns its name, or an empty text if the team does not track it. Raises CannotConnect while a run of the team is
+    under way, which may be reading it.
+    """
+    return _untrack(team, pk=repository_id)
+
+
+def untrack_name(team: Team, source: str, name: str) -> str:
+    """Stop reading a repository by the name that its source has for it. As `untrack_repository`."""
+    match = "iexact" if source == Source.GITHUB else "exact"
+    return _untrack(team, repository__source=source, **{f"repository__full_name__{match}": name})
+
+
+def _untrack(team: Team, **which: object) -> str:
+    with transaction.atomic():
+        Team.objects.select_for_update().get(pk=team.pk)
+        rows = TrackedRepository.objects.for_team(team).select_related("repository")
+        tracked = rows.filter(**which).first()
+        if tracked is None:
+            return ""
+        if Run.objects.filter(subject=f"team:{team.pk}", state__in=ACTIVE_RUN_STATES).exists():
+            raise CannotConnect(
+                "A run of this team is under way and may be reading it. Cancel it, or wait for its end."
+            )
+        name: str = tracked.repository.full_name
+        tracked.delete()
+        touch(team.pk)
+    return name

@@ -32,10 +32,14 @@ from apps.integrations.models import Connection, ConnectionSource, SyncStatus, T
 from apps.integrations.sync_git import GitReader
 from apps.integrations.sync_github import GitHubReader
 from apps.integrations.sync_ledger import Ledger
+from apps.integrations.verification import corrected_in
 from apps.metrics.models import Source
+from apps.pipelines import incidents
 from apps.pipelines.context import StepContext
-from apps.pipelines.exceptions import Park, Permanent, Retryable
+from apps.pipelines.exceptions import Park, Permanent, PipelineError, Retryable
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
+from apps.pipelines.portions import Watch
+from apps.pipelines.remedy import UNEXPECTED, Remedy
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +61,22 @@ class Reader(Protocol):
         """Read the rest and end the repositories in the ledger."""
 
 
-def sync_repositories(ctx: StepContext, *, team_id: int, repo_ids: Sequence[int] | None, since: datetime) -> Outcome:
-    """The body of the sync step: all repositories that the team follows, or those named, back to `since`."""
-    ledger = Ledger(ctx, team_id)
+def sync_repositories(
+    ctx: StepContext,
+    *,
+    team_id: int,
+    repo_ids: Sequence[int] | None,
+    since: datetime,
+    verify: bool = False,
+    nights: int = 0,
+) -> Outcome:
+    """The body of the sync step: all repositories that the team follows, or those named, back to `since`.
+
+    Args:
+        verify: compare everything with the source.
+        nights: compare a share of it, so that so many runs compare all; 0 for none.
+    """
+    ledger = Ledger(ctx, team_id, verify=verify, nights=nights)
     ledger.open(repo_ids, since)
     if not ledger.rows:
         return Skipped("The team follows no repository. Choose some, then start again.")
@@ -98,7 +115,7 @@ def _github(ledger: Ledger, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
             keep_fresh(client, ledger.team_id)
 
     looked = [time.monotonic()]
-    return GitHubSource(client), Fetcher(client, allowance, check)
+    return GitHubSource(client, Watch(ledger.ctx)), Fetcher(client, allowance, check, ledger.note_wait)
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:
@@ -119,13 +136,13 @@ def _of_all(ledger: Ledger) -> Iterator[None]:
     try:
         yield
     except (BadCredentials, MissingCredentials, CredentialError) as error:
-        ledger.fail_all(str(error))
-        raise Permanent(str(error)) from None
+        ledger.fail_all(error)
+        raise Permanent.of(error) from None
     except RateLimited as limit:
         ledger.parked()
-        raise Park(limit.until, str(limit)) from None
+        raise Park(limit.until, str(limit), cause=limit.cause) from None
     except Unreachable as error:
-        raise Retryable(str(error)) from None
+        raise Retryable.of(error) from None
 
 
 @contextmanager
@@ -136,30 +153,48 @@ def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]
     except (*OF_ALL, MissingCredentials):
         raise
     except (GitHubError, GitError) as error:
-        ledger.fail(tracked, str(error))
+        ledger.fail(tracked, error)
     except (DataError, ValueError) as error:
-        logger.exception("%s could not be stored.", tracked)
-        ledger.fail(tracked, f"What the source says could not be stored ({type(error).__name__}). The log has more.")
+        words = incidents.record(error, f"{tracked} could not be stored", ledger.ctx.run.pk)
+        unexpected = PipelineError(
+            f"What the source sent could not be stored. {words}", cause=UNEXPECTED, remedy=Remedy.OPERATOR
+        )
+        ledger.fail(tracked, unexpected)
 
 
 def _outcome(ledger: Ledger) -> Outcome:
     failed = [row for row in ledger.rows if row.sync_status == SyncStatus.ERROR]
     if len(failed) == len(ledger.rows):
-        raise Permanent(_shared_cause(failed))
+        raise _shared_cause(failed)
     ledger.close()
     good = [row for row in ledger.rows if row.sync_status != SyncStatus.ERROR]
-    result = {"repositories": len(good), "pull_requests": sum(row.done for row in good)}
+    result = {
+        "repositories": len(good),
+        "pull_requests": sum(row.done for row in good),
+        "corrected": corrected_in(ledger.rows),
+    }
     missing = [
-        Missing(what=row.repository.full_name, why=row.last_sync_error)
+        Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
         for row in ledger.rows
         if row.sync_status != SyncStatus.COMPLETE
     ]
     return Partial(missing, result) if missing else Done(result)
 
 
-def _shared_cause(failed: Sequence[TrackedRepository]) -> str:
-    causes = list(dict.fromkeys(row.last_sync_error for row in failed))
-    if len(causes) == 1:
-        return causes[0]
-    more = f" And {len(causes) - NAMED} more." if len(causes) > NAMED else ""
-    return f"None of the {len(failed)} repositories could be read. {' '.join(causes[:NAMED])}{more}"
+def _shared_cause(failed: Sequence[TrackedRepository]) -> Permanent:
+    """Return the error of a sync that could read nothing.
+
+    It states each reason once. Reasons that differ only in the repository's name are one.
+    """
+    alike: dict[str, str] = {}
+    for row in failed:
+        alike.setdefault(row.last_sync_error.replace(row.repository.full_name, ""), row.last_sync_error)
+    reasons = list(alike.values())
+    causes = {(row.cause, row.remedy) for row in failed}
+    cause, remedy = causes.pop() if len(causes) == 1 else ("repositories", Remedy.RETRY)
+    if len(failed) == 1:
+        text = f"{failed[0].repository.full_name} could not be read. {reasons[0]}"
+        return Permanent(text, cause=cause, remedy=Remedy(remedy))
+    more = f" And {len(reasons) - NAMED} more." if len(reasons) > NAMED else ""
+    text = f"None of the {len(failed)} repositories could be read. {' '.join(reasons[:NAMED])}{more}"
+    return Permanent(text, cause=cause, remedy=Remedy(remedy))

@@ -1,14 +1,18 @@
 """Reading a repository from a local clone: how much landed in the window, then everything of it in units, newest first.
 
-What has landed never changes, so the rows that are there already are the cursor: a second sync reads what is new.
+The rows that are there already are the cursor: a second sync reads what is new, and what would be another record now (by
+`.mailmap`, or the trunk's name). What is off the trunk since its history was rewritten is deleted. All of that is no
+correction: every refresh looks at the whole graph. With `verify` the landings whose rows seem right are read again, too,
+and those whose rows differ from their records are counted as corrected.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from django.conf import settings
+from django.db.models import Min, QuerySet
 
+from apps.integrations.git.names import settle_names
 from apps.integrations.git.source import (
     LISTED_COMMITS,
     EmptyRepository,
@@ -20,16 +24,20 @@ from apps.integrations.git.source import (
 )
 from apps.integrations.github.errors import SameRepository
 from apps.integrations.github.source import Problem
+from apps.integrations.grants import NotGranted, open_clone
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync_ledger import UNIT, Alone, Ledger
-from apps.metrics.ingest import ingest_pull_requests
+from apps.integrations.verification import note_corrected
 from apps.metrics.models import PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData
+from apps.metrics.remembered import touch
+from apps.pipelines import portions
 
 LANDINGS = 50
+DELETED_AT_ONCE = 500
 # So many landings in a row, each read alone in vain, are the repository's fault.
 IN_VAIN = 3
-HOPELESS = (SourceDisabled, GitMissing, LandingGone)
+HOPELESS = (SourceDisabled, NotGranted, GitMissing, LandingGone)
 
 
 class GitReader:
@@ -51,6 +59,8 @@ class GitReader:
             with self._alone(tracked):
                 if (clone := self._clone(tracked)) is not None:
                     self._read_all(tracked, clone)
+                with self._ledger.ctx.unit(unit=UNIT, last=True):
+                    settle_names(tracked.team_id)
                 self._ledger.end(tracked)
 
     def _outline(self, tracked: TrackedRepository) -> None:
@@ -60,9 +70,12 @@ class GitReader:
         self._ledger.check()
         since = self._ledger.since
         clone = self._clone(tracked)
-        landed = [landing.oid for landing in clone.landings(since)] if clone else []
+        landed = _landed(tracked.repository, clone, since)
         lacking = clone.missing(since) if clone else None
         with self._ledger.ctx.unit(unit=UNIT) as unit:
+            if gone := _delete_others(tracked.repository, landed):
+                text = f"{tracked.repository.full_name}: {gone} landed changes are off the trunk, and deleted."
+                self._ledger.ctx.log(text)
             if clone:
                 _identify(tracked.repository, clone)
             else:
@@ -74,26 +87,38 @@ class GitReader:
             tracked.done = tracked.total - len(_unread(tracked.repository, landed))
             if lacking:
                 self._ledger.note(tracked, [Problem(what="a part of the history", why=lacking)])
-            self._ledger.save(tracked, unit, f"{tracked.repository.full_name}: {tracked.total} pull requests found")
+            self._ledger.save(tracked, unit, f"{tracked.repository.full_name}: {tracked.total} landed changes found")
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
         """The clone as it was when this attempt first looked; None for one without commits."""
         if tracked.pk not in self._open:
             try:
-                self._open[tracked.pk] = GitRepository.open(tracked.repository.full_name, settings.GIT_SOURCE_ROOT)
+                self._open[tracked.pk] = open_clone(tracked.team_id, tracked.repository.full_name)
             except EmptyRepository:
                 self._open[tracked.pk] = None
         return self._open[tracked.pk]
 
     def _read_all(self, tracked: TrackedRepository, clone: GitRepository) -> None:
-        landed = [landing.oid for landing in clone.landings(self._ledger.since)]
-        todo = deque(_unread(tracked.repository, landed))
+        landed = _landed(tracked.repository, clone, self._ledger.since)
+        unread = _unread(tracked.repository, landed)
+        self._read_some(tracked, clone, unread)
+        if self._ledger.verify:
+            oids = [key.removeprefix("git:") for key in landed]
+            read = set(unread)
+            tracked.cursor = {**tracked.cursor, "verify": tracked.cursor.get("verify", {"corrected": []})}
+            self._read_some(tracked, clone, [oid for oid in oids if oid not in read], compare=True)
+
+    def _read_some(
+        self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str], *, compare: bool = False
+    ) -> None:
+        """Read these landings in batches. With `compare` they are stored already, and what differs is a correction."""
+        todo = deque(oids)
         size, in_vain = LANDINGS, 0
         while todo:
             self._ledger.check()
             batch = [todo.popleft() for _ in range(min(size, len(todo)))]
             try:
-                records = clone.read(batch)
+                records, problems = self._read(tracked, clone, batch)
             except GitError as error:
                 if isinstance(error, HOPELESS):
                     raise
@@ -104,25 +129,50 @@ class GitReader:
                 in_vain += 1
                 if in_vain == IN_VAIN:
                     raise
-                self._commit(tracked, [], [Problem(what=f"commit {batch[0][:12]}", why=str(error))])
+                self._commit(tracked, [], [Problem(what=f"commit {batch[0][:12]}", why=str(error))], compare=compare)
                 continue
             in_vain = 0
-            self._commit(tracked, records, [])
+            self._commit(tracked, records, problems, compare=compare)
             self._tell_clipped(tracked, clone, batch)
             size = min(LANDINGS, size * 2)
 
+    def _read(
+        self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str]
+    ) -> tuple[list[PullRequestData], list[Problem]]:
+        """Read the records of these landings; one that hung before is left out, and is a problem."""
+        name = tracked.repository.full_name
+        records: list[PullRequestData] = []
+        problems: list[Problem] = []
+        for portion in portions.of(self._ledger.ctx, oids, lambda some: _landings_name(name, some)):
+            if portion.skipped:
+                problems.append(Problem(what=f"commit {portion.items[0][:12]}", why=portion.why))
+                continue
+            with portion.watched():
+                records += clone.read(portion.items)
+        return records, problems
+
     def _commit(
-        self, tracked: TrackedRepository, records: Sequence[PullRequestData], problems: Sequence[Problem]
+        self,
+        tracked: TrackedRepository,
+        records: Sequence[PullRequestData],
+        problems: Sequence[Problem],
+        *,
+        compare: bool,
     ) -> None:
         name = tracked.repository.full_name
         with self._ledger.ctx.unit(unit=UNIT) as unit:
-            ingest_pull_requests(tracked.repository, records)
+            changed: set[int] = set()
+            self._ledger.ingest(tracked, records, changed, is_authoritative=compare)
             self._ledger.note(tracked, problems)
             tracked.sync_status = SyncStatus.SYNCING
+            if compare:
+                note_corrected(tracked, changed)
+                self._ledger.save(tracked, unit, f"{name}: comparing with the clone")
+                return
             tracked.done += len(records) + len(problems)
             # What landed while the clone was being read may be more than was counted first.
             tracked.total = max(tracked.total or 0, tracked.done)
-            self._ledger.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} pull requests")
+            self._ledger.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes")
 
     def _tell_clipped(self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]) -> None:
         for oid in batch:
@@ -132,11 +182,45 @@ class GitReader:
                 self._ledger.ctx.log(text, level="warning")
 
 
-def _unread(repository: Repository, landed: Sequence[str]) -> list[str]:
-    """Those of the landings that are in no row yet, in their order."""
-    stored = PullRequest.objects.for_team(repository.team_id).filter(repository=repository)
-    known = set(stored.values_list("external_id", flat=True))
-    return [oid for oid in landed if f"git:{oid}" not in known]
+def _landings_name(repository: str, oids: Sequence[str]) -> str:
+    first = f"commit {oids[0][:12]} of {repository}"
+    return first if len(oids) == 1 else f"{len(oids)} commits from {first} to {oids[-1][:12]}"
+
+
+def _landed(repository: Repository, clone: GitRepository | None, since: datetime) -> dict[str, str]:
+    """Return what landed since then, or since the oldest row, newest first: the digests of records by external id."""
+    if clone is None:
+        return {}
+    oldest = _stored(repository).aggregate(oldest=Min("merged_at"))["oldest"]
+    start = min(since, oldest) if oldest else since
+    known = set(_stored(repository).filter(merged_at__lt=since).values_list("external_id", flat=True))
+    landed: dict[str, str] = {}
+    for landing in clone.landings(start):
+        key = f"git:{landing.oid}"
+        if landing.landed_at >= since or key in known:
+            landed[key] = clone.digest(landing)
+    return landed
+
+
+def _stored(repository: Repository) -> QuerySet[PullRequest]:
+    return PullRequest.objects.for_team(repository.team_id).filter(repository=repository).order_by()
+
+
+def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
+    """Return the ids of the landings that no row has as they are now, in their order."""
+    known = dict(_stored(repository).values_list("external_id", "digest"))
+    return [key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest]
+
+
+def _delete_others(repository: Repository, landed: Mapping[str, str]) -> int:
+    """Delete the rows of what is not on the trunk any more. Returns how many; the caller holds the transaction."""
+    rows = _stored(repository).values_list("pk", "external_id")
+    gone = [pk for pk, external_id in rows if external_id not in landed]
+    for start in range(0, len(gone), DELETED_AT_ONCE):
+        _stored(repository).filter(pk__in=gone[start : start + DELETED_AT_ONCE]).delete()
+    if gone:
+        touch(repository.team_id)
+    return len(gone)
 
 
 def _identify(repository: Repository, clone: GitRepository) -> None:

@@ -8,7 +8,7 @@ hands of another live one waits for that one's end.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,22 +16,32 @@ from typing import Any
 from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
+from apps.integrations import attempts, counts, rolling
 from apps.integrations.github.source import Problem
 from apps.integrations.governor import budget_state
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.integrations.sync_changes import read_again
+from apps.masking import storable
 from apps.metrics import early
-from apps.metrics.models import DetailState, PullRequest, Repository, Source
+from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.models import DetailState, PullRequest, Source
+from apps.metrics.people import remove_unseen
 from apps.metrics.records import PullRequestData
 from apps.metrics.remembered import touch
 from apps.metrics.signals import first_insight_found
+from apps.metrics.times import TOLERANCE
+from apps.pipelines import portions
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
+from apps.pipelines.projection import WAIT
+from apps.pipelines.remedy import Remedy
 
 # Turns what goes wrong with one repository into its error.
 Alone = Callable[[TrackedRepository], AbstractContextManager[None]]
 
+PACE_REASON = "Reading pauses to keep within GitHub's limits. It continues by itself within a minute."
 OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
 UNIT = "pull requests"
 # How many problems a repository's error names; the run's log has each of them.
@@ -49,6 +59,8 @@ def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
         "id": tracked.pk,
         "sync_status": str(tracked.sync_status),
         "last_sync_error": tracked.last_sync_error,
+        "cause": tracked.cause,
+        "remedy": tracked.remedy,
         "phase": tracked.cursor.get("phase", ""),
         "found": tracked.cursor.get("found", 0),
         "done": tracked.done,
@@ -69,22 +81,11 @@ def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
     return pulls.filter(Q(created_at__gte=since) | Q(updated_at__gte=since))
 
 
-def known_updates(repository: Repository, external_ids: Sequence[str]) -> dict[str, datetime]:
-    """When those of these pull requests that are stored were last changed, by external id."""
-    # The repository's, and so its team's: asked for the team too, SQLite walks through all that there is.
-    stored = PullRequest.objects.across_teams().filter(repository=repository).order_by()
-    return dict(stored.filter(external_id__in=external_ids).values_list("external_id", "updated_at"))
-
-
-def is_later(record: PullRequestData, known: Mapping[str, datetime]) -> bool:
-    """Whether a record says more than what is stored."""
-    return record.external_id not in known or known[record.external_id] < record.updated_at
-
-
 def _newest(tracked: TrackedRepository) -> datetime | None:
-    """The change up to which everything has been read."""
-    if top := tracked.cursor.get("top"):
-        return datetime.fromisoformat(top)
+    """The change up to which everything has been read; never one that the source's clock has not reached."""
+    if tracked.repository.source == Source.GITHUB:
+        top = tracked.cursor.get("top")
+        return datetime.fromisoformat(top) if top else None
     newest: datetime | None = window_of(tracked).aggregate(newest=Max("updated_at"))["newest"]
     return newest
 
@@ -92,8 +93,10 @@ def _newest(tracked: TrackedRepository) -> datetime | None:
 class Ledger:
     """The repositories of one attempt at the sync."""
 
-    def __init__(self, ctx: StepContext, team_id: int) -> None:
+    def __init__(self, ctx: StepContext, team_id: int, *, verify: bool = False, nights: int = 0) -> None:
+        """`verify` compares everything with the source, `nights` a share of it; see `verification` and `rolling`."""
         self.ctx = ctx
+        self.verify, self._nights = verify, nights
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
@@ -140,22 +143,32 @@ class Ledger:
         for run_id in Run.objects.filter(pk__in=holders, state__in=ACTIVE_RUN_STATES).values_list("pk", flat=True):
             name = holders[str(run_id)].repository.full_name
             reason = f"{name} is being read by another run; this one goes on after it."
-            raise Park(timezone.now() + OTHER_RUN_WAIT, reason)
+            raise Park(timezone.now() + OTHER_RUN_WAIT, reason, cause="other_run")
 
     def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
         for row in rows:
+            read_again(row.repository, row.cursor.get("unsettled", []))
             row.cursor = self._first_cursor(row)
-            row.sync_status, row.last_sync_error, row.done, row.total = SyncStatus.PENDING, "", 0, None
-            row.save(update_fields=["cursor", "sync_status", "last_sync_error", "done", "total"])
+        if self._nights and not self.verify:
+            rolling.plan(rows, self._nights)
+        for row in rows:
+            row.sync_status, row.done, row.total = SyncStatus.PENDING, 0, None
+            attempts.begin(row)
+            places = ("cursor", "sync_status", "done", "total", "watermark", "synced_since")
+            row.save(update_fields=[*places, *attempts.COLUMNS])
         try_degraded_again(rows)
 
     def _first_cursor(self, row: TrackedRepository) -> dict[str, Any]:
         """Where a run begins: at the top of the list, or with the changes since the last whole window."""
         cursor: dict[str, Any] = {"run": str(self.ctx.run.pk), "name": row.repository.full_name, "phase": "skeleton"}
         since, deep = self.since, row.cursor.get("deep")
+        if row.watermark and row.watermark > timezone.now() + TOLERANCE:
+            # An earlier release took it from a clock ahead: nothing is known to be read up to anywhere.
+            row.watermark = row.synced_since = None
         if row.repository.source == Source.GITHUB and row.watermark and row.synced_since:
             # Whatever changed after the watermark belongs to it, or there would be a gap in what was read.
-            since = min(since, row.watermark)
+            # What was last active before the first day does not: a first read leaves it out, too.
+            since = min(since, max(row.watermark, row.synced_since))
             if row.synced_since <= since or (deep and deep["whole"]):
                 cursor |= {"phase": "update", "deep": deep}
             elif deep:
@@ -166,7 +179,7 @@ class Ledger:
         """Before each outside call: stop where this attempt must, and give the worker to others now and then."""
         self.ctx.check()
         if time.monotonic() > self._yield_at:
-            raise Park(timezone.now(), "Makes room for other work and goes on at once.")
+            raise Park(timezone.now(), "Makes room for other work and goes on at once.", cause="fairness")
 
     def unfinished(self, source: str | None = None) -> list[TrackedRepository]:
         """The repositories that are not ended, of one source or of all."""
@@ -189,7 +202,7 @@ class Ledger:
         self._saved_at = now
         tracked.save(
             update_fields=[
-                "cursor", "sync_status", "last_sync_error", "done", "total", "watermark", "synced_since",
+                "cursor", "sync_status", "done", "total", "watermark", "synced_since", "outside", *attempts.COLUMNS,
             ]
         )  # fmt: skip
         self._emit(tracked)
@@ -197,12 +210,23 @@ class Ledger:
             self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
         if tracked.cursor["phase"] == "skeleton" and time.monotonic() - self._drawn_at >= CHARTS_EVERY:
             self._draw()
-        totals = [row.total for row in self.rows if row.sync_status != SyncStatus.ERROR]
         unit.message = message or unit.message
-        # As long as one is unknown there is no honest total.
-        if None not in totals:
-            unit.total = max(unit.total or 0, sum(row.total or 0 for row in self.rows))
-            unit.done = max(unit.done, min(unit.total, sum(row.done for row in self.rows)))
+        asked = self._asked()
+        if asked is not None:
+            unit.total = asked
+            unit.done = min(asked, max(unit.done, sum(row.done for row in self.rows)))
+
+    def _asked(self) -> int | None:
+        """Return how many pull requests the run was asked for, None if it is not known yet.
+
+        A repository that failed before its list was read counts like the mean of the others, so that what is
+        missing with it is missing in the percentage, too.
+        """
+        known = [row.total for row in self.rows if row.total is not None]
+        unknown = [row for row in self.rows if row.total is None]
+        if not known or any(row.sync_status != SyncStatus.ERROR for row in unknown):
+            return None
+        return sum(known) + round(len(unknown) * sum(known) / len(known))
 
     def outlined(self, start: datetime) -> None:
         """All lists are in back to `start`: the newest weeks are written, with a first finding, long before the details
@@ -221,6 +245,20 @@ class Ledger:
                 unit.cursor["found"] = insight["title"]
                 self.ctx.send(first_insight_found, run=self.ctx.run, title=insight["title"], preliminary=True)
                 self.ctx.log(f"First finding, preliminary: {insight['title']}")
+
+    def note_wait(self, waits: bool) -> None:
+        """Show that the step waits for the rate limiter, or that it continues."""
+        if not waits:
+            self.ctx.emit(kind=WAIT, key="step", data={})
+            return
+        note = {
+            "attempt": self.ctx.attempt,
+            "since": timezone.now().isoformat(),
+            "cause": "github_pace",
+            "reason": PACE_REASON,
+        }
+        with self.ctx.unit(last=True):
+            self.ctx.emit(kind=WAIT, key="step", data=note)
 
     def parked(self) -> None:
         """The step is about to wait: what is known of the budget is shown while it does."""
@@ -259,9 +297,44 @@ class Ledger:
                 noted["known"].append(problem["what"])
             noted["count"] += 1
             if len(noted["named"]) < NAMED:
-                noted["named"].append(problem)
+                named = Problem(what=problem["what"], why=storable(problem["why"]), url=problem.get("url", ""))
+                noted["named"].append(named)
             name = tracked.repository.full_name
-            self.ctx.log(f"{name}: {problem['what']} could not be read: {problem['why']}", level="warning")
+            finding = problem.get("finding") or problem["why"]
+            self.ctx.log(f"{name}: {problem['what']} could not be read: {finding}", level="warning")
+
+    def ingest(
+        self,
+        tracked: TrackedRepository,
+        records: Sequence[PullRequestData],
+        changed: set[int] | None = None,
+        older: set[str] | None = None,
+        *,
+        read_at: datetime | None = None,
+        is_authoritative: bool = False,
+    ) -> list[PullRequestData]:
+        """Write the records of a repository, inside the open unit, and return those that were left out.
+
+        One that hung before is left out, and noted. The keys of pull requests that were new or other than
+        what was stored are added to `changed`, the external ids of complete records that were older to `older`.
+        See `ingest_pull_requests` for the others.
+        """
+        name = tracked.repository.full_name
+        left_out: list[PullRequestData] = []
+        for portion in portions.of(self.ctx, records, lambda some: _records_name(name, some)):
+            if portion.skipped:
+                self.note(tracked, [Problem(what=f"#{portion.items[0].number}", why=portion.why)])
+                left_out += portion.items
+                continue
+            with portion.watched():
+                result = ingest_pull_requests(
+                    tracked.repository, portion.items, read_at=read_at, is_authoritative=is_authoritative
+                )
+            if changed is not None:
+                changed |= result.changed
+            if older is not None:
+                older |= result.older
+        return left_out
 
     def read_after_all(self, tracked: TrackedRepository, records: Iterable[PullRequestData]) -> None:
         """Forget of what could not be read what has come with a later page."""
@@ -278,18 +351,26 @@ class Ledger:
     def end(self, tracked: TrackedRepository) -> None:
         """The whole window is in: complete, or partial where something of it could not be read."""
         with self.ctx.unit(last=True) as unit:
-            why = self._incomplete(tracked)
+            why = storable(self._incomplete(tracked), attempts.LONGEST_REASON)
             tracked.sync_status = SyncStatus.PARTIAL if why else SyncStatus.COMPLETE
             tracked.last_sync_error = why
+            tracked.cause = "incomplete" if why else ""
+            tracked.remedy = Remedy.RETRY if why else ""
+            attempts.succeed(tracked)
             tracked.cursor = {**tracked.cursor, "phase": "end"}
-            if not why:
+            # What is missing has a row that the next run asks for, unless the list itself could not be read.
+            if "problems" not in tracked.cursor:
                 newest = _newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
                 tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
+                tracked.outside = counts.outside(tracked, self.since)
             name = tracked.repository.full_name
-            self.save(tracked, unit, f"{name}: {tracked.done} pull requests")
+            # A clone's are pull requests and direct commits.
+            one = "pull request" if tracked.repository.source == Source.GITHUB else "landed change"
+            count = f"1 {one}" if tracked.done == 1 else f"{tracked.done} {one}s"
+            self.save(tracked, unit, f"{name}: {count}")
             status = tracked.get_sync_status_display().lower()
-            self.ctx.log(f"{name}: {status}, {tracked.done} pull requests. {why}".strip())
+            self.ctx.log(f"{name}: {status}, {count}. {why}".strip())
             self.ctx.send(
                 repository_sync_completed,
                 sender=TrackedRepository,
@@ -301,38 +382,41 @@ class Ledger:
     def _incomplete(self, tracked: TrackedRepository) -> str:
         noted = tracked.cursor.get("problems", {"count": 0, "named": []})
         rest = window_of(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
-        named = [f"{problem['what']} ({problem['why']})" for problem in noted["named"]]
-        for number, error in rest.values_list("number", "detail_error")[:NAMED]:
-            named.append(f"#{number} ({error or 'its commits and reviews are not read yet'})")
+        named: list[Problem] = list(noted["named"])
+        for number, error, url in rest.values_list("number", "detail_error", "url")[:NAMED]:
+            why = error or "its commits and reviews are not read yet"
+            named.append(Problem(what=f"#{number}", why=why, url=url))
         count = noted["count"] + rest.count()
         if not count:
             return ""
         more = f"; and {count - NAMED} more" if count > NAMED else ""
-        return f"Not everything could be read, {count} missing or incomplete: {'; '.join(named[:NAMED])}{more}."
+        return f"Not everything could be read, {count} missing or incomplete: {_by_reason(named[:NAMED])}{more}."
 
-    def fail(self, tracked: TrackedRepository, why: str) -> None:
-        """The repository cannot be read; the others go on."""
+    def fail(self, tracked: TrackedRepository, error: Exception) -> None:
+        """Record that the repository can't be read; the others go on."""
         with self.ctx.unit(last=True) as unit:
-            self._mark_failed(tracked, why, unit)
+            self._mark_failed(tracked, error, unit)
+            self.ctx.log(f"{tracked.repository.full_name}: {error}", level="error")
 
-    def fail_all(self, why: str) -> None:
-        """None of the open repositories can be read."""
+    def fail_all(self, error: Exception) -> None:
+        """Record that none of the open repositories can be read. The step's own error logs the reason, once."""
         with self.ctx.unit() as unit:
             for tracked in self.unfinished():
-                self._mark_failed(tracked, why, unit)
+                self._mark_failed(tracked, error, unit)
 
-    def _mark_failed(self, tracked: TrackedRepository, why: str, unit: Unit) -> None:
-        tracked.sync_status, tracked.last_sync_error = SyncStatus.ERROR, why
+    def _mark_failed(self, tracked: TrackedRepository, error: Exception, unit: Unit) -> None:
+        tracked.sync_status = SyncStatus.ERROR
+        attempts.fail(tracked, error)
         self.save(tracked, unit)
-        self.ctx.log(f"{tracked.repository.full_name}: {why}", level="error")
 
     def close(self) -> None:
-        """Tell that the sync is over, once in a generation."""
+        """End the sync, once in a generation: people who are in nothing that was read go, and the end is announced."""
         good = [row for row in self.rows if row.sync_status != SyncStatus.ERROR]
         with self.ctx.unit() as unit:
             if unit.cursor.get("finished") == self.ctx.generation:
                 return
             unit.cursor["finished"] = self.ctx.generation
+            remove_unseen(self.team_id)
             self.ctx.send(
                 onboarding_sync_completed,
                 sender=TrackedRepository,
@@ -341,6 +425,21 @@ class Ledger:
                 total_prs=sum(row.done for row in good),
                 failed_repos=len(self.rows) - len(good),
             )
+
+
+def _by_reason(problems: Sequence[Problem]) -> str:
+    """Return what is missing, with its address, and each reason once: `#1, #2 (too large); #3 (deleted)`."""
+    grouped: dict[str, list[str]] = {}
+    for problem in problems:
+        url = problem.get("url", "")
+        what = f"{problem['what']} {url}" if url else problem["what"]
+        grouped.setdefault(problem["why"], []).append(what)
+    return "; ".join(f"{', '.join(whats)} ({why})" for why, whats in grouped.items())
+
+
+def _records_name(repository: str, records: Sequence[PullRequestData]) -> str:
+    first = f"#{records[0].number} of {repository}"
+    return first if len(records) == 1 else f"{len(records)} pull requests from {first} to #{records[-1].number}"
 
 
 def try_degraded_again(rows: Sequence[TrackedRepository]) -> None:

@@ -1,6 +1,6 @@
 """The sync's and the aggregation's steps as tasks. Who runs them in which order is said by the pipelines."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,12 +25,34 @@ def _of_team(team_id: int, repo_ids: list[int] | None = None, months: int | None
 
 @step_task(name="sync_historical_data_task", standalone=_of_team)
 def sync_historical_data_task(
-    ctx: StepContext, *, team_id: int, repo_ids: list[int] | None = None, months: int | None = None
+    ctx: StepContext,
+    *,
+    team_id: int,
+    repo_ids: list[int] | None = None,
+    months: int | None = None,
+    since: str | None = None,
+    verify: bool = False,
+    nights: int = 0,
 ) -> Outcome:
-    """Read the team's repositories (all, or those of `repo_ids`) back over `months` before the run was started."""
+    """Read the team's repositories (all, or those of `repo_ids`) from a first day on.
+
+    Args:
+        months: how many months before the start of the run the first day is.
+        since: the first day, as 2025-11-29; goes before `months`. Without either it is the team's.
+        verify: compare everything that was read before with the source, too.
+        nights: compare a share of it, so that so many runs compare all; 0 for none.
+    """
+    start = _start(team_id, ctx.run.created_at, months, since)
+    return sync_repositories(ctx, team_id=team_id, repo_ids=repo_ids, since=start, verify=verify, nights=nights)
+
+
+def _start(team_id: int, created_at: datetime, months: int | None, since: str | None) -> datetime:
+    if since is not None:
+        return window.midnight(date.fromisoformat(since))
+    if months is None and (chosen := window.first_day(team_id)) is not None:
+        return window.midnight(chosen)
     back = settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"] if months is None else months
-    since = window.start(ctx.run.created_at, back)
-    return sync_repositories(ctx, team_id=team_id, repo_ids=repo_ids, since=since)
+    return window.midnight(window.day_of(window.start(created_at, back)))
 
 
 def _team_of(repo_id: int) -> int:

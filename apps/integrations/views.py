@@ -1,9 +1,8 @@
 """Where GitHub delivers webhooks."""
 
-import json
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import UUID
 
 from django.conf import settings
@@ -11,64 +10,61 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from apps.integrations import webhooks
+from apps.integrations import deliveries, webhooks
+from apps.integrations.credentials import decrypt
 from apps.integrations.github.fields import Malformed
 from apps.integrations.models import Webhook
 
 logger = logging.getLogger(__name__)
 
+# Takes a delivery's number, event, and payload (None if the event isn't read), and returns what became of it.
+Handle = Callable[[str, str, Mapping[str, Any] | None], str]
+
 
 @csrf_exempt  # GitHub signs what it sends
 @require_POST
 def receive(request: HttpRequest, key: UUID) -> HttpResponse:
-    """Take in one delivery. The signature is checked before anything of the body is read."""
+    """Handle one delivery of a team's webhook. The signature is checked before anything of the body is parsed."""
     webhook = Webhook.objects.across_teams().filter(key=key).first()
     if webhook is None:
-        return _said("There is no webhook at this address.", 404)
-    if not webhooks.is_signed(webhook, request.body, request.headers.get("X-Hub-Signature-256", "")):
-        return _said("The signature is not of this webhook's secret. Set the secret anew on both sides.", 403)
-    guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
-    if not guid or not event or len(guid) > 64 or len(event) > 60:
-        return _said("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
-    try:
-        return _said(webhooks.take_in(webhook, guid, event, _payload(request)))
-    except Malformed as malformed:
-        logger.warning("Delivery %s of %s cannot be used: %s", guid, event, malformed)
-        return _said(f"This cannot be used: {malformed}.", 422)
+        return _answer("There is no webhook at this address.", 404)
+
+    def handle(guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
+        return webhooks.take_in(webhook, guid, event, payload)
+
+    return _handle(request, decrypt(webhook.secret), handle)
 
 
 @csrf_exempt
 @require_POST
 def receive_of_app(request: HttpRequest) -> HttpResponse:
-    """One delivery of the app's own webhook: for every team that reads through the installation that it names."""
+    """Handle one delivery of the app's own webhook: for each team that reads through the installation that it names."""
     secret = settings.GITHUB_APP_WEBHOOK_SECRET
     if not secret:
-        return _said("This installation listens to no app.", 404)
-    if not webhooks.fits(secret, request.body, request.headers.get("X-Hub-Signature-256", "")):
-        return _said("The signature is not of the app's webhook secret.", 403)
+        return _answer("This site listens to no app.", 404)
+    return _handle(request, secret, webhooks.take_in_of_app)
+
+
+def _handle(request: HttpRequest, secret: str, handle: Handle) -> HttpResponse:
     guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
-    if not guid or not event or len(guid) > 64 or len(event) > 60:
-        return _said("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
+    is_parsed = event in webhooks.PARSED
     try:
-        return _said(webhooks.take_in_of_app(guid, event, _payload(request)))
+        body = deliveries.read(request, secret, keep=is_parsed)
+    except deliveries.BadSignature:
+        return _answer("The signature does not match. Enter the same secret on GitHub and here.", 403)
+    except deliveries.TooLarge:
+        return _answer("A delivery may have up to 25 MB. This one is larger, and was not read.", 413)
     except Malformed as malformed:
-        logger.warning("Delivery %s of %s cannot be used: %s", guid, event, malformed)
-        return _said(f"This cannot be used: {malformed}.", 422)
-
-
-def _payload(request: HttpRequest) -> dict[str, Any]:
-    """The JSON, which GitHub sends as it is or in a form's field."""
-    body = request.body
+        return _answer(f"This can't be used: {malformed}.", 400)
+    if not guid or not event or len(guid) > 64 or len(event) > 60:
+        return _answer("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
     try:
-        if request.content_type == "application/x-www-form-urlencoded":
-            body = parse_qs(body.decode())["payload"][0].encode()
-        payload = json.loads(body)
-    except (ValueError, KeyError, RecursionError):
-        raise Malformed("it is no JSON") from None
-    if not isinstance(payload, dict):
-        raise Malformed("it is no JSON object")
-    return payload
+        payload = deliveries.parse(body, request.content_type) if is_parsed else None
+        return _answer(handle(guid, event, payload))
+    except Malformed as malformed:
+        logger.warning("Delivery %s of %s can't be used: %s", guid, event, malformed)
+        return _answer(f"This can't be used: {malformed}.", 422)
 
 
-def _said(words: str, status: int = 200) -> HttpResponse:
+def _answer(words: str, status: int = 200) -> HttpResponse:
     return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")

@@ -1,38 +1,41 @@
-"""What GitHub tells by itself: a delivery is checked, remembered and becomes rows by the same ingest as a sync's pages.
+"""What GitHub announces by itself: a delivery becomes rows by the same ingest as a sync's pages.
 
-A delivery has no commits, and of reviews only one: what it says is written at once, and the repository is marked as
-changed, so that an incremental sync reads the rest within minutes. Nothing depends on a delivery arriving.
+A delivery has no commits, and of reviews only one: what it has is written at once, and the repository is marked as
+changed, so that an incremental sync reads the rest within minutes. Nothing depends on a delivery arriving, on its
+order, or on its arriving once. `apps.integrations.deliveries` checks its signature.
 """
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.integrations.credentials import decrypt, encrypt
+from apps.integrations.credentials import encrypt
+from apps.integrations.deleted import mark_deleted
 from apps.integrations.github import fields, rest
 from apps.integrations.models import (
     Connection,
     Credential,
     CredentialKind,
     Delivery,
-    SyncStatus,
     TrackedRepository,
     Webhook,
 )
 from apps.metrics.ingest import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
+from apps.metrics.records import PullRequestData, PullRequestState
 from apps.metrics.remembered import touch
 from apps.teams.models import Team
 
 # GitHub lets people send a delivery again for three days; what is older may be forgotten.
 REMEMBERED = timedelta(days=14)
-EVENTS = ("pull_request", "pull_request_review", "push", "repository", "installation")
+# The events whose payload is read. Everything of a pull request that a push changes comes with its own event, too.
+EVENTS = ("pull_request", "pull_request_review", "repository", "installation")
+PARSED = frozenset(EVENTS)
 
 
 def make(team: Team, user: Any) -> tuple[Webhook, str]:
@@ -44,19 +47,11 @@ def make(team: Team, user: Any) -> tuple[Webhook, str]:
     return webhook, secret
 
 
-def is_signed(webhook: Webhook, body: bytes, signature: str) -> bool:
-    """Whether the body was signed with the webhook's secret. Raises CredentialError."""
-    return fits(decrypt(webhook.secret), body, signature)
+def take_in(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
+    """Write what a delivery has, and return in a word what became of it. Raises Malformed, with nothing written.
 
-
-def fits(secret: str, body: bytes, signature: str) -> bool:
-    """Whether a body was signed with a secret; in a time that tells nothing."""
-    wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(f"sha256={wanted}".encode(), signature.encode())
-
-
-def take_in(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any]) -> str:
-    """Write what a delivery says; in a word what became of it. Raises Malformed, with nothing written."""
+    `payload` is None for an event that isn't read.
+    """
     try:
         with transaction.atomic():
             Delivery.objects.create(webhook=webhook, guid=guid, event=event)
@@ -68,8 +63,10 @@ def take_in(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any])
         return "repeated"
 
 
-def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any]) -> str:
-    """The same for each team that reads through the installation of the payload."""
+def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
+    """Do the same for each team that reads through the installation of the payload."""
+    if payload is None:
+        return "ignored"
     number = fields.big_number(fields.mapping(payload, "installation"), "id")
     said = []
     for connection in Connection.objects.across_teams().filter(installation_id=number).select_related("team"):
@@ -97,43 +94,90 @@ def forget_old() -> None:
     Delivery.objects.filter(at__lt=timezone.now() - REMEMBERED).delete()
 
 
-def _take_in(team_id: int, event: str, payload: Mapping[str, Any]) -> str:
-    if event not in EVENTS:
+def _take_in(team_id: int, event: str, payload: Mapping[str, Any] | None) -> str:
+    if payload is None or event not in PARSED:
         return "ignored"
     if event == "installation":
         return "noted"
-    node_id = fields.text(fields.mapping(payload, "repository"), "node_id")
-    rows = TrackedRepository.objects.for_team(team_id).select_related("repository").select_for_update(of=("self",))
-    tracked = rows.filter(repository__source=Source.GITHUB, repository__external_id=node_id).first()
+    tracked = _tracked(team_id, fields.mapping(payload, "repository"))
     if tracked is None:
         return "not followed"
+    if event == "repository" and payload.get("action") == "deleted":
+        # There is nothing to read any more.
+        mark_deleted(tracked)
+        return "taken in"
     _HANDLERS[event](tracked, payload)
     tracked.changed_at = timezone.now()
     tracked.save(update_fields=["changed_at"])
     return "taken in"
 
 
+def _tracked(team_id: int, repository: Mapping[str, Any]) -> TrackedRepository | None:
+    """Return the tracked repository that a delivery is about, locked.
+
+    The number is what a repository is. The node id is an address, and counts only for a row whose number is not
+    known, and for a delivery without a number.
+    """
+    rows = TrackedRepository.objects.for_team(team_id).filter(repository__source=Source.GITHUB).order_by("pk")
+    rows = rows.select_related("repository").select_for_update(of=("self",))
+    node_id, number = fields.text(repository, "node_id"), fields.big_number(repository, "id")
+    by_node_id = rows.filter(repository__external_id=node_id)
+    if number is None:
+        return by_node_id.first()
+    by_number = rows.filter(repository__github_id=number).first()
+    return by_number or by_node_id.filter(repository__github_id=None).first()
+
+
 def _pull_request(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
     record = rest.pull_request(fields.mapping(payload, "pull_request"))
+    stored = _stored(tracked, record.number)
+    if stored is not None:
+        # Webhooks may name an old pull request by an id of GitHub's former format.
+        record = replace(record, external_id=stored.external_id)
+    elif _has_address(tracked, record.external_id):
+        # The address is that of a pull request with another number; the next sync finds out who has it now.
+        return
     # Before its first sync is through, a repository's window is the sync's business.
-    if tracked.synced_since is not None:
+    if tracked.synced_since is not None and not _is_overtaken(record, stored):
         ingest_pull_requests(tracked.repository, [record])
-        _to_be_read(tracked, record.external_id)
+    _read_again(tracked, number=record.number)
+
+
+def _is_overtaken(record: PullRequestData, stored: PullRequest | None) -> bool:
+    """Return whether a delivery came after a later one of the same second: what is merged stays merged."""
+    if stored is None or stored.state != PullRequestState.MERGED:
+        return False
+    return record.state != PullRequestState.MERGED
 
 
 def _review(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
-    _to_be_read(tracked, fields.text(fields.mapping(payload, "pull_request"), "node_id"))
+    pull = fields.mapping(payload, "pull_request")
+    if "number" in pull:
+        _read_again(tracked, number=fields.count(pull, "number"))
+    else:
+        _read_again(tracked, external_id=fields.text(pull, "node_id"))
 
 
-def _to_be_read(tracked: TrackedRepository, external_id: str) -> None:
-    """Its commits and reviews may be others now, whatever its own time of change says."""
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, external_id=external_id)
+def _stored(tracked: TrackedRepository, number: int | None) -> PullRequest | None:
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, number=number)
+    return pulls.order_by("pk").first()
+
+
+def _has_address(tracked: TrackedRepository, node_id: str) -> bool:
+    """Return whether a stored pull request of the repository has this node id."""
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    return pulls.filter(external_id=node_id).exists()
+
+
+def _read_again(tracked: TrackedRepository, **which: object) -> None:
+    """Let the sync read a pull request's commits and reviews: they may be others, whatever `updated_at` is."""
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, **which)
     if pulls.update(detail_state=DetailState.PENDING):
         touch(tracked.team_id)
 
 
 def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
-    """Renamed, transferred: the name; deleted: said, and what was read stays."""
+    """Follow a new name."""
     repository = tracked.repository
     name = fields.text(fields.mapping(payload, "repository"), "full_name")[:300]
     others = Repository.objects.for_team(tracked.team_id).filter(source=Source.GITHUB, full_name__iexact=name)
@@ -141,19 +185,10 @@ def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
         repository.full_name = name
         repository.save(update_fields=["full_name"])
         touch(tracked.team_id)
-    if payload.get("action") == "deleted":
-        tracked.sync_status = SyncStatus.ERROR
-        tracked.last_sync_error = "The repository was deleted on GitHub. What was read of it stays."
-        tracked.save(update_fields=["sync_status", "last_sync_error"])
-
-
-def _push(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
-    """Of a push there is nothing to write; the sync finds what it brought."""
 
 
 _HANDLERS = {
     "pull_request": _pull_request,
     "pull_request_review": _review,
     "repository": _repository,
-    "push": _push,
 }

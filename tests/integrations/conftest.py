@@ -42,6 +42,11 @@ class Sandbox:
     def rename(self, old, new):
         self.http.post("/_sandbox/rename", json={"from": old, "to": new}).raise_for_status()
 
+    def change(self, what, /, **body):
+        """Delete, create, or rename something; see apps/sandbox/changes.py."""
+        response = self.http.post(f"/_sandbox/{what}", json=body)
+        assert response.status_code == 200, response.text
+
     def requests(self):
         """How many requests came, by operation."""
         return self.http.get("/_sandbox/requests").json()["operations"]

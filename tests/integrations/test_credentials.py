@@ -62,12 +62,14 @@ def test_keys_can_be_changed(team, settings):
     assert token_for(team) == "kept"
 
 
-@pytest.mark.parametrize(("keys", "words"), [([NEW], "cannot be decrypted"), ([], "not set"), (["short"], "is no key")])
-def test_missing_and_wrong_keys_are_named(team, settings, keys, words):
+@pytest.mark.parametrize("keys", [[NEW], [], ["short"]])
+def test_missing_and_wrong_keys_are_logged_for_operators(team, settings, keys, caplog):
     store_token(team, "kept")
     settings.CREDENTIAL_KEYS = keys
     for read in (lambda: token_for(team), rotate):
-        with pytest.raises(CredentialError, match=words):
+        caplog.clear()
+        with pytest.raises(CredentialError) as raised:
             read()
+        assert "CREDENTIAL_KEYS" in f"{raised.value} {caplog.text}"
     settings.CREDENTIAL_KEYS = [OLD]
     assert token_for(team) == "kept"

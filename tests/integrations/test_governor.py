@@ -187,3 +187,21 @@ def test_threads_together_take_no_more_than_may_be_under_way():
     for thread in threads:
         thread.join()
     assert sum(isinstance(each, Ticket) for each in taken) == MOST_IN_FLIGHT
+
+
+def test_requests_that_died_in_an_outage_are_charged_what_one_usually_takes():
+    pace, now = Pace(usual=0.8), 1_000.0
+    tickets = [f"t{number}" for number in range(4)]
+    assert [pace.take(ticket, "run", now) for ticket in tickets] == [0.0] * 4
+    # The database was away for 9 s, and the step waited for its back-off.
+    now += 12.0
+    pace.abandon("run", now)
+    assert pace.had("run", now) == pytest.approx(4 * 0.8)
+    assert pace.take("again", "run", now) == 0.0
+
+
+def test_requests_that_died_early_are_charged_their_time():
+    pace = Pace(usual=0.8)
+    pace.take("t", "run", 1_000.0)
+    pace.abandon("run", 1_000.3)
+    assert pace.spent == [(1_000.3, pytest.approx(0.3), "run")]

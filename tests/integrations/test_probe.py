@@ -26,7 +26,9 @@ from apps.integrations.github.probe import probe
 from apps.integrations.github.sizes import in_window, weeks
 from apps.integrations.models import Connection, Credential, TrackedRepository
 from apps.metrics.models import PullRequest, Repository, TeamMember
+from apps.onboarding.services.trouble import Trouble
 from apps.pipelines import engine
+from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 from tests.integrations.conftest import serving
 from tests.sandbox.conftest import record
@@ -84,13 +86,77 @@ def test_contents_are_told_from_pull_requests(acme):
         probe(acme.url, "t")
 
 
+def test_another_reason_of_github_is_quoted(acme):
+    acme.faults({"match": {"operation": "Probe"}, "refusal": "ip_allow_list"})
+    with pytest.raises(AccessDenied, match="has an IP allow list enabled") as caught:
+        probe(acme.url, "t")
+    assert (caught.value.cause, caught.value.remedy) == ("ip_allow_list", Remedy.OPERATOR)
+    acme.faults({"match": {"operation": "GET /user"}, "refusal": "token_lifetime"})
+    with pytest.raises(AccessDenied, match="greater than 366 days"):
+        probe(acme.url, "t")
+
+
+IP_LIST = "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource."  # noqa: E501
+LIFETIME = "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days."  # noqa: E501
+PERMISSION = "Resource not accessible by personal access token"
+
+
+def refused_by(*messages):
+    """Return a fault that refuses the repositories that are tried, each with its messages."""
+    errors = [
+        {"type": "FORBIDDEN", "message": message, "path": [f"r{number}", "pullRequests"]}
+        for number, several in enumerate(messages)
+        for message in several
+    ]
+    return {"match": {"operation": "Probe"}, "partial": True, "errors": errors}
+
+
+def test_each_kind_of_refusal_has_a_note(acme):
+    acme.faults(refused_by([IP_LIST], [PERMISSION]))
+    notes = probe(acme.url, "t").notes
+    assert len(notes) == 2
+    assert "IP allow list" in notes[0]
+    assert "lacks “Pull requests: read”" in notes[1]
+
+
+def test_two_refusals_of_one_repository_are_both_noted(acme):
+    acme.faults(refused_by([IP_LIST, LIFETIME, PERMISSION]))
+    notes = probe(acme.url, "t").notes
+    assert [
+        word for note in notes for word in ("IP allow list", "366 days", "Pull requests: read") if word in note
+    ] == [
+        "IP allow list",
+        "366 days",
+        "Pull requests: read",
+    ]
+
+
+def test_error_names_each_reason_if_nothing_can_be_read(acme):
+    acme.faults(refused_by([IP_LIST], [PERMISSION], [PERMISSION]))
+    with pytest.raises(AccessDenied) as caught:
+        probe(acme.url, "t")
+    assert "IP allow list" in str(caught.value)
+    assert "lacks “Pull requests: read”" in str(caught.value)
+
+
+def test_limit_without_a_time_shows_none(acme):
+    acme.faults({"status": 403, "body": "You have exceeded a secondary rate limit."})
+    with pytest.raises(RateLimited) as caught:
+        probe(acme.url, "t")
+    assert Trouble.of(caught.value).until is None
+    acme.faults({"rate_limit": "secondary", "reset_in": 60})
+    with pytest.raises(RateLimited) as caught:
+        probe(acme.url, "t")
+    assert Trouble.of(caught.value).until == caught.value.until
+
+
 def test_single_sign_on_is_named(acme):
     with pytest.raises(AccessDenied, match="single sign-on"):
         probe(acme.url, "sso")
     found = probe(acme.url, "sso-ledger")
     assert len(found.page.repositories) == 9
     (note,) = found.notes
-    assert note.startswith("An organisation hides repositories until the token is authorised for single sign-on")
+    assert "single sign-on" in note
 
 
 @pytest.mark.parametrize(
@@ -163,7 +229,7 @@ def test_the_sample_has_its_own_address(sample, new_team, settings):
     with client_for(new_team) as client:
         assert client.get("/user")["login"] == "mara-lindqvist"
     settings.SAMPLE_URL = ""
-    with pytest.raises(CredentialError, match="not served any more"):
+    with pytest.raises(CredentialError, match="not available any more"):
         client_for(new_team)
     with pytest.raises(connections.CannotConnect):
         connections.check(new_team, "sample")

@@ -16,14 +16,17 @@ from tests.integrations.conftest import serving
 from tests.pipelines.conftest import ended, eventually, queue, workers  # noqa: F401 - fixtures
 from tests.sandbox.conftest import record
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 NAMES = ("storm/one", "storm/two")
+# Of each repository.
+PULL_REQUESTS = (260, 140)
+KILLED_WORKERS = 6
 FAULTS = [
     # More than one, because a worker may be killed before it hears of it.
-    {"times": 3, "after": 25, "status": 401},
-    {"times": 1, "after": 12, "rate_limit": "primary", "reset_in": 1},
-    {"times": 2, "after": 20, "rate_limit": "secondary", "reset_in": 1},
+    {"times": 3, "after": 12, "status": 401},
+    {"times": 1, "after": 5, "rate_limit": "primary", "reset_in": 1},
+    {"times": 2, "after": 9, "rate_limit": "secondary", "reset_in": 1},
     {"share": 0.03, "status": 502},
     {"share": 0.03, "status": 504},
     {"share": 0.02, "disconnect": True},
@@ -59,7 +62,7 @@ def reviews(number):
 @pytest.fixture
 def storm(tmp_path):
     expected = {}
-    for name, count in zip(NAMES, (260, 140), strict=True):
+    for name, count in zip(NAMES, PULL_REQUESTS, strict=True):
         rows = []
         for number in range(1, count + 1):
             row = record(number, repository=name, commits=commits(name, number), reviews=reviews(number))
@@ -80,10 +83,10 @@ def stored(team, **states):
     }
 
 
-def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, follow, workers):  # noqa: F811
+def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, follow, workers, trial):  # noqa: F811
     follow(*NAMES)
     storm.faults(*FAULTS)
-    dice = random.Random(5)
+    dice = random.Random(trial.seed)
     run = sync_historical_data_task(team_id=team.pk)
     crew = [workers.start(GITHUB_API_URL=storm.url) for _ in range(2)]
     kills, refused = 0, 0
@@ -94,13 +97,13 @@ def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, foll
             # The token was refused: somebody looks, and tries again.
             refused += 1
             engine.retry(run)
-        elif kills < 6 and sum(storm.requests().values()) > 8 * (kills + 1):
+        elif kills < KILLED_WORKERS and sum(storm.requests().values()) > 8 * (kills + 1):
             victim = crew.pop(0)
             workers.kill(victim)
             crew.append(workers.start(GITHUB_API_URL=storm.url))
             kills += 1
         time.sleep(dice.uniform(0.05, 0.2))
-    assert (kills, refused >= 1) == (6, True)
+    assert (kills, refused >= 1) == (KILLED_WORKERS, True)
     complete = stored(team, detail_state=DetailState.COMPLETE)
     degraded = PullRequest.objects.for_team(team).filter(detail_state=DetailState.DEGRADED)
     assert len(complete) + degraded.count() == len(storm.expected) == PullRequest.objects.for_team(team).count()
@@ -115,3 +118,4 @@ def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, foll
         eventually(ended(run))
     assert run.state == RunState.DONE
     assert stored(team, detail_state=DetailState.COMPLETE) == storm.expected
+    trial.reached(len(storm.expected), floor=400)

@@ -28,7 +28,7 @@ def heard():
     receivers = []
     for name, signal in signals.items():
 
-        def receiver(signal, sender, name=name, **arguments):
+        def receiver(signal, sender, sent_at, name=name, **arguments):
             calls.append((name, arguments))
 
         receivers.append((signal, receiver))
@@ -64,7 +64,7 @@ def test_both_repositories_arrive_whole(octo, team, follow, heard):
         assert row.repository.default_branch == "main"
     step = run.steps.get()
     assert (step.done, step.total) == (33, 33)
-    assert step.result == {"repositories": 2, "pull_requests": 33}
+    assert step.result == {"repositories": 2, "pull_requests": 33, "corrected": 0}
     assert heard[0] == ("started", {"team_id": team.pk, "repo_ids": [hello.pk, world.pk]})
     assert sorted(heard[1:3], key=lambda call: call[1]["repo_id"]) == [
         ("repository", {"team_id": team.pk, "repo_id": hello.pk, "prs_synced": 30}),
@@ -241,7 +241,7 @@ def served_counts(sandbox, names):
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample folder is not beside the checkout")
 def test_the_sample_equals_its_files(team, follow, settings):
     expected = {}
-    for path in SAMPLE.glob("*.jsonl"):
+    for path in SAMPLE.glob("*__*.jsonl"):
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             key = entry["repository"], entry["number"]

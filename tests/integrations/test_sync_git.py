@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.integrations.grants import grant
 from apps.integrations.models import SyncLog, SyncStatus, TrackedRepository
 from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
@@ -21,7 +22,9 @@ def root(tmp_path, settings):
 @pytest.fixture
 def team(transactional_db):
     """A team without any token."""
-    return Team.objects.create(name="Clones", slug="clones")
+    team = Team.objects.create(name="Clones", slug="clones")
+    grant(team, "git")
+    return team
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ def test_without_a_root_the_run_says_so(worker, team, clone, settings):
     settings.GIT_SOURCE_ROOT = None
     run = sync(worker, team)
     assert run.state == RunState.FAILED
-    assert "GIT_SOURCE_ROOT" in run.error
+    assert "Local repositories cannot be read" in run.error
 
 
 def test_one_clone_under_two_paths_is_counted_once(worker, team, clone):

@@ -28,6 +28,7 @@ NODE = {
     "changedFiles": 2,
     "baseRefName": "main",
     "headRefName": "topic",
+    "isCrossRepository": False,
     "author": {"__typename": "User", "login": "ada", "databaseId": 1, "name": "Ada"},
     "labels": {"nodes": [{"name": "bug"}]},
     "body": "Why",

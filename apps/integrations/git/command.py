@@ -18,10 +18,11 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from apps.integrations.git.errors import CannotRead, GitError, GitMissing, PartialClone, TimedOut
+from apps.pipelines import marks
 
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REFUSED_TRANSPORT = re.compile(r"transport '\S+' not allowed")
 _CHUNK = 1 << 18
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 # Options of `git log` and its kin that no setting of the repository may decide.
 LOG_OPTIONS = (
@@ -48,27 +49,47 @@ _SETTINGS = (
 )
 
 
+# Words of git's errors about objects.
+_OBJECTS = ("object", "unable to read", "could not read", "could not parse", "failed to parse", "pack", "revision walk")
+
+
 def is_oid(text: str) -> bool:
     """A full object id in lower-case hexadecimal, SHA-1 or SHA-256."""
     return _OID.fullmatch(text) is not None
 
 
 class Git:
-    """git with one repository. `shown` is the name that errors call it by; `timeout` is in seconds, per process."""
+    """git with one repository. `shown` is the name that errors call it by; `timeout` is in seconds, per process.
 
-    def __init__(self, git_dir: Path, shown: str, timeout: float) -> None:
+    `objects` is the repository's object store, when `git_dir` stands for another folder.
+    """
+
+    def __init__(self, git_dir: Path, shown: str, timeout: float, objects: Path | None = None) -> None:
         program = shutil.which("git")
         if program is None:
             raise GitMissing
         self._git_dir = git_dir
         self._shown = shown
         self._timeout = timeout
+        self._objects = objects
+        self.is_partial = False
         self._program = str(Path(program).absolute())
         self._settings = [f"safe.directory={git_dir}", *_SETTINGS]
 
     def use_mailmap_of(self, oid: str) -> None:
         """Take `.mailmap` from that commit, whatever is checked out."""
         self._settings.append(f"mailmap.blob={oid}:.mailmap")
+
+    def settings_in(self, path: Path) -> dict[str, str]:
+        """Return the settings of a configuration file by lower-case name, without those of files that it includes."""
+        if not path.is_file():
+            return {}
+        found = {}
+        # With --file, git follows no includes unless it is asked to.
+        for field in self.fields("config", "--file", str(path), "--null", "--list"):
+            name, _, value = field.partition("\n")
+            found[name.lower()] = value
+        return found
 
     def line(self, *args: str) -> str | None:
         """The first line that git prints; None where it ends with 1 (`--quiet` checks: there is no such thing)."""
@@ -78,13 +99,14 @@ class Git:
         except _EndedWithOne:
             return None
 
-    def fields(self, *args: str, given: Iterable[str] = ()) -> Iterator[str]:
-        """What git prints, cut at each NUL, while it runs. `given` are the lines of its standard input.
+    def fields(self, *args: str, given: Iterable[str] = (), ends: str = "\n") -> Iterator[str]:
+        """What git prints, cut at each NUL, while it runs. `given` are the lines of its standard input, or end in `ends`.
 
         Raises TimedOut, and CannotRead or PartialClone once the output is through and git ended with an error.
         """
-        with TemporaryFile() as stdin, TemporaryFile() as stderr:
-            stdin.writelines(f"{line}\n".encode() for line in given)
+        # git is ended at its own limit; the supervisor's comes later.
+        with TemporaryFile() as stdin, TemporaryFile() as stderr, marks.allowing(self._timeout + 60.0):
+            stdin.writelines(f"{line}{ends}".encode(errors="surrogateescape") for line in given)
             stdin.seek(0)
             # An absolute program, a list of arguments, no shell: nothing in them is interpreted.
             process = subprocess.Popen(  # noqa: S603
@@ -122,7 +144,7 @@ class Git:
 
     def _environment(self) -> dict[str, str]:
         # Made from nothing: no GIT_* of ours reaches git, and no user's or system's configuration.
-        return {
+        environment = {
             "PATH": os.pathsep.join([str(Path(self._program).parent), os.defpath]),
             "HOME": "/nonexistent",
             "LC_ALL": "C",
@@ -141,16 +163,28 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_PAGER": "cat",
         }
+        if self._objects is not None:
+            environment["GIT_OBJECT_DIRECTORY"] = str(self._objects)
+        return environment
 
     def _failure(self, code: int, said: str) -> GitError:
         if code == 1 and not said:
             return _EndedWithOne(self._shown, "git found nothing")
-        if "promisor" in said or "lazy fetching" in said or re.search(r"transport '\S+' not allowed", said):
+        if "promisor" in said or "lazy fetching" in said or _REFUSED_TRANSPORT.search(said):
             return PartialClone(self._shown)
-        lines = [line for line in said.splitlines() if line.startswith(("fatal:", "error:"))] or said.splitlines()
-        why = lines[0] if lines else f"git ended with status {code}"
-        why = why.replace(str(self._git_dir), self._shown).removeprefix("fatal: ").removeprefix("error: ")
-        return CannotRead(self._shown, _CONTROL.sub(" ", why)[:200].strip().rstrip("."))
+        return self._explained(code, said.lower())
+
+    def _explained(self, code: int, said: str) -> GitError:
+        """Return the error in our own words: git's may quote what a file has in it."""
+        if any(word in said for word in _OBJECTS):
+            if self.is_partial:
+                return PartialClone(self._shown)
+            return CannotRead(self._shown, "an object is missing or damaged")
+        if "config" in said:
+            return CannotRead(self._shown, "its configuration is not valid")
+        if "ref" in said or "shallow" in said:
+            return CannotRead(self._shown, "a reference is not valid")
+        return CannotRead(self._shown, f"git ended with status {code}")
 
 
 class _EndedWithOne(CannotRead):
@@ -170,6 +204,7 @@ def _split(stream: IO[bytes]) -> Iterator[str]:
     """Pieces between NULs; what follows the last NUL counts where there is something."""
     parts: list[bytes] = []
     while chunk := stream.read(_CHUNK):
+        marks.alive()
         if b"\x00" not in chunk:
             parts.append(chunk)
             continue

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from apps.integrations.git.attributes import LeftOut
 from apps.integrations.git.command import LOG_OPTIONS, Git
+from apps.metrics.times import EARLIEST, latest
 
 # id, parents, author, author date, committer, committer date, message; %aN and %aE go through .mailmap.
 _FORMAT = "%x00".join(["%H", "%P", "%aN", "%aE", "%at", "%cN", "%cE", "%ct", "%B"])
 _FIELDS = 9
 # Lines added and removed ("-": a binary file), then the path; of a rename, two paths in fields of their own.
 _SIZE = re.compile(r"(\d+|-)\t(\d+|-)\t(.*)", re.DOTALL)
-_LAST_SECOND = 253_402_214_400  # 9999-12-31: later ones do not fit a date
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,29 @@ class CommitRecord:
     additions: int | None
     deletions: int | None
     changed_files: int | None
+    # Lines in generated and vendored files, which are in none of the others.
+    left_out: int = 0
+    paths: tuple[str, ...] = ()
 
 
 def moment(seconds: str) -> datetime | None:
-    """A date of git's in UTC. None where it is malformed, in the far future, or not after 1970 began."""
-    if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 12:
+    """Return a date of git's in UTC, None if it is malformed or no clock that is right can have shown it."""
+    if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 11:
         return None
     number = int(seconds)
-    return datetime.fromtimestamp(number, UTC) if 0 < number < _LAST_SECOND else None
+    if not EARLIEST.timestamp() <= number <= latest().timestamp():
+        return None
+    return datetime.fromtimestamp(number, UTC)
 
 
-def read_commits(git: Git, oids: Iterable[str], *, merges: bool) -> Iterator[CommitRecord]:
-    """The commits with these ids, in this order, each once.
+def read_commits(
+    git: Git, oids: Iterable[str], *, merges: bool, left_out: LeftOut, paths: bool = False
+) -> Iterator[CommitRecord]:
+    """Yield the commits with these ids, in this order, each once.
 
     Sizes are those of the change from the first parent, of a root commit from nothing; of merge commits only with
-    `merges`. Renamed files count as changed with the lines that differ.
+    `merges`. Renamed files count as changed with the lines that differ. Generated and vendored files are left out, and
+    so are changed line ends. With `paths` the records name the changed files.
     """
     wanted = list(oids)
     if not wanted:
@@ -61,29 +70,39 @@ def read_commits(git: Git, oids: Iterable[str], *, merges: bool) -> Iterator[Com
         "--numstat",
         "--find-renames=50%",
         "-l400",
+        "--ignore-cr-at-eol",
         "--submodule=short",
         "--ignore-submodules=none",
         f"--diff-merges={'first-parent' if merges else 'off'}",
         given=wanted,
     )
+    read: list[tuple[list[str], list[tuple[str, int, int]]]] = []
     token = next(tokens, None)
     while token is not None:
         header = [token, *(next(tokens, "") for _ in range(_FIELDS - 1))]
-        additions = deletions = files = 0
+        files: list[tuple[str, int, int]] = []
         token = next(tokens, None)
         while token is not None and (size := _SIZE.fullmatch(token.removeprefix("\n"))):
-            additions += int(size[1]) if size[1] != "-" else 0
-            deletions += int(size[2]) if size[2] != "-" else 0
-            files += 1
-            if not size[3]:
-                next(tokens), next(tokens)
+            added, deleted = (int(number) if number != "-" else 0 for number in size.group(1, 2))
+            path = size[3]
+            if not path:
+                # A rename: the old path, then the new one.
+                next(tokens)
+                path = next(tokens, "")
+            files.append((path, added, deleted))
             token = next(tokens, None)
-        yield _record(header, (additions, deletions, files), merges=merges)
+        read.append((header, files))
+    ignored = left_out.among({path for _, files in read for path, _, _ in files})
+    for header, files in read:
+        yield _record(header, files, ignored, merges=merges, paths=paths)
 
 
-def _record(header: list[str], sizes: tuple[int, int, int], *, merges: bool) -> CommitRecord:
+def _record(
+    header: list[str], files: list[tuple[str, int, int]], ignored: frozenset[str], *, merges: bool, paths: bool
+) -> CommitRecord:
     oid, parents, author, author_email, authored, committer, committer_email, committed, message = header
     known = merges or " " not in parents
+    counted = [file for file in files if file[0] not in ignored]
     return CommitRecord(
         oid=oid,
         parents=tuple(parents.split()),
@@ -94,7 +113,9 @@ def _record(header: list[str], sizes: tuple[int, int, int], *, merges: bool) -> 
         committer_email=committer_email,
         committed_at=moment(committed),
         message=message.removesuffix("\n"),
-        additions=sizes[0] if known else None,
-        deletions=sizes[1] if known else None,
-        changed_files=sizes[2] if known else None,
+        additions=sum(added for _, added, _ in counted) if known else None,
+        deletions=sum(deleted for _, _, deleted in counted) if known else None,
+        changed_files=len(files) if known else None,
+        left_out=sum(added + deleted for path, added, deleted in files if path in ignored),
+        paths=tuple(path for path, _, _ in files) if paths else (),
     )

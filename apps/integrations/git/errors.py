@@ -10,47 +10,65 @@
 Paths are shown as the user gave them; where the root lies on the server is nobody's business.
 """
 
+from apps.pipelines.remedy import Remedy
+
 
 class GitError(Exception):
-    """Base class. `str()` is shown to users. `retryable`: the same request may succeed later, with nothing mended."""
+    """Base class. `str()` is shown to users. `retryable`: the same request may succeed later, with nothing changed.
+
+    The clones are on the server, so in most cases only its operator can repair them.
+    """
 
     retryable = False
+    cause = "clone"
+    remedy = Remedy.OPERATOR
 
 
 class SourceDisabled(GitError):
     """There is no root below which repositories may be read."""
 
-    def __init__(self, why: str = "GIT_SOURCE_ROOT is not set") -> None:
+    cause = "clones_disabled"
+
+    def __init__(self, why: str = "no folder for them is set up") -> None:
         super().__init__(
-            f"Local repositories cannot be read: {why}. Set GIT_SOURCE_ROOT to the folder that holds them and restart."
+            f"Local repositories cannot be read: {why}. The operator of this installation can set one up "
+            "(docs/operations.md)."
         )
 
 
 class OutsideRoot(GitError):
     """The path, or something that the repository is made of, lies outside the root."""
 
+    cause = "outside_root"
+
     def __init__(self, path: str, what: str = "") -> None:
         subject = f"{what} of '{path}' leads" if what else f"'{path}' leads"
         super().__init__(
-            f"{subject} out of the folder that local repositories are read from (GIT_SOURCE_ROOT). "
+            f"{subject} out of the folder that local repositories are read from. "
             "Name a repository inside that folder, or clone this one into it."
         )
 
 
 class NoSuchPath(GitError):
+    cause = "not_found"
+
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"There is no '{path}' in the folder that local repositories are read from (GIT_SOURCE_ROOT). "
+            f"There is no '{path}' in the folder that local repositories are read from. "
             "Check the path; relative ones start at that folder."
         )
 
 
 class NotARepository(GitError):
+    cause = "not_a_repository"
+
     def __init__(self, path: str) -> None:
         super().__init__(f"'{path}' is not a git repository. Name the folder that contains .git, or a bare repository.")
 
 
 class EmptyRepository(GitError):
+    cause = "empty_repository"
+
     def __init__(self, path: str) -> None:
         super().__init__(f"The repository '{path}' has no commits yet. Push or fetch something into it, then retry.")
 
@@ -65,6 +83,8 @@ class CannotRead(GitError):
 
 
 class PartialClone(GitError):
+    cause = "partial_clone"
+
     def __init__(self, path: str) -> None:
         super().__init__(
             f"The repository '{path}' is a partial clone: files that are needed to count lines are missing, and "
@@ -73,6 +93,8 @@ class PartialClone(GitError):
 
 
 class GitMissing(GitError):
+    cause = "git_missing"
+
     def __init__(self) -> None:
         super().__init__("The program 'git' was not found on the server. Install git 2.32 or later, then retry.")
 
@@ -81,6 +103,8 @@ class LandingGone(GitError):
     """A commit that was on the trunk is not there any more."""
 
     retryable = True
+    cause = "history_rewritten"
+    remedy = Remedy.RETRY
 
     def __init__(self, path: str, oid: str) -> None:
         super().__init__(
@@ -91,6 +115,8 @@ class LandingGone(GitError):
 
 class TimedOut(GitError):
     retryable = True
+    cause = "too_slow"
+    remedy = Remedy.RETRY
 
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__(

@@ -1,48 +1,67 @@
-"""The trunk: what landed on it, and which commits each landing brought.
+r"""The trunk: what landed on it, and which commits each landing brought.
 
-The trunk is walked by first parent. At a back-merge (`messages.is_back_merge`) it forks: all sides are the trunk, each
-is walked, and the back-merge itself is no landing, so that what others landed meanwhile is found as their landings.
+A landing is found by the graph. Every commit of the trunk is one, except for a back-merge: the merge that brought the
+trunk into itself. Both of its sides are the trunk. A merge of a long-lived branch (`develop` into `main`) brings what
+landed on that branch; those are landings as well, and the merge is a release:
+
+    main     A-----------------R      R: release, "Merge branch 'develop' into main"
+              \               /
+    develop    M1----M2----M3         landings #1, #2, #3
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from heapq import heappop, heappush
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from apps.integrations.branches import is_long_lived
 from apps.integrations.git.command import LOG_OPTIONS, Git
 from apps.integrations.git.commits import moment
-from apps.integrations.git.messages import is_back_merge, one_line
+from apps.integrations.git.graph import Branch, Node, foreign, grow, read_nodes, roots_of
+from apps.integrations.git.messages import is_back_merge, merged_names, one_line, read_message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A squash's two dates differ by seconds when a forge writes both.
+_ONE_DATE = timedelta(minutes=1)
+# Clocks of a team differ a little: so much older than its base may a commit be.
+_SKEW = timedelta(hours=1)
 
 
 class Landing(NamedTuple):
-    """A commit of the trunk: a merge, a squash or a direct push. `landed_at` is the committer's date, in UTC.
+    """A commit of the trunk: a merge, a squash or a direct push.
 
-    Where git cannot read that date it is the author's, else that of the landing before.
+    `landed_at` is the committer's date, in UTC, or the author's if that is no date, or that of the landing before.
+    `opened_at` is the earliest author's date, but not before its branch left the trunk; it is a guess if not
+    `opening_known`. `is_foreign`: it brought nothing but another project's history.
     """
 
     oid: str
     landed_at: datetime
     subject: str
     is_merge: bool
-
-
-class _Node(NamedTuple):
-    place: int  # children come before their parents
-    parents: tuple[str, ...]
-    authored_at: datetime | None
-    committed_at: datetime | None
-    subject: str
+    is_release: bool = False
+    opened_at: datetime | None = None
+    opening_known: bool = False
+    is_foreign: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """The commits that a merge brought, oldest first, and the earliest of their authors' dates."""
+    """The commits that a merge brought, oldest first. `imports` are merges among them of another project's history."""
 
     oids: list[str]
-    since: datetime | None
+    imports: list[str]
+
+
+@dataclass(slots=True)
+class _Found:
+    """A landing, while the branches are walked: what it brought, and what of that landed on its own."""
+
+    oid: str
+    sides: Sequence[Branch]
+    is_release: bool = False
 
 
 class History:
@@ -53,12 +72,21 @@ class History:
     """
 
     def __init__(self, git: Git, tip: str, trunk: str, since: datetime | None, boundary: frozenset[str]) -> None:
-        self._nodes = dict(_nodes(git, tip, _oldest_left_out(git, tip, since)))
-        walked = sorted(self._walk(tip, trunk), key=lambda oid: self._nodes[oid].place, reverse=True)
+        self._trunk = trunk
+        left_out, chain = _oldest_left_out(git, tip, since)
+        self._nodes, self._outside = read_nodes(git, tip, left_out)
+        grown = grow(self._nodes, tip)
+        self._foreign = self._other_projects(git, tip, grown, chain, boundary)
+        self._found: dict[str, _Found] = {}
+        self._place = {oid: place for place, oid in enumerate(grown.commits)}
+        self._walk(grown)
+        self._set(since, boundary)
+
+    def _set(self, since: datetime | None, boundary: frozenset[str]) -> None:
         landings: list[Landing] = []
         cuts: list[datetime] = []
         before = _EPOCH
-        for oid in walked:
+        for oid in sorted(self._found, key=lambda oid: self._nodes[oid].place, reverse=True):
             node = self._nodes[oid]
             before = node.committed_at or node.authored_at or before
             if since is not None and before < since:
@@ -67,83 +95,201 @@ class History:
                 # Its parents are unknown, and so are its size and whether it merged something.
                 cuts.append(before)
             else:
-                landings.append(Landing(oid, before, node.subject, len(node.parents) > 1))
+                landings.append(self._landing(self._found[oid], before))
         self.landings = landings[::-1]
         self.by_oid = {landing.oid: landing for landing in landings}
         self.cut_at = min(cuts, default=None)
 
-    def _walk(self, tip: str, trunk: str) -> set[str]:
-        todo, seen, found = [tip], set[str](), set[str]()
+    def _other_projects(
+        self, git: Git, tip: str, grown: Branch, chain: frozenset[str], boundary: frozenset[str]
+    ) -> frozenset[str]:
+        own = set(grown.commits[:1])
+        has_roots = any(not node.parents and oid not in own | boundary for oid, node in self._nodes.items())
+        if not has_roots and (chain.issuperset(self._outside) or roots_of(git, tip) < 2):
+            return frozenset()
+        return foreign(git, tip, self._nodes, boundary)
+
+    def _told_number(self, oid: str) -> int | None:
+        node = self._nodes[oid]
+        if not node.message:
+            return None
+        return read_message(node.message, is_merge=len(node.parents) > 1, trunk=self._trunk).number
+
+    def _walk(self, trunk: Branch) -> None:
+        """Find the landings of the trunk, and of all branches that count as it."""
+        todo = [trunk]
         while todo:
-            oid = todo.pop()
-            while oid in self._nodes and oid not in seen:
-                seen.add(oid)
-                node = self._nodes[oid]
-                if len(node.parents) > 1 and is_back_merge(node.subject, trunk):
-                    todo += node.parents[1:]
+            branch = todo.pop()
+            for oid in branch.commits:
+                if oid in self._foreign:
+                    continue
+                sides = branch.sides.get(oid, [])
+                if len(self._nodes[oid].parents) > 1 and self._is_back_merge(oid, branch, sides):
+                    todo += sides
+                    continue
+                found = _Found(oid, sides)
+                self._found[oid] = found
+                self._find_inside(found)
+
+    def _is_back_merge(self, oid: str, branch: Branch, sides: Sequence[Branch]) -> bool:
+        """Return whether a merge's second parent was the trunk: by its words if they name it, else by the graph.
+
+        If only the second parent has pull requests since the two parted, that one was the trunk.
+        """
+        message = self._nodes[oid].message
+        if self._told_number(oid) is not None or self._is_import(oid):
+            return False
+        if is_back_merge(message, self._trunk):
+            return True
+        if merged_names(message) or not sides:
+            return False
+        side = sides[0]
+        if not any(self._told_number(commit) is not None for commit in side.commits):
+            return False
+        parted = (self._nodes[side.commits[0]].parents or ("",))[0]
+        places = {commit: place for place, commit in enumerate(branch.commits)}
+        if parted not in places and parted not in self._outside:
+            return False
+        mine = branch.commits[places.get(parted, -1) + 1 : places[oid]]
+        return bool(mine) and all(self._told_number(commit) is None for commit in mine)
+
+    def _find_inside(self, outer: _Found) -> None:
+        """Find what landed on the branches that a landing merged, and whether that makes it a release."""
+        todo = [(side, outer, True) for side in outer.sides]
+        while todo:
+            side, around, is_first = todo.pop()
+            names = merged_names(self._nodes[around.oid].message)
+            lives_long = bool(names) and all(is_long_lived(name, self._trunk) for name in names)
+            counts = self._squashes_count(side, around, lives_long)
+            inner: list[_Found] = []
+            for oid in side.commits:
+                sides = side.sides.get(oid, [])
+                is_merge = len(self._nodes[oid].parents) > 1
+                number = self._told_number(oid)
+                lands = number is not None and (is_merge or counts or self._nodes[oid].by_forge)
+                if is_merge and number is None and lives_long:
+                    lands = bool(sides) and not is_back_merge(self._nodes[oid].message, self._trunk)
+                if oid in self._foreign:
+                    lands = False
+                if lands:
+                    found = _Found(oid, sides)
+                    inner.append(found)
+                    todo += [(other, found, True) for other in sides]
                 else:
-                    found.add(oid)
-                oid = node.parents[0] if node.parents else ""
-        return found
+                    todo += [(other, around, False) for other in sides]
+            if not inner:
+                continue
+            self._found |= {found.oid: found for found in inner}
+            if is_first:
+                around.is_release = True
+                if self._told_number(around.oid) is None:
+                    self._find_direct(side)
+
+    def _find_direct(self, side: Branch) -> None:
+        """Take the other commits of a long-lived branch as pushed to it directly."""
+        for oid in side.commits:
+            if len(self._nodes[oid].parents) == 1 and oid not in self._foreign:
+                self._found.setdefault(oid, _Found(oid, ()))
+
+    def _squashes_count(self, side: Branch, around: _Found, lives_long: bool) -> bool:
+        """Return whether a number in a commit of a branch is a pull request's; it may be an issue's.
+
+        It is on a long-lived branch, and on one that was merged without a number if most of its commits have one, each
+        another.
+        """
+        if lives_long:
+            return True
+        if self._told_number(around.oid) is not None:
+            return False
+        numbers = [number for oid in side.commits if (number := self._told_number(oid)) is not None]
+        return len(set(numbers)) == len(numbers) and len(numbers) > max(1, len(side.commits) // 2)
+
+    def _is_import(self, oid: str) -> bool:
+        """Return whether a merge brought the history of another project."""
+        others = self._nodes[oid].parents[1:]
+        return bool(others) and oid not in self._foreign and any(parent in self._foreign for parent in others)
 
     def brought(self, oid: str) -> Brought:
-        """What is reachable from a merge's other parents, but not from its first. Nothing for other commits.
+        """Return what a landing brought, without what landed on its own and without other projects' history."""
+        found = self._found[oid]
+        oids: list[str] = []
+        imports = [oid] if self._is_import(oid) else []
+        todo = list(found.sides)
+        while todo:
+            branch = todo.pop()
+            for commit in branch.commits:
+                if commit in self._found or commit in self._foreign:
+                    continue
+                oids.append(commit)
+                todo += branch.sides.get(commit, [])
+                if self._is_import(commit):
+                    imports.append(commit)
+        return Brought(sorted(oids, key=lambda commit: self._nodes[commit].place, reverse=True), imports)
 
-        Both sides are walked from the newest down, until every commit that is left to look at is reachable from the
-        first parent.
-        """
-        first, *others = self._nodes[oid].parents or ("",)
-        old: dict[str, bool] = {}
-        queue: list[tuple[int, str]] = []
-        new_in_queue = 0
+    def _landing(self, found: _Found, landed_at: datetime) -> Landing:
+        node = self._nodes[found.oid]
+        is_merge = len(node.parents) > 1
+        brought = self.brought(found.oid)
+        own = brought.oids if is_merge else [found.oid]
+        parted = self._parted_at(found) if is_merge else None
+        opened, known = _opening([self._nodes[oid] for oid in own], landed_at, parted, is_merge=is_merge)
+        is_foreign = is_merge and not own and self._is_import(found.oid)
+        stamps = (landed_at, opened, known and not found.is_release, found.is_release, is_foreign)
+        parts = [found.oid, *map(str, stamps), *own, *brought.imports]
+        return Landing(
+            found.oid,
+            landed_at,
+            one_line(node.message.partition("\n")[0]),
+            is_merge,
+            found.is_release,
+            opened,
+            known and not found.is_release,
+            is_foreign,
+            hashlib.sha256(" ".join(parts).encode()).hexdigest(),
+        )
 
-        def visit(commit: str, is_old: bool) -> int:
-            """Queue it, or mark what is queued as old; returns by how much the number of new ones there changes."""
-            if commit not in self._nodes:
-                return 0  # left out: it landed before
-            if commit not in old:
-                old[commit] = is_old
-                heappush(queue, (self._nodes[commit].place, commit))
-                return 0 if is_old else 1
-            if is_old and not old[commit]:
-                old[commit] = True
-                return -1
-            return 0
-
-        visit(first, is_old=True)
-        for other in others:
-            new_in_queue += visit(other, is_old=False)
-        found: list[str] = []
-        while new_in_queue > 0:
-            _, commit = heappop(queue)
-            if not old[commit]:
-                found.append(commit)
-                new_in_queue -= 1
-            for parent in self._nodes[commit].parents:
-                new_in_queue += visit(parent, old[commit])
-        dates = [date for commit in found if (date := self._nodes[commit].authored_at) is not None]
-        return Brought(found[::-1], min(dates, default=None))
+    def _parted_at(self, found: _Found) -> datetime | None:
+        """Return the date of the commit that the merged branch began at, None if it isn't known."""
+        if not found.sides:
+            return None
+        parents = self._nodes[found.sides[0].commits[0]].parents
+        base = (self._nodes.get(parents[0]) or self._outside.get(parents[0])) if parents else None
+        return base.committed_at if base else None
 
 
-def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> str | None:
-    """The commit below the oldest one of the trunk that landed since then; what it is built on is not needed."""
+def _opening(
+    nodes: Sequence[Node], landed_at: datetime, parted: datetime | None, *, is_merge: bool
+) -> tuple[datetime, bool]:
+    """Return when a landing was opened, and whether that is known.
+
+    It is not known if its dates are one (a squash has that of its merge), or older than its base (it was rebased).
+    """
+    dates = [node.authored_at for node in nodes if node.authored_at is not None]
+    if not dates:
+        dates = [node.committed_at for node in nodes if node.committed_at is not None]
+    opened = min(dates, default=landed_at)
+    known = opened < landed_at if is_merge else opened <= landed_at - _ONE_DATE
+    if parted is not None and opened < parted <= landed_at:
+        known = known and parted - opened <= _SKEW and parted < landed_at
+        opened = parted
+    return min(opened, landed_at), known
+
+
+def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> tuple[str | None, frozenset[str]]:
+    """Return the commit below the oldest one of the trunk that landed since then, and the trunk's commits.
+
+    What that commit is built on is not needed.
+    """
     if since is None:
-        return None
+        return None, frozenset()
     left_out: str | None = tip
+    chain: set[str] = set()
     form = "--format=tformat:%H%x00%P%x00%at%x00%ct"
     fields = git.fields("log", "-z", "--first-parent", form, *LOG_OPTIONS, tip, "--")
-    for _, parents, authored, committed in zip(fields, fields, fields, fields, strict=False):
+    for oid, parents, authored, committed in zip(fields, fields, fields, fields, strict=False):
+        chain.add(oid)
         # A clock that was wrong once must not end the walk: all of the trunk is looked at.
         landed_at = moment(committed) or moment(authored)
         if landed_at is not None and landed_at >= since:
             left_out = parents.split()[0] if parents else None
-    return left_out
-
-
-def _nodes(git: Git, tip: str, left_out: str | None) -> Iterator[tuple[str, _Node]]:
-    range_ = [tip] if left_out is None else [tip, f"^{left_out}"]
-    form = "--format=tformat:%H%x00%P%x00%at%x00%ct%x00%s"
-    fields = git.fields("log", "-z", "--date-order", form, *LOG_OPTIONS, *range_, "--")
-    rows = zip(fields, fields, fields, fields, fields, strict=False)
-    for place, (oid, parents, authored, committed, subject) in enumerate(rows):
-        yield oid, _Node(place, tuple(parents.split()), moment(authored), moment(committed), one_line(subject))
+    return left_out, frozenset(chain)

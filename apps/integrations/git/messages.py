@@ -1,8 +1,17 @@
 """What a commit message on the trunk says of the pull request that it brought.
 
-Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, bors and bitcoin-core's script write, and
-those of `git merge`. A number in the message makes it a pull request, whether merged or squashed. `Title (#12)` on a
-commit with one parent counts as a squash; that someone named an issue there by hand cannot be told apart.
+Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, Gerrit, Phabricator, bors and bitcoin-core's
+script write, and those of `git merge`. A number in the message makes it a pull request, whether merged or squashed:
+
+    Title (#12)                                                     GitHub, Gitea
+    Title (org/repo#12)                                             GitHub, of another repository
+    Title (!12)                                                     GitLab
+    See merge request https://host/group/project/-/merge_requests/12
+    Reviewed-on: https://host/c/project/+/12                        Gerrit; a Change-Id alone gives no number
+    Differential Revision: https://host/D12                         Phabricator
+
+`Title (#12)` on a commit with one parent counts as a squash; that someone named an issue there by hand cannot be told
+apart.
 
 A merge commit without a number is a pull request without one, except for a back-merge: the trunk merged into itself
 (`Merge branch 'main' of …`, `Merge remote-tracking branch 'origin/main'`), which is what `git pull` leaves behind.
@@ -24,25 +33,40 @@ _NUMBERED = tuple(
         r"Merge pull request #(?P<number>\d+) from [^/\s]+/(?P<ref>\S+)",  # GitHub
         r"Merge pull request #(?P<number>\d+) from (?P<ref>\S+)",
         r"Merge pull request #(?P<number>\d+)\b.*",
+        r"Merge pull request (?P<number>\d+) from (?P<ref>\S+)(?: into \S+)?",  # Azure DevOps, not squashed
         r"Merged in (?P<ref>\S+) \(pull request #(?P<number>\d+)\)",  # Bitbucket
         r"Pull request #(?P<number>\d+): (?P<title>.+)",  # Bitbucket Server
         r"Merged PR (?P<number>\d+): (?P<title>.+)",  # Azure DevOps
         r"Merge (?:[\w.-]+/[\w.-]+)?#(?P<number>\d+): (?P<title>.+)",  # bitcoin-core
-        r"(?:Auto|Rollup) merge of #(?P<number>\d+) - (?P<ref>[^,\s]+).*",  # homu
+        r"(?:Auto|Rollup) merge of #(?P<number>\d+) - (?P<ref>[^,\s]++).*",  # homu
         r"Merge #(?P<number>\d+)(?: #\d+)*",  # bors
         r"(?P<title>.*\S)\s*\(pull request #(?P<number>\d+)\)",  # Bitbucket, squashed
         r"(?P<title>.*\S)\s*\(#(?P<number>\d+)\)",  # a squash; of several numbers (a revert) the last one is its own
+        r"(?P<title>.*\S)\s*\(!(?P<number>\d+)\)",  # GitLab, squashed
+        r"(?P<title>.*\S)\s*\((?P<project>[\w.-]{1,100}/[\w.-]{1,100})#(?P<number>\d+)\)",
     )
 )
-_GITLAB = re.compile(r"See merge request \S*!(?P<number>\d+)\s*")
+_GITLAB = re.compile(
+    r"See merge request (?:(?P<page>https?://\S+/merge_requests/)|(?P<project>[^\s!]*)!)(?P<number>\d+)\s*"
+)
+_CHANGE_ID = re.compile(r"Change-Id: I[0-9a-f]{40}\s*")
+# Where a review took place, in a line of its own.
+_REVIEWS = (
+    re.compile(r"(?P<page>Reviewed-on: https?://[^\s/]++\S*?/(?:\+/|pulls/|c/|#/c/)?)(?P<number>\d+)/?\s*"),
+    re.compile(r"(?P<page>Differential Revision: (?:https?://[^\s/]++/)?D)(?P<number>\d+)\s*"),
+)
+_BITBUCKET_COMMITS = re.compile(r"\* commit '[0-9a-f]+':?\s*")
+_GERRIT_MERGE = re.compile(r"Merge \"(?P<title>[^\"]*)\"(?: into \S+)?")
 # A name with a quote in it is not taken apart: with names that may be anything, there would be too many ways to try.
 _BRANCHES = re.compile(
     r"Merge (?P<remote>remote-tracking )?(?P<what>branch|tag)(?:es|s)? (?P<names>'[^']+'(?:(?:, | and )'[^']+')*)"
     r"(?: of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
 )
+_BETWEEN_NAMES = re.compile(r"'(?:, | and )'")
 # Longer first lines are no tool's, and the forms are not to be tried on megabytes.
 _MOST_TRIED = 1000
 _TRUNK_NAMES = frozenset({"main", "master", "trunk"})
+_TELLING = ("See merge request ", "Change-Id: ", "Reviewed-on: ", "Differential Revision: ")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -55,6 +79,9 @@ class Told:
     is_pull_request: bool
     number: int | None = None
     head_ref: str = ""
+    # Where it is shown, if the message says so; and the repository that the number belongs to, if it is named.
+    page: str = ""
+    project: str = ""
 
 
 def one_line(text: str, limit: int = _TITLE_LENGTH) -> str:
@@ -69,25 +96,74 @@ def is_back_merge(subject: str, trunk: str) -> bool:
     A target in quotes is GitLab's: there, someone asked for a merge of a fork's trunk.
     """
     match = _branches(subject)
-    if match is None or match["into"] or match["what"] == "tag":
+    if match is None or match["what"] == "tag":
         return False
+    trunks = {trunk, *_TRUNK_NAMES}
+    if match["into"] and match["into"].removeprefix(" into ").strip("'") in trunks:
+        return False
+    return trunks.issuperset(_short_names(match))
+
+
+def merged_names(subject: str) -> list[str]:
+    """Return the names of the branches that a merge's first line names as merged into the trunk; none if it has none."""
+    subject = subject.partition("\n")[0].strip()
+    match = _branches(subject)
+    if match is not None:
+        return _short_names(match)
+    told = _numbered(subject, "")
+    return [told.head_ref.rpartition(":")[2]] if told is not None and told.head_ref else []
+
+
+def telling(message: str) -> str:
+    """Return what of a message may tell of a pull request: its subject, and the lines of the body that can."""
+    subject, _, body = message.strip("\n").partition("\n")
+    if not any(word in body for word in _TELLING):
+        return subject
+    lines = [line for line in body.splitlines() if line.startswith(_TELLING)]
+    return "\n".join([subject, "", *lines])
+
+
+def _short_names(match: re.Match[str]) -> list[str]:
+    """The names without that of the remote."""
     names = _names(match)
-    if match["remote"]:
-        names = [name.partition("/")[2] for name in names]
-    return {trunk, *_TRUNK_NAMES}.issuperset(names)
+    return [name.partition("/")[2] or name for name in names] if match["remote"] else names
 
 
 def read_message(message: str, *, is_merge: bool, trunk: str) -> Told:
     """Read the whole message of a commit on the trunk."""
     subject, _, rest = message.strip("\n").partition("\n")
     subject, body = subject.strip(), rest.strip("\n")
-    told = _numbered(subject, body) or _gitlab(subject, body)
+    told = _numbered(subject, body) or _gitlab(subject, body) or _reviewed(subject, body)
     if told is not None:
         return told
     title = one_line(subject) or "(no message)"
     if not is_merge or is_back_merge(subject, trunk):
         return Told(title, body, is_pull_request=False)
+    gerrit = _GERRIT_MERGE.fullmatch(subject) if len(subject) <= _MOST_TRIED else None
+    if gerrit:
+        title = one_line(gerrit["title"]) or title
     return Told(title, body, is_pull_request=True, head_ref=_head_ref(subject))
+
+
+def _reviewed(subject: str, body: str) -> Told | None:
+    """Gerrit, Phabricator, and Forgejo name the review in a line of its own, below the text."""
+    if not any(word in body for word in _TELLING):
+        return None
+    is_change = False
+    for line in reversed(body.splitlines()):
+        if not line.startswith(_TELLING) or len(line) > _MOST_TRIED:
+            continue
+        is_change = is_change or _CHANGE_ID.fullmatch(line) is not None
+        for form in _REVIEWS:
+            match = form.fullmatch(line)
+            number = _number(match["number"]) if match else None
+            if match is not None and number is not None:
+                page = f"{match['page'].partition(': ')[2]}{number}"
+                page = page if page.startswith("http") else ""
+                return Told(one_line(subject) or "(no message)", body, is_pull_request=True, number=number, page=page)
+    if is_change:
+        return Told(one_line(subject) or "(no message)", body, is_pull_request=True)
+    return None
 
 
 def _numbered(subject: str, body: str) -> Told | None:
@@ -103,8 +179,19 @@ def _numbered(subject: str, body: str) -> Told | None:
         title = found.get("title") or ""
         if not title:
             title, body = _first_line(body)
-            title = re.sub(rf"^#?{number}: ", "", title)  # bors repeats the number
-        return Told(one_line(title) or one_line(subject), body, is_pull_request=True, number=number, head_ref=ref)
+            if _BITBUCKET_COMMITS.fullmatch(title[:_MOST_TRIED]):
+                # Bitbucket Server lists the commits, each below its id.
+                title, body = _first_line(body)
+            # bors repeats the number.
+            title = title.removeprefix(f"#{number}: ").removeprefix(f"{number}: ")
+        return Told(
+            one_line(title) or one_line(subject),
+            body,
+            is_pull_request=True,
+            number=number,
+            head_ref=ref,
+            project=found.get("project") or "",
+        )
     return None
 
 
@@ -122,8 +209,16 @@ def _gitlab(subject: str, body: str) -> Told | None:
             first, after = _first_line(body)
             if not _GITLAB.fullmatch(first[:_MOST_TRIED]):
                 title, rest = first, after
+        page = f"{match['page']}{number}" if match and match["page"] else ""
+        project = (match["project"] or "") if match else ""
         return Told(
-            one_line(title) or "(no message)", rest, is_pull_request=True, number=number, head_ref=_head_ref(subject)
+            one_line(title) or "(no message)",
+            rest,
+            is_pull_request=True,
+            number=number,
+            head_ref=_head_ref(subject),
+            page=page,
+            project=project,
         )
     return None
 
@@ -144,7 +239,7 @@ def _branches(subject: str) -> re.Match[str] | None:
 
 def _names(match: re.Match[str]) -> list[str]:
     """The branch names of a merge's first line, without the owner that GitHub puts before a colon."""
-    names = re.split(r"'(?:, | and )'", match["names"][1:-1])
+    names = _BETWEEN_NAMES.split(match["names"][1:-1])
     return [name.rpartition(":")[2] for name in names]
 
 
@@ -152,7 +247,4 @@ def _head_ref(subject: str) -> str:
     match = _branches(subject)
     if match is None:
         return ""
-    names = _names(match)
-    if match["remote"]:
-        names = [name.partition("/")[2] or name for name in names]
-    return one_line(", ".join(names), 250)
+    return one_line(", ".join(_short_names(match)), 250)

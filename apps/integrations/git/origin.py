@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]{2,}):(?!//|:)(?P<path>.+)")
+# Longer texts are no address. To check a host, `urlsplit` needs the square of its length.
+_LONGEST = 2_000
 _ODD = re.compile(r"[^\w.~-]+")
+_ODD_PATH = re.compile(r"[^\w./~-]+")
 # Where a host shows pull requests by number, and commits.
 _PAGES = {
     "github.com": ("/pull/{}", "/commit/{}"),
@@ -22,16 +25,21 @@ class Origin:
     url: str = ""
     host: str = ""
 
-    def page(self, oid: str, number: int | None) -> str:
-        """The page of a pull request, or of a commit without one."""
+    def page(self, oid: str, number: int | None, project: str = "") -> str:
+        """Return the page of a pull request, of another repository if `project` names one, or of a commit."""
         if not self.url:
             return ""
         pull, commit = _PAGES[self.host]
-        return self.url + (commit.format(oid) if number is None else pull.format(number))
+        if number is None:
+            return self.url + commit.format(oid)
+        url = f"https://{self.host}/{_ODD_PATH.sub('-', project)}" if "/" in project else self.url
+        return url + pull.format(number)
 
 
 def read_origin(address: str) -> Origin | None:
-    """None for a folder on this machine, and for what is no address."""
+    """Return the origin; None for a folder on this machine, and for what is no address or over 2,000 characters."""
+    if len(address) > _LONGEST:
+        return None
     if "://" in address:
         try:
             parts = urlsplit(address)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from apps.integrations.git.messages import one_line
+from apps.metrics.bots import is_bot_account
 from apps.metrics.records import PersonData
 
 WEB_FLOW = "noreply@github.com"  # commits made on GitHub's pages; it is nobody
@@ -19,12 +20,6 @@ _GITHUB = re.compile(
     r"(?:(?P<id>[0-9]{1,18})\+)?(?P<login>[a-z0-9][a-z0-9_-]{0,99}(?:\[bot\])?)@users\.noreply\.github\.com",
     re.IGNORECASE,
 )
-# A word of its own: "abbot" and "robotics" are people. With spaces around it, it is a family name.
-_BOT_WORD = re.compile(r"(?:^|[._+-])bot(?:[._+-]|$)", re.IGNORECASE)
-_KNOWN_BOTS = frozenset({
-    "allcontributors", "codecov", "copilot", "dependabot", "dependabot-preview", "github-actions", "greenkeeper",
-    "imgbot", "mergify", "pre-commit-ci", "release-please", "renovate", "web-flow",
-})  # fmt: skip
 _NAME_LENGTH = 200
 
 
@@ -38,20 +33,10 @@ def person(name: str, email: str) -> PersonData | None:
     if noreply:
         login = noreply["login"]
         number = int(noreply["id"]) if noreply["id"] else None
-        return PersonData(login, name, number or None, _is_bot(name, login))
+        return PersonData(login, name, number or None, is_bot_account(login, name), from_commits=True)
     if not name and not email:
         return None
     email = email.lower()
     stem = (email.partition("@")[0] or name)[:_NAME_LENGTH]
     mark = sha256((email or name).encode(errors="replace")).hexdigest()[:8]
-    return PersonData(f"{stem}~{mark}", name, None, _is_bot(name, stem))
-
-
-def _is_bot(name: str, login: str) -> bool:
-    return (
-        name.endswith("[bot]")
-        or login.endswith("[bot]")
-        or login.lower() in _KNOWN_BOTS
-        or _BOT_WORD.search(login) is not None
-        or (" " not in name and _BOT_WORD.search(name) is not None)
-    )
+    return PersonData(f"{stem}~{mark}", name, None, is_bot_account(stem, name), from_commits=True)

@@ -18,13 +18,13 @@ def landing_record(
     landing: Landing,
     landed: CommitRecord,
     brought: Sequence[CommitRecord],
-    brought_since: datetime | None,
     *,
+    digest: str,
     trunk: str,
     origin: Origin,
     boundary: frozenset[str],
 ) -> PullRequestData:
-    """The record. `brought` are commits of a merge, oldest first, `brought_since` is the earliest date of all of them.
+    """The record. `brought` are commits of a merge, oldest first. `digest` changes whenever the record would.
 
     `boundary` are commits of a shallow clone whose parents are unknown; what they changed is not known either.
     """
@@ -32,15 +32,20 @@ def landing_record(
     commits = brought if landing.is_merge else [landed]
     first = commits[0] if commits else landed
     merged_at = landing.landed_at
-    created_at = brought_since or landed.authored_at or merged_at
+    # What only brought another project's history is a change by the person who merged it.
+    is_pull_request = told.is_pull_request and (told.number is not None or not landing.is_foreign)
+    kind = ChangeKind.PULL_REQUEST if is_pull_request else ChangeKind.CHANGE
+    if landing.is_release:
+        kind = ChangeKind.RELEASE
     return PullRequestData(
         external_id=f"git:{landed.oid}",
         number=told.number,
-        kind=ChangeKind.PULL_REQUEST if told.is_pull_request else ChangeKind.CHANGE,
+        kind=kind,
         title=told.title,
         body=told.body,
         state=PullRequestState.MERGED,
-        created_at=min(created_at, merged_at),
+        created_at=min(landing.opened_at or merged_at, merged_at),
+        opening_known=landing.opening_known,
         updated_at=merged_at,
         merged_at=merged_at,
         closed_at=merged_at,
@@ -52,7 +57,9 @@ def landing_record(
         base_ref=trunk,
         head_ref=told.head_ref,
         merge_commit_oid=landed.oid,
-        url=origin.page(landed.oid, told.number),
+        url=told.page or origin.page(landed.oid, told.number, told.project),
+        lines_left_out=landed.left_out,
+        digest=digest,
         commits=tuple(_commit(commit, merged_at, sized=commit.oid not in boundary) for commit in commits),
         reviews=(),
     )

@@ -9,20 +9,23 @@ Each landing on the trunk becomes one record with `external_id` `git:<oid>`, sta
 
 - a merge is a pull request with the commits that it brought; sizes are the difference from its first parent;
 - a squash, known by the number in its message, is a pull request with itself as its one commit;
+- a merge of a long-lived branch, which brought other landings, is a release; these are records of their own;
 - any other commit is a change.
 
-Estimates, for want of better: a merge is created at the earliest author's date of its commits, a squash or change at
-its author's date, none later than it landed. Its author is that of its oldest commit. There are no reviews: git
-knows of none.
+A merge is created at the earliest author's date of its commits, a squash or change at its author's date, none later than
+it landed or before its branch left the trunk. If that is a guess, `opening_known` is False and there is no duration. Its
+author is that of its oldest commit. There are no reviews: git knows of none. The history of another project is left out.
 Two landings may have one number (a pull request merged again after a revert); their external ids differ.
 """
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from apps.integrations.git.attributes import LeftOut
 from apps.integrations.git.command import Git, is_oid
 from apps.integrations.git.commits import CommitRecord, read_commits
 from apps.integrations.git.errors import (
@@ -39,10 +42,11 @@ from apps.integrations.git.errors import (
     TimedOut,
 )
 from apps.integrations.git.history import History, Landing
-from apps.integrations.git.location import Location, locate, shallow_boundary
+from apps.integrations.git.location import Location, locate, read_config_file, shallow_boundary
 from apps.integrations.git.messages import one_line
 from apps.integrations.git.origin import Origin, read_origin
 from apps.integrations.git.records import LISTED_COMMITS, landing_record
+from apps.integrations.git.shadow import Shadow, is_partial
 from apps.metrics.records import PullRequestData
 
 __all__ = [
@@ -63,6 +67,8 @@ __all__ = [
 ]
 
 _KEY_LENGTH = 500
+# Change it when the rules of records do: everything is read again then.
+RULES = "2"
 
 
 class GitRepository:
@@ -70,7 +76,7 @@ class GitRepository:
 
     name         `owner/repo` from the remote `origin`, else `local/<path below the root>`
     url          its page on GitHub, GitLab or Bitbucket, or ""
-    key          stable id: the resolved path
+    key          stable id: the resolved path, the same for a folder and the `.git` in it
     trunk        name of the branch that is read
     is_shallow   the clone's history is cut off
     clipped      of the merges read so far that brought more than LISTED_COMMITS commits: {oid: number brought};
@@ -79,16 +85,19 @@ class GitRepository:
 
     def __init__(self, git: Git, location: Location, trunk: str, tip: str, origin: Origin) -> None:
         self._git = git
+        self._shadow: Shadow | None = None  # lives as long as the repository is open
         self._location = location
         self._tip = tip
         self._origin = origin
         self._boundary = shallow_boundary(location.common_dir)
         self._since: datetime | None = None
         self._known: History | None = None
+        self._rules: LeftOut | None = None
+        self._kept: str | None = None
         self.trunk = trunk
         self.name = origin.name
         self.url = origin.url
-        self.key = _key(location.path)
+        self.key = _key(identity_of(location))
         self.is_shallow = bool(self._boundary)
         self.clipped: dict[str, int] = {}
 
@@ -99,11 +108,17 @@ class GitRepository:
         Raises GitError; of its kinds see `errors`.
         """
         location = locate(path, root)
-        git = Git(location.git_dir, location.shown, timeout)
+        shadow = Shadow(location)
+        git = Git(shadow.git_dir, location.shown, timeout, objects=location.common_dir / "objects")
+        settings = git.settings_in(read_config_file(location))
+        shadow.configure(settings)
+        git.is_partial = is_partial(settings)
         trunk, tip = _trunk(git, location)
         git.use_mailmap_of(tip)
-        address = git.line("config", "--null", "--get", "remote.origin.url") or ""
-        return cls(git, location, trunk, tip, read_origin(address) or Origin(_local_name(location)))
+        address = settings.get("remote.origin.url", "")
+        opened = cls(git, location, trunk, tip, read_origin(address) or Origin(_local_name(location)))
+        opened._shadow = shadow
+        return opened
 
     def count(self, since: datetime) -> int:
         """How many landings there are since then."""
@@ -136,23 +151,53 @@ class GitRepository:
         Raises LandingGone where an id is on the trunk no more, and CannotRead, PartialClone, TimedOut.
         """
         history = self._history_of(oids)
+        left_out = self._left_out()
         brought = {oid: history.brought(oid) for oid in oids}
         listed = {oid: found.oids[:LISTED_COMMITS] for oid, found in brought.items()}
         self.clipped |= {oid: len(found.oids) for oid, found in brought.items() if len(found.oids) > LISTED_COMMITS}
-        landed = _by_oid(self._git, oids, merges=True)
-        commits = _by_oid(self._git, {oid: None for some in listed.values() for oid in some}, merges=False)
+        imported = {oid: self._imported(found.imports) for oid, found in brought.items() if found.imports}
+        plain = [oid for oid in oids if oid not in imported]
+        landed = _by_oid(self._git, plain, merges=True, left_out=left_out)
+        for oid, paths in imported.items():
+            landed |= _by_oid(self._git, [oid], merges=True, left_out=left_out.and_also(paths))
+        wanted = {oid: None for some in listed.values() for oid in some}
+        commits = _by_oid(self._git, wanted, merges=False, left_out=left_out)
         return [
             landing_record(
                 history.by_oid[oid],
                 landed[oid],
                 [commits[commit] for commit in listed[oid]],
-                brought[oid].since,
+                digest=self.digest(history.by_oid[oid]),
                 trunk=self.trunk,
                 origin=self._origin,
                 boundary=self._boundary,
             )
             for oid in oids
         ]
+
+    def digest(self, landing: Landing) -> str:
+        """Return a text that changes whenever the landing's record would."""
+        return hashlib.sha256(f"{self._context()} {landing.digest}".encode()).hexdigest()[:32]
+
+    def _context(self) -> str:
+        """Return what all records depend on, apart from the history."""
+        if self._kept is None:
+            names = ""
+            with suppress(CannotRead, PartialClone):  # a damaged tree is reported by the landings that need it
+                names = self._git.line("rev-parse", "--verify", "--quiet", f"{self._tip}:.mailmap") or ""
+            parts = [RULES, self.trunk, names, self._left_out().key, self._origin.url, *sorted(self._boundary)]
+            self._kept = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return self._kept
+
+    def _left_out(self) -> LeftOut:
+        if self._rules is None:
+            self._rules = LeftOut(self._git, self._tip)
+        return self._rules
+
+    def _imported(self, merges: Sequence[str]) -> frozenset[str]:
+        """Return the paths that these merges of another project's history changed."""
+        records = read_commits(self._git, merges, merges=True, left_out=self._left_out(), paths=True)
+        return frozenset(path for record in records for path in record.paths)
 
     def _history(self, since: datetime | None) -> History:
         if self._known is None or self._since != since:
@@ -171,8 +216,10 @@ class GitRepository:
         return known
 
 
-def _by_oid(git: Git, oids: Sequence[str] | dict[str, None], *, merges: bool) -> dict[str, CommitRecord]:
-    return {commit.oid: commit for commit in read_commits(git, oids, merges=merges)}
+def _by_oid(
+    git: Git, oids: Sequence[str] | dict[str, None], *, merges: bool, left_out: LeftOut
+) -> dict[str, CommitRecord]:
+    return {commit.oid: commit for commit in read_commits(git, oids, merges=merges, left_out=left_out)}
 
 
 def _trunk(git: Git, location: Location) -> tuple[str, str]:
@@ -198,6 +245,13 @@ def _key(path: Path) -> str:
     return key if len(key) <= _KEY_LENGTH else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
 
 
+def identity_of(location: Location) -> Path:
+    """Return the folder that a repository is counted by: `good`, also if `good/.git` was named."""
+    return location.path.parent if location.path.name == ".git" else location.path
+
+
 def _local_name(location: Location) -> str:
-    below = location.path.relative_to(location.root).parts or (location.root.name,)
+    place = identity_of(location)
+    below = place.relative_to(location.root).parts if place.is_relative_to(location.root) else ()
+    below = below or (location.root.name,)
     return one_line("/".join(["local", *below]).removesuffix(".git").encode(errors="replace").decode(), 250)

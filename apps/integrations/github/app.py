@@ -1,7 +1,7 @@
 """The GitHub App of this installation: what it signs, whom it asks, and the tokens that it gets.
 
 A team's installation is believed only where GitHub says to the person's own token that they may use it. Its tokens last an
-hour and read what the organisation has granted.
+hour and read what the organization has granted.
 """
 
 import time
@@ -17,6 +17,7 @@ from django.conf import settings
 from apps.integrations.github import fields
 from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import BadResponse, GitHubError, Unreachable
+from apps.tls import tls_context
 
 # GitHub takes up to ten minutes, by its own clock.
 LASTS, CLOCK_SKEW = 540, 60
@@ -37,7 +38,7 @@ class NotTheirs(GitHubError):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The app in one account. `login` is the organisation's or the person's."""
+    """The app in one account. `login` is the organization's or the person's."""
 
     id: int
     login: str
@@ -64,7 +65,8 @@ def person_token(code: str) -> str:
     }  # fmt: skip
     address = f"{settings.GITHUB_WEB_URL}/login/oauth/access_token"
     try:
-        answer = httpx.post(address, data=form, headers={"Accept": "application/json"}, timeout=TIMEOUT).json()
+        headers = {"Accept": "application/json"}
+        answer = httpx.post(address, data=form, headers=headers, timeout=TIMEOUT, verify=tls_context()).json()
     except (httpx.HTTPError, ValueError):
         raise Unreachable("github", "it did not answer who you are; try again") from None
     token = answer.get("access_token") if isinstance(answer, dict) else None

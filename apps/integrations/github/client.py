@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -28,6 +29,8 @@ from apps.integrations.github.errors import (
     Unreachable,
 )
 from apps.integrations.github.issues import Issue, denial, quoted, read_issues, whole_request_error
+from apps.integrations.github.refusals import LEGAL, PAGE
+from apps.tls import tls_context
 
 # GitHub gives up on a request after 10 s; the rest is for the way.
 TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
@@ -40,10 +43,11 @@ REDIRECTS = {301, 302, 303, 307, 308}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """GraphQL's answer. Where `issues` is not empty, `data` has nulls at their paths."""
+    """GraphQL's answer. If `issues` is not empty, `data` has nulls at their paths. `at` is GitHub's clock."""
 
     data: dict[str, Any]
-    issues: tuple[Issue, ...] = ()
+    issues: tuple[Issue, ...]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ class GitHubClient:
         self.use(token)
         self._request_seconds = request_seconds
         self._max_bytes = max_bytes
-        self._http = httpx.Client(timeout=timeout, follow_redirects=False, headers={"User-Agent": "firstlight"})
+        headers = {"User-Agent": "firstlight"}
+        self._http = httpx.Client(verify=tls_context(), timeout=timeout, follow_redirects=False, headers=headers)
 
     def use(self, token: str) -> None:
         """Take another token from now on. Raises MissingCredentials, BadCredentials."""
@@ -118,7 +123,7 @@ class GitHubClient:
         data = answer.get("data")
         if not isinstance(data, dict):
             raise issues[0].as_error(what) if issues else BadResponse("it carries no data")
-        return Reply(data, issues)
+        return Reply(data, issues, limits.clock(raw.headers))
 
     def get(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Any:
         """The JSON at a REST path like `/user`."""
@@ -152,7 +157,9 @@ class GitHubClient:
         target: str = urljoin(url, raw.headers.get("location", ""))
         here, there = urlsplit(url), urlsplit(target)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-            raise BadResponse("it sends us to another host, which would get the token; check GITHUB_API_URL")
+            raise BadResponse(
+                "it sends us to another host, which would get the token; check the address of GitHub's API"
+            )
         return target
 
     def _exchange(self, method: str, url: str, options: dict[str, Any]) -> _Raw:
@@ -197,23 +204,34 @@ class GitHubClient:
             return raw
         if raw.status == 401:
             raise BadCredentials
-        if raw.status in (403, 429):
-            message = self._message(raw)
-            raise limits.limit_in(raw.headers, message, raw.status) or denial(raw.headers, message, what)
+        if raw.status in (403, 429, 451):
+            if limit := limits.limit_in(raw.headers, limits.readable(raw.body), raw.status):
+                raise limit
+            kind, message = self._refusal(raw)
+            raise denial(raw.headers, message, what, kind=kind)
         if raw.status >= 500:
             raise Overloaded(f"it answered with HTTP {raw.status}")
         if raw.status == 404 and method == "GET":
             raise NotFound(f"GitHub knows no {what} that the token may read. Check the name and the token's access.")
         if raw.status == 404:
-            raise BadResponse(f"there is no GraphQL interface at {self.endpoints.host}; check GITHUB_API_URL")
+            raise BadResponse(
+                f"there is no GraphQL interface at {self.endpoints.host}; check the address of GitHub's API"
+            )
         raise BadResponse(f"it answered with HTTP {raw.status}")
 
-    def _message(self, raw: _Raw) -> str:
+    def _refusal(self, raw: _Raw) -> tuple[str, str]:
+        """Return the kind of a refusal over HTTP, and GitHub's message or the text of the page."""
+        kind = LEGAL if raw.status == 451 else ""
         try:
             answer = self._json(raw)
         except BadResponse:
-            return ""
-        return quoted(answer.get("message"), self._token) if isinstance(answer, dict) else ""
+            return kind or PAGE, quoted(limits.readable(raw.body), self._token)
+        if not isinstance(answer, dict):
+            return kind, ""
+        message, block = answer.get("message"), answer.get("block")
+        if isinstance(message, str) and isinstance(block, dict):
+            message = f"{message} ({block.get('reason')}, {block.get('html_url')})"
+        return kind, quoted(message, self._token)
 
     def _json(self, raw: _Raw) -> Any:
         try:

@@ -9,12 +9,16 @@ LARGEST = 2**31 - 1
 
 
 class Malformed(ValueError):
-    """A field is missing or of another type than GitHub's schema promises."""
+    """A field is missing or of another type than GitHub's schema promises. `field` is its name, if one is to blame."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def _wrong(name: str, expected: str, value: object) -> Malformed:
     found = "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-    return Malformed(f"{name} should be {expected}, found {found}")
+    return Malformed(f"{name} should be {expected}, found {found}", name)
 
 
 def text(node: Mapping[str, Any], name: str, *, required: bool = True) -> str:

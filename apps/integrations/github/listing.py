@@ -9,6 +9,7 @@ from apps.integrations.github.client import GitHubClient
 from apps.integrations.github.errors import BadResponse
 
 PAGE = 100
+_PAGE_NUMBER = re.compile(r"[?&]page=(\d{1,6})(?!\d)")
 
 
 class Listed(TypedDict):
@@ -63,6 +64,9 @@ def _listed(row: Mapping[str, Any]) -> Listed:
 
 
 def _last(link: str) -> int:
-    """The last page's number of a Link header; 0 where it names none."""
-    found = re.search(r'[?&]page=(\d{1,6})[^>]*>;\s*rel="last"', link)
-    return int(found[1]) if found else 0
+    """Return the number of the last page from a Link header, 0 if it names none."""
+    for part in link.split(","):
+        address, _, parameters = part.partition(">")
+        if 'rel="last"' in parameters and (found := _PAGE_NUMBER.search(address)):
+            return int(found[1])
+    return 0

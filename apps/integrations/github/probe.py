@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from apps.integrations.github.client import Answer, GitHubClient, Reply
-from apps.integrations.github.errors import AccessDenied, NotFound
+from apps.integrations.github.client import Answer, GitHubClient
+from apps.integrations.github.errors import AccessDenied, GitHubError, NotFound
 from apps.integrations.github.issues import Issue
 from apps.integrations.github.listing import Listed, Page, read_page
 from apps.integrations.github.queries import probe as probe_document
@@ -59,7 +59,8 @@ def _viewer(client: GitHubClient) -> Answer | None:
     try:
         return client.answer("/user", what="account")
     except AccessDenied as denied:
-        if denied.url:
+        if denied.cause != AccessDenied.cause:
+            # GitHub gave another reason than that the token is no user's.
             raise
         return None
 
@@ -89,7 +90,7 @@ def _nothing(scopes: list[str] | None, headers: Mapping[str, str]) -> AccessDeni
         )
     return AccessDenied(
         "GitHub accepts the token, but lists no repository for it. Give it access to repositories (fine-grained: "
-        "“Repository access”, with the organisation as its resource owner), then check it again."
+        "“Repository access”, with the organization as its resource owner), then check it again."
     )
 
 
@@ -103,7 +104,7 @@ def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
         )
     if "partial-results" in (sso := headers.get("x-github-sso", "")):
         count = len([part for part in sso.partition("organizations=")[2].split(",") if part.strip()])
-        words = f"{count} organisations hide" if count > 1 else "An organisation hides"
+        words = f"{count} organizations hide" if count > 1 else "An organization hides"
         notes.append(
             f"{words} repositories until the token is authorised for single sign-on: on GitHub, in the token's settings, "
             "“Configure SSO”. Then check the token again, or go on without them."
@@ -117,28 +118,53 @@ def _to_try(repositories: Sequence[Listed]) -> list[Listed]:
 
 
 def _unreadable(client: GitHubClient, tried: Sequence[Listed]) -> list[str]:
-    """Notes on those that cannot be read as the sync will. Raises AccessDenied where none of them can."""
+    """Return a note on each reason for which some can't be read as the sync will. Raises GitHubError if none can."""
     variables: dict[str, str] = {}
     for number, listed in enumerate(tried):
         owner, _, name = listed["name"].partition("/")
         variables |= {f"owner{number}": owner, f"name{number}": name}
     reply = client.graphql(probe_document(len(tried)), variables, what=tried[0]["name"])
-    lacking = {listed["name"]: _lacking(reply, f"r{number}") for number, listed in enumerate(tried)}
-    denied = {name: what for name, what in lacking.items() if what}
-    if not denied:
-        return []
-    named = " and ".join(sorted(set(denied.values())))
-    if len(denied) == len(tried):
-        raise AccessDenied(
-            f"The token cannot read pull requests: it lacks {named}. Give it that permission on GitHub and check it "
-            "again, or use another token."
+    reasons: list[GitHubError] = []
+    denied: dict[str, str] = {}
+    refused: set[str] = set()
+    for number, listed in enumerate(tried):
+        name = listed["name"]
+        issues = [issue for issue in reply.issues if issue.path[:1] == (f"r{number}",)]
+        errors = _refusals(issues, name)
+        reasons += errors
+        if errors:
+            refused.add(name)
+        if lacking := _lacking([issue for issue in issues if not _refusals([issue], name)]):
+            denied[name] = lacking
+    readable = len(tried) - len(refused | set(denied))
+    if reasons and not denied and not readable:
+        raise reasons[0]
+    permissions = " and ".join(sorted(set(denied.values())))
+    if denied and not readable:
+        lacks = (
+            f"The token cannot read pull requests: it lacks {permissions}. Give it that permission on GitHub and check "
+            "it again, or use another token."
         )
-    return [f"The token lacks {named} for {', '.join(denied)}. Give it that permission, or leave these out."]
+        raise AccessDenied(" ".join([*dict.fromkeys(map(str, reasons)), lacks]))
+    notes = list(dict.fromkeys(map(str, reasons)))
+    if denied:
+        names = ", ".join(denied)
+        notes.append(f"The token lacks {permissions} for {names}. Give it that permission, or leave these out.")
+    return notes
 
 
-def _lacking(reply: Reply, alias: str) -> str:
-    """The permission that is missing for a repository; empty where it can be read."""
-    issues = [issue for issue in reply.issues if issue.path[:1] == (alias,)]
+def _refusals(issues: Sequence[Issue], name: str) -> list[GitHubError]:
+    """Return GitHub's reasons to refuse a repository that are others than a missing permission, one of each kind."""
+    found: dict[str, GitHubError] = {}
+    for issue in issues:
+        error = issue.as_error(name)
+        if issue.is_refusal and error.cause != AccessDenied.cause:
+            found.setdefault(error.cause, error)
+    return list(found.values())
+
+
+def _lacking(issues: Sequence[Issue]) -> str:
+    """Return the permission that a repository's issues name; empty if there are none."""
     if not issues:
         return ""
     return next((words for issue in issues if (words := _permission(issue))), "access to it")

@@ -39,6 +39,7 @@ fragment Scalars on PullRequest {
   changedFiles
   baseRefName
   headRefName
+  isCrossRepository
   author { ...Person }
 }
 """
@@ -67,7 +68,7 @@ fragment Reviews on PullRequestReviewConnection {
 
 VIEWER = f"query Viewer {{ viewer {{ login databaseId }} {RATE_LIMIT} }}"
 
-REPOSITORY_FIELDS = "id nameWithOwner url isEmpty defaultBranchRef { name }"
+REPOSITORY_FIELDS = "id databaseId nameWithOwner url isEmpty defaultBranchRef { name }"
 
 REPOSITORY = f"""
 query Repository($owner: String!, $name: String!) {{
@@ -77,8 +78,23 @@ query Repository($owner: String!, $name: String!) {{
 """
 
 
-def _skeleton(operation: str, field: str) -> str:
-    """A page of a repository's pull requests by one of their times, newest first."""
+REPOSITORY_BY_ID = f"""
+query RepositoryById($id: ID!) {{
+  node(id: $id) {{ ... on Repository {{ {REPOSITORY_FIELDS} }} }}
+  {RATE_LIMIT}
+}}
+"""
+
+# How many there are by state: three connections without nodes, which cost no point beside a page.
+COUNTS = """
+    open: pullRequests(states: [OPEN]) { totalCount }
+    closed: pullRequests(states: [CLOSED]) { totalCount }
+    merged: pullRequests(states: [MERGED]) { totalCount }
+"""
+
+
+def _skeleton(operation: str, field: str, also: str = "") -> str:
+    """A page of a repository's pull requests by one of their times, newest first; `also` of the repository."""
     return f"""
 query {operation}($owner: String!, $name: String!, $first: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
@@ -86,8 +102,8 @@ query {operation}($owner: String!, $name: String!, $first: Int!, $after: String)
     pullRequests(first: $first, after: $after, orderBy: {{field: {field}, direction: DESC}}) {{
       totalCount
       pageInfo {{ hasNextPage endCursor }}
-      nodes {{ ...Scalars labels(first: 10) {{ nodes {{ name }} }} }}
-    }}
+      nodes {{ ...Scalars labels(first: 10) {{ totalCount nodes {{ name }} }} }}
+    }}{also}
   }}
   {RATE_LIMIT}
 }}
@@ -97,7 +113,7 @@ query {operation}($owner: String!, $name: String!, $first: Int!, $after: String)
 
 # By creation, which never changes: a page's cursor stays good. By the last change: what a watermark is compared with.
 SKELETON = _skeleton("Skeleton", "CREATED_AT")
-UPDATED = _skeleton("Updated", "UPDATED_AT")
+UPDATED = _skeleton("Updated", "UPDATED_AT", COUNTS)
 
 DETAIL = f"""
 query Detail($ids: [ID!]!) {{
@@ -170,6 +186,7 @@ ALL = {
     "Sizes": sizes(2, 50),
     "Viewer": VIEWER,
     "Repository": REPOSITORY,
+    "RepositoryById": REPOSITORY_BY_ID,
     "Skeleton": SKELETON,
     "Updated": UPDATED,
     "Detail": DETAIL,

@@ -5,7 +5,11 @@ from typing import Any
 
 from apps.integrations.github import fields
 from apps.integrations.github.fields import Malformed
+from apps.integrations.github.translate import kind_of
 from apps.metrics.records import PersonData, PullRequestData, PullRequestState
+
+# The account that REST has in place of all deleted ones, where GraphQL has null.
+GHOST_ID = 10137
 
 
 def pull_request(node: Mapping[str, Any]) -> PullRequestData:
@@ -14,6 +18,8 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
     state = fields.text(node, "state")
     if state not in ("open", "closed"):
         raise Malformed(f"state should be open or closed, found {state[:40]!r}")
+    base, head = fields.mapping(node, "base"), fields.mapping(node, "head")
+    base_ref, head_ref = fields.text(base, "ref"), fields.text(head, "ref")
     return PullRequestData(
         external_id=fields.text(node, "node_id"),
         github_id=fields.big_number(node, "id"),
@@ -30,8 +36,9 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
         additions=fields.count(node, "additions"),
         deletions=fields.count(node, "deletions"),
         changed_files=fields.count(node, "changed_files"),
-        base_ref=fields.text(fields.mapping(node, "base"), "ref"),
-        head_ref=fields.text(fields.mapping(node, "head"), "ref"),
+        kind=kind_of(base_ref, head_ref, is_cross=_is_cross(base, head)),
+        base_ref=base_ref,
+        head_ref=head_ref,
         merge_commit_oid=fields.text(node, "merge_commit_sha", required=False) if merged_at else "",
         author=_person(node, "user"),
         merged_by=_person(node, "merged_by"),
@@ -39,9 +46,17 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
     )
 
 
+def _is_cross(base: Mapping[str, Any], head: Mapping[str, Any]) -> bool:
+    """Return whether the head is a branch of another repository; also if that one was deleted."""
+    theirs, ours = fields.optional_mapping(head, "repo"), fields.optional_mapping(base, "repo")
+    if theirs is None or ours is None:
+        return True
+    return fields.big_number(theirs, "id") != fields.big_number(ours, "id")
+
+
 def _person(node: Mapping[str, Any], name: str) -> PersonData | None:
     user = fields.optional_mapping(node, name)
-    if user is None:
+    if user is None or user.get("id") == GHOST_ID:
         return None
     # REST's logins of bots end in [bot] already.
     return PersonData(

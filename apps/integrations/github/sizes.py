@@ -58,6 +58,13 @@ def in_window(size: Size, since: datetime) -> int:
     return min(size["total"], round(pace * (today - first)))
 
 
+def is_exact(size: Size, since: datetime) -> bool:
+    """Return whether `in_window` counts every pull request instead of estimating from the newest hundred."""
+    first = since.astimezone(UTC).toordinal()
+    within = sum(day >= first for day in size["days"])
+    return within < len(size["days"]) or size["total"] <= within or not within
+
+
 def weeks(size: Size, count: int) -> list[int | None]:
     """How many were opened in each of the last `count` weeks, oldest first; None for weeks before the newest hundred."""
     today = timezone.now().astimezone(UTC).date()

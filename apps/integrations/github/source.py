@@ -4,45 +4,59 @@ A node that cannot be used is never dropped: it becomes a `Problem` with a name 
 are raised as they come from the client.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from apps.integrations.github import fields, queries, translate
 from apps.integrations.github.client import GitHubClient, Reply
 from apps.integrations.github.errors import BadResponse, NotFound, Overloaded, Unreachable
 from apps.integrations.github.fields import Malformed
 from apps.integrations.github.issues import Issue
+from apps.integrations.github.reasons import link_of, reason_of
 from apps.integrations.github.translate import Node, PageEnd
 from apps.metrics.records import PullRequestData
+from apps.pipelines.portions import Watch
 
 
 class Problem(TypedDict):
-    """One pull request that could not be read, and the reason in words."""
+    """One pull request that could not be read, the reason in words, its address, and the finding for the log."""
 
     what: str
     why: str
+    url: NotRequired[str]
+    finding: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
-    """A repository's identity on GitHub."""
+    """A repository on GitHub: `github_id` on `host` is what it is, `external_id` and `full_name` are its addresses."""
 
     external_id: str
     full_name: str
     url: str
     default_branch: str
+    github_id: int | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SkeletonPage:
-    """One page, newest first. `oldest` and `stalest` are the earliest creation and change on it that could be read."""
+    """One page, newest first. `oldest` and `stalest` are the earliest creation and change on it that could be read.
+
+    `at` is GitHub's clock when it answered.
+    """
 
     facts: RepositoryFacts
     records: tuple[PullRequestData, ...]
     problems: tuple[Problem, ...]
     end: PageEnd
+    at: datetime
+    counts: Mapping[str, int] | None = None
+    # The name by which it was asked for, if another repository has it now.
+    taken_name: str = ""
 
     @property
     def oldest(self) -> datetime | None:
@@ -52,20 +66,29 @@ class SkeletonPage:
     def stalest(self) -> datetime | None:
         return min((record.updated_at for record in self.records), default=None)
 
+    @property
+    def newest(self) -> datetime | None:
+        """The latest change on it, or `at` if that is earlier: GitHub's clock may lag behind its records."""
+        return max((min(record.updated_at, self.at) for record in self.records), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class DetailPage:
-    """The records that came whole, and for the others why not, by node id."""
+    """The records that came whole, and for the others why not, by node id. `gone` are those that do not exist."""
 
     records: tuple[PullRequestData, ...]
     problems: Mapping[str, str]
+    at: datetime
+    gone: frozenset[str] = frozenset()
 
 
 class GitHubSource:
     """Reads pull requests through one client. Raises GitHubError."""
 
-    def __init__(self, client: GitHubClient) -> None:
+    def __init__(self, client: GitHubClient, watch: Watch | None = None) -> None:
+        """`watch` names each pull request while it is read, for a step."""
         self._client = client
+        self._watch = watch
 
     def ping(self) -> None:
         """Raise Unreachable if GitHub does not even answer the smallest query: then a failure is nobody's fault."""
@@ -77,7 +100,18 @@ class GitHubSource:
     def repository(self, full_name: str) -> RepositoryFacts:
         """Who a repository is. Raises NotFound, AccessDenied."""
         reply = self._client.graphql(queries.REPOSITORY, _owner_and_name(full_name), what=full_name)
-        return _facts(_repository(reply, full_name))
+        return _facts(_repository(reply), self.host)
+
+    def repository_by_id(self, node_id: str) -> RepositoryFacts | None:
+        """Return the repository with this node id, whatever it is called; None if there is none, or none to be read."""
+        reply = self._client.graphql(queries.REPOSITORY_BY_ID, {"id": node_id}, what="repository")
+        node = reply.data.get("node")
+        return _facts(node, self.host) if isinstance(node, dict) and node else None
+
+    @property
+    def host(self) -> str:
+        """The host that is asked, without a port: github.com for GitHub itself."""
+        return self._client.endpoints.host.partition(":")[0].removeprefix("api.")
 
     def skeleton(
         self, full_name: str, *, first: int, after: str | None, document: str = queries.SKELETON
@@ -85,10 +119,10 @@ class GitHubSource:
         """One page of a repository's pull requests, newest first: by creation, or as `document` says."""
         variables = _owner_and_name(full_name) | {"first": first, "after": after}
         reply = self._client.graphql(document, variables, what=full_name)
-        node = _repository(reply, full_name)
+        node = _repository(reply)
         spoilt = _by_position(reply.issues, ("repository", "pullRequests", "nodes"), full_name)
         try:
-            facts, connection = _facts(node), fields.mapping(node, "pullRequests")
+            facts, connection = _facts(node, self.host), fields.mapping(node, "pullRequests")
             end, nodes = translate.page_end(connection), fields.items(connection, "nodes")
         except Malformed as malformed:
             raise BadResponse(f"{malformed} in the list of pull requests") from None
@@ -96,11 +130,17 @@ class GitHubSource:
             raise BadResponse("the list of pull requests does not go on where it ended")
         records, problems = [], []
         for position, entry in enumerate(nodes):
+            if entry is None and _was_deleted(spoilt.get(position)):
+                continue
             try:
-                records.append(_usable(entry, spoilt.get(position), translate.skeleton))
+                name = f"{translate.name_of(entry, position)} of {full_name}"
+                with self._reading(name):
+                    records.append(_usable(entry, spoilt.get(position), translate.skeleton))
             except Malformed as malformed:
-                problems.append(Problem(what=translate.name_of(entry, position), why=str(malformed)))
-        return SkeletonPage(facts, tuple(records), tuple(problems), end)
+                number = entry.get("number") if isinstance(entry, dict) else None
+                problem = Problem(what=translate.name_of(entry, position), why=reason_of(malformed))
+                problems.append(problem | {"url": link_of(facts.url, number), "finding": str(malformed)})
+        return SkeletonPage(facts, tuple(records), tuple(problems), end, reply.at, _counts(node))
 
     def detail(self, ids: Sequence[str]) -> DetailPage:
         """Everything of the pull requests with these node ids; inner pages are followed to their ends."""
@@ -113,13 +153,30 @@ class GitHubSource:
         problems: dict[str, str] = {}
         for position, (node_id, entry) in enumerate(zip(ids, nodes, strict=True)):
             try:
-                found = _usable(entry, spoilt.get(position), translate.detail)
-                if found.record.external_id != node_id:
+                with self._reading(f"commits and reviews of pull request {node_id}"):
+                    found = _usable(entry, spoilt.get(position), translate.detail)
+                if not _is_address_of(node_id, found.record):
                     raise Malformed(f"id should be {node_id!r}, found {found.record.external_id[:40]!r}")
                 records.append(self._whole(found))
             except (Malformed, Overloaded, BadResponse) as error:
-                problems[node_id] = str(error)
-        return DetailPage(tuple(records), problems)
+                problems[node_id] = reason_of(error)
+        gone: set[str] = set()
+        for position, issue in spoilt.items():
+            # Without that word a null may be a fault of the moment.
+            if issue.type == "NOT_FOUND" and not nodes[position]:
+                gone.add(ids[position])
+        return DetailPage(tuple(records), problems, reply.at, frozenset(gone))
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Name what is read within the block. Raises Malformed for what hung too often before."""
+        if self._watch is None:
+            yield
+            return
+        if not self._watch.allows(name):
+            raise Malformed(self._watch.why)
+        with self._watch.on(name):
+            yield
 
     def _whole(self, found: translate.Detail) -> PullRequestData:
         """The record with the further pages of its commits and reviews."""
@@ -164,16 +221,16 @@ def _owner_and_name(full_name: str) -> dict[str, Any]:
     return {"owner": owner, "name": name}
 
 
-def _repository(reply: Reply, full_name: str) -> Node:
+def _repository(reply: Reply) -> Node:
     node = reply.data.get("repository")
     if isinstance(node, dict):
         return node
     for issue in reply.issues:
-        raise NotFound.repository(full_name) if issue.type == "NOT_FOUND" else issue.as_error(full_name)
-    raise NotFound.repository(full_name)
+        raise NotFound.repository() if issue.type == "NOT_FOUND" else issue.as_error("this repository")
+    raise NotFound.repository()
 
 
-def _facts(node: Node) -> RepositoryFacts:
+def _facts(node: Node, host: str) -> RepositoryFacts:
     try:
         branch = fields.optional_mapping(node, "defaultBranchRef")
         return RepositoryFacts(
@@ -181,9 +238,29 @@ def _facts(node: Node) -> RepositoryFacts:
             full_name=fields.text(node, "nameWithOwner"),
             url=fields.text(node, "url", required=False),
             default_branch=fields.text(branch, "name", required=False) if branch else "",
+            github_id=fields.big_number(node, "databaseId"),
+            host=host,
         )
     except Malformed as malformed:
         raise BadResponse(f"{malformed} of the repository") from None
+
+
+def _counts(node: Node) -> dict[str, int] | None:
+    """Return how many pull requests GitHub counts by state; None if it was not asked."""
+    if "open" not in node:
+        return None
+    try:
+        return {
+            state: fields.count(fields.mapping(node, state), "totalCount") for state in ("open", "closed", "merged")
+        }
+    except Malformed as malformed:
+        raise BadResponse(f"{malformed} in the counts of pull requests") from None
+
+
+def _is_address_of(node_id: str, record: PullRequestData) -> bool:
+    """Return whether a record answers to a node id: GitHub gives one of another format for the same node."""
+    given = record.external_id
+    return given == node_id or given.startswith("PR_") != node_id.startswith("PR_")
 
 
 def _by_position(issues: Sequence[Issue], prefix: tuple[str, ...], what: str) -> dict[int, Issue]:
@@ -197,10 +274,15 @@ def _by_position(issues: Sequence[Issue], prefix: tuple[str, ...], what: str) ->
     return found
 
 
+def _was_deleted(issue: Issue | None) -> bool:
+    """Return whether a null of a list was deleted meanwhile: GitHub does not know it, or gives no reason for it."""
+    return issue is None or issue.type == "NOT_FOUND"
+
+
 def _usable[T](node: object, issue: Issue | None, read: Callable[[Node], T]) -> T:
     """What `read` makes of a node, unless GitHub reports an error inside it: then its nulls are no facts."""
     if issue is not None:
-        raise Malformed(f"GitHub says “{issue.message or issue.type}”")
+        raise Malformed(f"GitHub reports an error: “{issue.message or issue.type}”")
     if not isinstance(node, dict):
-        raise Malformed("GitHub gave nothing")
+        raise Malformed("GitHub’s answer leaves it out")
     return read(node)

@@ -8,9 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.integrations.branches import is_long_lived
 from apps.integrations.github import fields
 from apps.integrations.github.fields import Malformed
-from apps.metrics.records import CommitData, PersonData, PullRequestData, PullRequestState, ReviewData, ReviewState
+from apps.metrics.records import (
+    ChangeKind,
+    CommitData,
+    PersonData,
+    PullRequestData,
+    PullRequestState,
+    ReviewData,
+    ReviewState,
+)
 
 Node = Mapping[str, Any]
 
@@ -35,7 +44,8 @@ class Detail:
 def name_of(node: object, position: int) -> str:
     """How a node is named to users that could not be read: by its number if it has one."""
     number = node.get("number") if isinstance(node, dict) else None
-    return f"#{number}" if isinstance(number, int) else f"the pull request at position {position + 1} of its page"
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return f"#{str(number)[:20]}" if is_number else f"the pull request at position {position + 1} of its page"
 
 
 def page_end(connection: Node) -> PageEnd:
@@ -55,7 +65,8 @@ def person(node: Node, name: str) -> PersonData | None:
         login += "[bot]"
     return PersonData(
         login=login,
-        name=fields.text(actor, "name", required=False),
+        # Only people are asked for their names.
+        name=fields.text(actor, "name", required=False) if "name" in actor else None,
         github_id=fields.big_number(actor, "databaseId"),
         is_bot=is_bot,
     )
@@ -63,7 +74,8 @@ def person(node: Node, name: str) -> PersonData | None:
 
 def skeleton(node: Node) -> PullRequestData:
     """What the first pass knows: numbers, times and sizes, without body, commits and reviews."""
-    return PullRequestData(**_scalars(node))
+    scalars = _scalars(node)
+    return PullRequestData(**scalars, has_more_labels=_label_count(node) > len(scalars["labels"]))
 
 
 def detail(node: Node) -> Detail:
@@ -83,6 +95,19 @@ def detail(node: Node) -> Detail:
     return Detail(record, page_end(commit_page), page_end(review_page))
 
 
+def kind_of(base: str, head: str, *, is_cross: bool) -> ChangeKind:
+    """Return `RELEASE` for a pull request of a long-lived branch of the repository: its changes were counted before.
+
+    Args:
+        base: the branch that it is merged into.
+        head: the branch that it merges.
+        is_cross: the head is a branch of another repository, where `main` is anybody's.
+    """
+    if not is_cross and head != base and is_long_lived(head):
+        return ChangeKind.RELEASE
+    return ChangeKind.PULL_REQUEST
+
+
 def commits(connection: Node) -> tuple[CommitData, ...]:
     return tuple(_commit(fields.mapping(node, "commit")) for node in fields.objects(connection, "nodes"))
 
@@ -95,9 +120,12 @@ def _scalars(node: Node) -> dict[str, Any]:
     state = _state(node)
     merged_at = fields.optional_moment(node, "mergedAt")
     if state is PullRequestState.MERGED and merged_at is None:
-        raise Malformed("mergedAt should be a time, found nothing")
+        raise Malformed("mergedAt should be a time, found nothing", "mergedAt")
+    base = fields.text(node, "baseRefName", required=False)
+    head = fields.text(node, "headRefName", required=False)
     return {
         "external_id": fields.text(node, "id"),
+        "kind": kind_of(base, head, is_cross=fields.flag(node, "isCrossRepository")),
         "github_id": fields.big_number(node, "fullDatabaseId"),
         "number": fields.count(node, "number"),
         # GitHub demands a title, but has old pull requests without one.
@@ -112,8 +140,8 @@ def _scalars(node: Node) -> dict[str, Any]:
         "additions": fields.count(node, "additions"),
         "deletions": fields.count(node, "deletions"),
         "changed_files": fields.count(node, "changedFiles"),
-        "base_ref": fields.text(node, "baseRefName", required=False),
-        "head_ref": fields.text(node, "headRefName", required=False),
+        "base_ref": base,
+        "head_ref": head,
         "author": person(node, "author"),
         "labels": _labels(node),
     }
@@ -124,7 +152,7 @@ def _state(node: Node) -> PullRequestState:
     try:
         return PullRequestState(value.lower())
     except ValueError:
-        raise Malformed(f"state should be OPEN, CLOSED or MERGED, found {value[:40]!r}") from None
+        raise Malformed(f"state should be OPEN, CLOSED or MERGED, found {value[:40]!r}", "state") from None
 
 
 def _labels(node: Node) -> tuple[str, ...]:
@@ -133,6 +161,13 @@ def _labels(node: Node) -> tuple[str, ...]:
     if connection is None:
         return ()
     return tuple(fields.text(label, "name") for label in fields.objects(connection, "nodes"))
+
+
+def _label_count(node: Node) -> int:
+    connection = fields.optional_mapping(node, "labels")
+    if connection is None or "totalCount" not in connection:
+        return 0
+    return fields.count(connection, "totalCount")
 
 
 def _commit(node: Node) -> CommitData:

@@ -1,0 +1,86 @@
+"""Teams over GitHub and clones, read in this process with all steps of a refresh."""
+
+import os
+import signal
+import time
+
+from django.db import connections
+from django.utils import timezone
+from huey.contrib.djhuey import HUEY
+
+from apps.integrations.credentials import store_token
+from apps.integrations.grants import grant
+from apps.integrations.services import track_repositories
+from apps.pipelines import engine, runner, tasks
+from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState
+from apps.pipelines.sweeper import sweep
+from apps.teams.models import Membership, Role, Team
+from apps.users.models import User
+
+OWNER = "owner@example.com"
+
+
+def read(slug, repositories, clones):
+    """Make a team that follows these repositories of GitHub and these clones, and read all of their history."""
+    owner, _ = User.objects.get_or_create(email=OWNER)
+    team = Team.objects.create(name=slug, slug=slug)
+    Membership.objects.create(team=team, user=owner, role=Role.OWNER)
+    store_token(team, "a token of any shape")
+    grant(team, "git")
+    track_repositories(team, "github", repositories)
+    track_repositories(team, "git", clones)
+    refresh(team, months=600)
+    return team
+
+
+def refresh(team, **params):
+    """Run a refresh to its end. Returns the run, which may be partial if GitHub sends what can't be."""
+    return _ended(_run(_started(team, params)))
+
+
+def refresh_killed(team, after, **params):
+    """Run a refresh in a process that is killed after so many seconds, and go on with it as a worker does."""
+    run = _started(team, params)
+    for database in connections.all():
+        database.close()
+        if hasattr(database, "close_pool"):
+            # Otherwise both processes would use the pool's connections.
+            database.close_pool()
+    child = os.fork()
+    if child == 0:
+        try:
+            _run(run)
+        finally:
+            os._exit(0)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    # Its lease ends, and the sweeper sends the step again.
+    StepRun.objects.filter(run=run, state=StepState.RUNNING).update(lease_until=timezone.now())
+    StepRun.objects.filter(run=run, state=StepState.READY).update(dispatched_at=None)
+    until = time.monotonic() + 60
+    while run.state in ACTIVE_RUN_STATES and time.monotonic() < until:
+        message = HUEY.dequeue()
+        if message is None:
+            sweep()
+            time.sleep(0.05)
+        else:
+            HUEY.execute(message)
+        run.refresh_from_db()
+    return _ended(run)
+
+
+def _started(team, params):
+    params = {"team_id": team.pk, "limit": 0, **params}
+    run, created = engine.start("nightly", subject=f"team:{team.pk}", params=params, send=False)
+    assert created
+    return run
+
+
+def _run(run):
+    return runner.run_inline(run, {name: task._with_params for name, task in tasks._steps.items()})
+
+
+def _ended(run):
+    assert run.state in (RunState.DONE, RunState.PARTIAL), (run.state, run.error)
+    return run
