@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from apps.metrics.llm import prompt
 from apps.metrics.llm.answers import check
-from apps.metrics.llm.reading import MOST_PULLS, packed
+from apps.metrics.llm.batches import MOST_PULLS, packed
 from apps.metrics.llm.texts import MASK, fit, mask, visible
 
 
@@ -131,14 +131,14 @@ def item(ref, **changes):
 
 def checked(*items, body="Written with Claude, reviewed by me."):
     document = asked(body)
-    return check(json.dumps({"pull_requests": list(items)}), {"r0": document})
+    return check([json.dumps({"pull_requests": list(items)})], {"r0": document})
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"risk": "none"}, {"kind": "malware"}, {"summary": ""}, {"summary": "x" * 501}, {"area": "x" * 61},
-        {"ai_disclosed": "yes"}, {"extra": 1}, {"summary": None}, {"ai_words": 5}, {"friction": ["low"]},
+        {"ai_disclosed": "perhaps"}, dict.fromkeys("abcd", 1), {"summary": None}, {"ai_words": 5}, {"friction": ["low"]},
         {"summary": "![](https://evil.example)"},
     ],
 )  # fmt: skip
@@ -169,7 +169,7 @@ def test_links_and_markup_do_not_reach_a_summary():
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"pull_requests": 5}', "Sure! Here it is", "[" * 100_000])
 def test_an_answer_of_another_form_is_asked_for_again(text):
-    good, bad = check(text, {"r0": asked("x"), "r1": asked("y", 2)})
+    good, bad = check([text], {"r0": asked("x"), "r1": asked("y", 2)})
     assert (good, set(bad)) == ({}, {"r0", "r1"})
 
 

@@ -22,6 +22,8 @@ class Analysis(TeamScopedModel):
     state = models.CharField(max_length=10, choices=AnalysisState, default=AnalysisState.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
+    # A short name of why it could not be read (`apps.metrics.llm.outcomes.Cause`).
+    cause = models.CharField(max_length=30, blank=True, default="", db_default="")
     input_hash = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=100, blank=True)
     summary = models.TextField(blank=True)
@@ -116,11 +118,49 @@ class LlmPace(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     tokens_a_minute = models.PositiveIntegerField(null=True)
     blocked_until = models.DateTimeField(null=True)
+    # Why, and how often in a row: pauses grow until an answer comes.
+    cause = models.CharField(max_length=30, blank=True, default="", db_default="")
+    waits = models.PositiveSmallIntegerField(default=0, db_default=0)
     # [[seconds since the epoch, tokens], …] of the last minute.
     sent = models.JSONField(default=list)
+    # The request that the installation's budget refused last.
+    refused_tokens = models.PositiveBigIntegerField(null=True)
+    refused_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "LLM pace"
 
     def __str__(self) -> str:
         return f"{len(self.sent)} requests in the last minute"
+
+
+class LlmReservation(models.Model):
+    """Tokens that a request without an answer holds of the installation's budget (`apps.metrics.llm.budget`)."""
+
+    id = models.UUIDField(primary_key=True)
+    tokens = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "LLM reservation"
+
+    def __str__(self) -> str:
+        return f"{self.tokens:,} tokens until {self.expires_at:%H:%M:%S}"
+
+
+class LlmDialect(models.Model):
+    """How a server and model want to be asked, as learned from them (`apps.metrics.llm.dialect`). `key` names both."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    limit = models.CharField(max_length=30, blank=True)
+    form = models.CharField(max_length=20, blank=True)
+    temperature = models.BooleanField()
+    system = models.BooleanField()
+    room = models.PositiveSmallIntegerField()
+    learned_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "LLM dialect"
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, [self.limit, self.form])) or "plain"

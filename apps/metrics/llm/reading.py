@@ -1,114 +1,96 @@
-"""The step's work with the model: which pull requests, in which requests, and what becomes of each answer.
+"""A step's work with the model: what is sent when, and what becomes of each outcome.
 
 Only HTTP happens in threads; rows are written by the step's own thread as answers come, each answer with its cost in one
 transaction. So a crash loses no answer that was written, and repeats none: what is written is not asked again.
+
+    tally = Reading(ctx, team_id, chosen).run(seconds=105)
+    tally.read       # 40
+    tally.cause      # Cause.RATE_LIMIT: why it ended before all was read; empty if all was
+    tally.until      # when it may go on; None if a person has to do something first
 """
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
-from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from apps.metrics.llm import pace, prompt
+from apps.metrics.llm import budget, client, pace, prompt, rows
 from apps.metrics.llm.answers import Item, check
-from apps.metrics.llm.client import Limited, LlmClient, Refused, Reply, Unusable
+from apps.metrics.llm.batches import documents, halves, open_ones, packed, read_count
+from apps.metrics.llm.client import ANSWER_SECONDS, LEAST_SECONDS, LlmClient
 from apps.metrics.llm.models import Analysis, AnalysisState
+from apps.metrics.llm.outcomes import Answer, Broken, Cause, Outcome, Refused, WaitUntil
 from apps.metrics.llm.prompt import Document
-from apps.metrics.models import Commit, PRReview, PullRequest
-from apps.metrics.records import ChangeKind
-from apps.metrics.remembered import touch
+from apps.metrics.models import PullRequest
+from apps.pipelines import marks
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Released
+from apps.pipelines.remedy import Remedy
 
-# Pull requests in one request, and tokens of them: longer answers come later, and lose more when one is broken.
-MOST_PULLS, MOST_TOKENS = 8, 12_000
 AT_ONCE = 8
 # How often one is asked about, and how many requests in a row may come to nothing.
 ATTEMPTS, IN_VAIN = 3, 6
 LOOK_UP = 0.25
+# Seconds that a step which has to make room waits for the answers that are under way.
+GRACE = 5.0
 # Tokens of an answer about one pull request, as a rule.
 ANSWER_TOKENS = 60
-# After these waits the model is given up for this run.
-PATIENCE = (20, 120)
 SHOWN = 3
+# A model that answered usably since then is a sound one: what it can't read now lies in the pull request.
+SOUND_FOR = timedelta(days=1)
+TEAM_BUDGET = "This month's budget for the language model is spent. Raise it, or wait for the next month."
 
 
 @dataclass(slots=True)
 class Tally:
-    """How the reading stands."""
+    """How a reading ended; see the module."""
 
     read: int = 0
-    failed: int = 0
+    cause: str = ""
     why: str = ""
-    in_vain: int = 0
-    spent: bool = False
+    remedy: Remedy = Remedy.RETRY
+    until: datetime | None = None
+
+    def end(self, cause: Cause, why: str, remedy: Remedy = Remedy.RETRY, until: datetime | None = None) -> None:
+        """Note why nothing more is sent; the first cause counts."""
+        if not self.cause:
+            self.cause, self.why, self.remedy, self.until = cause, why, remedy, until
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A request that is under way."""
+
+    batch: list[Document]
+    refs: dict[str, Document]
+    ticket: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """One that is not asked about again in this reading. `is_certain` is whether it is to blame for that itself."""
+
+    document: Document
+    why: str
+    cause: str
+    is_certain: bool
 
 
 @dataclass(slots=True)
-class Flights:
-    """What is under way, and why nothing more is sent."""
+class Work:
+    """What is left to send, what is under way, and what was lost."""
 
-    flying: dict[Future[Reply], tuple[list[Document], dict[str, Document]]] = field(default_factory=dict)
+    todo: deque[list[Document]] = field(default_factory=deque)
+    flying: dict[Future[Outcome], Flight] = field(default_factory=dict)
+    lost: dict[int, Lost] = field(default_factory=dict)
     stopped: Exception | None = None
-
-
-def wanted(team_id: int, limit: int) -> list[int]:
-    """The newest pull requests that have not been read as they are now."""
-    stale = (
-        Q(analysis__isnull=True) | Q(analysis__state=AnalysisState.PENDING) | Q(analysis__read_of__lt=F("updated_at"))
-    )
-    pulls = PullRequest.objects.for_team(team_id).filter(stale, kind=ChangeKind.PULL_REQUEST)
-    return list(pulls.order_by("-created_at", "-pk").values_list("pk", flat=True)[:limit])
-
-
-def open_ones(team_id: int, chosen: Sequence[int]) -> QuerySet[PullRequest]:
-    """Those of the chosen that are not answered or given up yet."""
-    done = Analysis.objects.for_team(team_id).filter(pull_request=OuterRef("pk")).exclude(state=AnalysisState.PENDING)
-    pulls = PullRequest.objects.for_team(team_id).filter(pk__in=chosen)
-    return pulls.exclude(Exists(done.filter(read_of__gte=OuterRef("updated_at")))).order_by("-created_at", "-pk")
-
-
-def documents(pulls: Sequence[PullRequest]) -> list[Document]:
-    """What is asked about these; two statements."""
-    keys = [pull.pk for pull in pulls]
-    messages: dict[int, list[str]] = defaultdict(list)
-    reviews: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    commits = Commit.objects.across_teams().filter(pull_request_id__in=keys).order_by("authored_at", "pk")
-    for pk, message in commits.values_list("pull_request_id", "message"):
-        messages[pk].append(message)
-    for pk, state in (
-        PRReview.objects.across_teams().filter(pull_request_id__in=keys).values_list("pull_request_id", "state")
-    ):
-        reviews[pk][state] += 1
-    return [
-        prompt.document(
-            pull.pk, title=pull.title, body=pull.body, branch=pull.head_ref, labels=pull.labels,
-            size=(pull.additions, pull.deletions, pull.changed_files), messages=messages[pull.pk],
-            reviews=dict(reviews[pull.pk]),
-        )
-        for pull in pulls
-    ]  # fmt: skip
-
-
-def packed(documents: Sequence[Document]) -> Iterator[list[Document]]:
-    """The documents in as few requests as their tokens allow, in their order."""
-    batch: list[Document] = []
-    tokens = 0
-    for each in documents:
-        size = prompt.tokens_of(str(each.data))
-        if batch and (len(batch) == MOST_PULLS or tokens + size > MOST_TOKENS):
-            yield batch
-            batch, tokens = [], 0
-        batch.append(each)
-        tokens += size
-    if batch:
-        yield batch
+    stopped_at: float = 0.0
+    in_vain: int = 0
 
 
 class Reading:
@@ -120,199 +102,256 @@ class Reading:
         self._instructions = prompt.tokens_of(prompt.INSTRUCTIONS)
         self._left = pace.settings_of(team_id).monthly_tokens - pace.used(team_id)
         self._pulls: dict[int, PullRequest] = {}
+        self._rows = rows.Rows(team_id, self._client.model, self._pulls)
         self._attempts: dict[int, int] = {}
+        self._breaks: dict[int, int] = {}
+        self._work = Work()
+        self._end: float | None = None
         self.tally = Tally()
 
-    def run(self) -> Tally:
-        """Read until nothing is left, the budget is spent or the model is given up. Raises Park and Released."""
-        todo = deque(packed(self._prepare()))
-        self._tell()
-        flights = Flights()
+    def run(self, seconds: float | None = None) -> Tally:
+        """Read until nothing is left, `seconds` are over, or the model can't go on. Raises Park and Released."""
+        self._end = None if seconds is None else time.monotonic() + seconds
+        work = self._work
+        work.todo.extend(packed(self._prepare()))
+        self._show_progress()
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="llm")
         try:
-            while True:
-                pause = self._send(flights, pool, todo)
-                if not flights.flying:
-                    if isinstance(flights.stopped, Limited):
-                        raise Park(flights.stopped.until, str(flights.stopped))
-                    if flights.stopped is not None:
-                        raise flights.stopped
-                    if not todo or self.tally.why or self.tally.spent:
-                        return self.tally
+            while work.todo or work.flying:
+                marks.alive()
+                pause = self._send(pool)
+                if work.stopped is not None and time.monotonic() > work.stopped_at + GRACE:
+                    break
+                if not work.flying:
+                    if work.stopped is not None or self.tally.cause:
+                        break
                     time.sleep(pause)
                     continue
-                for future in wait(flights.flying, pause, FIRST_COMPLETED).done:
-                    batch, refs = flights.flying.pop(future)
-                    self._take_in(flights, todo, batch, refs, future)
+                for future in wait(work.flying, pause, FIRST_COMPLETED).done:
+                    self._land(future)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
             self._client.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for flight in work.flying.values():
+                budget.release(flight.ticket)
+        self._settle()
+        if work.stopped is not None:
+            raise work.stopped
+        return self.tally
 
     def _prepare(self) -> list[Document]:
-        """What has to be asked. What was answered to the same question before is taken from there."""
+        """Return what has to be asked. What was answered to the same question before is copied."""
         pulls = list(open_ones(self._team_id, self._chosen).select_related("repository"))
-        self._pulls = {pull.pk: pull for pull in pulls}
+        self._pulls.update({pull.pk: pull for pull in pulls})
         asked = documents(pulls)
-        hashes = {each.input_hash(self._client.model) for each in asked}
-        known = Analysis.objects.for_team(self._team_id).filter(input_hash__in=hashes, state=AnalysisState.DONE)
+        hashes = {each.pk: each.input_hash(self._client.model) for each in asked}
+        of_team = Analysis.objects.for_team(self._team_id)
+        known = of_team.filter(input_hash__in=set(hashes.values()), state=AnalysisState.DONE)
         stored = {row.input_hash: row for row in known}
-        rows = Analysis.objects.for_team(self._team_id).filter(pull_request_id__in=self._pulls)
-        self._attempts = {
-            row.pull_request_id: row.attempts for row in rows if row.input_hash in hashes and row.state == "pending"
-        }
-        again = [(each, stored[name]) for each in asked if (name := each.input_hash(self._client.model)) in stored]
+        for row in of_team.filter(pull_request_id__in=self._pulls, state=AnalysisState.PENDING):
+            if row.input_hash == hashes[row.pull_request_id]:
+                self._attempts[row.pull_request_id] = row.attempts
+        again = [(each, stored[hashes[each.pk]]) for each in asked if hashes[each.pk] in stored]
         if again:
             with self._ctx.unit():
-                self._write([self._copied(each, row) for each, row in again])
-        return [each for each in asked if each.input_hash(self._client.model) not in stored]
+                rows.write([self._rows.copied(each, row) for each, row in again])
+        return [each for each in asked if hashes[each.pk] not in stored]
 
-    def _send(self, flights: Flights, pool: ThreadPoolExecutor, todo: deque[list[Document]]) -> float:
-        """Send what may be sent now; how long to wait then, in seconds."""
+    def _send(self, pool: ThreadPoolExecutor) -> float:
+        """Send what may be sent now. Returns how long to wait then, in seconds."""
+        work = self._work
+        # Until it is known how the server wants to be asked, one request finds that out for all.
+        at_once = AT_ONCE if self._client.learned.is_known else 1
         try:
-            while todo and flights.stopped is None and len(flights.flying) < AT_ONCE:
-                if self.tally.why or self.tally.spent:
-                    break
+            if work.stopped is None:
                 self._ctx.check()
-                batch = todo[0]
+            while work.todo and work.stopped is None and not self.tally.cause and len(work.flying) < at_once:
+                seconds = self._seconds()
+                if seconds < LEAST_SECONDS:
+                    self.tally.end(Cause.CONTINUES, "The time for it was over.", Remedy.WAIT, timezone.now())
+                    break
+                batch = work.todo[0]
                 tokens = self._instructions + sum(prompt.tokens_of(str(each.data)) + ANSWER_TOKENS for each in batch)
                 if tokens > self._left:
-                    self.tally.spent = True
+                    self.tally.end(Cause.BUDGET, TEAM_BUDGET)
                     break
-                if pause := pace.take(tokens):
+                ticket = uuid4()
+                if pause := pace.take(tokens, ticket):
                     return min(pause, LOOK_UP)
-                todo.popleft()
+                work.todo.popleft()
                 self._left -= tokens
                 messages, refs = prompt.messages(batch)
-                flights.flying[pool.submit(self._client.ask, messages, len(batch))] = (batch, refs)
-        except (Limited, Park, Released) as reason:
-            flights.stopped = reason
+                future = pool.submit(self._client.ask, messages, len(batch), seconds)
+                work.flying[future] = Flight(batch, refs, ticket)
+        except budget.InstallationSpent as spent:
+            self.tally.end(Cause.BUDGET, str(spent), Remedy.OPERATOR)
+        except pace.Limited as limit:
+            self.tally.end(limit.cause, WHY.get(limit.cause, str(limit)), Remedy.WAIT, limit.until)
+        except (Park, Released) as reason:
+            work.stopped, work.stopped_at = reason, time.monotonic()
         return LOOK_UP
 
-    def _take_in(
-        self, flights: Flights, todo: deque[list[Document]], batch: list[Document], refs: dict[str, Document],
-        future: Future[Reply],
-    ) -> None:  # fmt: skip
-        tally = self.tally
-        try:
-            reply = future.result()
-        except Limited as limit:
-            pace.block(limit.until)
-            flights.stopped = flights.stopped or limit
-            return
-        except Refused as refused:
-            tally.why = str(refused)
-            return
-        except Unusable as unusable:
-            tally.in_vain += 1
-            if tally.in_vain >= IN_VAIN:
-                flights.stopped = flights.stopped or self._lose_patience(str(unusable))
-            self._again(todo, batch, str(unusable), None)
-            return
-        good, bad = check(reply.text, refs)
-        tally.in_vain = 0 if good else tally.in_vain + 1
-        items = [(refs[ref], item) for ref, item in good.items()]
-        with self._ctx.unit(last=True) as work:
-            pace.count(self._team_id, reply.tokens_in, reply.tokens_out)
-            pace.told(reply.tokens_a_minute)
-            self._write([self._row(each, item) for each, item in items])
-            tally.read += len(items)
-            work.done, work.message = self._done(), self._message()
-            self._show(items)
-        self._again(todo, [refs[ref] for ref in bad], "", {refs[ref].pk: why for ref, why in bad.items()})
+    def _seconds(self) -> float:
+        """Return the time for one request."""
+        if self._end is None:
+            return ANSWER_SECONDS
+        return min(ANSWER_SECONDS, self._end - time.monotonic())
 
-    def _again(
-        self, todo: deque[list[Document]], batch: list[Document], why: str, reasons: dict[int, str] | None
-    ) -> None:
-        """Ask again about these, smaller; those that were asked about often enough are given up with the reason."""
-        lost: list[Document] = []
-        rest: list[Document] = []
+    def _land(self, future: "Future[Outcome]") -> None:
+        """Take what came of a request."""
+        flight = self._work.flying.pop(future)
+        try:
+            outcome = future.result()
+            if isinstance(outcome, Answer):
+                self._take_in(flight, outcome)
+            elif isinstance(outcome, WaitUntil):
+                until = pace.block(outcome.cause, outcome.pause)
+                self.tally.end(outcome.cause, outcome.reason, Remedy.WAIT, until)
+            elif isinstance(outcome, Refused):
+                self._refused(flight, outcome)
+            else:
+                self._broken(flight, outcome)
+        finally:
+            budget.release(flight.ticket)
+
+    def _take_in(self, flight: Flight, answer: Answer) -> None:
+        batch, refs = flight.batch, flight.refs
+        name = f"the model's answer about {len(batch)} pull requests from {batch[0].pk}"
+        if self._ctx.hung_count(name):
+            self._again(batch, dict.fromkeys([each.pk for each in batch], "its answer took too long to read"))
+            return
+        with marks.watching(name):
+            good, bad = check(answer.texts, refs)
+        items = [(refs[ref], item) for ref, item in good.items()]
+        with self._ctx.unit(last=True) as unit:
+            pace.count(self._team_id, answer.tokens_in, answer.tokens_out, flight.ticket)
+            pace.keep_limit(answer.tokens_a_minute)
+            pace.answered()
+            self._client.remember()
+            rows.write([self._rows.read(each, item, self._attempts.get(each.pk, 0)) for each, item in items])
+            self.tally.read += len(items)
+            unit.done, unit.message = self._done(), self._message()
+            self._show(items)
+        reasons = {refs[ref].pk: why for ref, why in bad.items()}
+        if not good:
+            self._in_vain(Cause.UNUSABLE, next(iter(bad.values()), "its answer was empty"))
+        else:
+            self._work.in_vain = 0
+        self._again([each for each in batch if each.pk in reasons], reasons)
+
+    def _refused(self, flight: Flight, refused: Refused) -> None:
+        """Go on with halves of a request that can't be answered, or stop if none can."""
+        if not refused.is_of_one_request:
+            client.log_refusal(refused)
+            self.tally.end(refused.cause, refused.reason, refused.remedy)
+            return
+        if refused.cause in (Cause.REQUEST, Cause.UNUSABLE):
+            self._in_vain(refused.cause, refused.reason, refused)
+        if len(flight.batch) > 1:
+            self._work.todo.extend(halves(flight.batch))
+        elif refused.cause == Cause.UNUSABLE:
+            self._again(flight.batch, {flight.batch[0].pk: refused.reason})
+        else:
+            is_certain = refused.cause in (Cause.CONTENT, Cause.TOO_LONG)
+            self._lose(flight.batch[0], refused.reason, refused.cause, is_certain=is_certain)
+
+    def _broken(self, flight: Flight, broken: Broken) -> None:
+        """Ask again, in halves: a gateway may have no time for a long answer."""
+        self._in_vain(broken.cause, broken.reason)
+        rest = []
+        for each in flight.batch:
+            self._breaks[each.pk] = self._breaks.get(each.pk, 0) + 1
+            if self._breaks[each.pk] < ATTEMPTS:
+                rest.append(each)
+            else:
+                self._lose(each, f"The language model did not answer: {broken.reason}.", broken.cause)
+        self._work.todo.extend(halves(rest))
+
+    def _in_vain(self, cause: Cause, why: str, refused: Refused | None = None) -> None:
+        """Count a request that came to nothing; after some in a row the server is left alone."""
+        self._work.in_vain += 1
+        if self._work.in_vain < IN_VAIN:
+            return
+        if refused is not None and cause == Cause.REQUEST:
+            client.log_refusal(refused)
+            self.tally.end(cause, refused.reason, Remedy.OPERATOR)
+        elif cause == Cause.UNREACHABLE:
+            self.tally.end(cause, f"The language model does not answer ({why}).", Remedy.WAIT, pace.block(cause))
+        else:
+            until = timezone.now() + pace.PAUSES[Cause.UNUSABLE][0]
+            self.tally.end(Cause.UNUSABLE, f"The language model gives no usable answers ({why}).", Remedy.WAIT, until)
+
+    def _again(self, batch: Sequence[Document], reasons: dict[int, str]) -> None:
+        """Ask again about these, smaller; those that were asked about often enough are lost."""
+        rest = []
         for each in batch:
             self._attempts[each.pk] = self._attempts.get(each.pk, 0) + 1
-            (lost if self._attempts[each.pk] >= ATTEMPTS else rest).append(each)
-        if lost or rest:
-            with self._ctx.unit(last=True) as work:
-                self._write([self._given_up(each, (reasons or {}).get(each.pk, why)) for each in lost])
-                self._write([self._pending(each) for each in rest])
-                self.tally.failed += len(lost)
-                work.done, work.message = self._done(), self._message()
-        # The last time each goes alone, so that none is given up for its neighbour's sake.
+            if self._attempts[each.pk] < ATTEMPTS:
+                rest.append(each)
+            else:
+                why = f"Asked {ATTEMPTS} times in vain: {reasons[each.pk]}."
+                self._lose(each, why, Cause.UNUSABLE)
+        if rest:
+            with self._ctx.unit(last=True) as unit:
+                rows.write([self._rows.pending(each, self._attempts[each.pk]) for each in rest])
+                unit.done, unit.message = self._done(), self._message()
+        # The last time each goes alone, so that none is given up because of its neighbor.
         last = any(self._attempts[each.pk] == ATTEMPTS - 1 for each in rest)
-        size = 1 if last else max(1, (len(rest) + 1) // 2)
-        todo.extend(rest[start : start + size] for start in range(0, len(rest), size))
+        self._work.todo.extend(halves(rest, alone=last))
 
-    def _lose_patience(self, why: str) -> Exception | None:
-        """Wait for a server that answers nothing; after a while the run goes on without it."""
-        waits = self._ctx.cursor.get("waits", 0)
-        if waits >= len(PATIENCE):
-            self.tally.why = f"The language model could not be used: {why}."
-            return None
-        with self._ctx.unit(last=True) as work:
-            work.cursor["waits"] = waits + 1
-        until = timezone.now() + timedelta(seconds=PATIENCE[waits])
-        return Park(until, f"The language model does not answer ({why}).")
+    def _lose(self, each: Document, why: str, cause: Cause, *, is_certain: bool = False) -> None:
+        self._work.lost[each.pk] = Lost(each, why, cause, is_certain)
 
-    # Rows and words
+    def _settle(self) -> None:
+        """Write what was lost: given up if the pull request is to blame, else kept for a later reading."""
+        lost = self._work.lost.values()
+        if not lost:
+            return
+        # A model that has just answered nothing usable several times is not to be trusted with a verdict.
+        is_sound = self._work.in_vain <= ATTEMPTS and (self.tally.read > 0 or self._was_sound())
+        written = []
+        for one in lost:
+            is_own = one.is_certain or (is_sound and one.cause != Cause.UNREACHABLE)
+            if is_own:
+                attempts = self._attempts.get(one.document.pk, 1)
+                written.append(self._rows.given_up(one.document, attempts, one.why, one.cause))
+            else:
+                written.append(self._rows.pending(one.document, 0, one.why, one.cause))
+                self.tally.end(Cause(one.cause), one.why, Remedy.WAIT, timezone.now() + pace.PAUSES[Cause.UNUSABLE][0])
+        with self._ctx.unit(last=True) as unit:
+            rows.write(written)
+            unit.done, unit.message = self._done(), self._message()
 
-    def _row(self, each: Document, item: Item) -> Analysis:
-        return self._new(
-            each, AnalysisState.DONE, summary=item.summary, kind=item.kind, area=item.area, risk=item.risk,
-            friction=item.friction, ai_disclosed=item.ai_disclosed, ai_words=item.ai_words, answered_at=timezone.now(),
-        )  # fmt: skip
-
-    def _copied(self, each: Document, row: Analysis) -> Analysis:
-        kept = ("summary", "kind", "area", "risk", "friction", "ai_disclosed", "ai_words", "answered_at")
-        return self._new(each, AnalysisState.DONE, **{name: getattr(row, name) for name in kept})
-
-    def _given_up(self, each: Document, why: str) -> Analysis:
-        return self._new(each, AnalysisState.FAILED, error=f"Asked {ATTEMPTS} times in vain: {why}.")
-
-    def _pending(self, each: Document) -> Analysis:
-        return self._new(each, AnalysisState.PENDING)
-
-    def _new(self, each: Document, state: AnalysisState, **values: object) -> Analysis:
-        return Analysis(
-            team_id=self._team_id, pull_request_id=each.pk, state=state, attempts=self._attempts.get(each.pk, 0),
-            input_hash=each.input_hash(self._client.model), model=self._client.model[:100],
-            read_of=self._pulls[each.pk].updated_at, **values,
-        )  # fmt: skip
-
-    @staticmethod
-    def _write(rows: Sequence[Analysis]) -> None:
-        if rows:
-            columns = [
-                each.name for each in Analysis._meta.concrete_fields if each.name not in ("id", "team", "pull_request")
-            ]
-            Analysis.objects.bulk_create(
-                sorted(rows, key=lambda row: row.pull_request_id),
-                update_conflicts=True, unique_fields=["pull_request"], update_fields=columns,
-            )  # fmt: skip
-            touch(rows[0].team_id)
+    def _was_sound(self) -> bool:
+        recent = Analysis.objects.for_team(self._team_id).filter(answered_at__gt=timezone.now() - SOUND_FOR)
+        return recent.filter(state=AnalysisState.DONE, model=self._client.model[:100]).exists()
 
     def _done(self) -> int:
-        return len(self._chosen) - open_ones(self._team_id, self._chosen).count()
+        return read_count(self._team_id, self._chosen)
 
     def _message(self) -> str:
         return f"Read by {self._client.model}: {self.tally.read:,} pull requests"
 
-    def _tell(self) -> None:
-        with self._ctx.unit(total=len(self._chosen), unit="pull requests") as work:
-            work.done, work.message = self._done(), self._message()
+    def _show_progress(self) -> None:
+        with self._ctx.unit(total=len(self._chosen), unit="pull requests") as unit:
+            unit.done, unit.message = self._done(), self._message()
 
     def _show(self, items: Sequence[tuple[Document, Item]]) -> None:
-        """The last few summaries, for the live page."""
-        rows = [
-            {
-                "number": pull.number,
-                "title": pull.title,
-                "repository": pull.repository.full_name,
-                "summary": item.summary,
-            }
-            for each, item in items[-SHOWN:]
-            if (pull := self._pulls[each.pk])
-        ]
-        if rows:
-            self._ctx.emit(kind="summaries", key="last", data={"rows": rows})
+        """Emit the last few summaries, for the live page."""
+        shown = []
+        for each, item in items[-SHOWN:]:
+            pull = self._pulls[each.pk]
+            repository = pull.repository.full_name
+            shown.append(
+                {"number": pull.number, "title": pull.title, "repository": repository, "summary": item.summary}
+            )
+        if shown:
+            self._ctx.emit(kind="summaries", key="last", data={"rows": shown})
 
 
-def limit_of(limit: int | None) -> int:
-    return int(settings.HISTORICAL_SYNC_CONFIG["LLM_BATCH_SIZE"]) if limit is None else limit
+WHY = {
+    Cause.RATE_LIMIT: "The language model's limit is reached.",
+    Cause.QUOTA: "The account at the language model's provider has no quota left.",
+    Cause.UNREACHABLE: "The language model does not answer.",
+    Cause.UNUSABLE: "The language model gives no usable answers.",
+}

@@ -13,11 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
 
 from apps.metrics.insights import Finding
-from apps.metrics.llm import pace, prompt
-from apps.metrics.llm.client import Limited, LlmClient, Refused, Unusable, is_configured
+from apps.metrics.llm import budget, pace, prompt
+from apps.metrics.llm.client import LEAST_SECONDS, LlmClient, is_configured
+from apps.metrics.llm.json_texts import read_json
 from apps.metrics.llm.models import InsightSummary
+from apps.metrics.llm.outcomes import Answer, WaitUntil
 from apps.metrics.llm.texts import visible
 from apps.metrics.models import InsightDismissal
 from apps.pipelines.context import StepContext
@@ -26,8 +31,8 @@ from apps.pipelines.context import StepContext
 WORDING_VERSION = 1
 FINDINGS, LONGEST, ATTEMPTS = 3, 600, 2
 MOST_TOKENS = 300
-# Seconds that the step waits for its turn within the model's limits; nobody's figures depend on it.
-PATIENCE = 10.0
+# The share of LLM_PATIENCE for all of this; the rest is for reading (`steps`).
+SHARE = 1 / 8
 
 INSTRUCTIONS = """You tell the lead of an engineering team what stands out, from findings that a program has made.
 
@@ -49,7 +54,8 @@ _COUNTING = set(
     half halved quarter quarters third thirds twice thrice double doubled doubles triple tripled triples quadruple
     quadrupled fold""".split()  # noqa: SIM905
 )
-_LINK = re.compile(r"\w+://|www\.|\]\(|<[^>]*>|[*_`#]{2,}", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]+")
+_LINK = re.compile(r"\w://|www\.|\]\(|<[^<>]*+>|[*_`#]{2,}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,12 @@ def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | 
     if not chosen or not is_configured() or not pace.settings_of(team_id).enabled:
         return None
     client = LlmClient()
-    try:
-        facts = [{"title": one.title, "detail": one.body, "advice": one.advice} for one in chosen]
-        asked = json.dumps([WORDING_VERSION, client.model, facts], sort_keys=True)
-        name = hashlib.sha256(asked.encode()).hexdigest()
-        known = InsightSummary.objects.for_team(team_id).filter(input_hash=name).order_by("-date").first()
-        text = known.text if known else _ask(ctx, client, team_id, facts)
-        return (text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])) or None
-    finally:
-        client.close()
+    facts = [{"title": one.title, "detail": one.body, "advice": one.advice} for one in chosen]
+    asked = json.dumps([WORDING_VERSION, client.model, facts], sort_keys=True)
+    name = hashlib.sha256(asked.encode()).hexdigest()
+    known = InsightSummary.objects.for_team(team_id).filter(input_hash=name).order_by("-date").first()
+    text = known.text if known else _ask(ctx, client, team_id, facts)
+    return (text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])) or None
 
 
 def _strongest(found: Sequence[Finding]) -> list[Finding]:
@@ -91,48 +94,56 @@ def _strongest(found: Sequence[Finding]) -> list[Finding]:
 
 
 def _ask(ctx: StepContext, client: LlmClient, team_id: int, facts: list[dict[str, str]]) -> str:
-    """A text that passes, or an empty one; the run's log says why."""
+    """Return a text that passes, or an empty one; the run's log has the reason."""
+    end = time.monotonic() + int(settings.LLM_PATIENCE) * SHARE
     messages, why = _messages(facts), ""
     for _ in range(ATTEMPTS):
         ctx.check()
         tokens = sum(prompt.tokens_of(message["content"]) for message in messages) + MOST_TOKENS
-        if why := _no_turn(ctx, team_id, tokens):
+        ticket = uuid4()
+        if why := _no_turn(ctx, team_id, tokens, ticket, end):
             break
         try:
-            reply = client.send(messages, "summary", _schema(), MOST_TOKENS)
-        except Limited as limit:
-            pace.block(limit.until)
-            why = str(limit)
-            break
-        except (Refused, Unusable) as error:
-            why = str(error)
-            break
-        pace.count(team_id, reply.tokens_in, reply.tokens_out)
-        text, why = passed(reply.text, facts)
+            outcome = client.send(messages, "summary", _schema(), MOST_TOKENS, end - time.monotonic())
+            if not isinstance(outcome, Answer):
+                why = outcome.reason
+                if isinstance(outcome, WaitUntil):
+                    pace.block(outcome.cause, outcome.pause)
+                break
+            pace.count(team_id, outcome.tokens_in, outcome.tokens_out, ticket)
+            client.remember()
+        finally:
+            budget.release(ticket)
+        text, why = _first_passed(outcome, facts)
         if text:
             return text
         messages = [
             *messages,
-            {"role": "assistant", "content": reply.text[:2000]},
+            {"role": "assistant", "content": outcome.text[:2000]},
             {"role": "user", "content": f"That cannot be used: {why}. Answer again, by the rules."},
         ]
     ctx.log(f"The findings stand without the model's summary: {why}", level="warning")
     return ""
 
 
-def _no_turn(ctx: StepContext, team_id: int, tokens: int) -> str:
-    """Waits for a turn within the limits; why there is none, or empty."""
+def _first_passed(answer: Answer, facts: list[dict[str, str]]) -> tuple[str, str]:
+    """Return the first text of an answer that passes, or why the first one does not."""
+    results = [passed(text, facts) for text in answer.texts] or [passed("", facts)]
+    return next((result for result in results if result[0]), results[0])
+
+
+def _no_turn(ctx: StepContext, team_id: int, tokens: int, ticket: UUID, end: float) -> str:
+    """Wait for a turn within the limits, until `end` on the monotonic clock; return why there is none, or empty."""
     if tokens > pace.settings_of(team_id).monthly_tokens - pace.used(team_id):
         return "this month's budget is spent."
-    until = time.monotonic() + PATIENCE
     while True:
         try:
-            pause = pace.take(tokens)
-        except Limited as limit:
+            pause = pace.take(tokens, ticket)
+        except (pace.Limited, budget.InstallationSpent) as limit:
             return str(limit)
         if not pause:
             return ""
-        if time.monotonic() + pause > until:
+        if time.monotonic() + pause > end - LEAST_SECONDS:
             return "the model's limit is used up by its other work."
         time.sleep(pause)
         ctx.check()
@@ -152,10 +163,10 @@ def _schema() -> dict[str, Any]:
 
 def passed(answer: str, facts: Sequence[dict[str, str]]) -> tuple[str, str]:
     """The summary made plain and an empty text; or an empty text and why it cannot be used."""
-    try:
-        raw = json.loads(answer)["summary"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    found = read_json(answer)
+    if not isinstance(found, dict) or "summary" not in found:
         return "", "it is not of the form asked for"
+    raw = found["summary"]
     if not isinstance(raw, str):
         return "", "the summary is no text"
     text = " ".join(visible(raw).split())
@@ -178,8 +189,8 @@ def added(text: str, known: str) -> str:
     for value, unit in _numbers(text):
         if (value, unit) not in pairs and (unit or value not in bare):
             return f"{value} {unit}".strip()
-    words = {word.casefold() for word in re.findall(r"[A-Za-z]+", known)}
-    said = (word.casefold() for word in re.findall(r"[A-Za-z]+", text))
+    words = {word.casefold() for word in _WORD.findall(known)}
+    said = (word.casefold() for word in _WORD.findall(text))
     return next((word for word in said if word in _COUNTING and word not in words), "")
 
 

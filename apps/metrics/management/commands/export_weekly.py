@@ -1,12 +1,12 @@
 """`manage.py export_weekly --team SLUG --by team|repository|member --format csv|json`: the weekly table on stdout."""
 
-import csv
 import json
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from apps.commands import UsageCommand, UsageError
+from apps.metrics.csv_files import write_csv
 from apps.metrics.export import columns, weekly_rows
 from apps.metrics.models import Scope
 from apps.teams.models import Team
@@ -21,7 +21,9 @@ class Command(UsageCommand):
         parser.add_argument("--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value)
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
         parser.add_argument(
-            "--all", action="store_true", help="all figures: phases, sizes, reviews, rework, reverts, tools"
+            "--all",
+            action="store_true",
+            help="all figures: phases, sizes, reviews, rework, reverts, tools, direct commits",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,6 +35,5 @@ class Command(UsageCommand):
         if options["format"] == "json":
             self.stdout.write(json.dumps(list(rows), indent=2, ensure_ascii=False))
             return
-        writer = csv.DictWriter(self.stdout, columns(scope, everything=options["all"]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        header = columns(scope, everything=options["all"])
+        write_csv(self.stdout, header, (list(row.values()) for row in rows))
