@@ -20,7 +20,8 @@ from rich.table import Table  # noqa: E402
 
 from apps.metrics.llm import client, prompt  # noqa: E402
 from apps.metrics.llm.answers import check  # noqa: E402
-from apps.metrics.llm.reading import packed  # noqa: E402
+from apps.metrics.llm.batches import packed  # noqa: E402
+from apps.metrics.llm.outcomes import Answer, Outcome  # noqa: E402
 from apps.metrics.marker_rules import Axis, Tier  # noqa: E402
 from apps.metrics.markers import CommitText, Verdict, read_markers  # noqa: E402
 from apps.metrics.records import PersonData  # noqa: E402
@@ -90,6 +91,14 @@ def score(
     return met
 
 
+def _texts(outcome: Outcome) -> Sequence[str]:
+    """Return the texts of an answer; without one, print why."""
+    if isinstance(outcome, Answer):
+        return outcome.texts
+    console.print(f"{outcome.reason} {outcome.detail}", style="dim")
+    return ()
+
+
 def said_by_model(every: Sequence[Case]) -> Callable[[Case], bool]:
     """What the model says of each, asked as the product asks."""
     documents = [
@@ -102,7 +111,7 @@ def said_by_model(every: Sequence[Case]) -> Callable[[Case], bool]:
     asker, said = client.LlmClient(), set()
     for batch in packed(documents):
         messages, refs = prompt.messages(batch)
-        good, bad = check(asker.ask(messages, len(batch)).text, refs)
+        good, bad = check(_texts(asker.ask(messages, len(batch))), refs)
         said |= {every[refs[ref].pk].name for ref, item in good.items() if item.ai_disclosed}
         for why in bad.values():
             console.print(f"no answer: {why}", style="dim")

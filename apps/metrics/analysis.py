@@ -1,14 +1,16 @@
 """Reads the markers of stored pull requests and keeps the verdicts. Units are the caller's, and so is the transaction."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from apps.metrics.definitions import week_of
-from apps.metrics.markers import MARKERS_VERSION, CommitText, read_markers
+from apps.metrics.markers import MARKERS_VERSION, CommitText, Verdict, read_markers
 from apps.metrics.models import Commit, Correction, PullRequest, TeamMember
 from apps.metrics.records import PersonData
 from apps.metrics.remembered import touch
 from apps.metrics.weekly import recompute, zone_of
+from apps.pipelines.portions import Watch
 
 
 def unread(team_id: int) -> Any:
@@ -16,14 +18,17 @@ def unread(team_id: int) -> Any:
     return PullRequest.objects.for_team(team_id).filter(markers_version__lt=MARKERS_VERSION)
 
 
-def read_next(team_id: int, size: int) -> int:
-    """Read up to `size` of the unread ones, in at most eight statements. Returns how many; 0 when none is left."""
-    pulls = list(
-        unread(team_id)
-        .order_by("pk")
-        .select_for_update()
-        .only("pk", "team_id", "title", "body", "head_ref", "author_id")[:size]
-    )
+def read_next(team_id: int, size: int, watch: Watch | None = None) -> int:
+    """Read up to `size` of the unread ones, in at most eight statements. Returns how many; 0 when none is left.
+
+    `watch` names each pull request while it is read, for a step; one that hung too often counts as read, without markers.
+    """
+    return _read(team_id, unread(team_id).order_by("pk")[:size], watch)
+
+
+def _read(team_id: int, rows: Any, watch: Watch | None = None) -> int:
+    """Read the markers of these pull requests and store the verdicts. Returns how many were read."""
+    pulls = list(rows.select_for_update().only("pk", "team_id", "title", "body", "head_ref", "author_id"))
     commits = _commits([pull.pk for pull in pulls])
     people = _people({pull.author_id for pull in pulls} | {row[2] for rows in commits.values() for row in rows})
     corrections = corrected(team_id, [pull.pk for pull in pulls])
@@ -34,7 +39,7 @@ def read_next(team_id: int, size: int) -> int:
             CommitText(oid, message, people.get(author), name, email)
             for oid, message, author, name, email in commits[pull.pk]
         ]
-        verdict = read_markers(pull.title, pull.body, pull.head_ref, people.get(pull.author_id), texts)
+        verdict = _verdict(pull, people.get(pull.author_id), texts, watch)
         if not verdict.evidence and pull.pk not in corrections:
             unmarked.append(pull.pk)
             continue
@@ -49,6 +54,16 @@ def read_next(team_id: int, size: int) -> int:
     if pulls:
         touch(team_id)
     return len(pulls)
+
+
+def _verdict(pull: PullRequest, author: PersonData | None, texts: Sequence[CommitText], watch: Watch | None) -> Verdict:
+    if watch is None:
+        return read_markers(pull.title, pull.body, pull.head_ref, author, texts)
+    what = f"AI markers of pull request {pull.pk}"
+    if not watch.allows(what, lambda: f"AI markers of #{pull.number} in {pull.repository.full_name}"):
+        return Verdict(ai_assisted=False, tools=(), evidence=())
+    with watch.on(what):
+        return read_markers(pull.title, pull.body, pull.head_ref, author, texts)
 
 
 def corrected(team_id: int, pulls: list[int]) -> dict[int, bool]:
@@ -67,9 +82,8 @@ def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> Non
     else:
         values = {"ai_assisted": assisted, "note": note.strip()[:300], "by": by}
         Correction.objects.across_teams().update_or_create(team_id=pull.team_id, pull_request=pull, defaults=values)
-    PullRequest.objects.for_team(pull.team_id).filter(pk=pull.pk).update(markers_version=0)
-    while read_next(pull.team_id, 200):
-        pass
+    # Only this one: after an update of the markers, thousands of others may wait for the worker that reads them.
+    _read(pull.team_id, PullRequest.objects.for_team(pull.team_id).filter(pk=pull.pk))
     zone = zone_of(pull.team_id)
     moments = (pull.created_at, pull.merged_at, pull.closed_at)
     recompute(pull.team_id, {week_of(moment, zone) for moment in moments if moment is not None})

@@ -26,6 +26,7 @@ class Line:
     login: str
     is_bot: bool
     merged: int
+    direct: int
     merge: str | None
     size: str | None
     wait: str | None
@@ -38,19 +39,31 @@ class Line:
 def by_repository(team_id: int, frame: Frame) -> list[Line]:
     """Every repository of the team, with or without merges."""
     groups = _grouped(frame.rows, lambda row: row.repository)
+    direct = Counter(row.repository for row in frame.direct)
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
-    lines = [_line(key, name, "", groups.get(key, ()), frame.period.weeks) for key, name in repositories]
+    lines = [
+        _line(key, name, "", groups.get(key, ()), frame.period.weeks, direct=direct[key]) for key, name in repositories
+    ]
     return sorted(lines, key=_by_name)
 
 
 def by_member(team_id: int, frame: Frame) -> list[Line]:
-    """Everybody who merged or reviewed in the weeks, bots too."""
+    """Return a line for each account that merged, pushed or reviewed in the weeks, bots too."""
     groups = _grouped(frame.rows, lambda row: row.author)
     given = given_reviews(team_id, frame.period)
-    active: Any = TeamMember.objects.for_team(team_id).in_bulk([key for key in {*groups, *given} if key is not None])
+    direct = Counter(row.author for row in frame.direct)
+    keys = [key for key in {*groups, *given, *direct} if key is not None]
+    active: Any = TeamMember.objects.for_team(team_id).in_bulk(keys)
     lines = [
         _line(
-            key, person(member), member.login, groups.get(key, ()), frame.period.weeks, member.is_bot, given.get(key, 0)
+            key,
+            person(member),
+            member.login,
+            groups.get(key, ()),
+            frame.period.weeks,
+            member.is_bot,
+            given.get(key, 0),
+            direct[key],
         )
         for key, member in active.items()
     ]
@@ -60,7 +73,8 @@ def by_member(team_id: int, frame: Frame) -> list[Line]:
 def of_member(team_id: int, frame: Frame, member: TeamMember) -> Line:
     """One person's line; the frame holds their pull requests alone."""
     given = given_reviews(team_id, frame.period).get(member.pk, 0)
-    return _line(member.pk, person(member), member.login, frame.rows, frame.period.weeks, member.is_bot, given)
+    weeks, direct = frame.period.weeks, len(frame.direct)
+    return _line(member.pk, person(member), member.login, frame.rows, weeks, member.is_bot, given, direct)
 
 
 def _grouped[K](rows: Iterable[Landed], key: Callable[[Landed], K]) -> dict[K, list[Landed]]:
@@ -82,6 +96,7 @@ def _line(
     weeks: Sequence[date],
     is_bot: bool = False,
     given: int = 0,
+    direct: int = 0,
 ) -> Line:
     per_week = Counter(row.week for row in rows)
     assisted = sum(row.verdict == Verdict.ASSISTED for row in rows)
@@ -91,8 +106,9 @@ def _line(
         login=login if login != name else "",
         is_bot=is_bot,
         merged=len(rows),
+        direct=direct,
         merge=median_in_words((row.hours for row in rows), in_hours),
-        size=median_in_words((float(row.lines) for row in rows), in_lines),
+        size=median_in_words((row.size for row in rows), in_lines),
         wait=median_in_words((row.wait for row in rows), in_hours),
         assisted=percent(assisted, len(rows)) if len(rows) >= MIN_SAMPLE else "",
         given=given,

@@ -76,6 +76,13 @@ def _exhibits(insight: Insight, found: Mapping[int, PullRequest], reviews: Mappi
     ]
 
 
+def _hours_to_merge(pull: PullRequest) -> float:
+    if pull.merged_at is None:
+        return 0.0
+    known = pull.opening_known
+    return time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known) or 0.0
+
+
 def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[float, str]:
     """What makes a pull request telling, as a number to sort by and in words."""
     match rule:
@@ -83,7 +90,7 @@ def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[floa
             wait = hours_to_review(pull.created_at, reviews)
             return (0.0, "") if wait is None else (wait, in_hours(wait))
         case "time-to-merge" if pull.merged_at:
-            hours = time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at) or 0.0
+            hours = _hours_to_merge(pull)
             return hours, in_hours(hours)
         case "large-pull-requests":
             lines = changed_lines(pull.additions, pull.deletions)

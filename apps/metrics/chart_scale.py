@@ -10,6 +10,7 @@ NBSP = "\u00a0"
 _MOST_STEPS = 4
 _NAME = 30  # px that a month's name wants
 _WEEKS_IN_MONTH = 4.3
+_SPANS = ("min", "hours", "days")
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 # Spans of time have round numbers of their own.
 _ROUND_MINUTES = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
@@ -45,19 +46,28 @@ class Scale:
 
 
 def scale_for(values: Sequence[float], unit: str) -> Scale:
-    """The axis for these values. `unit`: "h" picks minutes, hours or days; "lines", "%" or "" are shown as they are."""
+    """The axis for these values. `unit`: "h" picks minutes, hours or days; "min", "hours" and
+    "days" are spans of hours in that unit; "lines", "%" or "" are shown as they are."""
     most = max(values, default=0.0)
-    if unit != "h":
+    if unit not in ("h", *_SPANS):
         step = _step(most, _ROUND, whole=unit != "%")
         return Scale(_top(most, step), step, short=unit if unit == "%" else "", long=unit)
-    if most <= 2:
+    chosen = _fitting(most) if unit == "h" else unit
+    if chosen == "min":
         step = _step(most * 60, _ROUND_MINUTES, whole=True) / 60
         return Scale(_top(most, step), step, 60, "min", "min")
-    if most <= 96:
+    if chosen == "hours":
         step = _step(most, _ROUND_HOURS, whole=True)
         return Scale(_top(most, step), step, 1, "h", "h")
     step = _step(most / 24, _ROUND, whole=True) * 24
     return Scale(_top(most, step), step, 1 / 24, "d", "days")
+
+
+def _fitting(most: float) -> str:
+    """Return the unit for spans of up to so many hours."""
+    if most <= 2:
+        return "min"
+    return "hours" if most <= 96 else "days"
 
 
 def _top(most: float, step: float) -> float:

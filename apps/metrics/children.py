@@ -8,7 +8,7 @@ from apps.metrics.bulk import Row, upsert
 from apps.metrics.models import Commit, PRReview
 from apps.metrics.people import Directory
 from apps.metrics.records import CommitData, PullRequestData, ReviewData
-from apps.metrics.texts import clean, line_count
+from apps.metrics.texts import clean, clean_long, line_count
 
 # The primary key of a pull request, whether it was there before, and what the source says of it.
 Place = tuple[int, bool, PullRequestData]
@@ -25,7 +25,7 @@ _COMMIT = (
     "additions",
     "deletions",
 )
-_REVIEW = ("reviewer_id", "state", "submitted_at")
+_REVIEW = ("reviewer_id", "given_by_id", "state", "submitted_at")
 
 
 def write_commits(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
@@ -49,7 +49,7 @@ def write_reviews(team_id: int, places: Iterable[Place], people: Directory) -> s
 
 def _commit(data: CommitData, people: Directory) -> Row:
     return (
-        clean(data.message),
+        clean_long(data.message),
         data.authored_at,
         data.committed_at,
         None if data.author is None else people.member_id(data.author),
@@ -61,7 +61,7 @@ def _commit(data: CommitData, people: Directory) -> Row:
 
 
 def _review(data: ReviewData, people: Directory) -> Row:
-    return people.member_id(data.reviewer), data.state, data.submitted_at
+    return people.counted_id(data.reviewer), people.named_id(data.reviewer), data.state, data.submitted_at
 
 
 def _replace(

@@ -5,7 +5,6 @@ them (text in SQLite, a number in PostgreSQL), because a datetime object for eac
 take longer than all the arithmetic.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
@@ -14,25 +13,30 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 from django.db import connection
-from django.db.models import Case, F, Func, Lookup, Min, Q, TextField, Value, When
+from django.db.models import Case, F, Func, Min, Q, TextField, Value, When
 from django.db.models.functions import Cast, NullIf
 
-from apps.metrics.definitions import is_revert, rework_cycles
-from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember
+from apps.metrics.among import Among, one_parameter
+from apps.metrics.definitions import BY_OTHERS, rework_cycles
+from apps.metrics.models import GHOST_KEY, Commit, DetailState, PRReview, PullRequest, TeamMember
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.metrics.reverts import is_revert
+from apps.metrics.times import EARLIEST, beginnings, possible
 
 
 class Pulls(NamedTuple):
-    """Pull requests, by ascending primary key."""
+    """Pull requests and direct commits, by ascending primary key."""
 
     pk: Any
     repository: Any
     author: Any
     by_bot: Any
-    is_pull: Any  # not a change without a pull request
-    created: Any
+    is_release: Any  # what it brings was counted before: no size and no duration
+    created: Any  # NaT for a moment that is not possible, as in all columns of moments here
+    begun: Any  # created, but NaT for what ends before it begins, or if the opening isn't known: durations start here
     merged: Any
     closed: Any  # without a merge
+    pushed: Any  # when a direct commit landed, which has no other moment of these
     additions: Any
     deletions: Any
     has_detail: Any
@@ -73,29 +77,6 @@ class RawMoment(Func):
         return self.as_sql(compiler, connection, template=template, **extra)
 
 
-class Among(Lookup[Any]):
-    """Whether a key is one of an array of them: they go as one parameter, where Django would write and check each."""
-
-    lookup_name = "among"
-    prepare_rhs = False
-
-    def __init__(self, key: str, keys: Any) -> None:
-        super().__init__(F(key), keys)
-
-    def as_sqlite(self, compiler: Any, connection: Any) -> Any:
-        sql, params = self.process_lhs(compiler, connection)
-        return f"{sql} IN (SELECT value FROM json_each(%s))", [*params, _one_parameter(self.rhs)]  # noqa: S608
-
-    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
-        sql, params = self.process_lhs(compiler, connection)
-        return f"{sql} = ANY(%s)", [*params, _one_parameter(self.rhs)]
-
-
-def _one_parameter(keys: Any) -> Any:
-    """Keys as the database takes an array."""
-    return json.dumps(keys.tolist()) if connection.vendor == "sqlite" else keys.tolist()
-
-
 def moments(raw: Sequence[Any]) -> Any:
     """What `RawMoment` read, as datetime64[us]; None is NaT."""
     if any(isinstance(value, str) for value in raw):
@@ -112,15 +93,15 @@ def fetch(queryset: Any) -> list[Any]:
 def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
     """The rows of the queryset that is made of keys with `Among`; its text is put together once."""
     text, params, place = _text_of(make, connection.vendor)
-    return fetch_text(text, [*params[:place], _one_parameter(keys), *params[place + 1 :]])
+    return fetch_text(text, [*params[:place], one_parameter(keys), *params[place + 1 :]])
 
 
 @cache
 def _text_of(make: Callable[[Any], Any], vendor: str) -> tuple[str, tuple[Any, ...], int]:
     """Text, parameters, and which of them is the keys."""
-    nobody = np.array([-1])
-    text, params = make(nobody).query.sql_with_params()
-    return text, tuple(params), list(params).index(_one_parameter(nobody))
+    no_key = np.array([-1])
+    text, params = make(no_key).query.sql_with_params()
+    return text, tuple(params), list(params).index(one_parameter(no_key))
 
 
 def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
@@ -133,26 +114,35 @@ def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
 
 def read(team_id: int, pk: Any) -> Columns:
     """A team's pull requests of these keys, which ascend, with their reviews."""
-    bots = list(TeamMember.objects.for_team(team_id).filter(is_bot=True).values_list("pk", flat=True))
+    bots, ghosts = _bots_and_ghosts(team_id)
     # By keys of the team's own: with the team in the condition, SQLite would walk through all its rows instead.
     rows = _fetch_by_keys(_pulls, pk)
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(_FIELDS)
     author, state = _keys(columns[2]), np.array(columns[4], dtype="U10")
-    created, merged, closed = (moments(column) for column in columns[8:11])
+    created, merged, closed = (possible(moments(column)) for column in columns[8:11])
+    kind = np.array(columns[3], dtype="U12")
+    is_release = kind == ChangeKind.RELEASE
+    is_direct = kind == ChangeKind.CHANGE
+    opening_known = np.array(columns[15], dtype=bool) & ~is_release
     never = np.datetime64("NaT", "us")
-    reviews, asked = _reviews(pk, author, bots)
+    merged = np.where(state == PullRequestState.MERGED, merged, never)
+    pushed = np.where(is_direct, merged, never)
+    created, merged, closed = (np.where(is_direct, never, moment) for moment in (created, merged, closed))
+    reviews, asked = _reviews(pk, author, bots, ghosts)
     assisted, agent, hinted, tools = _ai(columns[11], columns[12], columns[13])
     pulls = Pulls(
         pk=pk,
         repository=np.array(columns[1], dtype=np.int64),
         author=author,
         by_bot=np.isin(author, bots),
-        is_pull=np.array(columns[3], dtype="U12") != ChangeKind.CHANGE,
+        is_release=is_release,
         created=created,
-        merged=np.where(state == PullRequestState.MERGED, merged, never),
+        begun=np.where(opening_known, beginnings(created, merged, closed), never),
+        merged=merged,
         closed=np.where(state == PullRequestState.CLOSED, closed, never),
-        additions=np.array(columns[5], dtype=np.int64),
-        deletions=np.array(columns[6], dtype=np.int64),
+        pushed=pushed,
+        additions=np.where(is_release, 0, np.array(columns[5], dtype=np.int64)),
+        deletions=np.where(is_release, 0, np.array(columns[6], dtype=np.int64)),
         has_detail=np.array(columns[7], dtype="U10") == DetailState.COMPLETE,
         first_commit=_first_commits(pk),
         is_revert=_reverts(pk, columns[14]),
@@ -172,9 +162,16 @@ _FIELDS: tuple[Any, ...] = (
     "ai_assisted",
     # As text: most are empty lists, and those need no reading.
     *(NullIf(Cast(name, TextField()), Value("[]", TextField())) for name in ("ai_tools", "ai_evidence")),
-    # The few that may be reverts are read whole.
-    Case(When(Q(title__startswith='Revert "') | Q(head_ref__startswith="revert-"), then=Value(1)), default=Value(0)),
+    # The titles of the few that may be reverts are read.
+    Case(When(Q(title__startswith="Revert") | Q(head_ref__startswith="revert-"), then=Value(1)), default=Value(0)),
+    "opening_known",
 )
+
+
+def _bots_and_ghosts(team_id: int) -> tuple[list[int], list[int]]:
+    special = TeamMember.objects.for_team(team_id).filter(Q(is_bot=True) | Q(key=GHOST_KEY)).order_by()
+    rows = list(special.values_list("pk", "is_bot", "key"))
+    return [pk for pk, is_bot, _ in rows if is_bot], [pk for pk, _, key in rows if key == GHOST_KEY]
 
 
 def _pulls(keys: Any) -> Any:
@@ -188,7 +185,9 @@ def _given(keys: Any) -> Any:
 
 def _firsts(keys: Any) -> Any:
     made = Commit.objects.across_teams().filter(Among("pull_request_id", keys)).order_by()
-    return made.values_list("pull_request_id").annotate(first=RawMoment(Min("authored_at")))
+    return made.values_list("pull_request_id").annotate(
+        first=RawMoment(Min("authored_at", filter=Q(authored_at__gte=EARLIEST)))
+    )
 
 
 def _committed(keys: Any) -> Any:
@@ -212,16 +211,17 @@ def _keys(column: Sequence[int | None]) -> Any:
     return np.array([key or 0 for key in column], dtype=np.int64)
 
 
-def _reviews(pk: Any, author: Any, bots: list[int]) -> tuple[Reviews, Any]:
+def _reviews(pk: Any, author: Any, bots: list[int], ghosts: list[int]) -> tuple[Reviews, Any]:
     """The reviews, and which of them ask for changes."""
     rows = _fetch_by_keys(_given, pk)
     pulls, reviewers, states, at = zip(*rows, strict=True) if rows else ((), (), (), ())
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
     reviewer, state, when = _keys(reviewers), np.array(states, dtype="U20"), moments(at)
     # `definitions.counts_as_review`, on columns
-    counts = ~np.isin(reviewer, bots) & ~np.isnat(when) & (reviewer != 0) & (reviewer != author[pull])
+    by_other = (reviewer != author[pull]) | (np.isin(reviewer, ghosts) & np.isin(state, BY_OTHERS))
+    counts = ~np.isin(reviewer, bots) & ~np.isnat(when) & (reviewer != 0) & by_other
     approves = counts & (state == ReviewState.APPROVED)
-    return Reviews(pull, reviewer, counts, approves, when), counts & (state == ReviewState.CHANGES_REQUESTED)
+    return Reviews(pull, reviewer, counts, approves, possible(when)), counts & (state == ReviewState.CHANGES_REQUESTED)
 
 
 def _first_commits(pk: Any) -> Any:
@@ -229,7 +229,7 @@ def _first_commits(pk: Any) -> Any:
     rows = _fetch_by_keys(_firsts, pk)
     if rows:
         pulls, first = zip(*rows, strict=True)
-        found[np.searchsorted(pk, np.array(pulls, dtype=np.int64))] = moments(first)
+        found[np.searchsorted(pk, np.array(pulls, dtype=np.int64))] = possible(moments(first))
     return found
 
 
@@ -238,7 +238,7 @@ def _reverts(pk: Any, likely: Sequence[int]) -> Any:
     places = [n for n, one in enumerate(likely) if one]
     if places:
         rows = PullRequest.objects.across_teams().filter(Among("pk", pk[places]))
-        texts = rows.values_list("pk", "title", "body", "head_ref")
+        texts = rows.values_list("pk", "title", "head_ref")
         found[np.searchsorted(pk, [key for key, *words in texts if is_revert(*words)])] = True
     return found
 
@@ -262,6 +262,7 @@ def _ai(
 
 def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
     """Only where changes were requested are there commits to look at, one by one."""
+    asked = asked & ~np.isnat(reviews.at)
     places = np.unique(reviews.pull[asked])
     if not len(places):
         return

@@ -6,25 +6,23 @@ An interval says how much of a difference may be chance; what is not told apart 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 from django.utils.safestring import SafeString
 
+from apps.metrics.chance import MIN_CASES, MIN_SHARE_CASES, of_medians, of_shares, of_weekly_counts
 from apps.metrics.chart_pair import pair_chart
 from apps.metrics.chart_scale import day
 from apps.metrics.charts import Week, data_table, percent
 from apps.metrics.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_label, week_of
-from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, SURE
-from apps.metrics.landed import Landed, landed
-from apps.metrics.panels import WIDE, Frame, spreads
+from apps.metrics.landed import Landed, landings
+from apps.metrics.panels import WIDE, Frame, spreads, weekly_counts
 from apps.metrics.selection import USUAL, Choices, Period, Selection, period
-from apps.metrics.stats import bootstrap_ratio, cliffs_delta, share_z
-from apps.metrics.words import in_hours, in_lines
+from apps.metrics.words import in_hours, in_lines, in_unit, unit_of
 
 MOST_WEEKS = 104
-COLUMNS = ("side", "week", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")
-# Fewer of either side in a stratum say nothing of it.
-MIN_IN_STRATUM = 5
+COLUMNS = ("side", "week", "week_start", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")
 VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
 NO_CAUSE = (
     "Compared within sizes, so that small ones stand beside small ones. An association, not a cause; a missing marker "
@@ -114,9 +112,11 @@ def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
 
 
 def frame_of(team_id: int, side: Side) -> Frame:
-    """What was merged of a side, in two statements."""
-    rows = landed(team_id, side.period, side.selection)
-    return Frame(side.period, [row for row in rows if row.verdict == side.verdict] if side.verdict else rows, None)
+    """Return what landed of a side, in two statements. No direct commit is in one that is chosen by a verdict."""
+    found = landings(team_id, side.period, side.selection)
+    if side.verdict:
+        return Frame(side.period, [row for row in found.pulls if row.verdict == side.verdict], None)
+    return Frame(side.period, found.pulls, None, direct=found.direct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +139,31 @@ def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
         _counts(one, other),
         _medians("Time to merge", one, other, lambda row: row.hours, in_hours, alike),
         _medians("Wait for first review", one, other, lambda row: row.wait, in_hours, alike),
-        _medians("Size", one, other, lambda row: float(row.lines), in_lines, False),
+        _medians("Size", one, other, lambda row: row.size, in_lines, False),
         _share("Reviewed by somebody", one, other, lambda row: row.received > 0, good=True),
     ]
-    # Of sides that were chosen by it, it says nothing.
-    assisted = (
-        [] if alike else [_share("AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED)]
-    )
-    return [*shown, *assisted]
+    # A share of sides that were chosen by their verdicts has no meaning.
+    if not alike:
+        shown.append(_share("AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED))
+    if one.direct or other.direct:
+        shown.append(Line("Direct commits", f"{len(one.direct):,}", f"{len(other.direct):,}", ""))
+    return shown
 
 
 def _counts(one: Frame, other: Frame) -> Line:
-    rates = [len(side.rows) / max(side.period.whole_weeks, 1) for side in (one, other)]
-    asides = [f"{rate:.1f} a week" for rate in rates]
-    return Line("Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", "", "", *asides)
+    """Compare how many were merged a week, in whole weeks; more is better."""
+    a, b = weekly_counts(one), weekly_counts(other)
+    found = of_weekly_counts(b, a)
+    words, tone = "", ""
+    if found.is_beyond:
+        words = f"{'More' if found.rose else 'Fewer'} a week in A, beyond chance"
+        tone = "better" if found.rose else "worse"
+    return Line("Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b))
+
+
+def _rate(counts: Sequence[int]) -> str:
+    """Return how many there were in a whole week; nothing before the first week is over."""
+    return f"{sum(counts) / len(counts):.1f} a week" if counts else ""
 
 
 def _medians(
@@ -164,9 +175,17 @@ def _medians(
     alike: bool,
 ) -> Line:
     found = [spread(map(value, side.rows)) for side in (one, other)]
+    if words is in_hours:
+        words = partial(in_unit, unit=_unit(found))
     said, tone = _difference(one.rows, other.rows, value, alike)
     (a, b), (p75_a, p75_b) = ([put(side, words) for side in found] for put in (_median, _aside))
     return Line(title, a, b, said, tone, p75_a, p75_b)
+
+
+def _unit(found: Sequence[Spread]) -> str:
+    """Return the unit in which both sides are shown: that of the slower one."""
+    slower = max(found, key=lambda side: side.median or 0.0)
+    return unit_of(slower.median, slower.p75)
 
 
 def _median(found: Spread, words: Callable[[float], str]) -> str:
@@ -181,15 +200,14 @@ def _difference(
     one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
 ) -> tuple[str, str]:
     """How A stands to B, and whether less of it is better; `alike` compares within sizes."""
-    strata = [pair for pair in _strata(one, other, value, alike) if min(map(len, pair)) >= MIN_IN_STRATUM]
-    if not strata or min(sum(len(pair[side]) for pair in strata) for side in (0, 1)) < MIN_CASES:
+    found = of_medians(_strata(one, other, value, alike))
+    if not found.is_known:
         return f"Too few to tell; {MIN_CASES} on each side are wanted", ""
-    ratio, low, high = bootstrap_ratio(strata)
-    interval = f"{low:.2f} to {high:.2f} times with 95 % confidence"
-    if low <= 1 <= high:
+    interval = f"{found.low:.2f} to {found.high:.2f} times with 95 % confidence"
+    if not found.is_beyond:
         return f"No difference beyond chance: {interval}", ""
-    return f"A is {ratio:.2f} times B: {interval}, Cliff's delta {cliffs_delta(strata):+.2f}", (
-        "better" if ratio < 1 else "worse"
+    return f"A is {found.ratio:.2f} times B: {interval}, Cliff's delta {found.delta:+.2f}", (
+        "worse" if found.rose else "better"
     )
 
 
@@ -208,12 +226,13 @@ def _strata(
 
 def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False) -> Line:
     (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
+    found = of_shares(b, of_b, a, of_a)
     words, tone = "No difference beyond chance", ""
-    if min(of_a, of_b) < MIN_SHARE_CASES:
+    if not found.is_known:
         words = f"Too few to tell; {MIN_SHARE_CASES} on each side are wanted"
-    elif abs(z := share_z(b, of_b, a, of_a)) >= SURE:
-        words = f"{'More' if z > 0 else 'Less'} in A, beyond chance"
-        tone = ("better" if z > 0 else "worse") if good else ""
+    elif found.is_beyond:
+        words = f"{'More' if found.rose else 'Less'} in A, beyond chance"
+        tone = ("better" if found.rose else "worse") if good else ""
     return Line(title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone)
 
 
@@ -221,10 +240,10 @@ def _weeks(side: Frame) -> list[tuple[date, Spread]]:
     return spreads(side, lambda row: row.hours)
 
 
-def values(one: Frame, other: Frame) -> list[tuple[str, str, float | None, float | None, int]]:
+def values(one: Frame, other: Frame) -> list[tuple[str, str, str, float | None, float | None, int]]:
     """The weeks of both sides for other programs; `COLUMNS` names the values."""
     return [
-        (name, week_label(week), found.median, found.p75, found.n)
+        (name, week_label(week), week.isoformat(), found.median, found.p75, found.n)
         for name, side in (("A", one), ("B", other))
         for week, found in _weeks(side)
     ]
@@ -233,17 +252,24 @@ def values(one: Frame, other: Frame) -> list[tuple[str, str, float | None, float
 def chart(one: Frame, other: Frame) -> SafeString:
     """The medians of the time to merge of both sides."""
     first, second = ([Week(week, found.median) for week, found in _weeks(side)] for side in (one, other))
-    return pair_chart(first, second, unit="h", label="Time to merge", width=WIDE[0], height=WIDE[1])
+    return pair_chart(
+        first, second, unit=_unit_of_merge(one, other), label="Time to merge", width=WIDE[0], height=WIDE[1]
+    )
 
 
 def table(one: Frame, other: Frame) -> SafeString:
     """The same as a table, the newest weeks first."""
+    words = partial(in_unit, unit=_unit_of_merge(one, other))
     cells = [
-        (name, day(week), _median(found, in_hours), f"{found.n:,}")
+        (name, day(week), _median(found, words), f"{found.n:,}")
         for name, side in (("A", one), ("B", other))
         for week, found in reversed(_weeks(side))
     ]
     return data_table("Time to merge", ("Side", "Week of", "Median", "Count"), cells)
+
+
+def _unit_of_merge(one: Frame, other: Frame) -> str:
+    return _unit([spread(row.hours for row in side.rows) for side in (one, other)])
 
 
 def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """The page that puts two choices of pull requests beside each other."""
 
-import csv
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,6 +10,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from apps.metrics import compare
 from apps.metrics import dashboard as pages
+from apps.metrics.csv_files import download
+from apps.metrics.forms import CompareQuery, FormatQuery
 from apps.metrics.remembered import remembered
 from apps.teams.access import team_view
 from apps.teams.models import Team
@@ -23,7 +24,7 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
     """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; `as=csv` or `as=json` gives the numbers."""
     now = timezone.now()
     stamp, known = pages.known(team)
-    first, second, newest = compare.read(request.GET.dict(), known, team.pk, now)
+    first, second, newest = compare.read(CompareQuery(request.GET).values, known, team.pk, now)
 
     def make() -> dict[str, Any]:
         one, other = compare.frame_of(team.pk, first), compare.frame_of(team.pk, second)
@@ -35,8 +36,8 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
         }
 
     made = remembered(stamp, (team.pk, "compare", first, second), make)
-    if request.GET.get("as") in ("csv", "json"):
-        return _numbers(team, request.GET["as"], made["values"])
+    if kind := FormatQuery(request.GET).values["as"]:
+        return _numbers(team, kind, made["values"])
     context = {
         "team": team,
         "query": compare.query_of(first, second),
@@ -51,12 +52,13 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
     return render(request, template, context | made)
 
 
-def _numbers(team: Team, kind: str, values: list[tuple[str, str, float | None, float | None, int]]) -> HttpResponse:
+def _numbers(
+    team: Team, kind: str, values: list[tuple[str, str, str, float | None, float | None, int]]
+) -> HttpResponse:
     """What the chart shows, as CSV or JSON."""
-    headers = {"Content-Disposition": f'attachment; filename="{team.slug}-compare.{kind}"'}
+    filename = f"{team.slug}-compare.{kind}"
     if kind == "json":
+        headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
         rows = [dict(zip(compare.COLUMNS, row, strict=True)) for row in values]
         return JsonResponse({"weeks": rows}, headers=headers)
-    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
-    csv.writer(response, lineterminator="\n").writerows([compare.COLUMNS, *values])
-    return response
+    return download(filename, compare.COLUMNS, values)

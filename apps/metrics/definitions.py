@@ -2,16 +2,19 @@
 
 Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise). `opened` counts by the week of
 createdAt and `closed` by that of closedAt; everything else counts merged pull requests, by the week of mergedAt. Deleted
-accounts count together as one person, the ghost. A change (a commit on the trunk without a pull request) counts as opened
-and merged, with its author, size and markers, but has no time to merge and no phases. Bots' pull requests count, except
+accounts count together as one person, the ghost. A direct commit (one that reached the trunk without a pull request) is
+in no figure but `direct_commits`, by the week in which it landed. A release (a merge of one
+long-lived branch into another) counts as opened and merged; what it brings was counted before, so it has no size, no time
+to merge and no phases. A pull request whose opening isn't known (a clone's squash) has no time to merge either.
+Bots' pull requests count, except
 where a formula says "by people". A review counts if it was submitted by a person other than the author; AI reviewers are
-bots.
+bots. One deleted account approves another one's pull request. Which accounts are bots is one rule for all sources
+(`apps.metrics.bots`), unless an admin has decided.
 
 A period's percentiles come from its pull requests, never from weekly medians. `MEASURES` has each formula in words, for
 pages that say how something is measured. Bump `DEFINITIONS_VERSION` whenever a formula changes.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -20,9 +23,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.metrics.records import ChangeKind, PullRequestState
+from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.metrics.times import possible_span
 
-DEFINITIONS_VERSION = 2
+DEFINITIONS_VERSION = 9
 
 WEEK = timedelta(days=7)
 
@@ -69,11 +73,17 @@ def is_merged(state: str, merged_at: datetime | None) -> bool:
     return state == PullRequestState.MERGED and merged_at is not None
 
 
-def time_to_merge_hours(kind: str, created_at: datetime, merged_at: datetime) -> float | None:
-    """mergedAt - createdAt, in hours. None for a change, which never was a pull request."""
-    if kind == ChangeKind.CHANGE:
+def time_to_merge_hours(
+    kind: str, created_at: datetime, merged_at: datetime, *, opening_known: bool = True
+) -> float | None:
+    """Return mergedAt - createdAt in hours.
+
+    None for a direct commit, for a release, if the opening isn't known, and for times that are impossible.
+    """
+    if kind != ChangeKind.PULL_REQUEST or not opening_known:
         return None
-    return (merged_at - created_at).total_seconds() / 3600
+    span = possible_span(created_at, merged_at)
+    return None if span is None else span.total_seconds() / 3600
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
@@ -105,17 +115,45 @@ def changed_lines(additions: int, deletions: int) -> int:
     return additions + deletions
 
 
-def counts_as_review(author: int | None, reviewer: int | None, is_bot: bool, at: datetime | None) -> bool:
-    """Whether a review is one: submitted, by a person, and by somebody else than the author."""
-    return not is_bot and at is not None and reviewer is not None and reviewer != author
+# What no account can submit about its own pull request. Only an approval or a request for changes is ever dismissed.
+BY_OTHERS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
+
+
+def counts_as_review(
+    author: int | None,
+    reviewer: int | None,
+    is_bot: bool,
+    at: datetime | None,
+    *,
+    is_ghost: bool = False,
+    state: str = "",
+) -> bool:
+    """Return whether a review counts: it was submitted, by a person, and by another person than the author.
+
+    Args:
+        author: primary key of the pull request's author.
+        reviewer: that of the reviewer.
+        is_bot: the reviewer is a bot.
+        at: when it was submitted.
+        is_ghost: the reviewer is the ghost, which is all deleted accounts in one. An approval of a ghost's pull request
+            is by another one, because GitHub lets no account approve its own; a comment may be the author's.
+        state: of the review.
+    """
+    if is_bot or at is None or reviewer is None:
+        return False
+    return reviewer != author or (is_ghost and state in BY_OTHERS)
 
 
 def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
     """The wait for the first review, in hours: from createdAt to the first of the reviews that count; None without one.
 
+    A review before createdAt, and one at an impossible time, is no end of a wait.
+
     Where a median of them is shown, it is one over pull requests by people.
     """
-    return (min(counted) - created_at).total_seconds() / 3600 if counted else None
+    spans = [possible_span(created_at, at) for at in counted]
+    known = [span for span in spans if span is not None]
+    return min(known).total_seconds() / 3600 if known else None
 
 
 def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
@@ -182,16 +220,6 @@ def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], unti
     return cycles
 
 
-_REVERT_BRANCH = re.compile(r"^revert-\d+-")
-_REVERTED = re.compile(r"^(?:This reverts (?:commit|pull request)\b|Reverts \S*#\d+)", re.MULTILINE)
-
-
-def is_revert(title: str, body: str, head_ref: str) -> bool:
-    """GitHub's revert branch (`revert-<number>-…`), or a title `Revert "…"` whose body names what it takes back."""
-    titled = title.startswith('Revert "') and _REVERTED.search(body) is not None
-    return titled or _REVERT_BRANCH.match(head_ref) is not None
-
-
 def gini(counts: Sequence[int]) -> float | None:
     """How unequal counts are: 0 for all the same, towards 1 the more of them is one person's. None of no counts.
 
@@ -233,34 +261,6 @@ def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) ->
     if "changes_requested" in standing.values():
         return OpenState.CHANGES_REQUESTED
     return OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
-
-
-class ChangeType(StrEnum):
-    """What a pull request is for."""
-
-    FEATURE = "feature"
-    FIX = "fix"
-    DOCS = "docs"
-    UPKEEP = "upkeep"
-    OTHER = "other"
-
-
-_TYPES = {
-    "feat": ChangeType.FEATURE, "feature": ChangeType.FEATURE, "fix": ChangeType.FIX, "bugfix": ChangeType.FIX,
-    "hotfix": ChangeType.FIX, "perf": ChangeType.FEATURE, "docs": ChangeType.DOCS, "doc": ChangeType.DOCS,
-    "chore": ChangeType.UPKEEP, "build": ChangeType.UPKEEP, "ci": ChangeType.UPKEEP, "test": ChangeType.UPKEEP,
-    "tests": ChangeType.UPKEEP, "refactor": ChangeType.UPKEEP, "style": ChangeType.UPKEEP,
-}  # fmt: skip
-_PREFIX = re.compile(r"^([a-z]+)(?:\([^)]*\))?!?:", re.IGNORECASE)
-_FIRST_WORD = {"add": ChangeType.FEATURE, "fix": ChangeType.FIX, "fixes": ChangeType.FIX, "document": ChangeType.DOCS}
-
-
-def change_type(title: str) -> ChangeType:
-    """By the title: a conventional prefix ("fix(api): …"), else its first word where that is plain ("Fix …")."""
-    prefix = _PREFIX.match(title)
-    if prefix:
-        return _TYPES.get(prefix[1].lower(), ChangeType.OTHER)
-    return _FIRST_WORD.get(title.split(" ", 1)[0].lower(), ChangeType.OTHER)
 
 
 # Upper bounds of changed lines, in ascending order; more than the last is huge.

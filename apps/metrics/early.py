@@ -10,6 +10,8 @@ from apps.metrics.definitions import WEEK, week_of
 from apps.metrics.findings import find
 from apps.metrics.insights import Finding
 from apps.metrics.models import PullRequest, Scope
+from apps.metrics.records import ChangeKind
+from apps.metrics.times import possible_condition
 from apps.metrics.weekly import Subject, compute, recompute, zone_of
 
 WEEKS = 13
@@ -19,8 +21,9 @@ SHOWN = 3
 
 
 def newest_weeks(team_id: int, now: datetime) -> list[date]:
-    """The newest 13 weeks, ascending, that end with this one or with the last in which something was merged."""
-    last = PullRequest.objects.for_team(team_id).aggregate(last=Max("merged_at"))["last"]
+    """Return the newest 13 weeks, ascending, up to this one or to the last in which something landed."""
+    merged = PullRequest.objects.for_team(team_id).filter(possible_condition("merged_at"))
+    last = merged.aggregate(last=Max("merged_at"))["last"]
     newest = week_of(min(now, last) if last else now, zone_of(team_id))
     return [newest - back * WEEK for back in reversed(range(WEEKS))]
 
@@ -50,7 +53,7 @@ def weeks_state(
         "so_far": weeks[-1] == week_of(now, zone),
         "whole_from": week_of(whole_from, zone).isoformat() if whole_from else None,
         "preliminary": preliminary,
-        "counted": PullRequest.objects.for_team(team_id).count(),
+        "counted": PullRequest.objects.for_team(team_id).exclude(kind=ChangeKind.CHANGE).count(),
     }
 
 

@@ -42,6 +42,8 @@ class TeamMemberFactory(DjangoModelFactory[TeamMember]):
     key = factory.LazyAttribute(
         lambda member: f"github:{member.github_id}" if member.github_id else f"login:{member.login}"
     )
+    is_bot = False
+    bot_by_rule = factory.SelfAttribute("is_bot")
 
 
 class PullRequestFactory(DjangoModelFactory[PullRequest]):

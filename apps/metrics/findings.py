@@ -1,6 +1,5 @@
 """Insights as rows: found by the rules from the facts, kept once per team, day, rule and subject."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -9,17 +8,19 @@ from django.db.models import Exists, OuterRef, Subquery
 
 from apps.metrics.facts import load
 from apps.metrics.insights import Finding, findings
+from apps.metrics.insights.base import in_order
 from apps.metrics.models import Insight, InsightDismissal
 from apps.metrics.remembered import touch
+from apps.pipelines.portions import Watch
 
 SHOWN = 3
 
 _FIELDS = ["title", "body", "advice", "evidence", "effect"]
 
 
-def find(team_id: int, now: datetime) -> list[Finding]:
-    """What the rules say about a team now, the largest effect first. Reads only."""
-    return findings(load(team_id, now))
+def find(team_id: int, now: datetime, watch: Watch | None = None) -> list[Finding]:
+    """Return what the rules find about a team now, in the order of `in_order`. Reads only."""
+    return findings(load(team_id, now), watch)
 
 
 def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
@@ -51,30 +52,23 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
     touch(team_id)
 
 
-def newest(team_id: int) -> Any:
-    """The findings of the newest day, the strongest first, without those that were dismissed."""
+def newest(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
+    """Return the insights of the newest day in the order of `in_order`, without those that were dismissed.
+
+    With `subjects`, only insights about these.
+    """
     insights: Any = Insight.objects.for_team(team_id)
     day = insights.order_by("-date").values("date")[:1]
     dismissed = InsightDismissal.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
-    ranked = insights.filter(date=Subquery(day)).order_by("-effect", "rule", "subject")
-    return ranked.exclude(Exists(dismissed))
+    found = insights.filter(date=Subquery(day)).exclude(Exists(dismissed))
+    if subjects is not None:
+        found = found.filter(subject__in=subjects)
+    return in_order(found)
 
 
 def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
-    """The three strongest findings of the newest day, of these subjects alone where they are given.
-
-    The strongest of each rule comes before the second of any. What was dismissed is left out.
-    """
-    ranked = newest(team_id)
-    if subjects is not None:
-        ranked = ranked.filter(subject__in=subjects)
-    seen: Counter[str] = Counter()
-    turns: list[tuple[int, Insight]] = []
-    for insight in ranked:
-        turns.append((seen[insight.rule], insight))
-        seen[insight.rule] += 1
-    # Sorting keeps the order by strength within each turn.
-    return [insight for _, insight in sorted(turns, key=lambda turn: turn[0])[:SHOWN]]
+    """Return the first three of `newest`."""
+    return newest(team_id, subjects=subjects)[:SHOWN]
 
 
 def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:

@@ -12,14 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from apps.metrics.api import tokens
-from apps.metrics.llm import client, pace
+from apps.metrics.forms import ReadingForm, TokenForm
+from apps.metrics.llm import budget, client, continuing, pace
 from apps.metrics.models import Analysis, AnalysisState, ApiToken, LlmSettings, LlmUse
-from apps.metrics.selection import key_of
 from apps.teams.access import team_view
 from apps.teams.models import Team
 from apps.teams.services import MANAGING
-
-MOST_TOKENS = 2_000_000_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,12 +26,16 @@ def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
     """The team's tokens for the JSON interface. A new one is shown on the page that answers, and never again."""
     made = None
     if request.method == "POST":
-        if "revoke" in request.POST:
-            ApiToken.objects.for_team(team).filter(pk=key_of(request.POST["revoke"])).delete()
+        form = TokenForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, "There is no such token.")
+            return HttpResponseRedirect(reverse("metrics:api_tokens", args=[team.slug]), status=303)
+        if form.cleaned_data["revoke"]:
+            ApiToken.objects.for_team(team).filter(pk=form.cleaned_data["revoke"]).delete()
             messages.success(request, "The token is revoked. Whatever used it is refused from now on.")
             return HttpResponseRedirect(reverse("metrics:api_tokens", args=[team.slug]), status=303)
         try:
-            made = tokens.make(team, request.POST.get("name", ""), request.user)
+            made = tokens.make(team, form.cleaned_data["name"], request.user)
         except ValueError as error:
             messages.error(request, str(error))
     context = {
@@ -56,15 +58,14 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         if request.role not in MANAGING:  # type: ignore[attr-defined]
             raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")
-        millions = request.POST.get("monthly_tokens", "").replace(",", "").replace(" ", "")
-        if not (millions.isascii() and millions.isdecimal() and int(millions[:12]) <= MOST_TOKENS):
-            messages.error(request, f"Give the month's tokens as a whole number up to {MOST_TOKENS:,}.")
+        form = ReadingForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, str(form.errors["monthly_tokens"][0]))
         else:
-            values = {"enabled": "enabled" in request.POST, "monthly_tokens": int(millions)}
-            LlmSettings.objects.across_teams().update_or_create(team=team, defaults=values)
+            LlmSettings.objects.across_teams().update_or_create(team=team, defaults=form.cleaned_data)
             messages.success(request, "Kept. It holds from the next run on.")
         return HttpResponseRedirect(reverse("metrics:ai_reading", args=[team.slug]), status=303)
-    month = pace.month_of(timezone.now())
+    month = budget.month_of(timezone.now())
     analyses = Analysis.objects.for_team(team)
     context = {
         "team": team,
@@ -72,6 +73,10 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
         "use": LlmUse.objects.for_team(team).filter(month=month).first(),
         "month": month,
         "configured": client.is_configured(),
+        "switched_off": budget.is_switched_off(),
+        "renewal": budget.day_of_renewal(),
+        "ai_progress": continuing.progress_of(team.pk),
+        "used_up": budget.is_used_up(pace.key()),
         "model": settings.LLM_MODEL,
         "server": urlsplit(settings.LLM_BASE_URL).hostname,
         "read": analyses.filter(state=AnalysisState.DONE).count(),

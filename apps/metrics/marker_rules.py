@@ -138,7 +138,8 @@ AGENTS: tuple[Agent, ...] = (
         logins="chatgpt-codex-connector openai-codex",
         bot_logins="codex",
         ids=(199175422, 215057067),
-        names=r"(openai |chatgpt )?codex( cli)?|(openai )?(chatgpt|gpt-[\d.]+)\b.*",
+        # `(?>…)`: from the first word boundary on, the rest is read once.
+        names=r"(openai |chatgpt )?codex( cli)?|(openai )?(chatgpt\b|(?>gpt-[\d.]+?\b)).*",
         products=r"(openai[ -])?(codex|chatgpt|gpt-?\d)\b.*",
     ),
     _agent(
@@ -204,14 +205,20 @@ AGENTS: tuple[Agent, ...] = (
     _agent("marvin", logins="marvin-context-protocol", ids=(225465937,), names=r"marvin[ -]context[ -]protocol"),
 )
 
-# What may stand before a footer: spaces, emphasis, an emoji; not a quotation, a table or a check box.
-_LEAD = r"\s{0,3}(?:[*_~-]{1,3}\s?|<sub>|<small>)?(?:[^\w\s\x00-\x7f]+\s*)*(?:[*_]{1,3})?"
+# The patterns below meet text that anyone may write, so each takes time in proportion to the length of that text: every
+# repetition is possessive (`*+`), or is followed by something that it can't match itself. tests/project/test_patterns.py
+# measures it.
+#
+# Emoji and other symbols beyond ASCII, with spaces between them.
+_SYMBOLS = r"(?:[^\w\s\x00-\x7f]\s*+)*+"
+# What may precede a footer: spaces, emphasis, an emoji; not a quotation, a table or a check box.
+_LEAD = rf"\s{{0,3}}(?:[*_~-]{{1,3}}\s?|<sub>|<small>)?{_SYMBOLS}(?:[*_]{{1,3}})?"
 # What may follow the name: a link, a means, closing marks; no more words, so that prose is no footer.
 _TAIL = (
-    r"(?:\s+cli\b)?(?:\s+v?\d[\w.]*)?\]?(?:\s*\([^)\s]*\))?(?:\s+(?:via|with|using)\s+[\[(]?[\w .:/()\[\]-]{1,80})?"
-    r"[\s.*_~]*(?:</sub>|</small>)?\s*(?:[^\w\s\x00-\x7f]+\s*)*"
+    r"(?:\s++cli\b)?(?:\s++v?\d[\w.]*+)?\]?(?:\s*+\([^)\s]*+\))?(?:\s++(?:via|with|using)\s++[\[(]?[\w .:/()\[\]-]{1,80}+)?"
+    rf"[\s.*_~]*+(?:</sub>|</small>)?\s*+{_SYMBOLS}"
 )
-_MADE = r"(?:co-authored|generated|created|written|built|made|implemented)\s+(?:with|by|using)\s+"
+_MADE = r"(?:co-authored|generated|created|written|built|made|implemented)\s++(?:with|by|using)\s++"
 
 
 def _footer(name: str) -> Pattern[str]:
@@ -226,7 +233,7 @@ def _comment(form: str) -> Pattern[str]:
     return pattern(rf"\s*<!--\s*(?:{form}).*", IGNORECASE)
 
 
-_CODERABBIT = pattern(r"\s*(?:<!--.*release notes by coderabbit\.ai.*|#+\s*summary by coderabbit\s*)", IGNORECASE)
+_CODERABBIT = pattern(r"\s*(?:<!--(?>.*?release notes by coderabbit\.ai).*|#+\s*summary by coderabbit\s*)", IGNORECASE)
 _CUBIC = pattern(r"\s*(?:#+\s*|<!--\s*)summary by cubic\b.*", IGNORECASE)
 
 LINES: tuple[Line, ...] = (
@@ -245,8 +252,8 @@ LINES: tuple[Line, ...] = (
     Line("crush-footer", "crush", "crush", _footer(r"crush")),
     Line("replit-trailer", "replit", "replit-commit-author:", _starts(r"replit-commit-author:\s*(?:agent|assistant)\b")),
     Line("droid-footer", "droid", "factory.ai", _footer(r"(?:factory )?droid(?=\]\(https://(?:www\.|app\.)?factory\.ai)")),
-    Line("footer-in-words", "codex", "codex", _footer(r"(?:openai |gpt-[\d.]+-)?codex"), tier=Tier.HINT),
-    Line("footer-in-words", "codex", " gpt-", _footer(r"gpt-[\d.]+(?:-\w+)?"), tier=Tier.HINT),
+    Line("footer-in-words", "codex", "codex", _footer(r"(?:openai |gpt-[\d.]++-)?codex"), tier=Tier.HINT),
+    Line("footer-in-words", "codex", " gpt-", _footer(r"gpt-[\d.]++(?:-\w++)?"), tier=Tier.HINT),
     Line("footer-in-words", "cursor", " cursor", _footer(r"cursor"), tier=Tier.HINT),
     Line("footer-in-words", "copilot", "copilot", _footer(r"(?:github )?copilot"), tier=Tier.HINT),
     Line("footer-in-words", "gemini", "gemini", _footer(r"(?:google )?gemini(?: cli)?"), tier=Tier.HINT),

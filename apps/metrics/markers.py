@@ -75,7 +75,6 @@ _TRAILER_NEEDLES = ("authored-by", "assisted-by", "generated-by")
 _ADDRESS = re.compile(r"(?P<name>[^<]*)<\s*(?P<address>[^>]*)>?")
 _NOREPLY = re.compile(r"(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com")
 _NOBODY = re.compile(r"(?:none|no|n/?a|nobody|human|-)\b.*", re.IGNORECASE)
-_NEEDLES = tuple({line.needle for line in LINES})
 # Lines that may stand right below a trailer: another one, a footer, a link, the next commit of a squash, a rule.
 _MAY_FOLLOW = re.compile(
     r"\s*$|\s|[A-Za-z][\w-]*:\s|[*#\-_=<(\[|>~`]|https?://|[^\w\s\x00-\x7f]|(?:co-authored|generated|created) (?:with|by)",
@@ -178,9 +177,9 @@ def _trailer(key: str, value: str) -> Agent | None:
 
 def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
     low = text.lower()
-    needles = [needle for needle in _NEEDLES if needle in low]
+    rules = [rule for rule in LINES if rule.needle in low]
     trailers = any(needle in low for needle in _TRAILER_NEEDLES)
-    if not needles and not trailers:
+    if not rules and not trailers:
         return
     lines = text.replace("\r\n", "\n").split("\n")
     for index in _own_lines(lines, is_revert=is_revert):
@@ -188,7 +187,7 @@ def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
         if len(line) > 1000:
             continue
         low = line.lower()
-        for rule in LINES:
+        for rule in rules:
             if rule.needle in low and rule.form.fullmatch(line):
                 yield Evidence(rule.rule, rule.tool, rule.tier, rule.axis, where, line.strip()[:_LINE_LENGTH])
         if trailers and any(needle in low for needle in _TRAILER_NEEDLES):

@@ -8,9 +8,19 @@ _SPREAD = "Median, p75 and p90 are interpolated between the closest ranks; n say
 MEASURES: dict[str, Measure] = {
     "opened": Measure("Opened", "", "Pull requests created in the week, bots' too."),
     "merged": Measure("Merged", "", "Pull requests merged in the week, bots' too. A week without any is 0."),
+    "direct_commits": Measure(
+        "Direct commits",
+        "",
+        "Commits of a clone that reached the trunk in the week without a pull request, bots' too. They are in no other"
+        " figure. Of a repository on GitHub only pull requests are read, so it has none.",
+    ),
     "closed": Measure("Closed unmerged", "", "Pull requests closed in the week without a merge, bots' too."),
     "time_to_merge": Measure(
-        "Time to merge", "hours", f"Merge minus creation, over all pull requests merged in the week. {_SPREAD}"
+        "Time to merge",
+        "hours",
+        "Merge minus creation, over all pull requests merged in the week. Merges of one long-lived branch into another"
+        " (releases) are left out. In a clone the opening is that of the first commit, but not before the branch left the"
+        f" trunk; if it isn't known, as for a squash, there is no time to merge. {_SPREAD}",
     ),
     "coding": Measure(
         "Coding time",
@@ -44,14 +54,19 @@ MEASURES: dict[str, Measure] = {
         " waiting for the merge. Each reviewer's last word before that moment counts. Whether something was a draft"
         " earlier is not recorded: the last known state is taken.",
     ),
-    "size": Measure("Size", "lines", f"Lines added plus lines deleted, over all merged in the week. {_SPREAD}"),
+    "size": Measure(
+        "Size",
+        "lines",
+        "Lines added plus lines deleted, over all merged in the week but releases. In a clone generated and vendored files"
+        f" are left out (.gitattributes, lock files, folders of dependencies). {_SPREAD}",
+    ),
     "reviews": Measure(
         "Reviews", "", "Submitted reviews that the pull requests merged in the week received, of any kind."
     ),
     "review_depth": Measure(
         "Review depth",
         "reviews per 100 lines",
-        "Reviews by people other than the author, per 100 changed lines, over all merged in the week.",
+        "Reviews by people other than the author, per 100 changed lines, over all merged in the week but releases.",
     ),
     "without_approval": Measure(
         "Merged without approval",
@@ -66,7 +81,8 @@ MEASURES: dict[str, Measure] = {
     "reverts": Measure(
         "Reverts",
         "",
-        "Merged pull requests from a branch revert-<number>-…, or titled Revert “…” whose body names what is taken back.",
+        "Merged pull requests titled Revert “…”, or from a branch revert-<number>-…. A revert of a revert (also Reapply “…”)"
+        " brings a change back and is none.",
     ),
     "reviewed": Measure(
         "Review load",

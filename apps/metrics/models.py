@@ -19,11 +19,17 @@ class Source(models.TextChoices):
 
 
 class Repository(TeamScopedModel):
-    """A repository's identity. `external_id` is GitHub's node id or the clone's resolved path, set once it is known."""
+    """A repository. Of GitHub it is the one with `github_id` (its `databaseId`) on `host`, once these are known.
+
+    `full_name` and `external_id`, GitHub's node id, are addresses that change. A clone's `external_id` is
+    its resolved path.
+    """
 
     source = models.CharField(max_length=10, choices=Source)
     full_name = models.CharField(max_length=300)
     external_id = models.CharField(max_length=500, blank=True)
+    host = models.CharField(max_length=255, blank=True, default="", db_default="")
+    github_id = models.BigIntegerField(null=True, blank=True)
     url = models.CharField(max_length=500, blank=True)
     default_branch = models.CharField(max_length=250, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -33,10 +39,19 @@ class Repository(TeamScopedModel):
         verbose_name_plural = "repositories"
         constraints = [
             models.UniqueConstraint(fields=["team", "source", "full_name"], name="repository_once_in_team"),
+            models.UniqueConstraint(
+                fields=["team", "host", "github_id"],
+                name="repository_identity_once",
+                condition=models.Q(github_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.full_name
+
+
+# The key of the member in place of all deleted accounts.
+GHOST_KEY = "ghost"
 
 
 class TeamMember(TeamScopedModel):
@@ -48,9 +63,24 @@ class TeamMember(TeamScopedModel):
 
     key = models.CharField(max_length=300)
     login = models.CharField(max_length=250)
+    # What is shown: the account's name, or else that of commits in a clone.
     name = models.CharField(max_length=250, blank=True)
+    # Each is null until such a source has named the person; an account's is empty if it has no name, or none was given.
+    account_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
+    commit_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
     github_id = models.BigIntegerField(null=True, blank=True)
+    # What counts: the decision of an admin, or else the rule of `apps.metrics.bots`.
     is_bot = models.BooleanField(default=False)
+    bot_by_rule = models.BooleanField(default=False, db_default=False)
+    bot_decision = models.BooleanField(null=True, blank=True)
+    bot_decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    bot_decided_at = models.DateTimeField(null=True, blank=True)
+    # The same person's other account, whose work counts as this one's: see `apps.metrics.joins`.
+    joined_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="joined")
+    joined_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    joined_at = models.DateTimeField(null=True, blank=True)
+    # An admin said that it is not the person of the same name.
+    is_apart = models.BooleanField(default=False, db_default=False)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
@@ -68,8 +98,13 @@ class DetailState(models.TextChoices):
     DEGRADED = "degraded", "Degraded"
 
 
+# Orders pull requests that are alike in what a list is ordered by. Keys would not do: two installations over the same
+# sources give them in different orders, and have to show the same.
+TIES = (models.F("number").desc(nulls_last=True), "repository__full_name", "external_id")
+
+
 class PullRequest(TeamScopedModel):
-    """A pull request, or (kind `change`) a commit that reached the trunk without one, which has no time to merge."""
+    """A pull request, or (kind `change`) a direct commit: one that reached the trunk without a pull request."""
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="pull_requests")
     external_id = models.CharField(max_length=120)
@@ -81,6 +116,8 @@ class PullRequest(TeamScopedModel):
     state = models.CharField(max_length=10, choices=_choices(PullRequestState))
     is_draft = models.BooleanField(default=False)
     author = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="pull_requests")
+    # The account that the source names, if it was joined into the author's.
+    signed_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     merged_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -95,6 +132,11 @@ class PullRequest(TeamScopedModel):
     url = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=list)
 
+    # What a clone does not know, or leaves out: see `apps.metrics.records.PullRequestData`.
+    opening_known = models.BooleanField(default=True, db_default=True)
+    lines_left_out = models.PositiveIntegerField(default=0, db_default=0)
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+
     detail_state = models.CharField(max_length=10, choices=DetailState, default=DetailState.PENDING)
     detail_error = models.TextField(blank=True)
 
@@ -106,13 +148,23 @@ class PullRequest(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["repository", "external_id"], name="pull_request_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "external_id"], name="pull_request_once"),
+            # Of GitHub a pull request is its number; its node id (`external_id`) is an address.
+            models.UniqueConstraint(
+                fields=["repository", "number"],
+                name="pull_request_number_once",
+                condition=models.Q(github_id__isnull=False),
+            ),
+        ]
         indexes = [
             models.Index(fields=["team", "merged_at"], name="pr_team_merged"),
             models.Index(fields=["team", "created_at"], name="pr_team_created"),
             models.Index(fields=["team", "closed_at"], name="pr_team_closed"),
             models.Index(fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"),
             models.Index(fields=["team", "markers_version"], name="pr_markers_todo"),
+            # Few rows have one: the others pay nothing.
+            models.Index(fields=["signed_by"], name="pr_signed_by", condition=models.Q(signed_by__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -143,12 +195,17 @@ class PRReview(TeamScopedModel):
     pull_request = models.ForeignKey(PullRequest, on_delete=models.CASCADE, related_name="reviews")
     external_id = models.CharField(max_length=120)
     reviewer = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="reviews")
+    # As `PullRequest.signed_by`.
+    given_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     state = models.CharField(max_length=20, choices=_choices(ReviewState))
     submitted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
         constraints = [models.UniqueConstraint(fields=["pull_request", "external_id"], name="review_once")]
+        indexes = [
+            models.Index(fields=["given_by"], name="review_given_by", condition=models.Q(given_by__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.state} by {self.reviewer}"
@@ -182,43 +239,44 @@ class WeeklyMetrics(TeamScopedModel):
     additions = models.PositiveBigIntegerField(default=0)
     deletions = models.PositiveBigIntegerField(default=0)
     reviews = models.PositiveIntegerField(default=0)
-    closed = models.PositiveIntegerField(default=0)
-    time_to_merge_hours_n = models.PositiveIntegerField(default=0)
+    closed = models.PositiveIntegerField(default=0, db_default=0)
+    time_to_merge_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     coding_hours_median = models.FloatField(null=True, blank=True)
     coding_hours_p75 = models.FloatField(null=True, blank=True)
     coding_hours_p90 = models.FloatField(null=True, blank=True)
-    coding_hours_n = models.PositiveIntegerField(default=0)
+    coding_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     pickup_hours_median = models.FloatField(null=True, blank=True)
     pickup_hours_p75 = models.FloatField(null=True, blank=True)
     pickup_hours_p90 = models.FloatField(null=True, blank=True)
-    pickup_hours_n = models.PositiveIntegerField(default=0)
+    pickup_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     review_hours_median = models.FloatField(null=True, blank=True)
     review_hours_p75 = models.FloatField(null=True, blank=True)
     review_hours_p90 = models.FloatField(null=True, blank=True)
-    review_hours_n = models.PositiveIntegerField(default=0)
+    review_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     merge_hours_median = models.FloatField(null=True, blank=True)
     merge_hours_p75 = models.FloatField(null=True, blank=True)
     merge_hours_p90 = models.FloatField(null=True, blank=True)
-    merge_hours_n = models.PositiveIntegerField(default=0)
+    merge_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     cycle_hours_median = models.FloatField(null=True, blank=True)
     cycle_hours_p75 = models.FloatField(null=True, blank=True)
     cycle_hours_p90 = models.FloatField(null=True, blank=True)
-    cycle_hours_n = models.PositiveIntegerField(default=0)
+    cycle_hours_n = models.PositiveIntegerField(default=0, db_default=0)
     size_lines_median = models.FloatField(null=True, blank=True)
     size_lines_p75 = models.FloatField(null=True, blank=True)
     size_lines_p90 = models.FloatField(null=True, blank=True)
     review_depth = models.FloatField(null=True, blank=True)
-    reviewable = models.PositiveIntegerField(default=0)
-    without_approval = models.PositiveIntegerField(default=0)
-    reworked = models.PositiveIntegerField(default=0)
-    rework_cycles = models.PositiveIntegerField(default=0)
-    reverts = models.PositiveIntegerField(default=0)
-    reviewed = models.PositiveIntegerField(default=0)
-    reviewers = models.PositiveIntegerField(default=0)
+    reviewable = models.PositiveIntegerField(default=0, db_default=0)
+    without_approval = models.PositiveIntegerField(default=0, db_default=0)
+    reworked = models.PositiveIntegerField(default=0, db_default=0)
+    rework_cycles = models.PositiveIntegerField(default=0, db_default=0)
+    reverts = models.PositiveIntegerField(default=0, db_default=0)
+    reviewed = models.PositiveIntegerField(default=0, db_default=0)
+    reviewers = models.PositiveIntegerField(default=0, db_default=0)
     review_gini = models.FloatField(null=True, blank=True)
-    ai_agent_authored = models.PositiveIntegerField(default=0)
-    ai_hinted = models.PositiveIntegerField(default=0)
-    ai_tools = models.TextField(blank=True)  # "claude=3 codex=1"
+    ai_agent_authored = models.PositiveIntegerField(default=0, db_default=0)
+    ai_hinted = models.PositiveIntegerField(default=0, db_default=0)
+    ai_tools = models.TextField(blank=True, default="", db_default="")  # "claude=3 codex=1"
+    direct_commits = models.PositiveIntegerField(default=0, db_default=0)
     definitions_version = models.PositiveIntegerField(default=1)
 
     class Meta(TeamScopedModel.Meta):
@@ -303,12 +361,15 @@ from apps.metrics.llm.models import (  # noqa: E402
     AnalysisState,
     Correction,
     InsightSummary,
+    LlmDialect,
     LlmPace,
+    LlmReservation,
     LlmSettings,
     LlmUse,
 )
 
 __all__ = [
     "Analysis", "AnalysisState", "ApiToken", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "InsightSummary",
-    "LlmPace", "LlmSettings", "LlmUse", "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
+    "LlmDialect", "LlmPace", "LlmReservation", "LlmSettings", "LlmUse",
+    "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
 ]  # fmt: skip

@@ -3,22 +3,23 @@
 Pure: merged pull requests in, panels out. A figure over the whole period stands large; a week's own is in the chart.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.metrics.chance import of_medians, of_weekly_counts
 from apps.metrics.chart_scale import day
 from apps.metrics.charts import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
-from apps.metrics.definitions import MIN_SAMPLE, Spread, Verdict, spread, week_label
-from apps.metrics.landed import Landed
+from apps.metrics.definitions import MIN_SAMPLE, WEEK, Spread, Verdict, spread, week_label
+from apps.metrics.landed import Direct, Landed
 from apps.metrics.measures import MEASURES
 from apps.metrics.selection import Period
-from apps.metrics.words import NBSP, in_hours, in_lines
+from apps.metrics.words import NBSP, in_hours, in_lines, in_unit, unit_of
 
 MIN_COMPARED = 10  # values on each side of a comparison
 WIDE = (540, 190)  # px, see `line_chart`
@@ -64,13 +65,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all panels of a page share: the weeks, what was merged in them, and what in those before, if they are known."""
+    """What all panels of a page share: the weeks, what was merged in them, and what in those before, if they are known.
+
+    `direct` are the direct commits of the weeks, which no panel counts among the pull requests.
+    """
 
     period: Period
     rows: Sequence[Landed]
     rows_before: Sequence[Landed] | None
     # The address of a week's pull requests, up to its date; empty for charts that lead nowhere.
     drill: str = ""
+    direct: Sequence[Direct] = ()
 
     def link(self, week: date) -> str:
         return f"{self.drill}{week.isoformat()}" if self.drill else ""
@@ -102,7 +107,7 @@ def panels(frame: Frame) -> list[Panel]:
     return [
         _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
         _merged(frame),
-        _medians(frame, "size", "Pull request size", "lines", lambda row: float(row.lines), in_lines, NARROW),
+        _medians(frame, "size", "Pull request size", "lines", lambda row: row.size, in_lines, NARROW),
         _medians(frame, "review", "Wait for first review", "h", lambda row: row.wait, in_hours, NARROW),
         _ai(frame),
     ]
@@ -133,7 +138,10 @@ def _medians(
 ) -> Panel:
     series = spreads(frame, value)
     whole = spread(map(value, frame.rows))
-    before = None if frame.rows_before is None else spread(map(value, frame.rows_before))
+    if unit == "h":
+        # One unit for headline, comparison, chart, and table.
+        unit = unit_of(whole.median, whole.p75)
+        words = partial(in_unit, unit=unit)
     chart = line_chart(
         [Week(week, found.median, found.p75) for week, found in series],
         unit=unit,
@@ -153,26 +161,33 @@ def _medians(
         note="median and p75",
         figure=_or_dash(whole.median, words),
         aside="" if whole.p75 is None else f"p75 {words(whole.p75)}",
-        comparison=_compared(whole, before, words, frame.weeks_before),
+        comparison=_compared(frame, value, words),
         chart=chart,
         table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
-        columns=("week", "median", "p75", "n"),
-        values=[(week_label(week), found.median, found.p75, found.n) for week, found in series],
+        columns=("week", "week_start", "median", "p75", "n"),
+        values=[(week_label(week), week.isoformat(), found.median, found.p75, found.n) for week, found in series],
     )
 
 
-def _compared(now: Spread, before: Spread | None, words: Callable[[float], str], since: str) -> Comparison:
-    """How a median changed of which less is better."""
-    if before is None:
+def _compared(frame: Frame, value: Callable[[Landed], float | None], words: Callable[[float], str]) -> Comparison:
+    """Compare a median with the weeks before; less is better. Only a change beyond chance is better or worse."""
+    if frame.rows_before is None:
         return NOTHING_EARLIER
-    if min(now.n, before.n) < MIN_COMPARED or now.median is None or before.median is None:
+    before, now = (_known(map(value, rows)) for rows in (frame.rows_before, frame.rows))
+    old, new = spread(before).median, spread(now).median
+    if min(len(now), len(before)) < MIN_COMPARED or old is None or new is None:
         return TOO_FEW
-    if words(now.median) == words(before.median):
-        return Comparison("level", f"as in {since}")
-    change = now.median - before.median
+    if words(old) == words(new):
+        return Comparison("level", f"as in {frame.weeks_before}")
+    is_beyond = of_medians([(before, now)]).is_beyond
+    change = new - old
     if change < 0:
-        return Comparison("down", f"{words(-change)} less than in {since}", "better")
-    return Comparison("up", f"{words(change)} more than in {since}", "worse")
+        return Comparison("down", f"{words(-change)} less than in {frame.weeks_before}", "better" if is_beyond else "")
+    return Comparison("up", f"{words(change)} more than in {frame.weeks_before}", "worse" if is_beyond else "")
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _merged(frame: Frame) -> Panel:
@@ -182,6 +197,7 @@ def _merged(frame: Frame) -> Panel:
     aside = "this week so far" if frame.period.so_far else f"in the week of {day(weeks[-1])}"
     if len(counts) > 1:
         aside += f", {counts[-2][1]:,} the week before"
+    direct = Counter(row.week for row in frame.direct)
     chart = bar_chart(
         [Week(week, count) for week, count in counts],
         label="Merged pull requests",
@@ -200,12 +216,18 @@ def _merged(frame: Frame) -> Panel:
         chart=chart,
         table=data_table(
             "Merged pull requests",
-            ("Week of", "Merged"),
-            [(frame.named(week), f"{n:,}") for week, n in reversed(counts)],
+            ("Week of", "Merged", *(("Direct commits",) if direct else ())),
+            [_merged_cells(frame, week, n, direct) for week, n in reversed(counts)],
         ),
-        columns=("week", "merged"),
-        values=[(week_label(week), count) for week, count in counts],
+        columns=("week", "week_start", "merged", "direct_commits"),
+        values=[(week_label(week), week.isoformat(), count, direct[week]) for week, count in counts],
     )
+
+
+def _merged_cells(frame: Frame, week: date, count: int, direct: Counter[date]) -> tuple[str, ...]:
+    """Return a week's row of the table; direct commits are in it only if there are any in the period."""
+    cells = (frame.named(week), f"{count:,}")
+    return (*cells, f"{direct[week]:,}") if direct else cells
 
 
 def _pace(frame: Frame) -> Comparison:
@@ -213,14 +235,24 @@ def _pace(frame: Frame) -> Comparison:
     whole = frame.period.whole_weeks
     if frame.rows_before is None or not whole:
         return NOTHING_EARLIER
-    over = set(frame.period.weeks[:whole])
-    now = sum(row.week in over for row in frame.rows) / whole
-    before = len(frame.rows_before) / len(frame.period.weeks)
+    counts = weekly_counts(frame)
+    earlier = Counter(row.week for row in frame.rows_before)
+    # As many whole weeks before; a week without a merge counts as zero.
+    weeks_before = [week - len(frame.period.weeks) * WEEK for week in frame.period.weeks]
+    counts_before = [earlier[week] for week in weeks_before]
+    now, before = sum(counts) / len(counts), sum(counts_before) / len(counts_before)
     change = round(now) - round(before)
     if not change:
         return Comparison("level", f"{now:,.0f} a week, as in {frame.weeks_before}")
     way, tone, more = ("up", "better", "more") if change > 0 else ("down", "worse", "fewer")
+    if not of_weekly_counts(counts_before, counts).is_beyond:
+        tone = ""
     return Comparison(way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone)
+
+
+def weekly_counts(frame: Frame) -> list[int]:
+    """Return how many were merged in each whole week; the week under way is left out."""
+    return [len(frame.by_week.get(week, ())) for week in frame.period.weeks[: frame.period.whole_weeks]]
 
 
 def shares(week: date, rows: Sequence[Landed]) -> Shares:
@@ -258,8 +290,10 @@ def _ai(frame: Frame) -> Panel:
                 for week in weeks[::-1]
             ],
         ),
-        columns=("week", "assisted", "no_marker", "not_read"),
-        values=[(week_label(week.week), week.having, week.lacking, week.unknown) for week in weeks],
+        columns=("week", "week_start", "assisted", "no_marker", "not_read"),
+        values=[
+            (week_label(week.week), week.week.isoformat(), week.having, week.lacking, week.unknown) for week in weeks
+        ],
     )
 
 

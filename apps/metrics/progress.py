@@ -2,25 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from django.db.models import F, Q
 
 from apps.metrics.columns import RawMoment, moments
-from apps.metrics.definitions import WEEK, OpenState, counts_as_review, open_state, week_start
-from apps.metrics.models import PRReview, PullRequest
+from apps.metrics.definitions import OpenState, counts_as_review, open_state
+from apps.metrics.models import GHOST_KEY, PRReview, PullRequest
 from apps.metrics.records import ChangeKind, ReviewState
-from apps.metrics.weekly import zone_of
-
-
-def in_progress_by_week(
-    team_id: int, weeks: Sequence[date], now: datetime, condition: Q | None = None
-) -> list[Counter[OpenState]]:
-    """Of each of these weeks (Mondays, ascending): the open pull requests at its end, or now if it is under way."""
-    zone = zone_of(team_id)
-    return in_progress(team_id, [min(now, week_start(week + WEEK, zone)) for week in weeks], condition)
 
 
 def in_progress(team_id: int, at: Sequence[datetime], condition: Q | None = None) -> list[Counter[OpenState]]:
@@ -53,7 +44,8 @@ def in_progress(team_id: int, at: Sequence[datetime], condition: Q | None = None
 
 def _open_between(team_id: int, first: datetime, last: datetime, condition: Q | None) -> Any:
     still_open = Q(closed_at=None) | Q(closed_at__gt=first)
-    pulls = PullRequest.objects.for_team(team_id).filter(still_open, kind=ChangeKind.PULL_REQUEST, created_at__lte=last)
+    pulls = PullRequest.objects.for_team(team_id).filter(still_open, created_at__lte=last)
+    pulls = pulls.exclude(kind=ChangeKind.CHANGE)
     return pulls if condition is None else pulls.filter(condition)
 
 
@@ -63,9 +55,12 @@ def _reviews(team_id: int, authors: dict[int, int | None], pulls: Any) -> dict[i
         PRReview.objects.for_team(team_id)
         .filter(pull_request__in=pulls.values("pk"))
         .exclude(state=ReviewState.PENDING)
-        .values_list("pull_request_id", "reviewer_id", "reviewer__is_bot", "state", "submitted_at")
+        .values_list("pull_request_id", "reviewer_id", "reviewer__is_bot", "reviewer__key", "state", "submitted_at")
     )
-    for pull, reviewer, is_bot, state, at in rows.iterator(chunk_size=5000):
-        if at is not None and pull in authors and counts_as_review(authors[pull], reviewer, bool(is_bot), at):
+    for pull, reviewer, is_bot, key, state, at in rows.iterator(chunk_size=5000):
+        if at is None or pull not in authors:
+            continue
+        is_ghost = key == GHOST_KEY
+        if counts_as_review(authors[pull], reviewer, bool(is_bot), at, is_ghost=is_ghost, state=state):
             found[pull].append((at, state, reviewer))
     return found

@@ -1,4 +1,7 @@
-"""The list of pull requests: searched, filtered, a page at a time, each row with its figures and the reason of its verdict."""
+"""The list of pull requests: searched, filtered, a page at a time, each row with its figures and the reason of its verdict.
+
+Direct commits are a list of their own on the same page, because no figure of pull requests counts them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,25 +9,31 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Q
+from django.db.models import Case, Count, F, Q, When
 
 from apps.metrics.definitions import WEEK, Verdict, hours_to_review, is_merged, time_to_merge_hours, week_start
 from apps.metrics.landed import counted_reviews
-from apps.metrics.models import DetailState, Insight, PullRequest, Source
+from apps.metrics.models import TIES, DetailState, Insight, PullRequest, Source
 from apps.metrics.records import ChangeKind, PullRequestState
 from apps.metrics.selection import Choices, Selection
+from apps.metrics.times import are_impossible, impossible_condition
 from apps.metrics.verdicts import Reason, reason
 from apps.metrics.words import in_hours, person
 
 PAGE = 25
 # By what the list may be ordered: its words, and the expression.
+SLOWEST = "slowest"
 SORTS = {
     "oldest": ("Oldest first", F("created_at").asc()),
     "updated": ("Last changed first", F("updated_at").desc()),
     "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
-    "slowest": ("Slowest to merge first", (F("merged_at") - F("created_at")).desc(nulls_last=True)),
+    SLOWEST: ("Slowest to merge first", (F("merged_at") - F("created_at")).desc(nulls_last=True)),
 }
+IMPOSSIBLE = "impossible"
+DIRECT = "direct"
+_IS_DIRECT = Q(kind=ChangeKind.CHANGE)
 LONGEST_SEARCH = 100
+EARLIEST_YEAR, LATEST_YEAR = 1970, 9000
 _LARGEST_NUMBER = 2_147_483_647
 _READ = Q(ai_assisted=False, detail_state=DetailState.COMPLETE)
 # The same as `definitions.verdict`, as a condition.
@@ -47,7 +56,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Search:
     """What is looked for. `state` and `verdict` are empty for any; `week` is that of the merge, or where another state is
-    looked for of the opening; `page` counts from 1. `finding` is that of which these are the evidence."""
+    looked for of the opening; `page` counts from 1. `finding` is that of which these are the evidence. `direct` looks for
+    direct commits instead of pull requests."""
 
     words: str = ""
     selection: Selection = field(default_factory=Selection)
@@ -58,6 +68,9 @@ class Search:
     sort: str = ""
     zone: tzinfo = UTC
     finding: Evidence | None = None
+    # Only pull requests with impossible times.
+    impossible: bool = False
+    direct: bool = False
 
     @property
     def of_merges(self) -> bool:
@@ -67,6 +80,11 @@ class Search:
     @property
     def order(self) -> Any:
         """What the list is ordered by."""
+        if self.sort == SLOWEST:
+            # What has no duration (impossible times, an unknown opening, a release) comes last.
+            has_duration = Q(opening_known=True, kind=ChangeKind.PULL_REQUEST) & ~impossible_condition()
+            took = Case(When(has_duration, then=F("merged_at") - F("created_at")))
+            return took.desc(nulls_last=True)
         if self.sort in SORTS:
             return SORTS[self.sort][1]
         return F("merged_at" if self.state == PullRequestState.MERGED else "created_at").desc()
@@ -80,6 +98,8 @@ class Search:
             wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
         if self.finding:
             wanted &= Q(pk__in=self.finding.pulls)
+        if self.impossible:
+            wanted &= impossible_condition()
         if self.state:
             wanted &= Q(state=self.state)
         if self.verdict:
@@ -98,6 +118,8 @@ class Search:
             "week": self.week.isoformat() if self.week else "",
             "sort": self.sort,
             "finding": self.finding.pk if self.finding else "",
+            "times": IMPOSSIBLE if self.impossible else "",
+            "kind": DIRECT if self.direct else "",
         }
         return urlencode({name: value for name, value in values.items() if value})
 
@@ -105,6 +127,16 @@ class Search:
     def without_week(self) -> str:
         """The address's part after "?" of the same in all weeks."""
         return replace(self, week=None).query
+
+    @property
+    def without_times(self) -> str:
+        """The address's part after "?" of the same, whatever its times are."""
+        return replace(self, impossible=False).query
+
+    @property
+    def other_kind(self) -> str:
+        """The address's part after "?" of direct commits instead of pull requests, or the other way round."""
+        return replace(self, direct=not self.direct).query
 
     @property
     def without_finding(self) -> str:
@@ -135,6 +167,8 @@ def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC, finding: 
         sort=asked["sort"] if asked.get("sort") in SORTS else "",
         zone=zone,
         finding=finding,
+        impossible=asked.get("times") == IMPOSSIBLE,
+        direct=asked.get("kind") == DIRECT,
     )
 
 
@@ -142,19 +176,24 @@ def _week(asked: str) -> date | None:
     """The Monday of the week of a day."""
     try:
         day = date.fromisoformat(asked)
-        return day - timedelta(days=day.weekday())
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    # Near the ends of the calendar a week has no other end, and no moment in every time zone.
+    if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        return None
+    return day - timedelta(days=day.weekday())
 
 
 def _page_number(asked: str, most: int = 1_000_000) -> int | None:
-    return int(asked) if asked.isdecimal() and 0 < len(asked) < 8 and 0 < int(asked) <= most else None
+    return (
+        int(asked) if asked.isascii() and asked.isdecimal() and 0 < len(asked) < 8 and 0 < int(asked) <= most else None
+    )
 
 
 def _about(words: str) -> Q:
     about = Q(title__icontains=words) | Q(author__login__icontains=words) | Q(author__name__icontains=words)
     number = words.removeprefix("#")
-    if number.isdecimal() and int(number[:12]) <= _LARGEST_NUMBER:
+    if number.isascii() and number.isdecimal() and int(number[:12]) <= _LARGEST_NUMBER:
         about |= Q(number=int(number[:12]))
     return about
 
@@ -171,9 +210,19 @@ class Row:
     reason: Reason
 
     @property
-    def is_change(self) -> bool:
-        """Whether it is a commit on the trunk that never was a pull request."""
+    def is_direct(self) -> bool:
+        """Whether it is a direct commit: one that reached the trunk without a pull request."""
         return self.pull.kind == ChangeKind.CHANGE
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it merged one long-lived branch into another."""
+        return self.pull.kind == ChangeKind.RELEASE
+
+    @property
+    def has_impossible_times(self) -> bool:
+        """Whether no duration can be computed from its times."""
+        return are_impossible(self.pull.created_at, self.pull.merged_at, self.pull.closed_at)
 
     @property
     def link(self) -> str:
@@ -191,6 +240,7 @@ class Page:
     rows: Sequence[Row]
     total: int
     began: int  # the page that the reader's list began with, and was lengthened since
+    others: int = 0  # direct commits to which the search applies as well, or pull requests if it is for direct commits
 
     @property
     def first(self) -> int:
@@ -216,14 +266,19 @@ class Page:
 
 def page(team_id: int, search: Search, began: str = "") -> Page:
     """In three statements; a page beyond the end is the last one. `began`: see `Page`."""
-    wanted: Any = PullRequest.objects.for_team(team_id).filter(search.condition)
-    total = wanted.count()
+    found: Any = PullRequest.objects.for_team(team_id).filter(search.condition)
+    counts = found.aggregate(direct=Count("pk", filter=_IS_DIRECT), pulls=Count("pk", filter=~_IS_DIRECT))
+    total, others = counts["pulls"], counts["direct"]
+    wanted = found.exclude(_IS_DIRECT)
+    if search.direct:
+        total, others = others, total
+        wanted = found.filter(_IS_DIRECT)
     last = max(1, -(-total // PAGE))
     if search.page > last:
         search = replace(search, page=last)
     start = (search.page - 1) * PAGE
-    found = rows(team_id, wanted.order_by(search.order, "-pk")[start : start + PAGE])
-    return Page(search, found, total, _page_number(began, most=search.page) or search.page)
+    listed = rows(team_id, wanted.order_by(search.order, *TIES)[start : start + PAGE])
+    return Page(search, listed, total, _page_number(began, most=search.page) or search.page, others)
 
 
 def rows(team_id: int, pulls: Any) -> list[Row]:
@@ -234,10 +289,11 @@ def rows(team_id: int, pulls: Any) -> list[Row]:
 
 
 def _row(pull: PullRequest, reviews: Sequence[datetime]) -> Row:
-    wait = hours_to_review(pull.created_at, reviews)
+    wait = None if pull.kind == ChangeKind.RELEASE else hours_to_review(pull.created_at, reviews)
     took = None
     if is_merged(pull.state, pull.merged_at) and pull.merged_at is not None:
-        took = time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at)
+        known = pull.opening_known
+        took = time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known)
     return Row(
         pull=pull,
         author=person(pull.author),

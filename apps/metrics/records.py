@@ -18,10 +18,15 @@ class PullRequestState(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """A pull request, or a commit that reached the trunk without one."""
+    """A pull request, a direct commit (`change`), or a merge of one long-lived branch into another.
+
+    A direct commit reached the trunk without a pull request, and is in no figure of pull requests. A release counts as a
+    pull request, but what it brings was counted before: it has no size and no duration.
+    """
 
     PULL_REQUEST = "pull_request"
     CHANGE = "change"
+    RELEASE = "release"
 
 
 class ReviewState(StrEnum):
@@ -38,12 +43,15 @@ class PersonData:
 
     `github_id` is GitHub's numeric id, the key of a person where there is one; without it `login` is the key.
     `login` ends in `[bot]` for actors that GitHub calls Bot (GraphQL leaves the suffix out; the source adds it).
+    `name` is None if the source doesn't give it here, and empty if the person has none. With `from_commits` login and
+    name are those of commits in a clone, which may be old: an account's own come before them.
     """
 
     login: str
-    name: str = ""
+    name: str | None = None
     github_id: int | None = None
     is_bot: bool = False
+    from_commits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class ReviewData:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestData:
-    """One pull request or change.
+    """One pull request or direct commit.
 
     `external_id` is unique within its repository: GitHub's node id, or `git:<oid>` of the merge, squash or trunk commit.
     `number` and `github_id` (GitHub's numeric database id) are two things. `author` None is a deleted account (ghost).
@@ -102,5 +110,13 @@ class PullRequestData:
     merge_commit_oid: str = ""
     url: str = ""
     labels: tuple[str, ...] = ()
+    # Whether there are more labels than those of `labels`.
+    has_more_labels: bool = False
     commits: tuple[CommitData, ...] | None = None
     reviews: tuple[ReviewData, ...] | None = None
+    # False if `created_at` is a guess, so that no duration can be computed from it.
+    opening_known: bool = True
+    # Changed lines of generated and vendored files, which are not in `additions` and `deletions`.
+    lines_left_out: int = 0
+    # Changes whenever the record does; empty if the source has no such text.
+    digest: str = ""

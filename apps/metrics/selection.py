@@ -14,6 +14,7 @@ from django.db.models import Exists, Max, Min, OuterRef, Q
 from apps.metrics.definitions import WEEK, week_of, week_start
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.metrics.records import PullRequestState
+from apps.metrics.times import possible_condition
 from apps.metrics.weekly import zone_of
 from apps.metrics.words import person
 
@@ -84,11 +85,6 @@ class Choices:
         return dict([*self.people, *self.bots]).get(key or 0, "")
 
 
-def key_of(text: str) -> int:
-    """A primary key that a form gives; 0, which none is, for what is no number."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
 def _known(asked: str, choices: list[tuple[int, str]]) -> int | None:
     return next((key for key, _ in choices if str(key) == asked), None)
 
@@ -140,12 +136,14 @@ class Period:
 
 
 def period(team_id: int, now: datetime, count: int) -> Period:
-    """The `count` weeks up to this one, or to the last in which anything was merged, as far as the history reaches.
+    """Return the `count` weeks up to this one, or to the last in which anything landed, as far as the history reaches.
 
     Weeks are those of the team's time zone. Two statements.
     """
     zone = zone_of(team_id)
-    merged = PullRequest.objects.for_team(team_id).filter(state=PullRequestState.MERGED)
+    merged = PullRequest.objects.for_team(team_id).filter(
+        possible_condition("merged_at"), state=PullRequestState.MERGED
+    )
     ends = merged.aggregate(first=Min("merged_at"), last=Max("merged_at"))
     last = week_of(min(now, ends["last"] or now), zone)
     earliest = week_of(min(now, ends["first"] or now), zone)

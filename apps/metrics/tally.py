@@ -67,6 +67,7 @@ class Figures(NamedTuple):
     ai_agent_authored: int
     ai_hinted: int
     ai_tools: str
+    direct_commits: int
 
 
 class Subject(NamedTuple):
@@ -103,6 +104,7 @@ def tally(columns: Columns, weeks: Sequence[date], zone: tzinfo) -> dict[tuple[S
     pulls, reviews = columns
     n = len(pulls.pk)
     opened, merged, closed = (week_index(at, weeks, zone) for at in (pulls.created, pulls.merged, pulls.closed))
+    pushed = week_index(pulls.pushed, weeks, zone)
     reader = Reader(columns, merged)
     found: dict[tuple[Subject, date], Figures] = {}
     counted = np.unique(np.stack([reviews.pull[reviews.counts], reviews.reviewer[reviews.counts]]), axis=1)
@@ -117,7 +119,8 @@ def tally(columns: Columns, weeks: Sequence[date], zone: tzinfo) -> dict[tuple[S
         into = groups.of(keys, merged)
         # A member's review load is what they reviewed; a team's and a repository's is what was reviewed in it.
         load = groups.of(counted[1], merged[counted[0]]) if by_member else into[counted[0]]
-        rows = reader.figures(groups, into, counted, load, groups.of(keys, opened), groups.of(keys, closed))
+        others = (groups.of(keys, week) for week in (opened, closed, pushed))
+        rows = reader.figures(groups, into, counted, load, *others)
         for group, figures in rows:
             key = int(groups.keys[group // groups.weeks])
             found[Subject(scope, key if scope != Scope.TEAM else None), weeks[group % groups.weeks]] = figures
@@ -176,35 +179,40 @@ class Reader:
         rows = np.flatnonzero(merged >= 0)
         self.lines = pulls.additions + pulls.deletions
         self.received = np.bincount(reviews.pull, minlength=n)
-        self.counted = np.bincount(reviews.pull[reviews.counts], minlength=n)
+        # The lines of a release were counted before, so its reviews are in no depth.
+        self.of_sized = np.where(pulls.is_release, 0, np.bincount(reviews.pull[reviews.counts], minlength=n))
         approved = first_by_pull(reviews, reviews.approves, n)
-        read = (merged >= 0) & pulls.is_pull & pulls.has_detail & ~pulls.by_bot
+        read = (merged >= 0) & ~pulls.is_release & pulls.has_detail & ~pulls.by_bot
         self.reviewable = read
         self.unapproved = read & ~(approved <= pulls.merged)
         self.cycles = np.where(read, pulls.cycles, 0)
-        to_merge = np.where(pulls.is_pull, (pulls.merged - pulls.created) / np.timedelta64(1, "h"), np.nan)
+        to_merge = (pulls.merged - pulls.begun) / np.timedelta64(1, "h")
         human = np.flatnonzero(read)
-        first = first_by_pull(reviews, reviews.counts, n)
-        parts = phases(
-            *(column[human] for column in (pulls.first_commit, pulls.created, first, approved, pulls.merged))
-        )
+        # A review before the pull request was created has an impossible time.
+        on_time = reviews.at >= pulls.created[reviews.pull]
+        first = first_by_pull(reviews, reviews.counts & on_time, n)
+        approved_on_time = first_by_pull(reviews, reviews.approves & on_time, n)
+        moments = (pulls.first_commit, pulls.begun, first, approved_on_time, pulls.merged)
+        parts = phases(*(column[human] for column in moments))
         self.to_merge = Spreads(to_merge[rows], rows)
         self.phases = [Spreads(values, human) for values in parts]
         self.tools = _Tools(pulls.ai_tools, pulls.ai_assisted)
-        self.size = Spreads(self.lines[rows].astype(float), rows)
+        sized = rows[~pulls.is_release[rows]]
+        self.size = Spreads(self.lines[sized].astype(float), sized)
 
     def figures(
-        self, groups: Groups, into: Any, counted: Any, load: Any, opened: Any, closed: Any
+        self, groups: Groups, into: Any, counted: Any, load: Any, opened: Any, closed: Any, pushed: Any
     ) -> list[tuple[int, Figures]]:
         """The groups in which anything happened, by number, with their figures."""
         pulls, count = self.pulls, groups.size
         total = _Totals(into, count)
         n_opened, n_merged, n_closed = (_tally(which, count) for which in (opened, into, closed))
+        n_direct = _tally(pushed, count)
         reviewers, concentration = _load(into[counted[0]], counted[1], count)
         reviewed = _tally(load, count)
         time_to_merge = self.to_merge.of(into, count)
         coding, pickup, review, merge, cycle = (spread.of(into, count) for spread in self.phases)
-        counted_reviews, lines = total.sum(self.counted), total.sum(self.lines)
+        counted_reviews, lines = total.sum(self.of_sized), total.sum(self.lines)
         fields: tuple[list[Any], ...] = (
             n_opened, n_merged, *time_to_merge[:3],
             _distinct(into, pulls.author, count), total.sum(pulls.ai_assisted), total.sum(pulls.additions),
@@ -213,10 +221,10 @@ class Reader:
             [review_depth(some, of) for some, of in zip(counted_reviews, lines, strict=True)],
             total.sum(self.reviewable), total.sum(self.unapproved), total.sum(self.cycles > 0), total.sum(self.cycles),
             total.sum(pulls.is_revert), reviewed, reviewers, concentration, total.sum(pulls.ai_agent),
-            total.sum(pulls.ai_hinted), self.tools.of(into, count),
+            total.sum(pulls.ai_hinted), self.tools.of(into, count), n_direct,
         )  # fmt: skip
         rows = zip(*fields, strict=True)
-        touched = zip(n_opened, n_merged, n_closed, reviewed, rows, strict=True)
+        touched = zip(n_opened, n_merged, n_closed, n_direct, reviewed, rows, strict=True)
         return [(group, Figures(*row)) for group, (*some, row) in enumerate(touched) if any(some)]
 
 

@@ -7,12 +7,11 @@ from django.utils import timezone
 from apps.metrics.analysis import read_next, unread
 from apps.metrics.early import insight_state
 from apps.metrics.findings import find, store
-from apps.metrics.llm import client, pace, wording
-from apps.metrics.llm.reading import Reading, limit_of, open_ones, wanted
-from apps.metrics.models import Analysis, AnalysisState
+from apps.metrics.llm import budget, client, continuing, pace, steps, wording
 from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
+from apps.pipelines.portions import Watch
 from apps.pipelines.tasks import step_task
 
 MARKER_UNIT = 200
@@ -25,62 +24,81 @@ def of_team(team_id: int, **params: object) -> tuple[None, str, None, dict[str, 
 
 @step_task(name="run_llm_analysis_batch", standalone=of_team)
 def run_llm_analysis_batch(ctx: StepContext, *, team_id: int, limit: int | None = None) -> Outcome:
-    """Read the AI markers of every pull request that the current table of markers has not seen; then let the model, where
-    there is one, read the newest `limit` (LLM_BATCH_SIZE) that it has not read as they are now."""
-    marked = ctx.cursor.get("done", 0)
+    """Read the AI markers of every pull request that the current table of markers has not seen. Then let the model, if
+    there is one, read the newest `limit` (LLM_BATCH_SIZE) that it has not read as they are now, within LLM_PATIENCE.
+
+    What is left after that is read in the background (`continue_llm_reading`)."""
+    marked = _read_markers(ctx, team_id)
+    outcome = _after_markers(ctx, team_id, limit, marked)
+    # What hung while its markers were read is missing, whatever the model did.
+    hung: list[Missing] = ctx.cursor.get("skipped", [])
+    if not hung:
+        return outcome
+    others = outcome.missing if isinstance(outcome, Partial) else []
+    return Partial([*hung, *others], outcome.result)
+
+
+@step_task(name="read_ai_markers", standalone=of_team)
+def read_ai_markers(ctx: StepContext, *, team_id: int) -> Outcome:
+    """Read the AI markers of every pull request that the current table of markers has not seen; no model is asked."""
+    marked = _read_markers(ctx, team_id)
+    result = {"pull_requests": marked}
+    hung: list[Missing] = ctx.cursor.get("skipped", [])
+    return Partial(hung, result) if hung else Done(result)
+
+
+def _read_markers(ctx: StepContext, team_id: int) -> int:
+    """Read the unread markers in units. Returns how many pull requests were read, in all attempts."""
+    marked, watch = ctx.cursor.get("done", 0), Watch(ctx)
     while left := unread(team_id).count():
         with ctx.unit(total=marked + left, unit="pull requests", message="Reading AI markers") as work:
-            marked += read_next(team_id, MARKER_UNIT)
-            work.cursor, work.done = {**work.cursor, "done": marked}, marked
+            marked += read_next(team_id, MARKER_UNIT, watch)
+            skipped = [*ctx.cursor.get("skipped", []), *watch.skipped]
+            watch.skipped.clear()
+            work.cursor, work.done = {**work.cursor, "done": marked, "skipped": skipped}, marked
+    return int(marked)
+
+
+def _after_markers(ctx: StepContext, team_id: int, limit: int | None, marked: int) -> Outcome:
     read = f"AI markers read in {marked:,} pull request{'' if marked == 1 else 's'}."
     result = {"pull_requests": marked}
     if why := _without_model(team_id):
         return Skipped(reason=f"{read} {why}", result=result)
-    return _read_by_model(ctx, team_id, limit, read, result)
+    return _read_by_model(ctx, team_id, limit, result)
 
 
 def _without_model(team_id: int) -> str:
     """Why no model is asked; empty where one is."""
+    if budget.is_switched_off():
+        return "AI summaries are turned off on this installation."
     if not client.is_configured():
-        return (
-            "Summaries by a language model need a key: set GROQ_API_KEY, or LLM_BASE_URL for a server of your own, and "
-            "restart."
-        )
+        return "No language model is set up on this installation."
     if not pace.settings_of(team_id).enabled:
         return "This team has turned the language model off."
     return ""
 
 
-def _read_by_model(ctx: StepContext, team_id: int, limit: int | None, read: str, result: dict[str, Any]) -> Outcome:
-    if "chosen" not in ctx.cursor:
-        with ctx.unit() as work:
-            work.cursor = {**work.cursor, "chosen": wanted(team_id, limit_of(limit))}
-            # From here on the step counts what the model reads.
-            work.done = 0
-    chosen = ctx.cursor["chosen"]
-    if not chosen:
-        return Done(result=result)
-    tally = Reading(ctx, team_id, chosen).run()
-    left = open_ones(team_id, chosen).count()
-    failed = Analysis.objects.for_team(team_id).filter(pull_request_id__in=chosen, state=AnalysisState.FAILED)
-    result |= {"read_by_model": len(chosen) - left - failed.count()}
-    missing = []
-    if lost := failed.count():
-        why = failed.values_list("error", flat=True).first()
-        missing.append(Missing(what=f"Summaries of {lost:,} pull request{'' if lost == 1 else 's'}", why=str(why)))
-    if left:
-        why = tally.why or "This month's budget for the language model is spent. Raise it, or wait for the next month."
-        missing.append(
-            Missing(what=f"Summaries of {left:,} pull request{'' if left == 1 else 's'}", why=f"{why} {read}")
-        )
+def _read_by_model(ctx: StepContext, team_id: int, limit: int | None, result: dict[str, Any]) -> Outcome:
+    missing, found = steps.within_patience(ctx, team_id, limit)
+    result |= found
     return Partial(missing, result) if missing else Done(result=result)
 
 
+@step_task(name="continue_llm_reading", standalone=continuing.standalone)
+def continue_llm_reading(ctx: StepContext, *, team_id: int) -> Outcome:
+    """Let the model read what a run could not wait for."""
+    if why := _without_model(team_id):
+        return Skipped(reason=why)
+    missing = steps.in_background(ctx, team_id)
+    return Partial(missing) if missing else Done()
+
+
 @step_task(name="compute_team_insights", standalone=of_team)
-def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
+def compute_team_insights(ctx: StepContext, *, team_id: int) -> Outcome:
     """Today's findings about a team; they replace those found earlier today."""
     now = timezone.now()
-    findings = find(team_id, now)
+    watch = Watch(ctx)
+    findings = find(team_id, now, watch)
     summary = wording.word(ctx, team_id, findings)
     with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
         store(team_id, now.date(), findings)
@@ -89,4 +107,5 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Done:
             ctx.send(first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False)
         for n, rank in enumerate(("first", "second", "third")):
             ctx.emit(kind="insight", key=rank, data=insight_state(team_id, findings[n:], preliminary=False))
-    return Done(result={"insights": len(findings)})
+    result = {"insights": len(findings)}
+    return Partial(watch.skipped, result) if watch.skipped else Done(result)

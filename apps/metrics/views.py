@@ -5,7 +5,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db import transaction
@@ -17,14 +16,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from apps.metrics import breakdown, findings, pull_list
+from apps.metrics import bot_decisions, breakdown, findings, joins, pull_list
 from apps.metrics import dashboard as pages
 from apps.metrics.analysis import correct
 from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
+from apps.metrics.forms import ChoiceQuery, CorrectionForm, DismissForm, ListQuery, RestoreForm
+from apps.metrics.landing_bots import landed_elsewhere
 from apps.metrics.llm import wording
 from apps.metrics.measures import MEASURES
 from apps.metrics.models import (
+    GHOST_KEY,
     Insight,
     PullRequest,
     TeamMember,
@@ -32,11 +34,13 @@ from apps.metrics.models import (
 from apps.metrics.panels import Frame, member_panels, panels
 from apps.metrics.records import PullRequestState
 from apps.metrics.remembered import remembered
-from apps.metrics.selection import USUAL, WINDOWS, Choices, Selection, key_of
+from apps.metrics.selection import USUAL, WINDOWS, Choices, Selection
 from apps.metrics.verdicts import WORDS
 from apps.metrics.words import person
+from apps.teams import states
 from apps.teams.access import team_view
 from apps.teams.models import Team
+from apps.teams.services import MANAGING
 
 STATES = [(state.value, state.value.capitalize()) for state in PullRequestState]
 VERDICTS = [(verdict.value, word) for verdict, (word, _) in WORDS.items()]
@@ -55,8 +59,8 @@ def _remembered[T](stamp: UUID | None, team: Team, page: str, asked: Hashable, m
 
 
 def _light(figures: Frame) -> SimpleNamespace:
-    """What a page needs of its figures once the panels are made: the weeks, and how many rows there were."""
-    return SimpleNamespace(period=figures.period, rows=range(len(figures.rows)))
+    """Return what a page needs of its figures once the panels are made: the weeks, and how many rows there were."""
+    return SimpleNamespace(period=figures.period, rows=range(len(figures.rows)), direct=range(len(figures.direct)))
 
 
 def _drill(team: Team, asked: Selection) -> str:
@@ -65,13 +69,17 @@ def _drill(team: Team, asked: Selection) -> str:
     return f"{reverse('metrics:pull_requests', args=[team.slug])}?{query}state=merged&week="
 
 
-def _common(team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
+def _common(stamp: UUID | None, team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
+    team_state = states.of_team(team.pk)
     return {
         "team": team,
         "choices": known,
         "selection": asked,
         "windows": WINDOWS,
-        "standing": pages.standing(team.pk),
+        "team_state": team_state,
+        "impossible_times": remembered(stamp, (team.pk, "impossible"), lambda: pages.count_impossible(team.pk)),
+        "landed_elsewhere": remembered(stamp, (team.pk, "elsewhere"), lambda: landed_elsewhere(team.pk)),
+        "read_at": team_state.read_at(asked.repository),
         "least": MIN_SAMPLE,
         "today": timezone.now().date(),
     }
@@ -82,8 +90,8 @@ def _common(team: Team, known: Choices, asked: Selection) -> dict[str, Any]:
 @team_view()
 def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = pages.known(team)
-    asked = known.read(request.GET)
-    context = _common(team, known, asked)
+    asked = known.read(ChoiceQuery(request.GET).values)
+    context = _common(stamp, team, known, asked)
     if not remembered(stamp, (team.pk, "any"), PullRequest.objects.for_team(team).exists):
         return render(request, "metrics/empty.html", context)
 
@@ -107,11 +115,12 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view()
 def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = pages.known(team)
-    search = pull_list.read(
-        request.GET, known, ZoneInfo(team.time_zone), pull_list.evidence(team.pk, request.GET.get("finding", ""))
-    )
-    context = _common(team, known, search.selection)
-    more = request.GET.get("more", "")
+    query = ListQuery(request.GET)
+    asked = query.values
+    finding = pull_list.evidence(team.pk, asked["finding"])
+    search = pull_list.read(asked, known, team.zone, finding)
+    context = _common(stamp, team, known, search.selection)
+    more = asked["more"]
     context |= {
         "page": _remembered(stamp, team, "pulls", (search, more), lambda: pull_list.page(team.pk, search, more)),
         "search": search,
@@ -121,7 +130,7 @@ def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
     }
     if not request.htmx:  # type: ignore[attr-defined]
         return render(request, "metrics/pull_requests.html", context)
-    part = "more" if "more" in request.GET else "results"
+    part = "more" if query.has("more") else "results"
     return render(request, f"metrics/pull_requests.html#{part}", context)
 
 
@@ -130,20 +139,33 @@ def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view()
 def repositories(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = pages.known(team)
-    asked = Selection(weeks=known.read(request.GET).weeks)
+    asked = Selection(weeks=known.read(ChoiceQuery(request.GET).values).weeks)
 
     def make() -> dict[str, Any]:
         figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
-        return {"figures": _light(figures), "lines": breakdown.by_repository(team.pk, figures)}
+        lines = breakdown.by_repository(team.pk, figures)
+        return {"figures": _light(figures), "lines": lines, "has_direct": bool(figures.direct)}
 
-    context = _common(team, known, asked) | _remembered(stamp, team, "repositories", asked, make)
+    context = _common(stamp, team, known, asked) | _remembered(stamp, team, "repositories", asked, make)
     return _shown(request, "metrics/repositories.html", context)
 
 
 def _people_table(title: str, team: Team, asked: Selection, lines: list[breakdown.Line]) -> str:
     """Kept as it is shown: to put hundreds of rows into words takes longer than to count them."""
     context = {"title": title, "team": team, "selection": asked, "lines": lines, "least": MIN_SAMPLE}
+    context["has_direct"] = any(line.direct for line in lines)
     return render_to_string("metrics/people_table.html", context) if lines else ""
+
+
+def _accounts(team: Team) -> dict[str, Any]:
+    """Return what admins can decide, and have decided, about accounts."""
+    return {
+        "suggestions": bot_decisions.suggestions(team.pk),
+        "decided": bot_decisions.decided(team.pk),
+        "same_names": joins.same_names(team.pk),
+        "kept_apart": joins.same_names(team.pk, apart=True),
+        "joined": joins.joined_people(team.pk),
+    }
 
 
 @require_safe
@@ -151,7 +173,7 @@ def _people_table(title: str, team: Team, asked: Selection, lines: list[breakdow
 @team_view()
 def people(request: HttpRequest, team: Team) -> HttpResponse:
     stamp, known = pages.known(team)
-    asked = Selection(weeks=known.read(request.GET).weeks)
+    asked = Selection(weeks=known.read(ChoiceQuery(request.GET).values).weeks)
 
     def make() -> dict[str, Any]:
         figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
@@ -162,7 +184,9 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
             "bots": _people_table("Bots", team, asked, [line for line in lines if line.is_bot]),
         }
 
-    context = _common(team, known, asked) | _remembered(stamp, team, "people", asked, make)
+    context = _common(stamp, team, known, asked) | _remembered(stamp, team, "people", asked, make)
+    context |= remembered(stamp, (team.pk, "accounts"), lambda: _accounts(team))
+    context["can_manage"] = request.role in MANAGING  # type: ignore[attr-defined]
     return _shown(request, "metrics/people.html", context)
 
 
@@ -172,8 +196,10 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
 def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     """One person's weeks, pull requests and reviews."""
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
+    if who.joined_into_id is not None:
+        return HttpResponseRedirect(reverse("metrics:member", args=[team.slug, who.joined_into_id]))
     stamp, known = pages.known(team)
-    asked = pages.of_member(known.read(request.GET), who.pk)
+    asked = pages.of_member(known.read(ChoiceQuery(request.GET).values), who.pk)
 
     def make() -> dict[str, Any]:
         figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
@@ -185,7 +211,8 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
         }
 
     made = _remembered(stamp, team, "member", asked, make)
-    context = _common(team, known, asked) | made | {"who": who, "name": person(who)}
+    context = _common(stamp, team, known, asked) | made | {"who": who, "name": person(who)}
+    context["can_manage"] = request.role in MANAGING and who.key != GHOST_KEY  # type: ignore[attr-defined]
     return _shown(request, "metrics/member.html", context)
 
 
@@ -203,9 +230,10 @@ def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
     """Tell the team no more of a finding. Any member may, and any member may take it back. A GET leads to the page."""
     if request.method != "POST":
         return _to_dashboard(team)
-    insight = get_object_or_404(Insight.objects.for_team(team), pk=key_of(request.POST.get("insight", "")))
+    asked = DismissForm(request.POST).values
+    insight = get_object_or_404(Insight.objects.for_team(team), pk=asked["insight"] or 0)
     try:
-        findings.dismiss(insight, request.POST.get("reason", ""), request.user, timezone.now())
+        findings.dismiss(insight, asked["reason"], request.user, timezone.now())
     except ValueError:
         messages.error(request, "Say why, so that the others of the team know.")
     else:
@@ -219,7 +247,8 @@ def restore(request: HttpRequest, team: Team) -> HttpResponse:
     """Take a dismissal back. A GET leads to the page."""
     if request.method != "POST":
         return _to_dashboard(team)
-    findings.restore(team.pk, request.POST.get("rule", ""), request.POST.get("subject", ""))
+    asked = RestoreForm(request.POST).values
+    findings.restore(team.pk, asked["rule"], asked["subject"])
     messages.success(request, "The finding is back, as long as the numbers show it.")
     return _to_dashboard(team)
 
@@ -231,9 +260,10 @@ def correct_pull(request: HttpRequest, team: Team, pull_id: int) -> HttpResponse
     pull = get_object_or_404(PullRequest.objects.for_team(team), pk=pull_id)
     back = f"{reverse('metrics:pull_requests', args=[team.slug])}?q={pull.number or ''}#pull-{pull.pk}"
     said = {"yes": True, "no": False, "undo": None}
-    if request.method == "POST" and request.POST.get("assisted") in said:
+    asked = CorrectionForm(request.POST).values
+    if request.method == "POST" and asked["assisted"] in said:
         with transaction.atomic():
-            correct(pull, said[request.POST["assisted"]], request.POST.get("note", ""), request.user)
+            correct(pull, said[asked["assisted"]], asked["note"], request.user)
         messages.success(request, "Kept. It counts from now on, whatever markers or model say.")
     return HttpResponseRedirect(back, status=303)
 

@@ -5,8 +5,9 @@
     recompute_outdated(team_id)           the weeks whose rows are of another version of the definitions
     run_aggregation(ctx, team_id)         the first as a step, a unit of weeks at a time
 
-A week is touched by what was opened, merged or closed in it, so a pull request changes the rows of at most three weeks. A
-member's row counts the pull requests of which they are the author, and in `reviewed` those of others that they reviewed.
+A week is touched by what was opened, merged or closed in it, so a pull request changes the rows of at most three weeks,
+and by a direct commit that landed in it. A member's row counts the pull requests and direct commits of which they are the
+author, and in `reviewed` the pull requests of others that they reviewed.
 Rows that have no data any more are removed, rows that are right already are left alone, so running it again writes
 nothing. Work in progress is not in the table: one old open pull request would touch every week since; see
 `apps.metrics.progress`.
@@ -18,19 +19,34 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 
 from apps.metrics.bulk import upsert
 from apps.metrics.columns import RawMoment, fetch, fetch_text, moments, read, touched
 from apps.metrics.definitions import DEFINITIONS_VERSION, WEEK, week_of, week_start
 from apps.metrics.garbage import without_gc
-from apps.metrics.models import PullRequest, Scope, WeeklyMetrics
+from apps.metrics.joined import apply_joins
+from apps.metrics.models import PRReview, PullRequest, Scope, WeeklyMetrics
+from apps.metrics.people import apply_bot_rule
+from apps.metrics.records import ChangeKind
 from apps.metrics.tally import Figures, Subject, tally, week_index
+from apps.metrics.times import possible
+from apps.pipelines import portions
 from apps.pipelines.context import StepContext
-from apps.pipelines.outcomes import Done
+from apps.pipelines.outcomes import Done, Missing, Partial
 from apps.teams.models import Team
+from apps.teams.zones import zone_or_utc
 
-__all__ = ["Subject", "compute", "recompute", "recompute_outdated", "run_aggregation", "touched_weeks", "units"]
+__all__ = [
+    "Subject",
+    "compute",
+    "recompute",
+    "recompute_outdated",
+    "run_aggregation",
+    "touched_weeks",
+    "units",
+    "weeks_of_members",
+]
 
 # Weeks of one unit, and the gap between two weeks up to which they are still read together.
 UNIT_WEEKS = 26
@@ -40,12 +56,15 @@ _FIGURES = list(Figures._fields)
 
 
 def zone_of(team_id: int) -> ZoneInfo:
-    """The team's time zone."""
-    return ZoneInfo(Team.objects.values_list("time_zone", flat=True).get(pk=team_id))
+    """Return the team's time zone; UTC if this machine doesn't know it."""
+    return zone_or_utc(Team.objects.values_list("time_zone", flat=True).get(pk=team_id))
 
 
 class _Moments(NamedTuple):
-    """When a team's pull requests were opened, merged and closed: three rows of moments, by their keys."""
+    """When a team's pull requests were opened, merged and closed: three rows of moments, by their keys.
+
+    A direct commit has only the moment when it landed.
+    """
 
     pk: Any
     at: Any
@@ -58,9 +77,12 @@ class _Moments(NamedTuple):
 
 def _moments_of(team_id: int) -> _Moments:
     fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
-    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list("pk", *fields))
-    pk, *columns = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return _Moments(np.array(pk, dtype=np.int64), np.stack([moments(column) for column in columns]))
+    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list("pk", "kind", *fields))
+    pk, kind, *columns = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    at = possible(np.stack([moments(column) for column in columns]))
+    is_direct = np.array(kind, dtype="U12") == ChangeKind.CHANGE
+    at[0, is_direct] = at[2, is_direct] = np.datetime64("NaT", "us")
+    return _Moments(np.array(pk, dtype=np.int64), at)
 
 
 def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
@@ -75,6 +97,17 @@ def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
         span = [begin + n * WEEK for n in range((end - begin) // WEEK + 1)]
         weeks |= {span[n] for n in np.unique(week_index(at, span, zone)).tolist()}
     return sorted(weeks)
+
+
+def weeks_of_members(team_id: int, members: Sequence[int]) -> set[date]:
+    """Return the weeks (Mondays) of everything that these members (primary keys) wrote or reviewed."""
+    reviewed = PRReview.objects.for_team(team_id).filter(reviewer__in=members, pull_request=OuterRef("pk"))
+    pulls = PullRequest.objects.for_team(team_id).filter(Q(author__in=members) | Q(Exists(reviewed))).order_by()
+    zone = zone_of(team_id)
+    weeks: set[date] = set()
+    for moments_of_one in pulls.values_list("created_at", "merged_at", "closed_at"):
+        weeks |= {week_of(moment, zone) for moment in moments_of_one if moment is not None}
+    return weeks
 
 
 def units(weeks: Iterable[date]) -> Iterator[list[date]]:
@@ -99,17 +132,31 @@ def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
     return sum(_recompute_unit(team_id, unit, known) for unit in units(wanted))
 
 
-def run_aggregation(ctx: StepContext, team_id: int) -> Done:
+def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
     """The body of a step: every touched week, newest data last, going on after the cursor's week."""
+    apply_bot_rule(team_id)
+    apply_joins(team_id)
     weeks = touched_weeks(team_id)
     after = ctx.cursor.get("after", "")
     done = sum(week.isoformat() <= after for week in weeks)
+    missing: list[Missing] = list(ctx.cursor.get("missing", []))
     for unit in units(weeks[done:]):
         with ctx.unit(total=len(weeks), unit="weeks", message="Computing weekly figures") as work:
-            _recompute_unit(team_id, unit)
+            for portion in portions.of(ctx, unit, _weeks_name):
+                if portion.skipped:
+                    missing.append(Missing(what=portion.name, why=portion.why))
+                    continue
+                with portion.watched():
+                    _recompute_unit(team_id, portion.items)
             done += len(unit)
-            work.cursor, work.done = {"after": unit[-1].isoformat()}, done
-    return Done(result={"weeks": len(weeks)})
+            work.cursor, work.done = {"after": unit[-1].isoformat(), "missing": missing}, done
+    result = {"weeks": len(weeks)}
+    return Partial(missing, result) if missing else Done(result)
+
+
+def _weeks_name(weeks: Sequence[date]) -> str:
+    first = f"Figures of the week of {weeks[0].isoformat()}"
+    return first if len(weeks) == 1 else f"{first} and {len(weeks) - 1} more"
 
 
 def recompute_outdated(team_id: int) -> int:

@@ -24,17 +24,22 @@ TITLES = (
     ("Add a page", "", "topic"),
     ('Revert "Add a page"', "This reverts commit 0a1b2c.", "topic"),
     ('Revert "Add a page"', "It was too early.", "topic"),
+    ('Revert "Revert "Add a page""', "This reverts commit 1b2c3d.", "revert-13-revert-12-topic"),
+    ('Reapply "Add a page"', "This reverts commit 1b2c3d.", "topic"),
     ("Take it back", "", "revert-12-topic"),
 )
 PULLS = st.lists(
     st.fixed_dictionaries(
         {
             "created": MINUTES,
-            "ended": st.none() | st.integers(0, 15 * 24 * 60),
+            "ended": st.none() | st.integers(-2 * 24 * 60, 15 * 24 * 60),
+            # Years by which the clock at the end was wrong.
+            "skew": st.sampled_from([0] * 8 + [80, -60]),
             "state": st.sampled_from([PullRequestState.MERGED] * 4 + [PullRequestState.CLOSED]),
             "repository": st.integers(0, 2),
             "author": st.none() | st.integers(0, 4),
-            "kind": st.sampled_from([ChangeKind.PULL_REQUEST] * 5 + [ChangeKind.CHANGE]),
+            "kind": st.sampled_from([ChangeKind.PULL_REQUEST] * 5 + [ChangeKind.CHANGE, ChangeKind.RELEASE]),
+            "known": st.sampled_from([True] * 4 + [False]),
             "lines": st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
             "detail": st.sampled_from([DetailState.COMPLETE] * 4 + [DetailState.PENDING]),
             "draft": st.booleans(),
@@ -44,11 +49,11 @@ PULLS = st.lists(
                 st.tuples(
                     st.sampled_from([*ReviewState, ReviewState.CHANGES_REQUESTED, ReviewState.APPROVED]),
                     st.none() | st.integers(0, 4),
-                    st.none() | st.integers(0, 10 * 24 * 60),
+                    st.none() | st.integers(-24 * 60, 10 * 24 * 60),
                 ),
                 max_size=5,
             ),
-            "commits": st.lists(st.integers(-2 * 24 * 60, 10 * 24 * 60), max_size=4),
+            "commits": st.lists(st.integers(-2 * 24 * 60, 10 * 24 * 60) | st.just(-60 * 365 * 24 * 60), max_size=4),
         }
     ),
     max_size=14,
@@ -56,14 +61,15 @@ PULLS = st.lists(
 
 
 def write(drawn, zone="UTC"):
-    """A team of three repositories and five members, the last of them a bot, with these pull requests."""
+    """A team of three repositories and five members, the first of them the ghost and the last a bot, with these pull requests."""
     team = TeamFactory(time_zone=zone)
     repositories = RepositoryFactory.create_batch(3, team=team)
-    members = [TeamMemberFactory(team=team, is_bot=n == 4) for n in range(5)]
+    members = [TeamMemberFactory(team=team, is_bot=n == 3) for n in range(4)]
+    members.insert(0, TeamMemberFactory(team=team, login="ghost", github_id=None, key="ghost"))
     pulls, children = [], []
     for n, one in enumerate(drawn):
         created = MONDAY + timedelta(minutes=one["created"])
-        ended = None if one["ended"] is None else created + timedelta(minutes=one["ended"])
+        ended = None if one["ended"] is None else created + timedelta(minutes=one["ended"], days=365 * one["skew"])
         state = PullRequestState.OPEN if ended is None else one["state"]
         assisted, tools, evidence = EVIDENCE[one["ai"]]
         title, body, branch = one["title"]
@@ -73,7 +79,7 @@ def write(drawn, zone="UTC"):
             merged_at=ended if state == PullRequestState.MERGED else None, is_draft=one["draft"],
             author=None if one["author"] is None else members[one["author"]], additions=one["lines"][0],
             deletions=one["lines"][1], detail_state=one["detail"], ai_assisted=assisted, ai_tools=tools,
-            ai_evidence=evidence,
+            ai_evidence=evidence, opening_known=one["known"],
         )  # fmt: skip
         pulls.append(pull)
         for m, (verdict, who, at) in enumerate(one["reviews"]):
@@ -111,15 +117,32 @@ def human_reviews(pull):
         one
         for one in sorted(pull.reviews.all(), key=lambda one: one.submitted_at or MONDAY)
         if one.state != "pending" and one.submitted_at and one.reviewer and not one.reviewer.is_bot
-        and one.reviewer_id != pull.author_id
+        and (one.reviewer_id != pull.author_id or (one.reviewer.key == "ghost" and one.state != "commented"))
     ]  # fmt: skip
+
+
+def is_possible(moment):
+    return datetime(1980, 1, 1, tzinfo=UTC) <= moment <= datetime.now(UTC) + timedelta(days=1)
+
+
+def took(pull):
+    """Return the time to merge; None for times that are impossible or not known, and for releases."""
+    is_sound = (
+        pull.opening_known
+        and pull.kind != "release"
+        and is_possible(pull.created_at)
+        and pull.created_at <= pull.merged_at
+    )
+    return pull.merged_at - pull.created_at if is_sound else None
 
 
 def phases(pull):
     """Coding, pickup, review, merge, cycle: the stretches between the moments that there are."""
-    before = [one for one in human_reviews(pull) if one.submitted_at <= pull.merged_at]
+    if took(pull) is None:
+        return [None] * 5
+    before = [one for one in human_reviews(pull) if pull.created_at <= one.submitted_at <= pull.merged_at]
     approvals = [one.submitted_at for one in before if one.state == "approved"]
-    commits = [one.authored_at for one in pull.commits.all()]
+    commits = [one.authored_at for one in pull.commits.all() if is_possible(one.authored_at)]
     coding = pickup = review = None
     begin = pull.created_at
     if commits and min(commits) <= pull.created_at:
@@ -161,19 +184,20 @@ def gini(counts):
     return differences / (2 * len(counts) * sum(counts))
 
 
-def figures(opened, merged, closed, reviewed):
-    """Of one subject and week; `merged` are its pull requests, `reviewed` its review load."""
+def figures(opened, merged, closed, reviewed, direct):
+    """Of one subject and week; `merged` are its pull requests, `reviewed` its review load, `direct` its direct commits."""
     read = [
         one
         for one in merged
-        if one.kind != "change" and one.detail_state == "complete" and not (one.author and one.author.is_bot)
+        if one.kind == "pull_request" and one.detail_state == "complete" and not (one.author and one.author.is_bot)
     ]
     parts = list(zip(*map(phases, read), strict=True)) or [()] * 5
-    lines = sum(one.additions + one.deletions for one in merged)
+    sized = [one for one in merged if one.kind != "release"]
+    lines = sum(one.additions + one.deletions for one in sized)
     loads = collections.Counter(who for one in merged for who in {review.reviewer_id for review in human_reviews(one)})
     cycles = [rework(one) for one in read]
     tools = collections.Counter(tool for one in merged for tool in one.ai_tools)
-    times = percentiles([hours(one.merged_at - one.created_at) for one in merged if one.kind != "change"])
+    times = percentiles([hours(took(one)) for one in merged])
     unapproved = [
         one for one in read
         if not any(review.state == "approved" and review.submitted_at <= one.merged_at for review in human_reviews(one))
@@ -181,19 +205,20 @@ def figures(opened, merged, closed, reviewed):
     values = {
         "opened": opened, "merged": len(merged), "closed": closed, "reviewed": reviewed,
         "authors": len({one.author_id for one in merged}), "ai_assisted": sum(one.ai_assisted is True for one in merged),
-        "additions": sum(one.additions for one in merged), "deletions": sum(one.deletions for one in merged),
+        "additions": sum(one.additions for one in sized), "deletions": sum(one.deletions for one in sized),
         "reviews": sum(review.state != "pending" for one in merged for review in one.reviews.all()),
-        "review_depth": 100 * sum(len(human_reviews(one)) for one in merged) / lines if lines else None,
+        "review_depth": 100 * sum(len(human_reviews(one)) for one in sized) / lines if lines else None,
         "reviewable": len(read), "without_approval": len(unapproved), "rework_cycles": sum(cycles),
         "reworked": sum(one > 0 for one in cycles), "reviewers": len(loads), "review_gini": gini(list(loads.values())),
-        "reverts": sum(one.head_ref == "revert-12-topic" or one.body.startswith("This reverts") for one in merged),
+        "reverts": sum(one.title in (TITLES[1][0], "Take it back") for one in merged),
         "ai_agent_authored": sum(any(proof["rule"] == "author" for proof in one.ai_evidence) for one in merged),
         "ai_hinted": sum(any(proof["tier"] == "B" for proof in one.ai_evidence) for one in merged),
         "ai_tools": " ".join(f"{tool}={n}" for tool, n in sorted(tools.items())),
+        "direct_commits": direct,
     }  # fmt: skip
     spreads = {
         "time_to_merge_hours": times,
-        "size_lines": percentiles([one.additions + one.deletions for one in merged]),
+        "size_lines": percentiles([one.additions + one.deletions for one in sized]),
     }
     spreads |= {
         f"{name}_hours": percentiles(part)
@@ -203,6 +228,18 @@ def figures(opened, merged, closed, reviewed):
         values |= {f"{name}_{kind}": value for kind, value in zip(("median", "p75", "p90", "n"), spread, strict=True)}
     del values["size_lines_n"]
     return Figures(**values)
+
+
+def subjects_of(pull):
+    """Return the subjects that count a pull request as theirs."""
+    subjects = ["team", f"repository:{pull.repository_id}"]
+    return [*subjects, f"member:{pull.author_id}"] if pull.author_id else subjects
+
+
+def direct_commits(commits, monday):
+    """Return how many direct commits landed, by subject and week."""
+    landed = [one for one in commits if one.merged_at and is_possible(one.merged_at)]
+    return collections.Counter((subject, monday(one.merged_at)) for one in landed for subject in subjects_of(one))
 
 
 def table(team, zone):
@@ -216,23 +253,22 @@ def table(team, zone):
         PullRequest.objects.for_team(team).select_related("author").prefetch_related("reviews__reviewer", "commits")
     )
     merged, opened, closed, loads = (collections.defaultdict(list) for _ in range(4))
-    for pull in pulls:
-        subjects = [
-            "team",
-            f"repository:{pull.repository_id}",
-            *([f"member:{pull.author_id}"] if pull.author_id else []),
-        ]
-        for subject in subjects:
+    direct = direct_commits([pull for pull in pulls if pull.kind == "change"], monday)
+    for pull in [pull for pull in pulls if pull.kind != "change"]:
+        for subject in subjects_of(pull):
             opened[subject, monday(pull.created_at)].append(pull)
+            ended = pull.merged_at or pull.closed_at
+            if ended and not is_possible(ended):
+                continue
             if pull.merged_at:
                 merged[subject, monday(pull.merged_at)].append(pull)
             elif pull.closed_at:
                 closed[subject, monday(pull.closed_at)].append(pull)
-        if pull.merged_at:
+        if pull.merged_at and is_possible(pull.merged_at):
             for who in {review.reviewer_id for review in human_reviews(pull)}:
                 for subject in ("team", f"repository:{pull.repository_id}", f"member:{who}"):
                     loads[subject, monday(pull.merged_at)].append(pull)
     return {
-        place: figures(len(opened[place]), merged[place], len(closed[place]), len(loads[place]))
-        for place in {*opened, *merged, *closed, *loads}
+        place: figures(len(opened[place]), merged[place], len(closed[place]), len(loads[place]), direct[place])
+        for place in {*opened, *merged, *closed, *loads, *direct}
     }

@@ -1,15 +1,20 @@
 """The JSON interface: only with a team's token, only that team's figures, as the document says."""
 
 import json
+from datetime import UTC, date, datetime, timedelta
 
+import jsonschema_rs
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from apps.metrics.export import weekly_rows
-from apps.metrics.models import ApiToken, PullRequest, Scope
+from apps.metrics.factories import PullRequestFactory
+from apps.metrics.models import ApiToken, Insight, PullRequest, Scope
 from apps.metrics.weekly import recompute
 from apps.teams.services import create_team
 from apps.users.models import User
+from project.errors import server_error
 from tests.metrics.pages import merged
 
 
@@ -95,9 +100,22 @@ def test_pull_requests_come_a_page_at_a_time_each_once(ask, team, history):
 
 @pytest.mark.parametrize(
     ("name", "query"),
-    [("weekly", {"by": "planet"}), ("weekly", {"from": "soon"}), ("pull_requests", {"state": "odd"}),
-     ("pull_requests", {"limit": "0"}), ("pull_requests", {"before": "x"})],
-)  # fmt: skip
+    [
+        ("weekly", {"by": "planet"}),
+        ("weekly", {"from": "soon"}),
+        ("weekly", {"from": ""}),
+        ("weekly", {"to": "20260209"}),
+        ("weekly", {"to": "2026-W07-1"}),
+        ("weekly", {"to": "2026-02-30"}),
+        ("pull_requests", {"repository": ""}),
+        ("pull_requests", {"before": "-1"}),
+        ("pull_requests", {"before": "1.2.3\n"}),
+        ("pull_requests", {"before": ""}),
+        ("pull_requests", {"before": "x"}),
+        ("pull_requests", {"state": "odd"}),
+        ("pull_requests", {"limit": "0"}),
+    ],
+)
 def test_a_query_that_cannot_be_used_is_explained(ask, name, query):
     answer = ask(name, **query)
     assert answer.status_code == 400
@@ -119,38 +137,100 @@ def test_members_make_no_tokens(client, team):
     assert not ApiToken.objects.for_team(team).exists()
 
 
-def test_the_answers_are_what_the_document_says(client, ask, history):
+@pytest.fixture
+def generated_client(client, ask, token):
+    """A client made from the document alone: one function per operation, and a validator of each answer."""
     document = client.get(reverse("metrics:api_openapi")).json()
-    assert document["openapi"].startswith("3.1")
-    base = document["servers"][0]["url"]
-    names = {
-        "/weekly": ("weekly", "Week"),
-        "/pull-requests": ("pull_requests", "PullRequest"),
-        "/insights": ("insights", "Insight"),
-    }
-    assert set(document["paths"]) == set(names)
-    for path, (name, schema) in names.items():
-        assert f"{base}{path}" == f"http://testserver{reverse(f'metrics:api_{name}')}"
-        answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-        assert answer["properties"]["items"]["items"]["$ref"] == f"#/components/schemas/{schema}"
-        properties = document["components"]["schemas"][schema]["properties"]
-        body = ask(name).json()
-        assert set(body) == set(answer["properties"])
-        for row in body["items"]:
-            assert set(row) <= set(properties)
-            for key, value in row.items():
-                assert fits(value, properties[key]), (path, key, value)
+    base = document["servers"][0]["url"].removeprefix("http://testserver")
+
+    def call(operation, **parameters):
+        (path,) = [path for path, methods in document["paths"].items() if methods["get"]["operationId"] == operation]
+        described = document["paths"][path]["get"]
+        assert set(parameters) <= {one["name"] for one in described["parameters"]}
+        answer = client.get(f"{base}{path}", parameters, headers={"Authorization": f"Bearer fl_{token}"})
+        schema = described["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+        whole = {"components": document["components"], **schema}
+        jsonschema_rs.validator_for(whole).validate(answer.json())
+        return answer.json()
+
+    call.operations = [methods["get"]["operationId"] for methods in document["paths"].values()]
+    return call
 
 
-def fits(value, schema):
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    python = {
-        "string": str,
-        "integer": int,
-        "number": (int, float),
-        "boolean": bool,
-        "null": type(None),
-        "array": list,
-        "object": dict,
-    }
-    return any(isinstance(value, python[kind]) for kind in kinds)
+@pytest.fixture
+def insight(team):
+    values = {"date": date(2026, 2, 9), "rule": "review-wait", "subject": "team", "title": "Waits grew"}
+    return Insight.objects.for_team(team).create(team=team, **values, evidence={"pull_requests": [1, 2]})
+
+
+def test_generated_client_lists_everything(generated_client, team, history, insight):
+    assert generated_client.operations == ["listWeeks", "listPullRequests", "listInsights"]
+    seen, parameters = [], {"limit": 1}
+    while True:
+        page = generated_client("listPullRequests", **parameters)
+        seen += [row["id"] for row in page["items"]]
+        if page["next"] is None:
+            break
+        parameters["before"] = page["next"]
+    expected = PullRequest.objects.for_team(team).order_by("-created_at").values_list("pk", flat=True)
+    assert seen == list(expected)
+    assert len(generated_client("listInsights")["items"]) == 1
+    for scope in Scope.values:
+        assert len(generated_client("listWeeks", by=scope)["items"]) > 0
+    assert "error" in generated_client("listWeeks", by="planet")
+
+
+def test_each_scope_has_a_schema_of_its_own(client):
+    schemas = client.get(reverse("metrics:api_openapi")).json()["components"]["schemas"]
+    fields = {name: set(schemas[name]["required"]) for name in ("TeamWeek", "RepositoryWeek", "MemberWeek")}
+    assert fields["RepositoryWeek"] - fields["TeamWeek"] == {"repository"}
+    assert fields["MemberWeek"] - fields["TeamWeek"] == {"member"}
+    assert "ai_by_tool" not in fields["TeamWeek"]
+
+
+def test_pull_requests_come_by_creation_and_number(ask, team, repository):
+    moment = datetime(2026, 1, 5, tzinfo=UTC)
+    numbers = {}
+    # Read in the wrong order: the oldest last.
+    for number, days in ((3, 2), (9, 2), (None, 2), (1, 5), (7, 0)):
+        created = moment + timedelta(days=days)
+        numbers[PullRequestFactory(repository=repository, number=number, created_at=created).pk] = number
+    seen, before = [], {}
+    while True:
+        page = ask("pull_requests", limit=1, **before).json()
+        seen += [row["number"] for row in page["items"]]
+        if page["next"] is None:
+            break
+        before = {"before": page["next"]}
+        # The row that a cursor came from may go.
+        PullRequest.objects.for_team(team).filter(pk=page["items"][0]["id"]).delete()
+    assert seen == [1, 9, 3, None, 7]
+
+
+@pytest.mark.parametrize("cursor", ["999999999999999999.9999999999.1", "-999999999999999999.0.999999999999999999"])
+def test_cursor_beyond_the_calendar_is_answered(ask, history, cursor):
+    assert ask("pull_requests", before=cursor).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
+@pytest.mark.parametrize("name", ["openapi", "weekly", "pull_requests", "insights"])
+def test_other_methods_get_405_in_json(token, name, method):
+    strict = Client(enforce_csrf_checks=True)
+    answer = getattr(strict, method)(reverse(f"metrics:api_{name}"), headers={"Authorization": f"Bearer fl_{token}"})
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert set(answer.json()) == {"error"}
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "options"])
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v1/weekly/", "/api/v2/weekly"])
+def test_unknown_address_gets_404_in_json(db, path, method):
+    answer = getattr(Client(enforce_csrf_checks=True), method)(path)
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"error"}
+
+
+def test_failure_of_the_api_is_answered_in_json(rf, db):
+    answer = server_error(rf.get("/api/v1/weekly"))
+    assert answer.status_code == 500
+    assert set(json.loads(answer.content)) == {"error"}

@@ -118,7 +118,7 @@ def test_its_numbers_can_be_taken_along(team, slower, visit):
     weeks = visit("compare", **{"as": "json"}).json()["weeks"]
     assert [row["side"] for row in weeks] == ["A"] * 12 + ["B"] * 12
     assert sum(row["n"] for row in weeks if row["side"] == "A") == 48
-    lines = visit("compare", **{"as": "csv"}).content.decode().splitlines()
-    assert lines[0] == "side,week,time_to_merge_hours_median,time_to_merge_hours_p75,n"
+    lines = visit("compare", **{"as": "csv"}).content.decode("utf-8-sig").splitlines()
+    assert lines[0] == "side,week,week_start,time_to_merge_hours_median,time_to_merge_hours_p75,n"
     assert len(lines) == 25
     assert "as=csv" in visit("compare").content.decode()

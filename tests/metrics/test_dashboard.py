@@ -5,6 +5,7 @@ import io
 import json
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -81,18 +82,42 @@ def test_its_weeks_begin_on_the_team_s_monday(team, repository, visit):
     assert "Late on Sunday" not in words(visit("pull_requests", week=before))
 
 
-def test_comparisons_say_which_way_and_whether_that_is_better(team, repository):
-    for weeks_ago in range(8):
-        for _ in range(3 if weeks_ago < 4 else 4):
-            merged(
-                repository, weeks_ago, 30 if weeks_ago < 4 else 20, additions=40 if weeks_ago < 4 else 50, deletions=0
-            )
-    figures = frame(team.pk, Selection(weeks=4), NOW)
-    merge, size, pace = (panel(figures, key).comparison for key in ("merge", "size", "merged"))
-    assert (merge.arrow, merge.tone, merge.words) == ("up", "worse", "10\xa0h more than in the 4 weeks before")
-    assert (size.arrow, size.tone, size.words) == ("down", "better", "10\xa0lines less than in the 4 weeks before")
-    assert (pace.arrow, pace.tone, pace.words) == ("down", "worse", "3 a week, 1 fewer than in the 4 weeks before")
+def test_change_beyond_chance_is_better_or_worse(team, repository):
+    for weeks_ago in range(24):
+        is_now = weeks_ago < 12
+        for n in range(3 if is_now else 5):
+            hours, lines = (30, 40) if is_now else (20, 50)
+            merged(repository, weeks_ago, hours + n, additions=lines + n, deletions=0)
+    figures = frame(team.pk, Selection(weeks=12), NOW)
+    tones = {key: panel(figures, key).comparison for key in ("merge", "size", "merged")}
+    assert {key: (one.arrow, one.tone) for key, one in tones.items()} == {
+        "merge": ("up", "worse"),
+        "size": ("down", "better"),
+        "merged": ("down", "worse"),
+    }
+
+
+def test_change_within_chance_has_no_tone(team, repository):
+    for weeks_ago in range(24):
+        is_now = weeks_ago < 12
+        for n in range(3):
+            merged(repository, weeks_ago, 4 + 20 * n + is_now, additions=10 + 100 * n - 2 * is_now, deletions=0)
+    merged(repository, 1, 24)
+    figures = frame(team.pk, Selection(weeks=12), NOW)
+    for key in ("merge", "size", "merged"):
+        assert panel(figures, key).comparison.tone == ""
+    assert panel(figures, "merge").comparison.arrow == "up"
     assert panel(figures, "review").comparison.words == "Too few to compare with the weeks before"
+
+
+def test_panel_shows_one_unit(team, repository):
+    for weeks_ago in range(4):
+        for hours in (2, 41, 41, 100, 300):
+            merged(repository, weeks_ago, hours)
+    merge = panel(frame(team.pk, Selection(weeks=4), NOW), "merge")
+    shown = " ".join([merge.figure, merge.aside, merge.comparison.words, merge.chart, merge.table])
+    units = set(re.findall(r"\d\xa0(h|d|days?|min)\b", unescape(shown)))
+    assert units == {"h"}
 
 
 def test_no_comparison_beyond_the_history(team, history):
@@ -216,18 +241,27 @@ def test_a_team_without_data_is_led_to_its_setup(team, visit):
     assert "Nothing has been read yet" in words(page)
 
 
+def status(page):
+    """What a page tells of its figures: state, cause, remedy, and what they mean."""
+    found = re.search(
+        r'id="data-status" data-state="(.*?)" data-cause="(.*?)" data-remedy="(.*?)" data-figures="(.*?)"',
+        page.content.decode(),
+    )
+    return found.groups()
+
+
 def test_what_runs_or_is_missing_is_said(team, visit, history):
     run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
-    assert "Numbers still move." in words(visit())
+    assert status(visit()) == ("stalled", "no_worker", "operator", "moving")
     run.state, run.missing = "partial", [{"what": "acme/docs", "why": "GitHub knows no such repository."}]
     run.finished_at = timezone.now()
     run.save()
-    page = words(visit())
-    assert "One thing is missing from these numbers" in page
-    assert "acme/docs : GitHub knows no such repository." in page
-    run.state = "failed"
+    page = visit()
+    assert status(page) == ("partial", "incomplete", "retry", "incomplete")
+    assert "acme/docs : GitHub knows no such repository." in words(page)
+    run.state, run.cause, run.remedy = "failed", "overloaded", "retry"
     run.save()
-    assert "The last setup did not end." in words(visit())
+    assert status(visit()) == ("failed", "overloaded", "retry", "none")
 
 
 def test_findings_show_the_pull_requests_that_they_rest_on(team, visit, repository):
@@ -245,7 +279,7 @@ def test_findings_show_the_pull_requests_that_they_rest_on(team, visit, reposito
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("dashboard", 22), ("pull_requests", 14), ("repositories", 14), ("people", 15)]
+    ("name", "most"), [("dashboard", 25), ("pull_requests", 17), ("repositories", 18), ("people", 24)]
 )
 def test_the_number_of_queries_does_not_grow(team, visit, history, django_assert_max_num_queries, name, most):
     for _ in range(3):
@@ -264,20 +298,18 @@ def test_the_weekly_table_can_be_taken_along(team, visit, history):
     recompute(team.pk)
     as_csv, as_json = visit("weekly_csv", by="member"), visit("weekly_json", by="member")
     assert as_csv["Content-Disposition"] == 'attachment; filename="acme-weekly-by-member.csv"'
-    rows = list(weekly_rows(team.pk, Scope.MEMBER))
+    rows = list(weekly_rows(team.pk, Scope.MEMBER, dates=True))
     assert json.loads(as_json.content) == rows
-    read = list(csv.DictReader(io.StringIO(as_csv.content.decode())))
+    read = list(csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
     assert [row["time_to_merge_hours_median"] for row in read] == [
         "" if row["time_to_merge_hours_median"] is None else str(row["time_to_merge_hours_median"]) for row in rows
     ]
     # No spreadsheet takes a name for a formula.
     assert {row["member"] for row in read} == {"'=cmd()"}
-    assert visit("weekly_csv").content.startswith(b"week,opened,merged,")
+    assert visit("weekly_csv").content.startswith(b"\xef\xbb\xbfweek,week_start,opened,merged,")
 
 
 def test_each_figure_says_how_it_is_measured(team, history, visit):
-    from html import unescape
-
     from apps.metrics.measures import MEASURES
     from apps.metrics.panels import MEASURED_AS
 
@@ -323,5 +355,5 @@ def test_each_charts_numbers_can_be_taken_along(team, history, visit, client):
         else:
             assert len(json.loads(answer.content)["weeks"]) == 4
     row = list(csv.reader(io.StringIO(client.get(addresses[0]).content.decode())))[-1]
-    assert row == ["2026-W07", "26.0", "31.0", "3"]
+    assert row == ["2026-W07", "2026-02-09", "26.0", "31.0", "3"]
     assert visit("chart_csv", "nothing").status_code == 404

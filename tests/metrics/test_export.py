@@ -61,8 +61,8 @@ def test_json_by_repository(weeks):
 def test_team_and_member(weeks):
     assert export().splitlines() == [f"week,{FIGURES}", "2026-W07,5,4,5.0,9.0,20.0,3,0,0,0,0"]
     head, row = export("--all").splitlines()
-    assert head == ",".join(["week", *Figures._fields])
-    assert row.startswith("2026-W07,5,4,5.0,9.0,20.0,3,0,0,0,0,0,0,,,,0,")
+    assert head == ",".join(["week", "week_start", *Figures._fields])
+    assert row.startswith("2026-W07,2026-02-09,5,4,5.0,9.0,20.0,3,0,0,0,0,0,0,,,,0,")
 
 
 def test_a_week_of_reviews_alone_is_among_all_figures_only(team):

@@ -9,6 +9,7 @@ from apps.metrics.factories import RepositoryFactory
 from apps.metrics.ingest import ingest_pull_requests, weeks_of
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember
 from apps.metrics.records import PersonData, PullRequestState, ReviewState
+from apps.metrics.texts import LONGEST
 from tests.metrics.conftest import ALICE, BOB, START, make_commit, make_pull, make_review
 
 
@@ -45,7 +46,8 @@ def test_it_writes_nothing_twice(repository):
         connection,
     ) as queries:
         again = ingest_pull_requests(repository, batch)
-    assert again == first
+    assert (again.ids, again.weeks, again.changed) == (first.ids, first.weeks, frozenset())
+    assert first.changed == frozenset(first.ids)
     assert not [query for query in queries if not query["sql"].startswith("SELECT")]
     assert PullRequest.objects.for_team(repository.team_id).count() == 5
 
@@ -70,11 +72,11 @@ def test_a_hundred_pull_requests_cost_few_statements(repository):
     assert Commit.objects.for_team(repository.team_id).count() == 500
 
 
-def test_a_skeleton_leaves_the_detail_alone(repository):
+def test_a_skeleton_with_another_content_asks_for_the_detail_again(repository):
     ingest_pull_requests(repository, [complete()])
     ingest_pull_requests(repository, [make_pull(title="Renamed")])
     pull = stored(repository)
-    assert (pull.title, pull.body, pull.detail_state) == ("Renamed", "Body", DetailState.COMPLETE)
+    assert (pull.title, pull.body, pull.detail_state) == ("Renamed", "Body", DetailState.PENDING)
     assert (pull.commits.count(), pull.reviews.count()) == (1, 1)
 
 
@@ -116,11 +118,11 @@ def test_an_older_record_does_not_overwrite(repository):
     assert (pull.title, pull.body, pull.commits.count()) == ("New", "Body", 1)
 
 
-def test_an_older_record_may_bring_the_first_detail(repository):
+def test_an_older_record_may_bring_the_first_detail_and_is_asked_again(repository):
     ingest_pull_requests(repository, [make_pull(title="New", updated_at=START + timedelta(days=2))])
     ingest_pull_requests(repository, [complete(title="Old")])
     pull = stored(repository)
-    assert (pull.title, pull.body, pull.detail_state) == ("New", "Body", DetailState.COMPLETE)
+    assert (pull.title, pull.body, pull.detail_state) == ("New", "Body", DetailState.PENDING)
     assert pull.commits.count() == 1
 
 
@@ -178,7 +180,9 @@ def test_text_that_no_database_takes_is_cleaned(repository):
     )
     ingest_pull_requests(repository, [bad])
     pull = stored(repository)
-    assert (pull.title, len(pull.body), len(pull.head_ref), pull.labels) == ("ab?c", 2_000_000, 250, ["l"])
+    assert (pull.title, len(pull.head_ref), pull.labels) == ("ab?c", 250, ["l"])
+    assert "\x00" not in pull.body
+    assert LONGEST - 100 < len(pull.body) <= LONGEST
     assert (pull.additions, pull.deletions) == (0, 2**31 - 1)
     assert pull.commits.get().message == "m"
     assert len(pull.author.login) == 250
@@ -208,12 +212,33 @@ def test_the_same_login_with_and_without_id_in_one_batch_is_one_person(repositor
     assert list(people(repository)) == ["github:101"]
 
 
+@pytest.mark.parametrize(("given", "stored"), [("", ""), (None, "Alice"), ("Alice B.", "Alice B.")])
+def test_name_is_what_the_source_gives_now(repository, given, stored):
+    ingest_pull_requests(repository, [make_pull("PR_1", author=PersonData("alice", "Alice", 101))])
+    ingest_pull_requests(repository, [make_pull("PR_2", author=PersonData("alice", given, 101))])
+    assert TeamMember.objects.for_team(repository.team_id).get(key="github:101").name == stored
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("account", "shown"), [("Alice B.", "Alice B."), ("", "alice from home"), (None, "alice from home")]
+)
+def test_name_and_login_of_an_account_come_before_those_of_commits(repository, account, shown, order):
+    of_account = PersonData("alice-b", account, 101)
+    of_commits = PersonData("alice", "alice from home", 101, from_commits=True)
+    for number, person in list(enumerate((of_account, of_commits)))[::order]:
+        ingest_pull_requests(repository, [make_pull(f"PR_{number}", author=person)])
+    row = TeamMember.objects.for_team(repository.team_id).get(key="github:101")
+    assert row.name == shown
+    assert row.login == "alice-b"
+
+
 def test_people_are_renamed_and_logins_reused(repository):
     ingest_pull_requests(repository, [make_pull("PR_1", author=ALICE)])
     ingest_pull_requests(
         repository,
         [
-            make_pull("PR_2", author=PersonData("alice-b", "", 101)),
+            make_pull("PR_2", author=PersonData("alice-b", None, 101)),
             make_pull("PR_3", author=PersonData("alice", "", 999)),
         ],
     )
@@ -257,3 +282,26 @@ def test_an_open_pull_request_is_merged_later(repository):
     ingest_pull_requests(repository, [make_pull(state=PullRequestState.OPEN, merged_at=None)])
     ingest_pull_requests(repository, [make_pull(updated_at=START + timedelta(days=1))])
     assert stored(repository).state == PullRequestState.MERGED
+
+
+def numbered(external_id, number, **values):
+    return complete(external_id, number=number, github_id=1000 + number, **values)
+
+
+def test_exchanged_node_ids_leave_each_number_its_row(repository):
+    ingest_pull_requests(repository, [numbered("PR_a", 1), numbered("PR_b", 2)])
+    keys = dict(PullRequest.objects.for_team(repository.team_id).values_list("number", "pk"))
+    ingest_pull_requests(repository, [numbered("PR_b", 1), numbered("PR_a", 2)])
+    rows = PullRequest.objects.for_team(repository.team_id)
+    assert dict(rows.values_list("number", "pk")) == keys
+    assert dict(rows.values_list("number", "external_id")) == {1: "PR_b", 2: "PR_a"}
+
+
+def test_number_with_the_node_id_of_another_one_gets_a_row_of_its_own(repository):
+    ingest_pull_requests(repository, [numbered("PR_a", 1, title="First")])
+    ingest_pull_requests(repository, [numbered("PR_a", 2, title="Second")])
+    rows = PullRequest.objects.for_team(repository.team_id)
+    assert dict(rows.values_list("number", "title")) == {1: "First", 2: "Second"}
+    # Its own comes with the next page of the list.
+    ingest_pull_requests(repository, [numbered("PR_c", 1, title="First")])
+    assert dict(rows.values_list("number", "external_id")) == {1: "PR_c", 2: "PR_a"}

@@ -3,8 +3,12 @@
 import time
 
 import pytest
+from django.db import transaction
 
-from apps.metrics.markers import CommitText, read_markers
+from apps.metrics.analysis import correct
+from apps.metrics.factories import PullRequestFactory, RepositoryFactory
+from apps.metrics.markers import MARKERS_VERSION, CommitText, read_markers
+from apps.metrics.models import PullRequest
 from apps.metrics.records import PersonData
 
 HUMAN = PersonData("alice", "Alice", 101)
@@ -293,3 +297,12 @@ def test_many_pull_requests_are_read_fast():
     for n in range(5000):
         read(plain + (CLAUDE if n % 5 == 0 else ""), commits=commits)
     assert time.process_time() - start < 2  # 100,000 in 40 s on a machine under load, a tenth of it alone
+
+
+def test_a_correction_reads_only_its_own_pull_request(db, django_assert_max_num_queries):
+    repository = RepositoryFactory()
+    pulls = PullRequestFactory.create_batch(3, repository=repository, markers_version=0)
+    with django_assert_max_num_queries(40), transaction.atomic():
+        correct(pulls[0], True, "", None)
+    versions = PullRequest.objects.across_teams().order_by("pk").values_list("markers_version", flat=True)
+    assert list(versions) == [MARKERS_VERSION, 0, 0]

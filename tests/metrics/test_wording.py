@@ -128,11 +128,13 @@ def test_an_answer_that_fails_once_is_asked_for_again(worker, model, team, slowe
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("how", ["off", "budget", "limit", "away"])
+@pytest.mark.parametrize("how", ["off", "budget", "installation", "limit", "away"])
 def test_a_model_of_no_use_harms_nothing(worker, model, team, slower, settings, how):  # noqa: F811
     if how in ("off", "budget"):
         values = {"enabled": how != "off", "monthly_tokens": 50}
         LlmSettings.objects.across_teams().create(team=team, **values)
+    elif how == "installation":
+        settings.LLM_INSTALLATION_MONTHLY_TOKENS = 50
     elif how == "limit":
         model.faults({"status": 429, "reset_in": 30})
     else:
@@ -140,3 +142,5 @@ def test_a_model_of_no_use_harms_nothing(worker, model, team, slower, settings, 
     assert find(worker, team).state == RunState.DONE
     assert Insight.objects.for_team(team).exists()
     assert not InsightSummary.objects.for_team(team).exists()
+    if how == "installation":
+        assert model.bill()["answered"] == 0

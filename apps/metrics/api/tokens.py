@@ -39,5 +39,10 @@ def of(authorization: str) -> ApiToken | None:
     return found
 
 
+def end_tokens_of(team: Team, user: Any, **_: Any) -> None:
+    """Delete the tokens that a person made for a team, when the person's rights in it end."""
+    ApiToken.objects.for_team(team).filter(created_by=user).delete()
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

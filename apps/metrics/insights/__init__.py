@@ -7,10 +7,11 @@ repositories. Medians, never means. A small team gets no findings rather than gu
 
 from apps.metrics.facts import Facts
 from apps.metrics.insights.ai import ai_share, ai_time_to_merge
-from apps.metrics.insights.base import Finding, Rule
+from apps.metrics.insights.base import Finding, Rule, in_order
 from apps.metrics.insights.changes import revert_spike, review_wait, time_to_merge, weekend_load
 from apps.metrics.insights.pulls import large_pull_requests, merged_without_approval, stale_pull_requests
 from apps.metrics.insights.reviewers import bottleneck_reviewer, review_concentration
+from apps.pipelines.portions import Watch
 
 __all__ = ["RULES", "Finding", "findings"]
 
@@ -29,7 +30,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(facts: Facts) -> list[Finding]:
-    """What all rules find, the largest effect first."""
-    found = [finding for rule in RULES for finding in rule(facts)]
-    return sorted(found, key=lambda finding: (-finding.effect, finding.rule, finding.subject))
+def findings(facts: Facts, watch: Watch | None = None) -> list[Finding]:
+    """Return what all rules find, in the order of `in_order`. `watch` names each rule while it runs, for a step."""
+    found: list[Finding] = []
+    for rule in RULES:
+        name = f"Insight rule {rule.__name__}"
+        if watch is None:
+            found += rule(facts)
+        elif watch.allows(name):
+            with watch.on(name):
+                found += rule(facts)
+    return in_order(found)

@@ -3,63 +3,34 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import log2
-from typing import NamedTuple
 
-from apps.metrics.definitions import change_type, size_bucket
+from apps.metrics.chance import MIN_SHARE_CASES, Difference, of_medians, of_shares
+from apps.metrics.change_types import change_type
+from apps.metrics.definitions import size_bucket
 from apps.metrics.facts import Facts, Pull
-from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, MOST_SHOWN, SURE, Finding, percent, recent, split
-from apps.metrics.stats import bootstrap_ratio, cliffs_delta, share_z, stratified_z
+from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, split
 
-MIN_IN_STRATUM = 5
-SMALL_DELTA = 0.147  # a smaller one is called negligible
 NO_CAUSE = "An association, not a cause."
 
 
-class Association(NamedTuple):
-    """AI-assisted beside unknown, within strata of size and type. `ratio` of medians with its 95 % interval (`low`,
-    `high`); `delta`: Cliff's, from -1 (AI-assisted all lower) to 1; `z`: standard errors by the stratified rank sum."""
-
-    n_assisted: int
-    n_unknown: int
-    strata: int
-    ratio: float
-    low: float
-    high: float
-    delta: float
-    z: float
-
-    @property
-    def differs(self) -> bool:
-        """Whether there is a difference beyond chance that is not negligible."""
-        return abs(self.z) >= SURE and not self.low <= 1 <= self.high and abs(self.delta) >= SMALL_DELTA
-
-
-def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Association | None:
-    """Compare like with like; None with fewer than 20 of either in strata that have at least five of both."""
+def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Difference:
+    """Compare AI-assisted pull requests with those of which it is unknown, within size and type."""
     groups: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for pull in pulls:
         measured = value(pull)
-        # No marker where not everything was read says nothing.
-        if (
-            measured is not None
-            and not pull.by_bot
-            and (pull.ai_assisted or (pull.ai_assisted is False and pull.has_detail))
-        ):
+        # If not everything was read, a missing marker means nothing.
+        is_known = pull.ai_assisted or (pull.ai_assisted is False and pull.has_detail)
+        if measured is not None and not pull.by_bot and is_known:
             unknown, assisted = groups[size_bucket(pull.lines), change_type(pull.title)]
             (assisted if pull.ai_assisted else unknown).append(measured)
-    strata = [pair for _, pair in sorted(groups.items()) if min(map(len, pair)) >= MIN_IN_STRATUM]
-    n_unknown, n_assisted = (sum(len(pair[side]) for pair in strata) for side in (0, 1))
-    if min(n_assisted, n_unknown) < MIN_CASES:
-        return None
-    ratio, low, high = bootstrap_ratio(strata)
-    return Association(n_assisted, n_unknown, len(strata), ratio, low, high, cliffs_delta(strata), stratified_z(strata))
+    return of_medians([pair for _, pair in sorted(groups.items())])
 
 
 def ai_time_to_merge(facts: Facts) -> Iterator[Finding]:
     """Time to merge of AI-assisted pull requests beside those of unknown making, of the half year, like with like."""
     merged = [pull for pull in facts.pulls if pull.merged_at and pull.merged_at > facts.before_from]
     found = associate(merged, lambda pull: pull.hours_to_merge)
-    if found is None or not found.differs:
+    if not found.is_beyond:
         return
     way = "longer" if found.ratio > 1 else "shorter"
     assisted = sorted((pull for pull in merged if pull.ai_assisted), key=lambda pull: -(pull.hours_to_merge or 0))
@@ -68,9 +39,9 @@ def ai_time_to_merge(facts: Facts) -> Iterator[Finding]:
         subject="team",
         title=f"AI-assisted pull requests take {found.ratio:.2g} times as long to merge as others of their size and type.",
         body=f"{found.low:.2g} to {found.high:.2g} times with 95\u00a0% confidence, Cliff's delta {found.delta:+.2f};"
-        f" {found.n_assisted:,} with a marker beside {found.n_unknown:,} of which it is unknown, in the half year. {NO_CAUSE}",
+        f" {found.n_second:,} with a marker beside {found.n_first:,} of which it is unknown, in the half year. {NO_CAUSE}",
         advice="Look at where the time goes: the wait, the review or the rework." if way == "longer" else "",
-        evidence={"n": found.n_assisted, "n_unknown": found.n_unknown, "strata": found.strata, "ratio": found.ratio}
+        evidence={"n": found.n_second, "n_unknown": found.n_first, "strata": found.strata, "ratio": found.ratio}
         | {"low": found.low, "high": found.high, "delta": found.delta, "z": found.z}
         | {"pull_requests": [pull.pk for pull in assisted][:MOST_SHOWN]},
         effect=min(1.0, abs(log2(max(found.ratio, 0.01))) / 4),
@@ -87,7 +58,7 @@ def ai_share(facts: Facts) -> Iterator[Finding]:
     share_before, share_after = marked_before / len(before), marked_after / len(after)
     if (
         abs(share_after - share_before) < 0.1
-        or abs(share_z(marked_before, len(before), marked_after, len(after))) < SURE
+        or not of_shares(marked_before, len(before), marked_after, len(after)).is_beyond
     ):
         return
     way = "up" if share_after > share_before else "down"

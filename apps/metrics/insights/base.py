@@ -1,18 +1,15 @@
 """What the rules share: what a finding is, how many cases it wants, and the words for numbers."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from apps.metrics.facts import Facts, Pull
 
-SURE = 3.3  # standard errors: some 1 in 1,000 by chance
-CHANCE = 0.001  # the same for tests that give a probability
+CHANCE = 0.001  # for tests that give a probability; `apps.metrics.chance` has the rule for the others
 
-MIN_CASES = 20  # on each side of a comparison of medians
-MIN_SHARE_CASES = 40  # on each side of a comparison of shares
 MIN_RATIO = 1.3
 MIN_HOURS = 1.0
 MOST_SHOWN = 50  # pull requests named as evidence
@@ -29,6 +26,19 @@ class Finding:
     advice: str
     evidence: dict[str, Any]
     effect: float
+
+
+class Ranked(Protocol):
+    """An insight, as it is found or as it is stored."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def effect(self) -> float: ...
 
 
 Rule = Callable[[Facts], Iterable[Finding]]
@@ -69,6 +79,22 @@ def percent(share: float) -> str:
 
 def times(ratio: float) -> str:
     return "twice" if 1.95 <= ratio < 2.05 else f"{ratio:.1f} times"
+
+
+def in_order[T: Ranked](found: Iterable[T]) -> list[T]:
+    """Sort insights as every page, email, and answer of the API lists them.
+
+    The one with the largest effect comes first, then the strongest of each other rule, then the
+    second of each rule.
+    """
+    by_effect = sorted(found, key=lambda one: (-one.effect, one.rule, one.title, one.subject))
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, T]] = []
+    for one in by_effect:
+        turns.append((seen[one.rule], one))
+        seen[one.rule] += 1
+    # Sorting keeps the order by effect within each turn.
+    return [one for _, one in sorted(turns, key=lambda turn: turn[0])]
 
 
 def recent(facts: Facts) -> str:

@@ -5,16 +5,14 @@ from datetime import date, datetime, timedelta
 from math import log, log2
 from typing import NamedTuple
 
+from apps.metrics.chance import MIN_CASES, MIN_SHARE_CASES, of_shares
 from apps.metrics.definitions import WEEK, median
 from apps.metrics.facts import YEAR, Facts, Pull
 from apps.metrics.insights.base import (
     CHANCE,
-    MIN_CASES,
     MIN_HOURS,
     MIN_RATIO,
-    MIN_SHARE_CASES,
     MOST_SHOWN,
-    SURE,
     Finding,
     by_repository,
     percent,
@@ -22,7 +20,7 @@ from apps.metrics.insights.base import (
     shown,
     split,
 )
-from apps.metrics.stats import bootstrap_ratio, change_point, more_by_chance, share_z
+from apps.metrics.stats import bootstrap_ratio, change_point, more_by_chance
 from apps.metrics.words import in_hours
 
 
@@ -52,7 +50,7 @@ class Change(NamedTuple):
             rule=rule,
             subject=self.subject,
             title=f"{words.format(self.name, in_hours(self.after))}, {way} from {in_hours(self.before)}.",
-            body=f"{what}, over {self.n_after:,} pull requests since the week of {since} and {self.n_before:,} in the weeks"
+            body=f"{what}, over {self.n_after:,} pull requests since {since} and {self.n_before:,} in the weeks"
             f" before. The change is {low:.2g} to {high:.2g} times, with 95\u00a0% confidence.",
             advice=advice if self.rose else "",
             evidence={
@@ -137,7 +135,7 @@ def weekend_load(facts: Facts) -> Iterator[Finding]:
         return
     was, weekend = sum(day.weekday() >= 5 for day in before), [pk for day, pk in after if day.weekday() >= 5]
     share, earlier = len(weekend) / len(after), was / len(before)
-    if share - earlier < 0.05 or share_z(was, len(before), len(weekend), len(after)) < SURE:
+    if share - earlier < 0.05 or not of_shares(was, len(before), len(weekend), len(after)).is_beyond:
         return
     yield Finding(
         rule="weekend-load",

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from math import log2, sqrt
 
+from apps.metrics.chance import MIN_CASES, SURE
 from apps.metrics.definitions import median
 from apps.metrics.facts import Facts, Pull, Review
-from apps.metrics.insights.base import MIN_CASES, MIN_HOURS, MOST_SHOWN, SURE, Finding, recent, times
+from apps.metrics.insights.base import MIN_HOURS, MOST_SHOWN, Finding, recent, times
 from apps.metrics.records import ReviewState
 from apps.metrics.stats import rank_sum_z
+from apps.metrics.times import is_possible
 from apps.metrics.words import in_hours
 
 LARGE = 500  # changed lines
@@ -51,7 +53,7 @@ def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
     for pull in facts.pulls:
         if pull.is_open and not pull.is_draft and not pull.by_bot:
             open_count[pull.repository] += 1
-            if pull.updated_at < facts.until - STALE:
+            if is_possible(pull.updated_at) and pull.updated_at < facts.until - STALE:
                 stale[pull.repository].append(pull)
     for repository, pulls in sorted(stale.items()):
         if len(pulls) < 5:
@@ -65,7 +67,8 @@ def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
             advice="Close what will not be merged; ask for what is missing in the rest.",
             evidence={"n": open_count[repository], "stale": len(pulls)}
             | {"pull_requests": [pull.pk for pull in sorted(pulls, key=lambda pull: pull.updated_at)][:MOST_SHOWN]},
-            effect=min(1.0, 0.2 + 0.4 * share),
+            # A state of some pull requests ranks below a change of all of them.
+            effect=min(0.3, 0.02 * len(pulls) * share),
         )
 
 
@@ -89,7 +92,7 @@ def merged_without_approval(facts: Facts) -> Iterator[Finding]:
             body=f"In {recent(facts)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
             advice="If that is not meant, protect the branch: require one approval.",
             evidence={"share": share, "n": len(pulls), "pull_requests": [pull.pk for pull in without][-MOST_SHOWN:]},
-            effect=min(1.0, share),
+            effect=0.4 * share,
         )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from math import sqrt
 from typing import NamedTuple
 
+from apps.metrics.chance import MIN_CASES, MIN_SHARE_CASES, SURE
 from apps.metrics.definitions import gini, median
 from apps.metrics.facts import Facts
-from apps.metrics.insights.base import MIN_CASES, MIN_SHARE_CASES, MOST_SHOWN, SURE, Finding, percent, recent
+from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent
 from apps.metrics.words import in_hours
 
 
