@@ -4,8 +4,10 @@ On a terminal the display is drawn in place (rich); elsewhere each change is a p
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,14 +15,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from apps.commands import database_error
+from apps.onboarding.state.words import NBSP, time_left
 from apps.pipelines.health import queues_without_workers
 from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState
-from apps.teams.models import Team
 
 LOOK_EVERY = 0.2
 NO_WORKER_AFTER = 30.0
 # Where nothing can be drawn in place: how often a long step says how far it is.
 STILL_EVERY = 10.0
+
+# Seconds between two tries while the database is away, and for how long to try.
+RETRY_EVERY = 1.0
+GIVE_UP_AFTER = 600.0
+WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 
 MARKS = {
     StepState.WAITING: ("○", "dim"),
@@ -40,13 +48,19 @@ class NoWorker(Exception):
     """A step waits, and no worker has been seen."""
 
 
+class LostDatabase(Exception):
+    """The database stayed away for too long to follow the run."""
+
+
 class Follower:
-    def __init__(self, run: Run, team: Team) -> None:
-        self.run, self.team = run, team
+    def __init__(self, run: Run, title: str) -> None:
+        self.run, self.title = run, title
         self.console = Console(stderr=True)
         # A run that is joined in its midst is followed from here on; what happened before stands in its rows.
         self._seq = max(0, run.seq - 1)
         self._percent = run.percent
+        # The last event without its digits, and how often it came again.
+        self._alike, self._repeated = "", 0
         self._began = self._said = time.monotonic()
         self._live = Live(console=self.console, refresh_per_second=8) if self.console.is_terminal else None
         if self._live:
@@ -57,30 +71,66 @@ class Follower:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def follow(self, check: Callable[[], None] = lambda: None) -> None:
-        """Until the run has ended. Raises NoWorker where it waits for one in vain, and what `check` raises meanwhile."""
+        """Follow the run until it has ended.
+
+        Raises NoWorker if it waits for a worker in vain, LostDatabase, and what `check` raises.
+        """
         waiting_since: float | None = None
+        away_since: float | None = None
         while True:
             check()
-            self.run.refresh_from_db()
-            steps = list(StepRun.objects.filter(run=self.run).order_by("idx"))
-            self._say_new()
-            if self._live:
-                self._live.update(self._display(steps))
+            try:
+                steps = self._refresh()
+                missing = queues_without_workers().keys()
+            except (DatabaseError, InterfaceError) as error:
+                # The follower's trouble: the run may go on, and does so once the database is back.
+                away_since = self._await_database(error, away_since)
+                continue
+            away_since = None
             if not self.run.is_live:
+                self._end_repeated()
                 return
             self._say_still(steps)
-            waiting_since = self._watch_workers(steps, waiting_since)
+            waiting_since = self._watch_workers(steps, missing, waiting_since)
             time.sleep(LOOK_EVERY)
+
+    def _refresh(self) -> list[StepRun]:
+        """Read the run and print what is new. Returns its steps."""
+        self.run.refresh_from_db()
+        steps = list(StepRun.objects.filter(run=self.run).order_by("idx"))
+        self._say_new()
+        if self._live:
+            self._live.update(self._display(steps))
+        return steps
+
+    def _await_database(self, error: Exception, since: float | None) -> float:
+        """Wait a little for the database, and return since when it is away. Raises LostDatabase after GIVE_UP_AFTER."""
+        words = database_error(error)
+        if not words:
+            raise error
+        now = time.monotonic()
+        if since is None:
+            self.say(f"{words} The run is not affected by this command; it waits for the database.", "yellow")
+        elif now - since > GIVE_UP_AFTER:
+            raise LostDatabase(
+                f"{words} Not following any more. The run {self.run.pk} goes on when the database is back."
+            )
+        connection.close_if_unusable_or_obsolete()
+        time.sleep(RETRY_EVERY)
+        return since or now
 
     def close(self) -> None:
         if self._live:
             self._live.stop()
 
-    def _watch_workers(self, steps: list[StepRun], since: float | None) -> float | None:
-        """Since when a step has been in want of its queue's workers, if it is. Without them a sleeping one sleeps on,
-        and nobody takes over from a dead one."""
+    def _watch_workers(self, steps: list[StepRun], without: Collection[str], since: float | None) -> float | None:
+        """Return since when a step waits for a worker of its queue; None if none does.
+
+        `without` are the queues without a worker. Without workers a parked step stays parked, and no
+        other worker takes over from a dead one.
+        """
         wanted = {step.queue for step in steps if step.state in LIVE}
-        missing = wanted & queues_without_workers().keys()
+        missing = wanted & set(without)
         if not missing:
             return None
         now = time.monotonic()
@@ -97,12 +147,28 @@ class Follower:
             if event.kind == "run":
                 self._percent = event.data.get("percent", self._percent)
             if event.message and event.kind in ("log", "run", "receiver_failed"):
-                self._line(f"{event.at:%H:%M:%S}", self._words(event), event.level)
+                self._line_once(event)
+
+    def _line_once(self, event: Event) -> None:
+        """Print an event; one that only differs in numbers from the last one is counted instead."""
+        words = self._words(event)
+        alike = words.translate(WITHOUT_DIGITS)
+        if alike == self._alike and event.level in LEVELS:
+            self._repeated += 1
+            return
+        self._end_repeated()
+        self._alike = alike
+        self._line(clock(event.at), words, event.level)
+
+    def _end_repeated(self) -> None:
+        if self._repeated:
+            times = "once" if self._repeated == 1 else f"{self._repeated} times"
+            self._line(clock(timezone.now()), f"The last line came {times} more.")
+        self._repeated = 0
 
     def _words(self, event: Event) -> str:
         if event.kind == "run" and event.data.get("state") == RunState.FAILED:
-            # The line before has the reason; this one says what next.
-            return f"The set-up stopped; what was read is kept. To go on: manage.py run retry {self.run.pk}"
+            return f"{event.message} Everything read so far is kept. To resume: manage.py run retry {self.run.pk}"
         return event.message
 
     def _say_still(self, steps: list[StepRun]) -> None:
@@ -111,9 +177,11 @@ class Follower:
         if self._live or step is None or time.monotonic() - self._said < STILL_EVERY:
             return
         left = eta_in_words(self.run, time.monotonic() - self._began)
-        words = ", ".join(filter(None, (f"{step.title}: {count(step)} {step.unit}".rstrip(": "), left)))
+        so_far = count(step)
+        progress = f"{step.title}: {so_far} {step.unit}".rstrip() if so_far else step.title
+        words = ", ".join(filter(None, (progress, left)))
         self._percent = self.run.percent
-        self._line(f"{timezone.now():%H:%M:%S}", words)
+        self._line(clock(timezone.now()), words)
 
     def _line(self, at: str, words: str, level: str = "info") -> None:
         self.say(f"{at}  {self._percent:>3} %  {words}", LEVELS.get(level, ""))
@@ -132,7 +200,12 @@ class Follower:
             ProgressBar(total=100, completed=self.run.percent, width=40),
             Text(eta_in_words(self.run, time.monotonic() - self._began), "dim"),
         )
-        return Group(Text(f"Setting up {self.team.name}", "bold"), head, table)
+        return Group(Text(self.title, "bold"), head, table)
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day in UTC, as ISO 8601 writes it: 17:05:09Z."""
+    return f"{moment.astimezone(UTC):%H:%M:%S}Z"
 
 
 def count(step: StepRun) -> str:
@@ -143,11 +216,7 @@ def count(step: StepRun) -> str:
 
 
 def eta_in_words(run: Run, watched: float) -> str:
-    """What is left, rounded to what can be known. `watched` is for how many seconds."""
-    if not run.is_live:
+    """Return what is left, rounded to what is known. `watched` is for how many seconds the run has been followed."""
+    if not run.is_live or (run.eta_seconds is None and watched >= 10):
         return ""
-    if run.eta_seconds is None:
-        return "working it out" if watched < 10 else ""
-    if run.eta_seconds < 60:
-        return "less than a minute left"
-    return f"about {round(run.eta_seconds / 60)} min left"
+    return time_left(run.eta_seconds).replace(NBSP, " ")

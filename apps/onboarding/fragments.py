@@ -1,6 +1,6 @@
 """The live page's parts as HTML: for the page that is asked for, and for the stream that keeps it so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,21 +10,24 @@ from django.urls import reverse
 from apps.metrics.charts import Week, bar_chart, line_chart
 from apps.onboarding.live import Live, live
 from apps.onboarding.services.runs import SUBJECT
-from apps.pipelines.projection import Name, Projection
+from apps.onboarding.state import credentials
+from apps.onboarding.state.kinds import Kind
+from apps.onboarding.state.runs import moment
+from apps.onboarding.titles import tab_of
+from apps.pipelines.models import RunState
+from apps.pipelines.projection import LOG, LogLine, Name, Projection
 from apps.teams.models import Team
 
 WIDTH, HEIGHT = 424, 168
-# Up to so many repositories are sent as one list; of more, only the rows that changed.
-WHOLE_LIST = 12
 # The parts that show each kind of event, in the page's order.
 SHOWN_BY = {
     "run": ("title", "progress", "note"),
+    "states": ("title", "progress", "note", "repositories"),
     "step": ("progress", "note"),
     "budget": ("progress",),
     "weeks": ("charts",),
     "insight": ("insight",),
     "summaries": ("summaries",),
-    "log": ("log",),
 }
 PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "summaries", "log")
 
@@ -35,32 +38,53 @@ def addresses(team: Team, run_id: Any) -> dict[str, str]:
     names = {"page": "detail", "events": "events", "retry": "retry", "cancel": "cancel", "pause": "pause",
              "resume": "resume", "workers_url": "workers"}  # fmt: skip
     return {name: reverse(f"onboarding:run_{view}", kwargs=of_run) for name, view in names.items()} | {
-        "connect": reverse("onboarding:connect", kwargs={"slug": team.slug}),
-        "choose": reverse("onboarding:choose", kwargs={"slug": team.slug}),
+        # Open to every member: the parts of the page are the same for all viewers of the run.
+        "connect": reverse("onboarding:sources", kwargs={"slug": team.slug}) + "#token",
+        "choose": reverse("onboarding:sources", kwargs={"slug": team.slug}),
         "dashboard": reverse("metrics:dashboard", kwargs={"slug": team.slug}),
     }
 
 
 def context_of(projection: Projection, team: Team) -> dict[str, Any]:
     """What all parts are rendered from."""
-    shown = live(projection)
+    run = projection.run
+    failed_at = moment(run.get("finished_at")) if run.get("state") == RunState.FAILED else None
+    shown = live(projection, team.name, token_replaced=credentials.replaced_after(team.pk, failed_at))
     return {
         "live": shown,
         "charts": charts(shown.weeks),
         "team": team,
+        "tab": tab_of(Kind(shown.now.kind), shown.state, shown.percent, team),
         "run_id": projection.run_id,
         **addresses(team, projection.run_id),
     }
 
 
-def render(projection: Projection, changed: frozenset[Name] | None) -> str:
-    """What the stream sends: the parts that have changed, whole; with None all of them."""
+def render(projection: Projection, since: int | None) -> str:
+    """Return what the stream sends: what has changed after that event number, or, for None, every part.
+
+    Of a list (steps, repositories, log), only the rows that changed are sent, so that a frame weighs the same
+    however long the list is.
+    """
     team = Team.objects.get(pk=int(projection.subject.removeprefix(SUBJECT)))
     context = context_of(projection, team)
-    parts = [_part(name) for name in PARTS] if changed is None else _changed(context["live"], changed)
-    if changed is None:
+    if since is None:
+        parts = [_part(name) for name in PARTS]
         parts += [{"name": "step", "step": step} for step in context["live"].steps]
+    else:
+        changed = projection.changed_since(since)
+        parts = _changed(context["live"], changed)
+        if LOG in changed:
+            parts.append(_log(projection.log, since))
     return render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
+
+
+def _log(log: Sequence[LogLine], since: int) -> dict[str, Any]:
+    """Return the part that adds the new lines; the whole log if the page has none of the lines before them."""
+    lines = [line for line in log if line.seq > since]
+    if len(lines) == len(log):
+        return _part("log")
+    return {"name": "log_lines", "lines": lines}
 
 
 def _part(name: str) -> dict[str, Any]:
@@ -72,15 +96,19 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
     names = {part for kind in kinds for part in SHOWN_BY.get(kind, ())}
     rows = [row for row in shown.repositories if ("repository", row.name) in changed]
     # With its end, a run's repositories may be retried.
-    if ("run" in kinds and not shown.is_live) or (rows and len(shown.repositories) <= WHOLE_LIST):
+    if "states" in kinds or ("run" in kinds and not shown.is_live):
         names.add("repositories")
         rows = []
     if "run" in kinds and not shown.is_live:
         names |= {"charts", "insight"}
     # The step above the repositories sums them up.
     summed = shown.sync_at if "repository" in kinds else None
+    # A change of state may change the words of every row.
+    every = "states" in kinds
     steps = [
-        {"name": "step", "step": step} for step in shown.steps if ("step", step.key) in changed or step.key == summed
+        {"name": "step", "step": step}
+        for step in shown.steps
+        if every or ("step", step.key) in changed or step.key == summed
     ]
     return [*(_part(name) for name in PARTS if name in names), *steps,
             *({"name": "repository", "row": row} for row in rows)]  # fmt: skip

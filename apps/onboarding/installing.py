@@ -19,6 +19,7 @@ from apps.integrations.credentials import CredentialError
 from apps.integrations.github import app
 from apps.integrations.github.errors import GitHubError
 from apps.integrations.models import ConnectionSource
+from apps.onboarding.forms import InstalledQuery
 from apps.onboarding.journey import see_other
 from apps.onboarding.services import journey
 from apps.teams.access import team_view
@@ -52,26 +53,27 @@ def installed(request: HttpRequest) -> HttpResponse:
     if team is None:
         messages.warning(request, f"That did not come from a page of yours, or an hour has passed. {BEGIN}")
         return HttpResponseRedirect(reverse("onboarding:home"))
-    if request.GET.get("setup_action") == "request":
-        messages.info(request, "An owner of the organisation has to approve the app first. Come back when they have.")
+    asked = InstalledQuery(request.GET).values
+    if asked["setup_action"] == "request":
+        messages.info(request, "An owner of the organization has to approve the app first. Come back when they have.")
         return see_other("onboarding:connect", team)
     kept = request.session[SESSION]
-    number = request.GET.get("installation_id") or str(kept.get("installation", ""))
-    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+    number = asked["installation_id"] or kept.get("installation")
+    if not isinstance(number, int):
         messages.error(request, f"GitHub did not say which installation it was. {BEGIN}")
         return see_other("onboarding:connect", team)
-    if not request.GET.get("code"):
+    if not asked["code"]:
         # GitHub asks who somebody is while installing only where the app is set up so.
         request.session[SESSION] = {**kept, "installation": number}
-        return HttpResponseRedirect(app.authorize_url(request.GET["state"]))
+        return HttpResponseRedirect(app.authorize_url(asked["state"]))
     del request.session[SESSION]
-    return _connect(request, team, int(number), request.GET["code"])
+    return _connect(request, team, number, asked["code"])
 
 
 def _team(request: HttpRequest) -> Team | None:
     """The team of the state, if it is this person's, of this session, and they still manage the team."""
     try:
-        state = signing.loads(request.GET.get("state", ""), salt=SALT, max_age=LASTS)
+        state = signing.loads(InstalledQuery(request.GET).values["state"], salt=SALT, max_age=LASTS)
     except signing.BadSignature:
         return None
     user, kept = cast(User, request.user), request.session.get(SESSION) or {}

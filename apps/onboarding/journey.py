@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from apps.integrations import connections, webhooks
+from apps.integrations import connections, services, webhooks
 from apps.integrations.credentials import CredentialError
 from apps.integrations.git.errors import GitError
 from apps.integrations.github import app
@@ -25,10 +25,13 @@ from apps.integrations.github.probe import TOKEN_SETTINGS
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository, Webhook
 from apps.integrations.services import InvalidName
 from apps.onboarding import tasks
+from apps.onboarding.forms import ConnectForm, ListingForm, ListingQuery
 from apps.onboarding.services import choice, journey
 from apps.onboarding.services.choice import Page, State
 from apps.onboarding.services.trouble import Trouble
+from apps.onboarding.state import home_of
 from apps.pipelines.exceptions import NotAllowed
+from apps.teams import states
 from apps.teams.access import TeamRequest, team_view
 from apps.teams.models import Team
 from apps.teams.services import MANAGING, recipients_of
@@ -55,7 +58,22 @@ def home(request: HttpRequest) -> HttpResponse:
     team = Team.objects.of(request.user).order_by("memberships__created_at", "pk").first()
     if team is None:
         return HttpResponseRedirect(reverse("teams:create"))
-    return see_other("onboarding:setup", team)
+    return see_other("onboarding:team_home", team)
+
+
+@require_safe
+@team_view()
+def team_home(request: HttpRequest, team: Team) -> HttpResponse:
+    """Lead to what a member of the team wants now: its figures, its run, or the next step of its setup."""
+    address = home_of(team)
+    if address in _setup_pages(team) and cast(Request, request).role not in MANAGING:
+        return setup(request, slug=team.slug)
+    return HttpResponseRedirect(address)
+
+
+def _setup_pages(team: Team) -> list[str]:
+    """Return the addresses that are for owners and admins only."""
+    return [reverse(f"onboarding:{name}", args=[team.slug]) for name in ("connect", "choose")]
 
 
 @require_safe
@@ -74,15 +92,25 @@ def setup(request: HttpRequest, team: Team) -> HttpResponse:
 def connect(request: HttpRequest, team: Team) -> HttpResponse:
     """The sources on offer, and those that are connected. A POST checks one and keeps it."""
     if request.method != "POST":
+        if TrackedRepository.objects.for_team(team).exists() and connections.connections_of(team):
+            return see_other("onboarding:sources", team)
         return _connect_page(request, team)
-    source, token = request.POST.get("source", ""), request.POST.get("token", "")
+    asked = ConnectForm(request.POST).values
+    source, token = asked["source"], asked["token"]
     try:
         found = connections.check(team, source, token)
         connection = journey.connect(team, _user(request), source, token=token, found=found)
     except ASKING as error:
         return _connect_page(request, team, source, Trouble.of(error))
-    messages.success(request, _connected(connection))
-    response = see_other("onboarding:choose", team)
+    resumable = states.of_team(team.pk).resumable
+    if resumable is not None:
+        # A new token leads back to the run that failed for want of one.
+        messages.success(request, f"{_connected(connection)} Token replaced. Resume from {resumable.resumes_at} %.")
+        response = see_other("onboarding:run_detail", team, run_id=resumable.id)
+    else:
+        messages.success(request, _connected(connection))
+        follows = TrackedRepository.objects.for_team(team).exists()
+        response = see_other("onboarding:sources" if follows else "onboarding:choose", team)
     return HttpResponseClientRedirect(response.url) if _htmx(request) else response
 
 
@@ -90,19 +118,20 @@ def _connect_page(request: HttpRequest, team: Team, source: str = "", trouble: T
     connected = {connection.source: connection for connection in connections.connections_of(team)}
     context = {
         "team": team,
-        "offered": connections.offered(),
+        "offered": connections.offered(team),
         "connected": connected,
+        "states": {row.source: row.state for row in states.of_team(team.pk).credentials},
         "source": source or ConnectionSource.GITHUB,
         "trouble": trouble,
         "scopes": TOKEN_SETTINGS,
         "app": app.is_configured(),
         "webhook": Webhook.objects.for_team(team).first(),
-        "follows": TrackedRepository.objects.for_team(team).exists(),
+        "can_manage": True,
     }
-    template = "onboarding/connect.html"
     # HTMX leaves the form, and the token in it, as it is.
-    fragment = f"{template}#trouble" if trouble and _htmx(request) else template
-    return render(request, fragment, context, status=422 if trouble else 200)
+    only_trouble = trouble is not None and _htmx(request)
+    template = "onboarding/source_trouble.html" if only_trouble else "onboarding/connect.html"
+    return render(request, template, context, status=422 if trouble else 200)
 
 
 def _connected(connection: Connection) -> str:
@@ -112,7 +141,7 @@ def _connected(connection: Connection) -> str:
         whose = f" as {connection.login}" if connection.login else ""
         return f"GitHub is connected{whose}: {count} {noun} can be read."
     if connection.source == ConnectionSource.SAMPLE:
-        return f"The sample organisation is connected: {count} {noun}."
+        return f"The sample organization is connected: {count} {noun}."
     return f"{count} local {'clone' if count == '1' else 'clones'} found."
 
 
@@ -130,7 +159,7 @@ def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
                 messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}")
         except connections.CannotConnect as error:
             messages.error(request, str(error))
-    return see_other("onboarding:connect", team)
+    return see_other("onboarding:sources", team)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -138,12 +167,12 @@ def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
 def webhook(request: HttpRequest, team: Team) -> HttpResponse:
     """Make the team's webhook, or give it a new secret; both are shown on the page that answers, and never again."""
     if request.method != "POST":
-        return see_other("onboarding:connect", team)
+        return see_other("onboarding:sources", team)
     try:
         made, secret = webhooks.make(team, _user(request))
     except CredentialError as error:
         messages.error(request, str(error))
-        return see_other("onboarding:connect", team)
+        return see_other("onboarding:sources", team)
     address = request.build_absolute_uri(reverse("integrations:webhook", kwargs={"key": made.key}))
     context = {"team": team, "address": address, "secret": secret, "events": webhooks.EVENTS}
     response = render(request, "onboarding/webhook.html", context)
@@ -156,7 +185,7 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
 def refresh(request: HttpRequest, team: Team) -> HttpResponse:
     """Read what has changed, now; two clicks give one run."""
     if request.method != "POST":
-        return see_other("onboarding:connect", team)
+        return see_other("onboarding:sources", team)
     if not TrackedRepository.objects.for_team(team).exists():
         messages.info(request, "There is nothing to refresh yet. Choose repositories first.")
         return see_other("onboarding:setup", team)
@@ -172,25 +201,25 @@ def choose(request: HttpRequest, team: Team) -> HttpResponse:
     if not sources:
         messages.info(request, "Connect a source first; then choose its repositories.")
         return see_other("onboarding:connect", team)
-    state = State.load(request.session, team)
+    state, query = State.load(request.session, team), ListingQuery(request.GET)
     if request.method == "POST":
         page = take(request, team, sources, state)
-        if request.POST.get("do") == "back":
-            return see_other("onboarding:connect", team)
+        if ListingForm(request.POST).values["do"] == "back":
+            return see_other("onboarding:sources", team)
         if _htmx(request):
             # A tick changes what is said of the choice, a search or a window the rows, too.
-            return _choose_page(request, team, page, "ticked" if "part" in request.GET else "changed")
+            return _choose_page(request, team, page, "ticked" if query.has("part") else "changed")
         return see_other("onboarding:choose", team)
-    if state.follow(request.GET):
+    if state.follow(query):
         state.save(request.session, team)
-    troubles = _list(sources, again="again" in request.GET, further="further" in request.GET)
+    troubles = _list(sources, again=query.has("again"), further=query.has("further"))
     page = choice.page(team, sources, state)
-    if "sizes" in request.GET:
+    if query.has("sizes"):
         troubles += _measure(sources, page)
         page = choice.page(team, sources, state)
         page.measured = True
     page.troubles = troubles
-    if _htmx(request) and "sizes" in request.GET:
+    if _htmx(request) and query.has("sizes"):
         return _choose_page(request, team, page, "sizes")
     return _choose_page(request, team, page, sources=sources)
 
@@ -204,7 +233,7 @@ def _choose_page(request: HttpRequest, team: Team, page: Page, fragment: str = "
 def take(request: HttpRequest, team: Team, sources: list[Connection], state: State) -> Page:
     """Put what the form says into the person's state; the page as it is then."""
     before = choice.page(team, sources, state)
-    state.take(request.POST, before)
+    state.take(ListingForm(request.POST), before)
     state.save(request.session, team)
     return choice.page(team, sources, state)
 
@@ -243,19 +272,49 @@ def start(request: HttpRequest, team: Team) -> HttpResponse:
     sources, state = connections.connections_of(team), State.load(request.session, team)
     page = take(request, team, sources, state)
     known = {row.key for row in page.rows}
-    gone = [key.partition(":")[2] for key in request.POST.getlist("pick") if key not in known]
+    gone = [key.partition(":")[2] for key in ListingForm(request.POST).values["pick"] if key not in known]
     if gone:
         messages.warning(request, f"{', '.join(gone[:5])} is not listed any more. Look through the list, then start.")
     elif not page.picked:
         messages.error(request, "Nothing is ticked. Choose at least one repository, then start.")
+    elif _is_set_up(team):
+        return _change(request, team, page)
     else:
-        return _begin(request, team, page)
+        return _begin(request, team, page, page.picked)
     return see_other("onboarding:choose", team)
 
 
-def _begin(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
+def _is_set_up(team: Team) -> bool:
+    """Return whether the team reads repositories, and no setup is under way that a second click should join."""
+    run = journey.newest_run(team)
+    return TrackedRepository.objects.for_team(team).exists() and not (run is not None and run.is_live)
+
+
+def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
+    """Add and remove repositories of a team that is set up. A run reads only what is new."""
     try:
-        run, created, tracked = journey.begin(team, _user(request), choice.by_source(page.picked), page.state.months)
+        for row in page.dropped:
+            services.untrack_name(team, choice.source_of(row), row.name)
+    except connections.CannotConnect as error:
+        messages.error(request, str(error))
+        return see_other("onboarding:choose", team)
+    if page.dropped:
+        names = ", ".join(row.name for row in page.dropped[:5])
+        more = f", and {len(page.dropped) - 5} more" if len(page.dropped) > 5 else ""
+        messages.success(request, f"Not read any more: {names}{more}. What was read stays in the figures.")
+    if page.to_read:
+        return _begin(request, team, page, page.to_read)
+    State.forget(request.session, team)
+    if not page.dropped:
+        messages.info(request, "Nothing changed.")
+    return see_other("onboarding:sources", team)
+
+
+def _begin(request: HttpRequest, team: Team, page: Page, rows: list[choice.Row]) -> HttpResponse:
+    months = page.state.months
+    since = choice.first_day_of(team, months)
+    try:
+        run, created, tracked = journey.begin(team, _user(request), choice.by_source(rows), months, since)
     except (InvalidName, NotAllowed) as error:
         messages.error(request, str(error))
         return see_other("onboarding:choose", team)

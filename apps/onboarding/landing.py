@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from apps.metrics.charts import Week, line_chart
 from apps.onboarding.pipeline import ANALYSE, INSIGHTS, METRICS, NOTIFY, SYNC
+from apps.teams import states
 from apps.teams.models import Team
 
 # Hours to merge of the example's weeks, median and p75; made up, and the page says so.
@@ -19,7 +20,8 @@ HOURS = [(29, 64), (27, 60), (30, 66), (26, 58), (24, 55), (25, 57), (23, 52), (
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        teams = Team.objects.of(request.user).order_by("name")
+        own = Team.objects.of(request.user).order_by("name")
+        teams = [(team, states.of_team(team.pk).state) for team in own]
         return render(request, "onboarding/teams.html", {"teams": teams})
     return render(request, "onboarding/landing.html", _example(timezone.now().date()))
 

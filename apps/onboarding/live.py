@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from apps.onboarding.state import run_state
+from apps.onboarding.state.kinds import EMAILING
 from apps.pipelines.models import PASSED, RunState, StepState
-from apps.pipelines.projection import Projection
+from apps.pipelines.projection import LOG_LINES, Projection
+from apps.pipelines.remedy import Remedy
+from apps.teams import states
+from apps.teams.states import State, StateName
 
-NBSP = "\N{NO-BREAK SPACE}"
 # A repository's sync status as one of the eight discs, and in a word.
 REPOSITORY = {
     "pending": ("waiting", "Waiting"),
@@ -22,9 +26,19 @@ REPOSITORY = {
     "error": ("failed", "Failed"),
 }
 STEP_WORDS = {
-    "waiting": "Waiting", "ready": "Next", "running": "Running", "parked": "Parked", "done": "Done",
-    "partial": "Partial", "skipped": "Skipped", "failed": "Failed", "cancelled": "Cancelled",
+    "waiting": "Waiting", "ready": "Queued", "running": "Running", "parked": "Waiting", "done": "Done",
+    "partial": "Incomplete", "skipped": "Skipped", "failed": "Failed", "cancelled": "Canceled",
 }  # fmt: skip
+# Why a run waits, for its page's one line.
+WAITS = {
+    "rate_limit": "Waiting for GitHub",
+    "secondary_limit": "Waiting for GitHub",
+    "github_pace": "Waiting for GitHub",
+    "unreachable": "Waiting for GitHub",
+    "other_run": "Waiting for another run",
+}
+# Causes that lie in the token.
+OF_TOKEN = ("token_refused", "token_missing", "account_suspended")
 # The strongest findings, by their events' keys.
 RANKS = ("first", "second", "third")
 ENDED_WELL = (RunState.DONE, RunState.PARTIAL)
@@ -57,7 +71,10 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryRow:
-    """`lasts` is how long it took, or how many pull requests a second are read."""
+    """`lasts` is how long it took, or how many pull requests a second are read.
+
+    `can_retry` is whether it can be retried alone: if its cause is its own.
+    """
 
     id: int
     name: str
@@ -67,18 +84,18 @@ class RepositoryRow:
     lasts: str
     why: str
     percent: int
+    can_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that the live region shows."""
+    """All that the live region shows. `now` is the run's state, which decides its words."""
 
+    now: states.RunState
     seq: int
     state: str
     percent: int
     current: str
-    eta: str
-    aside: str
     until: str | None
     clock: Clock
     finished_at: str | None
@@ -102,26 +119,36 @@ class Live:
         return self.state in (RunState.RUNNING, RunState.PAUSED)
 
     @property
-    def is_paused(self) -> bool:
-        return self.state == RunState.PAUSED
-
-    @property
     def ended_well(self) -> bool:
         return self.state in ENDED_WELL
 
     @property
-    def can_retry(self) -> bool:
-        return self.state in (RunState.FAILED, RunState.PARTIAL, RunState.CANCELLED)
+    def eta(self) -> str:
+        return self.now.eta
+
+    @property
+    def emails(self) -> bool:
+        """Return whether the run emails the team when it is done."""
+        return self.now.kind in EMAILING
 
     @property
     def wants_token(self) -> bool:
-        """Whether the cause is one that a new token mends: then that is the first thing to do."""
-        return self.state == RunState.FAILED and "token" in self.error.lower()
+        return self.now.state.remedy == Remedy.NEW_TOKEN
+
+    @property
+    def token_replaced(self) -> bool:
+        """Return whether a token was stored since the run failed because of the one before."""
+        return self.now.state.cause in OF_TOKEN and self.now.state.remedy == Remedy.RETRY
 
     @property
     def is_counting(self) -> bool:
         """Whether it is not known yet how much there is to do."""
         return self.state == RunState.RUNNING and self.percent == 0 and self.steps[0].state == StepState.RUNNING
+
+    @property
+    def log_most(self) -> int:
+        """The number of log lines that a page keeps at most."""
+        return LOG_LINES
 
     @property
     def lasting(self) -> str:
@@ -133,24 +160,25 @@ class Live:
         return self.steps[0].key if self.steps else ""
 
 
-def live(projection: Projection) -> Live:
+def live(projection: Projection, team_name: str = "", *, token_replaced: bool = False) -> Live:
+    """Return the rows of a run's page; the arguments are those of `state.run_state`."""
     run = projection.run
-    steps = [_step(step, index, projection.steps) for index, step in enumerate(projection.steps)]
-    repositories = [_repository(name, data) for name, data in projection.items.get("repository", {}).items()]
+    now = run_state(projection, team_name, token_replaced=token_replaced)
+    steps = [_step(step, index, projection.steps, now) for index, step in enumerate(projection.steps)]
+    repositories = [_repository(name, data, now) for name, data in projection.items.get("repository", {}).items()]
     if steps and steps[0].state == StepState.RUNNING:
         steps[0] = replace(steps[0], why=_sum_up(repositories) or steps[0].why)
     insights = projection.items.get("insight", {})
     parked = next((step for step in steps if step.state == StepState.PARKED), None)
     failed = next((index for index, step in enumerate(steps) if step.state == StepState.FAILED), None)
     return Live(
+        now=now,
         seq=projection.seq,
         state=run.get("state", ""),
         percent=run.get("percent", 0),
-        current=_current(run, projection.steps, steps),
-        eta=_eta(run, parked),
-        aside="Waiting time is not counted in what is left." if parked and run.get("eta_seconds") else "",
-        until=parked.until if parked else None,
-        clock=_run_clock(run),
+        current=_current(now, projection.steps, steps),
+        until=parked.until if parked and now.state.name == StateName.PARKED else None,
+        clock=_run_clock(run, now.state),
         finished_at=run.get("finished_at"),
         error=run.get("error", ""),
         failed_step=None if failed is None else steps[failed],
@@ -162,32 +190,41 @@ def live(projection: Projection) -> Live:
         weeks=projection.items.get("weeks", {}).get("team", {}),
         insights=[insights[rank] for rank in RANKS if rank in insights],
         summaries=projection.items.get("summaries", {}).get("last", {}).get("rows", []),
-        budget=_budget(run, projection.items.get("budget", {}).get("github", {})),
+        budget=_budget(now.state, projection.items.get("budget", {}).get("github", {})),
         budget_until=projection.items.get("budget", {}).get("github", {}).get("resets_at"),
         log=projection.log,
         log_total=projection.log_total,
     )
 
 
-def _budget(run: Mapping[str, Any], github: Mapping[str, Any]) -> str:
+def _budget(state: State, github: Mapping[str, Any]) -> str:
     """What GitHub allows until its hour is over, while something is read; its unit is the point."""
-    if run.get("state") not in (RunState.RUNNING, RunState.PAUSED) or github.get("points_left") is None:
+    if not state.is_moving or github.get("points_left") is None:
         return ""
     return f"{github['points_left']:,} of {github['points']:,}"
 
 
-def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]]) -> StepRow:
+def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]], now: states.RunState) -> StepRow:
     state, total = step["state"], step["total"]
     passed = state in PASSED
+    # A step that the run is at, while the run itself rests, rests too.
+    rests = state in (StepState.READY, StepState.RUNNING, StepState.PARKED) and not now.state.is_moving
+    disc, word = ("waiting" if state == StepState.READY else state), STEP_WORDS.get(state, state.capitalize())
+    why = _why(step, steps[index - 1]["title"] if index else "")
+    if rests:
+        disc, word, why = now.state.disc, now.state.label, now.state.reason
+    if state == StepState.FAILED and step["error"] == now.state.reason:
+        # The note above the steps has the cause.
+        why = ""
     return StepRow(
         key=step["key"],
         title=step["title"],
-        state="waiting" if state == StepState.READY else state,
-        word=STEP_WORDS.get(state, state.capitalize()),
+        state=disc,
+        word=word,
         count=_count(step["done"], total),
-        why=_why(step, steps[index - 1]["title"] if index else ""),
-        until=step["parked_until"] if state == StepState.PARKED else None,
-        clock=_step_clock(step),
+        why=why,
+        until=step["parked_until"] if state == StepState.PARKED and now.state.name == StateName.PARKED else None,
+        clock=_step_clock(step, now.state),
         percent=100 if passed else round(100 * min(1.0, step["done"] / total)) if total else 0,
     )
 
@@ -198,7 +235,7 @@ def _why(step: Mapping[str, Any], before: str) -> str:
         case StepState.WAITING:
             return f"Starts after “{before}”." if before else "Starts at once."
         case StepState.READY:
-            return "Next: waits for a free worker."
+            return ""
         case StepState.DONE:
             return _of(step["done"], step["unit"]) if step["done"] and step["unit"] else ""
         case StepState.PARTIAL:
@@ -207,7 +244,7 @@ def _why(step: Mapping[str, Any], before: str) -> str:
         case StepState.FAILED:
             return str(step["error"])
         case StepState.CANCELLED:
-            return "Not finished: the setup was cancelled."
+            return "Not finished."
         case _:
             return str(step["message"])
 
@@ -237,25 +274,31 @@ def _count(done: int, total: int | None) -> str:
     return f"{done:,}" if done else "–"
 
 
-def _step_clock(step: Mapping[str, Any]) -> Clock | None:
-    if step["state"] == StepState.RUNNING and step["attempt_started_at"]:
+def _step_clock(step: Mapping[str, Any], state: State) -> Clock | None:
+    if step["state"] == StepState.RUNNING and step["attempt_started_at"] and state.name != StateName.PAUSED:
         return Clock(step["active_seconds"], step["attempt_started_at"])
     return Clock(step["active_seconds"]) if step["started_at"] else None
 
 
-def _run_clock(run: Mapping[str, Any]) -> Clock:
+def _run_clock(run: Mapping[str, Any], state: State) -> Clock:
+    if state.name == StateName.PAUSED and state.since is not None:
+        # A paused run's clock rests.
+        return Clock((state.since - datetime.fromisoformat(run["created_at"])).total_seconds())
     if run.get("finished_at") is None:
         return Clock(0.0, run.get("created_at"))
     span = datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["created_at"])
     return Clock(span.total_seconds())
 
 
-def _repository(name: str, data: Mapping[str, Any]) -> RepositoryRow:
+def _repository(name: str, data: Mapping[str, Any], now: states.RunState) -> RepositoryRow:
     state, word = REPOSITORY.get(data["sync_status"], ("waiting", "Waiting"))
     done, total, found = data["done"], data["total"], data.get("found", 0)
     counting = state == "running" and total is None and found
     if state == "running" and data.get("phase") in ("update", "detail") and not done and total:
         state, word = REPOSITORY["pending"]  # its list is read, its details wait for their turn
+    if state == "running" and not now.state.is_moving:
+        state, word = now.state.disc, now.state.label
+    why = data["last_sync_error"]
     seconds = data.get("seconds", 0)
     took = clock_words(seconds) if seconds else ""
     pace = f"{done / seconds:.0f}/s" if state == "running" and seconds >= 1 and done >= seconds else ""
@@ -266,43 +309,40 @@ def _repository(name: str, data: Mapping[str, Any]) -> RepositoryRow:
         word=word,
         count=f"{found:,} found" if counting else _count(done, total) if total != 0 else "none",
         lasts=took if state in ("done", "partial") else pace,
-        why=data["last_sync_error"],
+        # After the end the note above has the causes, each once.
+        why=why if now.state.is_live else "",
+        can_retry=_can_retry_alone(now, name),
         percent=100 if state == "done" else round(100 * min(1.0, done / total)) if total else 0,
     )
 
 
-def _current(run: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], rows: Sequence[StepRow]) -> str:
+def _can_retry_alone(now: states.RunState, name: str) -> bool:
+    """Return whether the repository lacks something for a reason of its own, and others do not share it."""
+    if now.state.name != StateName.PARTIAL or len(now.gaps) < 2:
+        return False
+    return any(gap.what == (name,) for gap in now.gaps)
+
+
+def _current(now: states.RunState, steps: Sequence[Mapping[str, Any]], rows: Sequence[StepRow]) -> str:
     """What is happening, in one line beside the percentage."""
     at = next((index for index, step in enumerate(steps) if step["state"] not in PASSED), None)
-    match run.get("state"):
-        case RunState.RUNNING | RunState.PAUSED if at is not None:
-            if run["state"] == RunState.PAUSED:
-                return f"Paused at step {at + 1} of {len(steps)}"
-            return f"Step {at + 1} of {len(steps)}: {rows[at].title}"
-        case RunState.FAILED | RunState.CANCELLED if at is not None:
-            ended = "Stopped" if run["state"] == RunState.FAILED else "Cancelled"
-            return f"{ended} at step {at + 1} of {len(steps)}"
-        case RunState.PARTIAL:
-            gaps = len(run["missing"])
-            return "Done, with one thing incomplete" if gaps == 1 else f"Done, with {gaps} things incomplete"
-        case _:
-            return "Done"
-
-
-def _eta(run: Mapping[str, Any], parked: StepRow | None) -> str:
-    """What is left, as exactly as can be known; empty where the run has ended."""
-    if run.get("state") == RunState.PAUSED:
-        return "paused"
-    if run.get("state") != RunState.RUNNING:
-        return ""
-    seconds = run.get("eta_seconds")
-    if seconds is None:
-        return "waiting" if parked else "working it out"
-    if seconds < 60:
-        return "less than a minute left"
-    return (
-        f"about {round(seconds / 60)}{NBSP}min left" if seconds < 5400 else f"about {round(seconds / 3600)}{NBSP}h left"
-    )
+    state = now.state
+    by = f" by {state.actor}" if state.actor else ""
+    place = "" if at is None else f" at step {at + 1} of {len(steps)}"
+    match state.name:
+        case StateName.PAUSED | StateName.CANCELLED:
+            return f"{state.label}{by}{place}"
+        case StateName.FAILED:
+            return f"Stopped{place}"
+        case StateName.PARKED | StateName.STALLED:
+            return f"{WAITS.get(state.cause, 'Waiting')}{place}"
+        case StateName.PARTIAL:
+            return "Incomplete"
+        case StateName.EMPTY:
+            return state.label
+    if state.is_live and at is not None:
+        return f"Step {at + 1} of {len(steps)}: {rows[at].title}"
+    return "Done"
 
 
 def clock_words(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 source_connected(team, user, source)        a credential was checked and kept; source is "github", "sample" or "git"
 repositories_chosen(team, user, count)      how many repositories are to be synced
-onboarding_completed(team_id, run_id, totals, missing)
+onboarding_completed(team_id, run_id, generation, totals, missing)
                                             an onboarding has reached its end; totals as in `services.runs.Totals`,
                                             missing as in `pipelines.outcomes.Missing`
 """

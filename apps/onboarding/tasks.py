@@ -1,36 +1,30 @@
 """The last step of an onboarding, and what refreshes a team later: the night, a webhook, a person."""
 
 import logging
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
 
-from apps.integrations import webhooks
-from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations import attempts, rolling, webhooks
+from apps.onboarding import nights
 from apps.onboarding.services import digest
 from apps.onboarding.services.runs import gaps_of, totals_of
 from apps.onboarding.signals import onboarding_completed
+from apps.onboarding.state.kinds import Kind
 from apps.pipelines import engine
 from apps.pipelines.context import StepContext
 from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Done
 from apps.pipelines.tasks import Standalone, step_task
-from apps.teams.models import OnboardingStatus, Team
 
 logger = logging.getLogger(__name__)
 
 ONBOARDING_PIPELINE = "onboarding"
 NIGHTLY_PIPELINE = "nightly"
-# By night everywhere in Europe and America; GitHub's limits are per hour, so the minute does not matter.
-NIGHTLY_HOUR = "3"
-# A change is seldom alone: so long after one the others have come, too. And so often is often enough.
-QUIET, REFRESH_EVERY = timedelta(minutes=1), timedelta(minutes=5)
 
 
 def _of_team(team_id: int) -> Standalone:
@@ -45,40 +39,38 @@ def send_onboarding_complete_email(ctx: StepContext, *, team_id: int, repo_ids: 
     missing = ctx.missing_so_far() if ctx.step.idx else gaps_of(team_id)
     if not ctx.cursor.get("told"):
         with ctx.unit(cursor={"told": True}, done=1, total=1, unit="messages"):
-            ctx.send(onboarding_completed, team_id=team_id, run_id=ctx.run.pk, totals=totals, missing=missing)
+            ctx.send(
+                onboarding_completed,
+                team_id=team_id,
+                run_id=ctx.run.pk,
+                generation=ctx.generation,
+                totals=totals,
+                missing=missing,
+            )
     return Done(result={"totals": totals})
 
 
-def _ready_teams() -> QuerySet[Team]:
-    """Those that are set up and connected."""
-    return Team.objects.filter(
-        onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL],
-        pk__in=Connection.objects.across_teams().values("team_id"),
-    )
-
-
-@db_periodic_task(crontab(minute="0", hour=NIGHTLY_HOUR), name="nightly_refresh", queue="compute")  # type: ignore[untyped-decorator]
+@db_periodic_task(crontab(minute="*"), name="nightly_refresh", queue="compute")  # type: ignore[untyped-decorator]
 def nightly_refresh() -> None:
-    """Refresh every team that is set up and connected. Several workers may fire; each team's night has one run."""
-    today = timezone.now().date()
-    for team_id in _ready_teams().values_list("pk", flat=True):
-        _refresh(team_id, once_key=f"nightly:{team_id}:{today:%Y-%m-%d}")
+    """Refresh each team whose night is due. Several workers may fire; each team's night has one run."""
+    for team_id, at in nights.due(timezone.now()):
+        _refresh(team_id, Kind.NIGHTLY, once_key=f"nightly:{team_id}:{at:%Y-%m-%d}")
+
+
+@db_periodic_task(crontab(minute="23", hour="*"), name="forget_old_deliveries", queue="compute")  # type: ignore[untyped-decorator]
+def forget_old_deliveries() -> None:
+    """Delete what is kept of webhooks that came long ago."""
     webhooks.forget_old()
 
 
 @db_periodic_task(crontab(minute="*"), name="refresh_changed", queue="compute")  # type: ignore[untyped-decorator]
 def refresh_changed() -> None:
-    """Read what webhooks told of: a minute after, and no more often than every five, however much is told."""
+    """Read what webhooks announced: a minute after, and no more often than every five, however much is announced."""
     now = timezone.now()
-    told = TrackedRepository.objects.across_teams().filter(changed_at__lt=now - QUIET, team__in=_ready_teams())
-    changed = told.filter(Q(last_synced_at__isnull=True) | Q(last_synced_at__lt=F("changed_at")))
-    by_team: dict[int, list[int]] = {}
-    for team_id, pk in changed.order_by("pk").values_list("team_id", "pk"):
-        by_team.setdefault(team_id, []).append(pk)
-    for team_id, repo_ids in by_team.items():
+    for team_id, repo_ids in attempts.due(now, nights.ready_teams()).items():
         subject = f"team:{team_id}"
-        if not Run.objects.filter(subject=subject, created_at__gt=now - REFRESH_EVERY).exists():
-            _refresh(team_id, repo_ids=repo_ids)
+        if not Run.objects.filter(subject=subject, created_at__gt=now - attempts.REFRESH_EVERY).exists():
+            _refresh(team_id, Kind.WEBHOOK, repo_ids=repo_ids)
 
 
 @db_periodic_task(crontab(minute="10"), name="weekly_digest", queue="compute")  # type: ignore[untyped-decorator]
@@ -93,20 +85,33 @@ def weekly_digest() -> None:
             logger.exception("The weekly mail of team %s could not be queued.", team.pk)
 
 
-def _refresh(team_id: int, *, once_key: str | None = None, **params: Any) -> None:
+def _refresh(team_id: int, kind: Kind, *, once_key: str | None = None, **params: Any) -> None:
     try:
-        refresh(team_id, once_key=once_key, **params)
+        refresh(team_id, kind=kind, once_key=once_key, **params)
     except Exception:
         # The other teams' refreshes don't hang on this one's.
         logger.exception("The refresh of team %s could not be started.", team_id)
 
 
-def refresh(team_id: int, *, started_by: Any = None, once_key: str | None = None, **params: Any) -> tuple[Run, bool]:
-    """Start reading what has changed, or join the refresh under way. Params are the pipeline's."""
+def refresh(
+    team_id: int,
+    *,
+    kind: Kind = Kind.REFRESH,
+    started_by: Any = None,
+    once_key: str | None = None,
+    **params: Any,
+) -> tuple[Run, bool]:
+    """Start reading what has changed, or join the refresh under way. Params are the pipeline's.
+
+    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.rolling`.
+    """
+    if kind != Kind.WEBHOOK:
+        params = {"nights": rolling.NIGHTS, **params}
     return engine.start(
         NIGHTLY_PIPELINE,
         subject=f"team:{team_id}",
         params={"team_id": team_id, "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"], **params},
         started_by=started_by,
         once_key=once_key,
+        kind=kind,
     )

@@ -2,18 +2,20 @@
 
 from django.urls import path
 
-from apps.onboarding import digest, installing, journey, landing, streaming, team_settings, views
+from apps.onboarding import installing, journey, landing, sources, streaming, team_settings, views
 
 app_name = "onboarding"
 urlpatterns = [
     path("", landing.landing, name="landing"),
     path("home/", journey.home, name="home"),
+    path("t/<slug:slug>/home/", journey.team_home, name="team_home"),
     path("t/<slug:slug>/onboarding/", journey.setup, name="setup"),
+    path("t/<slug:slug>/sources/", sources.sources, name="sources"),
+    path("t/<slug:slug>/sources/repositories/<id:repository_id>/stop/", sources.stop_reading, name="stop_reading"),
     path("t/<slug:slug>/onboarding/connect/", journey.connect, name="connect"),
     path("t/<slug:slug>/onboarding/connect/<slug:source>/leave/", journey.disconnect, name="disconnect"),
     path("t/<slug:slug>/settings/", team_settings.team_settings, name="team_settings"),
     path("t/<slug:slug>/onboarding/app/", installing.install, name="app_install"),
-    path("weekly-mail/<str:token>/", digest.digest_stop, name="digest_stop"),
     path("github/app/installed/", installing.installed, name="app_installed"),
     path("t/<slug:slug>/onboarding/webhook/", journey.webhook, name="webhook"),
     path("t/<slug:slug>/onboarding/refresh/", journey.refresh, name="refresh"),

@@ -1,6 +1,7 @@
 """A run's page, what may be done there, and how a team's setup stands for other pages and programs."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,22 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from apps.metrics.llm import continuing
+from apps.onboarding.forms import RetryForm
 from apps.onboarding.fragments import addresses, context_of
 from apps.onboarding.journey import see_other
 from apps.onboarding.services.journey import newest_run
 from apps.onboarding.services.notifications import recipients
 from apps.onboarding.services.runs import SUBJECT
+from apps.onboarding.state import as_json, kind_of_run, run_state, with_workers
+from apps.onboarding.state.runs import silent_queues
+from apps.onboarding.titles import tab_of
 from apps.pipelines import engine, health
 from apps.pipelines.exceptions import NotAllowed
-from apps.pipelines.models import LIVE, Run
+from apps.pipelines.models import Run
 from apps.pipelines.projection import project
+from apps.pipelines.stream.views import silence_limit
+from apps.teams import states
 from apps.teams.access import team_view
 from apps.teams.models import Team
 from apps.teams.services import MANAGING
@@ -44,20 +52,29 @@ def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status:
     context = context_of(projection, team) | {
         "run": run,
         "months": run.params.get("months"),
+        "since": _first_day(run),
         "can_manage": request.role in MANAGING,  # type: ignore[attr-defined]
         "recipients": [user.email for user in recipients(run)],
         "said": {"words": said, "state": "state-partial"} if said else None,
+        "silence": silence_limit(),
+        "ai_progress": continuing.progress_of(team.pk),
         **_workers(run, projection.seq),
     }
     template = "onboarding/run.html#live" if _htmx(request) else "onboarding/run.html"
     return render(request, template, context, status=status)
 
 
+def _first_day(run: Run) -> date | None:
+    """Return the first day of what the run reads, if it was started with one."""
+    since = run.params.get("since")
+    return date.fromisoformat(since) if since else None
+
+
 def _htmx(request: HttpRequest) -> bool:
     return bool(request.htmx)  # type: ignore[attr-defined]
 
 
-def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run], Any]) -> HttpResponse:
+def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run, Any], Any]) -> HttpResponse:
     """Do something to a run, and show it; what is not allowed, or not any more, is said there and does no harm."""
     run = run_of(team, run_id)
     if request.method != "POST":  # the way back from the log-in page after a session has ended
@@ -69,7 +86,7 @@ def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run], An
         said, status = NOT_YOURS, 403
     else:
         try:
-            act(run)
+            act(run, request.user)
             if run_of(team, run_id).seq == run.seq:
                 said = ALREADY
         except NotAllowed as reason:
@@ -85,43 +102,52 @@ def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run], An
 @team_view()
 def run_retry(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
     """From the step that failed; with `repository` only those that are named."""
-    return _act(request, team, run_id, lambda run: engine.retry(run, request.POST.getlist("repository") or None))
+    names = RetryForm(request.POST).values["repository"]
+    return _act(request, team, run_id, lambda run, user: engine.retry(run, names or None, by=user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def run_cancel(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    return _act(request, team, run_id, engine.cancel)
+    return _act(request, team, run_id, lambda run, user: engine.cancel(run, by=user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def run_pause(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    return _act(request, team, run_id, engine.pause)
+    return _act(request, team, run_id, lambda run, user: engine.pause(run, by=user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def run_resume(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    return _act(request, team, run_id, engine.resume)
+    return _act(request, team, run_id, lambda run, user: engine.resume(run, by=user))
 
 
 @require_GET
 @team_view()
 def run_workers(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    """Whether somebody is there to work on the run, and its newest event's number: polled by its page."""
+    """Whether a worker is there for the run, and its newest event's number: polled by its page."""
     run = run_of(team, run_id)
-    context = _workers(run, run.seq) | addresses(team, run.pk)
+    tab = tab_of(kind_of_run(run), run.state, run.percent, team)
+    context = _workers(run, run.seq) | addresses(team, run.pk) | {"tab": tab}
     return render(request, "onboarding/live/workers.html", context)
 
 
 def _workers(run: Run, seq: int) -> dict[str, Any]:
     """Queues that the run needs now and that nobody serves."""
-    wanted = set(run.steps.filter(state__in=LIVE).values_list("queue", flat=True)) if run.is_live else set()
-    missing = {queue: age for queue, age in health.queues_without_workers().items() if queue in wanted}
+    missing = silent_queues(run)
     seen = [age for age in missing.values() if age is not None]
     silent = {"queues": list(missing), "seconds": round(max(seen)) if seen else None} if missing else None
-    return {"silent": silent, "seq": seq, "every": 4 if run.is_live else 20, "debug": settings.DEBUG}
+    disk_problem = health.disk_problem() if run.is_live else ""
+    return {
+        "silent": silent,
+        "stalled": with_workers(run_state(project(run.pk), ""), run).state if silent else None,
+        "disk_problem": disk_problem,
+        "seq": seq,
+        "every": 4 if run.is_live else 20,
+        "debug": settings.DEBUG,
+    }
 
 
 @require_GET
@@ -129,8 +155,7 @@ def _workers(run: Run, seq: int) -> dict[str, Any]:
 def indicator(request: HttpRequest, team: Team) -> HttpResponse:
     """For the header of the team's other pages: how far a run under way is. Polled, for a stream in every tab would
     use up the browser's connections."""
-    run = newest_run(team)
-    return render(request, "onboarding/indicator.html", {"team": team, "run": run if run and run.is_live else None})
+    return render(request, "onboarding/indicator.html", {"team": team})
 
 
 @require_GET
@@ -138,9 +163,10 @@ def indicator(request: HttpRequest, team: Team) -> HttpResponse:
 def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
     """The newest run as JSON; `run` is null where the team has none."""
     run = newest_run(team)
+    told = as_json(states.of_team(team.pk))
     if run is None:
         nothing = {"run": None, "seq": 0, "state": "not_started", "percent": 0, "eta_seconds": None}
-        return JsonResponse({**nothing, "steps": [], "repositories": []})
+        return JsonResponse({**nothing, "steps": [], "repositories": [], "team": told})
     projection = project(run.pk)
     return JsonResponse(
         {
@@ -154,6 +180,7 @@ def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
                 {"name": name, **{key: row[key] for key in ("sync_status", "last_sync_error", "done", "total")}}
                 for name, row in projection.items.get("repository", {}).items()
             ],
+            "team": told,
         },
         headers={"Cache-Control": "no-store"},
     )

@@ -48,6 +48,9 @@ class GitHub:
     def hide(self, repository):
         self.faults({"match": {"repository": repository}, "errors": GONE})
 
+    def change(self, what, **body):
+        httpx.post(f"{self.url}/_sandbox/{what}", json=body).raise_for_status()
+
     def slow(self, seconds=0.5):
         self.faults({"delay": seconds})
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.analytics.models import AnalyticsEvent
 from apps.integrations import connections
+from apps.integrations.grants import grant
 from apps.integrations.models import Connection, Credential, TrackedRepository
 from apps.onboarding.services import choice
 from apps.onboarding.tasks import nightly_refresh
@@ -161,12 +162,12 @@ def test_htmx_is_led_on_by_a_header(mara):
 
 def test_only_what_the_installation_has_is_offered(mara, settings, github):
     page = words(mara.get(CONNECT))
-    assert "A sample organisation" not in page
+    assert "A sample organization" not in page
     assert "Local git clones" not in page
     for source in ("sample", "git", "nonsense"):
         assert mara.post(CONNECT, {"source": source}).status_code == 422
     settings.SAMPLE_URL = github.url
-    assert "A sample organisation" in words(mara.get(CONNECT))
+    assert "A sample organization" in words(mara.get(CONNECT))
 
 
 def test_the_sample_is_connected_chosen_and_left(team, mara, settings, github):
@@ -186,6 +187,7 @@ def test_clones_are_found_chosen_and_started(team, mara, settings, tmp_path):
     for name in ("api", "we<b>b"):
         subprocess.run(["git", "init", "-q", tmp_path / name], check=True)
     settings.GIT_SOURCE_ROOT = tmp_path
+    grant(team, "git")
     mara.post(CONNECT, {"source": "git"})
     page = words(mara.get(CHOOSE))
     assert "we&lt;b&gt;b" in page
@@ -255,7 +257,7 @@ def test_sizes_come_when_asked_and_once(connected, github):
     assert "Sizes" not in requests(github)
     connected.post(CHOOSE, form("acme/api", "acme/web", months="36"))
     page = words(connected.get(f"{CHOOSE}?sizes=1"))
-    assert "about 20 pull requests, less than a minute" in page
+    assert '<span data-estimate="counted">20 pull requests</span>, less than a minute' in page
     assert "Show how large they are" not in page
     fragment = words(connected.get(f"{CHOOSE}?sizes=1", headers=HTMX))
     assert "<html" not in fragment
@@ -301,7 +303,9 @@ def test_starting_tells_follows_and_leads_to_the_run(connected, team):
     assert (answer.status_code, answer["Location"]) == (303, f"{HERE}runs/{run.pk}/")
     tracked = TrackedRepository.objects.for_team(team).get()
     assert tracked.repository.full_name == "acme/web"
-    assert run.params == {"team_id": team.pk, "repo_ids": [tracked.pk], "months": 3}
+    assert (run.params["team_id"], run.params["repo_ids"], run.params["months"]) == (team.pk, [tracked.pk], 3)
+    team.refresh_from_db()
+    assert run.params["since"] == team.history_start.isoformat()
     assert run.started_by == User.objects.get(email="mara@acme.example")
     assert AnalyticsEvent.objects.get(name="chose").data == {"repositories": 1}
 

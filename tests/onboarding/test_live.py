@@ -53,7 +53,7 @@ def signed_in(client, owner):
 def everybody_works():
     now = timezone.now()
     Worker.objects.create(
-        owner=owners.me(), queues=["sync", "llm", "compute"], started_at=now, seen_at=now, swept_at=now
+        owner=owners.me(), queues=["sync", "llm", "compute", "email"], started_at=now, seen_at=now, swept_at=now
     )
 
 
@@ -61,13 +61,14 @@ def address(run, team, view="detail"):
     return reverse(f"onboarding:run_{view}", args=[team.slug, run.pk])
 
 
-def fail(run, error="GitHub timed out."):
+def fail(run, error="GitHub timed out.", cause="overloaded", remedy="retry"):
     with transaction.atomic():
         step = run.steps.get(idx=0)
         step.state, step.error, step.finished_at = StepState.FAILED, error, timezone.now()
+        step.cause, step.remedy = cause, remedy
         step.save()
         events.append(run.pk, [events.step_entry(step)])
-        engine.fail(Run.objects.get(pk=run.pk), error, timezone.now())
+        engine.fail(Run.objects.get(pk=run.pk), error, timezone.now(), cause=cause, remedy=remedy)
 
 
 def repository(run, name, status, error="", done=0, total=None):
@@ -83,7 +84,8 @@ def squeezed(html):
 
 def sent(html):
     """The parts that a stream's frame carries, by the id that each is swapped for."""
-    parts = re.findall(r'<hx-partial hx-target="#([^"]+)" hx-swap="outerMorph">(.*?)</hx-partial>', html, re.DOTALL)
+    part = r'<hx-partial hx-target="#([^"]+)" hx-swap="(?:outerMorph|beforeend)">(.*?)</hx-partial>'
+    parts = re.findall(part, html, re.DOTALL)
     return {target: squeezed(body).strip() for target, body in parts}
 
 
@@ -121,16 +123,51 @@ def test_a_change_sends_no_more_than_the_parts_that_show_it(start):
     before = project(run.pk)
     repository(run, "acme/web", "complete", done=5, total=5)
     after = project(run.pk)
-    assert sent(render(after, after.changed_since(before.seq))).keys() == {"run-repositories", "step-sync", "run-seq"}
+    key = after.items["repository"]["acme/web"]["id"]
+    assert sent(render(after, before.seq)).keys() == {f"repository-{key}", "step-sync", "run-seq"}
 
 
-def test_of_many_repositories_only_the_changed_rows_are_sent(start):
-    run = start([f"acme/r{number:02d}" for number in range(50)])
+def frame_after_one_change(start, repositories, log_lines):
+    """Return the stream's HTML after one repository of so many changed and wrote a line of the log."""
+    run = start([f"acme/r{number:03d}" for number in range(repositories)])
+    lines = [events.Entry("log", "sync", f"Line {number:03d}") for number in range(log_lines)]
+    with transaction.atomic():
+        events.append(run.pk, lines)
     before = project(run.pk)
-    repository(run, "acme/r07", "complete", done=5, total=5)
-    after = project(run.pk)
-    key = after.items["repository"]["acme/r07"]["id"]
-    assert sent(render(after, after.changed_since(before.seq))).keys() == {f"repository-{key}", "step-sync", "run-seq"}
+    repository(run, "acme/r007", "syncing", done=5, total=9)
+    with transaction.atomic():
+        events.append(run.pk, [events.Entry("log", "sync", "acme/r007 is read")])
+    frame = render(project(run.pk), before.seq)
+    engine.cancel(run)
+    return frame
+
+
+@pytest.mark.parametrize(("repositories", "log_lines"), [(100, 10), (10, 90)])
+def test_frame_does_not_grow_with_repositories_or_log(start, repositories, log_lines):
+    small = len(frame_after_one_change(start, 10, 10))
+    Run.objects.all().delete()
+    large = len(frame_after_one_change(start, repositories, log_lines))
+    assert large - small < 100
+
+
+def test_frame_adds_new_log_lines_only(start):
+    run = start()
+    before = project(run.pk)
+    with transaction.atomic():
+        events.append(run.pk, [events.Entry("log", "sync", "A new line")])
+    parts = sent(render(project(run.pk), before.seq))
+    assert re.findall(r'id="log-(\d+)"', parts["run-log"]) == [str(before.seq + 1)]
+
+
+def test_frame_replaces_the_log_if_all_its_lines_are_new(start):
+    run = start()
+    before = project(run.pk)
+    lines = [events.Entry("log", "sync", f"Line {number}") for number in range(120)]
+    with transaction.atomic():
+        events.append(run.pk, lines)
+    part = sent(render(project(run.pk), before.seq))["run-log"]
+    assert part.startswith('<ol id="run-log"')
+    assert part.count("<li") == 100
 
 
 def test_markup_in_names_and_errors_is_text(start, team, signed_in):
@@ -144,15 +181,15 @@ def test_markup_in_names_and_errors_is_text(start, team, signed_in):
 
 
 @pytest.mark.parametrize(
-    ("state", "words", "act"),
+    ("state", "cause", "remedy", "act"),
     [
-        ("running", "Setting up", "Cancel setup"),
-        ("paused", "The setup is paused", "Go on"),
-        ("cancelled", "The setup was cancelled", "Go on from here"),
-        ("failed", "“Sync pull requests” stopped", "Retry from here"),
+        ("queued", "", "none", "cancel"),
+        ("paused", "paused", "none", "resume"),
+        ("cancelled", "canceled", "retry", "retry-all"),
+        ("failed", "overloaded", "retry", "retry-all"),
     ],
 )
-def test_each_state_says_what_and_what_next(start, team, signed_in, state, words, act):
+def test_each_state_says_what_and_what_next(start, team, signed_in, state, cause, remedy, act):
     run = start()
     match state:
         case "paused":
@@ -162,16 +199,15 @@ def test_each_state_says_what_and_what_next(start, team, signed_in, state, words
         case "failed":
             fail(run)
     html = signed_in.get(address(run, team)).content.decode()
-    assert f'data-state="{state}"' in html
-    assert words in html
-    assert act in html
+    assert f'data-state="{state}" data-cause="{cause}" data-remedy="{remedy}"' in html
+    assert f'id="{act}"' in html
 
 
 def test_a_refused_token_asks_for_a_new_one_first(start, team, signed_in):
     run = start()
-    fail(run, "GitHub refused the token (401).")
+    fail(run, "GitHub refused the request (401).", "token_refused", "new_token")
     html = signed_in.get(address(run, team)).content.decode()
-    assert re.search(r'class="button primary" href="[^"]+/connect/"', html)
+    assert re.search(r'class="button primary" href="[^"]+/sources/#token"', html)
 
 
 def test_waiting_for_a_limit_says_until_when(start):
@@ -264,13 +300,13 @@ def test_a_run_of_another_team_is_not_there(start, owner, client):
 
 def test_no_worker_is_said_where_one_is_wanted(start, team, signed_in):
     run = start()
-    assert "No worker seen" in signed_in.get(address(run, team, "workers")).content.decode()
+    assert 'data-cause="no_worker"' in signed_in.get(address(run, team, "workers")).content.decode()
 
 
 def test_nothing_is_said_while_somebody_works(start, team, signed_in, everybody_works):
     run = start()
     html = signed_in.get(address(run, team, "workers")).content.decode()
-    assert "No worker seen" not in html
+    assert "no_worker" not in html
     assert f'data-seq="{run.events.count()}"' in html
 
 
@@ -290,6 +326,7 @@ def test_sync_status_tells_of_the_newest_run(start, team, signed_in):
     run.refresh_from_db()
     told = signed_in.get(url).json()
     steps = told.pop("steps")
+    assert told.pop("team")["cause"] == "no_worker"
     assert told == {
         "run": str(run.pk), "seq": run.seq, "state": "running", "percent": 0, "eta_seconds": None,
         "repositories": [
@@ -358,7 +395,6 @@ def test_what_a_failed_run_has_read_is_named(start, team, signed_in):
     step_at_work(run, done=1, total=9, unit="pull requests")
     fail(run)
     html = squeezed(signed_in.get(address(run, team)).content.decode())
-    assert "What was kept" in html
     assert "<dt>Sync pull requests</dt><dd>1 pull request</dd>" in html
 
 

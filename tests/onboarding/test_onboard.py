@@ -1,8 +1,10 @@
 """`manage.py onboard` as a process: what it prints, where, and how it ends."""
 
+import json
 import os
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,21 @@ from django.core.management import execute_from_command_line
 from apps.integrations.models import Credential, TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest
+from apps.onboarding.following import WITHOUT_DIGITS
 from apps.pipelines.health import live_workers
 from apps.pipelines.models import Run, StepRun
 from apps.teams.models import Team
 from apps.teams.services import create_team
 from apps.users.models import User
+from tests.integrations import git_histories
+from tests.integrations.git.conftest import Builder
 from tests.onboarding.conftest import REPOSITORIES, the_run
 from tests.pipelines.conftest import ended, eventually
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+KEYS = ["run", "team", "url", "state", "status", "steps", "totals", "exit", "reasons", "missing"]
 STEPS = ["sync", "analyse", "metrics", "insights", "notify"]
 
 
@@ -31,7 +37,8 @@ def test_done_with_its_own_worker(manage):
     assert result.status == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     summary = result.summary
-    assert list(summary) == ["run", "team", "url", "state", "steps", "totals"]
+    assert list(summary) == KEYS
+    assert (summary["exit"], summary["reasons"], summary["missing"]) == (0, [], [])
     assert summary["run"] == str(run.pk)
     assert summary["team"] == team.slug == "acme"
     assert summary["url"].endswith(f"/t/acme/onboarding/runs/{run.pk}/")
@@ -49,7 +56,8 @@ def test_done_with_its_own_worker(manage):
     each_line_has_the_percentage_of_its_event(result)
     eventually(lambda: not live_workers())
     assert team.memberships.get().role == "owner"
-    assert OutboxMessage.objects.filter(dedupe_key__contains="welcome").count() == 1
+    welcome = OutboxMessage.objects.get(dedupe_key__contains="welcome")
+    assert "home" in welcome.text  # the run goes on already: not to the page that sets a team up
 
 
 def each_line_has_the_percentage_of_its_event(result):
@@ -75,10 +83,27 @@ def test_a_missing_repository_makes_it_partial(manage):
     assert result.summary["state"] == "partial"
     assert result.summary["steps"][0]["state"] == "partial"
     assert result.summary["totals"]["repositories"] == 1
-    assert "GitHub knows no repository acme/nope" in result.stderr
+    assert "acme/nope: " in result.stderr
     assert Run.objects.get().missing[0]["what"] == "acme/nope"
+    assert result.summary["exit"] == 2
+    assert [gap["what"] for gap in result.summary["missing"]] == ["acme/nope"]
 
 
+def test_one_cause_of_several_repositories_is_stated_once(manage):
+    result = manage.onboard("--worker", repos="acme/nope,acme/none,acme/nothing")
+    assert result.status == 1
+    assert result.summary["status"]["cause"] == "not_found"
+    [reason] = result.summary["reasons"]
+    sentences = [sentence for sentence in reason.split(". ") if sentence]
+    assert len(sentences) == len(set(sentences))
+    assert not [name for name in ("acme/nope", "acme/none", "acme/nothing") if name in reason]
+    result = manage.onboard("--worker", repos="acme/api,acme/nope,acme/none")
+    assert result.status == 2
+    [gap] = result.summary["status"]["missing"]
+    assert sorted(gap["what"]) == ["acme/none", "acme/nope"]
+
+
+@pytest.mark.long
 def test_a_repository_named_twice_is_read_once(manage):
     result = manage.onboard("--worker", repos="acme/api, acme/api,ACME/API")
     assert result.status == 0
@@ -86,17 +111,21 @@ def test_a_repository_named_twice_is_read_once(manage):
     assert result.summary["totals"]["pull_requests"] == REPOSITORIES["acme/api"]
 
 
-def test_a_wrong_token_fails_with_the_reason(manage):
+def test_bad_token_is_refused_before_anything_is_created(manage):
     result = manage.onboard("--worker", "--token", "bad-token")
     assert result.status == 1
-    assert result.summary["state"] == "failed"
-    assert [step["state"] for step in result.summary["steps"]] == ["failed", *["waiting"] * 4]
-    assert result.summary["steps"][1]["seconds"] is None
-    assert "GitHub does not accept the token" in result.stderr
-    assert f"manage.py run retry {result.summary['run']}" in result.stderr
+    assert list(result.summary) == KEYS
+    assert (result.summary["run"], result.summary["state"], result.summary["exit"]) == (None, None, 1)
+    assert "GitHub does not accept the token" in result.summary["reasons"][0]
+    assert "Error: GitHub does not accept the token" in result.stderr
     assert "bad-token" not in result.stdout + result.stderr
+    assert not Run.objects.exists()
+    assert not Team.objects.exists()
+    assert not User.objects.exists()
+    assert not Credential.objects.across_teams().exists()
 
 
+@pytest.mark.long
 def test_an_unreachable_github_is_tried_again_then_fails(manage):
     process = manage.start(
         "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker",
@@ -111,9 +140,15 @@ def test_an_unreachable_github_is_tried_again_then_fails(manage):
     assert result.status == 1
     assert result.summary["steps"][0]["attempts"] == step.max_failures + 1
     assert "GitHub could not be reached at 127.0.0.1" in result.stderr
-    assert "Check the network and GITHUB_API_URL." in result.stderr
+    assert "Check the network" in result.stderr
+    assert result.summary["reasons"]
+    lines = [
+        line.partition(" %  ")[2].translate(WITHOUT_DIGITS) for line in result.stderr.splitlines() if " %  " in line
+    ]
+    assert all(first != second for first, second in pairwise(lines)), lines
 
 
+@pytest.mark.long
 def test_cancelled_from_elsewhere(manage, github):
     github.faults({"rate_limit": "primary", "reset_in": 600})  # so it is under way however long the other command takes
     process = manage.start(
@@ -123,7 +158,7 @@ def test_cancelled_from_elsewhere(manage, github):
     eventually(lambda: run.steps.filter(state="parked").exists())
     cancelled = manage("run", "cancel", run.pk)
     assert cancelled.status == 0
-    assert cancelled.stdout == f"Run {run.pk} is cancelled. What was read is kept.\n"
+    assert cancelled.stdout.startswith(f"Run {run.pk} is canceled")
     result = manage.wait(process)
     assert result.status == 3
     assert result.summary["state"] == "cancelled"
@@ -140,7 +175,7 @@ BASE = ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api"]
         ([*BASE, "--months", "0"], "--months is 1 to 600"),
         ([*BASE, "--months", "601"], "--months is 1 to 600"),
         ([*BASE, "--months", "many"], "invalid int value"),
-        (["--team", "Acme", "--email", "mara", "--repos", "acme/api"], "is no e-mail address"),
+        (["--team", "Acme", "--email", "mara", "--repos", "acme/api"], "--email"),
         (["--team", "Acme", "--email", "mara@acme.example", "--repos", " , "], "names no repository"),
         (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme"], "give it as owner/name"),
         (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api,a b/c"], "give it as owner/name"),
@@ -167,6 +202,36 @@ def test_bad_usage(transactional_db, settings, capsys, args, words):
     assert not Team.objects.exists()
 
 
+@pytest.mark.parametrize("args", [[*BASE, "--months", "0"], [*BASE, "--colour"], ["--team", "Acme"]])
+def test_bad_usage_ends_with_an_object_too(transactional_db, settings, capsys, args):
+    settings.GITHUB_TOKEN = "t"
+    with pytest.raises(SystemExit) as leaving:
+        execute_from_command_line(["manage.py", "onboard", *args, "--json"])
+    assert leaving.value.code == 64
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(summary) == KEYS
+    assert (summary["run"], summary["state"], summary["exit"], summary["missing"]) == (None, None, 64, [])
+
+
+def test_help_names_the_exit_statuses(capsys):
+    execute_from_command_line(["manage.py", "onboard", "--help"])
+    shown = capsys.readouterr().out
+    for status in (0, 1, 2, 3, 4, 64, 130):
+        assert f"\n  {status:<4} " in shown
+
+
+@pytest.mark.long
+def test_closed_pipe_is_no_traceback(manage):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = manage.start("onboard", "--team", "Acme", "--json", stdout=writer)
+    os.close(writer)
+    result = manage.wait(process)
+    assert result.status == 141
+    assert "Traceback" not in result.stderr
+    assert "BrokenPipeError" not in result.stderr
+
+
 def test_without_a_token(manage):
     result = manage("onboard", *BASE, GITHUB_TOKEN=None)
     assert (result.status, result.stdout) == (64, "")
@@ -182,6 +247,7 @@ def test_somebody_elses_team_is_refused(manage):
     assert not Credential.objects.across_teams().exists()
 
 
+@pytest.mark.long
 def test_a_second_start_joins_the_first(manage, github, workers):
     github.slow(0.3)
     first = manage.start("onboard", *BASE, "--json")
@@ -197,13 +263,15 @@ def test_a_second_start_joins_the_first(manage, github, workers):
     assert "It does not read acme/web: start again when it has ended." in results[1].stderr
 
 
+@pytest.mark.long  # no worker for 30 s
 def test_no_worker(manage):
-    """The one slow test here: nobody is there to work for 30 s."""
     result = manage("onboard", *BASE, "--json", seconds=90)
     assert result.status == 4
     assert "No worker for the queue sync was seen for 30 s. The run waits, and nothing is lost" in result.stderr
-    assert result.stdout == ""
-    assert Run.objects.get().is_live
+    run = Run.objects.get()
+    assert run.is_live
+    assert (result.summary["run"], result.summary["exit"]) == (str(run.pk), 4)
+    assert "No worker" in result.summary["reasons"][0]
 
 
 def own_workers(process):
@@ -222,7 +290,13 @@ def gone(pid):
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
+    ],
 )
 def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github, workers, number, status):
     github.slow(0.5)
@@ -235,6 +309,8 @@ def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github
     eventually(lambda: gone(worker))
     run = Run.objects.get()
     assert run.is_live
+    if number != signal.SIGKILL:
+        assert (result.summary["run"], result.summary["exit"]) == (str(run.pk), status)
     if number == signal.SIGINT:
         assert f"manage.py run cancel {run.pk} ends it" in result.stderr
     github.faults()
@@ -275,6 +351,7 @@ def test_a_local_clone(manage, clone):
     assert result.summary["totals"]["ai_assisted"] == 1
 
 
+@pytest.mark.long
 def test_a_path_outside_the_root(manage, clone, tmp_path):
     outside = tmp_path / "elsewhere"
     outside.mkdir()
@@ -285,8 +362,36 @@ def test_a_path_outside_the_root(manage, clone, tmp_path):
     assert result.status == 2
     assert result.summary["totals"]["pull_requests"] == 2
     assert Run.objects.get().missing[0]["what"] == str(outside)
-    assert "GIT_SOURCE_ROOT" in Run.objects.get().missing[0]["why"]
+    assert "out of the folder" in Run.objects.get().missing[0]["why"]
     alone = manage.onboard("--worker", "--source", "git", repos=str(outside), GIT_SOURCE_ROOT=clone.parent)
     assert alone.status == 1
-    assert "GIT_SOURCE_ROOT" in alone.stderr
+    assert "out of the folder" in alone.stderr
+    # What can't be read at all starts nothing.
+    assert alone.summary["run"] is None
+    assert Run.objects.count() == 1
     assert PullRequest.objects.for_team(Team.objects.get()).filter(kind="pull_request").count() == 2
+
+
+def test_one_cause_of_several_clones_is_stated_once(manage, tmp_path):
+    for name in ("good", "torn", "ripped"):
+        clone = Builder(tmp_path / name)
+        git_histories.begin(clone)
+        if name != "good":
+            damage(clone)
+    result = manage.onboard("--worker", "--source", "git", repos="good,torn,ripped", GIT_SOURCE_ROOT=tmp_path)
+    assert result.status == 2
+    [gap] = result.summary["status"]["missing"]
+    assert sorted(gap["what"]) == ["ripped", "torn"]
+    assert "torn" not in gap["reason"]
+    assert "ripped" not in gap["reason"]
+    assert result.summary["reasons"] == [gap["reason"]]
+    # A program that goes on from here has each repository with its own reason.
+    assert sorted(each["what"] for each in result.summary["missing"]) == ["ripped", "torn"]
+    mail = OutboxMessage.objects.get(dedupe_key__contains="complete")
+    assert mail.text.count(gap["reason"]) == 1
+
+
+def damage(clone):
+    """Delete a commit in the middle of the trunk."""
+    commit = clone.git("rev-parse", "main~3")
+    (clone.path / ".git" / "objects" / commit[:2] / commit[2:]).unlink()

@@ -6,21 +6,21 @@ search, back, reload and errors. Keys of repositories are `source:name`.
 
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Self
 from zlib import crc32
 
 from django.conf import settings
-from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apps.integrations import connections
 from apps.integrations.github.listing import Listed
-from apps.integrations.github.sizes import Size, in_window, weeks
+from apps.integrations.github.sizes import Size, in_window, is_exact, weeks
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
-from apps.integrations.window import start
+from apps.integrations.window import day_of, first_day, midnight, months_between, start
 from apps.metrics.models import Source
+from apps.onboarding.forms import ListingForm, ListingQuery
 from apps.onboarding.services.trouble import Trouble
 from apps.teams.models import Team
 
@@ -49,31 +49,33 @@ class State:
     def load(cls, session: MutableMapping[str, Any], team: Team) -> Self:
         kept = session.get("choices", {}).get(str(team.pk), {})
         state = cls(**{name: kept[name] for name in ("picked", "q", "view", "page") if name in kept})
-        state.months = kept.get("months") or settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"]
+        state.months = kept.get("months") or window_of(team)
         return state
 
     def save(self, session: MutableMapping[str, Any], team: Team) -> None:
         session["choices"] = {**session.get("choices", {}), str(team.pk): vars(self)}
 
-    def follow(self, query: QueryDict) -> bool:
-        """Take what an address says (`?q=api&view=active&page=2`); whether it said anything."""
-        view, number = str(query.get("view", "")), _whole(query.get("page"))
-        if "q" in query:
-            self._search(str(query["q"]))
+    def follow(self, query: ListingQuery) -> bool:
+        """Take what an address asks for (`?q=api&view=active&page=2`); return whether it asked for anything."""
+        asked = query.values
+        view, number = asked["view"], asked["page"]
+        if query.has("q"):
+            self._search(asked["q"])
         if view in VIEWS:
             self.view, self.page = view, 1
         if number:
             self.page = number
-        return "q" in query or view in VIEWS or bool(number)
+        return query.has("q") or view in VIEWS or bool(number)
 
-    def take(self, form: QueryDict, before: "Page") -> None:
-        """Take what the form says. Only what it showed can have been ticked or unticked on it."""
-        keys = before.picked_keys - set(form.getlist("shown")) | set(form.getlist("pick"))
-        if (months := _whole(form.get("months"))) in MONTHS:
-            self.months = months
-        if "q" in form:
-            self._search(str(form["q"]))
-        verb, _, what = str(form.get("do", "")).partition("-")
+    def take(self, form: ListingForm, before: "Page") -> None:
+        """Take what the form has. Only what it showed can have been ticked or unticked on it."""
+        given = form.values
+        keys = before.picked_keys - set(given["shown"]) | set(given["pick"])
+        if given["months"] in MONTHS:
+            self.months = given["months"]
+        if form.has("q"):
+            self._search(given["q"])
+        verb, _, what = given["do"].partition("-")
         if verb == "view" and what in VIEWS:
             self.view, self.page = what, 1
         elif verb == "page":
@@ -106,6 +108,7 @@ class Row:
     active: bool
     pull_requests: int | None
     seconds: float | None
+    estimated: bool = False
 
     @property
     def name(self) -> str:
@@ -146,6 +149,13 @@ class Page:
     pages: int
     suggested: bool
     more: bool
+    # Keys of the rows that the team reads already.
+    followed_keys: set[str]
+    # Whether the window differs from that of the last setup, so that all that is ticked is read again.
+    window_changed: bool
+    # The window of the last setup in months: a team that is set up can only widen it. 0 before the setup.
+    least_months: int = 0
+    first_day: date | None = None
     # Whether sizes were asked for this page already, so that it does not ask again for those that cannot be had.
     measured: bool = False
     troubles: list[Trouble] = field(default_factory=list)
@@ -165,11 +175,27 @@ class Page:
     @property
     def months(self) -> tuple[int, ...]:
         """The windows on offer; one that was set otherwise is among them."""
-        return tuple(sorted({*MONTHS, self.state.months}))
+        return tuple(sorted({months for months in MONTHS if months > self.least_months} | {self.state.months}))
 
     @property
     def picked_keys(self) -> set[str]:
         return {row.key for row in self.picked}
+
+    @property
+    def added(self) -> list[Row]:
+        """Rows that are ticked and not read yet."""
+        return [row for row in self.picked if row.key not in self.followed_keys]
+
+    @property
+    def dropped(self) -> list[Row]:
+        """Rows that are read, and not ticked any more."""
+        kept = self.picked_keys
+        return [row for row in self.rows if row.key in self.followed_keys and row.key not in kept]
+
+    @property
+    def to_read(self) -> list[Row]:
+        """Rows that a run has to read after this choice: the new ones, or all if the window changed."""
+        return self.picked if self.window_changed else self.added
 
     @property
     def unmeasured(self) -> list[Row]:
@@ -186,6 +212,15 @@ class Page:
         return sum(row.pull_requests is None for row in self.picked)
 
     @property
+    def estimated(self) -> bool:
+        """Whether the number of pull requests is not counted for all that is ticked."""
+        return any(row.estimated or row.pull_requests is None for row in self.picked)
+
+    @property
+    def counted(self) -> int:
+        return len(self.picked) - self.not_counted
+
+    @property
     def of_github(self) -> bool:
         return all(row.source == ConnectionSource.GITHUB for row in self.picked)
 
@@ -200,10 +235,13 @@ def _whole(text: object) -> int:
 
 def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
     """The page for what is listed now. `state` is not changed."""
-    rows = [_row(connection, listed, state.months) for connection in sources for listed in connection.listing]
+    since = midnight(first_day_of(team, state.months))
+    rows = [_row(connection, listed, since) for connection in sources for listed in connection.listing]
     rows.sort(key=lambda row: row.pushed_at.timestamp() if row.pushed_at else 0.0, reverse=True)
     suggested = state.picked is None
-    keys = set(_first_choice(team, rows) if state.picked is None else state.picked)
+    followed = _followed(team)
+    followed_keys = {row.key for row in rows if (source_of(row), row.name.casefold()) in followed}
+    keys = set(_first_choice(rows, followed_keys) if state.picked is None else state.picked)
     picked = [row for row in rows if row.key in keys]
     found = [row for row in rows if _matches(row, state, keys)]
     pages = max(1, -(-len(found) // PER_PAGE))
@@ -215,15 +253,18 @@ def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
         shown=found[(number - 1) * PER_PAGE : number * PER_PAGE],
         picked=picked,
         pages=pages,
-        suggested=suggested and not _followed(team),
+        suggested=suggested and not followed,
         more=any(connection.listing_more for connection in sources),
+        followed_keys=followed_keys,
+        window_changed=bool(followed) and state.months > window_of(team),
+        least_months=window_of(team) if followed else 0,
+        first_day=first_day(team.pk) if followed else None,
     )
 
 
-def _row(connection: Connection, listed: Listed, months: int) -> Row:
+def _row(connection: Connection, listed: Listed, since: datetime) -> Row:
     size = connections.size_of(connection, listed["name"])
     pushed = parse_datetime(listed["pushed_at"]) if listed["pushed_at"] else None
-    since = start(timezone.now(), months)
     clone = connection.source == ConnectionSource.GIT
     count = in_window(size, since) if size else None
     return Row(
@@ -234,6 +275,7 @@ def _row(connection: Connection, listed: Listed, months: int) -> Row:
         pushed_at=pushed,
         active=clone or (not listed["archived"] and pushed is not None and pushed >= since),
         pull_requests=count,
+        estimated=size is not None and not is_exact(size, since),
         seconds=None if count is None else SECONDS_EACH + count * PACE[ConnectionSource(connection.source)],
     )
 
@@ -246,10 +288,26 @@ def _matches(row: Row, state: State, picked: set[str]) -> bool:
     return all(word in row.name.casefold() for word in state.q.casefold().split())
 
 
-def _first_choice(team: Team, rows: Sequence[Row]) -> list[str]:
-    """What is ticked before anybody ticked: what the team follows, else all of a few, else those pushed to last."""
-    if followed := _followed(team):
-        return [row.key for row in rows if (_source(row), row.name.casefold()) in followed]
+def window_of(team: Team) -> int:
+    """Return how many months of history the team reads; the installation's default before the first setup."""
+    chosen = first_day(team.pk)
+    if chosen is None:
+        return int(settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"])
+    return months_between(chosen, day_of(timezone.now()))
+
+
+def first_day_of(team: Team, months: int) -> date:
+    """Return the first day that so many months of history begin with; the team's own if they are its window."""
+    chosen = first_day(team.pk)
+    if chosen is not None and months == window_of(team):
+        return chosen
+    return day_of(start(timezone.now(), months))
+
+
+def _first_choice(rows: Sequence[Row], followed_keys: set[str]) -> list[str]:
+    """Return what is ticked before the first tick: what the team reads, else all of a few, else those pushed to last."""
+    if followed_keys:
+        return [row.key for row in rows if row.key in followed_keys]
     active = [row.key for row in rows if row.active]
     return active if len(active) <= SMALL else active[:SUGGESTED]
 
@@ -259,7 +317,8 @@ def _followed(team: Team) -> set[tuple[str, str]]:
     return {(source, name.casefold()) for source, name in names}
 
 
-def _source(row: Row) -> str:
+def source_of(row: Row) -> str:
+    """Return the source that the row's repository has in the database."""
     return Source.GIT if row.is_clone else Source.GITHUB
 
 
@@ -267,7 +326,7 @@ def by_source(rows: Iterable[Row]) -> dict[str, list[str]]:
     """The names, by the source that their rows in the database have."""
     chosen: dict[str, list[str]] = {}
     for row in rows:
-        chosen.setdefault(_source(row), []).append(row.name)
+        chosen.setdefault(source_of(row), []).append(row.name)
     return chosen
 
 

@@ -1,6 +1,7 @@
 """From a new team to a started run: what the pages of the journey and the `onboard` command have in common."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from django.db import transaction
@@ -36,15 +37,20 @@ def connect(
 
 
 def begin(
-    team: Team, user: User | None, chosen: Mapping[str, Sequence[str]], months: int
+    team: Team,
+    user: User | None,
+    chosen: Mapping[str, Sequence[str]],
+    months: int,
+    since: date | None = None,
 ) -> tuple[Run, bool, list[TrackedRepository]]:
     """Follow the chosen repositories (names by their source) and start the run, or join the one under way.
 
+    The first day of what is read is `since`, or `months` before today, as `start_onboarding` has it.
     Returns the run, whether it is new, and the repositories. Raises InvalidName before anything is written.
     """
     with transaction.atomic():
         tracked = [row for source, names in chosen.items() for row in track_repositories(team, source, names)]
-        run, created = start_onboarding(team, user, tracked, months)
+        run, created = start_onboarding(team, user, tracked, months, since)
     return run, created, tracked
 
 

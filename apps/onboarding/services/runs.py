@@ -1,23 +1,31 @@
 """Starting an onboarding, and what it amounts to."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TypedDict
 
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.integrations import window
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.mail.models import OutboxMessage
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
 from apps.onboarding.signals import repositories_chosen
+from apps.onboarding.state.kinds import Kind
 from apps.pipelines import engine, events
-from apps.pipelines.models import Run
+from apps.pipelines.exceptions import NotAllowed
+from apps.pipelines.models import Run, StepRun
 from apps.pipelines.outcomes import Missing
 from apps.teams.models import Team
 from apps.users.models import User
 
 SUBJECT = "team:"
+# The step that sends the completion email; its cursor has `told` once it has done so.
+NOTIFY_STEP = "notify"
 
 
 class Totals(TypedDict):
@@ -36,7 +44,7 @@ def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
     if repo_ids is not None:
         tracked = tracked.filter(pk__in=repo_ids)
     repositories = list(tracked.values_list("repository_id", flat=True))
-    pulls = PullRequest.objects.for_team(team_id).filter(repository_id__in=repositories, kind=ChangeKind.PULL_REQUEST)
+    pulls = PullRequest.objects.for_team(team_id).filter(repository_id__in=repositories).exclude(kind=ChangeKind.CHANGE)
     of_these = {"pull_request__repository_id__in": repositories}
     return Totals(
         repositories=tracked.filter(sync_status__in=[SyncStatus.COMPLETE, SyncStatus.PARTIAL]).count(),
@@ -51,24 +59,42 @@ def gaps_of(team_id: int) -> list[Missing]:
     """What the team's repositories lack after their last sync."""
     lacking = TrackedRepository.objects.for_team(team_id).filter(sync_status__in=[SyncStatus.PARTIAL, SyncStatus.ERROR])
     return [
-        Missing(what=row.repository.full_name, why=row.last_sync_error)
+        Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
         for row in lacking.select_related("repository").order_by("pk")
     ]
 
 
 def start_onboarding(
-    team: Team, user: User | None, tracked: Sequence[TrackedRepository], months: int
+    team: Team,
+    user: User | None,
+    tracked: Sequence[TrackedRepository],
+    months: int,
+    since: date | None = None,
 ) -> tuple[Run, bool]:
-    """Start the team's onboarding over these repositories, or join the one that is under way."""
+    """Start the team's onboarding over these repositories, or join the one that is under way.
+
+    The first day of what the team reads becomes `since`, or the day `months` before today, unless it
+    was an earlier one already.
+    """
     with transaction.atomic():
+        wanted = since or window.day_of(window.start(timezone.now(), months))
+        Team.objects.select_for_update().get(pk=team.pk)
+        first_day = window.widened(team.pk, wanted)
         repositories_chosen.send(sender=Team, team=team, user=user, count=len(tracked))
         run, created = engine.start(
             "onboarding",
             subject=f"{SUBJECT}{team.pk}",
-            params={"team_id": team.pk, "repo_ids": [row.pk for row in tracked], "months": months},
+            params={
+                "team_id": team.pk,
+                "repo_ids": [row.pk for row in tracked],
+                "months": months,
+                "since": first_day.isoformat(),
+            },
             started_by=user,
+            kind=Kind.ONBOARDING,
         )
         if created:
+            Team.objects.filter(pk=team.pk).update(history_start=first_day)
             # So that the page has a row for each from its first moment, whatever the last sync left in theirs.
             waiting = {
                 "sync_status": str(SyncStatus.PENDING),
@@ -87,10 +113,27 @@ def start_onboarding(
     return run, created
 
 
+def keep_completion_email(run: Run, step: StepRun, selection: Sequence[str] | None) -> None:
+    """Prepare a retry that begins with the AI step: all repositories were read, so the email is not sent again.
+
+    Raises NotAllowed if parts of the step are selected.
+    """
+    if selection:
+        raise NotAllowed(f"Only whole steps can be retried here; {step.title!r} has no parts to choose from.")
+    was_sent = OutboxMessage.objects.filter(dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete")
+    if was_sent.exists():
+        StepRun.objects.filter(run=run, key=NOTIFY_STEP).update(cursor={"told": True})
+
+
 def team_of(run: Run) -> Team:
     return Team.objects.get(pk=int(run.subject.removeprefix(SUBJECT)))
 
 
 def run_url(run: Run, team: Team) -> str:
     """The absolute address of a run's page."""
-    return settings.SITE_URL + reverse("onboarding:run_detail", args=[team.slug, run.pk])
+    return settings.SITE_URL + run_path(run, team)
+
+
+def run_path(run: Run, team: Team) -> str:
+    """Return the path of a run's page."""
+    return reverse("onboarding:run_detail", args=[team.slug, run.pk])

@@ -21,7 +21,7 @@ class Figure:
 def median_hours_to_merge(team: Team) -> float | None:
     """The median time to merge over all merged pull requests that are known of the team."""
     merged = PullRequest.objects.for_team(team).filter(
-        state=PullRequestState.MERGED, merged_at__isnull=False, kind=ChangeKind.PULL_REQUEST
+        state=PullRequestState.MERGED, merged_at__isnull=False, kind=ChangeKind.PULL_REQUEST, opening_known=True
     )
     spans = [
         time_to_merge_hours(ChangeKind.PULL_REQUEST, created, landed)

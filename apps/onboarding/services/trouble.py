@@ -10,6 +10,7 @@ from apps.integrations.github.errors import (
     MissingCredentials,
     Overloaded,
     RateLimited,
+    TokenRefused,
     Unreachable,
 )
 from apps.integrations.github.probe import TOKEN_SETTINGS
@@ -29,10 +30,16 @@ class Trouble:
         match error:
             case MissingCredentials():
                 return cls("No token was given.", "Paste one into the field, then check it.")
+            case TokenRefused():
+                return cls(str(error))
             case BadCredentials():
                 then = "Check that it was copied whole, or make a new one."
                 return cls(
                     "GitHub does not accept this token: it is wrong, expired or revoked.", then, None, TOKEN_SETTINGS
+                )
+            case RateLimited(told=False):
+                return cls(
+                    str(error), "The token could not be checked. GitHub names no time: try again in a few minutes."
                 )
             case RateLimited(until=until):
                 return cls(str(error), "The token could not be checked. Try again after", until)

@@ -1,92 +1,100 @@
 """Onboard a team from the command line, and follow it live.
 
-Exit status: 0 done, 2 partial, 1 failed, 3 cancelled, 64 bad usage, 4 no worker was seen for 30 s, 130 Ctrl-C (the run
-goes on). With --json the last line of stdout is the summary; all else goes to stderr.
+Exit statuses: see EPILOG, which --help prints. With --json the last line of stdout is one object at
+every end; its keys are those of `summary`, and everything else goes to stderr.
 """
 
 import json
-import signal
 import sys
-import threading
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
+from datetime import date
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.core.validators import validate_email
 from django.db import transaction
+from django.utils import timezone
 
 from apps.commands import UsageCommand, UsageError
+from apps.integrations import window
 from apps.integrations.connections import CannotConnect
 from apps.integrations.credentials import CredentialError
-from apps.integrations.services import InvalidName
+from apps.integrations.git.errors import GitError
+from apps.integrations.git.location import locate
+from apps.integrations.github.errors import BadCredentials, GitHubError, MissingCredentials
+from apps.integrations.github.probe import Finding, probe
+from apps.integrations.grants import grant
+from apps.integrations.services import InvalidName, full_name
+from apps.mail.addresses import InvalidAddress, normalize_address
 from apps.metrics.models import Source
-from apps.onboarding.following import Follower, NoWorker
+from apps.onboarding.management.following import EPILOG, EXIT, ended_in_order, follow, follower_of, summary
 from apps.onboarding.management.worker import own_worker
 from apps.onboarding.services.journey import begin, connect, joining
-from apps.onboarding.services.runs import run_url, totals_of
-from apps.pipelines.models import PASSED, Run, RunState, StepState
+from apps.onboarding.services.runs import run_url
+from apps.pipelines.models import Run, RunState
 from apps.teams.models import Membership, Team
 from apps.teams.services import TooManyTeams, found_team
 from apps.users.models import User
 
-EX_NO_WORKER, EX_INTERRUPTED = 4, 130
-EXIT = {RunState.DONE: 0, RunState.PARTIAL: 2, RunState.FAILED: 1, RunState.CANCELLED: 3}
 MAX_MONTHS, MAX_NAME = 600, 120
 
 
 class Command(UsageCommand):
+    epilog = EPILOG
+    _run: Run | None = None
+    _team: Team | None = None
+    _joined = ""
     help = "Onboard a team: sync its repositories, analyse, compute, find insights, tell the team."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--team", required=True, help="name of the team; made if there is none of that name")
-        parser.add_argument("--email", required=True, help="e-mail address of its owner; the account is made if needed")
+        parser.add_argument("--email", required=True, help="email address of its owner; the account is made if needed")
         parser.add_argument("--token", default=settings.GITHUB_TOKEN, help="GitHub token (default: GITHUB_TOKEN)")
         parser.add_argument("--repos", required=True, help="owner/name,owner/name; with --source git: paths of clones")
         parser.add_argument("--source", choices=[Source.GITHUB, Source.GIT], default=Source.GITHUB)
         parser.add_argument(
             "--months",
             type=int,
-            default=settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"],
-            help=f"how far back, 1 to {MAX_MONTHS} (default: %(default)s)",
+            help=f"how far back, 1 to {MAX_MONTHS} (default: {settings.HISTORICAL_SYNC_CONFIG['HISTORY_MONTHS']})",
         )
-        parser.add_argument("--json", action="store_true", help="print a summary as the last line of stdout")
+        parser.add_argument(
+            "--since",
+            metavar="YYYY-MM-DD",
+            help="the first day (UTC) to read, in place of --months; nights keep it, and a later setup only widens it",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print one object as the last line of stdout, at every end"
+        )
         parser.add_argument("--worker", action="store_true", help="bring a worker for the time of this run")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
-        run, team = self._start(options)
-        with ended_in_order(), follower_of(run, team) as follower:
+        self._run, self._team = self._start(options)
+        run, team = self._run, self._team
+        with ended_in_order(), follower_of(run, f"Setting up {team.name}") as follower:
             if self._joined:
                 follower.say(self._joined)
-            try:
-                with own_worker(follower.say) if options["worker"] else nullcontext():
-                    follower.follow()
-            except NoWorker as reason:
-                raise CommandError(str(reason), returncode=EX_NO_WORKER) from None
-            except KeyboardInterrupt:
-                follower.say(
-                    f"Not following any more. The run goes on wherever there is a worker; manage.py run cancel {run.pk} "
-                    "ends it."
-                )
-                sys.exit(EX_INTERRUPTED)
+            with own_worker(follower.say) if options["worker"] else nullcontext():
+                follow(follower)
         run.refresh_from_db()
-        self.stdout.write(json.dumps(summary(run, team)) if options["json"] else run_url(run, team))
+        if not options["json"]:
+            self.stdout.write(run_url(run, team))
         sys.exit(EXIT[RunState(run.state)])
 
+    def ended(self, argv: list[str], status: int, reason: str) -> None:
+        if "--json" in argv and not {"-h", "--help"}.intersection(argv):
+            self.stdout.write(json.dumps(summary(self._run, self._team, status, reason)))
+
     def _check(self, options: dict[str, Any]) -> None:
-        if not 1 <= options["months"] <= MAX_MONTHS:
-            raise UsageError(f"--months is 1 to {MAX_MONTHS}, not {options['months']}.")
+        options["since"] = self._first_day(options)
         name = options["team"].strip()
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             raise UsageError(f"--team needs a name of 1 to {MAX_NAME} letters on one line.")
         try:
-            validate_email(options["email"])
-        except ValidationError:
-            raise UsageError(f"--email {options['email']!r} is no e-mail address.") from None
+            options["email"] = normalize_address(options["email"])
+        except InvalidAddress as error:
+            raise UsageError(f"--email: {error}") from None
         if options["source"] == Source.GITHUB and not options["token"].strip():
             raise UsageError("No GitHub token: give --token, or set GITHUB_TOKEN.")
         if options["source"] == Source.GIT and settings.GIT_SOURCE_ROOT is None:
@@ -94,15 +102,44 @@ class Command(UsageCommand):
                 "--source git reads clones below GIT_SOURCE_ROOT, which is not set. Set it to their folder."
             )
 
+    def _first_day(self, options: dict[str, Any]) -> date | None:
+        """Check --months and --since, and return the day of --since; None without it."""
+        months, text = options["months"], options["since"]
+        if months is not None and text is not None:
+            raise UsageError("Give --months or --since, not both.")
+        if months is None:
+            options["months"] = settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"]
+        elif not 1 <= months <= MAX_MONTHS:
+            raise UsageError(f"--months is 1 to {MAX_MONTHS}, not {months}.")
+        if text is None:
+            return None
+        try:
+            first_day = date.fromisoformat(text)
+        except ValueError:
+            first_day = None
+        if first_day is None or first_day.isoformat() != text:
+            raise UsageError(f"--since is a day like 2026-01-31, not {text!r}.")
+        today = timezone.now().date()
+        earliest = window.start(timezone.now(), MAX_MONTHS).date()
+        if not earliest <= first_day <= today:
+            raise UsageError(f"--since is a day from {earliest} to {today}, not {text}.")
+        options["months"] = window.months_between(first_day, today)
+        return first_day
+
     def _start(self, options: dict[str, Any]) -> tuple[Run, Team]:
         names = [name.strip() for name in options["repos"].split(",") if name.strip()]
         if not names:
             raise UsageError("--repos names no repository.")
+        found = self._ask(options, names)
         with transaction.atomic():
-            user, team = account(options["email"].lower(), options["team"].strip())
+            user, team = account(options["email"], options["team"].strip())
+            if options["source"] == Source.GIT:
+                grant(team, options["source"])  # running this command is the operator's act
             try:
-                connect(team, user, options["source"], token=options["token"])
-                run, created, tracked = begin(team, user, {options["source"]: names}, options["months"])
+                connect(team, user, options["source"], token=options["token"], found=found)
+                run, created, tracked = begin(
+                    team, user, {options["source"]: names}, options["months"], options["since"]
+                )
             except InvalidName as error:
                 raise UsageError(str(error)) from None
             except (CannotConnect, CredentialError) as error:
@@ -110,66 +147,50 @@ class Command(UsageCommand):
         self._joined = "" if created else joining(run, team, tracked)
         return run, team
 
+    def _ask(self, options: dict[str, Any], names: list[str]) -> Finding | None:
+        """Refuse a token or clones that can't be used, before anything is created.
+
+        Returns what the token may read; None for clones, and if GitHub can't be asked now. The
+        run tries that again.
+        """
+        if options["source"] == Source.GIT:
+            check_clones(names)
+            return None
+        try:
+            for name in names:
+                full_name(name)
+        except InvalidName as error:
+            raise UsageError(str(error)) from None
+        try:
+            return probe(settings.GITHUB_API_URL, options["token"])
+        except (BadCredentials, MissingCredentials) as error:
+            raise CommandError(str(error)) from None
+        except GitHubError as error:
+            self.stderr.write(f"The token could not be checked: {error} The run will try.")
+            return None
+
+
+def check_clones(paths: list[str]) -> None:
+    """Raise CommandError if none of the paths is a clone that may be read."""
+    reasons = []
+    for path in paths:
+        try:
+            locate(path, settings.GIT_SOURCE_ROOT)
+        except GitError as error:
+            reasons.append(str(error))
+    if len(reasons) == len(paths):
+        raise CommandError(" ".join(dict.fromkeys(reasons)))
+
 
 def account(email: str, name: str) -> tuple[User, Team]:
     """The person and the team, made where missing. A team of that name that the person is no member of is refused."""
-    user = User.objects.filter(email__iexact=email).first() or User.objects.create_user(email)
+    user = User.objects.filter(email=email).first() or User.objects.create_user(email)
     team = Team.objects.filter(name=name, memberships__user=user).first()
     if team is not None:
         return user, team
     if Membership.objects.filter(team__name=name).exists():
         raise UsageError(f"There is a team {name!r}, and {email} is no member of it. Take another name or address.")
     try:
-        return user, found_team(name, user)
+        return user, found_team(name, user, by_operator=True)
     except TooManyTeams as error:
         raise UsageError(str(error)) from None
-
-
-def summary(run: Run, team: Team) -> dict[str, Any]:
-    """The line that --json prints."""
-    return {
-        "run": str(run.pk),
-        "team": team.slug,
-        "url": run_url(run, team),
-        "state": run.state,
-        "steps": [
-            {
-                "key": step.key,
-                # Of an ended run no step is under way; whatever has not ended waits.
-                "state": step.state
-                if step.state in (*PASSED, StepState.FAILED, StepState.CANCELLED)
-                else StepState.WAITING,
-                "attempts": step.attempt,
-                "seconds": step.seconds,
-            }
-            for step in run.steps.order_by("idx")
-        ],
-        "totals": totals_of(team.pk, run.params.get("repo_ids")),
-    }
-
-
-@contextmanager
-def follower_of(run: Run, team: Team) -> Iterator[Follower]:
-    follower = Follower(run, team)
-    try:
-        yield follower
-    finally:
-        follower.close()
-
-
-@contextmanager
-def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the block as an exception does: a worker of ours ends with us."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # called from a program, whose signals are its own
-        return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def leave(number: int, frame: object) -> None:
-    sys.exit(128 + number)

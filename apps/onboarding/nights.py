@@ -1,0 +1,63 @@
+"""Which teams' nightly refresh is due. A night that was missed, because no worker ran, is made good at once.
+
+A team's night is at NIGHTLY_HOUR UTC and some minutes, which differ by team: GitHub and the workers meet them spread over
+the hour. It is due from then on, until something has refreshed the team.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from apps.integrations.models import Connection, TrackedRepository
+from apps.onboarding.state.kinds import Kind, kind_of
+from apps.pipelines.models import Run
+from apps.teams.models import OnboardingStatus, Team
+
+# By night everywhere in Europe and America.
+NIGHTLY_HOUR = 3
+# A prime, so that neighboring keys are not neighboring minutes.
+_STRIDE = 37
+
+
+def ready_teams() -> QuerySet[Team]:
+    """Return the teams that are connected and have figures: set up once, or a repository that was read.
+
+    A later setup that failed or was canceled changes nothing about that.
+    """
+    read = TrackedRepository.objects.across_teams().exclude(last_synced_at=None).values("team_id")
+    is_set_up = Team.objects.filter(onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL])
+    has_read = Team.objects.filter(pk__in=read)
+    return (is_set_up | has_read).filter(pk__in=Connection.objects.across_teams().values("team_id"))
+
+
+def last_due(team_id: int, now: datetime) -> datetime:
+    """Return when the team's newest night was to begin."""
+    minute = team_id * _STRIDE % 60
+    tonight = now.replace(hour=NIGHTLY_HOUR, minute=minute, second=0, microsecond=0)
+    return tonight if tonight <= now else tonight - timedelta(days=1)
+
+
+def due(now: datetime) -> list[tuple[int, datetime]]:
+    """Return the teams that nothing has refreshed since their night was to begin, each with that moment.
+
+    What a webhook causes reads only some repositories, so it doesn't count.
+    """
+    teams = sorted(ready_teams().values_list("pk", flat=True))
+    newest = _newest_reads(now - timedelta(days=1))
+    found = []
+    for team_id in teams:
+        at = last_due(team_id, now)
+        begun = newest.get(f"team:{team_id}")
+        if begun is None or begun < at:
+            found.append((team_id, at))
+    return found
+
+
+def _newest_reads(since: datetime) -> dict[str, datetime]:
+    """Return when the newest whole read of each subject began, or is still going on, of those begun since."""
+    newest: dict[str, datetime] = {}
+    rows = Run.objects.filter(created_at__gte=since).order_by("created_at")
+    for subject, pipeline, kind, created_at in rows.values_list("subject", "pipeline", "kind", "created_at"):
+        if kind_of(pipeline, kind) in (Kind.ONBOARDING, Kind.NIGHTLY, Kind.REFRESH):
+            newest[subject] = created_at
+    return newest

@@ -1,0 +1,66 @@
+"""Refreshing a team now: which run to follow, and whether it does what was asked for.
+
+run, is_ours = find_or_start(team, repo_ids=None, verify=True)
+# is_ours is False if the run reads less than that: wait for its end, then call again
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from apps.integrations.models import TrackedRepository
+from apps.onboarding import tasks
+from apps.onboarding.services.runs import SUBJECT
+from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run
+from apps.teams.models import Team
+
+PIPELINES = (tasks.NIGHTLY_PIPELINE, tasks.ONBOARDING_PIPELINE)
+
+
+def find_or_start(team: Team, repo_ids: Sequence[int] | None, *, verify: bool) -> tuple[Run, bool]:
+    """Return the run to follow, and whether it does at least what is asked for.
+
+    Joins a run under way that does so, and starts one if none is under way. Otherwise the run that is
+    returned reads less, and has to end before another one can start.
+
+    Args:
+        repo_ids: the repositories to read; None for all that the team tracks.
+        verify: whether everything that was read before is compared with the source.
+    """
+    wanted = set(_tracked_ids(team) if repo_ids is None else repo_ids)
+    live = Run.objects.filter(
+        subject=f"{SUBJECT}{team.pk}", pipeline__in=PIPELINES, state__in=ACTIVE_RUN_STATES
+    ).order_by("created_at")
+    under_way = list(live)
+    for run in under_way:
+        if does_at_least(run, wanted, verify=verify):
+            return run, True
+    if under_way:
+        return under_way[0], False
+    params: dict[str, Any] = {}
+    if repo_ids is not None:
+        params["repo_ids"] = sorted(wanted)
+    if verify:
+        params["verify"] = True
+    run, created = tasks.refresh(team.pk, **params)
+    return run, created or does_at_least(run, wanted, verify=verify)
+
+
+def does_at_least(run: Run, wanted: set[int], *, verify: bool) -> bool:
+    """Return whether a live run is still going to read these repositories, as thoroughly as asked."""
+    if verify and not run.params.get("verify"):
+        return False
+    reads = run.params.get("repo_ids")
+    if reads is not None and not wanted <= set(reads):
+        return False
+    # What changes after the sync is for the next run.
+    return not run.steps.filter(key="sync", state__in=PASSED).exists()
+
+
+def corrected_by(run: Run) -> int:
+    """Return how many pull requests the run's comparison with the source added, changed, or removed."""
+    step = run.steps.filter(key="sync").first()
+    return int(step.result.get("corrected", 0)) if step else 0
+
+
+def _tracked_ids(team: Team) -> list[int]:
+    return list(TrackedRepository.objects.for_team(team).values_list("pk", flat=True))

@@ -1,0 +1,78 @@
+"""The page "Sources": what a team reads, from where, how new it is, and everything that can be changed about it.
+
+All members of the team see it; owners and admins also get its forms. The pages `connect` and `choose` of
+`journey` are the steps of the first setup, and lead back here once there are repositories.
+"""
+
+from typing import cast
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.integrations import connections, webhooks
+from apps.integrations.github import app
+from apps.integrations.github.probe import TOKEN_SETTINGS
+from apps.integrations.models import ConnectionSource, TrackedRepository, Webhook
+from apps.integrations.services import untrack_repository
+from apps.metrics.models import Repository
+from apps.onboarding.journey import Request, see_other
+from apps.onboarding.services import journey
+from apps.teams import states
+from apps.teams.access import team_view
+from apps.teams.models import Team
+from apps.teams.services import MANAGING, recipients_of
+
+
+@require_safe
+@team_view()
+def sources(request: HttpRequest, team: Team) -> HttpResponse:
+    """Show the team's connections and repositories; lead to the first setup if there are none."""
+    can_manage = cast(Request, request).role in MANAGING
+    connected = {row.source: row for row in connections.connections_of(team)}
+    tracked = TrackedRepository.objects.for_team(team).exists()
+    if not connected and not tracked:
+        if can_manage:
+            return see_other("onboarding:connect", team)
+        return render(request, "onboarding/not_set_up.html", {"team": team, "managers": recipients_of(team)})
+    team_state = states.of_team(team.pk)
+    context = {
+        "team": team,
+        "can_manage": can_manage,
+        "managers": recipients_of(team),
+        "offered": connections.offered(team),
+        "connected": connected,
+        "states": {row.source: row.state for row in team_state.credentials},
+        "repositories": team_state.repositories,
+        "left": _left(team),
+        "newest_run": journey.newest_run(team),
+        "source": ConnectionSource.GITHUB,
+        "scopes": TOKEN_SETTINGS,
+        "app": app.is_configured(),
+        "webhook": Webhook.objects.for_team(team).first(),
+        "events": webhooks.EVENTS,
+        "follows": tracked,
+    }
+    return render(request, "onboarding/sources.html", context)
+
+
+def _left(team: Team) -> list[str]:
+    """Return the names of repositories whose pull requests stay in the figures, and which are not read any more."""
+    rows = Repository.objects.for_team(team).filter(tracking__isnull=True)
+    return list(rows.order_by("full_name").values_list("full_name", flat=True))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(manage=True)
+def stop_reading(request: HttpRequest, team: Team, repository_id: int) -> HttpResponse:
+    """Stop reading a repository. What was read stays in the figures."""
+    if request.method == "POST":
+        try:
+            name = untrack_repository(team, repository_id)
+        except connections.CannotConnect as error:
+            messages.error(request, str(error))
+        else:
+            if name:
+                messages.success(request, f"{name} is not read any more. What was read stays in the figures.")
+    return see_other("onboarding:sources", team)
