@@ -1,6 +1,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -10,9 +11,14 @@ from django.utils import timezone
 
 from apps.analytics import funnel
 from apps.analytics.models import AnalyticsEvent, Funnel
+from apps.forms import QueryForm
 
 WINDOWS = {"7": "7 days", "30": "30 days", "90": "90 days", "all": "All time"}
 USUAL_WINDOW = "30"
+
+
+class WindowQuery(QueryForm):
+    days = forms.ChoiceField(choices=list(WINDOWS.items()))
 
 
 class ReadOnlyAdmin[Row: AnalyticsEvent](admin.ModelAdmin[Row]):
@@ -52,9 +58,7 @@ class FunnelAdmin(ReadOnlyAdmin[Funnel]):
     def page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        window = request.GET.get("days", USUAL_WINDOW)
-        if window not in WINDOWS:
-            window = USUAL_WINDOW
+        window = WindowQuery(request.GET).values["days"] or USUAL_WINDOW
         since = None if window == "all" else timezone.now() - timedelta(days=int(window))
         stages = funnel.stages(since)
         context: dict[str, Any] = {

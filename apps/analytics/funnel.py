@@ -32,7 +32,7 @@ STAGES: tuple[tuple[str, str], ...] = (
     (EventName.COMPLETED, "Completed"),
 )
 # What differs from one failure to the next for the same reason: addresses, quoted things, repositories and paths, numbers.
-_PARTICULAR = re.compile(r"https?://\S+|“[^”]*”|\"[^\"]*\"|(?<!\w)[\w.-]*/[\w./-]+|\b\d[\d.,:]*\b")
+_PARTICULAR = re.compile(r"https?://\S+|“[^“”]*+”|\"[^\"]*\"|(?<![\w.-])[\w.-]*+/[\w./-]+|\b\d[\d.,:]*\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Accounts, sources and choices count the first time (for a team and source, for a
 once in each generation of the run. The rows are written in the transaction of what they tell of, with no outside call.
 """
 
+from datetime import datetime
 from typing import Any
 
 from allauth.account.signals import user_signed_up
@@ -25,8 +26,9 @@ def record(name: EventName, once_key: str, **fields: Any) -> None:
 
 
 def _row(name: EventName, once_key: str, **fields: Any) -> dict[str, Any]:
-    row = {"name": name, "once_key": f"{name}:{once_key}", "at": timezone.now(), "data": {}, "run": None}
-    return row | {"team_id": None, "user_id": None} | fields
+    row: dict[str, Any] = {"name": name, "once_key": f"{name}:{once_key}", "data": {}, "run": None}
+    row |= {"team_id": None, "user_id": None} | fields
+    return row | {"at": fields.get("at") or timezone.now()}
 
 
 def _write(rows: list[dict[str, Any]]) -> None:
@@ -41,8 +43,8 @@ def team_of(run: Run) -> int | None:
     return Team.objects.filter(pk=int(number)).values_list("pk", flat=True).first()
 
 
-def record_run(name: EventName, run: Run, **data: Any) -> None:
-    _write([_row(name, f"{run.pk}:{run.generation}", **_of_run(run, **data))])
+def record_run(name: EventName, run: Run, at: datetime | None, **data: Any) -> None:
+    _write([_row(name, f"{run.pk}:{run.generation}", at=at, **_of_run(run, **data))])
 
 
 def _of_run(run: Run, **data: Any) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _of_run(run: Run, **data: Any) -> dict[str, Any]:
     return {"run": run.pk, "team_id": team_of(run), "user_id": run.started_by_id, "data": about | data}
 
 
-def record_end(name: EventName, run: Run, **data: Any) -> None:
+def record_end(name: EventName, run: Run, at: datetime | None, **data: Any) -> None:
     """The end of a run, and before it the steps that this generation passed: while it runs, its rows tell of them."""
     of_run = _of_run(run)
     names = ("key", "state", "started_at", "finished_at", "attempt")
@@ -64,7 +66,7 @@ def record_end(name: EventName, run: Run, **data: Any) -> None:
         for step in steps
         if step.state in PASSED and step.finished_at and step.finished_at >= run.generation_started_at
     ]
-    end = _row(name, f"{run.pk}:{run.generation}", **of_run)
+    end = _row(name, f"{run.pk}:{run.generation}", at=at, **of_run)
     _write([*rows, end | {"data": of_run["data"] | {"seconds": _seconds(run)} | data}])
 
 
@@ -90,35 +92,35 @@ def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: An
 
 
 @receiver(signals.pipeline_started, dispatch_uid="analytics.started")
-def on_started(run: Run, **kwargs: Any) -> None:
-    record_run(EventName.STARTED, run)
+def on_started(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> None:
+    record_run(EventName.STARTED, run, sent_at)
 
 
 @receiver(first_insight_found, dispatch_uid="analytics.first_insight")
-def on_first_insight(run: Run, title: str, preliminary: bool, **kwargs: Any) -> None:
-    waited = (timezone.now() - run.generation_started_at).total_seconds()
-    record_run(EventName.FIRST_INSIGHT, run, seconds=round(waited, 2), title=title, preliminary=preliminary)
+def on_first_insight(run: Run, title: str, preliminary: bool, sent_at: datetime | None = None, **kwargs: Any) -> None:
+    waited = ((sent_at or timezone.now()) - run.generation_started_at).total_seconds()
+    record_run(EventName.FIRST_INSIGHT, run, sent_at, seconds=round(waited, 2), title=title, preliminary=preliminary)
 
 
 @receiver(signals.pipeline_completed, dispatch_uid="analytics.completed")
-def on_completed(run: Run, state: str, **kwargs: Any) -> None:
-    record_end(EventName.COMPLETED, run, state=state, missing=len(run.missing))
+def on_completed(run: Run, state: str, sent_at: datetime | None = None, **kwargs: Any) -> None:
+    record_end(EventName.COMPLETED, run, sent_at, state=state, missing=len(run.missing))
 
 
 @receiver(signals.pipeline_retried, dispatch_uid="analytics.retried")
-def on_retried(run: Run, **kwargs: Any) -> None:
-    record_run(EventName.RETRIED, run)
+def on_retried(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> None:
+    record_run(EventName.RETRIED, run, sent_at)
 
 
 @receiver(signals.pipeline_failed, dispatch_uid="analytics.failed")
-def on_failed(run: Run, error: str = "", **kwargs: Any) -> None:
+def on_failed(run: Run, sent_at: datetime | None = None, error: str = "", **kwargs: Any) -> None:
     step = run.steps.filter(state="failed").values_list("key", flat=True).first()
-    record_end(EventName.FAILED, run, step=step, error=error or run.error)
+    record_end(EventName.FAILED, run, sent_at, step=step, error=error or run.error)
 
 
 @receiver(signals.pipeline_cancelled, dispatch_uid="analytics.cancelled")
-def on_cancelled(run: Run, **kwargs: Any) -> None:
-    record_end(EventName.CANCELLED, run)
+def on_cancelled(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> None:
+    record_end(EventName.CANCELLED, run, sent_at)
 
 
 def _seconds(run: Run) -> float | None:

@@ -1,0 +1,141 @@
+"""The cache that keeps working while Redis does not: values go to the process's own memory meanwhile.
+
+Rate limits count in the cache. Without this fallback an outage of Redis would let nobody sign in.
+While it lasts, each process counts for itself, so a limit is as many times higher as there are
+processes; that is the price.
+
+After a failure Redis is left alone for `PAUSE` seconds, so that an outage costs one timeout (at most
+a second) in that time and not one for each request.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.core.cache import BaseCache, cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 5.0
+TIMEOUT = 1.0
+# Shared by all caches of the process.
+memory = LocMemCache("apps.caches", {})
+
+
+class _Fallback:
+    """Calls a method of a cache, or of the memory's cache while the first one fails."""
+
+    def __init__(self) -> None:
+        self._paused_until = 0.0
+        self._failing = False
+
+    def call(self, method: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what `method` returns, or the memory's method `name` if that fails or has just failed."""
+        if time.monotonic() >= self._paused_until:
+            try:
+                result = method(*args, **kwargs)
+            except (RedisError, OSError) as error:
+                self._note_failure(error)
+            else:
+                self._note_success()
+                return result
+        return getattr(memory, name)(*args, **kwargs)
+
+    def _note_failure(self, error: Exception) -> None:
+        self._paused_until = time.monotonic() + PAUSE
+        if not self._failing:
+            logger.warning("The cache in Redis fails (%s); this process uses its own memory.", type(error).__name__)
+        self._failing = True
+
+    def _note_success(self) -> None:
+        if self._failing:
+            logger.warning("The cache in Redis works again.")
+        self._failing = False
+
+
+class FallbackRedisCache(RedisCache):
+    """Django's cache in Redis, with short timeouts and the memory's cache during an outage."""
+
+    def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
+        options = {
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        super().__init__(server, {**params, "OPTIONS": options | params.get("OPTIONS", {})})
+        self._fallback = _Fallback()
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().add, "add", *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().get, "get", *args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().set, "set", *args, **kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().touch, "touch", *args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().delete, "delete", *args, **kwargs)
+
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().get_many, "get_many", *args, **kwargs)
+
+    def has_key(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().has_key, "has_key", *args, **kwargs)
+
+    def incr(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().incr, "incr", *args, **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().set_many, "set_many", *args, **kwargs)
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(super().delete_many, "delete_many", *args, **kwargs)
+
+    def clear(self) -> Any:
+        memory.clear()
+        return self._fallback.call(super().clear, "clear")
+
+
+class TolerantCache:
+    """The default cache as allauth uses it, working during an outage whatever its backend is.
+
+    With `FallbackRedisCache` as the default cache this adds nothing. It is for settings that name
+    Django's own `RedisCache`.
+    """
+
+    def __init__(self, of: BaseCache) -> None:
+        self._of = of
+        self._fallback = _Fallback()
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(self._of.add, "add", *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(self._of.get, "get", *args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(self._of.set, "set", *args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fallback.call(self._of.delete, "delete", *args, **kwargs)
+
+
+def use_in_allauth() -> None:
+    """Let allauth's rate limits and its list of used one-time codes work during an outage.
+
+    allauth reads `django.core.cache.cache` and has no setting for another one.
+    """
+    from allauth.core.internal import ratelimit
+    from allauth.mfa.totp.internal import auth as totp
+
+    ratelimit.cache = totp.cache = TolerantCache(cache)
