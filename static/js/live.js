@@ -40,11 +40,25 @@ setInterval(tick, 1000);
 // The log follows its newest line until somebody scrolls up; then it counts what is new.
 
 let seenTotal = 0;
+
+// The stream only adds new lines. A page that was refreshed meanwhile may have some of them already.
+function trimLog() {
+  const log = $("run-log");
+  let newest = 0;
+  for (const line of [...(log?.children ?? [])]) {
+    const number = Number(line.id.slice("log-".length));
+    if (number <= newest) line.remove();
+    else newest = number;
+  }
+  while (log && log.children.length > Number(log.dataset.most)) log.firstElementChild.remove();
+}
+
 const box = () => document.querySelector(".log-box");
 const atEnd = () => box().scrollHeight - box().scrollTop - box().clientHeight < 24;
 
 function showLog() {
   if (!box()) return;
+  trimLog();
   const total = Number($("run-seq")?.dataset.total ?? 0);
   const label = document.querySelector("[data-log-total]");
   if (label) label.textContent = `${total} ${total === 1 ? "entry" : "entries"}`;
@@ -72,26 +86,44 @@ document.addEventListener("click", (event) => {
   box().focus();
 });
 
-// The connection. Live; reconnecting, last heard 8 s ago; not live, refreshing every 15 s.
+// The connection: "Live" only while the stream was heard within `data-silence` seconds (the server sends a keep-alive
+// more often than that), the newest poll was answered, and the browser is online.
 
 let heard = Date.now();
 let connected = false;
 let lost = false;
+let pollFailed = false;
+let stream = null;
+let lostSince = 0;
+
+const silence = () => 1000 * Number(region().dataset.silence);
+const isHeard = () => connected && !pollFailed && navigator.onLine;
 
 function sayConnection() {
   const spot = $("connection");
   if (!spot) return;
   spot.hidden = !isLive();
-  const ago = Math.round((Date.now() - heard) / 1000);
-  const said = connected ? "Live" : lost && ago > 20 ? "Not live, refreshing every 15 s"
-    : lost ? `Reconnecting, last heard ${ago} s ago` : "Connecting";
-  spot.classList.toggle("on", connected);
+  if (connected && !document.hidden && Date.now() - heard > silence()) lose();
+  const isLost = lost || pollFailed || !navigator.onLine;
+  lostSince = isHeard() || !isLost ? 0 : lostSince || Date.now();
+  const isLong = lostSince && Date.now() - lostSince > 15000;
+  const said = isHeard() ? "Live" : isLong ? "Not live, refreshing every 15 s" : isLost ? "Reconnecting" : "Connecting";
+  spot.classList.toggle("on", isHeard());
+  spot.dataset.connection = isHeard() ? "live" : isLost ? "lost" : "connecting";
   if (spot.textContent !== said) spot.textContent = said;
+}
+
+// A stream that stays open and silent is broken off, so that HTMX connects again.
+function lose() {
+  connected = false;
+  lost = true;
+  stream?.reader?.cancel();
 }
 
 document.addEventListener("htmx:sse:after:connection", (event) => {
   if (event.target !== region()) return;
-  connected = event.detail.connection.status === 200;
+  stream = event.detail.connection;
+  connected = stream.status === 200;
   lost = !connected;
   heard = Date.now();
   sayConnection();
@@ -105,6 +137,19 @@ for (const name of ["htmx:sse:error", "htmx:sse:before:connection", "htmx:sse:cl
     lost = true;
     sayConnection();
   });
+window.addEventListener("offline", () => {
+  lose();
+  sayConnection();
+});
+window.addEventListener("online", () => {
+  stream?.delayCanceller?.();
+  sayConnection();
+});
+document.addEventListener("htmx:finally:request", ({ target, detail: { ctx } }) => {
+  if (target.id !== "run-workers") return;
+  pollFailed = !ctx.response || ctx.response.status >= 500;
+  sayConnection();
+});
 
 // HTMX ends the stream of a hidden tab and comes back to it: that is no loss. Nor is anything polled for it.
 
@@ -113,8 +158,12 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden || !isLive()) return;
   connected = lost = false;
 });
+// A hidden tab polls three times a minute at most, for its title and icon.
+let polled = 0;
 document.addEventListener("htmx:before:request", (event) => {
-  if (event.target.id === "run-workers" && document.hidden) event.preventDefault();
+  if (event.target.id !== "run-workers") return;
+  if (document.hidden && Date.now() - polled < 20000) event.preventDefault();
+  else polled = Date.now();
 });
 
 // The first request of a stream is not tried again by HTMX, and a run may go on after its end: the slow poll tells of
@@ -131,7 +180,7 @@ function refresh() {
 let behind = 0;
 let stuckAt = -1;
 document.addEventListener("htmx:after:swap", ({ target }) => {
-  if (target.id !== "run-workers") return;
+  if (target.id !== "run-workers" || document.hidden) return;
   const ahead = Number(target.dataset.seq) > seq();
   behind = !ahead ? 0 : seq() === stuckAt ? behind + 1 : 1;
   stuckAt = seq();
@@ -141,82 +190,80 @@ setInterval(() => {
   if (isLive() && !connected && !document.hidden && Date.now() - heard > 15000) refresh();
 }, 15000);
 
-// One polite voice: what changed of steps and repositories, at most once in ten seconds, together.
+// The title and the icon: how far the run is, also for a hidden tab, whose stream is closed and which knows only what
+// it polls. The newer of the two is shown.
 
+function showTitle() {
+  const polled = $("run-workers");
+  const newest = Number(polled?.dataset.seq ?? 0) > seq() ? polled : $("run-seq");
+  const { title, icon } = newest.dataset;
+  if (title) document.title = title;
+  const link = document.querySelector("link[rel=icon]");
+  const address = icon && region().dataset[`icon${icon[0].toUpperCase()}${icon.slice(1)}`];
+  if (address && link.getAttribute("href") !== address) link.setAttribute("href", address);
+}
+
+// One polite voice for screen readers: what changed of steps and repositories, the newest state of each, in the order
+// in which it changed, at most once in ten seconds. The end is announced at once, and nothing after it.
+
+const MOST_SPOKEN = 4;
 let before = new Map();
-let pending = [];
+let pending = new Map();
 let spoken = 0;
+let ended = "";
 
 function states() {
   const found = new Map();
   for (const row of document.querySelectorAll(".step, .repository"))
     found.set(row.id, `${row.querySelector(".title").textContent}: ${row.querySelector(".word").textContent.toLowerCase()}`);
   if (document.querySelector(".first-insight")) found.set("insight", "The first insight is here");
+  const problem = document.querySelector("#run-workers [data-problem]");
+  if (problem) found.set("problem", problem.dataset.problem);
   return found;
 }
 
 function listen() {
   const now = states();
-  for (const [id, said] of now) if (before.size && before.get(id) !== said && !said.endsWith(": waiting")) pending.push(said);
+  for (const [id, said] of now) {
+    if (!before.size || before.get(id) === said || said.endsWith(": waiting")) continue;
+    pending.delete(id);
+    pending.set(id, said);
+  }
   before = now;
+  if (!isLive() && ended !== state()) {
+    pending = new Map([["end", $("run-title").textContent]]);
+    spoken = 0;
+  }
+  ended = isLive() ? "" : state();
   speak();
 }
 
 function speak() {
-  if (!pending.length || Date.now() - spoken < 10000) return;
-  $("polite").textContent = [...new Set(pending)].slice(-4).join(". ");
-  pending = [];
+  if (!pending.size || Date.now() - spoken < 10000) return;
+  const more = pending.size - MOST_SPOKEN;
+  const words = [...pending.values()].slice(-MOST_SPOKEN);
+  if (more > 0) words.push(`${more} more changed`);
+  $("polite").textContent = words.join(". ");
+  pending.clear();
   spoken = Date.now();
 }
 setInterval(speak, 2000);
 
-// A run that ends well before somebody's eyes goes on to the dashboard, unless they stay.
-
-let watched = isLive();
-let leaving = 0;
-
-function stay() {
-  clearInterval(leaving);
-  leaving = 0;
-  if ($("moving")) $("moving").hidden = true;
-}
-
-function leave() {
-  if (leaving || !$("moving")) return;
-  // What is missing takes a while to read.
-  let left = state() === "partial" ? 15 : 6;
-  const count = () => ($("moving").querySelector("[data-left]").textContent = left);
-  count();
-  $("moving").hidden = false;
-  leaving = setInterval(() => {
-    left -= 1;
-    if (left <= 0) {
-      stay();
-      location.assign(region().dataset.dashboard);
-    } else count();
-  }, 1000);
-}
-document.addEventListener("click", (event) => event.target.matches?.("[data-stay]") && stay());
-// Who does something here has not finished here.
-document.addEventListener("htmx:before:request", ({ detail }) => detail.ctx.request.method === "POST" && stay());
-
 function shown() {
   tick();
   showLog();
+  showTitle();
   listen();
-  if (isLive()) {
-    watched = true;
-    stay();
-  } else if (watched) {
-    watched = false;
-    if (["done", "partial"].includes(state())) leave();
-  }
 }
 
 document.addEventListener("htmx:sse:after:message", (event) => {
   heard = Date.now();
-  if (event.detail.message.event !== "done") connected = true;
-  shown();
+  if (event.detail.message.event !== "done") {
+    connected = true;
+    lost = false;
+  }
+  if (event.detail.message.event === "keep-alive") sayConnection();
+  else shown();
 });
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx?.request.method === "POST") {
@@ -229,4 +276,5 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
 });
 
 before = states();
+ended = isLive() ? "" : state();
 shown();

@@ -103,6 +103,8 @@ document.addEventListener("htmx:before:swap", (event) => {
   event.preventDefault();
   if (ctx.request.method === "GET") return;
   const { status } = ctx.response;
+  // While the database is away or busy, the answer is one sentence.
+  if (status === 503 && ctx.text && ctx.text.length < 200 && !/^\s*</.test(ctx.text)) return complain(ctx.text);
   complain(`The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Look at what is shown, then try again.`);
 });
 document.addEventListener("htmx:error", ({ detail }) => {
@@ -110,21 +112,62 @@ document.addEventListener("htmx:error", ({ detail }) => {
   complain("The server could not be reached. Try again when the connection is back.");
 });
 
-// <button data-copy="FL-7K2M">: copies, and says so for two seconds.
+// Copy buttons: <button data-copy="FL-7K2M">, or data-copy-of="id" for a field or a text of the page. They show "Copied"
+// for two seconds and announce it.
+
+const announcer = document.createElement("div");
+announcer.className = "visually-hidden";
+announcer.setAttribute("role", "status");
+document.body.append(announcer);
+
+function textOf(button) {
+  const source = document.getElementById(button.dataset.copyOf ?? "");
+  return button.dataset.copy ?? source?.value ?? source?.textContent.trim() ?? "";
+}
+
+// Without TLS there is no clipboard but the old command's, which copies what is selected.
+function copySelected(text) {
+  const field = Object.assign(document.createElement("textarea"), { value: text, readOnly: true, className: "visually-hidden" });
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelected(text);
+  }
+}
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest?.("[data-copy]");
-  if (!button || !navigator.clipboard) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  const words = [...button.childNodes].findLast((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
-  if (!words || button.dataset.copied) return;
-  const before = words.data;
-  button.dataset.copied = "yes";
-  words.data = "Copied";
+  const button = event.target.closest?.("[data-copy], [data-copy-of]");
+  if (!button) return;
+  const done = await copy(textOf(button));
+  button.focus();
+  announcer.textContent = done ? "Copied" : "Not copied";
+  const words = button.querySelector("[data-copy-words]");
+  words.textContent = announcer.textContent;
   setTimeout(() => {
-    words.data = before;
-    delete button.dataset.copied;
+    words.textContent = "Copy";
+    announcer.textContent = "";
   }, 2000);
+});
+
+// A form that came back with errors: the focus goes to the first field that has one, so that a screen reader reads
+// the field with its error (`aria-describedby`), and a keyboard is where the correction is.
+
+document.querySelector('main [aria-invalid="true"]')?.focus();
+
+// Addresses to share: a form that only asks leaves out what is not chosen, so `?weeks=26`, not `?weeks=26&repository=`.
+
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (target.method !== "get") return;
+  for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
 });
 
 // Times: <time datetime="2025-11-26T15:45:46Z" data-local="minute">15:45 UTC</time>. The server's words are UTC; here
@@ -134,10 +177,10 @@ const day = { day: "numeric", month: "long" };
 const FORMATS = Object.fromEntries(
   Object.entries({
     second: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
-    minute: { hour: "2-digit", minute: "2-digit" },
+    minute: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
     day,
     date: { ...day, year: "numeric" },
-    moment: { ...day, hour: "2-digit", minute: "2-digit" },
+    moment: { ...day, hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
   }).map(([name, parts]) => [name, new Intl.DateTimeFormat("en-GB", { ...parts, hourCycle: "h23" })]),
 );
 
