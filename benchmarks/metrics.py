@@ -109,7 +109,7 @@ def by_polars(columns: Any) -> list[Any]:
     rows = pl.DataFrame(
         {
             "place": np.arange(len(pulls.pk)), "team": np.zeros(len(pulls.pk), dtype=np.int64),
-            "repository": pulls.repository, "member": pulls.author, "by_bot": pulls.by_bot, "is_pull": pulls.is_pull,
+            "repository": pulls.repository, "member": pulls.author, "by_bot": pulls.by_bot,
             "created": pulls.created, "merged": pulls.merged, "closed": pulls.closed, "additions": pulls.additions,
             "deletions": pulls.deletions, "read": pulls.has_detail, "first_commit": pulls.first_commit,
             "reverts": pulls.is_revert, "cycles": pulls.cycles, "assisted": pulls.ai_assisted, "agent": pulls.ai_agent,
@@ -129,7 +129,7 @@ def by_polars(columns: Any) -> list[Any]:
     rows = rows.join(per_pull, on="place", how="left").with_columns(
         week("created").alias("opened_week"), week("merged").alias("merged_week"), week("closed").alias("closed_week"),
         (pl.col("additions") + pl.col("deletions")).alias("lines"),
-        (pl.col("read") & pl.col("is_pull") & ~pl.col("by_bot")).alias("reviewable"),
+        (pl.col("read") & ~pl.col("by_bot")).alias("reviewable"),
         pl.when(pl.col("first_review") <= pl.col("merged")).then(pl.max_horizontal("first_review", "created")).alias("reviewed"),
         pl.when(pl.col("first_commit") <= pl.col("created")).then("first_commit").alias("began"),
     )  # fmt: skip
@@ -139,7 +139,7 @@ def by_polars(columns: Any) -> list[Any]:
     span = lambda late, early: (late - early).dt.total_microseconds() / hour  # noqa: E731
     human = lambda value: pl.when("reviewable").then(value)  # noqa: E731
     rows = rows.with_columns(
-        pl.when("is_pull").then(span(pl.col("merged"), pl.col("created"))).alias("to_merge"),
+        span(pl.col("merged"), pl.col("created")).alias("to_merge"),
         human(span(pl.col("created"), pl.col("began"))).alias("coding"),
         human(span(pl.col("reviewed"), pl.col("created"))).alias("pickup"),
         human(span(pl.coalesce("passed", "merged"), pl.col("reviewed"))).alias("review"),
