@@ -1,8 +1,45 @@
 """Shared fixtures. The environment is put in order by tests/settings.py, before Django loads."""
 
-import pytest
+import os
 
-from tests import services
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from tests import migrated, services
+from tests.trials import Trial
+
+
+def pytest_xdist_auto_num_workers():
+    """Run one process more than there are cores: many tests wait for processes of their own."""
+    return (os.process_cpu_count() or 1) + 1
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request):
+    """Let pytest-django start from a copy of a migrated database; Django then runs what is missing in it."""
+    options = settings.DATABASES["default"]
+    if "sqlite" not in options["ENGINE"]:
+        yield False
+        return
+    migrated.copy_to(options["TEST"]["NAME"], request.config.cache.mkdir("migrated"))
+    yield True
+    connections.close_all()
+
+
+@pytest.fixture
+def trial(record_property):
+    """A long trial's seed, duration, and report; see tests/trials.py."""
+    return Trial(record_property)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what each trial reached."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, text in report.user_properties:
+                if name == "trial" and report.when == "call":
+                    terminalreporter.line(f"{report.nodeid}: {text}")
 
 
 @pytest.fixture(scope="session")

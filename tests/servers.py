@@ -15,7 +15,7 @@ def addresses():
     """
     if "TEST_SERVERS" not in os.environ:
         stack = contextlib.ExitStack()
-        atexit.register(stack.close)
+        atexit.register(_close_in, os.getpid(), stack)
         os.environ["TEST_SERVERS"] = " ".join(
             (stack.enter_context(services.postgres_server()), stack.enter_context(services.redis_server()))
         )
@@ -23,6 +23,12 @@ def addresses():
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw-1")
     number = int(worker.removeprefix("gw")) + 1
     return {"DATABASE_URL": postgres, "REDIS_URL": f"{redis.removesuffix('/0')}/{number}"}
+
+
+def _close_in(pid, stack):
+    """End the servers in the process that started them: a forked child runs what was registered, too."""
+    if os.getpid() == pid:
+        stack.close()
 
 
 def database_url(connection):

@@ -72,9 +72,17 @@ def postgres_server():
 
 @contextlib.contextmanager
 def running(command, folder, user=None):
-    """The process of a command, ended on the way out by its own id."""
+    """The process of a command, ended on the way out by its own id, with what it started (a shell's pipe)."""
     with Path(folder, "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, user=user, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            user=user,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -84,6 +92,8 @@ def running(command, folder, user=None):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_until(attempt, refusal, process):

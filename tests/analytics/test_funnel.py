@@ -70,7 +70,7 @@ def test_without_events_all_is_zero_and_nothing_is_divided(db):
     stages = funnel.stages()
     assert [stage.title for stage in stages] == [
         "Signed up", "Connected a source", "Chose repositories", "Run started", "Sync pull requests", "Analyse with AI",
-        "Weekly metrics", "Insights", "Tell the team", "Completed",
+        "Weekly metrics", "Insights", "Email the team", "Completed",
     ]  # fmt: skip
     assert {(stage.count, stage.of_first, stage.of_previous, stage.p50, stage.p90) for stage in stages} == {
         (0, None, None, None, None)

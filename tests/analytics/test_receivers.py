@@ -122,6 +122,7 @@ def test_connecting_counts_once_for_a_source_and_choosing_once_for_a_team(team, 
 
 def test_what_happened_outlives_the_account_and_goes_with_the_team(team, user):
     source_connected.send(sender=None, team=team, user=user, source="git")
+    team.memberships.all().delete()
     user.delete()
     assert event(EventName.CONNECTED).user is None
     team.delete()

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from apps.integrations.credentials import store_token
 from apps.integrations.services import track_repositories
+from apps.metrics.models import PullRequest, TeamMember
 from apps.onboarding.services.runs import start_onboarding
+from apps.teams.invitations import invite
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.acceptance.conftest import pull_request
@@ -112,3 +115,18 @@ def begin(team, mara, github):
         return start_onboarding(team, mara, tracked, months)[0]
 
     return start
+
+
+@pytest.fixture
+def acme(begin, team, mara, work, github):  # noqa: F811
+    """Acme, set up but for one repository."""
+    github.hide("acme/docs")
+    run = work(begin())
+    assert run.state == "partial", run.error
+    github.reset()
+    rows = {
+        "invitation": invite(team, mara, "new@acme.example", "member"),
+        "member": TeamMember.objects.for_team(team).first(),
+        "pull": PullRequest.objects.for_team(team).first(),
+    }
+    return SimpleNamespace(team=team, run=run, owner=mara, **rows)

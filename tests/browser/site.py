@@ -53,20 +53,24 @@ class GitHub:
 
 
 class Web:
-    """A web process that a test may stop and start again; its address stays."""
+    """A web process that a test may stop and start again; its address stays.
 
-    def __init__(self, github, folder):
+    `env` are settings that it gets on top of those of the tests.
+    """
+
+    def __init__(self, github, folder, env=None):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = Path(folder) / "web.log"
         self._github = github
+        self._env = env or {}
         self._process = None
         self._read = 0
 
     def environment(self):
         return {
             **os.environ, "DATABASE_URL": database_url(connection), "GITHUB_API_URL": self._github.url, "PORT": str(self.port),
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_SETTINGS_MODULE": "project.settings", **self._env,
         }  # fmt: skip
 
     def start(self):
@@ -99,17 +103,18 @@ class Web:
         return self._process is not None and self._process.poll() is None
 
     def complaints(self):
-        """What the process logged as an error since this was last asked."""
+        """Return what the process logged since this was last asked, from the first error on; empty if there is none."""
         with self.log.open() as log:
             log.seek(self._read)
             text = log.read()
             self._read = log.tell()
-        return text if any(trace in text for trace in TRACES) else ""
+        starts = [text.find(trace) for trace in TRACES if trace in text]
+        return text[max(min(starts) - 200, 0) :] if starts else ""
 
 
 @contextmanager
-def serving(github, folder):
-    web = Web(github, folder)
+def serving(github, folder, env=None):
+    web = Web(github, folder, env)
     try:
         web.start()
         yield web

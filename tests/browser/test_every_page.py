@@ -1,40 +1,24 @@
 """What holds for every page, found by walking the site's addresses: accessible in light and dark, and never too wide."""
 
-from types import SimpleNamespace
-
 import pytest
 from playwright.sync_api import Error
 
 from apps.mail.models import OutboxMessage
-from apps.metrics.models import PullRequest, TeamMember
 from apps.pipelines import engine
-from apps.teams.invitations import invite
 from tests.browser import axe
 from tests.project.addresses import values, walk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WIDTHS = (320, 768, 1280)
+# 320 px is a window of 1280 px at 400 %, 640 px the same at 200 %.
+WIDTHS = (320, 640, 768, 1280)
 # The admin is Django's own; the others lead to GitHub, or are called by it.
 NOT_OURS = ("/admin/", "/accounts/github/", "/hooks/", "/api/")
 # A stream, which never ends; and a mail's own HTML, in which no script runs.
 NO_PAGES = ("/events/", "/html/")
+BELOW_THE_FOOTER = """document.querySelector(".site-footer") ? Math.max(0, document.documentElement.scrollHeight
+    - Math.max(innerHeight, document.querySelector(".site-footer").getBoundingClientRect().bottom + scrollY)) : 0"""
 WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture
-def acme(begin, team, mara, work, github):
-    """Acme, set up but for one repository."""
-    github.hide("acme/docs")
-    run = work(begin())
-    assert run.state == "partial", run.error
-    github.reset()
-    rows = {
-        "invitation": invite(team, mara, "new@acme.example", "member"),
-        "member": TeamMember.objects.for_team(team).first(),
-        "pull": PullRequest.objects.for_team(team).first(),
-    }
-    return SimpleNamespace(team=team, run=run, owner=mara, **rows)
 
 
 def faults_of(page):
@@ -42,7 +26,11 @@ def faults_of(page):
     found = [f"light: {finding}" for finding in axe.grave_findings(page)]
     page.emulate_media(color_scheme="dark")
     found += [f"dark: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    found += [f"forced colors: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
+    page.emulate_media(color_scheme="light", forced_colors="none")
+    if (more := page.evaluate(BELOW_THE_FOOTER)) > 1:
+        found.append(f"{more} px of nothing below the footer")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         if (more := page.evaluate(WIDER_THAN_THE_WINDOW)) > 0:
@@ -85,10 +73,12 @@ def test_the_pages_of_a_team(visit, acme, mara):
     assert check(visit, mara, [path for path in paths(acme) if path.startswith("/t/")])
 
 
+@pytest.mark.long
 def test_the_pages_of_an_account(visit, acme, mara):
     assert check(visit, mara, [path for path in paths(acme) if not path.startswith("/t/")])
 
 
+@pytest.mark.long
 def test_the_pages_of_a_visitor(visit, acme):
     check(visit, None, [path for path in paths(acme) if not path.startswith("/t/")])
 

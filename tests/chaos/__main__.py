@@ -1,4 +1,8 @@
-"""Run it: servers, workers, faults, checks, report. Exit status 0 where everything held, 1 where not."""
+"""Run it: servers, workers, faults, checks, report.
+
+Exits with 0 if nothing was lost or doubled and at least `--floor` runs were reached, otherwise
+with 1.
+"""
 
 import argparse
 import contextlib
@@ -13,10 +17,14 @@ from collections import Counter
 from pathlib import Path
 
 LEASE = 3.0
+MOST_RUNS = 5000
 
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.start_for:
+        options.runs = MOST_RUNS
+        options.seconds = options.seconds or 60 + 2 * options.start_for
     options.seconds = options.seconds or 60 + 1.5 * options.runs
     # A pass that hangs says where, while whoever started it still listens.
     faulthandler.dump_traceback_later(options.seconds + 100, exit=True)
@@ -33,12 +41,14 @@ def parse(arguments):
     parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite", help="postgres comes with Redis")
     parser.add_argument("--workers", type=int, default=3, help="worker processes (3)")
     parser.add_argument("--seconds", type=float, help="at most so long (60 and 1.5 a run)")
+    parser.add_argument("--start-for", type=float, help="start runs for so many seconds, however many that are")
+    parser.add_argument("--floor", type=int, default=1, help="fail if fewer runs than this were reached (1)")
     parser.add_argument("--faults", nargs="+", help="only these (all that there are)", metavar="FAULT")
     parser.add_argument(
         "--without", choices=["epochs", "fencing", "sweeper"], help="take a guard out, to see that it is missed"
     )
     options = parser.parse_args(arguments)
-    if not 1 <= options.runs <= 5000 or not 1 <= options.workers <= 16:
+    if not 1 <= options.runs <= MOST_RUNS or not 1 <= options.workers <= 16:
         parser.error("--runs is 1 to 5000, --workers 1 to 16")
     return options
 
@@ -84,7 +94,7 @@ def drive(options, folder, stack, mailbox, redis, postgres):
     planned = plans.make(options.runs, chance, folder)
     driver = Driver(planned, crew, chance, LEASE, options.faults or FAULTS, redis, postgres)
     began = time.monotonic()
-    driver.go(options.seconds)
+    driver.go(options.seconds, options.start_for)
     took = time.monotonic() - began
     wait_for_mail(crew)
     status = report(options, planned, driver, mailbox, took)
@@ -113,7 +123,9 @@ def report(options, planned, driver, mailbox, took):
     mail_findings, repeats = checks.mails(planned, mailbox.accepted)
     found += mail_findings + [("lost", f"run {plan.number} was never started") for plan in planned if not plan.run]
     states = Counter(Run.objects.values_list("state", flat=True))
-    print(f"{options.runs} runs on {options.db}, seed {options.seed}, {took:.0f} s: {listed(states)}")
+    if len(planned) < options.floor:
+        found.append(("too few", f"{len(planned)} runs were reached, the floor is {options.floor}"))
+    print(f"{len(planned)} runs on {options.db}, seed {options.seed}, {took:.0f} s: {listed(states)}")
     print(f"faults: {listed(driver.done)}")
     print(f"effects: {Effect.objects.count()}; mails accepted: {sum(mailbox.accepted.values())}, repeats: {repeats}")
     for kind, count in sorted(Counter(kind for kind, _ in found).items()):

@@ -40,15 +40,16 @@ class Crew:
         )  # fmt: skip
 
     def kill(self, worker):
-        """SIGKILL of the consumer, and of its children where it has some: an OOM killer takes either."""
-        for pid in [*children(worker.pid), worker.pid]:
+        """Send SIGKILL to the supervisor, the consumer, and its worker processes when it has some."""
+        for pid in [*descendants(worker.pid), worker.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         worker.wait()
         self.frozen.pop(worker, None)
 
     def kill_child(self, worker):
-        if found := children(worker.pid):
+        """Send SIGKILL to one worker process of a consumer, or to a consumer that has none."""
+        if found := descendants(worker.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(found[0], signal.SIGKILL)
 
@@ -57,7 +58,7 @@ class Crew:
         self._signal(worker, signal.SIGSTOP)
 
     def _signal(self, worker, number):
-        for pid in [*children(worker.pid), worker.pid]:
+        for pid in [*descendants(worker.pid), worker.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -72,3 +73,11 @@ def children(pid):
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def descendants(pid):
+    """Return the processes below this one, the lowest first."""
+    found = []
+    for child in children(pid):
+        found += [*descendants(child), child]
+    return found

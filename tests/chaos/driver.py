@@ -33,11 +33,17 @@ class Driver:
         self.redis, self.postgres = redis, postgres
         self.done = Counter()
         self._todo = list(plans)
+        self._start_until, self._trying = float("inf"), None
         self._hurt_at, self._events, self._pause = time.monotonic(), 0, 0.0
 
-    def go(self, seconds):
-        """Returns the runs that have not ended when time is up."""
+    def go(self, seconds, start_for=None):
+        """Drive all runs to their end, and return those that have not ended after `seconds`.
+
+        With `start_for`, plans that have not been started after so many seconds are dropped.
+        """
         until = time.monotonic() + seconds
+        if start_for:
+            self._start_until = time.monotonic() + start_for
         while time.monotonic() < until:
             with contextlib.suppress(*AWAY):
                 self.crew.tend()
@@ -63,6 +69,12 @@ class Driver:
     def _start_some(self):
         while self._todo and len(self._open()) < 12:
             plan = self._todo[0]
+            # A start that failed is tried again even then: its run may exist.
+            if time.monotonic() > self._start_until and plan is not self._trying:
+                self._todo.clear()
+                self.plans[:] = [started for started in self.plans if started.run]
+                return
+            self._trying = plan
             twice(lambda plan=plan: engine.start("lab", subject=plan.subject, params=plan.params))
             runs = list(Run.objects.filter(subject=plan.subject).order_by("created_at"))
             if not runs:

@@ -1,8 +1,10 @@
-"""Short passes of the faults on both databases, and one that has to find something."""
+"""A pass without a guard, which has to find something. Passes with all guards are trials of tests/long.py."""
 
 import os
 import subprocess
 import sys
+
+import pytest
 
 from tests.pipelines.conftest import ROOT
 
@@ -17,16 +19,7 @@ def chaos(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_everything_holds_on_the_embedded_default():
-    status, report = chaos("--runs", "8", "--seed", "11")
-    assert status == 0, report
-
-
-def test_everything_holds_on_postgresql_and_redis(redis_url, postgres_url):
-    status, report = chaos("--runs", "8", "--seed", "12", "--db", "postgres")
-    assert status == 0, report
-
-
+@pytest.mark.long
 def test_without_a_sweeper_runs_are_lost():
     """The other guards are missed only where chance wants it: `make chaos GUARDS=1` goes on until it does. Their tests
     without chance are in tests/pipelines."""

@@ -60,6 +60,7 @@ WORDS = {
     "key": "key",
     "uidb36": "1",
     "token": "token",
+    "metrics:api_nothing:rest": "v1/nothing",
     "metrics:chart_csv:key": "merge",
     "metrics:chart_json:key": "merge",
     "mail:detail:pk": 1,
@@ -76,6 +77,10 @@ def rows(of):
         "user_id": of.owner.pk,
         "invitation_id": of.invitation.pk,
         "member_id": of.member.pk,
+        "repository_id": of.repository.pk if hasattr(of, "repository") else 1,
+        "team_id": of.team.pk,
+        "join_domain_id": of.join_domain.pk if hasattr(of, "join_domain") else 1,
+        "join_request_id": of.join_request.pk if hasattr(of, "join_request") else 1,
         "pull_id": of.pull.pk,
         "integrations:webhook:key": "3f0a1c52-8a3e-4d0c-9f55-5a5c2f6f7f10",
     }

@@ -5,7 +5,6 @@
 """
 
 import uuid
-from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -14,13 +13,9 @@ from django.urls import reverse
 from django_eventstream.utils import get_channelmanager
 
 from apps.integrations.models import Connection
-from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
-from apps.pipelines import engine
 from apps.pipelines.models import Run, StepRun
 from apps.pipelines.stream.gate import channel_of
-from apps.teams.invitations import invite
-from apps.teams.models import Invitation
-from apps.teams.services import create_team
+from apps.teams.models import Invitation, JoinDomain, JoinRequest
 from apps.users.models import User
 from tests.project.addresses import rows, values, walk
 
@@ -34,11 +29,15 @@ PUBLIC = {
     "github_login", "github_callback", "socialaccount_login_cancelled", "socialaccount_login_error",
     "socialaccount_signup", "/accounts/social/login/cancelled/", "/accounts/social/login/error/",
     "/accounts/social/signup/", "/accounts/social/connections/",
+    # Nothing is there unless the operator set a provider up; the provider decides who comes in.
+    "openid_connect_login", "openid_connect_callback", "openid_connect_check",
     "admin:login", "admin:logout",
     # The link is the proof.
-    "users:sign_in_link", "teams:accept", "onboarding:digest_stop",
+    "users:sign_in_link", "users:recover", "teams:accept", "teams:digest_stop", "teams:email_stop",
     # So is a token's.
     "metrics:api_openapi", "metrics:api_weekly", "metrics:api_pull_requests", "metrics:api_insights",
+    "metrics:api_state",
+    "metrics:api_root", "metrics:api_nothing",
     # The signature is.
     "integrations:webhook", "integrations:app_webhook",
 }  # fmt: skip
@@ -54,30 +53,6 @@ OF_TEAMS = [address for address in ADDRESSES if address.of_team]
 METHODS = ["get", "post", "put", "delete", "head", "options"]
 
 
-def world(slug):
-    """A team with its owner and a row of each kind that an address can name."""
-    owner = User.objects.create_user(f"owner@{slug}.example")
-    team = create_team(slug.title(), owner)
-    repository = RepositoryFactory(team=team)
-    member = TeamMemberFactory(team=team)
-    pull = PullRequestFactory(repository=repository, author=member)
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
-    return SimpleNamespace(
-        team=team, owner=owner, run=run, member=member, pull=pull, repository=repository,
-        invitation=invite(team, owner, f"new@{slug}.example", "member"),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def acme(db):
-    return world("acme")
-
-
-@pytest.fixture
-def globex(db):
-    return world("globex")
-
-
 def state_of(of):
     """What an address could change of a team, by its rows."""
     return [
@@ -85,6 +60,8 @@ def state_of(of):
         for queryset in (
             of.team.memberships.all(),
             Invitation.objects.for_team(of.team),
+            JoinDomain.objects.for_team(of.team),
+            JoinRequest.objects.for_team(of.team),
             Connection.objects.for_team(of.team),
             Run.objects.filter(pk=of.run.pk),
             StepRun.objects.filter(run=of.run),
@@ -213,3 +190,12 @@ def test_any_other_channel_is_nobody_s(acme):
     ]
     acme.owner.is_superuser = acme.owner.is_staff = True
     assert not [name for name in names if get_channelmanager().can_read_channel(acme.owner, name)]
+
+
+@pytest.mark.parametrize("address", OF_TEAMS, ids=str)
+def test_no_cache_keeps_what_a_team_shows(acme, address):
+    client = Client(raise_request_exception=False)
+    client.force_login(acme.owner)
+    response = client.get(address.filled(values(acme)))
+    kept = {part.strip() for part in response.headers["Cache-Control"].split(",")}
+    assert "no-store" in kept, response.headers["Cache-Control"]

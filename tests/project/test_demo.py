@@ -120,6 +120,7 @@ def test_its_link_opens_the_run_that_ends_with_one_mail_and_a_second_start_goes_
         ({"DATA": "/"}, "there is no OWNER__REPO.jsonl in it"),
         ({"REPO": "/nowhere"}, "REPO=/nowhere: there is no such folder"),
         ({"PACE": "fast"}, "PACE=fast: give a number from 0 to 60"),
+        ({"REPO": "/", "DATA": str(ROOT)}, "REPO and DATA"),
         ({"MONTHS": "0"}, "MONTHS=0: give a number from 1 to 600"),
     ],
 )

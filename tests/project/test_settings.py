@@ -58,6 +58,10 @@ def test_a_bad_value_ends_the_web_process_with_one_line(start):
 @pytest.mark.parametrize(
     ("variable", "value", "shown"),
     [
+        ("FORWARDED_ALLOW_IPS", "*", "FORWARDED_ALLOW_IPS is '*'; expected IP addresses or networks"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.1, 0.0.0.0/0", "FORWARDED_ALLOW_IPS is '10.0.0.1, 0.0.0.0/0'; expected IP"),
+        ("FORWARDED_ALLOW_IPS", "::/0", "FORWARDED_ALLOW_IPS is '::/0'; expected IP addresses or networks"),
+        ("FORWARDED_ALLOW_IPS", "proxy", "FORWARDED_ALLOW_IPS is 'proxy'; expected IP addresses or networks"),
         ("STATE_DIR", "/dev/null/state", "STATE_DIR is '/dev/null/state'; expected a folder"),
         ("GIT_SOURCE_ROOT", "/nowhere/at/all", "GIT_SOURCE_ROOT is '/nowhere/at/all'; expected an existing folder"),
         ("SECRET_KEY", "short", "SECRET_KEY has an unusable value; expected at least 50 characters"),
@@ -93,12 +97,23 @@ def test_with_debug_off_browsers_are_held_to_tls(load):
     assert "apps.sandbox" not in load("INSTALLED_APPS", **PRODUCTION)["INSTALLED_APPS"]
 
 
+def test_redis_password_beside_the_address_may_have_any_character(load):
+    given = {"REDIS_URL": "redis://valkey:6379/0", "REDIS_PASSWORD": "p@ss/w:rd%"}
+    assert load("REDIS_URL", **PRODUCTION, **given) == {"REDIS_URL": "redis://:p%40ss%2Fw%3Ard%25@valkey:6379/0"}
+
+
+def test_redis_password_in_the_address_wins(load):
+    given = {"REDIS_URL": "rediss://user:own@valkey:6379/0", "REDIS_PASSWORD": "other"}
+    assert load("REDIS_URL", **PRODUCTION, **given) == {"REDIS_URL": given["REDIS_URL"]}
+
+
 def test_signing_in_with_github_goes_where_its_api_is(load):
     app = {"GITHUB_CLIENT_ID": "Ov23li", "GITHUB_CLIENT_SECRET": "s3cret"}
     public = load("SOCIALACCOUNT_PROVIDERS", "SECURE_CSP", **PRODUCTION, **app)
     assert public["SOCIALACCOUNT_PROVIDERS"]["github"]["APPS"][0]["client_id"] == "Ov23li"
     assert "https://github.com" in public["SECURE_CSP"]["form-action"]
     own = load("SOCIALACCOUNT_PROVIDERS", "SECURE_CSP", GITHUB_API_URL="https://git.example.com/api/v3", **PRODUCTION)
+    own["SOCIALACCOUNT_PROVIDERS"].pop("openid_connect")
     assert own["SOCIALACCOUNT_PROVIDERS"] == {"github": {"GITHUB_URL": "https://git.example.com"}}
     assert "https://git.example.com" in own["SECURE_CSP"]["form-action"]
 
@@ -120,14 +135,24 @@ def test_with_debug_off_no_key_is_made_up(start, tmp_path):
 
 
 def test_the_example_explains_every_variable_and_no_other():
-    source = (ROOT / "project" / "settings.py").read_text()
+    modules = [ROOT / "project" / name for name in ("settings.py", "oidc_settings.py", "llm_settings.py")]
+    source = "".join(module.read_text() for module in modules)
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
-    explained = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    explained = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert sorted(explained) == sorted(read)
 
 
-def test_a_copy_of_the_example_works(load, tmp_path):
+@pytest.fixture
+def example():
+    """Return what a copy of .env.example sets."""
     lines = (ROOT / ".env.example").read_text().splitlines()
-    variables = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    shown = load("DEBUG", "PORT", **variables | {"STATE_DIR": str(tmp_path)})
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def test_a_copy_of_the_example_works_in_development(load, tmp_path, example):
+    shown = load("DEBUG", "PORT", **example | {"DEBUG": "1", "STATE_DIR": str(tmp_path)})
     assert shown == {"DEBUG": True, "PORT": 8000}
+
+
+def test_the_example_sets_nothing_that_image_and_units_decide(example):
+    assert not {"DEBUG", "STATE_DIR", "RELEASE", "FORWARDED_ALLOW_IPS"} & set(example)

@@ -10,7 +10,7 @@ def content(path):
     return Path(finders.find(path)).read_bytes()
 
 
-def test_a_static_file_is_served(client, settings):
+def test_a_static_file_is_served(db, client, settings):
     response = client.get(settings.STATIC_URL + ADMIN_CSS)
     assert response.status_code == 200
     assert b"".join(response.streaming_content) == content(ADMIN_CSS)
