@@ -24,16 +24,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.services import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 SAID = re.compile(rb"committed at ([0-9.]+)")
 PAUSE = 0.3
 IDLE_SECONDS = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Site:

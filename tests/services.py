@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ import pytest
 import redis
 
 START_SECONDS = 30.0
+# Linux gives the ports from 32768 on to clients (net.ipv4.ip_local_port_range).
+FIRST_PORT, PORTS, PORT_RANGES = 20_000, 1_500, 8
 
 
 def require(program, reason):
@@ -28,10 +31,19 @@ def require(program, reason):
     return path
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port() -> int:
+    """Return a port of loopback that nobody uses, out of a range of this test process's own.
+
+    It lies below the ports that the system gives to clients: a client that asks such a port again and again before
+    its server listens is in the end given that very port, connected to itself, and reads its own request as the answer.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % PORT_RANGES * PORTS
+    for port in random.Random(os.urandom(8)).sample(range(first, first + PORTS), PORTS):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"All ports from {first} to {first + PORTS - 1} are in use: end what listens on them.")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What goes wrong between us and GitHub: said clearly, the rest intact, nothing lost, no finished unit repeated."""
 
-import socket
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from apps.metrics.models import Commit, DetailState, PullRequest
 from apps.pipelines import engine
 from apps.pipelines.models import Incident, RunState, StepRun, StepState
 from tests.sandbox.conftest import record
+from tests.services import free_port
 
 HELLO = {"repository": "octo/hello"}
 DETAIL = {"operation": "Detail"}
@@ -88,9 +88,7 @@ def test_a_token_revoked_in_mid_run(octo, team, follow, worker):
 
 
 def test_an_unreachable_github_is_tried_again_and_then_said(team, follow, worker, settings):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings.GITHUB_API_URL = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    settings.GITHUB_API_URL = f"http://127.0.0.1:{free_port()}"
     follow("octo/hello")
     run = sync(worker, team)
     assert run.state == RunState.FAILED

@@ -49,6 +49,13 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
             )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_until_it_answers(self):
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
