@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from apps.integrations.models import Connection, TrackedRepository
 from apps.onboarding.state.kinds import Kind, kind_of
-from apps.pipelines.models import Run
+from apps.pipelines.models import Run, RunState
 from apps.teams.models import OnboardingStatus, Team
 
 # By night everywhere in Europe and America.
@@ -51,6 +51,17 @@ def due(now: datetime) -> list[tuple[int, datetime]]:
         if begun is None or begun < at:
             found.append((team_id, at))
     return found
+
+
+def paused_runs(pipeline: str, since: datetime) -> list[Run]:
+    """Return the refreshes that have been paused since a moment, or for longer. None of their teams has a night."""
+    runs = Run.objects.filter(pipeline=pipeline, state=RunState.PAUSED)
+    return [run for run in runs if paused_at(run) <= since]
+
+
+def paused_at(run: Run) -> datetime:
+    """Return when a paused run was paused; runs of earlier versions know only when they began."""
+    return run.acted_at or run.created_at
 
 
 def _newest_reads(since: datetime) -> dict[str, datetime]:

@@ -1,6 +1,7 @@
 """The last step of an onboarding, and what refreshes a team later: the night, a webhook, a person."""
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +12,14 @@ from huey.contrib.djhuey import db_periodic_task
 
 from apps.integrations import attempts, rolling, webhooks
 from apps.onboarding import nights
-from apps.onboarding.services import digest
-from apps.onboarding.services.runs import gaps_of, totals_of
+from apps.onboarding.services import digest, notifications
+from apps.onboarding.services.runs import gaps_of, team_of, totals_of
 from apps.onboarding.signals import onboarding_completed
-from apps.onboarding.state.kinds import Kind
+from apps.onboarding.state import failures, of_run
+from apps.onboarding.state.kinds import PAUSED_AT_MOST, Kind
 from apps.pipelines import engine
 from apps.pipelines.context import StepContext
+from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Done
 from apps.pipelines.tasks import Standalone, step_task
@@ -25,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 ONBOARDING_PIPELINE = "onboarding"
 NIGHTLY_PIPELINE = "nightly"
+# A refresh that is paused for a shorter time is worth no email.
+PAUSE_EMAILED_AFTER = timedelta(hours=1)
+# As whose act it counts that a paused refresh goes on.
+SCHEDULE = "the nightly schedule"
 
 
 def _of_team(team_id: int) -> Standalone:
@@ -53,8 +60,42 @@ def send_onboarding_complete_email(ctx: StepContext, *, team_id: int, repo_ids: 
 @db_periodic_task(crontab(minute="*"), name="nightly_refresh", queue="compute")  # type: ignore[untyped-decorator]
 def nightly_refresh() -> None:
     """Refresh each team whose night is due. Several workers may fire; each team's night has one run."""
-    for team_id, at in nights.due(timezone.now()):
+    now = timezone.now()
+    _end_long_pauses(now)
+    for team_id, at in nights.due(now):
         _refresh(team_id, Kind.NIGHTLY, once_key=f"nightly:{team_id}:{at:%Y-%m-%d}")
+
+
+def _end_long_pauses(now: datetime) -> None:
+    """Email each team once whose refresh is paused, and let a refresh go on that was paused for a day.
+
+    A run goes on where it was, so what it has read is kept; the night that is due begins when it has ended.
+    """
+    for run in nights.paused_runs(NIGHTLY_PIPELINE, now - PAUSE_EMAILED_AFTER):
+        try:
+            if nights.paused_at(run) <= now - PAUSED_AT_MOST:
+                _go_on(run)
+            else:
+                _email_pause(run)
+        except Exception:
+            logger.exception("The paused refresh %s could not be handled.", run.pk)
+
+
+def _go_on(run: Run) -> None:
+    try:
+        engine.resume(run, by=SCHEDULE)
+    except NotAllowed:
+        # This release has no such step any more. A new run reads the same.
+        engine.cancel(run, by=SCHEDULE)
+
+
+@transaction.atomic
+def _email_pause(run: Run) -> None:
+    team = team_of(run)
+    reason = of_run(run, team.name).state.reason
+    failure = failures.pause(run, team, reason, nights.paused_at(run))
+    if failure is not None:
+        notifications.send_refresh_fails_email(run, failure)
 
 
 @db_periodic_task(crontab(minute="23", hour="*"), name="forget_old_deliveries", queue="compute")  # type: ignore[untyped-decorator]

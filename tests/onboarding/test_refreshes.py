@@ -88,6 +88,65 @@ def test_a_night_that_works_again_is_emailed_once(team, set_up, github, work, ma
     assert len(emails("began")) == 4
 
 
+def paused_since(run, hours):
+    """Let the run be paused for so long already."""
+    Run.objects.filter(pk=run.pk).update(acted_at=timezone.now() - timedelta(hours=hours))
+
+
+def test_paused_night_is_emailed_once_and_goes_on_after_a_day(team, set_up, begin, work, mara, person):
+    setup = begin("acme/api")
+    engine.pause(setup, by=person("mara"))
+    night, _ = refresh(team.pk, kind=Kind.NIGHTLY)
+    engine.pause(night, by=person("mara"))
+    for page in ("dashboard", "repositories", "people"):
+        html = mara.get(reverse(f"metrics:{page}", args=[team.slug]))
+        assert attributes(html, "data-status") == ("paused", "paused", "none"), page
+    assert states.of_team(team.pk).figures == "old"
+    nightly_refresh.call_local()
+    assert not emails("began")
+    for hours in (2, 3, 23):
+        paused_since(night, hours)
+        nightly_refresh.call_local()
+        night.refresh_from_db()
+        assert night.state == "paused"
+        assert emails("began") == ["mara@acme.example", "teo@acme.example"]
+    paused_since(setup, 99)
+    paused_since(night, 25)
+    nightly_refresh.call_local()
+    assert work(night).state == "done"
+    setup.refresh_from_db()
+    assert setup.state == "paused", "only a person resumes a setup"
+    assert emails("ended") == ["mara@acme.example", "teo@acme.example"]
+    engine.cancel(setup)
+    assert tonight(team, work).pk != night.pk
+    assert len(emails("began")) == 2
+
+
+def test_paused_night_of_a_former_release_is_replaced(team, set_up, work):
+    night, _ = refresh(team.pk, kind=Kind.NIGHTLY)
+    engine.pause(night)
+    paused_since(night, 25)
+    Run.objects.filter(pk=night.pk).update(definition_version=0)
+    StepRun.objects.filter(run=night, idx=0).update(task="a_task_that_is_gone")
+    nightly_refresh.call_local()
+    night.refresh_from_db()
+    assert night.state == "cancelled"
+    assert tonight(team, work).state == "done"
+
+
+def test_cause_that_follows_a_pause_is_emailed_as_well(team, set_up, github, work):
+    github.faults(REFUSED)
+    night, _ = refresh(team.pk, kind=Kind.NIGHTLY)
+    engine.pause(night)
+    paused_since(night, 2)
+    nightly_refresh.call_local()
+    StepRun.objects.filter(run=night).update(backoff_seconds=0.01)
+    engine.resume(night)
+    assert work(night).cause == "token_refused"
+    assert len(emails("began")) == 4
+    assert RefreshFailure.objects.for_team(team).get(ended_at=None).cause == "token_refused"
+
+
 def test_one_repository_that_a_webhook_reads_in_vain_is_no_failing_refresh(team, set_up, github, work):
     tracked = TrackedRepository.objects.for_team(team).order_by("pk").first()
     github.hide(tracked.repository.full_name)

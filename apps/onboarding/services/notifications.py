@@ -249,7 +249,7 @@ def _cause(run: Run) -> str:
 
 
 def send_refresh_fails_email(run: Run, failure: RefreshFailure) -> list[OutboxMessage]:
-    """Email the team's owners and admins, once, that its figures are not refreshed any more, and why."""
+    """Email the team's owners and admins, once, that its figures are not refreshed at present, and why."""
     return _send_refresh(run, failure, "began", "Figures are not refreshed")
 
 
@@ -274,6 +274,7 @@ def _send_refresh(run: Run, failure: RefreshFailure, part: str, words: str) -> l
             state=state,
             heading=words,
             failure=failure,
+            goes_on_at=state.until,
             needs_token=needs_token,
             path=reverse(page, args=[team.slug]),
             kind=EmailKind.FAILURES,

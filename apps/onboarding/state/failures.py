@@ -1,18 +1,26 @@
 """When a team's figures stop being refreshed, and when they are again: each is noted, and emailed, once.
 
-The row is written in the transaction in which the run ends, and only one open row of a team can exist. So any number
-of workers and of failed nights make one row, and the emails hang on it.
+The row is written in the transaction in which the run ends, or within a minute's task if a person has paused it. Only
+one open row of a team can exist, so any number of workers and of failed nights make one, and the emails hang on it.
 """
+
+from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from apps.onboarding.models import RefreshFailure
 from apps.onboarding.state.kinds import REFRESHING, Kind, kind_of_run
 from apps.pipelines.models import Run
+from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 
 # Causes that stop every run of the team, whatever it reads.
 OF_ALL = ("token_refused", "token_missing", "account_suspended", "installation_suspended", "credential_keys")
+
+
+# The cause of a time in which the team's refresh is paused.
+PAUSED = "paused"
 
 
 def begin(run: Run, team: Team) -> RefreshFailure | None:
@@ -25,17 +33,21 @@ def begin(run: Run, team: Team) -> RefreshFailure | None:
         return None
     if kind == Kind.WEBHOOK and run.cause not in OF_ALL:
         return None
-    values = {
-        "run": run,
-        "cause": run.cause,
-        "remedy": run.remedy,
-        "reason": run.error,
-        "began_at": run.finished_at,
-    }
+    # That it was paused before is another story: the new cause is emailed as well.
+    RefreshFailure.objects.for_team(team).filter(ended_at=None, cause=PAUSED).update(ended_at=run.finished_at)
+    return _open(run, team, cause=run.cause, remedy=run.remedy, reason=run.error, began_at=run.finished_at)
+
+
+def pause(run: Run, team: Team, reason: str, since: datetime) -> RefreshFailure | None:
+    """Note that the team's refresh is paused. Return the row if it is new, None if it was noted before."""
+    return _open(run, team, cause=PAUSED, remedy=Remedy.NONE, reason=reason, began_at=since)
+
+
+def _open(run: Run, team: Team, **values: Any) -> RefreshFailure | None:
     try:
         with transaction.atomic():
             row, created = RefreshFailure.objects.across_teams().get_or_create(
-                team=team, ended_at=None, defaults=values
+                team=team, ended_at=None, defaults={"run": run, **values}
             )
     except IntegrityError:
         return None

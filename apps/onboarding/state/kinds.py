@@ -1,5 +1,6 @@
 """The kinds of runs, and their words."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from apps.pipelines.models import Run
@@ -17,6 +18,8 @@ class Kind(StrEnum):
 
 # Kinds that read again what is read already. They share one pipeline, so only one of them runs at a time.
 REFRESHING = (Kind.NIGHTLY, Kind.REFRESH, Kind.WEBHOOK)
+# How long one of those may be paused. No other one can begin meanwhile, so every night of that time is left out.
+PAUSED_AT_MOST = timedelta(days=1)
 # Kinds that email the team when they end.
 EMAILING = (Kind.ONBOARDING,)
 

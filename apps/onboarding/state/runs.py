@@ -16,7 +16,7 @@ from uuid import UUID
 
 from apps.onboarding.state import words
 from apps.onboarding.state.gaps import are_optional, gaps_of, shared_remedy
-from apps.onboarding.state.kinds import NOUNS, Kind, kind_of
+from apps.onboarding.state.kinds import NOUNS, PAUSED_AT_MOST, REFRESHING, Kind, kind_of
 from apps.pipelines import events, health
 from apps.pipelines.models import LIVE as LIVE_STEPS
 from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
@@ -111,8 +111,7 @@ def _state(projection: Projection, gaps: Sequence[Gap], token_replaced: bool) ->
     run = projection.run
     match run.get("state"):
         case RunState.PAUSED:
-            since = run.get("acted_at")
-            return _make(StateName.PAUSED, run, since=since, cause="paused", figures=_figures(projection))
+            return _paused(projection)
         case RunState.RUNNING:
             return _under_way(projection)
         case RunState.FAILED:
@@ -125,6 +124,24 @@ def _state(projection: Projection, gaps: Sequence[Gap], token_replaced: bool) ->
         case RunState.PARTIAL:
             return _partial(run, gaps)
     return _done(projection)
+
+
+def _paused(projection: Projection) -> State:
+    """Return PAUSED. A refresh goes on by itself after a while, and the figures are old until then."""
+    run = projection.run
+    kind = kind_of(projection.pipeline, projection.kind)
+    since = moment(run.get("acted_at"))
+    if kind not in REFRESHING:
+        return _make(StateName.PAUSED, run, since=since, cause="paused", figures=_figures(projection))
+    return _make(
+        StateName.PAUSED,
+        run,
+        since=since,
+        cause="paused",
+        reason=words.paused(kind, run.get("acted_by_name") or ""),
+        until=None if since is None else since + PAUSED_AT_MOST,
+        figures=Figures.OLD,
+    )
 
 
 def _under_way(projection: Projection) -> State:

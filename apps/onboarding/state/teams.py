@@ -111,6 +111,8 @@ def _state(
         return replace(live.state, figures=Figures.MOVING)
     if newest is None:
         return None
+    if live is not None and live.state.name == StateName.PAUSED and live.state.figures == Figures.OLD:
+        return live.state
     state = newest.state
     if state.name in (StateName.FAILED, StateName.CANCELLED):
         figures = Figures.OLD if was_read else Figures.NONE

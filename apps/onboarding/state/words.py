@@ -78,6 +78,16 @@ def time_left(seconds: int | None) -> str:
     return f"about {round(seconds / 3600)}{NBSP}h left"
 
 
+def paused(kind: Kind, actor: str) -> str:
+    """Return the reason of a refresh that a person has paused.
+
+    Example:
+        paused(Kind.NIGHTLY, "Mara")    # "The nightly refresh was paused by Mara."
+    """
+    by = f" by {actor}" if actor else ""
+    return f"The {NOUNS[kind]} was paused{by}."
+
+
 def no_worker(kind: Kind) -> str:
     """Return the reason of a run that no worker works on."""
     return f"The background service is not running. The {NOUNS[kind]} continues once it is back."
