@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from apps.onboarding import installing, journey, landing, sources, streaming, team_settings, views
+from apps.onboarding import installing, journey, landing, lost_access, sources, streaming, team_settings, views
 
 app_name = "onboarding"
 urlpatterns = [
     path("", landing.landing, name="landing"),
     path("home/", journey.home, name="home"),
+    path("lost-access/", lost_access.lost_access, name="lost_access"),
     path("t/<slug:slug>/home/", journey.team_home, name="team_home"),
     path("t/<slug:slug>/onboarding/", journey.setup, name="setup"),
     path("t/<slug:slug>/sources/", sources.sources, name="sources"),

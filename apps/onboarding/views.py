@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.metrics.llm import continuing
+from apps.onboarding import lost_access
 from apps.onboarding.forms import RetryForm
 from apps.onboarding.fragments import addresses, context_of
 from apps.onboarding.journey import see_other
@@ -57,6 +58,7 @@ def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status:
         "recipients": [user.email for user in recipients(run)],
         "said": {"words": said, "state": "state-partial"} if said else None,
         "silence": silence_limit(),
+        "lost_access": lost_access.address_of(request.user, team, run.pk),  # type: ignore[arg-type]
         "ai_progress": continuing.progress_of(team.pk),
         **_workers(run, projection.seq),
     }

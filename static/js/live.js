@@ -96,7 +96,7 @@ let pollFailed = false;
 let stream = null;
 let lostSince = 0;
 
-const silence = () => 1000 * Number(region().dataset.silence);
+const silence = () => 1000 * Number(region()?.dataset.silence);
 const isHeard = () => connected && !pollFailed && navigator.onLine;
 
 function sayConnection() {
@@ -250,6 +250,8 @@ function speak() {
 setInterval(speak, 2000);
 
 function shown() {
+  // Another page took this one's place: its viewer may no longer see it.
+  if (!region()) return sayConnection();
   tick();
   showLog();
   showTitle();

@@ -111,6 +111,10 @@ document.addEventListener("htmx:error", ({ detail }) => {
   if (!detail.ctx || detail.ctx.request.method === "GET" || detail.ctx.response) return;
   complain("The server could not be reached. Try again when the connection is back.");
 });
+// The run's state in the header is asked for again and again. It ends with the viewer's access to the team.
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+  if (ctx.response.status === 404 && ctx.target?.id === "run-indicator") ctx.target.remove();
+});
 
 // Copy buttons: <button data-copy="FL-7K2M">, or data-copy-of="id" for a field or a text of the page. They show "Copied"
 // for two seconds and announce it.
