@@ -19,7 +19,9 @@ def mark_deleted(tracked: TrackedRepository) -> None:
     error = RepositoryDeleted(tracked.gone_at)
     tracked.sync_status, tracked.last_sync_error = SyncStatus.ERROR, str(error)
     tracked.cause, tracked.remedy = error.cause, error.remedy
-    tracked.save(update_fields=["gone_at", "sync_status", "last_sync_error", "cause", "remedy"])
+    columns = ("gone_at", "sync_status", "last_sync_error", "cause", "remedy")
+    rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
+    rows.update(**{name: getattr(tracked, name) for name in columns})
 
 
 def explain(tracked: TrackedRepository, error: Exception) -> Exception:

@@ -67,8 +67,8 @@ def end_webhook_of(team: Team, user: User, **_: Any) -> None:
     if not deleted:
         return
     for connection in Connection.objects.for_team(team).filter(source=ConnectionSource.GITHUB):
-        connection.notes = [*connection.notes, WEBHOOK_ENDED]
-        connection.save(update_fields=["notes"])
+        notes = [*connection.notes, WEBHOOK_ENDED]
+        Connection.objects.for_team(team).filter(pk=connection.pk).update(notes=notes)
 
 
 def connect() -> None:

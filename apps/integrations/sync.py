@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db import DataError
+from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated
+from django.db import DataError, IntegrityError
 
 from apps.integrations.credentials import CredentialError, client_for, keep_fresh
 from apps.integrations.fetching import OF_ALL, Fetcher
@@ -29,6 +30,7 @@ from apps.integrations.github.errors import (
 from apps.integrations.github.source import GitHubSource
 from apps.integrations.governor import Allowance, Governor, Unbounded
 from apps.integrations.models import Connection, ConnectionSource, SyncStatus, TrackedRepository
+from apps.integrations.removed import Removed, is_tracked
 from apps.integrations.sync_git import GitReader
 from apps.integrations.sync_github import GitHubReader
 from apps.integrations.sync_ledger import Ledger
@@ -78,7 +80,7 @@ def sync_repositories(
     """
     ledger = Ledger(ctx, team_id, verify=verify, nights=nights)
     ledger.open(repo_ids, since)
-    if not ledger.rows:
+    if not ledger.rows and not ledger.removed:
         return Skipped("The team follows no repository. Choose some, then start again.")
     with ExitStack() as stack, _of_all(ledger):
         readers = _readers(ledger, stack)
@@ -154,6 +156,13 @@ def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]
         raise
     except (GitHubError, GitError) as error:
         ledger.fail(tracked, error)
+    except Removed as error:
+        ledger.fail(tracked, error)
+    except (ObjectNotUpdated, ObjectDoesNotExist, IntegrityError):
+        # A row that was there a moment ago. With the repository's own, all that belongs to it goes.
+        if is_tracked(tracked):
+            raise
+        ledger.fail(tracked, Removed())
     except (DataError, ValueError) as error:
         words = incidents.record(error, f"{tracked} could not be stored", ledger.ctx.run.pk)
         unexpected = PipelineError(
@@ -164,6 +173,8 @@ def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]
 
 def _outcome(ledger: Ledger) -> Outcome:
     failed = [row for row in ledger.rows if row.sync_status == SyncStatus.ERROR]
+    if not ledger.rows:
+        raise Permanent("All repositories of this run were removed from Firstlight.", cause=Removed.cause)
     if len(failed) == len(ledger.rows):
         raise _shared_cause(failed)
     ledger.close()
@@ -178,6 +189,8 @@ def _outcome(ledger: Ledger) -> Outcome:
         for row in ledger.rows
         if row.sync_status != SyncStatus.COMPLETE
     ]
+    gone = Removed()
+    missing += [Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy) for name in ledger.removed]
     return Partial(missing, result) if missing else Done(result)
 
 

@@ -20,6 +20,7 @@ from apps.integrations import attempts, counts, rolling
 from apps.integrations.github.source import Problem
 from apps.integrations.governor import budget_state
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
+from apps.integrations.removed import Removed, is_tracked, states_of
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
 from apps.integrations.sync_changes import read_again
 from apps.masking import storable
@@ -100,6 +101,8 @@ class Ledger:
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
+        # Names of those that this run was to read, and whose rows were deleted meanwhile.
+        self.removed: list[str] = []
         self.budget: ApiBudget | None = None
         self._saved_at = time.monotonic()
         self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
@@ -112,6 +115,7 @@ class Ledger:
             unit.cursor.setdefault("repo_ids", self._chosen(repo_ids))
             self.since = datetime.fromisoformat(unit.cursor["since"])
             self.rows = self._lock(unit.cursor["repo_ids"])
+            self._note_removed(unit)
             self._wait_for_others()
             self._start_afresh([row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)])
             if self.rows and unit.cursor.get("started") != self.ctx.generation:
@@ -128,9 +132,28 @@ class Ledger:
         known = set(tracked.values_list("pk", flat=True))
         if repo_ids is None:
             return sorted(known)
-        if strangers := sorted(set(repo_ids) - known):
+        strangers = sorted(set(repo_ids) - known)
+        # A pipeline was started with repositories of the team; a single step gets what a caller made up.
+        if strangers and not self.ctx.run.kind:
             raise Permanent(f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry.")
         return sorted(set(repo_ids))
+
+    def _note_removed(self, unit: Unit) -> None:
+        """Name those whose rows are gone since this generation began; a retry is about what is left."""
+        gone = set(unit.cursor["repo_ids"]) - {row.pk for row in self.rows}
+        if not gone:
+            return
+        if self.ctx.generation > 1 and unit.cursor.get("started") != self.ctx.generation:
+            unit.cursor["repo_ids"] = [row.pk for row in self.rows]
+            return
+        error = Removed()
+        known = states_of(self.ctx.run, gone)
+        for pk in sorted(gone):
+            name, data = known.get(pk, (f"repository {pk}", {}))
+            self.removed.append(name)
+            if data:
+                why = {"last_sync_error": str(error), "cause": error.cause, "remedy": error.remedy}
+                self.ctx.emit(kind="repository", key=name, data=data | {"sync_status": SyncStatus.ERROR} | why)
 
     def _lock(self, ids: Sequence[int]) -> list[TrackedRepository]:
         rows = TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
@@ -200,11 +223,8 @@ class Ledger:
         now = time.monotonic()
         tracked.cursor["seconds"] = round(tracked.cursor.get("seconds", 0) + now - self._saved_at, 1)
         self._saved_at = now
-        tracked.save(
-            update_fields=[
-                "cursor", "sync_status", "done", "total", "watermark", "synced_since", "outside", *attempts.COLUMNS,
-            ]
-        )  # fmt: skip
+        if tracked.cause != Removed.cause:
+            self._write(tracked)
         self._emit(tracked)
         if self.budget is not None:
             self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
@@ -215,6 +235,15 @@ class Ledger:
         if asked is not None:
             unit.total = asked
             unit.done = min(asked, max(unit.done, sum(row.done for row in self.rows)))
+
+    def _write(self, tracked: TrackedRepository) -> None:
+        if not is_tracked(tracked, lock=True):
+            raise Removed
+        tracked.save(
+            update_fields=[
+                "cursor", "sync_status", "done", "total", "watermark", "synced_since", "outside", *attempts.COLUMNS,
+            ]
+        )  # fmt: skip
 
     def _asked(self) -> int | None:
         """Return how many pull requests the run was asked for, None if it is not known yet.
@@ -395,7 +424,7 @@ class Ledger:
     def fail(self, tracked: TrackedRepository, error: Exception) -> None:
         """Record that the repository can't be read; the others go on."""
         with self.ctx.unit(last=True) as unit:
-            self._mark_failed(tracked, error, unit)
+            error = self._mark_failed(tracked, error, unit)
             self.ctx.log(f"{tracked.repository.full_name}: {error}", level="error")
 
     def fail_all(self, error: Exception) -> None:
@@ -404,10 +433,14 @@ class Ledger:
             for tracked in self.unfinished():
                 self._mark_failed(tracked, error, unit)
 
-    def _mark_failed(self, tracked: TrackedRepository, error: Exception, unit: Unit) -> None:
+    def _mark_failed(self, tracked: TrackedRepository, error: Exception, unit: Unit) -> Exception:
+        """Record the error, and return it: Removed if the row is gone, whatever else went wrong."""
+        if not is_tracked(tracked, lock=True):
+            error = Removed()
         tracked.sync_status = SyncStatus.ERROR
         attempts.fail(tracked, error)
         self.save(tracked, unit)
+        return error
 
     def close(self) -> None:
         """End the sync, once in a generation: people who are in nothing that was read go, and the end is announced."""

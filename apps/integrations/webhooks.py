@@ -82,8 +82,7 @@ def _lose(connection: Connection, action: str) -> None:
     words = "removed" if action == "deleted" else "suspended"
     note = f"The GitHub App was {words} at GitHub, so nothing can be read. Install it again, or use a token."
     with transaction.atomic():
-        connection.notes = [note]
-        connection.save(update_fields=["notes"])
+        Connection.objects.for_team(connection.team_id).filter(pk=connection.pk).update(notes=[note])
         if action == "deleted":
             kind = CredentialKind.GITHUB_INSTALLATION
             Credential.objects.for_team(connection.team_id).filter(kind=kind).delete()
@@ -107,8 +106,8 @@ def _take_in(team_id: int, event: str, payload: Mapping[str, Any] | None) -> str
         mark_deleted(tracked)
         return "taken in"
     _HANDLERS[event](tracked, payload)
-    tracked.changed_at = timezone.now()
-    tracked.save(update_fields=["changed_at"])
+    # A person may have stopped the reading of it meanwhile.
+    TrackedRepository.objects.for_team(team_id).filter(pk=tracked.pk).update(changed_at=timezone.now())
     return "taken in"
 
 
@@ -183,7 +182,7 @@ def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
     others = Repository.objects.for_team(tracked.team_id).filter(source=Source.GITHUB, full_name__iexact=name)
     if name != repository.full_name and not others.exclude(pk=repository.pk).exists():
         repository.full_name = name
-        repository.save(update_fields=["full_name"])
+        Repository.objects.for_team(tracked.team_id).filter(pk=repository.pk).update(full_name=name)
         touch(tracked.team_id)
 
 
