@@ -14,10 +14,12 @@ from typing import Any
 import redis
 from huey import Huey
 from huey.api import Task
-from huey.storage import PriorityRedisStorage, SqliteStorage
+from huey.storage import PriorityRedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from apps.pipelines.queue_file import HealingSqliteStorage
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ class LaneHuey(Huey):  # type: ignore[misc]
 
 
 class SqliteLaneHuey(LaneHuey):
-    storage_class = SqliteStorage
+    storage_class = HealingSqliteStorage
 
 
 class RedisLaneHuey(LaneHuey):

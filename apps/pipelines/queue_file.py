@@ -1,0 +1,156 @@
+"""The queue's SQLite file, replaced by a new one when it is damaged.
+
+The queue holds only hints: the sweeper sends the message of every step again that waits without one, so a new file loses
+nothing. The damaged one is kept, with its journals, and one warning names it:
+
+    queue.sqlite3  ->  queue.sqlite3.bad, queue.sqlite3.bad-wal, queue.sqlite3.bad-shm
+
+Any number of processes may find the damage at once. `queue.sqlite3.lock` lets them act one after the other, and each
+replaces only the very file in which it found damage (by device and inode), never the new one of another process. A
+process that still has the former file open notices that by the same numbers, and opens the new one.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from huey.storage import SqliteStorage
+
+logger = logging.getLogger(__name__)
+
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+# Journals first: SQLite would write what an old one has into a new file of that name.
+SUFFIXES = ("-wal", "-shm", "-journal", "")
+
+# A file's device and inode.
+type FileId = tuple[int, int]
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether the error means that the file is no usable database, as opposed to busy, full, or read-only."""
+    # The lower byte is the kind; the rest says more about it.
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return True
+    # The tables are made with the file. One that was emptied by another program has none.
+    return "no such table" in str(error)
+
+
+def _healing[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method of the storage replace a damaged file, then do its work in the new one."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            storage: Any = args[0]
+            storage.replace_file(error)
+            return method(*args, **kwargs)
+
+    return call
+
+
+class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
+    """Huey's storage in a SQLite file that replaces the file when it is damaged."""
+
+    filename: str
+    _conn: sqlite3.Connection | None
+    _file: FileId | None = None
+
+    @property
+    def conn(self) -> sqlite3.Connection:
+        """The connection to the file that has the name now."""
+        if self._conn is not None and _id_of(self.filename) != self._file:
+            self._conn.close()
+            self._conn = None
+        if self._conn is None:
+            with _one_at_a_time(self.filename):
+                self._conn = self._create_connection()
+        return self._conn
+
+    def _create_connection(self) -> sqlite3.Connection:
+        # Noted first, so that a file which can't be opened is known, too. A new one is known once it is there.
+        self._file = _id_of(self.filename)
+        connection: sqlite3.Connection = super()._create_connection()
+        if self._file is None:
+            self._file = _id_of(self.filename)
+            for statement in self.ddl:
+                connection.execute(statement)
+        return connection
+
+    def close(self) -> bool:
+        """Close the connection. Returns whether there was one."""
+        with self.lock:
+            found = self._conn is not None
+            if self._conn is not None:
+                self._conn.close()
+                self._conn = None
+        return found
+
+    def replace_file(self, error: sqlite3.Error) -> None:
+        """Set the damaged file aside, unless another process has done so. Raises the error if that is not possible."""
+        self.close()
+        damaged = self._file
+        try:
+            with _one_at_a_time(self.filename):
+                if damaged is None or _id_of(self.filename) != damaged:
+                    return
+                _set_aside(self.filename)
+        except OSError as refusal:
+            logger.error("The queue's file %s is damaged and can't be moved: %s", self.filename, refusal)
+            raise error from refusal
+        logger.warning(
+            "The queue's file was damaged (%s). It is kept as %s.bad, and a new one takes its place; the sweeper sends "
+            "what was in it again.",
+            error,
+            self.filename,
+        )
+
+
+# Each method that reads or writes the file.
+for _name in (
+    "initialize_schema", "enqueue", "dequeue", "queue_size", "enqueued_items", "flush_queue", "add_to_schedule",
+    "read_schedule", "schedule_size", "scheduled_items", "flush_schedule", "put_data", "peek_data", "peek_many",
+    "pop_data", "has_data_for_key", "put_if_empty", "incr", "delete_counter", "result_store_size", "result_items",
+    "flush_results", "flush_counters",
+):  # fmt: skip
+    setattr(HealingSqliteStorage, _name, _healing(getattr(SqliteStorage, _name)))
+
+
+def _id_of(filename: str) -> FileId | None:
+    """Return which file has the name, None if there is none."""
+    try:
+        found = Path(filename).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _set_aside(filename: str) -> None:
+    for suffix in SUFFIXES:
+        with suppress(FileNotFoundError):
+            os.replace(f"{filename}{suffix}", f"{filename}.bad{suffix}")
+
+
+@contextmanager
+def _one_at_a_time(filename: str) -> Iterator[None]:
+    """Wait until no other process opens or replaces the file."""
+    try:
+        handle = os.open(f"{filename}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        # A folder that can't be written: SQLite reports that better.
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
