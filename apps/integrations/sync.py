@@ -30,6 +30,7 @@ from apps.integrations.github.errors import (
 from apps.integrations.github.source import GitHubSource
 from apps.integrations.governor import Allowance, Governor, Unbounded
 from apps.integrations.models import Connection, ConnectionSource, SyncStatus, TrackedRepository
+from apps.integrations.outside_window import remove_outside
 from apps.integrations.removed import Removed, is_tracked
 from apps.integrations.sync_git import GitReader
 from apps.integrations.sync_github import GitHubReader
@@ -82,6 +83,7 @@ def sync_repositories(
     ledger.open(repo_ids, since)
     if not ledger.rows and not ledger.removed:
         return Skipped("The team follows no repository. Choose some, then start again.")
+    remove_outside(ledger)
     with ExitStack() as stack, _of_all(ledger):
         readers = _readers(ledger, stack)
         newest = max(ledger.since, ctx.run.created_at - NEWEST)

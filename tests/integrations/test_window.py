@@ -84,6 +84,18 @@ def test_setup_that_read_nothing_leaves_no_window(history, team):
     assert [number for number in numbers(team) if number >= 100] == [100, 101, 102]
 
 
+def test_rows_of_a_canceled_longer_setup_are_removed(history, team):
+    setup(team, months=24)
+    sync(team)
+    # As a setup leaves it that is canceled while it reads: rows, and no window that was read whole.
+    TrackedRepository.objects.for_team(team).update(synced_since=None, watermark=None, cursor={})
+    assert len(numbers(team)) > 20
+    setup(team, months=3)
+    sync(team)
+    assert [number for number in numbers(team) if number >= 100] == [100, 101, 102]
+    assert 900 not in numbers(team)
+
+
 @pytest.mark.parametrize(("narrow", "wide"), [(1, 12), (3, 24), (3, 36)])
 def test_wider_window_reads_what_a_fresh_start_reads(history, team, narrow, wide):
     setup(team, months=narrow)
