@@ -33,6 +33,16 @@ def outside(tracked: TrackedRepository, since: datetime) -> dict[str, Any] | Non
     return result | {"old": pulls.filter(created_at__lt=since).count(), "since": since.isoformat()}
 
 
+def remember(tracked: TrackedRepository, since: datetime) -> None:
+    """Keep how many are outside of the window, as a base for the next sync.
+
+    If this sync compared all and could not read some of it, what differed may differ still: the
+    earlier base stays, so that the next sync compares again.
+    """
+    if not tracked.cursor.get("verify", {}).get("unread"):
+        tracked.outside = outside(tracked, since)
+
+
 def differ(before: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
     """Return whether two results of `outside` show that something was missed between them."""
     if before is None or now is None or before["since"] != now["since"]:

@@ -14,7 +14,7 @@ GitHub answers nothing at all, which is an outage and nobody's fault.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,6 +75,14 @@ class _Details:
     flying: int = 0
     # The last primary key, if these are compared.
     last: int = 0
+
+    def try_again(self, batch: Sequence[Todo], unread: Set[str]) -> list[Todo]:
+        """Put those of a batch back that were not read, alone, unless that was done often enough. Returns them."""
+        again = [item for item in batch if item[1] in unread and self.tries.get(item[1], 0) < TRIES]
+        for _, node_id in again:
+            self.tries[node_id] = self.tries.get(node_id, 0) + 1
+        self.todo.extend(again)
+        return again
 
     def take(self) -> list[Todo]:
         """The next batch; one that has failed before goes alone."""
@@ -371,30 +379,31 @@ class Book:
         if self._compares:
             # What was asked for before the comparison began again at its lists is out of date.
             if details is self._details:
-                self._compare(details, page)
+                self._compare(details, batch, page)
             return
-        tries = details.tries
         gone = {node_id for node_id in page.gone if self._is_address_of_today(node_id)}
-        again = [item for item in batch if item[1] in page.problems and tries.get(item[1], 0) < TRIES]
-        again = [item for item in again if item[1] not in gone]
-        for _, node_id in again:
-            tries[node_id] = tries.get(node_id, 0) + 1
-        details.todo.extend(again)
+        again = details.try_again(batch, page.problems.keys() - gone)
         lost = [(pk, page.problems[node_id]) for pk, node_id in batch
                 if node_id in page.problems and node_id not in gone and (pk, node_id) not in again]  # fmt: skip
+        if page.gone - gone:
+            # The lists of the comparison bring the addresses of today, and what they lack is gone.
+            self._tracked.cursor = {**self._tracked.cursor, "doubtful": True}
         if page.records or lost or gone:
             self._commit_details(page, lost, gone)
         details.size = min(details.limit, details.size * 2)
 
-    def _compare(self, details: _Details, page: DetailPage) -> None:
+    def _compare(self, details: _Details, batch: Sequence[Todo], page: DetailPage) -> None:
         """Correct what differs from GitHub; a pull request that can't be read now keeps what is stored of it."""
         ledger, tracked = self._ledger, self._tracked
+        unread = page.problems.keys() - page.gone
+        again = details.try_again(batch, unread)
         with ledger.ctx.unit(unit=UNIT, last=True) as unit:
             changed: set[int] = set()
             ledger.ingest(tracked, page.records, changed, read_at=page.at, is_authoritative=True)
             if page.gone and tracked.cursor["verify"]["full"]:
                 changed |= verification.remove(tracked, sorted(page.gone))
             verification.note_corrected(tracked, changed)
+            verification.note_unread(tracked, len(unread) - len(again))
             if page.gone and not tracked.cursor["verify"]["full"]:
                 verification.widen(tracked)
                 details.todo.clear()

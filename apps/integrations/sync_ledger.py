@@ -392,7 +392,7 @@ class Ledger:
                 newest = _newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
                 tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
-                tracked.outside = counts.outside(tracked, self.since)
+                counts.remember(tracked, self.since)
             name = tracked.repository.full_name
             # A clone's are pull requests and direct commits.
             one = "pull request" if tracked.repository.source == Source.GITHUB else "landed change"

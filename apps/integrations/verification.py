@@ -4,12 +4,14 @@
     updated    pages by last change, back to the same day: older ones that were active since
     details    everything of each stored pull request, in the order of primary keys
 
-The whole comparison is due for `refresh --verify`, and if GitHub's counts do not fit. A part of it, some details only,
-is the turn that the rolling comparison gives a repository (`rolling`). A stored one that GitHub does not know leads
-from the part to the whole: first the lists bring the addresses of today.
+The whole comparison is due for `refresh --verify`, if GitHub's counts do not fit, and if GitHub does not find a pull
+request under a node id of a former format (the cursor is "doubtful"): it may be gone, or have another id today. A part
+of it, some details only, is the turn that the rolling comparison gives a repository (`rolling`). A stored one that
+GitHub does not know leads from the part to the whole: first the lists bring the addresses of today.
 
-The place stands in the repository's cursor, under "verify": {"stage", "after", "to", "full", "whole", "corrected"}. `full`
-is the comparison with its lists; `whole` means that it ends a round.
+The place is kept in the repository's cursor, under "verify": {"stage", "after", "to", "full", "whole", "corrected",
+"unread"}. `full` is the comparison with its lists; `whole` means that it ends a round; `unread` counts those of which
+GitHub gave no details.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +46,7 @@ def begin(ledger: Ledger, tracked: TrackedRepository) -> bool:
     # What could not be read is missing in any case, and named.
     is_whole = not cursor.get("problems")
     differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, ledger.since))
-    if ledger.verify or differs:
+    if ledger.verify or differs or cursor.get("doubtful"):
         state: dict[str, Any] = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": []}
     elif part and part["to"] > part["after"]:
         state = {"stage": "details", **part, "full": False, "corrected": []}
@@ -144,6 +146,13 @@ def note_corrected(tracked: TrackedRepository, changed: Iterable[int]) -> None:
     state = dict(tracked.cursor["verify"])
     state["corrected"] = sorted({*state["corrected"], *changed})
     tracked.cursor = {**tracked.cursor, "verify": state}
+
+
+def note_unread(tracked: TrackedRepository, count: int) -> None:
+    """Count pull requests whose details GitHub did not give, however often they were asked for."""
+    if count:
+        state = dict(tracked.cursor["verify"])
+        tracked.cursor = {**tracked.cursor, "verify": state | {"unread": state.get("unread", 0) + count}}
 
 
 def note_unsigned(tracked: TrackedRepository, keys: Iterable[int]) -> None:

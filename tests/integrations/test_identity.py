@@ -1,6 +1,9 @@
 """Names, logins, and node ids change; what they name stays the same, and is never mixed with another one."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.services import track_repositories, untrack_repository
@@ -8,6 +11,7 @@ from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.pipelines.models import RunState
 from apps.teams import states
+from apps.teams.models import Team
 from tests.integrations.test_incremental import ago, pulls, spent, sync
 from tests.integrations.test_verification import REVIEW, refresh
 from tests.sandbox.conftest import record
@@ -57,6 +61,18 @@ def test_details_that_wait_under_an_old_id_are_read(octo, team, hello):
     PullRequest.objects.for_team(team).filter(number=3).update(detail_state="pending")
     sync(team)
     assert not pulls(team).exclude(detail_state="complete").exists()
+
+
+def test_deleted_one_that_waits_under_an_old_id_goes(octo, team, hello):
+    """The window is another one than at the last read, so that counts give no sign."""
+    Team.objects.filter(pk=team.pk).update(history_start=timezone.now() - timedelta(days=900))
+    octo.change("ids", format="legacy")
+    octo.change("delete", repository="octo/hello", numbers=[3])
+    PullRequest.objects.for_team(team).filter(number=3).update(detail_state="pending")
+    sync(team)
+    assert not pulls(team).filter(number=3).exists()
+    hello.refresh_from_db()
+    assert hello.sync_status == SyncStatus.COMPLETE
 
 
 def test_verify_brings_the_ids_of_today(octo, team, hello):

@@ -88,6 +88,19 @@ def test_deleted_one_is_found_beside_a_new_one(read, team):
     assert numbers(team) == sorted({*range(1, 31), 60} - {3})
 
 
+def test_comparison_that_could_not_read_all_is_made_again(read, team):
+    read.change("delete", repository="octo/hello", numbers=[7])
+    keys = list(pulls(team).order_by("pk").values_list("number", flat=True))
+    # GitHub does not answer for the deleted one, wherever it is asked for.
+    errors = [{"path": ["nodes", place], "message": "Something went wrong"} for place in (0, keys.index(7))]
+    read.faults({"match": {"operation": "Detail"}, "errors": errors, "partial": True})
+    sync(team)
+    assert 7 in numbers(team)
+    read.faults()
+    sync(team)
+    assert 7 not in numbers(team)
+
+
 def test_state_that_changed_without_a_sign_is_found_by_counts(octo, team, follow):
     follow("octo/hello")
     moment = ago(days=3)
