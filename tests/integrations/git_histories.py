@@ -77,7 +77,34 @@ def imported(builder):
                 "Merge remote-tracking branch 'lib/main'", "lib", hour=80)  # fmt: skip
 
 
+def forges(builder):
+    """Squash as GitLab, Gerrit, and a fork of another organization do."""
+    builder.commit("Add a door (!32)", {"door.txt": "1\n"}, hour=81, author=BEN)
+    trailers = "Change-Id: I0123456789012345678901234567890123456789\nReviewed-on: https://review.acme.example/c/33"
+    builder.commit(f"Add a window\n\n{trailers}", {"window.txt": "1\n"}, hour=82)
+    builder.commit("Add a roof (acme/house#34)", {"roof.txt": "1\n"}, hour=83, author=BEN)
+
+
+def undated(builder):
+    """Merge a commit that was written at the beginning of time."""
+    builder.branch("undated")
+    builder.commit("Of 1970", {"undated.txt": "1\n"}, hour=-490_000, committed=84)
+    builder.merge("Merge pull request #35 from acme/undated\n\nUndated", "undated", hour=85)
+
+
+def aliases(builder):
+    """Land changes of one person under three addresses, and of a bot with an account like a person's."""
+    for number in (36, 37, 38):
+        author = ("Cleo Fox", f"cleo-{number}@acme.example")
+        builder.commit(f"Squash {number} (#{number})", {f"s{number}.txt": "1\n"}, hour=number + 50, author=author)
+    bot = ("k8s-ci-robot", "20407524+k8s-ci-robot@users.noreply.github.com")
+    builder.commit("Squash 39 (#39)", {"s39.txt": "1\n"}, hour=90, author=bot)
+
+
 CHANGES = {
     change.__name__: change
-    for change in (amended, dropped, reset, mailmap, attributes, renamed, moved, foxtrot, released, imported)
+    for change in (
+        *(amended, dropped, reset, mailmap, attributes, renamed, moved, foxtrot, released, imported),
+        *(forges, undated, aliases),
+    )
 }

@@ -1,7 +1,7 @@
 """An installation of its own, with its own database, in a process that this one asks.
 
     with installed(database, github_url) as other:
-        other.read("octo", ["octo/hello"], ["api"], clones)
+        other.read("octo", ["octo/hello"], ["api"], clones, date(2026, 1, 1))
         other.shown("octo")     # {"export by team": "week,opened,merged\\n…", …}
 
 The process reads one JSON object a line, {"call": NAME, …}, and answers each with one, {"result": …} or {"error": …}.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import django
@@ -37,9 +38,10 @@ class Installation:
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def read(self, slug, repositories, clones, root):
-        """Onboard a team over repositories of GitHub, and clones below the folder `root`."""
-        return self._ask("read", slug=slug, repositories=repositories, clones=clones, root=str(root))
+    def read(self, slug, repositories, clones, root, first_day):
+        """Onboard a team over repositories of GitHub, and clones below the folder `root`, from its first day on."""
+        values = {"root": str(root), "first_day": first_day.isoformat()}
+        return self._ask("read", slug=slug, repositories=repositories, clones=clones, **values)
 
     def shown(self, slug):
         """Return everything shown of a team, as texts by name. See `tests.integrations.shown`."""
@@ -78,7 +80,8 @@ def serve():
         try:
             if asked["call"] == "read":
                 settings.GIT_SOURCE_ROOT = Path(asked["root"])
-                teams.read(asked["slug"], asked["repositories"], asked["clones"])
+                first_day = date.fromisoformat(asked["first_day"])
+                teams.read(asked["slug"], asked["repositories"], asked["clones"], first_day)
                 result = None
             else:
                 result = shown.of(asked["slug"])

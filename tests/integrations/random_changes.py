@@ -4,7 +4,8 @@
     name = world.change(hidden=False)      # makes one change, returns its kind, and counts it
 
 The changes of clones are those of `git_histories`, each once in a sequence. A hidden change is one of which the lists and
-counts of GitHub give no sign: `refresh --verify` finds it. The others must be there after one refresh.
+counts of GitHub give no sign: `refresh --verify` finds it. The others must be there after one refresh. FAULTS has the
+kinds of change by the fault of a refresh that each one would uncover.
 """
 
 import subprocess
@@ -12,11 +13,14 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from apps.sandbox.refusals import REFUSALS
 from tests.integrations import git_histories
 from tests.sandbox.conftest import record
 
 NAMES = ("octo/hello", "octo/world")
-PEOPLE = ("ann", "cleo", "dan", "fay", "renovate[bot]")
+PEOPLE = ("ann", "cleo", "dan", "fay", "renovate[bot]", "k8s-ci-robot")
+# How many days before today a team's first day may lie. The last one is before everything.
+WINDOWS = (120, 400, 18_000)
 # So many are open before the first read.
 OPEN_AT_FIRST = 6
 REVIEW = {"state": "APPROVED", "submittedAt": "2026-03-30T10:00:00Z"}
@@ -40,8 +44,12 @@ class World:
         self.number = 100
         self.formats = "next"
         self.histories = dict(git_histories.CHANGES)
-        # Webhooks that GitHub has not delivered yet: payloads of the event `pull_request`.
-        self.announced: list[dict] = []
+        # Webhooks that GitHub has not delivered yet: events with their payloads.
+        self.announced: list[tuple[str, dict]] = []
+        # What webhooks know already and the API does not: what is to be put there.
+        self.ahead: list[tuple[str, int, dict]] = []
+        self.faults: list[dict] = []
+        self.first_day = self.day_before(dice.choice(WINDOWS))
         for _ in range(OPEN_AT_FIRST):
             opened(self)
 
@@ -96,22 +104,41 @@ class World:
             self.sandbox.http.get(path, headers=headers).json()
             for path in (f"/repos/{name}", f"/repos/{name}/pulls/{number}")
         )
-        self.announced.append({"action": "edited", "repository": repository, "pull_request": pull})
+        self.announced.append(("pull_request", {"action": "edited", "repository": repository, "pull_request": pull}))
+
+    def catch_up(self):
+        """Let the API know what webhooks knew already."""
+        for repository, number, changes in self.ahead:
+            if number in self.put[repository]:
+                self.write(repository, number, **changes)
+        self.ahead = []
 
     def deliveries(self):
         """Return what GitHub delivers now, in any order: some are lost, some come twice, some come later."""
         later, now = [], []
-        for payload in self.announced:
+        for delivery in self.announced:
             fate = self.dice.choice(("once", "once", "twice", "later", "lost"))
             self.counts[f"delivered {fate}"] += 1
-            now += [payload] * {"once": 1, "twice": 2}.get(fate, 0)
-            later += [payload] if fate == "later" else []
+            now += [delivery] * {"once": 1, "twice": 2}.get(fate, 0)
+            later += [delivery] if fate == "later" else []
         self.announced = later
         self.dice.shuffle(now)
         return now
 
+    def go_wrong(self, fault):
+        """Let requests fail in another way, until the night is over."""
+        self.faults.append(fault)
+        self.sandbox.faults(*self.faults)
+
+    def recover(self):
+        self.faults = []
+        self.sandbox.faults()
+
     def just_now(self):
         return stamp(timezone.now())
+
+    def day_before(self, days):
+        return (timezone.now() - timedelta(days=days)).date()
 
     def before(self):
         """Return a moment within the last ten days."""
@@ -144,6 +171,71 @@ def merged(world):
 
 def closed(world):
     return ended(world, "CLOSED")
+
+
+def closed_by_a_landing_bot(world):
+    return ended(world, "CLOSED", labels=["Merged"])
+
+
+def merged_in_the_same_second(world):
+    """Merge one in the second of its last change, which a night may have read before."""
+    repository = world.some()
+    numbers = world.mine(repository, state="OPEN")
+    numbers = [number for number in numbers if world.put[repository][number]["updatedAt"] <= world.just_now()]
+    if not numbers:
+        return False
+    number = world.dice.choice(numbers)
+    second = world.put[repository][number]["updatedAt"]
+    world.write(repository, number, state="MERGED", mergedAt=second, updatedAt=second)
+
+
+def merged_ahead_of_the_api(world):
+    """Announce that one is merged, before the API has it."""
+    repository, now = world.some(), world.just_now()
+    waiting = {number for _, number, _ in world.ahead}
+    numbers = [number for number in world.mine(repository, state="OPEN") if number not in waiting]
+    if not numbers:
+        return False
+    number = world.dice.choice(numbers)
+    world.announce(world.names[repository], number)
+    _, payload = world.announced[-1]
+    payload["pull_request"] |= {
+        "state": "closed",
+        "merged": True,
+        "merged_at": now,
+        "closed_at": now,
+        "updated_at": now,
+    }
+    world.ahead.append((repository, number, {"state": "MERGED", "mergedAt": now, "updatedAt": now}))
+
+
+def widened(world):
+    """Have the team set up again, over a longer time."""
+    world.first_day = min(world.first_day, world.day_before(world.dice.choice(WINDOWS)))
+
+
+def vanishes_for_a_night(world):
+    """Take a repository away before a page of a night, as a token's rights do; a webhook reports it as deleted."""
+    name = world.names[world.some()]
+    repository = world.sandbox.http.get(f"/repos/{name}", headers={"Authorization": "Bearer of any shape"}).json()
+    world.announced.append(("repository", {"action": "deleted", "repository": repository}))
+    error = {"type": "NOT_FOUND", "path": ["repository"], "message": f"Could not resolve to a Repository '{name}'."}
+    world.go_wrong({"match": {"repository": name}, "after": world.dice.randrange(3), "errors": [error]})
+
+
+def refused_for_a_night(world):
+    name = world.names[world.some()]
+    refusal = world.dice.choice(sorted(REFUSALS))
+    world.go_wrong({"match": {"repository": name}, "after": world.dice.randrange(3), "refusal": refusal})
+
+
+def nodes_are_gone_once(world):
+    world.go_wrong({"times": 1, "match": {"operation": "Detail"}, "gone_nodes": "silent"})
+
+
+def large_push(world):
+    """Announce a push of five megabytes."""
+    world.announced.append(("push", {"ref": "refs/heads/main", "commits": [{"message": "x" * 5_000_000}]}))
 
 
 def reviewed(world):
@@ -239,16 +331,16 @@ def old_one_ended(world):
 
 
 def details_fail_once(world):
-    world.sandbox.faults({"times": 1, "match": {"operation": "Detail"}, "status": 502})
+    world.go_wrong({"times": 1, "match": {"operation": "Detail"}, "status": 502})
 
 
 def nodes_are_null_once(world):
-    world.sandbox.faults({"times": 1, "match": {"operation": "Detail"}, "null_nodes": True})
+    world.go_wrong({"times": 1, "match": {"operation": "Detail"}, "null_nodes": True})
 
 
 def cursor_is_refused_once(world):
     error = {"type": "INVALID_CURSOR_ARGUMENTS", "message": "`x` does not appear to be a valid cursor."}
-    world.sandbox.faults({"times": 1, "errors": [error]})
+    world.go_wrong({"times": 1, "errors": [error]})
 
 
 def review_without_sign(world):
@@ -287,16 +379,71 @@ def follow(author, old, new):
         author["login"] = new
 
 
+def login_taken_over(world):
+    """Give an account another login, and the login to another account."""
+    login_changed(world)
+    free = world.dice.choice([login for login in PEOPLE if login not in world.logins] or ["gus"])
+    world.logins.append(free)
+
+
+def account_deleted(world):
+    logins = [login for login in world.logins if "bot" not in login]
+    if len(logins) < 3:
+        return False
+    login = world.dice.choice(logins)
+    world.sandbox.change("account", **{"from": login, "to": None})
+    world.logins.remove(login)
+    for rows in world.put.values():
+        for row in rows.values():
+            if (row.get("author") or {}).get("login") == login:
+                row["author"] = None
+            for review in row.get("reviews", []):
+                if (review.get("author") or {}).get("login") == login:
+                    review["author"] = None
+
+
+def _by_name(*changes):
+    return {change.__name__: change for change in changes}
+
+
 SHOWN = {
-    change.__name__: change
-    for change in (
-        *(opened, merged, closed, reviewed, reverted, released, clock_ahead, other_ids, renamed, taken_over, exchanged),
-        *(deleted, old_one_ended, details_fail_once, nodes_are_null_once, cursor_is_refused_once),
-    )
+    **_by_name(opened, merged, merged_in_the_same_second, merged_ahead_of_the_api, closed, closed_by_a_landing_bot),
+    **_by_name(reviewed, reverted, released, clock_ahead, other_ids, renamed, taken_over, exchanged, deleted),
+    **_by_name(old_one_ended, widened, details_fail_once, nodes_are_null_once, nodes_are_gone_once),
+    **_by_name(cursor_is_refused_once, vanishes_for_a_night, refused_for_a_night, large_push),
 }
-HIDDEN = {change.__name__: change for change in (review_without_sign, title_without_sign, imported, login_changed)}
+HIDDEN = _by_name(review_without_sign, title_without_sign, imported, login_changed, login_taken_over, account_deleted)
 # All kinds, as they are counted.
 KINDS = (
     *(*SHOWN, *HIDDEN, *(f"clone {name}" for name in git_histories.CHANGES)),
     *("killed", "delivered once", "delivered twice", "delivered later", "delivered lost"),
 )
+# The faults that a refresh could have, each with the changes that would uncover it.
+FAULTS = {
+    "the watermark follows a clock ahead": ("clock_ahead",),
+    "ids in another format are others": ("other_ids",),
+    "a name is the identity": ("renamed", "taken_over", "exchanged"),
+    "a second is read once": ("merged_in_the_same_second",),
+    "only changed ones are compared": ("review_without_sign", "title_without_sign", "deleted"),
+    "older ones are not read": ("old_one_ended", "widened", "imported"),
+    "a night has a window of its own": ("widened",),
+    "what is gone stays": ("deleted", "nodes_are_gone_once"),
+    "what can't be read stops the rest": ("details_fail_once", "nodes_are_null_once"),
+    "a refused cursor stays": ("cursor_is_refused_once",),
+    "a webhook ahead is final": ("merged_ahead_of_the_api",),
+    "accounts are logins": ("login_changed", "login_taken_over", "account_deleted"),
+    "a repository away loses its rows": ("vanishes_for_a_night",),
+    "a report of a deletion is final": ("vanishes_for_a_night",),
+    "a refusal is final": ("refused_for_a_night",),
+    "a large push is refused": ("large_push",),
+    "bots are told by their type": ("clone aliases",),
+    "what a landing bot closes is not named": ("closed_by_a_landing_bot",),
+    "each revert is one": ("reverted",),
+    "releases count": ("released", "clone released"),
+    "rewritten history counts twice": ("clone amended", "clone dropped", "clone reset"),
+    "other histories count": ("clone imported", "clone undated"),
+    "landings are told by words": ("clone foxtrot",),
+    "other forges have no pull requests": ("clone forges",),
+    "generated files count": ("clone attributes",),
+    "each address is a person": ("clone aliases", "clone mailmap"),
+}

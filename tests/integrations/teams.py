@@ -20,16 +20,16 @@ from apps.users.models import User
 OWNER = "owner@example.com"
 
 
-def read(slug, repositories, clones):
-    """Make a team that follows these repositories of GitHub and these clones, and read all of their history."""
+def read(slug, repositories, clones, first_day):
+    """Make a team that follows these repositories of GitHub and these clones, and read them from its first day on."""
     owner, _ = User.objects.get_or_create(email=OWNER)
-    team = Team.objects.create(name=slug, slug=slug)
+    team = Team.objects.create(name=slug, slug=slug, history_start=first_day)
     Membership.objects.create(team=team, user=owner, role=Role.OWNER)
     store_token(team, "a token of any shape")
     grant(team, "git")
     track_repositories(team, "github", repositories)
     track_repositories(team, "git", clones)
-    refresh(team, months=600)
+    refresh(team)
     return team
 
 

@@ -7,17 +7,21 @@ import pytest
 from django.urls import reverse
 
 from apps.integrations import webhooks
+from apps.integrations.models import TrackedRepository
+from apps.teams.models import Team
 from tests import migrated
 from tests.integrations import git_histories, shown, teams
 from tests.integrations.git.conftest import Builder
 from tests.integrations.installation import installed
-from tests.integrations.random_changes import KINDS, World
+from tests.integrations.random_changes import FAULTS, KINDS, World
 from tests.integrations.test_webhooks import signed_by
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 SECONDS = 180
 # How often each kind of change has to occur.
 FLOOR = 5
+# How many differences a failure shows.
+MOST_SHOWN = 30
 
 
 @pytest.fixture
@@ -43,6 +47,8 @@ def test_refresh_equals_a_first_read(octo, other, client, tmp_path, settings, tr
         one_sequence(octo, other, client, settings.GIT_SOURCE_ROOT, seed, counts)
         sequences += 1
         rare = [kind for kind in KINDS if counts[kind] < FLOOR]
+    for fault, kinds in FAULTS.items():
+        print(f"{sum(counts[kind] for kind in kinds):5}  {fault}: {', '.join(kinds)}")
     print(dict(sorted(counts.items())))
     trial.reached(sequences, floor=15)
     assert not rare or trial.seconds(SECONDS) < SECONDS, rare
@@ -55,21 +61,26 @@ def one_sequence(octo, other, client, root, seed, counts):
     git_histories.begin(builder)
     world = World(octo, builder, dice, counts)
     slug = f"octo-{seed}"
-    team = teams.read(slug, list(world.names.values()), ["api"])
+    team = teams.read(slug, list(world.names.values()), ["api"], world.first_day)
     hook, secret = webhooks.make(team, None)
     address = reverse("integrations:webhook", kwargs={"key": hook.key})
     is_hidden = dice.random() < 0.4
     done = []
     for _ in range(dice.randrange(1, 4)):
-        done += [world.change(hidden=is_hidden) for _ in range(dice.randrange(3, 15))]
-        for payload in world.deliveries():
-            assert signed_by(secret, client, address, "pull_request", payload).status_code == 200
+        world.catch_up()
+        done += ["night", *(world.change(hidden=is_hidden) for _ in range(dice.randrange(3, 15)))]
+        Team.objects.filter(pk=team.pk).update(history_start=world.first_day)
+        for event, payload in world.deliveries():
+            assert signed_by(secret, client, address, event, payload).status_code == 200
         if dice.random() < 0.2:
             counts["killed"] += 1
             teams.refresh_killed(team, after=dice.random(), verify=is_hidden)
         else:
             teams.refresh(team, verify=is_hidden)
-    octo.faults()
+        world.recover()
+    world.catch_up()
     teams.refresh(team, verify=is_hidden)
-    other.read(slug, list(world.names.values()), ["api"], root)
-    assert shown.differences(shown.of(slug), other.shown(slug)) == [], (seed, done)
+    other.read(slug, list(world.names.values()), ["api"], root, world.first_day)
+    found = shown.differences(shown.of(slug), other.shown(slug))
+    errors = TrackedRepository.objects.for_team(team).values_list("repository__full_name", "last_sync_error")
+    assert not found, "\n".join([f"sequence {seed}: {done}", str(list(errors)), *found[:MOST_SHOWN]])
