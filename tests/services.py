@@ -98,14 +98,19 @@ def running(command, folder, user=None):
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL waits for its clients on SIGTERM, not on this
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, signal.SIGINT)  # PostgreSQL waits for its clients on SIGTERM, not on this
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def end(process, kind=signal.SIGTERM, seconds=10):
+    """End a process that a test started: kill it if it does not end by a signal of this kind in so many seconds."""
+    process.send_signal(kind)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_until(attempt, refusal, process):

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from project.error_reports import NOT_SENT, scrub
-from tests.services import free_port
+from tests.services import end, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ["TYPED-IN-FORM", "IN-THE-QUERY", "IN-THE-COOKIE", "IN-A-HEADER", "ada@example.com", "hunter2", "IN-AN-ERROR"]
@@ -75,7 +75,6 @@ def test_error_of_a_real_process_travels_with_its_stack_alone(stand_in, tmp_path
     port, received = stand_in
     (tmp_path / "failing_application.py").write_text(APPLICATION)
     web = free_port()
-    log = (tmp_path / "log").open("wb")
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": debug, "STATE_DIR": str(tmp_path),
         "SENTRY_DSN": f"http://key@127.0.0.1:{port}/1", "PYTHONPATH": f"{tmp_path}:{ROOT}",
@@ -85,16 +84,15 @@ def test_error_of_a_real_process_travels_with_its_stack_alone(stand_in, tmp_path
         "SITE_URL": f"http://127.0.0.1:{web}",
     }  # fmt: skip
     command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "failing_application:application", "--port", str(web)]
-    process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=log, stderr=log)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=log, stderr=log)
     try:
         post(web)
         until = time.monotonic() + 20
         while time.monotonic() < until and not any(b"failing_application" in body for body in received):
             time.sleep(0.05)
     finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+        end(process)
     whole = b"\n".join(received)
     assert b"ValueError" in whole
     assert b"failing_application" in whole

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from project.server import limits
 from project.server.connections import Connections
 from tests.pipelines.conftest import ROOT
 from tests.servers import database_url
-from tests.services import free_port
+from tests.services import end, free_port
 
 ATTACKER, VISITOR = "127.0.0.2", "127.0.0.1"
 START_SECONDS = 30.0
@@ -95,12 +94,7 @@ class Server:
             return everything(link)
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, seconds=20)
 
 
 def everything(link):
