@@ -131,7 +131,9 @@ document.addEventListener("htmx:sse:after:connection", (event) => {
 for (const name of ["htmx:sse:error", "htmx:sse:before:connection", "htmx:sse:close"])
   document.addEventListener(name, (event) => {
     if (event.target !== region()) return;
-    const again = name !== "htmx:sse:before:connection" || event.detail.connection.attempt > 0;
+    const { connection: of } = event.detail;
+    // Not its first connection, and not one of a window without a stream of its own, which comes back by plan.
+    const again = name !== "htmx:sse:before:connection" || (of.attempt > 0 && !of.isPoll);
     if (!again) return;
     connected = false;
     lost = true;

@@ -63,6 +63,18 @@ def test_a_member_hears_each(listen, acme):
         assert f"id: {acme.run.seq}\n" in heard.text
 
 
+def test_client_that_asks_once_gets_what_it_lacks_and_no_stream(web, acme):
+    for path in streams(acme):
+        cookies = {"sessionid": session_of(acme.owner)}
+        # It would time out, if the answer did not end.
+        answer = httpx.get(
+            f"{web.url}{path}?once=1", cookies=cookies, headers={"accept": "text/event-stream"}, timeout=20
+        )
+        acme.run.refresh_from_db()
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+        assert f"id: {acme.run.seq}\n" in answer.text
+
+
 def test_nobody_else_hears_any(listen, acme, globex):
     former = User.objects.create_user("former@acme.example")
     acme.team.memberships.create(user=former, role="admin").delete()

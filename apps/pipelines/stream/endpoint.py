@@ -67,6 +67,9 @@ class Streams:
             return None
         if not getattr(match.func, "streams_a_run", False) or not _is_plain(request):
             return None
+        query = frames.CursorQuery(request.GET)
+        if query.has("once"):
+            return None
         ticket = gate.ticket_for(request, match.kwargs)
         try:
             if not await self.hub.admits(ticket):
@@ -74,7 +77,7 @@ class Streams:
         except DatabaseError:
             # Django's view meets the same outage and answers it with 503.
             return None
-        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
+        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), query.values["seq"])
         return Admission(match.kwargs["run_id"], cursor, ticket)
 
     async def _stream(self, admission: Admission, receive: Receive, send: Send) -> None:

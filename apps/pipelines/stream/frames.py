@@ -27,9 +27,10 @@ _ID = re.compile(r"(?:[^:,]+:)?(\d{1,18})", re.ASCII)
 
 
 class CursorQuery(QueryForm):
-    """Where a page stands, `?seq=12`; `?link` is of a GRIP proxy."""
+    """Where a page stands, `?seq=12`; with `?once` it wants what it lacks and no stream; `?link` is of a GRIP proxy."""
 
     seq = forms.CharField(max_length=18)
+    once = forms.CharField(max_length=1)
 
 
 def cursor_from(last_event_id: str | None, page: str | None) -> int | None:

@@ -45,15 +45,17 @@ def silence_limit() -> int:
 def respond(request: HttpRequest, run: Run) -> HttpResponse:
     """To be called by such a view once its own gate is passed.
 
-    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and comes back for more: so it works,
-    if slowly, on servers where the endpoint does not stand before Django.
+    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and comes back for more: windows of one
+    browser beyond its first three (`?once`), and all on servers where the endpoint is not in front of Django.
     """
-    if getattr(settings, "GRIP_URL", "") and request.grip.signed:  # type: ignore[attr-defined]
+    query = frames.CursorQuery(request.GET)
+    is_held = getattr(settings, "GRIP_URL", "") and not query.has("once")
+    if is_held and request.grip.signed:  # type: ignore[attr-defined]
         from apps.pipelines.stream import grip
 
         return grip.hold(request, run)
     projection = project(run.pk)
-    cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
+    cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), query.values["seq"])
     body = frames.OPENING + frames.catch_up(projection, cursor)
     if not projection.is_live:
         body += frames.done(projection)

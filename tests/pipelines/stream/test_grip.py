@@ -84,6 +84,14 @@ def test_a_proxy_is_told_to_hold_the_stream_after_what_the_client_lacks(acme, wa
     assert given_back == f"run-{acme.run.pk}:{seq}"
 
 
+def test_proxy_is_not_told_to_hold_what_is_asked_for_once(acme, watch, signed):
+    seq = acme.say("a", n=1)
+    once = watch(f"{acme.path}?once=1", headers=signed)
+    assert once.ended.wait(5)
+    assert "Grip-Hold" not in once.answer.headers
+    assert f"id: {seq}" in once.frames[-1].text
+
+
 def test_a_proxy_opens_the_gate_to_nobody(acme, watch, signed):
     assert watch(headers=signed, session=None).status == 302
     assert watch(headers=signed, path=acme.path_of(acme.run, "elsewhere")).status == 404
