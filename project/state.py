@@ -36,7 +36,10 @@ def _sqlite_files(name: Any) -> list[Path]:
 
 
 def _make_private(path: Path) -> None:
-    # Missing, of another user, or on a file system without modes.
+    # A setting may name a folder by mistake, such as /tmp, and without its rights nothing in it is found.
+    if not path.is_file():
+        return
+    # Of another user, or on a file system without modes.
     with suppress(OSError):
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & ~PRIVATE:

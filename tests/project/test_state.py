@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from project.state import tighten
 from tests.pipelines.conftest import ROOT
 
 
@@ -52,3 +53,9 @@ def test_files_of_an_earlier_release_become_private_at_start(manage, tmp_path):
     found = modes(state)
     assert {name: found[name] for name in names} == dict.fromkeys(names, 0o600)
     assert found["notes.txt"] == 0o644
+
+
+def test_folder_that_is_named_in_place_of_a_database_keeps_its_rights(tmp_path):
+    tmp_path.chmod(0o755)
+    tighten(tmp_path, {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path}, {"filename": tmp_path})
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
