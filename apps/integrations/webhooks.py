@@ -136,10 +136,18 @@ def _pull_request(tracked: TrackedRepository, payload: Mapping[str, Any]) -> Non
     elif _has_address(tracked, record.external_id):
         # The address is that of a pull request with another number; the next sync finds out who has it now.
         return
-    # Before its first sync is through, a repository's window is the sync's business.
+    elif _is_outside(tracked, record):
+        return
+    # Before its first sync is through, a repository's rows are the sync's business.
     if tracked.synced_since is not None and not _is_overtaken(record, stored):
         ingest_pull_requests(tracked.repository, [record])
     _read_again(tracked, number=record.number)
+
+
+def _is_outside(tracked: TrackedRepository, record: PullRequestData) -> bool:
+    """Return whether a first read would leave a pull request out: it was last active before the window."""
+    since = tracked.synced_since
+    return since is not None and max(record.created_at, record.updated_at) < since
 
 
 def _is_overtaken(record: PullRequestData, stored: PullRequest | None) -> bool:

@@ -17,6 +17,8 @@ from apps.metrics.tally import Figures
 
 # Where the name of a row comes from; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}
+# What tells rows of one name apart: a person of GitHub and one of a clone may have the same login.
+_IDENTITIES = {Scope.REPOSITORY: "repository__source", Scope.MEMBER: "member__key"}
 
 # The columns that are no figures.
 LABELS = ("week", "week_start", Scope.REPOSITORY.value, Scope.MEMBER.value)
@@ -44,11 +46,12 @@ def weekly_rows(
     if not everything:
         rows = rows.filter(Q(opened__gt=0) | Q(merged__gt=0))
     name = [_NAMES[scope]] if scope in _NAMES else []
+    identity = _IDENTITIES.get(scope, "subject")
     names = columns(scope, everything=everything, dates=dates)
     figures = Figures._fields if everything else BASIC
     # Sorted here: databases disagree on the order of letters.
     found = sorted(
-        rows.values_list("subject", "week", *name, *figures), key=lambda row: (row[2] if name else "", *row[:2])
+        rows.values_list(identity, "week", *name, *figures), key=lambda row: (row[2] if name else "", *row[:2])
     )
     for _, week, *values in found:
         labels = [week_label(week)]

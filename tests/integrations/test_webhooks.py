@@ -93,6 +93,15 @@ def test_a_new_pull_request_is_there_at_once_and_read_whole_by_the_next_sync(oct
     assert synced.changed_at is not None
 
 
+def test_delivery_from_before_the_window_adds_nothing(team, synced, deliver):
+    before = (synced.synced_since - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    answer = deliver("pull_request", said(synced, 301, created_at=before, updated_at=before))
+    assert answer.status_code == 200
+    assert not PullRequest.objects.for_team(team).filter(number=301).exists()
+    deliver("pull_request", said(synced, 302, created_at=before))
+    assert PullRequest.objects.for_team(team).filter(number=302).exists()
+
+
 @pytest.mark.parametrize(
     ("head", "kind"),
     [

@@ -1,11 +1,12 @@
 """Two installations that read the same sources show them in the same order, whatever keys their rows have."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.metrics import facts, pull_list
-from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory
+from apps.metrics import export, facts, pull_list, weekly
+from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.models import Scope
 
 pytestmark = pytest.mark.django_db
 MERGED = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -38,3 +39,17 @@ def test_evidence_of_insights_does_not_depend_on_keys():
     ]
     assert found[0] == found[1]
     assert len(found[0]) == 3
+
+
+def test_weekly_rows_of_people_with_one_login_come_by_person():
+    shown = []
+    for keys in (("github:1", "git:cleo@acme.example"), ("git:cleo@acme.example", "github:1")):
+        repository = RepositoryFactory(full_name="acme/api")
+        for key in keys:
+            cleo = TeamMemberFactory(team=repository.team, login="cleo", key=key)
+            opened = MERGED if key == "github:1" else MERGED - timedelta(days=7)
+            PullRequestFactory(repository=repository, author=cleo, created_at=opened, merged_at=MERGED)
+        weekly.recompute(repository.team_id)
+        rows = export.weekly_rows(repository.team_id, Scope.MEMBER)
+        shown.append([(row["week"], row["opened"]) for row in rows])
+    assert shown[0] == shown[1]
