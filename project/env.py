@@ -10,21 +10,25 @@ import binascii
 import email.utils
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import idna
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
+from psycopg.conninfo import make_conninfo
 
 from apps.mail.addresses import address_or_none
+from project.secrets import kept_secret
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 IDLE_IN_TRANSACTION = "60s"
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -63,6 +67,14 @@ class Env:
 
     def text(self, name: str, default: str = "") -> str:
         return self._values.get(name, "").strip() or default
+
+    def token(self, name: str) -> str:
+        """Return a value that is sent in a header, so that it may only have signs of ASCII without blanks."""
+        value = self.text(name)
+        if is_header(value):
+            return value
+        self.reject(name, "the value as its service shows it: letters, digits, and signs of ASCII", secret=True)
+        return ""
 
     def required(self, name: str, expected: str, default: str = "") -> str:
         """The text of `name`; where both it and the default are empty, that is a mistake."""
@@ -170,7 +182,7 @@ class Env:
         """Return a Redis address, with `password` if it has none itself."""
         value = self.text(name)
         url = _split(value)
-        if value and (url is None or url.scheme not in {"redis", "rediss", "unix"}):
+        if value and (url is None or url.scheme not in {"redis", "rediss", "unix"} or not _is_redis(value, url)):
             self.reject(name, "an address like redis://localhost:6379/0, rediss://… or unix:///path", secret=True)
             return value
         if not url or not password or url.password or url.scheme == "unix":
@@ -205,6 +217,15 @@ class Env:
         value = self.text(name, default)
         return (base / Path(value).expanduser()).resolve() if value else None
 
+    def kept_secret(self, path: Path, make: Callable[[], str]) -> str:
+        """Return a secret of this installation's own, see `project.secrets`."""
+        try:
+            return kept_secret(path, make)
+        except OSError as error:
+            if path.parent.is_dir():
+                self.reject("STATE_DIR", f"a folder in which {path.name} can be made and read ({error.strerror})")
+            return make()
+
     def fernet_keys(self, name: str, default: list[str]) -> list[str]:
         """Keys for `cryptography.fernet`, the one that encrypts first."""
         keys = self.words(name) or default
@@ -223,8 +244,13 @@ class Env:
             return sqlite(default)
         url = _split(value)
         if url and url.scheme == "sqlite" and not url.netloc and len(url.path) > 1:
-            return sqlite(Path(unquote(url.path)))
-        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1 and _has_good_pool_size(url):
+            path = Path(unquote(url.path))
+            if not path.parent.is_dir() or path.is_dir():
+                self.reject(
+                    name, "the path of a file in a folder that exists, like sqlite:////path/to/file", secret=True
+                )
+            return sqlite(path)
+        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1 and _has_good_options(url):
             return postgresql(url)
         self.reject(name, "postgresql://user:password@host:5432/name or sqlite:////path/to/file", secret=True)
         return sqlite(default)
@@ -309,7 +335,10 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
         case "smtp" | "smtps" if url.hostname:
             if not _can_be_spoken_to(url):
                 return None
-            tls = dict(parse_qsl(url.query)).get("tls", "0").lower() in TRUE
+            query = dict(parse_qsl(url.query))
+            if query.keys() - {"tls"} or query.get("tls", "0").lower() not in TRUE | FALSE:
+                return None
+            tls = query.get("tls", "0").lower() in TRUE
             options = {
                 "host": url.hostname,
                 "port": url.port or (465 if url.scheme == "smtps" else 587 if tls else 25),
@@ -353,9 +382,37 @@ def _split(value: str) -> SplitResult | None:
     return url
 
 
-def _has_good_pool_size(url: SplitResult) -> bool:
-    size = dict(parse_qsl(url.query)).get("pool_size", "1")
-    return size.isascii() and size.isdecimal() and int(size) > 0
+def _has_good_options(url: SplitResult) -> bool:
+    """Return whether the address's query has a size of the pool, and else only what libpq knows."""
+    options = dict(parse_qsl(url.query))
+    size = options.pop("pool_size", "1")
+    if not (size.isascii() and size.isdecimal() and int(size) > 0):
+        return False
+    try:
+        make_conninfo("", **options)
+    except psycopg.Error:
+        return False
+    return options.get("sslmode", "prefer") in SSL_MODES
+
+
+def _is_redis(value: str, url: SplitResult) -> bool:
+    """Return whether redis-py can use the address. It takes the number of a database that is none for 0."""
+    number = url.path.strip("/")
+    if url.scheme != "unix" and number and not (number.isascii() and number.isdecimal()):
+        return False
+    from redis import ConnectionPool, RedisError  # a tenth of a second that others need not wait for
+
+    try:
+        # It connects to nothing.
+        ConnectionPool.from_url(value).make_connection()
+    except (RedisError, ValueError, TypeError):
+        return False
+    return True
+
+
+def is_header(value: str) -> bool:
+    """Return whether the value can be sent in a header."""
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _is_address(text: str) -> bool:

@@ -20,10 +20,18 @@ FRAME_KEYS = {
 _ADDRESS = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,}+@[\w.-]+")
 
 
-def start(dsn: str, release: str = "") -> None:
-    """Start the SDK. What it collects by itself is turned off, and `scrub` goes over what is left."""
-    import sentry_sdk  # a second's import that others need not wait for
+def start(dsn: str, release: str = "") -> bool:
+    """Start the SDK. What it collects by itself is turned off, and `scrub` goes over what is left.
 
+    Returns False if the DSN is none that it can use.
+    """
+    import sentry_sdk  # a second's import that others need not wait for
+    from sentry_sdk.utils import BadDsn, Dsn
+
+    try:
+        Dsn(dsn)
+    except BadDsn:
+        return False
     sentry_sdk.init(
         dsn=dsn,
         release=release or None,
@@ -36,6 +44,7 @@ def start(dsn: str, release: str = "") -> None:
         before_send_transaction=_drop,
         auto_session_tracking=False,
     )
+    return True
 
 
 def _drop(_event: Any, _hint: Any) -> None:

@@ -4,7 +4,7 @@ import os
 import ssl
 from pathlib import Path
 
-from project.env import Env
+from project.env import Env, is_header
 
 EXPECTED_KEY = "the key as your provider shows it: letters, digits, and signs of ASCII, without blanks"
 EXPECTED_FILE = "the path of a readable file with certificates in PEM, or nothing"
@@ -14,7 +14,7 @@ EXPECTED_FOLDER = "the path of a folder with certificates, or nothing"
 def key(env: Env) -> str:
     """Return the key for the model's server."""
     value = env.text("GROQ_API_KEY")
-    if not _is_header(value):
+    if not is_header(value):
         env.reject("GROQ_API_KEY", EXPECTED_KEY, secret=True)
         return ""
     return value
@@ -39,8 +39,3 @@ def check_certificates(env: Env) -> None:
             env.reject("SSL_CERT_FILE", EXPECTED_FILE)
     if folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep)):
         env.reject("SSL_CERT_DIR", EXPECTED_FOLDER)
-
-
-def _is_header(value: str) -> bool:
-    """Return whether the value can be sent in a header."""
-    return value.isascii() and value.isprintable() and " " not in value

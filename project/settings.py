@@ -18,7 +18,6 @@ from huey.serializer import SignedSerializer
 from project import error_reports, llm_settings, oidc_settings, release
 from project.env import Env, read
 from project.logs import settings_for
-from project.secrets import kept_secret
 from project.state import tighten
 
 django_stubs_ext.monkeypatch()  # lets classes of Django's be subscripted, as in ModelAdmin[Run]
@@ -34,12 +33,11 @@ try:
     STATE_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 except OSError as error:
     env.reject("STATE_DIR", f"a folder that can be made and written to ({error.strerror})")
-    env.finish()
 
 # Secrets
 
 if DEBUG and not env.text("SECRET_KEY"):
-    SECRET_KEY = kept_secret(STATE_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
+    SECRET_KEY = env.kept_secret(STATE_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
 else:
     SECRET_KEY = env.required("SECRET_KEY", "a long random text, kept secret (with DEBUG=1, one is made)")
     if not DEBUG and SECRET_KEY and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
@@ -48,7 +46,7 @@ else:
 # What encrypts credentials at rest. The first key encrypts; the others still decrypt, so that keys can be changed.
 CREDENTIAL_KEYS = env.fernet_keys(
     "CREDENTIAL_KEYS",
-    [kept_secret(STATE_DIR / "credential_key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode())]
+    [env.kept_secret(STATE_DIR / "credential_key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode())]
     if DEBUG and not env.text("CREDENTIAL_KEYS")
     else [],
 )
@@ -262,7 +260,7 @@ ADMINS = env.people("ADMINS")
 # Sources of pull requests
 
 GITHUB_API_URL = env.web_url("GITHUB_API_URL", "https://api.github.com")
-GITHUB_TOKEN = env.text("GITHUB_TOKEN")
+GITHUB_TOKEN = env.token("GITHUB_TOKEN")
 SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample organization; empty: it is not offered
 GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
 if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
@@ -277,8 +275,8 @@ HISTORICAL_SYNC_CONFIG = {
 # Signing in with GitHub: an OAuth app there, or not offered. Enterprise Server has pages and API on one host
 
 GITHUB_ENTERPRISE_URL = GITHUB_API_URL.removesuffix("/api/v3") if GITHUB_API_URL.endswith("/api/v3") else ""
-GITHUB_CLIENT_ID = env.text("GITHUB_CLIENT_ID")
-GITHUB_CLIENT_SECRET = env.text("GITHUB_CLIENT_SECRET")
+GITHUB_CLIENT_ID = env.token("GITHUB_CLIENT_ID")
+GITHUB_CLIENT_SECRET = env.token("GITHUB_CLIENT_SECRET")
 if GITHUB_CLIENT_ID and not GITHUB_CLIENT_SECRET:
     env.reject("GITHUB_CLIENT_SECRET", "the secret that belongs to GITHUB_CLIENT_ID", secret=True)
 if GITHUB_CLIENT_SECRET and not GITHUB_CLIENT_ID:
@@ -286,9 +284,9 @@ if GITHUB_CLIENT_SECRET and not GITHUB_CLIENT_ID:
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {"github": {}}
 # Reading through a GitHub App: all of these, or it is not offered
 GITHUB_WEB_URL = env.web_url("GITHUB_WEB_URL", GITHUB_ENTERPRISE_URL or "https://github.com")
-GITHUB_APP_ID, GITHUB_APP_SLUG = env.text("GITHUB_APP_ID"), env.text("GITHUB_APP_SLUG")
-GITHUB_APP_CLIENT_ID = env.text("GITHUB_APP_CLIENT_ID")
-GITHUB_APP_CLIENT_SECRET = env.text("GITHUB_APP_CLIENT_SECRET")
+GITHUB_APP_ID, GITHUB_APP_SLUG = env.token("GITHUB_APP_ID"), env.token("GITHUB_APP_SLUG")
+GITHUB_APP_CLIENT_ID = env.token("GITHUB_APP_CLIENT_ID")
+GITHUB_APP_CLIENT_SECRET = env.token("GITHUB_APP_CLIENT_SECRET")
 GITHUB_APP_PRIVATE_KEY = env.private_key("GITHUB_APP_PRIVATE_KEY", BASE_DIR)
 GITHUB_APP_WEBHOOK_SECRET = env.text("GITHUB_APP_WEBHOOK_SECRET")
 env.all_or_none(
@@ -407,9 +405,10 @@ if DEBUG:
 # Operations
 
 LOGGING = settings_for(debug=DEBUG)
-METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_TOKEN = env.token("METRICS_TOKEN")
 RELEASE = release.current(BASE_DIR, env.text("RELEASE"))[:60]
-if SENTRY_DSN := env.web_url("SENTRY_DSN", ""):
-    error_reports.start(SENTRY_DSN, RELEASE)
+SENTRY_DSN = env.web_url("SENTRY_DSN", "")
+if SENTRY_DSN and not error_reports.start(SENTRY_DSN, RELEASE):
+    env.reject("SENTRY_DSN", "the DSN as Sentry shows it, like https://key@sentry.example.com/1", secret=True)
 
 env.finish()
