@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 SWEEPER_SILENT_AFTER = 30.0
 # How long the check of writes waits for a lock; less than `project.deadlines.DEADLINE`.
 LOCK_SECONDS = 0.8
+LOCKED = "The database is locked: another process holds its lock."
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -60,6 +61,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
     queue = _of_queue(writes, queue)
     if database:
         return _answer([*_of_database(database, writes), *queue])
+    if _BUSY_NOTE:
+        # Workers can't write that they live, so that they only seem to be missing.
+        work = []
     return _answer([*writes, *_BUSY_NOTE, *queue, *work])
 
 
@@ -93,7 +97,7 @@ def _write_database() -> list[str]:
             cursor.execute("UPDATE django_migrations SET app = app WHERE id = (SELECT MIN(id) FROM django_migrations)")
     except DatabaseError as error:
         if outages.outage_of(error) == "busy":
-            _BUSY_NOTE.append("The database is busy: another process holds its lock.")
+            _BUSY_NOTE.append(LOCKED)
             return []
         logger.warning("The database takes no writes: %s", error)
         return ["The database takes no writes: it is read-only, or its disk is full."]

@@ -4,6 +4,8 @@ New files are private by the umask that `project.startup.prepare` sets. What an 
 or another program made is corrected at every start: database, queue, and keys become 0600.
 """
 
+import os
+import pwd
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +30,49 @@ def tighten(state: Path, database: Mapping[str, Any], queue: Mapping[str, Any]) 
         paths += _sqlite_files(queue["filename"])
     for path in paths:
         _make_private(path)
+
+
+def unwritable(database: Mapping[str, Any], queue: Mapping[str, Any]) -> list[str]:
+    """Return a line for each of the two SQLite databases that this process can't write.
+
+    SQLite's own words name no file. What belongs to another user is the usual reason, often because a command was
+    once run as root.
+
+    Example:
+        The database /var/lib/firstlight/db.sqlite3 can't be written: it belongs to root, and this process runs as www.
+    """
+    databases = []
+    if "sqlite" in database["ENGINE"]:
+        databases.append(("database", database["NAME"]))
+    if "filename" in queue:
+        databases.append(("queue", queue["filename"]))
+    return [line for kind, name in databases if (line := _why_unwritable(kind, Path(name)))]
+
+
+def _why_unwritable(kind: str, file: Path) -> str:
+    """Return what keeps a database from being written, in a line; empty if nothing does."""
+    for path in (*_sqlite_files(file), file.parent):
+        if not path.exists() or os.access(path, os.W_OK):
+            continue
+        what = "it" if path == file else f"its folder {path}" if path == file.parent else f"its file {path.name}"
+        try:
+            owner = path.owner()
+        except (KeyError, OSError):
+            owner = f"the user {path.stat().st_uid}"
+        user = _name_of_user()
+        if owner == user:
+            return (
+                f"The {kind} {file} can't be written: {what} is read-only, or its disk is; this process runs as {user}."
+            )
+        return f"The {kind} {file} can't be written: {what} belongs to {owner}, and this process runs as {user}."
+    return ""
+
+
+def _name_of_user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"the user {os.geteuid()}"
 
 
 def _sqlite_files(name: Any) -> list[Path]:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from apps.commands import database_error
 from apps.onboarding.state.words import NBSP, time_left
-from apps.pipelines.health import queues_without_workers
+from apps.pipelines.health import database_is_locked, queues_without_workers
 from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState
 
 LOOK_EVERY = 0.2
@@ -135,6 +135,9 @@ class Follower:
             return None
         now = time.monotonic()
         if since is not None and now - since >= NO_WORKER_AFTER:
+            if database_is_locked():
+                self.say("The database is locked by another program; its workers wait for it.", "yellow")
+                return now
             raise NoWorker(
                 f"No worker for the queue {', '.join(sorted(missing))} was seen for {NO_WORKER_AFTER:.0f} s. The run "
                 "waits, and nothing is lost: start one with manage.py run_worker, or give --worker."

@@ -5,11 +5,14 @@ an error. A sweeper that fails is as bad as none: nothing would recover, and nob
 """
 
 import sqlite3
+import time
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
+from django.db import connection
 from huey.contrib.djhuey import HUEY
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -23,8 +26,14 @@ SILENT_AFTER = timedelta(seconds=10)
 # A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody has to be called.
 RESTART_GRACE = timedelta(seconds=60)
 
+# Seconds that a check waits for SQLite's lock, and for which its answer holds.
+LOCK_SECONDS, LOCK_KNOWN_FOR = 0.5, 2.0
+
 # Seconds that Redis gets to answer a probe.
 QUEUE_TIMEOUT = 1.0
+
+# When the lock was tried last (monotonic clock), and whether it was held.
+_locked: tuple[float, bool] | None = None
 
 
 def queue_problems() -> list[str]:
@@ -153,6 +162,33 @@ def sweeper_age() -> float | None:
 def disk_problem() -> str:
     """Return that the disk is full, in words, or an empty text. It tries a write; see `disk`."""
     return disk.problem()
+
+
+def database_is_locked() -> bool:
+    """Return whether another process holds SQLite's lock, so that workers can't write that they live.
+
+    Ask only when workers seem to be missing: it waits up to half a second for the lock.
+    """
+    global _locked
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        # In a transaction this process may hold the lock itself.
+        return False
+    now = time.monotonic()
+    if _locked is None or now - _locked[0] >= LOCK_KNOWN_FOR:
+        _locked = (now, _waits_for_lock(str(connection.settings_dict["NAME"])))
+    return _locked[1]
+
+
+def _waits_for_lock(name: str) -> bool:
+    with closing(
+        sqlite3.connect(name, timeout=LOCK_SECONDS, isolation_level=None, uri=name.startswith("file:"))
+    ) as own:
+        try:
+            own.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        own.execute("ROLLBACK")
+    return False
 
 
 def _last_seen() -> dict[str, datetime]:

@@ -76,6 +76,16 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
                 self._conn = self._create_connection()
         return self._conn
 
+    def initialize_schema(self) -> None:
+        """Make the tables. A file that is locked or can't be written ends no process: each use of it states that."""
+        try:
+            super().initialize_schema()
+        except sqlite3.OperationalError as error:
+            if is_damage(error):
+                raise
+            self.close()
+            logger.error("The queue's file %s can't be used: %s", self.filename, error)
+
     def _create_connection(self) -> sqlite3.Connection:
         # Noted first, so that a file which can't be opened is known, too. A new one is known once it is there.
         self._file = _id_of(self.filename)
@@ -122,7 +132,7 @@ for _name in (
     "pop_data", "has_data_for_key", "put_if_empty", "incr", "delete_counter", "result_store_size", "result_items",
     "flush_results", "flush_counters",
 ):  # fmt: skip
-    setattr(HealingSqliteStorage, _name, _healing(getattr(SqliteStorage, _name)))
+    setattr(HealingSqliteStorage, _name, _healing(getattr(HealingSqliteStorage, _name)))
 
 
 def _id_of(filename: str) -> FileId | None:

@@ -52,10 +52,11 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, name, *words):
+    def start(self, name, *words, under=()):
+        """Start a process that logs to a file of that name; `under` is a program that starts it, with its arguments."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", *words], cwd=ROOT, env=self.env, stdout=log, stderr=log,
+                [*under, sys.executable, "-W", "ignore", *words], cwd=ROOT, env=self.env, stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self.processes.append(process)

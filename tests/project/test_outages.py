@@ -244,6 +244,10 @@ def test_locked_sqlite_answers_busy_and_loses_nothing(folder):
             assert_answers_busy(site)
             while time.monotonic() - since < OUTAGE_SECONDS:
                 assert_answers_busy(site)
+            forget_answers()
+            _, _, _, body = site.ask("/healthz")
+            assert "is locked" in body, body
+            assert "No worker" not in body, "workers wait for the lock as well"
         finally:
             holder.execute("ROLLBACK")
         assert_at_most_1_mb_a_minute(site, log, since)

@@ -81,16 +81,22 @@ def _ended(run_id: UUID, seq: int) -> Projection:
 
 
 def with_workers(found: states.RunState, run: Run) -> states.RunState:
-    """Return the state with `no_worker` as its cause if the run needs a queue that no worker serves."""
+    """Return the state with its cause if the run needs a queue of which no worker has been heard.
+
+    That is `no_worker`, or `database_locked` if another program keeps workers from writing that they live.
+    """
     if found.state.name not in (StateName.QUEUED, StateName.RUNNING) or not silent_queues(run):
         return found
     kind = Kind(found.kind)
+    cause, reason = "no_worker", words.no_worker(kind)
+    if health.database_is_locked():
+        cause, reason = "database_locked", words.database_locked(kind)
     stalled = replace(
         found.state,
         name=StateName.STALLED,
         label=str(StateName.STALLED.label),
-        cause="no_worker",
-        reason=words.no_worker(kind),
+        cause=cause,
+        reason=reason,
         remedy=Remedy.OPERATOR,
     )
     return replace(found, state=stalled, eta="")

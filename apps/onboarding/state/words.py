@@ -91,3 +91,8 @@ def paused(kind: Kind, actor: str) -> str:
 def no_worker(kind: Kind) -> str:
     """Return the reason of a run that no worker works on."""
     return f"The background service is not running. The {NOUNS[kind]} continues once it is back."
+
+
+def database_locked(kind: Kind) -> str:
+    """Return the reason of a run whose workers wait for the lock of the database."""
+    return f"The database is locked by another program. The {NOUNS[kind]} continues once it is released."
