@@ -81,11 +81,9 @@ def _sqlite_files(name: Any) -> list[Path]:
 
 
 def _make_private(path: Path) -> None:
-    # A setting may name a folder by mistake, such as /tmp, and without its rights nothing in it is found.
-    if not path.is_file():
-        return
-    # Of another user, or on a file system without modes.
+    # Missing, of another user, or on a file system without modes.
     with suppress(OSError):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~PRIVATE:
-            path.chmod(mode & PRIVATE)
+        found = path.stat()
+        # A setting may name a folder by mistake, such as /tmp, and without its rights nothing in it is found.
+        if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & ~PRIVATE:
+            path.chmod(found.st_mode & PRIVATE)

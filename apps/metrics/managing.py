@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.metrics.api import tokens
 from apps.metrics.forms import ReadingForm, TokenForm
@@ -75,7 +75,7 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
         "configured": client.is_configured(),
         "switched_off": budget.is_switched_off(),
         "renewal": budget.day_of_renewal(),
-        "ai_progress": continuing.progress_of(team.pk),
+        **continuing.context_of(team.pk),
         "used_up": budget.is_used_up(pace.key()),
         "model": settings.LLM_MODEL,
         "server": urlsplit(settings.LLM_BASE_URL).hostname,
@@ -84,3 +84,10 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
         "can_manage": request.role in MANAGING,  # type: ignore[attr-defined]
     }
     return render(request, "metrics/ai_reading.html", context)
+
+
+@require_GET
+@team_view()
+def ai_progress(request: HttpRequest, team: Team) -> HttpResponse:
+    """The progress of the background reading: asked for by the pages that show it."""
+    return render(request, "metrics/ai_progress.html", {"team": team, **continuing.context_of(team.pk)})

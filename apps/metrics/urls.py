@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/<path:rest>", api.nothing, name="api_nothing"),
     path("t/<slug:slug>/measures/", views.measures, name="measures"),
     path("t/<slug:slug>/ai/", managing.ai_reading, name="ai_reading"),
+    path("t/<slug:slug>/ai/progress/", managing.ai_progress, name="ai_progress"),
     path("t/<slug:slug>/repositories/", views.repositories, name="repositories"),
     path("t/<slug:slug>/people/", views.people, name="people"),
     path("t/<slug:slug>/people/<id:member_id>/", views.member, name="member"),

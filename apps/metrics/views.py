@@ -23,7 +23,7 @@ from apps.metrics.cards import cards
 from apps.metrics.definitions import MIN_SAMPLE
 from apps.metrics.forms import ChoiceQuery, CorrectionForm, DismissForm, ListQuery, RestoreForm
 from apps.metrics.landing_bots import landed_elsewhere
-from apps.metrics.llm import wording
+from apps.metrics.llm import continuing, wording
 from apps.metrics.measures import MEASURES
 from apps.metrics.models import (
     GHOST_KEY,
@@ -107,7 +107,8 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
         }
 
     made = _remembered(stamp, team, "dashboard", asked, make)
-    return _shown(request, "metrics/dashboard.html", context | made | {"verdicts": VERDICTS})
+    context |= made | continuing.context_of(team.pk)
+    return _shown(request, "metrics/dashboard.html", context | {"verdicts": VERDICTS})
 
 
 @require_safe

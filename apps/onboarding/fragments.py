@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from apps.metrics.charts import Week, bar_chart, line_chart
+from apps.metrics.llm import continuing
 from apps.onboarding.live import Live, live
 from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.state import credentials
@@ -29,6 +30,8 @@ SHOWN_BY = {
     "insight": ("insight",),
     "summaries": ("summaries",),
 }
+# The step that may leave pull requests to the background reading.
+ANALYSE = ("step", "analyse")
 PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "summaries", "log")
 
 
@@ -68,6 +71,7 @@ def render(projection: Projection, since: int | None) -> str:
     """
     team = Team.objects.get(pk=int(projection.subject.removeprefix(SUBJECT)))
     context = context_of(projection, team)
+    changed: frozenset[Name] = frozenset()
     if since is None:
         parts = [_part(name) for name in PARTS]
         parts += [{"name": "step", "step": step} for step in context["live"].steps]
@@ -76,6 +80,9 @@ def render(projection: Projection, since: int | None) -> str:
         parts = _changed(context["live"], changed)
         if LOG in changed:
             parts.append(_log(projection.log, since))
+    if since is None or ANALYSE in changed:
+        context |= continuing.context_of(team.pk)
+        parts.append(_part("ai_progress"))
     return render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
 
 

@@ -59,7 +59,7 @@ def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status:
         "said": {"words": said, "state": "state-partial"} if said else None,
         "silence": silence_limit(),
         "lost_access": lost_access.address_of(request.user, team, run.pk),  # type: ignore[arg-type]
-        "ai_progress": continuing.progress_of(team.pk),
+        **continuing.context_of(team.pk),
         **_workers(run, projection.seq),
     }
     template = "onboarding/run.html#live" if _htmx(request) else "onboarding/run.html"

@@ -111,9 +111,14 @@ document.addEventListener("htmx:error", ({ detail }) => {
   if (!detail.ctx || detail.ctx.request.method === "GET" || detail.ctx.response) return;
   complain("The server could not be reached. Try again when the connection is back.");
 });
-// The run's state in the header is asked for again and again. It ends with the viewer's access to the team.
+// The run's state in the header and the progress of the AI summaries are asked for again and again. That ends with the
+// viewer's access to the team.
+const ASKED_AGAIN = ["run-indicator", "ai-progress"];
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx.response.status === 404 && ctx.target?.id === "run-indicator") ctx.target.remove();
+  if (ctx.response.status === 404 && ASKED_AGAIN.includes(ctx.target?.id)) ctx.target.remove();
+});
+document.addEventListener("htmx:before:request", (event) => {
+  if (document.hidden && event.target.id === "ai-progress") event.preventDefault();
 });
 
 // Copy buttons: <button data-copy="FL-7K2M">, or data-copy-of="id" for a field or a text of the page. They show "Copied"

@@ -96,7 +96,7 @@ def test_progress_is_only_of_the_own_team(set_up, team, client):
     other = User.objects.create_user("lead@globex.example")
     globex = create_team("Globex", other)
     client.force_login(other)
-    assert 'id="ai-progress"' not in client.get(reverse("metrics:ai_reading", args=[globex.slug])).content.decode()
+    assert 'id="ai-progress" hidden' in client.get(reverse("metrics:ai_reading", args=[globex.slug])).content.decode()
     run = continuing.live_run(team.pk)
     for slug in (globex.slug, team.slug):
         assert client.get(reverse("onboarding:run_detail", args=[slug, run.pk])).status_code == 404

@@ -5,6 +5,7 @@ outages with growing pauses, for at most a day without progress:
 
     continuing.begin(ctx, team_id, chosen)     # joins the reading that is under way, if there is one
     continuing.progress_of(team_id)            # "40 of 100", what it waits for, and until when
+    continuing.context_of(team_id)             # the same for templates/metrics/ai_progress.html
 
 When it ends, the runs that handed over to it get what it read: nothing is missing in them any more.
 """
@@ -18,6 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.metrics.llm.batches import limit_of, read_count, wanted
+from apps.metrics.llm.client import is_configured
 from apps.metrics.llm.outcomes import Cause
 from apps.pipelines import engine
 from apps.pipelines.context import StepContext
@@ -28,6 +30,10 @@ PIPELINE = "ai_reading"
 SUBJECT = "ai_reading:"
 # A run that has ended is shown for so long.
 SHOWN_FOR = timedelta(days=2)
+# Seconds after which an open page asks for the progress again, by its name.
+ASKS_EVERY = {"reading": 5, "waiting": 20, "stopped": 60}
+# The same for a page that shows none yet.
+ASKS_EVERY_OTHERWISE = 60
 
 
 def live_run(team_id: int) -> Run | None:
@@ -98,3 +104,13 @@ def progress_of(team_id: int) -> Progress | None:
         return Progress(done, len(chosen), "reading", Cause.CONTINUES)
     missing = step.missing[0] if step.missing else {}
     return Progress(done, len(chosen), "stopped", missing.get("cause", ""), missing.get("why", run.error))
+
+
+def context_of(team_id: int) -> dict[str, Any]:
+    """Return what shows a team's progress and keeps it up to date on a page."""
+    progress = progress_of(team_id)
+    if progress is not None:
+        every: int | None = ASKS_EVERY[progress.name]
+    else:
+        every = ASKS_EVERY_OTHERWISE if is_configured() else None
+    return {"ai_progress": progress, "ai_asks_every": every}
