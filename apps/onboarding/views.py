@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.metrics.llm import continuing
@@ -58,6 +59,7 @@ def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status:
         "recipients": [user.email for user in recipients(run)],
         "said": {"words": said, "state": "state-partial"} if said else None,
         "silence": silence_limit(),
+        "made_at": timezone.now(),
         "lost_access": lost_access.address_of(request.user, team, run.pk),  # type: ignore[arg-type]
         **continuing.context_of(team.pk),
         **_workers(run, projection.seq),

@@ -13,6 +13,28 @@ htmx.registerExtension("unfolded", {
   htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.localName === "details"),
 });
 
+// Spans are measured by a clock that nobody sets.
+
+const ticks = () => performance.now();
+
+// The server's time. A browser's own clock may be wrong by hours, and may be set right while the page is open: the page
+// and each answer have the time at which the server made them. A difference of less than 2 s is the way that they took.
+
+let difference = 0;
+const serverNow = () => Date.now() + difference;
+
+function compareClocks(made, received = Date.now()) {
+  const found = new Date(made) - received;
+  if (Math.abs(found - difference) > 2000) difference = found;
+}
+
+const [navigation] = performance.getEntriesByType("navigation");
+compareClocks(region().dataset.made, Date.now() - performance.now() + navigation.responseStart);
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  const made = ctx.response.headers.get("Date");
+  if (made) compareClocks(made);
+});
+
 // Clocks. The server gives since when; here they run.
 
 function words(seconds) {
@@ -22,7 +44,7 @@ function words(seconds) {
 }
 
 function tick() {
-  const now = Date.now();
+  const now = serverNow();
   for (const clock of document.querySelectorAll("[data-clock]")) {
     const { since, until, seconds } = clock.dataset;
     let shown = "";
@@ -89,7 +111,8 @@ document.addEventListener("click", (event) => {
 // The connection: "Live" only while the stream was heard within `data-silence` seconds (the server sends a keep-alive
 // more often than that), the newest poll was answered, and the browser is online.
 
-let heard = Date.now();
+let heard = ticks();
+let looked = Date.now();
 let connected = false;
 let lost = false;
 let pollFailed = false;
@@ -103,10 +126,13 @@ function sayConnection() {
   const spot = $("connection");
   if (!spot) return;
   spot.hidden = !isLive();
-  if (connected && !document.hidden && Date.now() - heard > silence()) lose();
+  // After a sleep of the computer or of the window nothing was heard for longer than these spans show.
+  const slept = Date.now() - looked > silence();
+  looked = Date.now();
+  if (connected && !document.hidden && (slept || ticks() - heard > silence())) lose();
   const isLost = lost || pollFailed || !navigator.onLine;
-  lostSince = isHeard() || !isLost ? 0 : lostSince || Date.now();
-  const isLong = lostSince && Date.now() - lostSince > 15000;
+  lostSince = isHeard() || !isLost ? 0 : lostSince || ticks();
+  const isLong = lostSince && ticks() - lostSince > 15000;
   const said = isHeard() ? "Live" : isLong ? "Not live, refreshing every 15 s" : isLost ? "Reconnecting" : "Connecting";
   spot.classList.toggle("on", isHeard());
   spot.dataset.connection = isHeard() ? "live" : isLost ? "lost" : "connecting";
@@ -125,7 +151,7 @@ document.addEventListener("htmx:sse:after:connection", (event) => {
   stream = event.detail.connection;
   connected = stream.status === 200;
   lost = !connected;
-  heard = Date.now();
+  heard = ticks();
   sayConnection();
 });
 for (const name of ["htmx:sse:error", "htmx:sse:before:connection", "htmx:sse:close"])
@@ -156,25 +182,26 @@ document.addEventListener("htmx:finally:request", ({ target, detail: { ctx } }) 
 // HTMX ends the stream of a hidden tab and comes back to it: that is no loss. Nor is anything polled for it.
 
 document.addEventListener("visibilitychange", () => {
-  heard = Date.now();
+  heard = ticks();
+  looked = Date.now();
   if (!document.hidden || !isLive()) return;
   connected = lost = false;
 });
 // A hidden tab polls three times a minute at most, for its title and icon.
-let polled = 0;
+let polled = -Infinity;
 document.addEventListener("htmx:before:request", (event) => {
   if (event.target.id !== "run-workers") return;
-  if (document.hidden && Date.now() - polled < 20000) event.preventDefault();
-  else polled = Date.now();
+  if (document.hidden && ticks() - polled < 20000) event.preventDefault();
+  else polled = ticks();
 });
 
 // The first request of a stream is not tried again by HTMX, and a run may go on after its end: the slow poll tells of
 // both by a number that is ahead of the page's.
 
-let refreshed = 0;
+let refreshed = -Infinity;
 function refresh() {
-  if (Date.now() - refreshed < 3000) return;
-  refreshed = Date.now();
+  if (ticks() - refreshed < 3000) return;
+  refreshed = ticks();
   htmx.ajax("GET", region().dataset.page, { target: "#live", swap: "outerMorph" });
 }
 
@@ -189,7 +216,7 @@ document.addEventListener("htmx:after:swap", ({ target }) => {
   if (behind >= (connected ? 3 : 2)) refresh();
 });
 setInterval(() => {
-  if (isLive() && !connected && !document.hidden && Date.now() - heard > 15000) refresh();
+  if (isLive() && !connected && !document.hidden && ticks() - heard > 15000) refresh();
 }, 15000);
 
 // The title and the icon: how far the run is, also for a hidden tab, whose stream is closed and which knows only what
@@ -211,7 +238,7 @@ function showTitle() {
 const MOST_SPOKEN = 4;
 let before = new Map();
 let pending = new Map();
-let spoken = 0;
+let spoken = -Infinity;
 let ended = "";
 
 function states() {
@@ -234,20 +261,20 @@ function listen() {
   before = now;
   if (!isLive() && ended !== state()) {
     pending = new Map([["end", $("run-title").textContent]]);
-    spoken = 0;
+    spoken = -Infinity;
   }
   ended = isLive() ? "" : state();
   speak();
 }
 
 function speak() {
-  if (!pending.size || Date.now() - spoken < 10000) return;
+  if (!pending.size || ticks() - spoken < 10000) return;
   const more = pending.size - MOST_SPOKEN;
   const words = [...pending.values()].slice(-MOST_SPOKEN);
   if (more > 0) words.push(`${more} more changed`);
   $("polite").textContent = words.join(". ");
   pending.clear();
-  spoken = Date.now();
+  spoken = ticks();
 }
 setInterval(speak, 2000);
 
@@ -261,7 +288,7 @@ function shown() {
 }
 
 document.addEventListener("htmx:sse:after:message", (event) => {
-  heard = Date.now();
+  heard = ticks();
   if (event.detail.message.event !== "done") {
     connected = true;
     lost = false;
