@@ -89,6 +89,11 @@ class World:
         rows = self.put[repository].items()
         return [number for number, row in rows if all(row.get(key) == value for key, value in wanted.items())]
 
+    def still_open(self, repository):
+        """Return the numbers of open pull requests, without those whose merge was announced."""
+        merged = {number for name, number, _ in self.ahead if name == repository}
+        return [number for number in self.mine(repository, state="OPEN") if number not in merged]
+
     def write(self, repository, number, **changes):
         """Put a pull request of a repository, with what it had before."""
         row = self.put[repository].get(number, {}) | changes
@@ -109,8 +114,9 @@ class World:
     def catch_up(self):
         """Let the API know what webhooks knew already."""
         for repository, number, changes in self.ahead:
-            if number in self.put[repository]:
-                self.write(repository, number, **changes)
+            row = self.put[repository].get(number)
+            if row is not None:
+                self.write(repository, number, **changes | {"updatedAt": max(row["updatedAt"], changes["updatedAt"])})
         self.ahead = []
 
     def deliveries(self):
@@ -157,7 +163,7 @@ def opened(world):
 
 def ended(world, state, **changes):
     repository = world.some()
-    numbers = world.mine(repository, state="OPEN")
+    numbers = world.still_open(repository)
     if not numbers:
         return False
     now = world.just_now()
@@ -180,7 +186,7 @@ def closed_by_a_landing_bot(world):
 def merged_in_the_same_second(world):
     """Merge one in the second of its last change, which a night may have read before."""
     repository = world.some()
-    numbers = world.mine(repository, state="OPEN")
+    numbers = world.still_open(repository)
     numbers = [number for number in numbers if world.put[repository][number]["updatedAt"] <= world.just_now()]
     if not numbers:
         return False
@@ -192,8 +198,7 @@ def merged_in_the_same_second(world):
 def merged_ahead_of_the_api(world):
     """Announce that one is merged, before the API has it."""
     repository, now = world.some(), world.just_now()
-    waiting = {number for _, number, _ in world.ahead}
-    numbers = [number for number in world.mine(repository, state="OPEN") if number not in waiting]
+    numbers = world.still_open(repository)
     if not numbers:
         return False
     number = world.dice.choice(numbers)
