@@ -132,8 +132,10 @@ class World:
         return now
 
     def go_wrong(self, fault):
-        """Let requests fail in another way, until the night is over."""
+        """Let requests of the coming night fail in another way, too."""
         self.faults.append(fault)
+
+    def begin_night(self):
         self.sandbox.faults(*self.faults)
 
     def recover(self):

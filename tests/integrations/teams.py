@@ -12,6 +12,7 @@ from apps.integrations.credentials import store_token
 from apps.integrations.grants import grant
 from apps.integrations.services import track_repositories
 from apps.pipelines import engine, runner, tasks
+from apps.pipelines.exceptions import Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState
 from apps.pipelines.sweeper import sweep
 from apps.teams.models import Membership, Role, Team
@@ -78,7 +79,11 @@ def _started(team, params):
 
 
 def _run(run):
-    return runner.run_inline(run, {name: task._with_params for name, task in tasks._steps.items()})
+    try:
+        return runner.run_inline(run, {name: task._with_params for name, task in tasks._steps.items()})
+    except Permanent:
+        run.refresh_from_db()
+        return run
 
 
 def _ended(run, *, may_fail):

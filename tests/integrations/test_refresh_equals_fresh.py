@@ -73,6 +73,7 @@ def one_sequence(octo, other, client, root, seed, counts):
         Team.objects.filter(pk=team.pk).update(history_start=world.first_day)
         for event, payload in world.deliveries():
             assert signed_by(secret, client, address, event, payload).status_code == 200
+        world.begin_night()
         # GitHub may refuse the account itself, and so all that it reads.
         options = {"verify": is_hidden, "may_fail": "refused_for_a_night" in done[began:]}
         if dice.random() < 0.2:
@@ -85,5 +86,9 @@ def one_sequence(octo, other, client, root, seed, counts):
     teams.refresh(team, verify=is_hidden)
     other.read(slug, list(world.names.values()), ["api"], root, world.first_day)
     found = shown.differences(shown.of(slug), other.shown(slug))
-    errors = TrackedRepository.objects.for_team(team).values_list("repository__full_name", "last_sync_error")
-    assert not found, "\n".join([f"sequence {seed}: {done}", str(list(errors)), *found[:MOST_SHOWN]])
+    errors = TrackedRepository.objects.for_team(team).values_list(
+        "repository__full_name", "synced_since", "last_sync_error"
+    )
+    assert not found, "\n".join(
+        [f"sequence {seed} since {world.first_day}: {done}", str(list(errors)), *found[:MOST_SHOWN]]
+    )
