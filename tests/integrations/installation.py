@@ -39,7 +39,10 @@ class Installation:
         return answer["result"]
 
     def read(self, slug, repositories, clones, root, first_day):
-        """Onboard a team over repositories of GitHub, and clones below the folder `root`, from its first day on."""
+        """Onboard a team over repositories of GitHub, and clones below the folder `root`, from its first day on.
+
+        Returns what could not be read, by repository.
+        """
         values = {"root": str(root), "first_day": first_day.isoformat()}
         return self._ask("read", slug=slug, repositories=repositories, clones=clones, **values)
 
@@ -81,8 +84,8 @@ def serve():
             if asked["call"] == "read":
                 settings.GIT_SOURCE_ROOT = Path(asked["root"])
                 first_day = date.fromisoformat(asked["first_day"])
-                teams.read(asked["slug"], asked["repositories"], asked["clones"], first_day)
-                result = None
+                team = teams.read(asked["slug"], asked["repositories"], asked["clones"], first_day)
+                result = teams.errors(team)
             else:
                 result = shown.of(asked["slug"])
             answer = {"result": result}

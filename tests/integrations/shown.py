@@ -111,7 +111,8 @@ def differences(mine, theirs):
     for name in sorted(mine.keys() & theirs.keys()):
         if mine[name] != theirs[name]:
             found += [f"{name}: {line}" for line in _lines(mine[name], theirs[name])]
-    return sorted(found)
+    # Rows first: what is shown follows from them.
+    return sorted(found, key=lambda line: ("row " not in line, line))
 
 
 def _lines(mine, theirs):

@@ -10,6 +10,7 @@ from huey.contrib.djhuey import HUEY
 
 from apps.integrations.credentials import store_token
 from apps.integrations.grants import grant
+from apps.integrations.models import TrackedRepository
 from apps.integrations.services import track_repositories
 from apps.pipelines import engine, runner, tasks
 from apps.pipelines.exceptions import Permanent
@@ -32,6 +33,12 @@ def read(slug, repositories, clones, first_day):
     track_repositories(team, "git", clones)
     refresh(team)
     return team
+
+
+def errors(team):
+    """Return what could not be read, by repository."""
+    rows = TrackedRepository.objects.for_team(team).exclude(last_sync_error="")
+    return dict(rows.values_list("repository__full_name", "last_sync_error"))
 
 
 def refresh(team, *, may_fail=False, **params):
