@@ -55,6 +55,15 @@ def test_corrected_date_is_read(octo, team, hello):
     assert pulls(team).get(number=40).state == "merged"
 
 
+def test_change_that_the_list_showed_late_is_read(octo, team, hello):
+    octo.put(record(40, createdAt=ago(hours=1), updatedAt=ago(minutes=1), mergedAt=None, state="OPEN"))
+    sync(team)
+    # One of GitHub's replicas did not have it yet.
+    octo.put(record(2, title="Another title", updatedAt=ago(minutes=8)))
+    sync(team)
+    assert pulls(team).get(number=2).title == "Another title"
+
+
 def test_watermark_ahead_of_the_clock_of_an_earlier_release_is_forgotten(octo, team, hello):
     hello.watermark = timezone.now() + timedelta(days=4)
     hello.save()

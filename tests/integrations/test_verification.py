@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations import rolling
+from apps.integrations.github import queries
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PRReview, PullRequest, TeamMember
@@ -99,6 +100,20 @@ def test_comparison_that_could_not_read_all_is_made_again(read, team):
     read.faults()
     sync(team)
     assert 7 not in numbers(team)
+
+
+def test_comparison_begins_its_list_again_if_github_lost_the_place(read, team):
+    read.put(*(record(n, createdAt=ago(days=n), updatedAt=ago(days=n), mergedAt=ago(days=n)) for n in range(40, 160)))
+    sync(team)
+    read.put(record(155, createdAt=ago(days=155), updatedAt=ago(days=155), title="Renamed without a sign"))
+    variables = {"owner": "octo", "name": "hello", "first": queries.PAGE_LIMIT, "after": None}
+    asked = {"query": queries.SKELETON, "variables": variables}
+    answer = read.http.post("/graphql", json=asked, headers={"Authorization": "Bearer of any shape"}).json()
+    place = answer["data"]["repository"]["pullRequests"]["pageInfo"]["endCursor"]
+    error = {"type": "INVALID_CURSOR_ARGUMENTS", "message": f"`{place}` does not appear to be a valid cursor."}
+    read.faults({"match": {"contains": place}, "errors": [error]})
+    refresh(team, verify=True)
+    assert pulls(team).get(number=155).title == "Renamed without a sign"
 
 
 def test_state_that_changed_without_a_sign_is_found_by_counts(octo, team, follow):
