@@ -73,6 +73,20 @@ def test_removed_member_is_told_and_the_page_asks_nothing_more(open_page, team, 
 
 
 @pytest.mark.long
+def test_each_window_is_told_also_those_without_a_stream(open_page, begin, team, ida):
+    run = begin()
+    pages = [open_page(ida, run)]
+    for _ in range(5):
+        pages.append(pages[0].context.new_page())
+        pages[-1].goto(pages[0].url)
+        expect(pages[-1].locator("#connection[data-connection=live]")).to_be_visible()
+    team.memberships.get(user=ida).delete()
+    for page in pages:
+        lost(page, "not_a_member")
+    assert not [asked for page in pages for asked in asked_within(page, QUIET["short"])]
+
+
+@pytest.mark.long
 def test_removed_admin_who_presses_a_button_is_told(open_page, team):
     admin = team.memberships.get(role="admin").user
     page = open_page(admin)
