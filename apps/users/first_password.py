@@ -8,6 +8,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.urls import reverse
 
+from apps.mail.addresses import address_or_none
 from apps.users.models import User
 from apps.users.oidc import config as oidc
 from apps.users.proof import has_proven_address
@@ -21,6 +22,9 @@ def first_password_link(user: User, next_path: str) -> str | None:
     if oidc.is_only() or user.has_usable_password() or has_proven_address(user):
         return None
     if SocialAccount.objects.filter(user=user).exists():
+        return None
+    if address_or_none(user.email) is None:
+        # An address from before they were checked: no email reaches it, and allauth would raise for it.
         return None
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     key = {"uidb36": user_pk_to_url_str(user), "key": token}

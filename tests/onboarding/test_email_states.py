@@ -176,3 +176,16 @@ def test_sign_in_page_leads_to_a_first_password(client):
     content = client.get("/accounts/login/").content.decode()
     assert 'id="no-password"' in content
     assert 'href="/accounts/password/reset/"' in content
+
+
+def test_member_with_an_address_from_before_keeps_no_one_from_the_email(owner):
+    """Such a row can be there from a release that did not check addresses, or from an import."""
+    team = create_team("Acme", owner)
+    member = User.objects.create_user("member@acme.example")
+    User.objects.filter(pk=member.pk).update(email="ops@mailhost")
+    team.memberships.create(user=member, role="admin")
+    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    for recipient in notifications.recipients(run):
+        notifications.send_sync_complete_email(run, recipient, TOTALS, [])
+    states = dict(OutboxMessage.objects.filter(dedupe_key__endswith=":complete").values_list("recipient", "state"))
+    assert states == {owner.email: "pending", "ops@mailhost": "failed"}
