@@ -298,6 +298,9 @@ def _needs_operator(error: Exception) -> bool:
         return not 400 <= error.smtp_code < 500
     if isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError):
         return True
+    if type(error) is smtplib.SMTPException:
+        # The server offers none of the ways to log in that smtplib knows.
+        return True
     if isinstance(error, AnymailAPIError):
         return error.status_code in (401, 403)
     return not isinstance(error, OSError)
