@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from django.db import transaction
 
 from apps.integrations.github.errors import Overloaded, RateLimited
-from apps.integrations.github.limits import LONGEST_WAIT, Rate
+from apps.integrations.github.limits import LONGEST_WAIT, MARGIN, Rate
 from apps.integrations.models import ApiBudget
 from apps.pipelines import clock
 
@@ -30,6 +30,8 @@ TICKET_SECONDS = 75.0
 # Who has not asked again for so long waits no more.
 WAITING_SECONDS = 2.0
 SHORTEST_WAIT, LONGEST_NAP = 0.05, 1.0
+# After so many refusals the pauses grow no more.
+MOST_REFUSALS = 16
 
 
 @dataclass(slots=True)
@@ -184,15 +186,18 @@ class Governor:
 
     def _close(self, budget: ApiBudget, pace: Pace, limit: RateLimited, now: datetime) -> None:
         until = limit.until
-        if not limit.secondary:
-            # Whatever earlier answers told of points left, there are none.
-            budget.points_left, budget.resets_at = 0, until
+        if limit.secondary and not limit.told:
+            # GitHub asks to wait longer each time where it names no time itself.
+            until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
+        # A limit that is over when GitHub names it, and is there again at the next request, must not be asked for
+        # without end.
+        until = max(until, now + min(LONGEST_WAIT, MARGIN * 2**pace.refusals))
+        pace.refusals = min(pace.refusals + 1, MOST_REFUSALS)
         if limit.secondary:
             pace.went_badly()
-            if not limit.told:
-                # GitHub asks to wait longer each time where it names no time itself.
-                until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
-            pace.refusals += 1
+        else:
+            # Whatever earlier answers told of points left, there are none.
+            budget.points_left, budget.resets_at = 0, until
         if budget.blocked_until is None or until > budget.blocked_until:
             budget.blocked_until, budget.secondary = until, limit.secondary
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.integrations.github.errors import Overloaded, RateLimited
@@ -60,6 +61,7 @@ class Simulation:
         return max(sum(s for e, s in ends if end - WINDOW < e <= end) for end, _ in ends)
 
 
+@hypothesis_settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(st.floats(0.1, 3.0), min_size=30, max_size=200))
 def test_no_minute_takes_more_seconds_than_allowed(durations):
     simulation = Simulation(["a"])
@@ -160,6 +162,18 @@ class TestSharedState:
             limit = RateLimited(now + timedelta(seconds=60), secondary=True, told=False)
             waits.append((governor.give_back(governor.take(), 0.1, error=limit).blocked_until - now).total_seconds())
         assert [round(wait, -1) for wait in waits] == [60, 120, 240]
+
+    @pytest.mark.parametrize("secondary", [True, False])
+    def test_limit_that_is_over_at_once_is_waited_for_longer_each_time(self, secondary):
+        governor = Governor("k", "a")
+        waits = []
+        for _ in range(20):
+            ApiBudget.objects.update(blocked_until=None, resets_at=None)
+            now = timezone.now()
+            limit = RateLimited(now + timedelta(seconds=1), secondary=secondary)
+            waits.append((governor.give_back(governor.take(), 0.1, error=limit).blocked_until - now).total_seconds())
+        assert [round(wait) for wait in waits[:5]] == [1, 2, 4, 8, 16]
+        assert round(waits[-1]) == 7200
 
     def test_a_good_answer_makes_the_next_wait_short_again(self):
         governor = Governor("k", "a")
