@@ -44,6 +44,9 @@ from apps.pipelines.context import Unit
 
 # How often what cannot be made smaller is asked for.
 TRIES = 3
+# After so many answers in a row without one pull request, the rest of the details is not asked for.
+MOST_IN_VAIN = 20
+GIVEN_UP_AT_ONCE = 500
 # How often the list is looked through for what changed while the details were read.
 ROUNDS = 5
 # Changes that lie so close before what was seen last are read again: GitHub's lists are not always up to date.
@@ -73,6 +76,8 @@ class _Details:
     size: int
     tries: dict[str, int] = field(default_factory=dict)
     flying: int = 0
+    # Answers in a row that brought nothing.
+    in_vain: int = 0
     # The last primary key, if these are compared.
     last: int = 0
 
@@ -156,7 +161,8 @@ class Book:
             try:
                 return identity.read_list(self._source, address, first=size, after=after, document=document)
             except (Overloaded, BadResponse):
-                if last_try:
+                # Smaller pages are no help if GitHub answers nothing at all.
+                if last_try or not self._source.has_answered:
                     self._source.ping()
                 raise
 
@@ -376,6 +382,7 @@ class Book:
             details.todo.extendleft(reversed(batch))
             details.size = max(1, min(details.size, len(batch) // 2))
             return
+        details.in_vain = 0 if page.records or page.gone else details.in_vain + 1
         if self._compares:
             # What was asked for before the comparison began again at its lists is out of date.
             if details is self._details:
@@ -390,7 +397,26 @@ class Book:
             self._tracked.cursor = {**self._tracked.cursor, "doubtful": True}
         if page.records or lost or gone:
             self._commit_details(page, lost, gone)
-        details.size = min(details.limit, details.size * 2)
+        if page.records:
+            details.size = min(details.limit, details.size * 2)
+        elif details.in_vain >= MOST_IN_VAIN and page.problems:
+            self._give_up(details, next(iter(page.problems.values())))
+
+    def _give_up(self, details: _Details, why: str) -> None:
+        """Write down that what is left can't be read: asking for each of thousands in vain would help nobody."""
+        ledger, tracked, name = self._ledger, self._tracked, self._tracked.repository.full_name
+        left = [pk for pk, _ in details.todo]
+        details.todo.clear()
+        pulls = PullRequest.objects.for_team(ledger.team_id)
+        for first in range(0, len(left), GIVEN_UP_AT_ONCE):
+            some = left[first : first + GIVEN_UP_AT_ONCE]
+            with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+                pulls.filter(pk__in=some).update(detail_state=DetailState.DEGRADED, detail_error=storable(why))
+                text = f"{name}: commits and reviews of {len(some)} more pull requests could not be read: {why}"
+                ledger.ctx.log(text, level="warning")
+                touch(ledger.team_id)
+                tracked.done += len(some)
+                self._save_details(unit)
 
     def _compare(self, details: _Details, batch: Sequence[Todo], page: DetailPage) -> None:
         """Correct what differs from GitHub; a pull request that can't be read now keeps what is stored of it."""
@@ -409,7 +435,11 @@ class Book:
                 details.todo.clear()
                 self._details = None
             ledger.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
-        details.size = min(details.limit, details.size * 2)
+        if page.records:
+            details.size = min(details.limit, details.size * 2)
+        elif details.in_vain >= MOST_IN_VAIN:
+            # What is stored stays, as for each that can't be read now.
+            details.todo.clear()
 
     def _is_address_of_today(self, node_id: str) -> bool:
         """Return whether a node id has the format of its repository's, which every list brings.

@@ -229,6 +229,31 @@ def test_a_pull_request_that_cannot_be_read_is_degraded_with_its_reason(octo, te
     assert_whole(team)
 
 
+def test_github_that_answers_nothing_is_not_asked_for_smaller_pages(octo, team, follow, worker):
+    follow("octo/hello", "octo/world")
+    octo.faults({"status": 502})
+    run = sync(worker, team)
+    assert (run.state, run.cause) == (RunState.FAILED, "unreachable")
+    # Six attempts, each with one page and the question whether GitHub is there at all.
+    assert sum(octo.requests().values()) == 12
+
+
+def test_details_that_all_fail_are_not_asked_for_one_by_one(octo, team, follow, worker):
+    octo.put(*(record(number, repository="octo/hello") for number in range(31, 201)))
+    follow("octo/hello")
+    octo.faults({"match": DETAIL, "status": 502})
+    run = sync(worker, team)
+    assert run.state == RunState.PARTIAL
+    assert octo.requests()["Detail"] < 60
+    assert pulls(team).filter(detail_state=DetailState.DEGRADED, detail_error__contains="502").count() == 200
+    row = TrackedRepository.objects.for_team(team).get()
+    assert (row.done, row.total) == (200, 200)
+    octo.faults()
+    run = worker.drain(engine.retry(run))
+    assert run.state == RunState.DONE
+    assert_whole(team, 200)
+
+
 def test_missing_details_are_partial_and_named_and_the_list_counts_as_read(octo, team, follow, worker):
     follow("octo/hello")
     octo.faults({"match": DETAIL, "null_nodes": True})

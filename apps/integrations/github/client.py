@@ -82,6 +82,7 @@ class GitHubClient:
         self.endpoints = Endpoints.of(base_url)
         self.rate: limits.Rate | None = None
         self.identity = identity
+        self.has_answered = False
         self.use(token)
         self._request_seconds = request_seconds
         self._max_bytes = max_bytes
@@ -123,6 +124,7 @@ class GitHubClient:
         data = answer.get("data")
         if not isinstance(data, dict):
             raise issues[0].as_error(what) if issues else BadResponse("it carries no data")
+        self.has_answered = True
         return Reply(data, issues, limits.clock(raw.headers))
 
     def get(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Any:

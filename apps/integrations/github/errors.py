@@ -161,12 +161,24 @@ class Unreachable(GitHubError):
         )
 
 
+class AnswersNothing(Unreachable):
+    """GitHub can't answer even the smallest query. `why` is what came of it."""
+
+    def __init__(self, host: str, why: str) -> None:
+        GitHubError.__init__(
+            self,
+            f"GitHub at {host} answers no query at present: {why}. Nothing is lost. Check GitHub's status, the network, "
+            "and the address of GitHub's API.",
+        )
+
+
 class Overloaded(GitHubError):
     """GitHub gave up on the request (502, 503, 504, a timeout, a resource limit), or its answer was too large."""
 
     cause = "overloaded"
 
     def __init__(self, why: str) -> None:
+        self.why = why
         super().__init__(f"GitHub could not answer in time: {why}. Nothing is lost; retry later.")
 
 
@@ -176,6 +188,7 @@ class BadResponse(GitHubError):
     cause = "bad_response"
 
     def __init__(self, why: str) -> None:
+        self.why = why
         super().__init__(f"GitHub's answer could not be used: {why}. Nothing is lost; retry later.")
 
 

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from apps.integrations.github import fields, queries, translate
 from apps.integrations.github.client import GitHubClient, Reply
-from apps.integrations.github.errors import BadResponse, NotFound, Overloaded, Unreachable
+from apps.integrations.github.errors import AnswersNothing, BadResponse, NotFound, Overloaded
 from apps.integrations.github.fields import Malformed
 from apps.integrations.github.issues import Issue
 from apps.integrations.github.reasons import link_of, reason_of
@@ -90,12 +90,17 @@ class GitHubSource:
         self._client = client
         self._watch = watch
 
+    @property
+    def has_answered(self) -> bool:
+        """Return whether GitHub has answered any query of this source's client."""
+        return self._client.has_answered
+
     def ping(self) -> None:
-        """Raise Unreachable if GitHub does not even answer the smallest query: then a failure is nobody's fault."""
+        """Raise AnswersNothing if GitHub does not even answer the smallest query: then a failure is nobody's fault."""
         try:
             self._client.graphql(queries.VIEWER, {})
         except (Overloaded, BadResponse) as error:
-            raise Unreachable(self._client.endpoints.host, f"it answers nothing at present ({error})") from None
+            raise AnswersNothing(self._client.endpoints.host, error.why) from None
 
     def repository(self, full_name: str) -> RepositoryFacts:
         """Who a repository is. Raises NotFound, AccessDenied."""
