@@ -37,7 +37,10 @@ _locked: tuple[float, bool] | None = None
 
 
 def queue_problems() -> list[str]:
-    """Write and read one key of the queue. Return what refuses it in a sentence, without hosts and passwords."""
+    """Write and read one key of the queue, and count the messages of each lane.
+
+    Return what refuses that in a sentence, without hosts and passwords.
+    """
     problem = _redis_problem() if settings.REDIS_URL else _file_problem()
     return [problem] if problem else []
 
@@ -69,6 +72,8 @@ def _redis_problem() -> str:
         with client:
             client.set(key, b"1", ex=60)
             client.get(key)
+            for lane in HUEY.storage.lanes.values():
+                client.zcard(lane.queue_key)
     except redis.AuthenticationError:
         return "The queue refuses our password: REDIS_URL and Redis differ."
     except redis.ReadOnlyError:
@@ -94,6 +99,7 @@ def _refusal(text: str) -> str:
         "NOPERM": "our user lacks a right",
         "NOAUTH": "Redis wants a password",
         "WRONGPASS": "Redis refuses our password",
+        "WRONGTYPE": "another program has written to our keys",
     }
     return f"The queue takes no messages: {reasons.get(kind, f'Redis refuses with {kind[:20]}')}."
 
