@@ -1,6 +1,7 @@
 """Shared fixtures. The environment is put in order by tests/settings.py, before Django loads."""
 
 import os
+from collections import Counter
 
 import pytest
 from django.conf import settings
@@ -34,12 +35,19 @@ def trial(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what each trial reached."""
+    """Print what each trial reached, and in how many situations rows of the fault table were tried."""
+    rows, situations = set(), Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
-            for name, text in report.user_properties:
-                if name == "trial" and report.when == "call":
+            for name, text in report.user_properties if report.when == "call" else ():
+                if name == "trial":
                     terminalreporter.line(f"{report.nodeid}: {text}")
+                elif name == "situation":
+                    rows.add(report.nodeid)
+                    situations[text] += 1
+    if rows:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(situations.items()))
+        terminalreporter.line(f"Fault table: {len(rows)} rows in {situations.total()} situations ({counts}).")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ with start_neighbor(forward=sandbox_url) as neighbor:
     neighbor.answers(b"", then="hang")                     # accepts, and never answers
     neighbor.answers(b"", then="reset")                    # RST
     neighbor.forwards()                                    # passes everything on to the sandbox
+    neighbor.forwards(shift=3600)                          # whose clock is an hour ahead
+    neighbor.forwards(date="yesterday")                    # whose answers have this Date; none with ""
     neighbor.count()                                       # requests since the last command
 """
 
@@ -19,6 +21,8 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,9 +43,9 @@ class Neighbor:
         encoded = base64.b64encode(content).decode()
         self._tell({"bytes": encoded, "pause": pause, "piece": piece, "then": then, "times": times})
 
-    def forwards(self):
-        """Pass requests on to the sandbox."""
-        self._tell({"forward": True})
+    def forwards(self, shift=0, date=None):
+        """Pass requests on to the sandbox, with its clock this many seconds ahead, or with this text as its Date."""
+        self._tell({"forward": True, "shift": shift, "date": date})
 
     def count(self):
         """Return how many requests came since the last command."""
@@ -106,22 +110,41 @@ class Server:
                     if rule["times"] <= 0:
                         self.rule = {"forward": True}
             if rule.get("forward"):
-                connection.sendall(self.fetch(head, body))
+                connection.sendall(self.fetch(head, body, rule))
             else:
                 play(connection, rule)
 
-    def fetch(self, head, body):
-        """Return the sandbox's answer as bytes."""
+    def fetch(self, head, body, rule):
+        """Return the sandbox's answer as bytes, with the times of a rule."""
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ", 2)
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
         upstream = http.client.HTTPConnection(self.forward.hostname, self.forward.port, timeout=60)
         upstream.request(method, path, body, headers)
         answer = upstream.getresponse()
-        content = answer.read()
+        try:
+            content = answer.read()
+        except http.client.IncompleteRead as error:
+            # A fault of the sandbox, which the client is to meet.
+            content = error.partial
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}", "connection: close"]
-        lines += [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() != "connection"]
+        for name, value in answer.getheaders():
+            value = shifted(name.lower(), value, rule)
+            if value is not None and name.lower() != "connection":
+                lines.append(f"{name}: {value}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
+
+
+def shifted(name, value, rule):
+    """Return the value of a header by the clock of a rule; None if it is left out."""
+    if name == "date" and rule.get("date") is not None:
+        return rule["date"] or None
+    if name == "date" and rule.get("shift"):
+        moment = parsedate_to_datetime(value) + timedelta(seconds=rule["shift"])
+        return format_datetime(moment, usegmt=True)
+    if name == "x-ratelimit-reset" and rule.get("shift"):
+        return str(int(value) + rule["shift"])
+    return value
 
 
 def read_request(connection):

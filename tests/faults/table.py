@@ -6,6 +6,10 @@ log. A neighbor has a module with its rows (`model_rows.py`) and one that tries 
     onboarding   a setup from its start to its email, with a real worker
     night        a refresh of the same team
     page         what people see after that
+
+All rows of one neighbor by hand:
+
+    SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_github_table.py
 """
 
 import os
@@ -14,10 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+SITUATIONS = ("onboarding", "night", "page")
+
 
 @dataclass(frozen=True)
 class Most:
-    """The most that a situation may take. `lines` are those of the worker's log, its start left out."""
+    """The most that a situation may take. `lines` are those of the logs, a worker's start left out."""
 
     seconds: float
     requests: int
@@ -29,26 +35,44 @@ class Row:
     """One fault, and what must come of it.
 
     Attributes:
-        content: bytes that the neighbor sends; None if the fault is one of the sandbox.
-        how: how it sends them: pause, piece, then (see `neighbor`).
-        fault: a fault of the sandbox (see `apps/sandbox/faults.py`).
         outcome: the cause of what is missing afterwards, empty if nothing is.
-        most: by situation.
+        ends: the state of the run afterwards, or "waiting" if it goes on by itself when the fault has passed.
+        onboarding, night, page: the most that the situation may take; None if the row has no such situation.
+        content: bytes that the neighbor sends; None if the fault is another one.
+        how: how it sends them: pause, piece, then (see `neighbor`); or what a neighbor of another kind needs.
+        fault: a fault of the sandbox (see `apps/sandbox/faults.py`), or the name of what is done to a real server.
     """
 
     name: str
     outcome: str
-    onboarding: Most
-    night: Most
-    page: Most
+    onboarding: Most | None
+    night: Most | None
+    page: Most | None
+    ends: str = ""
     content: bytes | None = None
     how: dict[str, Any] = field(default_factory=dict)
-    fault: dict[str, Any] | None = None
+    fault: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.ends:
+            object.__setattr__(self, "ends", "partial" if self.outcome else "done")
+
+    @property
+    def situations(self) -> list[str]:
+        """Return the situations that the row is tried in."""
+        return [name for name in SITUATIONS if getattr(self, name) is not None]
 
 
-def sample(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows to try: so many as SAMPLE in the environment (8), chosen by SEED; all of them by SAMPLE=all."""
-    size = os.environ.get("SAMPLE") or "8"
-    if size == "all":
+def sample(rows: Sequence[Row], size: int = 6) -> Sequence[Row]:
+    """Return the rows to try: so many, or as many as SAMPLE in the environment, chosen by SEED; SAMPLE=all is all."""
+    wanted = os.environ.get("SAMPLE") or str(size)
+    if wanted == "all" or int(wanted) >= len(rows):
         return rows
-    return random.Random(int(os.environ.get("SEED") or 1)).sample(list(rows), int(size))
+    return random.Random(int(os.environ.get("SEED") or 1)).sample(list(rows), int(wanted))
+
+
+def assert_rows_differ(rows: Sequence[Row], floor: int) -> None:
+    """Check that no two rows have the same fault or name, and that there are at least `floor`."""
+    faults = {(row.content, str(sorted(row.how.items())), str(row.fault)) for row in rows}
+    assert len(faults) == len({row.name for row in rows}) == len(rows)
+    assert len(rows) >= floor

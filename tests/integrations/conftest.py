@@ -83,13 +83,18 @@ def small_records():
             yield record(number, repository=repository, reviews=reviews)
 
 
-@pytest.fixture(scope="session")
-def octo_server(tmp_path_factory):
+def small_folder(tmp_path_factory):
+    """Return a new folder with the files of `small_records`."""
     folder = tmp_path_factory.mktemp("octo")
     for name in ("octo/hello", "octo/world"):
         lines = [json.dumps(entry) for entry in small_records() if entry["repository"] == name]
         (folder / f"{name.replace('/', '__')}.jsonl").write_text("\n".join(lines) + "\n")
-    with serving(data=folder) as sandbox:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def octo_server(tmp_path_factory):
+    with serving(data=small_folder(tmp_path_factory)) as sandbox:
         yield sandbox
 
 

@@ -17,9 +17,22 @@ from apps.pipelines.exceptions import Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState
 from apps.pipelines.sweeper import sweep
 from apps.teams.models import Membership, Role, Team
+from apps.teams.services import create_team
 from apps.users.models import User
 
 OWNER = "owner@example.com"
+
+
+def octo_owner():
+    """Return the user who owns the team of `octo_team`."""
+    return User.objects.get_or_create(email="lead@octo.example")[0]
+
+
+def octo_team(owner):
+    """Return a team of this owner that is connected to the sandbox by a token."""
+    team = create_team("Octo", owner)
+    store_token(team, "a token of any shape")
+    return team
 
 
 def read(slug, repositories, clones, first_day):

@@ -4,11 +4,13 @@
         server.port
 
 An answer of None ends the connection without a word. DATA is answered twice: at the command, and as TEXT after the dot.
+`letters` has the bytes of each message that was answered as usual.
 """
 
 import socket
 import threading
 import time
+from contextlib import suppress
 
 USUAL = {
     "GREETING": b"220 mail.test\r\n",
@@ -23,10 +25,14 @@ USUAL = {
 
 
 class Script:
-    def __init__(self, *, drip=0.0, **answers):
-        """Take the answers that differ from the usual ones; `drip` is the pause between two bytes, in seconds."""
-        self.answers, self.drip = USUAL | answers, drip
+    def __init__(self, *, drip=0.0, tls=None, **answers):
+        """Take the answers that differ from the usual ones.
+
+        `drip` is the pause between two bytes, in seconds; `tls` is an SSLContext, to speak TLS from the first byte.
+        """
+        self.answers, self.drip, self.tls = USUAL | answers, drip, tls
         self.connections, self.texts = 0, 0
+        self.letters = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._is_over = False
@@ -46,7 +52,11 @@ class Script:
             except OSError:
                 return
             self.connections += 1
-            threading.Thread(target=self._talk, args=[connection], daemon=True).start()
+            threading.Thread(target=self._begin, args=[connection], daemon=True).start()
+
+    def _begin(self, connection):
+        with connection, suppress(OSError):
+            self._talk(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
 
     def _talk(self, connection):
         with connection, connection.makefile("rb") as lines:
@@ -58,9 +68,10 @@ class Script:
                     if not self._answer(connection, command):
                         return
                     if command == "DATA" and self.answers["DATA"].startswith(b"354"):
-                        while next(lines) != b".\r\n":
-                            pass
+                        text = b"".join(iter(lines.__next__, b".\r\n"))
                         self.texts += 1
+                        if self.answers["TEXT"] == USUAL["TEXT"]:
+                            self.letters.append(text)
                         if not self._answer(connection, "TEXT"):
                             return
             except (OSError, StopIteration):

@@ -13,7 +13,8 @@ from apps.pipelines import engine
 from apps.teams.models import OnboardingStatus
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.integrations.conftest import octo, octo_server, store_token, worker  # noqa: F401 - fixtures
+from tests.integrations.conftest import octo, octo_server, worker  # noqa: F401 - fixtures
+from tests.integrations.teams import octo_owner, octo_team
 from tests.metrics.test_llm import pass_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,14 +24,12 @@ CHAT = {"match": {"operation": "chat"}}
 
 @pytest.fixture
 def owner(db):
-    return User.objects.create_user("lead@octo.example")
+    return octo_owner()
 
 
 @pytest.fixture
 def team(owner):
-    team = create_team("Octo", owner)
-    store_token(team, "a token of any shape")
-    return team
+    return octo_team(owner)
 
 
 @pytest.fixture
