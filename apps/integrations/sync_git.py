@@ -73,7 +73,8 @@ class GitReader:
         landed = _landed(tracked.repository, clone, since)
         lacking = clone.missing(since) if clone else None
         with self._ledger.ctx.unit(unit=UNIT) as unit:
-            if gone := _delete_others(tracked.repository, landed):
+            cut_at = clone.cut_at(since) if clone else None
+            if gone := _delete_others(tracked.repository, landed, cut_at):
                 text = f"{tracked.repository.full_name}: {gone} landed changes are off the trunk, and deleted."
                 self._ledger.ctx.log(text)
             if clone:
@@ -95,6 +96,9 @@ class GitReader:
             try:
                 self._open[tracked.pk] = open_clone(tracked.team_id, tracked.repository.full_name)
             except EmptyRepository:
+                if _stored(tracked.repository).exists():
+                    # It had commits once. What was read stays until it has some again.
+                    raise
                 self._open[tracked.pk] = None
         return self._open[tracked.pk]
 
@@ -212,9 +216,15 @@ def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
     return [key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest]
 
 
-def _delete_others(repository: Repository, landed: Mapping[str, str]) -> int:
-    """Delete the rows of what is not on the trunk any more. Returns how many; the caller holds the transaction."""
-    rows = _stored(repository).values_list("pk", "external_id")
+def _delete_others(repository: Repository, landed: Mapping[str, str], cut_at: datetime | None) -> int:
+    """Delete the rows of what is not on the trunk any more. Returns how many; the caller holds the transaction.
+
+    What landed until `cut_at` stays: the clone became shallow, and does not show whether it is still on the trunk.
+    """
+    stored = _stored(repository)
+    if cut_at is not None:
+        stored = stored.filter(merged_at__gt=cut_at)
+    rows = stored.values_list("pk", "external_id")
     gone = [pk for pk, external_id in rows if external_id not in landed]
     for start in range(0, len(gone), DELETED_AT_ONCE):
         _stored(repository).filter(pk__in=gone[start : start + DELETED_AT_ONCE]).delete()

@@ -1,5 +1,7 @@
 """The same step over local clones."""
 
+import shutil
+
 import pytest
 
 from apps.integrations.grants import grant
@@ -142,3 +144,52 @@ def test_a_damaged_object_leaves_the_rest_intact(worker, team, clone, root):
     assert run.state == RunState.PARTIAL
     assert "could not be read" in run.missing[0]["why"]
     assert PullRequest.objects.for_team(team).count() >= 120
+
+
+def tip_is_gone(clone):
+    tip = clone.git("rev-parse", "HEAD")
+    (clone.path / ".git/objects" / tip[:2] / tip[2:]).unlink()
+
+
+def reference_leads_nowhere(clone):
+    (clone.path / ".git/refs/heads/main").write_text("1" * 40 + "\n")
+
+
+def is_made_anew(clone):
+    shutil.rmtree(clone.path)
+    clone.path.mkdir()
+    clone.git("init", "--quiet")
+
+
+@pytest.mark.parametrize("damage", [tip_is_gone, reference_leads_nowhere, is_made_anew])
+def test_clone_that_has_no_commits_any_more_loses_nothing_that_was_read(worker, team, clone, damage):
+    track_repositories(team, "git", ["api"])
+    assert sync(worker, team).state == RunState.DONE
+    damage(clone)
+    run = sync(worker, team)
+    assert (run.state, row(team, "api").sync_status) == (RunState.FAILED, SyncStatus.ERROR)
+    assert PullRequest.objects.for_team(team).count() == 122
+
+
+def test_clone_that_became_shallow_loses_nothing_that_was_read(worker, team, clone):
+    track_repositories(team, "git", ["api"])
+    assert sync(worker, team).state == RunState.DONE
+    (clone.path / ".git/shallow").write_text(clone.git("rev-parse", "HEAD~20") + "\n")
+    run = sync(worker, team)
+    assert (run.state, run.missing[0]["cause"]) == (RunState.PARTIAL, "incomplete")
+    assert PullRequest.objects.for_team(team).count() == 122
+    (clone.path / ".git/shallow").unlink()
+    assert worker.drain(engine.retry(run)).state == RunState.DONE
+    assert PullRequest.objects.for_team(team).count() == 122
+
+
+@pytest.mark.parametrize("program", ["\x7fELF of another machine", "#!/nonexistent/sh\n"])
+def test_program_that_cannot_be_started_is_named(worker, team, clone, program, tmp_path, monkeypatch):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "git").write_text(program)
+    (folder / "git").chmod(0o755)
+    track_repositories(team, "git", ["api"])
+    monkeypatch.setenv("PATH", str(folder))
+    run = sync(worker, team)
+    assert (run.state, run.cause) == (RunState.FAILED, "git_missing")

@@ -5,6 +5,7 @@ other files to read: the environment is made here, settings that start programs 
 No shell; arguments are options of ours and object ids. Each process has a time limit.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from typing import IO
 from apps.integrations.git.errors import CannotRead, GitError, GitMissing, PartialClone, TimedOut
 from apps.pipelines import marks
 
+# The file is no program of this machine, may not be run, or has just gone.
+_NO_PROGRAM = (errno.ENOEXEC, errno.EACCES, errno.ENOENT)
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REFUSED_TRANSPORT = re.compile(r"transport '\S+' not allowed")
 _CHUNK = 1 << 18
@@ -109,15 +112,22 @@ class Git:
             stdin.writelines(f"{line}{ends}".encode(errors="surrogateescape") for line in given)
             stdin.seek(0)
             # An absolute program, a list of arguments, no shell: nothing in them is interpreted.
-            process = subprocess.Popen(  # noqa: S603
-                self._command(args),
-                cwd=self._git_dir,
-                env=self._environment(),
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-            )
+            try:
+                process = subprocess.Popen(  # noqa: S603
+                    self._command(args),
+                    cwd=self._git_dir,
+                    env=self._environment(),
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                if not self._git_dir.is_dir():
+                    raise CannotRead(self._shown, "its folder has gone") from error
+                if error.errno in _NO_PROGRAM:
+                    raise GitMissing("can't be started on the server") from error
+                raise
             late = threading.Event()
             timer = threading.Timer(self._timeout, _stop, [process, late])
             timer.daemon = True

@@ -95,8 +95,8 @@ class PartialClone(GitError):
 class GitMissing(GitError):
     cause = "git_missing"
 
-    def __init__(self) -> None:
-        super().__init__("The program 'git' was not found on the server. Install git 2.32 or later, then retry.")
+    def __init__(self, why: str = "was not found on the server") -> None:
+        super().__init__(f"The program 'git' {why}. Install git 2.32 or later, then retry.")
 
 
 class LandingGone(GitError):

@@ -135,9 +135,13 @@ class GitRepository:
                 return landings[index + 1 :]
         return list(landings)
 
+    def cut_at(self, since: datetime) -> datetime | None:
+        """Return until when the history since then is cut off; None if all of it is there."""
+        return self._history(since).cut_at
+
     def missing(self, since: datetime) -> str | None:
         """What cannot be read of the time since then, in words for users; None where all is there."""
-        cut_at = self._history(since).cut_at
+        cut_at = self.cut_at(since)
         if cut_at is None:
             return None
         return (
@@ -235,9 +239,23 @@ def _trunk(git: Git, location: Location) -> tuple[str, str]:
         candidates += [(name, f"refs/heads/{name}"), (name, f"refs/remotes/origin/{name}")]
     for name, ref in [*candidates, ("HEAD", "HEAD")]:
         tip = git.line("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
-        if tip and is_oid(tip):
-            return name, tip
+        if tip is None:
+            continue
+        if not is_oid(tip):
+            raise CannotRead(location.shown, "the answers of the program 'git' can't be used")
+        return name, tip
+    if _has_commits(git):
+        raise CannotRead(location.shown, "its newest commit is missing or damaged")
     raise EmptyRepository(location.shown)
+
+
+def _has_commits(git: Git) -> bool:
+    """Return whether anything names a commit, be it there or not. In a repository without commits nothing does."""
+    names = (
+        git.line("for-each-ref", "--count=1", "--format=%(refname)"),
+        git.line("rev-parse", "--quiet", "--verify", "HEAD"),
+    )
+    return any(names)
 
 
 def _key(path: Path) -> str:
