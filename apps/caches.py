@@ -17,8 +17,9 @@ from django.core.cache import BaseCache, cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from apps.redis_errors import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,10 @@ class _Fallback:
         if time.monotonic() >= self._paused_until:
             try:
                 result = method(*args, **kwargs)
-            except (RedisError, OSError) as error:
+            except UNUSABLE as error:
+                if isinstance(error, ValueError) and name == "incr":
+                    # There is no such key.
+                    raise
                 self._note_failure(error)
             else:
                 self._note_success()

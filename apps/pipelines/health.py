@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from apps.pipelines import clock, disk, owners
 from apps.pipelines.models import Worker
+from apps.redis_errors import UNUSABLE
 
 # A worker that was not heard of for so long is not counted on. Ten times the pause between two signs of life.
 SILENT_AFTER = timedelta(seconds=10)
@@ -51,7 +52,7 @@ def redis_facts() -> dict[str, Any]:
         with _redis() as client:
             facts: dict[str, Any] = client.info()
             return facts
-    except redis.RedisError:
+    except UNUSABLE:
         return {}
 
 
@@ -86,6 +87,8 @@ def _redis_problem() -> str:
         return "The queue can't be reached: Redis refuses connections or is not there."
     except redis.ResponseError as error:
         return _refusal(str(error))
+    except UNUSABLE:
+        return "The queue takes no messages: what answers is not Redis."
     return ""
 
 

@@ -6,6 +6,7 @@ lane is the `queue` of its task class; a worker thread or process serves the lan
 """
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from apps.pipelines.queue_file import HealingSqliteStorage
+from apps.redis_errors import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +74,13 @@ class LaneStorage:
             raise RedisError("The queue has just failed; the sweeper sends the message again.")
         try:
             self.lanes[data.queue].enqueue(bytes(data), priority)
-        except RedisError:
-            self._paused_until = time.monotonic() + PAUSE
+        except sqlite3.Error:
             raise
+        except UNUSABLE as error:
+            self._paused_until = time.monotonic() + PAUSE
+            if isinstance(error, RedisError):
+                raise
+            raise RedisError(f"Redis answered what is no answer ({type(error).__name__}).") from error
 
     def dequeue(self) -> bytes | None:
         queue = getattr(self._pinned, "queue", None)

@@ -14,8 +14,9 @@ import redis
 from django.conf import settings
 from django.db import transaction
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from apps.redis_errors import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Bell:
                 run_ids.add(self._rung.get())
             try:
                 self._client.publish(channel(), " ".join(map(str, run_ids)))
-            except (RedisError, OSError) as error:
+            except UNUSABLE as error:
                 if time.monotonic() - self._failed_at > 10 * BREAK:
                     logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)
                 self._failed_at = time.monotonic()

@@ -18,10 +18,10 @@ from uuid import UUID
 import redis.asyncio
 from django.conf import settings
 from django.db import connection
-from redis.exceptions import RedisError
 
 from apps.pipelines.stream import hints, reader
 from apps.pipelines.stream.hub import Hub
+from apps.redis_errors import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ async def subscribe(hub: Hub) -> None:
     while True:
         try:
             await _listen(hub)
-        except (RedisError, OSError) as error:
+        except UNUSABLE as error:
             logger.warning("Redis is away (%s); runs are looked at every %.0f s until it is back.", error, RESYNC_EVERY)
         hub.look()
         await asyncio.sleep(RESYNC_EVERY)
