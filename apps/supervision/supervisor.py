@@ -33,6 +33,8 @@ FORWARDED = {
     signal.SIGUSR2,
     signal.SIGQUIT,
 }
+# si_code of kill, the kernel (a terminal's Ctrl-C), sigqueue, and tgkill.
+SENDERS = {0, 0x80, -1, -6}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # Seconds that an ended process may need beyond its own grace, and until a silence is looked at.
 ROOM = 5.0
@@ -72,7 +74,7 @@ class Supervisor:
         tick = min(0.5, self.silence / 8)
         while True:
             found = signal.sigtimedwait({*FORWARDED, signal.SIGCHLD}, tick)
-            if found is not None and found.si_signo != signal.SIGCHLD:
+            if found is not None and _is_sent(found):
                 self._pass_on(signal.Signals(found.si_signo))
             self._reap()
             self._look()
@@ -199,6 +201,15 @@ class Supervisor:
             line = {"message": text, "logger": "apps.supervision", "level": "error", "timestamp": at}
             text = json.dumps(line)
         print(text, file=sys.stderr, flush=True)
+
+
+def _is_sent(found: signal.struct_siginfo) -> bool:
+    """Return whether this is a signal to pass on that a process or the terminal sent.
+
+    If this process was stopped (SIGSTOP) and goes on after the time limit, Python's sigtimedwait returns no signal but
+    what happens to be in memory.
+    """
+    return found.si_signo in FORWARDED and found.si_code in SENDERS
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -77,6 +77,21 @@ def test_signals_reach_the_program(run, tmp_path):
     assert process.wait(10) == 3
 
 
+def test_supervisor_that_was_stopped_leaves_the_program_alone(run, tmp_path):
+    process = run("wait")
+    wait_for(lambda: pids(tmp_path))
+    time.sleep(0.5)
+    process.send_signal(signal.SIGSTOP)
+    # Longer than the supervisor waits for a signal.
+    time.sleep(1)
+    process.send_signal(signal.SIGCONT)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 3
+    assert len(pids(tmp_path)) == 1
+
+
 def test_a_program_that_is_deaf_to_sigterm_is_ended_after_its_grace(run, tmp_path):
     process = run("deaf")
     wait_for(lambda: pids(tmp_path))
