@@ -17,6 +17,9 @@ from apps.teams.models import OnboardingStatus, Team
 NIGHTLY_HOUR = 3
 # A prime, so that neighboring keys are not neighboring minutes.
 _STRIDE = 37
+# Causes of a failed night that pass by themselves, and how long after one it goes on.
+PASSING = ("unreachable",)
+RETRY_AFTER = timedelta(minutes=30)
 
 
 def ready_teams() -> QuerySet[Team]:
@@ -57,6 +60,22 @@ def paused_runs(pipeline: str, since: datetime) -> list[Run]:
     """Return the refreshes that have been paused since a moment, or for longer. None of their teams has a night."""
     runs = Run.objects.filter(pipeline=pipeline, state=RunState.PAUSED)
     return [run for run in runs if paused_at(run) <= since]
+
+
+def to_retry(pipeline: str, now: datetime) -> list[Run]:
+    """Return the nights that failed a while ago for a cause that passes, and that nothing has made up for since."""
+    since = now - timedelta(days=1)
+    failed = Run.objects.filter(
+        pipeline=pipeline,
+        kind=Kind.NIGHTLY,
+        state=RunState.FAILED,
+        cause__in=PASSING,
+        created_at__gte=since,
+        finished_at__lte=now - RETRY_AFTER,
+    )
+    runs = list(failed)
+    newest = _newest_reads(since) if runs else {}
+    return [run for run in runs if newest.get(run.subject) == run.created_at]
 
 
 def paused_at(run: Run) -> datetime:

@@ -62,6 +62,7 @@ def nightly_refresh() -> None:
     """Refresh each team whose night is due. Several workers may fire; each team's night has one run."""
     now = timezone.now()
     _end_long_pauses(now)
+    _retry_failed_nights(now)
     for team_id, at in nights.due(now):
         _refresh(team_id, Kind.NIGHTLY, once_key=f"nightly:{team_id}:{at:%Y-%m-%d}")
 
@@ -79,6 +80,17 @@ def _end_long_pauses(now: datetime) -> None:
                 _email_pause(run)
         except Exception:
             logger.exception("The paused refresh %s could not be handled.", run.pk)
+
+
+def _retry_failed_nights(now: datetime) -> None:
+    """Let nights go on that failed because GitHub was away: otherwise minutes without it would cost a day."""
+    for run in nights.to_retry(NIGHTLY_PIPELINE, now):
+        try:
+            engine.retry(run, by=SCHEDULE)
+        except NotAllowed as reason:
+            logger.info("The night %s does not go on by itself: %s", run.pk, reason)
+        except Exception:
+            logger.exception("The night %s could not be retried.", run.pk)
 
 
 def _go_on(run: Run) -> None:

@@ -15,10 +15,12 @@ from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest
 from apps.onboarding.models import RefreshFailure
 from apps.onboarding.state import Kind
-from apps.onboarding.tasks import nightly_refresh, refresh
+from apps.onboarding.tasks import SCHEDULE, nightly_refresh, refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Event, Run, StepRun
+from apps.pipelines.sweeper import sweep
 from apps.teams import states
+from tests.services import free_port
 
 REFUSED = {"status": 401, "body": {"message": "Bad credentials"}}
 
@@ -145,6 +147,35 @@ def test_cause_that_follows_a_pause_is_emailed_as_well(team, set_up, github, wor
     assert work(night).cause == "token_refused"
     assert len(emails("began")) == 4
     assert RefreshFailure.objects.for_team(team).get(ended_at=None).cause == "token_refused"
+
+
+def test_night_without_github_goes_on_once_it_is_back(team, set_up, github, work, settings):
+    settings.GITHUB_API_URL = f"http://127.0.0.1:{free_port()}"
+    run = tonight(team, work)
+    for _ in range(10):
+        sweep()
+        work(run)
+    assert (run.state, run.cause) == ("failed", "unreachable")
+    settings.GITHUB_API_URL = github.url
+    nightly_refresh.call_local()
+    run.refresh_from_db()
+    assert run.state == "failed", "it waits for half an hour"
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(minutes=31))
+    for _ in range(2):
+        nightly_refresh.call_local()
+    assert work(run).state == "done"
+    assert (run.generation, run.acted_by_name) == (2, SCHEDULE)
+    assert len(emails("began")) == len(emails("ended")) == 2
+    assert Run.objects.filter(pipeline="nightly").count() == 1
+
+
+def test_night_whose_token_is_refused_waits_for_a_person(team, set_up, github, work):
+    github.faults(REFUSED)
+    run = tonight(team, work)
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(minutes=31))
+    nightly_refresh.call_local()
+    run.refresh_from_db()
+    assert (run.state, run.generation) == ("failed", 1)
 
 
 def test_one_repository_that_a_webhook_reads_in_vain_is_no_failing_refresh(team, set_up, github, work):
