@@ -39,6 +39,12 @@ class Trial:
     seconds: int
     limit: int
     floor: int = 1
+    # On PostgreSQL and Redis instead of the embedded default.
+    servers: bool = False
+
+    def environment(self):
+        """Return the variables of the trial's process."""
+        return os.environ | {"SERVERS": "1" if self.servers else ""}
 
     def words(self):
         """Return the arguments of the command, for SECONDS and SEED of the environment."""
@@ -60,14 +66,19 @@ CHAOS_TRIALS = [
     Trial("chaos on SQLite", CHAOS, seconds=60, limit=240, floor=3),
     Trial("chaos on PostgreSQL", f"{CHAOS} --db postgres", seconds=60, limit=240, floor=3),
 ]
-# Random changes at GitHub and in clones: what a refresh leaves equals a first read. Run by hand until thousands of
-# sequences have passed: `SECONDS=180 python -m pytest -m long -n 0 -s` with this path, and with SERVERS=1.
+# Random changes at GitHub and in clones: what a refresh leaves equals a first read. A case is a sequence of changes.
 CONVERGENCE = "tests/integrations/test_refresh_equals_fresh.py"
+COMPARE = f"-m pytest -m long -n 0 -p no:randomly {CONVERGENCE}"
+COMPARISONS = [
+    [Trial("refresh equals fresh on SQLite", COMPARE, seconds=180, limit=480)],
+    [Trial("refresh equals fresh on PostgreSQL", COMPARE, seconds=180, limit=480, servers=True)],
+]
 # Random requests to every URL, form, and API, as five people. A case is a request.
 FUZZ = Trial("fuzz", "-m tests.fuzz --seconds {seconds} --seed {seed}", seconds=240, limit=300)
 # One stage after the other. The lanes of a stage run side by side, the trials of a lane one by one.
 STAGES = [
     [CHAOS_TRIALS, [FUZZ]],
+    COMPARISONS,
     # Servers are stopped and frozen, one trial at a time. The others of that file, and outages of a minute, are run by
     # hand: `SECONDS=60 python -m pytest -m long -n 0 tests/project/test_outages.py`, in about six minutes.
     [[Trial("outages", f"-m pytest -m long -n 0 -p no:randomly -v {OUTAGES_HERE}", seconds=0, limit=200)]],
@@ -139,7 +150,7 @@ def passes(trial, end):
 def run(trial, seconds):
     """Return a trial's exit status, or None if it was ended after so many seconds."""
     # A session of its own: what it started is ended with it.
-    process = subprocess.Popen(trial.words(), cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(trial.words(), cwd=ROOT, env=trial.environment(), start_new_session=True)
     try:
         return process.wait(max(seconds, 0))
     except subprocess.TimeoutExpired:
