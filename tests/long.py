@@ -70,8 +70,8 @@ CHAOS_TRIALS = [
 CONVERGENCE = "tests/integrations/test_refresh_equals_fresh.py"
 COMPARE = f"-m pytest -m long -n 0 -p no:randomly {CONVERGENCE}"
 COMPARISONS = [
-    [Trial("refresh equals fresh on SQLite", COMPARE, seconds=180, limit=480)],
-    [Trial("refresh equals fresh on PostgreSQL", COMPARE, seconds=180, limit=480, servers=True)],
+    [Trial("refresh equals fresh on SQLite", COMPARE, seconds=180, limit=720)],
+    [Trial("refresh equals fresh on PostgreSQL", COMPARE, seconds=180, limit=720, servers=True)],
 ]
 # Random requests to every URL, form, and API, as five people. A case is a request.
 FUZZ = Trial("fuzz", "-m tests.fuzz --seconds {seconds} --seed {seed}", seconds=240, limit=300)
