@@ -82,6 +82,9 @@ STAGES = [
     # Servers are stopped and frozen, one trial at a time. The others of that file, and outages of a minute, are run by
     # hand: `SECONDS=60 python -m pytest -m long -n 0 tests/project/test_outages.py`, in about six minutes.
     [[Trial("outages", f"-m pytest -m long -n 0 -p no:randomly -v {OUTAGES_HERE}", seconds=0, limit=200)]],
+    # A day in minutes, with a neighbor away twice that the seed chooses. A case is a team. The others are run by hand:
+    # `python -m tests.day --neighbor github`, and model, smtp, redis, postgres.
+    [[Trial("day", "-m tests.day --seed {seed}", seconds=0, limit=600)]],
     # The commands of docs/operations.md, from a clone to a restore. A case is a step.
     [[Trial("operations", "-m tests.operations", seconds=0, limit=540)]],
     # Tests that are marked `long`: each reads SEED and SECONDS itself, and states its floor.
