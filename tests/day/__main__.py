@@ -30,6 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 12, 6, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
 NEIGHBORS = ("github", "model", "smtp", "redis", "postgres")
+# Between these the nights are due, and from this hour on the weekly email is.
+NIGHT = (START + timedelta(hours=15), START + timedelta(hours=16))
+WEEKLY = START + timedelta(hours=19)
+LATE = timedelta(minutes=15)
 # How fast the clock runs while something is being done, and at most. It slows down when the worker can't keep up.
 BUSY, FASTEST = 4.0, 900.0
 # Seconds of the clock that the worker's last sign of life may be old.
@@ -220,8 +224,11 @@ class Day:
         nights = self.query("SELECT subject, state, created_at, cause FROM pipelines_run WHERE kind = 'nightly'")
         print(f"nights: {[(subject, state, str(at)[:16]) for subject, state, at, _ in nights]}")
         assert len({subject for subject, *_ in nights}) == len(nights) == len(TEAMS), "each team has one night"
-        for subject, state, _, cause in nights:
+        # Without its queue or its database nothing can begin; then it is made good at once.
+        last = max(NIGHT[1], self.away[0][1]) + LATE
+        for subject, state, at, cause in nights:
             assert state in ("done", "partial"), (subject, state, cause)
+            assert NIGHT[0] <= moment(at) <= last, (subject, at)
         sent = self.query("SELECT recipient, message_id, state, subject FROM mail_outboxmessage")
         assert {state for _, _, state, _ in sent} == {"sent"}, sent
         accepted = Counter((recipient, identity) for recipient, identity, _ in self.servers["smtp"].accepted)
@@ -229,8 +236,11 @@ class Day:
             "each email arrives once"
         )
         print(f"emails: {sorted(subject for *_, subject in sent)}")
-        weekly = self.query("SELECT recipient FROM mail_outboxmessage WHERE dedupe_key LIKE ?", "%digest%")
-        assert sorted(recipient for (recipient,) in weekly) == sorted(f"{team.lower()}@example.com" for team in TEAMS)
+        weekly = self.query("SELECT recipient, created_at FROM mail_outboxmessage WHERE dedupe_key LIKE ?", "%digest%")
+        assert sorted(recipient for recipient, _ in weekly) == sorted(f"{team.lower()}@example.com" for team in TEAMS)
+        # It is tried each hour.
+        last = max(WEEKLY, self.away[1][1]) + timedelta(hours=2)
+        assert all(WEEKLY <= moment(at) <= last for _, at in weekly), weekly
         size = (self.folder / "worker.log").stat().st_size
         print(f"log: {size:,} bytes")
         assert size < LOG_BYTES
