@@ -12,7 +12,7 @@ import time
 import pytest
 
 from apps import masking
-from apps.integrations.git.messages import is_back_merge, read_message
+from apps.integrations.git.messages import is_back_merge, own_branches, read_message
 from apps.integrations.git.origin import read_origin
 from apps.integrations.git.people import person
 from apps.mail.addresses import address_or_none
@@ -44,6 +44,7 @@ CLASSED = {
     "apps.integrations.git.messages:_BRANCHES": "fullmatch",
     "apps.integrations.git.messages:_CHANGE_ID": "fullmatch",
     "apps.integrations.git.messages:_CONTROL": "sub",
+    "apps.integrations.git.messages:_GITHUB_MERGE": "fullmatch",
     "apps.integrations.git.messages:_GITLAB": "fullmatch",
     "apps.integrations.git.messages:_GERRIT_MERGE": "fullmatch",
     "apps.integrations.git.messages:_NUMBERED": "fullmatch",
@@ -127,6 +128,7 @@ READERS = {
     "mask": texts.mask,
     "fit": lambda text: texts.fit(text, len(text)),
     "merge": lambda text: read_message(text, is_merge=True, trunk="main"),
+    "own branches": lambda text: own_branches(text, "acme"),
     "back-merge": lambda text: is_back_merge(text, "main"),
     "origin": read_origin,
     "address": address_or_none,

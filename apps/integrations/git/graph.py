@@ -10,7 +10,7 @@ Branches are walked from the oldest commit to the newest, so the commits of a me
 reachable from its other parents and not from its first one. Every commit is visited once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -67,22 +67,29 @@ def read_nodes(git: Git, tip: str, left_out: str | None) -> tuple[dict[str, Node
     return inside, outside
 
 
-def grow(nodes: Mapping[str, Node], tip: str) -> Branch:
-    """Return the trunk that ends with `tip`, with all that its merges brought."""
+def grow(nodes: Mapping[str, Node], tip: str, turned: Collection[str] = ()) -> Branch:
+    """Return the trunk that ends with `tip`, with all that its merges brought.
+
+    `turned` are back-merges: the trunk goes on at their second parent, and the first one is their side.
+    """
     taken: set[str] = set()
+
+    def parents_of(oid: str) -> tuple[str, ...]:
+        parents = nodes[oid].parents
+        return (parents[1], parents[0], *parents[2:]) if oid in turned else parents
 
     def branch_from(oid: str) -> Branch:
         commits: list[str] = []
         while oid in nodes and oid not in taken:
             commits.append(oid)
-            parents = nodes[oid].parents
+            parents = parents_of(oid)
             oid = parents[0] if parents else ""
         return Branch(commits[::-1])
 
     def other_parents(branch: Branch) -> Iterator[tuple[str, str]]:
         for oid in branch.commits:
             taken.add(oid)
-            for parent in nodes[oid].parents[1:]:
+            for parent in parents_of(oid)[1:]:
                 yield oid, parent
 
     trunk = branch_from(tip)

@@ -1,7 +1,8 @@
 r"""The trunk: what landed on it, and which commits each landing brought.
 
 A landing is found by the graph. Every commit of the trunk is one, except for a back-merge: the merge that brought the
-trunk into itself. Both of its sides are the trunk. A merge of a long-lived branch (`develop` into `main`) brings what
+trunk into itself. Both of its sides are the trunk; what both have belongs to the second one, which was the trunk when
+it landed. A merge of a long-lived branch (`develop` into `main`) brings what
 landed on that branch; those are landings as well, and the merge is a release:
 
     main     A-----------------R      R: release, "Merge branch 'develop' into main"
@@ -10,7 +11,7 @@ landed on that branch; those are landings as well, and the merge is a release:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -19,9 +20,18 @@ from apps.integrations.branches import is_long_lived
 from apps.integrations.git.command import LOG_OPTIONS, Git
 from apps.integrations.git.commits import moment
 from apps.integrations.git.graph import Branch, Node, foreign, grow, read_nodes, roots_of
-from apps.integrations.git.messages import is_back_merge, merged_names, one_line, read_message
+from apps.integrations.git.messages import (
+    is_back_merge,
+    merged_names,
+    merges_trunk,
+    one_line,
+    own_branches,
+    read_message,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# How often the trunk is walked again because another line of it was found.
+_MOST_TURNS = 10
 # A squash's two dates differ by seconds when a forge writes both.
 _ONE_DATE = timedelta(minutes=1)
 # Clocks of a team differ a little: so much older than its base may a commit be.
@@ -71,16 +81,63 @@ class History:
     commit of a shallow clone landed, where that leaves out something that was asked for.
     """
 
-    def __init__(self, git: Git, tip: str, trunk: str, since: datetime | None, boundary: frozenset[str]) -> None:
+    def __init__(
+        self,
+        git: Git,
+        tip: str,
+        trunk: str,
+        since: datetime | None,
+        boundary: frozenset[str],
+        *,
+        owner: str = "",
+    ) -> None:
         self._trunk = trunk
+        self._owner = owner
         left_out, chain = _oldest_left_out(git, tip, since)
-        self._nodes, self._outside = read_nodes(git, tip, left_out)
-        grown = grow(self._nodes, tip)
-        self._foreign = self._other_projects(git, tip, grown, chain, boundary)
-        self._found: dict[str, _Found] = {}
-        self._place = {oid: place for place, oid in enumerate(grown.commits)}
-        self._walk(grown)
+        for _ in range(_MOST_TURNS):
+            self._read(git, tip, left_out, chain, boundary)
+            below = max(self._unread, key=lambda oid: chain[oid], default=self._below_trunk())
+            if left_out is None or below == left_out:
+                break
+            # A branch or, behind a back-merge, the trunk itself leaves what was read further below.
+            left_out = below
+        else:
+            self._read(git, tip, None, chain, boundary)
         self._set(since, boundary)
+
+    def _read(
+        self,
+        git: Git,
+        tip: str,
+        left_out: str | None,
+        chain: Mapping[str, int],
+        boundary: frozenset[str],
+    ) -> None:
+        """Read the commits and find the landings among them."""
+        self._nodes, self._outside = read_nodes(git, tip, left_out)
+        self._chain = chain
+        self._unread: set[str] = set()
+        self._turned: set[str] = set()
+        self._grown = grow(self._nodes, tip)
+        self._foreign = self._other_projects(git, tip, self._grown, chain, boundary)
+        self._walk(self._grown)
+        # Another line may show further back-merges.
+        for _ in range(_MOST_TURNS):
+            if not self._back_merges - self._turned:
+                break
+            self._turned |= self._back_merges
+            self._grown = grow(self._nodes, tip, self._turned)
+            self._walk(self._grown)
+
+    def _below_trunk(self) -> str | None:
+        """Return the commit that the oldest one of the trunk was built on, if it wasn't read."""
+        if not self._grown.commits:
+            return None
+        oldest = self._grown.commits[0]
+        parents = self._nodes[oldest].parents
+        if oldest in self._turned:
+            parents = parents[1:]
+        return parents[0] if parents else None
 
     def _set(self, since: datetime | None, boundary: frozenset[str]) -> None:
         landings: list[Landing] = []
@@ -101,11 +158,11 @@ class History:
         self.cut_at = min(cuts, default=None)
 
     def _other_projects(
-        self, git: Git, tip: str, grown: Branch, chain: frozenset[str], boundary: frozenset[str]
+        self, git: Git, tip: str, grown: Branch, chain: Mapping[str, int], boundary: frozenset[str]
     ) -> frozenset[str]:
         own = set(grown.commits[:1])
         has_roots = any(not node.parents and oid not in own | boundary for oid, node in self._nodes.items())
-        if not has_roots and (chain.issuperset(self._outside) or roots_of(git, tip) < 2):
+        if not has_roots and (chain.keys() >= self._outside.keys() or roots_of(git, tip) < 2):
             return frozenset()
         return foreign(git, tip, self._nodes, boundary)
 
@@ -117,41 +174,83 @@ class History:
 
     def _walk(self, trunk: Branch) -> None:
         """Find the landings of the trunk, and of all branches that count as it."""
+        self._found: dict[str, _Found] = {}
+        self._back_merges: set[str] = set()
         todo = [trunk]
         while todo:
             branch = todo.pop()
+            places = {commit: place for place, commit in enumerate(branch.commits)}
             for oid in branch.commits:
                 if oid in self._foreign:
                     continue
                 sides = branch.sides.get(oid, [])
-                if len(self._nodes[oid].parents) > 1 and self._is_back_merge(oid, branch, sides):
+                if len(self._nodes[oid].parents) > 1 and self._is_back_merge(oid, branch, places, sides):
                     todo += sides
                     continue
                 found = _Found(oid, sides)
                 self._found[oid] = found
                 self._find_inside(found)
 
-    def _is_back_merge(self, oid: str, branch: Branch, sides: Sequence[Branch]) -> bool:
-        """Return whether a merge's second parent was the trunk: by its words if they name it, else by the graph.
+    def _is_back_merge(
+        self,
+        oid: str,
+        branch: Branch,
+        places: Mapping[str, int],
+        sides: Sequence[Branch],
+    ) -> bool:
+        """Return whether a merge brought the trunk, by its words if they name it and by the graph.
 
-        If only the second parent has pull requests since the two parted, that one was the trunk.
+        If only one of both lines has pull requests since they parted, that one was the trunk.
         """
+        if oid in self._turned:
+            return True
         message = self._nodes[oid].message
         if self._told_number(oid) is not None or self._is_import(oid):
             return False
-        if is_back_merge(message, self._trunk):
+        names_trunk = is_back_merge(message, self._trunk)
+        is_other = names_trunk and not merges_trunk(message, self._trunk)
+        if is_other or not sides or (merged_names(message) and not names_trunk):
+            return names_trunk
+        theirs = sides[0].commits
+        mine = self._since_met(oid, branch, places, sides[0])
+        they_landed = any(self._told_number(commit) is not None for commit in theirs)
+        if names_trunk:
+            # A fork's trunk has the same name. A squash's number may be an issue's, in a commit not yet pushed.
+            is_forks = not they_landed and any(self._is_numbered_merge(commit) for commit in mine)
+            is_trunk = not is_forks
+        else:
+            i_landed = any(self._has_landed(commit, branch) for commit in mine)
+            is_trunk = they_landed and bool(mine) and not i_landed
+        if is_trunk and len(self._nodes[oid].parents) == 2:
+            self._back_merges.add(oid)
+        return is_trunk
+
+    def _since_met(self, oid: str, branch: Branch, places: Mapping[str, int], side: Branch) -> list[str]:
+        """Return the commits of a line that a branch which left it hasn't merged back."""
+        start = (self._nodes[side.commits[0]].parents or ("",))[0]
+        below = self._nodes[branch.commits[0]].parents[:1]
+        if start not in places and start not in below:
+            if start in self._outside and start in self._chain:
+                self._unread.add(start)
+            return []
+        met = -1
+        for other in side.everything():
+            for commit in other.commits:
+                for parent in self._nodes[commit].parents:
+                    met = max(met, places.get(parent, -1))
+        return branch.commits[met + 1 : places[oid]]
+
+    def _has_landed(self, oid: str, branch: Branch) -> bool:
+        """Return whether a commit has a number, or is a back-merge of a trunk that has some."""
+        if self._told_number(oid) is not None:
             return True
-        if merged_names(message) or not sides:
+        if oid not in self._back_merges or oid in self._turned:
             return False
-        side = sides[0]
-        if not any(self._told_number(commit) is not None for commit in side.commits):
-            return False
-        parted = (self._nodes[side.commits[0]].parents or ("",))[0]
-        places = {commit: place for place, commit in enumerate(branch.commits)}
-        if parted not in places and parted not in self._outside:
-            return False
-        mine = branch.commits[places.get(parted, -1) + 1 : places[oid]]
-        return bool(mine) and all(self._told_number(commit) is None for commit in mine)
+        sides = branch.sides.get(oid, [])
+        return any(self._told_number(commit) is not None for side in sides for commit in side.commits)
+
+    def _is_numbered_merge(self, oid: str) -> bool:
+        return len(self._nodes[oid].parents) > 1 and self._told_number(oid) is not None
 
     def _find_inside(self, outer: _Found) -> None:
         """Find what landed on the branches that a landing merged, and whether that makes it a release."""
@@ -177,13 +276,20 @@ class History:
                     todo += [(other, found, True) for other in sides]
                 else:
                     todo += [(other, around, False) for other in sides]
-            if not inner:
+            if not inner and not (is_first and self._is_kept(around, side)):
                 continue
             self._found |= {found.oid: found for found in inner}
             if is_first:
                 around.is_release = True
                 if self._told_number(around.oid) is None:
                     self._find_direct(side)
+
+    def _is_kept(self, around: _Found, side: Branch) -> bool:
+        """Return whether a merge is of a branch that the repository keeps, as GitHub's pull requests are released."""
+        names = own_branches(self._nodes[around.oid].message, self._owner)
+        if not names or self._trunk in names or self._foreign.issuperset(side.commits):
+            return False
+        return all(is_long_lived(name) for name in names)
 
     def _find_direct(self, side: Branch) -> None:
         """Take the other commits of a long-lived branch as pushed to it directly."""
@@ -275,21 +381,21 @@ def _opening(
     return min(opened, landed_at), known
 
 
-def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> tuple[str | None, frozenset[str]]:
-    """Return the commit below the oldest one of the trunk that landed since then, and the trunk's commits.
+def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> tuple[str | None, dict[str, int]]:
+    """Return the commit below the oldest one of the trunk that landed since then, and the places of the trunk's commits.
 
     What that commit is built on is not needed.
     """
     if since is None:
-        return None, frozenset()
+        return None, {}
     left_out: str | None = tip
-    chain: set[str] = set()
+    chain: dict[str, int] = {}
     form = "--format=tformat:%H%x00%P%x00%at%x00%ct"
     fields = git.fields("log", "-z", "--first-parent", form, *LOG_OPTIONS, tip, "--")
     for oid, parents, authored, committed in zip(fields, fields, fields, fields, strict=False):
-        chain.add(oid)
+        chain[oid] = len(chain)
         # A clock that was wrong once must not end the walk: all of the trunk is looked at.
         landed_at = moment(committed) or moment(authored)
         if landed_at is not None and landed_at >= since:
             left_out = parents.split()[0] if parents else None
-    return left_out, frozenset(chain)
+    return left_out, chain

@@ -60,8 +60,10 @@ _GERRIT_MERGE = re.compile(r"Merge \"(?P<title>[^\"]*)\"(?: into \S+)?")
 # A name with a quote in it is not taken apart: with names that may be anything, there would be too many ways to try.
 _BRANCHES = re.compile(
     r"Merge (?P<remote>remote-tracking )?(?P<what>branch|tag)(?:es|s)? (?P<names>'[^']+'(?:(?:, | and )'[^']+')*)"
-    r"(?: of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
+    r"(?P<of> of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
 )
+_GITHUB_MERGE = re.compile(r"Merge pull request #\d+ from (?P<owner>[^/\s]+)/(?P<ref>\S+)")
+_OWN_REMOTES = frozenset({"origin", "upstream"})
 _BETWEEN_NAMES = re.compile(r"'(?:, | and )'")
 # Longer first lines are no tool's, and the forms are not to be tried on megabytes.
 _MOST_TRIED = 1000
@@ -112,6 +114,38 @@ def merged_names(subject: str) -> list[str]:
         return _short_names(match)
     told = _numbered(subject, "")
     return [told.head_ref.rpartition(":")[2]] if told is not None and told.head_ref else []
+
+
+def merges_trunk(subject: str, trunk: str) -> bool:
+    """Return whether a back-merge names the trunk that is read, and not `master` beside `develop`.
+
+    `main` and `master` are one trunk under its new and its old name.
+    """
+    match = _branches(subject)
+    trunks = {trunk} if trunk not in _TRUNK_NAMES else _TRUNK_NAMES
+    return match is not None and trunks.issuperset(_short_names(match))
+
+
+def own_branches(subject: str, owner: str) -> list[str]:
+    """Return the names of the branches that a merge names, if they are the repository's own and not a fork's.
+
+    `owner` is that of the repository, "" if it isn't known.
+    """
+    subject = subject.partition("\n")[0].strip()
+    match = _branches(subject)
+    if match is None:
+        github = _GITHUB_MERGE.fullmatch(subject) if len(subject) <= _MOST_TRIED else None
+        if github is not None and github["owner"].lower() != owner.lower():
+            return []
+        told = _numbered(subject, "")
+        return [told.head_ref] if told is not None and told.head_ref else []
+    names = match["names"][1:-1]
+    remotes = {name.partition("/")[0] for name in _BETWEEN_NAMES.split(names)} if match["remote"] else set()
+    if match["of"] or match["what"] == "tag" or ":" in names or not remotes <= _OWN_REMOTES:
+        return []
+    short = _short_names(match)
+    into = (match["into"] or "").removeprefix(" into ").strip("'")
+    return [] if into in short else short
 
 
 def telling(message: str) -> str:

@@ -25,6 +25,11 @@ class Origin:
     url: str = ""
     host: str = ""
 
+    @property
+    def owner(self) -> str:
+        """Return the first part of the name, "" for a repository that has no origin."""
+        return self.name.partition("/")[0] if self.host else ""
+
     def page(self, oid: str, number: int | None, project: str = "") -> str:
         """Return the page of a pull request, of another repository if `project` names one, or of a commit."""
         if not self.url:

@@ -33,7 +33,9 @@ def landing_record(
     first = commits[0] if commits else landed
     merged_at = landing.landed_at
     # What only brought another project's history is a change by the person who merged it.
-    is_pull_request = told.is_pull_request and (told.number is not None or not landing.is_foreign)
+    # A merge that landed is no back-merge, whatever its message names.
+    is_pull_request = landing.is_merge or told.is_pull_request
+    is_pull_request = is_pull_request and (told.number is not None or not landing.is_foreign)
     kind = ChangeKind.PULL_REQUEST if is_pull_request else ChangeKind.CHANGE
     if landing.is_release:
         kind = ChangeKind.RELEASE

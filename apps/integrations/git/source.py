@@ -68,7 +68,7 @@ __all__ = [
 
 _KEY_LENGTH = 500
 # Change it when the rules of records do: everything is read again then.
-RULES = "2"
+RULES = "3"
 
 
 class GitRepository:
@@ -205,7 +205,7 @@ class GitRepository:
 
     def _history(self, since: datetime | None) -> History:
         if self._known is None or self._since != since:
-            self._known = History(self._git, self._tip, self.trunk, since, self._boundary)
+            self._known = History(self._git, self._tip, self.trunk, since, self._boundary, owner=self._origin.owner)
             self._since = since
         return self._known
 

@@ -89,6 +89,90 @@ def test_trunk_merged_into_a_branch_that_becomes_the_trunk_is_no_landing(repo, r
     assert len(pulls) == 5
 
 
+@pytest.mark.parametrize(
+    "message", ["Merge branch 'develop' into main", "Merge branch 'release/1.0'", "Merge branch 'dev' into 'main'"]
+)
+def test_kept_branch_with_direct_commits_only_is_released(repo, read, message):
+    repo.commit("Begin")
+    repo.branch("develop")
+    for number in range(3):
+        repo.commit(f"Pushed {number}", hour=number)
+    merge = repo.merge(message, "develop", hour=672)
+    pulls = read()
+    assert [(pull.kind, pull.commits) for pull in pulls if pull.merge_commit_oid == merge] == [(ChangeKind.RELEASE, ())]
+    changes = {pull.title for pull in pulls if pull.kind == ChangeKind.CHANGE}
+    assert changes == {"Begin", "Pushed 0", "Pushed 1", "Pushed 2"}
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Merge pull request #5 from acme/develop\n\nT", ChangeKind.RELEASE),
+        ("Merge pull request #5 from eve/develop\n\nT", ChangeKind.PULL_REQUEST),
+        ("Merge pull request #5 from acme/topic\n\nT", ChangeKind.PULL_REQUEST),
+        ("Merge branch 'develop' of https://github.com/eve/app", ChangeKind.PULL_REQUEST),
+        ("Merge remote-tracking branch 'eve/develop'", ChangeKind.PULL_REQUEST),
+        ("Merge branch 'develop' into 'develop'\n\nT\n\nSee merge request acme/app!5", ChangeKind.PULL_REQUEST),
+    ],
+)
+def test_only_a_kept_branch_of_the_repository_itself_is_released(repo, read, message, kind):
+    repo.git("remote", "add", "origin", "https://github.com/acme/app.git")
+    repo.commit("Begin")
+    repo.branch("topic")
+    repo.commit("Work", hour=2)
+    repo.merge(message, "topic", hour=5)
+    assert read()[0].kind == kind
+
+
+@pytest.mark.parametrize("message", ["Merge branch 'main' of github.com:acme/app", "Sync with main"])
+@pytest.mark.parametrize("since", [None, 11, 25, 38])
+def test_own_pull_request_keeps_its_commit_when_the_trunk_is_pulled_onto_it(repo, read, message, since):
+    repo.commit("Begin", hour=1)
+    repo.branch("local")
+    mine = repo.commit("Mine", hour=10)
+    merge = repo.merge("Merge pull request #4 from acme/mine\n\nMine", "local", hour=30)
+    repo.git("checkout", "--quiet", "local")
+    repo.commit("Mine too", hour=20)
+    repo.merge(message, "main", into="local", hour=40)
+    repo.git("branch", "--force", "main", "local")
+    repo.git("checkout", "--quiet", "main")
+    pulls = read() if since is None else read(since=at(since))
+    landed = {pull.title: pull for pull in pulls}
+    assert len(landed) == len(pulls)
+    expected = {"Begin": 1, "Mine too": 20, "Mine": 30}
+    assert set(landed) == {title for title, hour in expected.items() if since is None or hour >= since}
+    if "Mine" in landed:
+        own = landed["Mine"]
+        assert (own.merge_commit_oid, own.number, own.kind) == (merge, 4, ChangeKind.PULL_REQUEST)
+        assert [commit.oid for commit in own.commits] == [mine]
+        assert own.created_at == at(10)
+
+
+def test_trunk_of_a_fork_merged_by_hand_is_a_pull_request(repo, read):
+    repo.commit("Begin")
+    repo.branch("fork")
+    repo.commit("Work of a fork", hour=5)
+    topic(repo, 1)
+    repo.merge("Merge branch 'main' of https://github.com/eve/app", "fork", hour=30)
+    merged, *_ = pulls = read()
+    assert [pull.kind for pull in pulls] == [ChangeKind.PULL_REQUEST, ChangeKind.PULL_REQUEST, ChangeKind.CHANGE]
+    assert [commit.message for commit in merged.commits] == ["Work of a fork"]
+
+
+def test_branch_that_has_all_of_the_trunk_was_not_the_trunk(repo, read):
+    repo.commit("Begin")
+    repo.branch("topic")
+    repo.commit("Fix it (#77)", hour=1)
+    repo.git("checkout", "--quiet", "main")
+    repo.commit("Pushed", hour=2)
+    repo.merge("Merge branch 'main' into topic", "main", into="topic", hour=3)
+    repo.commit("More work", hour=4)
+    repo.merge("Take over the work", "topic", hour=5)
+    merged, *others = read()
+    assert (merged.kind, merged.title) == (ChangeKind.PULL_REQUEST, "Take over the work")
+    assert [pull.title for pull in others] == ["Pushed", "Begin"]
+
+
 def test_issue_numbers_in_commits_of_a_branch_are_no_pull_requests(repo, read):
     repo.commit("Begin")
     repo.branch("topic")
