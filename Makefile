@@ -34,7 +34,7 @@ fmt: setup ## Format the code and fix what can be fixed
 chaos: setup ## Hurt real workers, then check that nothing was lost or doubled; RUNS=1000 SEED=n DB=postgres|sqlite; GUARDS=1
 	$(PY) -m $(if $(GUARDS),tests.chaos.guards,tests.chaos --runs $(or $(RUNS),40) --seed $(or $(SEED),1) --db $(or $(DB),sqlite))
 
-bench: setup ## What a hand-off costs; ONLY=sync, ingest, llm, markers, patterns, metrics, dashboard, stream, engines, recovery or lanes
+bench: setup ## What a hand-off costs; ONLY=sync, ingest, llm, markers, patterns, metrics, dashboard, stream, engines, recovery, lanes or patience
 	$(PY) -W ignore -m benchmarks$(if $(ONLY),.$(ONLY))
 
 eval: setup ## Precision and recall of the AI markers on a labelled set
