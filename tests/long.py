@@ -75,6 +75,8 @@ COMPARISONS = [
 ]
 # Random requests to every URL, form, and API, as five people. A case is a request.
 FUZZ = Trial("fuzz", "-m tests.fuzz --seconds {seconds} --seed {seed}", seconds=240, limit=300)
+# A day in minutes with a neighbor away twice is run by hand, on a machine that does nothing else: a second there is a
+# quarter of an hour of it. `python -m tests.day --neighbor github`, and model, smtp, redis, postgres.
 # One stage after the other. The lanes of a stage run side by side, the trials of a lane one by one.
 STAGES = [
     [CHAOS_TRIALS, [FUZZ]],
@@ -82,9 +84,6 @@ STAGES = [
     # Servers are stopped and frozen, one trial at a time. The others of that file, and outages of a minute, are run by
     # hand: `SECONDS=60 python -m pytest -m long -n 0 tests/project/test_outages.py`, in about six minutes.
     [[Trial("outages", f"-m pytest -m long -n 0 -p no:randomly -v {OUTAGES_HERE}", seconds=0, limit=200)]],
-    # A day in minutes, with a neighbor away twice that the seed chooses. A case is a team. The others are run by hand:
-    # `python -m tests.day --neighbor github`, and model, smtp, redis, postgres.
-    [[Trial("day", "-m tests.day --seed {seed}", seconds=0, limit=600)]],
     # The commands of docs/operations.md, from a clone to a restore. A case is a step.
     [[Trial("operations", "-m tests.operations", seconds=0, limit=540)]],
     # Tests that are marked `long`: each reads SEED and SECONDS itself, and states its floor.
