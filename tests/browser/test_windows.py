@@ -18,6 +18,14 @@ SLOTS = 3
 # How many locks of streams this browser's windows hold.
 HELD = "async () => (await navigator.locks.query()).held.filter(lock => lock.name.includes('stream')).length"
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', {get: () => undefined})"
+# A browser that blocks a site's data raises this error.
+WITHOUT_STORAGE = """Object.defineProperty(window, 'localStorage', {
+    get: () => { throw new DOMException('blocked', 'SecurityError') },
+})"""
+# How many slots without Web Locks are taken.
+STORED = "Object.keys(localStorage).filter(key => key.includes('stream')).length"
+GIVE_ALL_TO_ANOTHER = """for (const key of Object.keys(localStorage).filter(key => key.includes('stream')))
+    localStorage.setItem(key, JSON.stringify({owner: 'another', at: Date.now()}))"""
 
 
 def is_stream(request):
@@ -37,6 +45,12 @@ class Windows:
     def __init__(self, context):
         self.context = context
         self.pages = []
+        self._newest = {}  # each page's newest request for the stream
+        context.on("request", self._note)
+
+    def _note(self, request):
+        if "/events/" in request.url:
+            self._newest[request.frame.page] = request
 
     def open(self, run, count, team=None):
         slug = team.slug if team else "acme"
@@ -54,6 +68,15 @@ class Windows:
     def all_show(self, state):
         for page in self.pages:
             expect(page.locator(f"#run-seq[data-state={state}]")).to_be_attached(timeout=PATIENCE)
+
+    def streaming(self):
+        """Return the pages whose newest request for the stream was one for a stream."""
+        self.pages[-1].evaluate("0")  # brings the events of the requests
+        return [page for page in self.pages if page in self._newest and is_stream(self._newest[page])]
+
+    def have_streams(self):
+        """Return whether exactly as many windows as there are slots have a stream, which may take a while."""
+        return eventually(lambda: len(self.streaming()) == SLOTS)
 
     def held(self):
         return self.pages[-1].evaluate(HELD)
@@ -124,11 +147,53 @@ def test_windows_of_different_teams_share_the_streams(windows, mara, queue):
 
 
 @pytest.mark.long
-def test_site_without_web_locks_is_followed_as_well(windows, begin, worker, github):
+def test_windows_without_web_locks_share_the_streams(windows, begin, worker, github):
     run = begin()
     of_one_browser = windows()
     of_one_browser.context.add_init_script(WITHOUT_LOCKS)
     of_one_browser.open(run, 8)
+    assert of_one_browser.have_streams()
+    # A window that closes, one that shows another page, and one that is hidden leave their streams to others.
+    of_one_browser.close(of_one_browser.streaming()[0])
+    assert of_one_browser.have_streams()
+    elsewhere = of_one_browser.streaming()[0]
+    of_one_browser.pages.remove(elsewhere)
+    elsewhere.goto("/t/acme/")
+    assert of_one_browser.have_streams()
+    hidden = of_one_browser.streaming()[0]
+    hidden.evaluate(HIDE, True)
+    of_one_browser.pages.remove(hidden)
+    assert of_one_browser.have_streams()
+    hidden.evaluate(HIDE, False)
+    of_one_browser.pages.append(hidden)
+    worker()
+    of_one_browser.all_show("done")
+    assert eventually(lambda: of_one_browser.pages[0].evaluate(STORED) == 0)
+
+
+@pytest.mark.long
+def test_window_whose_stored_slot_another_took_gives_up_its_stream(windows, begin):
+    run = begin()
+    of_one_browser = windows()
+    of_one_browser.context.add_init_script(WITHOUT_LOCKS)
+    of_one_browser.open(run, SLOTS + 1)
+    assert of_one_browser.have_streams()
+    of_one_browser.pages[0].evaluate(GIVE_ALL_TO_ANOTHER)
+    assert eventually(lambda: not of_one_browser.streaming())
+    # The other one doesn't renew them.
+    assert of_one_browser.have_streams()
+    engine.cancel(run)
+    of_one_browser.all_show("cancelled")
+
+
+@pytest.mark.long
+def test_site_without_web_locks_and_storage_is_followed_as_well(windows, begin, worker, github):
+    run = begin()
+    of_one_browser = windows()
+    of_one_browser.context.add_init_script(WITHOUT_LOCKS)
+    of_one_browser.context.add_init_script(WITHOUT_STORAGE)
+    of_one_browser.open(run, 8)
     assert has_poll(of_one_browser.pages[0])
+    assert not of_one_browser.streaming()
     worker()
     of_one_browser.all_show("done")
