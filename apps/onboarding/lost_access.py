@@ -43,14 +43,14 @@ class ProofQuery(QueryForm):
     proof = forms.CharField(max_length=1000)
 
 
-def proof_of(user: User, team: Team, run_id: UUID) -> str:
-    """Return the signed proof that this user was shown a page of this run of this team."""
-    shown = {"user": user.pk, "team": team.pk, "name": team.name, "run": str(run_id)}
+def proof_of(user: User, team: Team, run_id: UUID | None) -> str:
+    """Return the signed proof that this user was shown a page of this run of this team; of no run if it is None."""
+    shown = {"user": user.pk, "team": team.pk, "name": team.name, "run": run_id and str(run_id)}
     return signing.dumps(shown, salt=_SALT)
 
 
-def address_of(user: User, team: Team, run_id: UUID) -> str:
-    """Return the address at which a page of this run asks why it was refused."""
+def address_of(user: User, team: Team, run_id: UUID | None = None) -> str:
+    """Return the address at which a page of this team, and of this run if it is given, asks why it was refused."""
     return f"{reverse('onboarding:lost_access')}?proof={proof_of(user, team, run_id)}"
 
 
@@ -67,7 +67,8 @@ def reason_for(shown: dict[str, Any], user: User) -> Reason | None:
     """Return why the page is refused to this user; None if it is not."""
     team = Team.objects.filter(pk=shown["team"]).first()
     if team is not None and role_of(user, team) is not None:
-        return None if Run.objects.filter(pk=shown["run"]).exists() else Reason.RUN_GONE
+        is_gone = shown["run"] and not Run.objects.filter(pk=shown["run"]).exists()
+        return Reason.RUN_GONE if is_gone else None
     if user.pk != shown["user"]:
         return Reason.OTHER_ACCOUNT
     return Reason.TEAM_GONE if team is None else Reason.NOT_A_MEMBER

@@ -159,7 +159,8 @@ def _workers(run: Run, seq: int) -> dict[str, Any]:
 def indicator(request: HttpRequest, team: Team) -> HttpResponse:
     """For the header of the team's other pages: how far a run under way is. Polled, for a stream in every tab would
     use up the browser's connections."""
-    return render(request, "onboarding/indicator.html", {"team": team})
+    address = lost_access.address_of(request.user, team)  # type: ignore[arg-type]
+    return render(request, "onboarding/indicator.html", {"team": team, "lost_access": address})
 
 
 @require_GET

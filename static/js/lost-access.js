@@ -2,6 +2,9 @@
 // The stream, the polls, and the buttons are parts of the page and end with it, so nothing more is asked.
 //
 //   <div id="live" data-lost-access="/lost-access/?proof=…">
+//
+// The pages of figures have the address in the header's state of the run (`#run-indicator`), which is asked for again and
+// again.
 
 // 401: nobody is signed in. 404: the viewer left the team, or the team or the run is gone.
 const REFUSALS = [401, 404];
@@ -10,15 +13,17 @@ const ASK_AGAIN_AFTER = 15000;
 let askedAt = -Infinity;
 
 async function askForTheReason() {
-  const page = document.querySelector("[data-lost-access]");
-  if (!page || performance.now() - askedAt < ASK_AGAIN_AFTER) return;
+  const page = document.querySelector("#live, .figures-page");
+  const address = document.querySelector("[data-lost-access]")?.dataset.lostAccess;
+  if (!page || !address || performance.now() - askedAt < ASK_AGAIN_AFTER) return;
   askedAt = performance.now();
-  await htmx.ajax("GET", page.dataset.lostAccess, { target: page, swap: "outerHTML" });
+  await htmx.ajax("GET", address, { target: page, swap: "outerHTML" });
   if (page.isConnected) return;
-  document.querySelector(".toast")?.remove();
+  for (const rest of document.querySelectorAll(".toast, #run-indicator")) rest.remove();
   if (document.activeElement === document.body) document.getElementById("lost-access-title")?.focus();
 }
 
 const onRefusal = (status) => REFUSALS.includes(status) && askForTheReason();
-document.addEventListener("htmx:response:error", ({ detail }) => onRefusal(detail.ctx.response.status));
+// Before `site.js`, which removes the part that was refused.
+document.addEventListener("htmx:response:error", ({ detail }) => onRefusal(detail.ctx.response.status), true);
 document.addEventListener("htmx:sse:error", ({ detail }) => onRefusal(detail.status));

@@ -22,6 +22,11 @@ LONG = pytest.mark.long
 
 # Longer than a page's poll (4 s), and than what the stream waits for after some refusals (8 s).
 QUIET = {"short": 6_000, "long": 20_000}
+# The header of a team's pages asks for it every 60 s while no run is under way.
+ASK_FOR_THE_STATE = """() => {
+    const source = document.querySelector('#run-indicator');
+    htmx.ajax('GET', source.getAttribute('hx-get'), {source, target: source});
+}"""
 
 
 @pytest.fixture
@@ -157,6 +162,20 @@ def test_viewer_who_was_let_in_again_gets_the_page_again(begin, team, mara):
     client = Client()
     client.force_login(mara)
     assert client.get(address_of(mara, team, begin().pk)).headers["HX-Refresh"] == "true"
+    assert client.get(address_of(mara, team)).headers["HX-Refresh"] == "true"
+
+
+def test_dashboard_of_a_removed_member_states_it_in_place_of_the_figures(visit, acme):
+    visit.forgive("status of 404|inline style")
+    ida = acme.team.memberships.get(role="member").user
+    page = visit(ida, f"/t/{acme.team.slug}/")
+    expect(page.locator("#run-indicator[data-state]")).to_be_attached()
+    acme.team.memberships.get(user=ida).delete()
+    page.evaluate(ASK_FOR_THE_STATE)
+    expect(page.locator("#lost-access[data-reason=not_a_member]")).to_be_visible()
+    expect(page.locator("#lost-access-title")).to_be_focused()
+    expect(page.locator(".figures-page, #run-indicator")).to_have_count(0)
+    assert not grave_findings(page)
 
 
 def test_other_pages_of_a_removed_member_stop_polling(visit, team, ida):
@@ -165,5 +184,5 @@ def test_other_pages_of_a_removed_member_stop_polling(visit, team, ida):
     page = visit(ida, f"/t/{team.slug}/")
     expect(page.locator("#run-indicator[data-state]")).to_be_attached()
     team.memberships.get(user=ida).delete()
-    page.evaluate("htmx.ajax('GET', document.querySelector('#run-indicator').getAttribute('hx-get'), '#run-indicator')")
+    page.evaluate(ASK_FOR_THE_STATE)
     expect(page.locator("#run-indicator")).to_have_count(0)
