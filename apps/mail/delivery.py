@@ -18,7 +18,7 @@ import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -186,14 +186,15 @@ def _finish(message: OutboxMessage, **values: object) -> int:
     """Write the outcome of this process's claim. Returns 0 if the lease ran out and another process has it.
 
     A database that is away or locked is tried again for OUTCOME_SECONDS: without an outcome, the message is
-    sent a second time after its lease. Raises OperationalError after that.
+    sent a second time after its lease. Raises the error after that.
     """
     claim = OutboxMessage.objects.filter(pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts)
     until = time.monotonic() + OUTCOME_SECONDS
     while True:
         try:
             return claim.update(lease_until=None, owner="", **values)
-        except OperationalError:
+        except (OperationalError, InternalError):
+            # The second one: a server that takes no writes for now.
             if connection.in_atomic_block or time.monotonic() > until:
                 raise
         connection.close_if_unusable_or_obsolete()
