@@ -26,7 +26,7 @@ from apps.integrations.github.errors import (
     RateLimited,
     Unreachable,
 )
-from apps.integrations.github.limits import connection_words
+from apps.integrations.github.limits import connection_words, reset_time
 from apps.integrations.github.source import GitHubSource
 
 TOKEN = "s3cret-Tökén"
@@ -291,3 +291,9 @@ def test_addresses_that_users_may_type():
     public = lambda host: ["93.184.216.34", "2606:2800:220:1::1"]  # noqa: E731
     assert check_typed_address(" https://ghe.acme.com/api/v3/ ", public) == "https://ghe.acme.com/api/v3"
     assert check_typed_address("https://ghe.acme.com:8443", public) == "https://ghe.acme.com:8443"
+
+
+@pytest.mark.parametrize("shown", ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", ""])
+def test_reset_is_read_by_our_clock_if_the_date_is_a_proxys(shown):
+    until = reset_time({"date": shown, "x-ratelimit-reset": str(int(time.time()) + 900)})
+    assert abs(until - timezone.now() - timedelta(seconds=900)) < timedelta(seconds=10)

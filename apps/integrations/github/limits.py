@@ -52,13 +52,17 @@ def read_rate(headers: Mapping[str, str]) -> Rate | None:
 def reset_time(headers: Mapping[str, str]) -> datetime | None:
     """Return when the hourly limit is renewed, by our clock; None if the headers name no time, or an impossible one.
 
-    The wait is the reset minus the answer's own Date: GitHub's clock and ours may be hours apart.
+    The wait is the reset minus the answer's own Date: GitHub's clock and ours may be hours apart. A Date that is further
+    from the reset than any limit lasts is a proxy's, and our clock counts.
     """
     seconds = _number(headers, "x-ratelimit-reset")
     if seconds is None:
         return None
+    longest = LONGEST_WAIT.total_seconds()
     wait = seconds - clock(headers).timestamp()
-    if wait > LONGEST_WAIT.total_seconds():
+    if abs(wait) > longest:
+        wait = seconds - timezone.now().timestamp()
+    if wait > longest:
         return None
     return timezone.now() + timedelta(seconds=max(wait, 0)) + MARGIN
 
