@@ -110,7 +110,7 @@ def script(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("row", sample(ROWS, 5), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", sample("smtp", ROWS), ids=lambda row: row.name)
 def test_fault_ends_as_its_row_states(row, team, owner, workers, octo_server, script, client, tried):
     octo_server.reset()
     cache.clear()  # counts password resets
