@@ -96,6 +96,14 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
                 connection.execute(statement)
         return connection
 
+    def _set_journal_mode(self, conn: sqlite3.Connection) -> None:
+        """Read the file for the first time; a connection to one that can't be read is closed."""
+        try:
+            super()._set_journal_mode(conn)
+        except sqlite3.Error:
+            conn.close()
+            raise
+
     def close(self) -> bool:
         """Close the connection. Returns whether there was one."""
         with self.lock:

@@ -127,7 +127,8 @@ def test_refusals_of_one_message_put_it_off_for_up_to_an_hour(db, server):
         deliver_due()
         row.refresh_from_db()
         delays.append(round((row.next_attempt_at - before).total_seconds()))
-    assert delays == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    # The delivery itself takes a moment.
+    assert delays == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600], abs=10)
     assert outages.current() is None
 
 

@@ -25,6 +25,7 @@ ROLES = {"mara": "owner", "teo": "admin", "ida": "member"}
 NOT_CRAWLED = ("/accounts/logout/", "/admin/", "/static/", "/api/v1/")
 # Pages that are no page of their own: fragments, streams, files, and what a signed link opens.
 PARTS = {
+    "metrics:ai_progress",
     "onboarding:indicator",
     "onboarding:run_events",
     "onboarding:run_workers",

@@ -27,6 +27,20 @@ assert HUEY.pending_count() == 0
 """
 
 
+@pytest.fixture
+def opened():
+    """Opens a file of the queue; each is closed in the end."""
+    storages = []
+
+    def opened(path, name="a"):
+        storages.append(HealingSqliteStorage(name, filename=str(path)))
+        return storages[-1]
+
+    yield opened
+    for storage in storages:
+        storage.close()
+
+
 def overwrite(path, data):
     """Write at the beginning of a file that others have open."""
     with path.open("r+b") as file:
@@ -43,7 +57,7 @@ def filled(path):
 
 
 @pytest.mark.parametrize("damage", ["garbage", "head", "cut", "text"])
-def test_damaged_file_is_set_aside_and_replaced(tmp_path, caplog, damage):
+def test_damaged_file_is_set_aside_and_replaced(tmp_path, opened, caplog, damage):
     path = tmp_path / "queue.sqlite3"
     whole = filled(path)
     content = {
@@ -53,7 +67,7 @@ def test_damaged_file_is_set_aside_and_replaced(tmp_path, caplog, damage):
         "text": b"This is not a database.\n" * 200,
     }[damage]
     path.write_bytes(content)
-    storage = HealingSqliteStorage("filled", filename=str(path))
+    storage = opened(path, "filled")
     storage.enqueue(b"message")
     assert storage.dequeue() == b"message"
     assert storage.queue_size() == 0
@@ -62,9 +76,9 @@ def test_damaged_file_is_set_aside_and_replaced(tmp_path, caplog, damage):
     assert str(path) in caplog.text
 
 
-def test_process_with_the_former_file_open_uses_the_new_one(tmp_path):
+def test_process_with_the_former_file_open_uses_the_new_one(tmp_path, opened):
     path = tmp_path / "queue.sqlite3"
-    first, second = (HealingSqliteStorage("a", filename=str(path)) for _ in range(2))
+    first, second = opened(path), opened(path)
     first.enqueue(b"before")
     second.enqueue(b"before")
     second.close()
@@ -76,9 +90,9 @@ def test_process_with_the_former_file_open_uses_the_new_one(tmp_path):
     assert (second.dequeue(), second.dequeue()) == (b"last", None)
 
 
-def test_file_that_was_emptied_is_replaced(tmp_path):
+def test_file_that_was_emptied_is_replaced(tmp_path, opened):
     path = tmp_path / "queue.sqlite3"
-    storage = HealingSqliteStorage("a", filename=str(path))
+    storage = opened(path)
     storage.close()
     path.write_bytes(b"")
     storage.enqueue(b"after")
