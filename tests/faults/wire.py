@@ -11,7 +11,7 @@
 Connections that are open meet the new rule, too: they are ended when the rule changes.
 """
 
-import select
+import selectors
 import socket
 import struct
 import threading
@@ -100,12 +100,17 @@ class Wire:
                 return
 
     def _pass_on(self, connection):
-        with socket.create_connection(("127.0.0.1", self._upstream), timeout=5) as upstream:
+        with (
+            socket.create_connection(("127.0.0.1", self._upstream), timeout=5) as upstream,
+            # A process of many tests has file descriptors above those that select() takes.
+            selectors.PollSelector() as selector,
+        ):
             upstream.settimeout(None)
+            selector.register(connection, selectors.EVENT_READ, upstream)
+            selector.register(upstream, selectors.EVENT_READ, connection)
             while not self._is_over:
-                ready, _, _ = select.select([connection, upstream], [], [], LONGEST_PAUSE)
-                for one in ready:
-                    other = upstream if one is connection else connection
+                for key, _ in selector.select(LONGEST_PAUSE):
+                    one, other = key.fileobj, key.data
                     data = one.recv(PIECE)
                     if not data:
                         return
