@@ -48,8 +48,7 @@ def node(number: int, dice: random.Random) -> dict[str, Any]:
     )
     return {
         "__typename": "PullRequest", "id": f"PR_kwDO{number:08}", "fullDatabaseId": str(10_000_000 + number),
-        "number": number + 1,
-
+        "number": number + 1, "isCrossRepository": False,
         "title": f"Carry totals over, part {number}",
         "url": f"https://github.com/bench/one/pull/{number + 1}", "state": "MERGED",
         "isDraft": False, "createdAt": moment(created), "updatedAt": moment(merged), "mergedAt": moment(merged),
@@ -121,7 +120,7 @@ def memory() -> float:
 
 def measure(path: Path, database_url: str) -> dict[str, float]:
     code = f"from benchmarks import ingest as i; from pathlib import Path; import json; i.run({str(path)!r}, {database_url!r})"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

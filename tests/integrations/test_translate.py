@@ -1,6 +1,7 @@
 """GitHub's nodes as records: what GitHub means, and a named refusal of what it cannot mean."""
 
 import copy
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from apps.integrations.github import translate
 from apps.integrations.github.fields import Malformed
 from apps.metrics.records import PersonData, PullRequestState, ReviewState
+from benchmarks import ingest
 
 DONE = {"hasNextPage": False, "endCursor": None}
 NODE = {
@@ -132,3 +134,8 @@ def test_deleted_accounts_and_missing_labels_are_no_errors():
 def test_what_cannot_be_is_refused_by_name(changes, words):
     with pytest.raises(Malformed, match=words):
         translate.detail(node(**changes))
+
+
+def test_answers_of_the_benchmark_have_what_is_read_today():
+    record = translate.detail(ingest.node(7, random.Random(1))).record
+    assert (record.number, len(record.commits), len(record.reviews)) == (8, 3, 2)
