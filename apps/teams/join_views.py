@@ -1,8 +1,6 @@
 """Asking to join a team, answering, and the domains that a team is open to. Every POST ends in a redirect (303)."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,35 +10,15 @@ from django.views.decorators.http import require_http_methods
 
 from apps.teams import joining
 from apps.teams.access import team_view
+from apps.teams.acts import leads_back
 from apps.teams.join_forms import JoinDomainForm
 from apps.teams.members import NotPossible
 from apps.teams.models import Team
 from apps.users.models import User
 
-Act = Callable[..., str]
-
-
-def _answer(act: Act) -> Callable[..., HttpResponse]:
-    """Make a view of `act(request, team, …)`, which returns what it did: a POST that leads to the members page.
-
-    A GET, which comes from the sign-in page after a session has ended, leads there without doing anything.
-    """
-
-    @require_http_methods(["GET", "HEAD", "POST"])
-    @wraps(act)
-    def view(request: HttpRequest, team: Team, **rest: Any) -> HttpResponse:
-        if request.method == "POST":
-            try:
-                messages.success(request, act(request, team, **rest))
-            except NotPossible as reason:
-                messages.error(request, str(reason))
-        return HttpResponseRedirect(reverse("teams:members", args=[team.slug]), status=303)
-
-    return view
-
 
 @team_view(manage=True)
-@_answer
+@leads_back
 def add_domain(request: HttpRequest, team: Team) -> str:
     form = JoinDomainForm(request.POST)
     if not form.is_valid():
@@ -50,21 +28,21 @@ def add_domain(request: HttpRequest, team: Team) -> str:
 
 
 @team_view(manage=True)
-@_answer
+@leads_back
 def remove_domain(request: HttpRequest, team: Team, join_domain_id: int) -> str:
     domain = joining.remove_domain(team, _user(request), join_domain_id)
     return f"People at {domain} can no longer ask to join."
 
 
 @team_view(manage=True)
-@_answer
+@leads_back
 def approve(request: HttpRequest, team: Team, join_request_id: int) -> str:
     approved = joining.approve(team, _user(request), join_request_id)
     return f"{approved.user.display_name} is a member now."
 
 
 @team_view(manage=True)
-@_answer
+@leads_back
 def decline(request: HttpRequest, team: Team, join_request_id: int) -> str:
     declined = joining.decline(team, _user(request), join_request_id)
     return f"The request of {declined.email} is declined."

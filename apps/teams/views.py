@@ -1,8 +1,6 @@
 """Making a team, its members, and answering invitations. Every POST ends in a redirect (303)."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, cast
+from typing import cast
 
 from allauth.decorators import rate_limit
 from django.contrib import messages
@@ -18,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from apps.teams import invitations
 from apps.teams import members as membership
 from apps.teams.access import TeamRequest, team_view
+from apps.teams.acts import leads_back
 from apps.teams.forms import InvitationForm, RoleForm, TeamForm
 from apps.teams.members import NotPossible
 from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
@@ -76,36 +75,15 @@ def _members_page(
     return render(request, "teams/members.html", context, status=422 if error else 200)
 
 
-def _change(act: Callable[..., str]) -> Callable[..., HttpResponse]:
-    """Make a view of `act(request, team, …)`, which says what it did: a POST that leads back to the members.
-
-    A GET, which comes from the log-in page after a session has ended, leads there without doing anything.
-    """
-
-    @require_http_methods(["GET", "HEAD", "POST"])
-    @wraps(act)
-    def view(request: HttpRequest, team: Team, **rest: Any) -> HttpResponse:
-        if request.method == "POST":
-            try:
-                messages.success(request, act(request, team, **rest))
-            except NotPossible as reason:
-                messages.error(request, str(reason))
-        still = Membership.objects.filter(team=team, user=_user(request)).exists()
-        target = reverse("teams:members", args=[team.slug]) if still else reverse("onboarding:home")
-        return HttpResponseRedirect(target, status=303)
-
-    return view
-
-
 @team_view(manage=True)
-@_change
+@leads_back
 def role(request: HttpRequest, team: Team, user_id: int) -> str:
     changed = membership.change_role(team, _user(request), user_id, RoleForm(request.POST).values["role"])
     return f"The role of {changed.user.display_name} is now {Role(changed.role).label.lower()}."
 
 
 @team_view()
-@_change
+@leads_back
 def remove(request: HttpRequest, team: Team, user_id: int) -> str:
     """Take somebody out; everybody may take out themselves."""
     gone = membership.remove(team, _user(request), user_id)
@@ -130,14 +108,14 @@ def invite(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 @team_view(manage=True)
-@_change
+@leads_back
 def resend(request: HttpRequest, team: Team, invitation_id: int) -> str:
     invitation = invitations.resend(team, _user(request), invitation_id)
     return f"Invitation sent again to {invitation.email}. The earlier link no longer works."
 
 
 @team_view(manage=True)
-@_change
+@leads_back
 def revoke(request: HttpRequest, team: Team, invitation_id: int) -> str:
     if not invitations.revoke(team, invitation_id):
         raise NotPossible("This invitation was already accepted or withdrawn.")
