@@ -88,7 +88,7 @@ def packed(documents: Sequence[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def halves(batch: Sequence[Document], *, alone: bool = False) -> list[list[Document]]:
-    """Return a batch in two parts, or with `alone` each document for itself."""
-    size = 1 if alone else max(1, (len(batch) + 1) // 2)
+def halves(batch: Sequence[Document]) -> list[list[Document]]:
+    """Return a batch in two parts."""
+    size = max(1, (len(batch) + 1) // 2)
     return [list(batch[start : start + size]) for start in range(0, len(batch), size)]

@@ -73,12 +73,17 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """One that is not asked about again in this reading. `is_certain` is whether it is to blame for that itself."""
+    """One that is not asked about again in this reading.
+
+    is_certain: whether it is to blame for that itself
+    is_cut: whether the model's last answer about it ended too early, which says nothing about it
+    """
 
     document: Document
     why: str
     cause: str
-    is_certain: bool
+    is_certain: bool = False
+    is_cut: bool = False
 
 
 @dataclass(slots=True)
@@ -113,7 +118,8 @@ class Reading:
         """Read until nothing is left, `seconds` are over, or the model can't go on. Raises Park and Released."""
         self._end = None if seconds is None else time.monotonic() + seconds
         work = self._work
-        work.todo.extend(packed(self._prepare()))
+        for batch in packed(self._prepare()):
+            self._queue(batch)
         self._show_progress()
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="llm")
         try:
@@ -237,7 +243,7 @@ class Reading:
             self._in_vain(Cause.UNUSABLE, next(iter(bad.values()), "its answer was empty"))
         else:
             self._work.in_vain = 0
-        self._again([each for each in batch if each.pk in reasons], reasons)
+        self._again([each for each in batch if each.pk in reasons], reasons, is_cut=answer.is_cut)
 
     def _refused(self, flight: Flight, refused: Refused) -> None:
         """Go on with halves of a request that can't be answered, or stop if none can."""
@@ -253,7 +259,7 @@ class Reading:
             self._again(flight.batch, {flight.batch[0].pk: refused.reason})
         else:
             is_certain = refused.cause in (Cause.CONTENT, Cause.TOO_LONG)
-            self._lose(flight.batch[0], refused.reason, refused.cause, is_certain=is_certain)
+            self._lose(Lost(flight.batch[0], refused.reason, refused.cause, is_certain))
 
     def _broken(self, flight: Flight, broken: Broken) -> None:
         """Ask again, in halves: a gateway may have no time for a long answer."""
@@ -264,7 +270,7 @@ class Reading:
             if self._breaks[each.pk] < ATTEMPTS:
                 rest.append(each)
             else:
-                self._lose(each, f"The language model did not answer: {broken.reason}.", broken.cause)
+                self._lose(Lost(each, f"The language model did not answer: {broken.reason}.", broken.cause))
         self._work.todo.extend(halves(rest))
 
     def _in_vain(self, cause: Cause, why: str, refused: Refused | None = None) -> None:
@@ -281,7 +287,7 @@ class Reading:
             until = timezone.now() + pace.PAUSES[Cause.UNUSABLE][0]
             self.tally.end(Cause.UNUSABLE, f"The language model gives no usable answers ({why}).", Remedy.WAIT, until)
 
-    def _again(self, batch: Sequence[Document], reasons: dict[int, str]) -> None:
+    def _again(self, batch: Sequence[Document], reasons: dict[int, str], *, is_cut: bool = False) -> None:
         """Ask again about these, smaller; those that were asked about often enough are lost."""
         rest = []
         for each in batch:
@@ -290,17 +296,21 @@ class Reading:
                 rest.append(each)
             else:
                 why = f"Asked {ATTEMPTS} times in vain: {reasons[each.pk]}."
-                self._lose(each, why, Cause.UNUSABLE)
+                self._lose(Lost(each, why, Cause.UNUSABLE, is_cut=is_cut))
         if rest:
             with self._ctx.unit(last=True) as unit:
                 rows.write([self._rows.pending(each, self._attempts[each.pk]) for each in rest])
                 unit.done, unit.message = self._done(), self._message()
-        # The last time each goes alone, so that none is given up because of its neighbor.
-        last = any(self._attempts[each.pk] == ATTEMPTS - 1 for each in rest)
-        self._work.todo.extend(halves(rest, alone=last))
+        for part in halves(rest):
+            self._queue(part)
 
-    def _lose(self, each: Document, why: str, cause: Cause, *, is_certain: bool = False) -> None:
-        self._work.lost[each.pk] = Lost(each, why, cause, is_certain)
+    def _queue(self, batch: Sequence[Document]) -> None:
+        """Ask about these next. The last time each goes alone, so that none is given up because of its neighbor."""
+        is_last = any(self._attempts.get(each.pk) == ATTEMPTS - 1 for each in batch)
+        self._work.todo.extend([[each] for each in batch] if is_last else [list(batch)])
+
+    def _lose(self, lost: Lost) -> None:
+        self._work.lost[lost.document.pk] = lost
 
     def _settle(self) -> None:
         """Write what was lost: given up if the pull request is to blame, else kept for a later reading."""
@@ -308,10 +318,11 @@ class Reading:
         if not lost:
             return
         # A model that has just answered nothing usable several times is not to be trusted with a verdict.
-        is_sound = self._work.in_vain <= ATTEMPTS and (self.tally.read > 0 or self._was_sound())
+        is_silent = self._work.in_vain > ATTEMPTS or self.tally.cause == Cause.UNUSABLE
+        is_sound = not is_silent and (self.tally.read > 0 or self._was_sound())
         written = []
         for one in lost:
-            is_own = one.is_certain or (is_sound and one.cause != Cause.UNREACHABLE)
+            is_own = one.is_certain or (is_sound and one.cause != Cause.UNREACHABLE and not one.is_cut)
             if is_own:
                 attempts = self._attempts.get(one.document.pk, 1)
                 written.append(self._rows.given_up(one.document, attempts, one.why, one.cause))
