@@ -182,6 +182,11 @@ document.addEventListener("htmx:sse:close", ({ detail }) => {
   request = connection = null;
   leaveSlot();
 });
+// The extension overlooks a window that was hidden before its request was answered, so it is told again once it streams.
+document.addEventListener("htmx:sse:after:connection", ({ target }) => {
+  if (!isStream(target) || !document.hidden) return;
+  setTimeout(() => document.hidden && document.dispatchEvent(new Event("visibilitychange")));
+});
 // The extension ends the stream of a hidden window.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) leaveSlot();

@@ -460,6 +460,19 @@ HIDE = """hidden => {
 }"""
 
 
+def test_window_opened_in_the_background_keeps_no_stream(watch, begin, worker):
+    tab = watch(begin())
+    tab.page.add_init_script(f"({HIDE})(true)")
+    with tab.page.expect_response(re.compile("/events/")):
+        tab.page.reload()
+    seq = tab.seq
+    worker()
+    expect(tab.page).to_have_title(re.compile("^Done"), timeout=PATIENCE)
+    assert tab.seq == seq
+    tab.page.evaluate(HIDE, False)
+    tab.state("done")
+
+
 @pytest.mark.parametrize(("end", "icon"), [("Done", "icon-done"), pytest.param("Failed", "icon-failed", marks=LONG)])
 def test_hidden_tab_shows_the_end_in_its_title_and_icon(watch, begin, worker, github, end, icon):
     if end == "Failed":
@@ -467,6 +480,7 @@ def test_hidden_tab_shows_the_end_in_its_title_and_icon(watch, begin, worker, gi
     tab = watch(begin())
     tab.step("sync", "Queued")
     expect(tab.page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("favicon"))
+    tab.connection("live")
     tab.page.evaluate(HIDE, True)
     seq = tab.seq
     worker()
