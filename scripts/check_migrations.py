@@ -117,16 +117,20 @@ def _subject(operation: Any) -> str:
 
 
 def project_migrations() -> list[Any]:
-    """Return the migrations of the project's own apps, in the order in which they are applied."""
+    """Return the migrations of the project's own apps, in the order in which an upgrade applies them.
+
+    A squashed migration is for new databases only: an upgrade runs those that it replaces.
+    """
     from django.apps import apps
     from django.db.migrations.loader import MigrationLoader
 
     own = {config.label for config in apps.get_app_configs() if config.name.startswith("apps.")}
-    loader = MigrationLoader(None)
+    loader = MigrationLoader(None, replace_migrations=False)
     order: dict[tuple[str, str], None] = {}
     for leaf in loader.graph.leaf_nodes():
         order |= dict.fromkeys(loader.graph.forwards_plan(leaf))
-    return [loader.graph.nodes[key] for key in order if key[0] in own]
+    migrations = [loader.graph.nodes[key] for key in order if key[0] in own]
+    return [migration for migration in migrations if not migration.replaces]
 
 
 def main() -> int:
