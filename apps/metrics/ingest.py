@@ -153,8 +153,9 @@ def _ingest_round(
     repository: Repository, batch: dict[str, PullRequestData], read_at: datetime | None, is_authoritative: bool
 ) -> IngestResult:
     people = upsert_people(repository.team_id, _people(batch.values()))
-    follow_addresses(repository, batch)
     stored = _stored(repository, batch)
+    if follow_addresses(repository, batch, stored):
+        stored = _stored(repository, batch)
     weeks: set[date] = set()
     rows: dict[str, Values] = {}
     detailed: dict[str, PullRequestData] = {}

@@ -297,6 +297,22 @@ def test_exchanged_node_ids_leave_each_number_its_row(repository):
     assert dict(rows.values_list("number", "external_id")) == {1: "PR_b", 2: "PR_a"}
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plans of SQLite")
+def test_no_statement_walks_through_all_pull_requests_of_a_repository(repository):
+    batch = [numbered(f"PR_{number}", number) for number in range(1, 4)]
+    with CaptureQueriesContext(connection) as queries:
+        ingest_pull_requests(repository, batch)
+        ingest_pull_requests(repository, [replace(batch[0], external_id="PR_2"), *batch[2:]])
+    reads = [query["sql"] for query in queries if 'FROM "metrics_pullrequest"' in query["sql"]]
+    assert len(reads) >= 4
+    with connection.cursor() as cursor:
+        for read in reads:
+            cursor.execute(f"EXPLAIN QUERY PLAN {read}")
+            plan = " ".join(row[-1] for row in cursor.fetchall())
+            assert "(repository_id=?)" not in plan, read
+            assert "SCAN" not in plan, read
+
+
 def test_number_with_the_node_id_of_another_one_gets_a_row_of_its_own(repository):
     ingest_pull_requests(repository, [numbered("PR_a", 1, title="First")])
     ingest_pull_requests(repository, [numbered("PR_a", 2, title="Second")])
