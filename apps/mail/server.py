@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from email.message import EmailMessage as MimeMessage
 from typing import Any, Self
 
+import requests
 from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import EmailMultiAlternatives, mailers
 from django.core.mail.backends.smtp import EmailBackend
 
+from apps.mail.http import WatchedAdapter, watch
 from apps.mail.models import OutboxMessage
 from apps.masking import storable
 
@@ -175,6 +177,8 @@ class MailServer:
         self._alias = alias
         self._deadline = deadline
         self._backend = mailers[alias]
+        # Set while the connection to a service with an interface over HTTP is open.
+        self._http: WatchedAdapter | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +200,7 @@ class MailServer:
         Raises:
             Unsendable: if an address can't be written as SMTP wants it.
         """
-        timer = threading.Timer(self._deadline, getattr(self._backend, "abort", _nothing))
+        timer = threading.Timer(self._deadline, self._abort)
         timer.daemon = True
         timer.start()
         try:
@@ -206,7 +210,7 @@ class MailServer:
 
     def _hand_over(self, letter: EmailMultiAlternatives) -> Outcome:
         try:
-            self._backend.open()
+            self._open()
         except Exception as error:
             self.close()
             return TryLater(_described(error), is_of_server=True, needs_operator=_needs_operator(error))
@@ -217,14 +221,30 @@ class MailServer:
             raise Unsendable(_described(error)) from error
         except Exception as error:
             outcome = outcome_of(error)
+            if self._http and self._http.has_sent_all and _is_without_answer(error):
+                outcome = ReplyLost(_described(error))
             if not isinstance(outcome, RecipientRefused):
                 # What state the dialog is in is not known.
                 self.close()
             return outcome
         return Accepted()
 
+    def _open(self) -> None:
+        self._backend.open()
+        session = getattr(self._backend, "session", None)
+        if self._http is None and isinstance(session, requests.Session):
+            self._http = watch(session)
+
+    def _abort(self) -> None:
+        """End the connection at once, from the timer's thread."""
+        if self._http is not None:
+            self._http.abort()
+        elif isinstance(self._backend, SmtpBackend):
+            self._backend.abort()
+
     def close(self) -> None:
         """End the connection. What happens to it then changes nothing."""
+        self._http = None
         try:
             self._backend.close()
         except Exception:
@@ -306,8 +326,11 @@ def _needs_operator(error: Exception) -> bool:
     return not isinstance(error, OSError)
 
 
-def _nothing() -> None:
-    """Do nothing: services with an interface of their own have timeouts of their own."""
+def _is_without_answer(error: Exception) -> bool:
+    """Return whether a service with an interface over HTTP may have taken the message, and no answer could be read."""
+    if not isinstance(error, AnymailAPIError):
+        return False
+    return error.status_code is None or 200 <= error.status_code < 300
 
 
 def _described(error: Exception) -> str:

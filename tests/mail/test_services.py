@@ -2,15 +2,21 @@
 
 import json
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 from django.utils import timezone
 
 from apps.mail.delivery import deliver_due
+from apps.mail.http import watch
 from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
+from apps.mail.server import MailServer, ReplyLost
 from project.env import Env
+from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TAKEN = {
@@ -24,16 +30,26 @@ INACTIVE = {"ErrorCode": 406, "Message": "Found inactive addresses: ada@example.
 
 
 class Postmark(ThreadingHTTPServer):
-    """Takes mails and keeps them; `answers` are given first, one a request."""
+    """Takes mails and keeps them; `answers` are given first, one a request.
+
+    With `raw`, it answers with these bytes, `pause` seconds after each, and ends the connection.
+    """
+
+    daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.received, self.answers = [], []
+        self.raw, self.pause, self.requests = None, 0.0, 0
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests += 1
+        if self.server.raw is not None:
+            self.answer_raw(self.server.raw)
+            return
         status, answer = self.server.answers.pop(0) if self.server.answers else (200, TAKEN)
         if status == 200:
             self.server.received.append((self.headers["X-Postmark-Server-Token"], body))
@@ -43,6 +59,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def answer_raw(self, raw):
+        self.close_connection = True
+        with suppress(OSError):
+            for place in range(len(raw)):
+                self.wfile.write(raw[place : place + 1])
+                time.sleep(self.server.pause)
 
     def log_message(self, *args):
         pass
@@ -104,3 +127,62 @@ def test_a_service_that_is_away_costs_one_attempt_of_one_mail(postmark):
     postmark.server_close()
     assert deliver_due() == 0
     assert sorted(OutboxMessage.objects.values_list("attempts", flat=True)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        # In the head, and in the body, of an answer whose connection ends with it, or stays.
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json" + b" " * 100,
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * 100,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" + b" " * 100,
+    ],
+)
+def test_service_that_drips_is_ended(postmark, raw):
+    """Each byte comes within the timeout, so only the deadline of the whole ends it."""
+    postmark.raw, postmark.pause = raw, 0.1
+    began = time.monotonic()
+    with MailServer(deadline=1.0) as server:
+        outcome = server.send(mail())
+    assert time.monotonic() - began < 7
+    assert isinstance(outcome, ReplyLost)
+    assert "\0" not in outcome.reason
+
+
+def test_service_is_asked_again_after_it_dripped(postmark):
+    postmark.raw, postmark.pause = b"HTTP/1.1 200 OK\r\n" + b"x" * 100, 0.1
+    message = mail()
+    with MailServer(deadline=0.5) as server:
+        server.send(message)
+        postmark.raw = None
+        server.send(message)
+    assert len(postmark.received) == 1
+
+
+@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<htm", b"220 mail.test ESMTP\r\n"])
+def test_lost_answer_means_two_copies_at_most(postmark, raw):
+    mail()
+    postmark.raw = raw
+    for _ in range(4):
+        deliver_due()
+        OutboxMessage.objects.update(next_attempt_at=timezone.now())
+    assert postmark.requests == 2
+    assert OutboxMessage.objects.get().state == OutboxState.UNCERTAIN
+
+
+def test_answer_of_another_form_may_mean_that_it_was_taken(postmark):
+    message = mail()
+    postmark.raw = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<ok>"
+    with MailServer() as server:
+        assert isinstance(server.send(message), ReplyLost)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_request_that_never_began_was_not_sent(scheme):
+    session = requests.Session()
+    watched = watch(session)
+    # Of a message before.
+    watched.has_sent_all = True
+    with pytest.raises(requests.ConnectionError):
+        session.post(f"{scheme}://127.0.0.1:{free_port()}/", data=b"x")
+    assert not watched.has_sent_all
