@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 SWEEPER_SILENT_AFTER = 30.0
 # How long the check of writes waits for a lock; less than `project.deadlines.DEADLINE`.
 LOCK_SECONDS = 0.8
-LOCKED = "The database is locked: another process holds its lock."
+LOCKED = "The database is locked: another process holds a lock that the workers wait for."
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -112,6 +112,9 @@ def _wait_little_for_locks() -> None:
 
 
 def _work() -> list[str]:
+    if health.database_is_locked():
+        # Workers can't write that they live, and their rows may not even be read.
+        return [LOCKED]
     problems = [
         f"No worker seen for the queue {queue} " + ("within a day." if seconds is None else f"for {seconds:.0f} s.")
         for queue, seconds in health.queues_to_report().items()
