@@ -29,9 +29,10 @@ _AWAY_SQLITE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CORRUPT,
 }
-# Classes and codes of PostgreSQL's SQLSTATE: connections, resources, shutdown, damage, a server that takes no writes (a
-# replica after a failover), rights that were taken away; then locks and time limits.
-_AWAY_STATES = ("08", "53", "57P", "58", "XX", "25006", "42501")
+# Classes and codes of PostgreSQL's SQLSTATE: connections, log-ins and databases that a pooler does not find, resources,
+# shutdown, damage, a server that takes no writes (a replica after a failover), rights that were taken away; then locks
+# and time limits.
+_AWAY_STATES = ("08", "28", "3D", "53", "57P", "58", "XX", "25006", "42501")
 _BUSY_STATES = ("40", "55P03", "57014", "25P03", "25P04")
 
 

@@ -8,25 +8,52 @@ import os
 import resource
 import signal
 import sqlite3
-import struct
 import threading
 import time
 from pathlib import Path
 
 import psycopg
 
+from tests.faults.postgres_wire import error
 from tests.faults.table import Most, Row
 
 # Seconds: a setup without a fault takes 6 here; what failed is tried again after a while.
 SETUP, PAGES = 75, 60
 # What pages do meanwhile: all as usual, only reading as usual, or nothing.
 NOTHING, BUSY, AWAY = "", "busy", "away"
+# Only those pages fail that send the chosen statement.
+SOME = "some"
+# Statements that rows choose: any with a quoted name, that by which a step is claimed, and that for pull requests.
+ANY = b'"'
+CLAIM, PULLS = b'UPDATE "pipelines_steprun"', b'INSERT INTO "metrics_pullrequest"'
 
 
-def row(name, outcome, lines=300, **fault):
-    """Return a row; its night may take what its onboarding may. Requests are connections to PostgreSQL."""
-    most = Most(SETUP, 800, lines)
-    return Row(name, outcome, most, most, Most(PAGES, 600, lines), "done", **fault)
+def row(name, outcome, lines=300, *, onboarding=None, night=None, page=None, **fault):
+    """Return a row. Requests are connections to PostgreSQL.
+
+    A row without limits of its own has those of all; each limit is (seconds, requests, lines).
+    """
+    onboarding = Most(*onboarding or (SETUP, 800, lines))
+    night = Most(*night) if night else onboarding
+    return Row(name, outcome, onboarding, night, Most(*page or (PAGES, 600, lines)), "done", **fault)
+
+
+def log_in(name, state):
+    """Return a row in which each log-in is refused: pages wait for the pool, and give up."""
+    limits = {"onboarding": (45, 90, 60), "night": (45, 70, 30), "page": (45, 150, 80)}
+    return row(name, AWAY, how={"log_in": state}, **limits)
+
+
+def every(name, outcome, state, by="error"):
+    """Return a row in which each statement with a name in it is refused: pages answer at once."""
+    limits = {"onboarding": (45, 80, 50), "night": (45, 60, 30), "page": (25, 40, 50)}
+    return row(name, outcome, how={"words": ANY, "state": state, "by": by}, **limits)
+
+
+def chosen(name, words, state, by="error", seconds=45):
+    """Return a row in which statements with these words are refused, in the midst of transactions."""
+    limits = {"onboarding": (seconds, 90, 40), "night": (seconds, 70, 30), "page": (25, 50, 50)}
+    return row(name, SOME, how={"words": words, "state": state, "by": by}, **limits)
 
 
 # PostgreSQL, the real one.
@@ -207,35 +234,6 @@ POSTGRES = {
 }
 
 
-# PostgreSQL's protocol, as a stand-in speaks it.
-
-
-def message(kind, body=b""):
-    return kind + struct.pack("!i", len(body) + 4) + body
-
-
-def error(state, text=b"No."):
-    return message(b"E", b"SERROR\0VERROR\0C" + state + b"\0M" + text + b"\0\0")
-
-
-READY = message(b"Z", b"I")
-WELCOME = message(b"R", struct.pack("!i", 0)) + message(b"S", b"server_version\x0016.0\0") + READY
-
-
-def answers(state, text=b"No."):
-    """Return a function that takes each log-in, and answers each statement with an error."""
-
-    def answer(sent):
-        if len(sent) == 8:
-            # A question for encryption.
-            return b"N"
-        if sent[4:8] == struct.pack("!i", 196608):
-            return WELCOME
-        return error(state, text) + READY
-
-    return answer
-
-
 POSTGRES_ROWS = [
     row("sound", NOTHING, fault="nothing"),
     row("read_only", BUSY, fault="read only"),
@@ -258,14 +256,47 @@ POSTGRES_ROWS = [
     row("resets", AWAY, content=b"", how={"then": "reset"}),
     row("ends_without_a_word", AWAY, content=b"", how={"then": "close"}),
     row("speaks_http", AWAY, content=b"HTTP/1.1 400 Bad Request\r\n\r\n", how={"then": "close"}),
-    row("too_many_clients", AWAY, content=error(b"53300"), how={"then": "close"}),
-    row("wrong_password", AWAY, content=error(b"28P01"), how={"then": "close"}),
-    # Each is another exception of psycopg.
-    row("disk_full", AWAY, how={"state": "53100"}),
-    row("data_damaged", AWAY, how={"state": "XX001"}),
-    row("internal_error", AWAY, how={"state": "XX000"}),
-    row("deadlock", BUSY, how={"state": "40P01"}),
-    row("statement_canceled", BUSY, how={"state": "57014"}),
+    # Log-ins that are refused.
+    log_in("too_many_clients", "53300"),
+    log_in("wrong_password", "28P01"),
+    log_in("starting_up", "57P03"),
+    log_in("no_such_database", "3D000"),
+    log_in("log_in_without_memory", "53200"),
+    log_in("log_in_without_right", "42501"),
+    row("error_before_encryption", AWAY, content=error("53300"), how={"then": "close"}),
+    # All statements are refused, the pool's own as well, so that it gives out no connection.
+    row("disk_full", AWAY, how={"all": "53100"}),
+    row("data_damaged", AWAY, how={"all": "XX001"}),
+    row("internal_error", AWAY, how={"all": "XX000"}),
+    row("deadlock", BUSY, how={"all": "40P01"}),
+    row("statement_canceled", BUSY, how={"all": "57014"}),
+    # All statements with a name in them: each is another exception of psycopg.
+    every("memory_full", AWAY, "53200"),
+    every("input_or_output_fails", AWAY, "58030"),
+    every("index_damaged", AWAY, "XX002"),
+    every("right_missing", AWAY, "42501"),
+    every("database_dropped", AWAY, "3D000"),
+    every("ended_by_an_admin", AWAY, "57P01", "fatal"),
+    every("starting_up_behind_a_pooler", AWAY, "57P03"),
+    every("not_serializable", BUSY, "40001"),
+    every("lock_not_available", BUSY, "55P03"),
+    # Chosen statements, in the midst of transactions of a real server.
+    chosen("claims_not_serializable", CLAIM, "40001"),
+    chosen("claims_without_the_lock", CLAIM, "55P03"),
+    chosen("claims_end_the_connection", CLAIM, "57P01", "fatal"),
+    chosen("claims_lose_the_answer", CLAIM, "57P01", "lost answer", seconds=75),
+    chosen("commits_not_serializable", b"COMMIT", "40001", seconds=75),
+    chosen("commits_end_the_connection", b"COMMIT", "57P01", "fatal", seconds=75),
+    chosen("commits_lose_the_answer", b"COMMIT", "57P01", "lost answer"),
+    chosen("pull_requests_without_space", PULLS, "53100"),
+    chosen("pull_requests_without_memory", PULLS, "53200"),
+    chosen("pull_requests_meet_a_damaged_index", PULLS, "XX002"),
+    chosen("pull_requests_without_right", PULLS, "42501"),
+    chosen("pull_requests_fail_on_the_disk", PULLS, "58030"),
+    chosen("outbox_fails_on_the_disk", b'"mail_outboxmessage"', "58030"),
+    chosen("outbox_without_right", b'"mail_outboxmessage"', "42501"),
+    chosen("analytics_without_right", b'"analytics_analyticsevent"', "42501"),
+    chosen("runs_without_right", b'"pipelines_run"', "42501"),
 ]  # fmt: skip
 
 

@@ -87,6 +87,18 @@ def state(team):
     }
 
 
+def webhook(team):
+    """Make the team's webhook, and return its address, its secret, and the node id of a repository, if one is read."""
+    from apps.integrations import webhooks
+    from apps.integrations.models import TrackedRepository
+    from apps.teams.models import Team
+
+    hook, secret = webhooks.make(Team.objects.get(pk=team), None)
+    tracked = TrackedRepository.objects.for_team(team).filter(repository__full_name="octo/hello").first()
+    node_id = tracked.repository.external_id if tracked else ""
+    return {"path": f"/hooks/github/{hook.key}/", "secret": secret, "node_id": node_id}
+
+
 def main():
     import django
 
@@ -97,7 +109,7 @@ def main():
         name, arguments = json.loads(line)
         # The fault may have ended the connection of the last command.
         connection.close()
-        print(json.dumps({"team": team, "state": state}[name](**arguments)), flush=True)
+        print(json.dumps({"team": team, "state": state, "webhook": webhook}[name](**arguments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ The web process and the worker outlive all rows of a table, as they do in the wo
 
 import contextlib
 import itertools
+import tempfile
 import time
+from pathlib import Path
 
 from tests.faults.hand import PASSWORD, Hand
-from tests.faults.scene import OURS, PAGE_BYTES
+from tests.faults.scene import OURS, PAGE_BYTES, Scene
 from tests.project.installation import Installation
 
 REPOSITORIES = ("octo/hello", "octo/world")
@@ -34,6 +36,9 @@ class Site:
 
     def state(self, team):
         return self._hand.do("state", team=team["team"])
+
+    def webhook(self, team):
+        return self._hand.do("webhook", team=team["team"])
 
     def ask(self, team, path, method="GET", body=None, **headers):
         """Return status, headers, and body of a request as the team's owner; check how long it took and what is shown."""
@@ -105,3 +110,86 @@ def site_over(folder, sandbox, **env):
             yield Site(installation, hand, worker)
     finally:
         installation.end()
+
+
+class SiteScene(Scene):
+    """A site, and a server behind it with one fault: of a real server, or of the wire in front of it.
+
+    `faults` has, by name, what begins and what ends a fault of the real server. `wire` is None for a file.
+    """
+
+    def __init__(self, row, tried, site, server, wire, faults):
+        super().__init__(row, None, tried)
+        self.site, self.server, self.wire, self.faults = site, server, wire, faults
+        self.is_on = False
+
+    def requests(self):
+        return self.wire.connections if self.wire else 0
+
+    def log_lines(self):
+        return self.site.log_lines()
+
+    def tail(self):
+        return self.site.log()[-4000:]
+
+    def begin(self):
+        self.mark()
+        self.is_on = True
+        if self.wire:
+            self.wire.connections = 0
+        if self.row.fault:
+            self.faults[self.row.fault][0](self.server)
+        else:
+            self.play()
+
+    def play(self):
+        """Let the wire do what the row states. A server with a protocol of its own adds to it."""
+        how = self.row.how
+        if how.get("refuse"):
+            self.wire.refuses()
+        elif how.get("silence"):
+            self.wire.plays(None)
+        else:
+            self.wire.plays(self.row.content, **how)
+
+    @contextlib.contextmanager
+    def fault(self):
+        """Let the fault begin, and pass at the latest on the way out."""
+        try:
+            self.begin()
+            yield
+        finally:
+            self.end()
+
+    def end(self):
+        """Let the fault pass, if it is there. The connections that the wire had count on."""
+        if not self.is_on:
+            return
+        self.is_on = False
+        before = self.requests()
+        if self.row.fault:
+            self.faults[self.row.fault][1](self.server)
+        else:
+            self.wire.passes_on()
+        if self.wire:
+            self.wire.connections = before
+
+
+def has_completion(found):
+    """Return whether a team's completion email is in the outbox, whatever became of it."""
+    return "complete" in [kind for _, kind in found["emails"]]
+
+
+def assert_whole(found, runs):
+    """Check that a team has everything, once."""
+    assert (found["pulls"], found["figures"], found["missing"], found["runs"]) == (33, True, [], runs)
+    assert [kind for _, kind in found["emails"]].count("complete") == 1
+
+
+@contextlib.contextmanager
+def new_folder():
+    """Yield a folder that the servers' own user can reach, which pytest's can't be."""
+    with tempfile.TemporaryDirectory(prefix="firstlight-faults-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

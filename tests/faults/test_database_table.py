@@ -6,7 +6,6 @@ All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -
 
 import contextlib
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -14,14 +13,13 @@ import psycopg
 import pytest
 
 from tests.chaos.servers import Postgres
-from tests.faults.database_rows import AWAY, BUSY, POSTGRES, POSTGRES_ROWS, SQLITE, SQLITE_ROWS, answers
-from tests.faults.scene import Scene
-from tests.faults.site import site_over
+from tests.faults.database_rows import AWAY, BUSY, POSTGRES, POSTGRES_ROWS, SOME, SQLITE, SQLITE_ROWS
+from tests.faults.postgres_wire import PostgresWire, refuses_log_in, refuses_statements
+from tests.faults.site import SiteScene, assert_whole, has_completion, new_folder, site_over
 from tests.faults.table import assert_rows_differ, sample
-from tests.faults.wire import Wire
 
-# Seconds that a fault holds after work was started.
-HOLDS = 3
+# Seconds that a fault holds after work was started, and that a row may wait for its chosen statement before that.
+HOLDS, LONGEST_HOLD = 3, 12
 FINE, REFUSED = {200, 302, 303}, {503}
 
 
@@ -72,70 +70,41 @@ class File:
         return children_of(self._worker.pid)
 
 
-class DatabaseScene(Scene):
+class DatabaseScene(SiteScene):
     """A site, and a database with one fault."""
 
-    def __init__(self, row, tried, site, server, wire, faults):
-        super().__init__(row, None, tried)
-        self.site, self.server, self.wire, self.faults = site, server, wire, faults
-        self.is_on = False
+    def hold(self):
+        """Let the fault last for a while."""
+        time.sleep(HOLDS)
 
-    def requests(self):
-        return self.wire.connections if self.wire else 0
 
-    def log_lines(self):
-        return self.site.log_lines()
+class PostgresScene(DatabaseScene):
+    """A site, and a PostgreSQL with one fault. `broken` counts the chosen statements that met it."""
 
-    def tail(self):
-        return self.site.log()[-4000:]
+    broken = 0
 
-    def begin(self):
-        self.mark()
-        self.is_on = True
+    def play(self):
         how = self.row.how
-        if self.row.fault:
-            if self.wire:
-                self.wire.connections = 0
-            self.faults[self.row.fault][0](self.server)
-        elif how.get("refuse"):
-            self.wire.refuses()
-        elif how.get("silence"):
-            self.wire.plays(None)
-        elif how.get("state"):
-            self.wire.plays(answers(how["state"].encode(), how.get("text", "No.").encode("latin-1")))
+        if how.get("log_in"):
+            self.wire.plays(refuses_log_in(how["log_in"]))
+        elif how.get("all"):
+            self.wire.plays(refuses_statements(how["all"]))
+        elif how.get("words"):
+            self.wire.breaks(**how)
         else:
-            self.wire.plays(self.row.content, **how)
+            super().play()
 
-    @contextlib.contextmanager
-    def fault(self):
-        """Let the fault begin, and pass at the latest on the way out."""
-        try:
-            self.begin()
-            yield
-        finally:
-            self.end()
+    def hold(self):
+        """Wait until the chosen statement was sent, which a refresh need not do, and then as long as others."""
+        until = time.monotonic() + LONGEST_HOLD
+        while "words" in self.row.how and not self.wire.broken and time.monotonic() < until:
+            time.sleep(0.1)
+        super().hold()
 
     def end(self):
-        """Let the fault pass, if it is there. The connections that the stand-in had count on."""
-        if not self.is_on:
-            return
-        self.is_on = False
-        before = self.requests()
-        if self.row.fault:
-            self.faults[self.row.fault][1](self.server)
-        else:
-            self.wire.passes_on()
-        if self.wire:
-            self.wire.connections = before
-
-
-@contextlib.contextmanager
-def new_folder():
-    """Yield a folder that the servers' own user can reach, which pytest's can't be."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-faults-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
+        super().end()
+        self.broken += self.wire.broken
+        self.wire.broken = 0
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +115,7 @@ def over_postgres(octo_server):
         server = RealPostgres(folder / "postgres")
         server.start()
         try:
-            with Wire(server.port) as wire:
+            with PostgresWire(server.port) as wire:
                 url = server.url.replace(f":{server.port}/", f":{wire.port}/")
                 with site_over(folder, octo_server, DATABASE_URL=url) as site:
                     yield site, server, wire, POSTGRES
@@ -166,7 +135,10 @@ def over_sqlite(octo_server):
 @pytest.mark.parametrize("row", sample("postgresql", POSTGRES_ROWS), ids=lambda row: row.name)
 def test_fault_of_postgresql_ends_as_its_row_states(row, over_postgres, octo_server, tried):
     octo_server.reset()
-    try_row(DatabaseScene(row, tried, *over_postgres))
+    scene = PostgresScene(row, tried, *over_postgres)
+    try_row(scene)
+    # A row whose chosen statement was never sent would show nothing.
+    assert scene.broken or "words" not in row.how
 
 
 @pytest.mark.long
@@ -183,13 +155,14 @@ def try_row(scene):
     def set_up():
         status = site.start(team)
         assert status in FINE | REFUSED
-        time.sleep(HOLDS)
+        scene.hold()
         scene.end()
         if status in REFUSED:
             # Nothing was changed, so the user may try again.
             site.wait_until_pages_work(team)
             assert site.start(team) == 303
-        return site.eventually(team, lambda found: found["state"] == "done")
+        # The email's row is written with the run's end, or a little later if that failed.
+        return site.eventually(team, lambda found: found["state"] == "done" and has_completion(found))
 
     with scene.fault():
         found = scene.measured("onboarding", set_up)
@@ -199,14 +172,14 @@ def try_row(scene):
         # In the midst of a run.
         assert site.refresh(team) == 303
         with scene.fault():
-            time.sleep(HOLDS)
+            scene.hold()
         return site.eventually(team, lambda found: found["runs"] == 2 and found["state"] == "done")
 
     site.wait_until_pages_work(team)
     assert_whole(scene.measured("night", refresh), runs=2)
 
     def look():
-        expected = {AWAY: REFUSED, BUSY: FINE | REFUSED}.get(row.outcome, FINE)
+        expected = {AWAY: REFUSED, BUSY: FINE | REFUSED, SOME: FINE | REFUSED}.get(row.outcome, FINE)
         answered = site.pages(team)
         for path, status in answered.items():
             # Pages that need no row, as the sign-in page, may answer as usual.
@@ -222,12 +195,6 @@ def try_row(scene):
         scene.measured("page", look)
     site.wait_until_pages_work(team)
     assert site.worker.poll() is None
-
-
-def assert_whole(found, runs):
-    """Check that a team has everything, once."""
-    assert (found["pulls"], found["figures"], found["missing"], found["runs"]) == (33, True, [], runs)
-    assert [kind for _, kind in found["emails"]].count("complete") == 1
 
 
 def test_rows_differ_in_bytes():

@@ -17,6 +17,8 @@ from project.outages import outage_of
         (psycopg.errors.TooManyConnections, "away"),
         (psycopg.errors.DiskFull, "away"),
         (psycopg.errors.AdminShutdown, "away"),
+        (psycopg.errors.InvalidCatalogName, "away"),
+        (psycopg.errors.InvalidPassword, "away"),
         (psycopg.errors.SerializationFailure, "busy"),
         (psycopg.errors.LockNotAvailable, "busy"),
         (psycopg.errors.QueryCanceled, "busy"),
