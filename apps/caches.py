@@ -15,11 +15,11 @@ from typing import Any
 
 from django.core.cache import BaseCache, cache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.redis_errors import UNUSABLE
+from apps.redis_client import UNUSABLE, CheckedRedis
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,37 @@ class _Fallback:
         self._failing = False
 
 
+class _Client(RedisCacheClient):
+    """Django's client of the cache, by one that checks what Redis answers."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._client = CheckedRedis
+
+    def add(self, key: Any, value: Any, timeout: Any) -> bool:
+        """Set the key if it is not there, and return whether it was set."""
+        added: bool = super().add(key, value, timeout)
+        if not added:
+            # A server that answers nothing to all commands would look as if every key was there.
+            self.get_client(key, write=True).exists(key)
+        return added
+
+    def get(self, key: Any, default: Any) -> Any:
+        """Return the value, or the default if there is none.
+
+        A value that can't be read, such as another program's, counts as none and is removed. A server that has no such
+        key shows that it is no Redis by its answer to the removal.
+        """
+        stored = self.get_client(key).get(key)
+        if stored is None:
+            return default
+        value = self._serializer.loads(stored)  # type: ignore[attr-defined]
+        if value is None:
+            self.delete(key)
+            return default
+        return value
+
+
 class FallbackRedisCache(RedisCache):
     """Django's cache in Redis, with short timeouts and the memory's cache during an outage."""
 
@@ -73,6 +104,7 @@ class FallbackRedisCache(RedisCache):
             "retry": Retry(NoBackoff(), 0),
         }
         super().__init__(server, {**params, "OPTIONS": options | params.get("OPTIONS", {})})
+        self._class = _Client
         self._fallback = _Fallback()
 
     def add(self, *args: Any, **kwargs: Any) -> Any:

@@ -12,14 +12,14 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from huey.contrib.djhuey import HUEY
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from apps.pipelines import clock, disk, owners
 from apps.pipelines.models import Worker
-from apps.redis_errors import UNUSABLE
+from apps.redis_client import UNUSABLE, CheckedRedis
 
 # A worker that was not heard of for so long is not counted on. Ten times the pause between two signs of life.
 SILENT_AFTER = timedelta(seconds=10)
@@ -27,11 +27,14 @@ SILENT_AFTER = timedelta(seconds=10)
 # A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody has to be called.
 RESTART_GRACE = timedelta(seconds=60)
 
-# Seconds that a check waits for SQLite's lock, and for which its answer holds.
+# Seconds that a check waits for a lock of the database, and for which its answer holds.
 LOCK_SECONDS, LOCK_KNOWN_FOR = 0.5, 2.0
 
 # Seconds that Redis gets to answer a probe.
 QUEUE_TIMEOUT = 1.0
+
+# PostgreSQL's code for a lock that was not there in time.
+LOCK_NOT_AVAILABLE = "55P03"
 
 # When the lock was tried last (monotonic clock), and whether it was held.
 _locked: tuple[float, bool] | None = None
@@ -58,7 +61,7 @@ def redis_facts() -> dict[str, Any]:
 
 def _redis() -> redis.Redis:
     """Return a client that neither waits long nor tries again."""
-    return redis.Redis.from_url(
+    return CheckedRedis.from_url(
         settings.REDIS_URL,
         socket_timeout=QUEUE_TIMEOUT,
         socket_connect_timeout=QUEUE_TIMEOUT,
@@ -72,7 +75,8 @@ def _redis_problem() -> str:
     try:
         with client:
             client.set(key, b"1", ex=60)
-            client.get(key)
+            if client.get(key) != b"1":
+                raise redis.InvalidResponse("A key has another value than the one that was written.")
             for lane in HUEY.storage.lanes.values():
                 client.zcard(lane.queue_key)
     except redis.AuthenticationError:
@@ -174,21 +178,26 @@ def disk_problem() -> str:
 
 
 def database_is_locked() -> bool:
-    """Return whether another process holds SQLite's lock, so that workers can't write that they live.
+    """Return whether another program holds a lock, so that workers can't write that they live.
 
-    Ask only when workers seem to be missing: it waits up to half a second for the lock.
+    That is SQLite's one lock, or on PostgreSQL one on the workers' table or rows. Ask before workers are called
+    missing: it waits up to half a second for the lock.
     """
     global _locked
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    if connection.vendor == "sqlite" and connection.in_atomic_block:
         # In a transaction this process may hold the lock itself.
         return False
     now = time.monotonic()
     if _locked is None or now - _locked[0] >= LOCK_KNOWN_FOR:
-        _locked = (now, _waits_for_lock(str(connection.settings_dict["NAME"])))
+        if connection.vendor == "sqlite":
+            is_locked = _waits_for_file(str(connection.settings_dict["NAME"]))
+        else:
+            is_locked = _waits_for_workers_rows()
+        _locked = (now, is_locked)
     return _locked[1]
 
 
-def _waits_for_lock(name: str) -> bool:
+def _waits_for_file(name: str) -> bool:
     with closing(
         sqlite3.connect(name, timeout=LOCK_SECONDS, isolation_level=None, uri=name.startswith("file:"))
     ) as own:
@@ -197,6 +206,23 @@ def _waits_for_lock(name: str) -> bool:
         except sqlite3.OperationalError as error:
             return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
         own.execute("ROLLBACK")
+    return False
+
+
+def _waits_for_workers_rows() -> bool:
+    """Take the locks that a worker takes to write that it lives, and release them."""
+    rows = Worker.objects.filter(stopped_at=None).order_by("pk").select_for_update(no_key=True)
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_SECONDS * 1000:.0f}ms"])
+                cursor.execute("LOCK TABLE pipelines_worker IN ROW EXCLUSIVE MODE")
+            list(rows.values_list("pk"))
+            # The locks and the time limit end with it, also inside a transaction of the caller.
+            transaction.set_rollback(True)
+    except DatabaseError as error:
+        # One that takes no writes at all, for example, is another problem.
+        return getattr(error.__cause__, "sqlstate", "") == LOCK_NOT_AVAILABLE
     return False
 
 

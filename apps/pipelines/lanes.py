@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from apps.pipelines.queue_file import HealingSqliteStorage
-from apps.redis_errors import UNUSABLE
+from apps.redis_client import UNUSABLE, CheckedRedis
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ CONNECT_TIMEOUT = 1.0  # seconds
 SOCKET_TIMEOUT = 2.0
 # After a failure, messages are refused at once for so long: the sweeper sends them again, and pages do not wait.
 PAUSE = 2.0
+# After a failure, a worker leaves Redis alone for so long before it reads again; twice as long after each further one.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 class LaneMessage(bytes):
@@ -55,6 +57,7 @@ class LaneStorage:
         self.blocking = self.shared.blocking
         self._pinned = threading.local()
         self._paused_until = 0.0
+        self._failed_reads = 0
         self.served: tuple[str, ...] = tuple(self.lanes)
 
     def __getattr__(self, attribute: str) -> Any:
@@ -83,9 +86,16 @@ class LaneStorage:
             raise RedisError(f"Redis answered what is no answer ({type(error).__name__}).") from error
 
     def dequeue(self) -> bytes | None:
+        """Return a message, or None. While Redis fails, wait before the error is raised, so that it is asked seldom."""
         queue = getattr(self._pinned, "queue", None)
         for lane in (queue,) if queue else self.served:
-            data: bytes | None = self.lanes[lane].dequeue()
+            try:
+                data: bytes | None = self.lanes[lane].dequeue()
+            except UNUSABLE:
+                time.sleep(min(FIRST_PAUSE * 2 ** min(self._failed_reads, 10), LONGEST_PAUSE))
+                self._failed_reads += 1
+                raise
+            self._failed_reads = 0
             if data is not None:
                 return data
         return None
@@ -173,10 +183,16 @@ class SqliteLaneHuey(LaneHuey):
     storage_class = HealingSqliteStorage
 
 
+class CheckedRedisStorage(PriorityRedisStorage):  # type: ignore[misc]
+    """Huey's storage in Redis, by a client that checks what Redis answers."""
+
+    redis_client = CheckedRedis
+
+
 class RedisLaneHuey(LaneHuey):
     """Lanes in Redis, by one pool of connections that give up soon: a web process sends messages, too."""
 
-    storage_class = PriorityRedisStorage
+    storage_class = CheckedRedisStorage
 
     def create_storage(self) -> LaneStorage:
         url = self.storage_kwargs.pop("url", None)

@@ -15,6 +15,8 @@ from huey.storage import RedisStorage
 from project.settings import HUEY
 from tests.faults.table import Most, Row
 
+# A stand-in that speaks Redis's protocol until it is asked for something.
+WELCOMES = {"welcomes": True}
 # Seconds: a setup without a fault takes 6 here, and one whose messages were lost is found by the sweeper.
 SETUP, PAGES = 45, 45
 # What stays wrong in the server for the whole situation, and what passes at once.
@@ -23,10 +25,21 @@ LASTS, PASSES = "lasts", "passes"
 NOTHING, REFUSES = "", "queue_refuses"
 
 
-def row(name, outcome=REFUSES, lines=60, **fault):
+def row(name, outcome=REFUSES, lines=60, connections=120, **fault):
     """Return a row; its night may take what its onboarding may. Requests are connections to the server."""
-    most = Most(SETUP, 600, lines)
-    return Row(name, outcome, most, most, Most(PAGES, 300, lines), "done", **fault)
+    most = Most(SETUP, connections, lines)
+    return Row(name, outcome, most, most, Most(PAGES, connections, lines), "done", **fault)
+
+
+def welcomes(answer):
+    """Return a function that welcomes a client, and answers all else with these bytes."""
+
+    def play(sent):
+        if b"HELLO" in sent:
+            return b"%1\r\n$5\r\nproto\r\n:3\r\n"
+        return b"+OK\r\n" if b"SETINFO" in sent or b"SELECT" in sent else answer
+
+    return play
 
 
 def memory_is_full(server):
@@ -185,7 +198,7 @@ ROWS = [
     row("memory_limit", fault="memory"),
     row("disk_full", fault="disk"),
     row("replica", fault="replica"),
-    row("password_changed", fault="password"),
+    row("password_changed", connections=60, fault="password"),
     row("right_missing", fault="right"),
     row("no_more_clients", fault="clients"),
     row("away", fault="away"),
@@ -213,7 +226,7 @@ ROWS = [
     row("no_replicas", content=b"-NOREPLICAS Not enough good replicas to write.\r\n"),
     row("transaction_aborted", content=b"-EXECABORT Transaction discarded because of previous errors.\r\n"),
     row("script_unknown", content=b"-NOSCRIPT No matching script.\r\n"),
-    row("wrong_password", content=b"-WRONGPASS invalid username-password pair\r\n"),
+    row("wrong_password", connections=60, content=b"-WRONGPASS invalid username-password pair\r\n"),
     row("log_in_wanted", content=b"-NOAUTH Authentication required.\r\n"),
     row("out_of_memory", content=b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
     row("read_only", content=b"-READONLY You can't write against a read only replica.\r\n"),
@@ -229,4 +242,16 @@ ROWS = [
     row("nesting", content=b"*1\r\n" * 3000 + b":1\r\n"),
     row("newer_protocol", content=b"%1\r\n+a\r\n+b\r\n"),
     row("null", content=b"$-1\r\n"),
+    row("ok_to_everything", content=b"+OK\r\n"),
+    row("one_to_everything", content=b":1\r\n"),
+    row("empty_list_to_everything", content=b"*0\r\n"),
+    # It welcomes a client as Redis does, and answers all commands in one way.
+    row("ok_to_commands", content=b"+OK\r\n", how=WELCOMES),
+    row("pong_to_commands", content=b"+PONG\r\n", how=WELCOMES),
+    row("one_to_commands", content=b":1\r\n", how=WELCOMES),
+    row("empty_list_to_commands", content=b"*0\r\n", how=WELCOMES),
+    row("a_word_to_commands", content=b"$4\r\nword\r\n", how=WELCOMES),
+    row("map_to_commands", content=b"%1\r\n+a\r\n+b\r\n", how=WELCOMES),
+    row("null_to_commands", content=b"_\r\n", how=WELCOMES),
+    row("timeout_in_words_to_commands", content=b"-ERR upstream timed out\r\n", how=WELCOMES),
 ]  # fmt: skip

@@ -5,18 +5,15 @@ All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -
 """
 
 import signal
-import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import redis
 
 from tests.chaos.servers import Redis
-from tests.faults.redis_rows import REFUSES, ROWS, SERVER
-from tests.faults.scene import Scene
-from tests.faults.site import site_over
+from tests.faults.redis_rows import REFUSES, ROWS, SERVER, welcomes
+from tests.faults.site import SiteScene, assert_whole, new_folder, site_over
 from tests.faults.table import assert_rows_differ, sample
 from tests.faults.wire import Wire
 from tests.pipelines.conftest import eventually
@@ -58,64 +55,20 @@ class RealRedis(Redis):
         self.start()
 
 
-class RedisScene(Scene):
+class RedisScene(SiteScene):
     """A site, and a Redis with one fault."""
 
-    def __init__(self, row, tried, site, server, wire):
-        super().__init__(row, None, tried)
-        self.site, self.server, self.wire = site, server, wire
-        self.is_on = False
-
-    def requests(self):
-        return self.wire.connections
-
-    def log_lines(self):
-        return self.site.log_lines()
-
-    def tail(self):
-        return self.site.log()[-4000:]
-
-    def begin(self):
-        self.mark()
-        self.is_on = True
-        if self.row.fault:
-            SERVER[self.row.fault][0](self.server)
-            self.wire.connections = 0
-        elif self.row.how.get("refuse"):
-            self.wire.refuses()
-        elif self.row.how.get("silence"):
-            self.wire.plays(None)
+    def play(self):
+        if self.row.how.get("welcomes"):
+            self.wire.plays(welcomes(self.row.content))
         else:
-            self.wire.plays(self.row.content, **self.row.how)
-
-    @contextmanager
-    def fault(self):
-        """Let the fault begin, and pass at the latest on the way out."""
-        try:
-            self.begin()
-            yield
-        finally:
-            self.end()
-
-    def end(self):
-        """Let the fault pass, if it is there. The connections that the stand-in had count on."""
-        if not self.is_on:
-            return
-        self.is_on = False
-        before = self.wire.connections
-        if self.row.fault:
-            SERVER[self.row.fault][1](self.server)
-        else:
-            self.wire.passes_on()
-        self.wire.connections = before
+            super().play()
 
 
 @pytest.fixture(scope="module")
 def place(octo_server):
     """A site over a Redis behind a wire."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-faults-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with new_folder() as folder:
         (folder / "redis").mkdir()
         server = RealRedis(folder / "redis")
         server.start()
@@ -133,7 +86,7 @@ def place(octo_server):
 def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
     octo_server.reset()
     site, server, wire = place
-    scene = RedisScene(row, tried, site, server, wire)
+    scene = RedisScene(row, tried, site, server, wire, SERVER)
     team = site.new_team()
 
     def set_up():
@@ -171,12 +124,6 @@ def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
     with scene.fault():
         scene.measured("page", look)
     assert site.worker.poll() is None
-
-
-def assert_whole(found, runs):
-    """Check that a team has everything, once."""
-    assert (found["pulls"], found["figures"], found["missing"], found["runs"]) == (33, True, [], runs)
-    assert [kind for _, kind in found["emails"]].count("complete") == 1
 
 
 def test_rows_differ_in_bytes():

@@ -16,7 +16,7 @@ from django.db import transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.redis_errors import UNUSABLE
+from apps.redis_client import UNUSABLE
 
 logger = logging.getLogger(__name__)
 

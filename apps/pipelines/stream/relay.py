@@ -21,7 +21,7 @@ from django.db import connection
 
 from apps.pipelines.stream import hints, reader
 from apps.pipelines.stream.hub import Hub
-from apps.redis_errors import UNUSABLE
+from apps.redis_client import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
