@@ -11,7 +11,7 @@ Whose link it is decides what the page asks:
 
 from typing import Any, cast
 
-from allauth.account import signals
+from allauth.account import app_settings, signals
 from allauth.account.internal.flows.email_verification import login_on_verification
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.internal.stagekit import unstash_login
@@ -20,6 +20,7 @@ from allauth.decorators import rate_limit
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import redirect_to_login
+from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
@@ -41,7 +42,7 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
     """Show what the link confirms, and confirm it on a POST."""
     link = EmailConfirmationHMAC.from_key(key)
     if link is None:
-        return _page(request, "invalid", status=404)
+        return _no_link(request, key)
     address = cast(EmailAddress, link.email_address)
     user = cast(User, address.user)
     if not user.is_active:
@@ -49,6 +50,17 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
     if address.email.lower() == user.email.lower():
         return _first_proof(request, address, user)
     return _change(request, link, address, user)
+
+
+def _no_link(request: HttpRequest, key: str) -> HttpResponse:
+    """Answer a link that confirms nothing: its address is confirmed already, or it is old or incomplete."""
+    try:
+        pk = signing.loads(key, salt=app_settings.SALT)
+    except signing.BadSignature:
+        return _page(request, "invalid", status=404)
+    if EmailAddress.objects.filter(pk=pk, verified=True).exists():
+        return _page(request, "confirmed")
+    return _page(request, "invalid", status=404)
 
 
 def _first_proof(request: HttpRequest, address: EmailAddress, user: User) -> HttpResponse:
