@@ -2,13 +2,20 @@
 
 Accounts, sources and choices count the first time (for a team and source, for a team); runs, steps and their ends count
 once in each generation of the run. The rows are written in the transaction of what they tell of, with no outside call.
+
+No failure in here keeps what it tells of from happening. The engine calls its receivers in a savepoint, and again later;
+those of other signals are marked as `_optional`.
 """
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from allauth.account.signals import user_signed_up
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -18,6 +25,8 @@ from apps.onboarding.signals import repositories_chosen, source_connected
 from apps.pipelines import signals, statements
 from apps.pipelines.models import PASSED, Run, StepRun
 from apps.teams.models import Team
+
+logger = logging.getLogger(__name__)
 
 
 def record(name: EventName, once_key: str, **fields: Any) -> None:
@@ -74,12 +83,28 @@ def _of_step(step: StepRun) -> dict[str, Any]:
     return {"step": step.key, "state": step.state, "seconds": step.seconds, "attempts": step.attempt}
 
 
+def _optional(record_it: Callable[..., None]) -> Callable[..., None]:
+    """Let a receiver that fails cost its event and nothing else."""
+
+    @wraps(record_it)
+    def receive(**kwargs: Any) -> None:
+        try:
+            with transaction.atomic():
+                record_it(**kwargs)
+        except Exception:
+            logger.exception("An event of a journey was not recorded.")
+
+    return receive
+
+
 @receiver(user_signed_up, dispatch_uid="analytics.signed_up")
+@_optional
 def on_signed_up(user: AbstractBaseUser, **kwargs: Any) -> None:
     record(EventName.SIGNED_UP, str(user.pk), user_id=user and user.pk)
 
 
 @receiver(source_connected, dispatch_uid="analytics.connected")
+@_optional
 def on_connected(team: Team, user: AbstractBaseUser | None, source: str, **kwargs: Any) -> None:
     record(
         EventName.CONNECTED, f"{team.pk}:{source}", team_id=team.pk, user_id=user and user.pk, data={"source": source}
@@ -87,6 +112,7 @@ def on_connected(team: Team, user: AbstractBaseUser | None, source: str, **kwarg
 
 
 @receiver(repositories_chosen, dispatch_uid="analytics.chose")
+@_optional
 def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: Any) -> None:
     record(EventName.CHOSE, str(team.pk), team_id=team.pk, user_id=user and user.pk, data={"repositories": count})
 

@@ -48,6 +48,12 @@ def succeed(tracked: TrackedRepository) -> None:
     deleted.mark_found(tracked)
 
 
+def was_announced_since(tracked: TrackedRepository) -> bool:
+    """Return whether a webhook has announced a change since the read began, so that another read is due."""
+    rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
+    return rows.filter(changed_at__gt=tracked.read_began_at or timezone.now()).exists()
+
+
 def due(now: datetime, teams: QuerySet[Team]) -> dict[int, list[int]]:
     """Return the repositories whose announced changes are to be read now, by team."""
     began_at = Coalesce("read_began_at", "ended_at", "last_synced_at")

@@ -411,6 +411,9 @@ class Ledger:
     def _incomplete(self, tracked: TrackedRepository) -> str:
         noted = tracked.cursor.get("problems", {"count": 0, "named": []})
         rest = window_of(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
+        if attempts.was_announced_since(tracked):
+            # Webhooks have marked some as changed after they were read. The next read takes them within minutes.
+            rest = rest.exclude(detail_state=DetailState.PENDING, detail_error="")
         named: list[Problem] = list(noted["named"])
         for number, error, url in rest.values_list("number", "detail_error", "url")[:NAMED]:
             why = error or "its commits and reviews are not read yet"

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.account.signals import user_signed_up
+from django.db import connection, transaction
 from django.urls import reverse
 
 from apps.analytics.models import AnalyticsEvent, EventName
@@ -134,3 +135,27 @@ def test_the_admin_lists_events(admin_client, team, user):
     page = admin_client.get(reverse("admin:analytics_analyticsevent_changelist"), {"q": "acme"}).text
     assert "Connected a source" in page
     assert admin_client.post(reverse("admin:analytics_analyticsevent_add"), {}).status_code == 403
+
+
+@pytest.fixture
+def no_table(transactional_db):
+    """The table of events is away, as one that was damaged or may not be written."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE analytics_analyticsevent RENAME TO analytics_away")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE analytics_away RENAME TO analytics_analyticsevent")
+
+
+def test_failing_table_keeps_no_one_from_signing_up_or_connecting(client, team, user, no_table):
+    fields = {"email": "bob@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    assert client.post(reverse("account_signup"), fields).status_code == 302
+    assert User.objects.filter(email="bob@example.com").exists()
+    with transaction.atomic():
+        source_connected.send(sender=None, team=team, user=user, source="git")
+        repositories_chosen.send(sender=None, team=team, user=user, count=3)
+        # What they are sent in goes on.
+        team.name = "Acme and Sons"
+        team.save()
+    team.refresh_from_db()
+    assert team.name == "Acme and Sons"

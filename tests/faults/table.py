@@ -10,6 +10,8 @@ log. A neighbor has a module with its rows (`model_rows.py`) and one that tries 
 All rows of one neighbor by hand:
 
     SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_github_table.py
+
+What the tables show, and tests beside them: `python -m tests.faults.promises`.
 """
 
 import os
@@ -20,7 +22,17 @@ from typing import Any
 
 SITUATIONS = ("onboarding", "night", "page")
 # Rows of each neighbor that `make test-long` tries: about four minutes in all, on two cores.
-SIZES = {"model": 4, "github": 5, "smtp": 4, "redis": 4, "postgresql": 4, "sqlite": 2, "git": 5, "clock": 2}
+SIZES = {
+    "model": 4,
+    "github": 5,
+    "smtp": 4,
+    "redis": 4,
+    "postgresql": 4,
+    "sqlite": 2,
+    "git": 5,
+    "clock": 2,
+    "optional": 2,
+}
 
 
 @dataclass(frozen=True)
