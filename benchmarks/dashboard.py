@@ -45,9 +45,9 @@ def measure(pulls: int, rounds: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from apps.metrics.cache import touch
+    from apps.metrics.figures.weekly import recompute
     from apps.metrics.models import PullRequest, TeamMember, WeeklyMetrics
-    from apps.metrics.remembered import touch
-    from apps.metrics.weekly import recompute
     from apps.teams.models import Membership, Team
     from apps.users.models import User
 

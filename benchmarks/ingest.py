@@ -90,7 +90,7 @@ def ingest(path: Path) -> dict[str, float]:
     from django.db import transaction
 
     from apps.integrations.github import translate
-    from apps.metrics.ingest import ingest_pull_requests
+    from apps.metrics.ingest.writer import ingest_pull_requests
     from apps.metrics.models import Commit, PRReview, PullRequest, Repository
     from apps.teams.models import Team
 

@@ -28,7 +28,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as state:
         setup("", state)
-        from apps.metrics.markers import CommitText, read_markers
+        from apps.metrics.ai.markers import CommitText, read_markers
         from apps.metrics.records import PersonData
 
         dice = random.Random(3)

@@ -100,7 +100,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def by_polars(columns: Any) -> list[Any]:
-    """The same figures as `apps.metrics.tally`, but for the names of tools: one table for each scope and kind."""
+    """The same figures as `apps.metrics.figures.aggregate`, but for the names of tools: one table for each scope and kind."""
     import numpy as np
     import polars as pl
 
@@ -213,11 +213,11 @@ def measure(count: int, rounds: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from apps.metrics.columns import read, touched
-    from apps.metrics.definitions import WEEK, week_of, week_start
+    from apps.metrics.figures.aggregate import tally
+    from apps.metrics.figures.columns import read, touched
+    from apps.metrics.figures.definitions import WEEK, week_of, week_start
+    from apps.metrics.figures.weekly import recompute, touched_weeks
     from apps.metrics.models import Commit, PRReview, PullRequest, WeeklyMetrics
-    from apps.metrics.tally import tally
-    from apps.metrics.weekly import recompute, touched_weeks
     from apps.teams.models import Team
 
     team = Team.objects.filter(slug__startswith="bench-").values_list("pk", flat=True).first() or fill(count)

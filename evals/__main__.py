@@ -18,12 +18,12 @@ django.setup()
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from apps.metrics.ai.marker_table import Axis, Tier  # noqa: E402
+from apps.metrics.ai.markers import CommitText, Verdict, read_markers  # noqa: E402
 from apps.metrics.llm import client, prompt  # noqa: E402
 from apps.metrics.llm.answers import check  # noqa: E402
 from apps.metrics.llm.batches import packed  # noqa: E402
 from apps.metrics.llm.outcomes import Answer, Outcome  # noqa: E402
-from apps.metrics.marker_rules import Axis, Tier  # noqa: E402
-from apps.metrics.markers import CommitText, Verdict, read_markers  # noqa: E402
 from apps.metrics.records import PersonData  # noqa: E402
 from evals.cases import Case, cases  # noqa: E402
 

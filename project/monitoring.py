@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from apps.integrations.models import ApiBudget, TrackedRepository
 from apps.mail import health as mail_health
-from apps.metrics.definitions import percentile
+from apps.metrics.figures.definitions import percentile
 from apps.metrics.llm import budget
 from apps.metrics.models import LlmUse
 from apps.pipelines import clock, durations, health, presence

@@ -25,8 +25,8 @@ from apps.integrations.github.errors import GitHubError  # noqa: E402
 from apps.integrations.grants import grant  # noqa: E402
 from apps.integrations.models import ConnectionSource  # noqa: E402
 from apps.integrations.services import InvalidName  # noqa: E402
-from apps.metrics.export import weekly_rows  # noqa: E402
-from apps.metrics.findings import top_insights  # noqa: E402
+from apps.metrics.figures.export import weekly_rows  # noqa: E402
+from apps.metrics.insights.daily import top_insights  # noqa: E402
 from apps.metrics.models import Scope  # noqa: E402
 from apps.onboarding.following import Follower, NoWorker  # noqa: E402
 from apps.onboarding.services import journey  # noqa: E402

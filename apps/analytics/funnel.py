@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db.models import Min, Q
 
 from apps.analytics.models import AnalyticsEvent, EventName
-from apps.metrics.definitions import percentile
+from apps.metrics.figures.definitions import percentile
 from apps.onboarding.pipeline import ONBOARDING
 from apps.teams.models import Membership, Role
 

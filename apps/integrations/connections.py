@@ -27,8 +27,8 @@ from apps.integrations.models import (
     CredentialKind,
     TrackedRepository,
 )
+from apps.metrics.cache import touch
 from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
-from apps.metrics.remembered import touch
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team

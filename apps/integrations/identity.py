@@ -13,8 +13,8 @@ from django.db.models import Q
 from apps.integrations.github.errors import NameTaken, NotFound, SameRepository
 from apps.integrations.github.source import GitHubSource, RepositoryFacts, SkeletonPage
 from apps.integrations.models import TrackedRepository
+from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest, Repository
-from apps.metrics.remembered import touch
 
 FORMER = " (formerly"
 

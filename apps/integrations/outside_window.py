@@ -5,8 +5,8 @@ stored of the other 21 is removed. A fresh start would not read it.
 """
 
 from apps.integrations.sync_ledger import UNIT, Ledger, window_of
+from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
-from apps.metrics.remembered import touch
 
 REMOVED_AT_ONCE = 500
 

@@ -7,8 +7,8 @@ from django.db import transaction
 
 from apps.integrations.connections import CannotConnect
 from apps.integrations.models import TrackedRepository
+from apps.metrics.cache import touch
 from apps.metrics.models import Repository, Source
-from apps.metrics.remembered import touch
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
 

@@ -38,8 +38,8 @@ from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync_changes import lacking, news_of, unsettled, unsigned_of
 from apps.integrations.sync_ledger import OPEN, REMEMBERED, UNIT, Ledger
 from apps.masking import storable
+from apps.metrics.cache import touch
 from apps.metrics.models import DetailState, PullRequest
-from apps.metrics.remembered import touch
 from apps.pipelines.context import Unit
 
 # How often what cannot be made smaller is asked for.

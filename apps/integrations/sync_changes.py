@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.integrations.github.source import SkeletonPage
-from apps.metrics.ingest import LISTED, SKEW, listed_values
+from apps.metrics.cache import touch
+from apps.metrics.ingest.identities import key_of
+from apps.metrics.ingest.writer import LISTED, SKEW, listed_values
 from apps.metrics.models import DetailState, PullRequest, Repository
-from apps.metrics.people import key_of
 from apps.metrics.records import PullRequestData
-from apps.metrics.remembered import touch
 
 SECOND = timedelta(seconds=1)
 _COLUMNS = ("external_id", "author__key", "signed_by__key", *LISTED)

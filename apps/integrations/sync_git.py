@@ -28,9 +28,9 @@ from apps.integrations.grants import NotGranted, open_clone
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync_ledger import UNIT, Alone, Ledger
 from apps.integrations.verification import note_corrected
+from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData
-from apps.metrics.remembered import touch
 from apps.pipelines import portions
 
 LANDINGS = 50

@@ -24,14 +24,14 @@ from apps.integrations.removed import Removed, is_tracked, states_of
 from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
 from apps.integrations.sync_changes import read_again
 from apps.masking import storable
-from apps.metrics import early
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.cache import touch
+from apps.metrics.figures.moments import TOLERANCE
+from apps.metrics.ingest.identities import remove_unseen
+from apps.metrics.ingest.writer import ingest_pull_requests
+from apps.metrics.insights import preview
 from apps.metrics.models import DetailState, PullRequest, Source
-from apps.metrics.people import remove_unseen
 from apps.metrics.records import PullRequestData
-from apps.metrics.remembered import touch
 from apps.metrics.signals import first_insight_found
-from apps.metrics.times import TOLERANCE
 from apps.pipelines import portions
 from apps.pipelines.context import StepContext, Unit
 from apps.pipelines.exceptions import Park, Permanent
@@ -261,14 +261,14 @@ class Ledger:
         """All lists are in back to `start`: the newest weeks are written, with a first finding, long before the details
         are."""
         now, done = timezone.now(), [self.ctx.generation, start.isoformat()]
-        found = early.early_finding(self.team_id, now)
+        found = preview.early_finding(self.team_id, now)
         with self.ctx.unit() as unit:
             if unit.cursor.get("outlined") == done:
                 return
             unit.cursor["outlined"] = done
-            early.write_newest(self.team_id, now)
+            preview.write_newest(self.team_id, now)
             self._draw()
-            insight = early.insight_state(self.team_id, found, preliminary=True)
+            insight = preview.insight_state(self.team_id, found, preliminary=True)
             self.ctx.emit(kind="insight", key="first", data=insight)
             if insight and unit.cursor.get("found") != insight["title"]:
                 unit.cursor["found"] = insight["title"]
@@ -306,7 +306,7 @@ class Ledger:
             reached = dict(pulls.values_list("repository_id").annotate(Min("created_at")).order_by())
             # One of which nothing has been read may still change every week.
             whole_from = max(reached.get(key, timezone.now()) for key in reading)
-        data = early.weeks_state(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
+        data = preview.weeks_state(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
         self.ctx.emit(kind="weeks", key="team", data=data)
 
     @staticmethod

@@ -8,8 +8,8 @@ from django.utils import timezone
 from apps.integrations import window
 from apps.integrations.models import TrackedRepository
 from apps.integrations.sync import sync_repositories
-from apps.metrics.early import weeks_state
-from apps.metrics.weekly import run_aggregation
+from apps.metrics.figures.weekly import run_aggregation
+from apps.metrics.insights.preview import weeks_state
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Permanent
 from apps.pipelines.outcomes import Outcome

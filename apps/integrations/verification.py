@@ -28,9 +28,9 @@ from apps.integrations.github.source import SkeletonPage
 from apps.integrations.models import TrackedRepository
 from apps.integrations.sync_changes import news_of
 from apps.integrations.sync_ledger import UNIT, Ledger
+from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
 from apps.metrics.records import PullRequestData
-from apps.metrics.remembered import touch
 
 # How many details are read before the place among them is written.
 CHUNK = 1_000

@@ -25,10 +25,10 @@ from apps.integrations.models import (
     TrackedRepository,
     Webhook,
 )
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.cache import touch
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData, PullRequestState
-from apps.metrics.remembered import touch
 from apps.teams.models import Team
 
 # GitHub lets people send a delivery again for three days; what is older may be forgotten.

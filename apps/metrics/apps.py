@@ -7,7 +7,7 @@ class MetricsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.metrics import proof  # noqa: F401 - connects the receiver
+        from apps.metrics import receivers  # noqa: F401 - connects the receiver
         from apps.metrics.api import tokens
         from apps.teams.signals import rights_ended
 

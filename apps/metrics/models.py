@@ -1,5 +1,5 @@
 """What is known of a team's work: repositories, people, pull requests with their commits and reviews, and the figures
-computed from them. Rows are written by `apps.metrics.ingest` and by the aggregation; both may run any number of times.
+computed from them. Rows are written by `apps.metrics.ingest.writer` and by the aggregation; both may run any number of times.
 """
 
 from django.conf import settings
@@ -69,13 +69,13 @@ class TeamMember(TeamScopedModel):
     account_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
     commit_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
     github_id = models.BigIntegerField(null=True, blank=True)
-    # What counts: the decision of an admin, or else the rule of `apps.metrics.bots`.
+    # What counts: the decision of an admin, or else the rule of `apps.metrics.ingest.bots`.
     is_bot = models.BooleanField(default=False)
     bot_by_rule = models.BooleanField(default=False, db_default=False)
     bot_decision = models.BooleanField(null=True, blank=True)
     bot_decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     bot_decided_at = models.DateTimeField(null=True, blank=True)
-    # The same person's other account, whose work counts as this one's: see `apps.metrics.joins`.
+    # The same person's other account, whose work counts as this one's: see `apps.metrics.accounts.joins`.
     joined_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="joined")
     joined_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     joined_at = models.DateTimeField(null=True, blank=True)
@@ -140,7 +140,7 @@ class PullRequest(TeamScopedModel):
     detail_state = models.CharField(max_length=10, choices=DetailState, default=DetailState.PENDING)
     detail_error = models.TextField(blank=True)
 
-    # The verdict of apps.metrics.markers: None until read. `ai_assisted` False means "no marker found", not "no AI".
+    # The verdict of apps.metrics.ai.markers: None until read. `ai_assisted` False means "no marker found", not "no AI".
     ai_assisted = models.BooleanField(null=True, blank=True)
     ai_tools = models.JSONField(default=list)
     ai_evidence = models.JSONField(default=list)
@@ -220,7 +220,7 @@ class Scope(models.TextChoices):
 class WeeklyMetrics(TeamScopedModel):
     """One ISO week (by its Monday, in the team's time zone) of a team, a repository or a member.
 
-    What the columns mean stands in `apps.metrics.definitions`. A median of nothing is null; its `_n` says of how many.
+    What the columns mean stands in `apps.metrics.figures.definitions`. A median of nothing is null; its `_n` says of how many.
     """
 
     scope = models.CharField(max_length=10, choices=Scope)
@@ -328,7 +328,7 @@ class InsightDismissal(TeamScopedModel):
 
 
 class FiguresStamp(models.Model):
-    """Changes whenever the data behind a team's pages does: see `apps.metrics.remembered`."""
+    """Changes whenever the data behind a team's pages does: see `apps.metrics.cache`."""
 
     team = models.OneToOneField("teams.Team", on_delete=models.CASCADE, primary_key=True, related_name="+")
     stamp = models.UUIDField()

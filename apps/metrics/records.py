@@ -1,7 +1,7 @@
 """What a source says about a pull request, before it meets the database.
 
 Every source (GitHub's GraphQL, a git clone, a webhook) is translated into these records, and one function,
-`apps.metrics.ingest.ingest_pull_requests`, writes them. They carry no database identity and no team.
+`apps.metrics.ingest.writer.ingest_pull_requests`, writes them. They carry no database identity and no team.
 
 All datetimes are aware. Sizes are lines. `None` means "the source did not say", never zero.
 """

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.metrics.analysis import read_next, unread
-from apps.metrics.early import insight_state
-from apps.metrics.findings import find, store
+from apps.metrics.ai.apply_markers import read_next, unread
+from apps.metrics.insights.daily import find, store
+from apps.metrics.insights.preview import insight_state
 from apps.metrics.llm import budget, client, continuing, pace, steps, wording
 from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext

@@ -7,7 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from apps.metrics.charts import Week, bar_chart, line_chart
+from apps.metrics.charts.weekly import Week, bar_chart, line_chart
 from apps.metrics.llm import continuing
 from apps.onboarding.live import Live, live
 from apps.onboarding.services.runs import SUBJECT

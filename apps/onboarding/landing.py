@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from apps.metrics.charts import Week, line_chart
+from apps.metrics.charts.weekly import Week, line_chart
 from apps.onboarding.pipeline import ANALYSE, INSIGHTS, METRICS, NOTIFY, SYNC
 from apps.teams import states
 from apps.teams.models import Team

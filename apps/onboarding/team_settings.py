@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from apps.integrations.tasks import aggregate_team_weekly_metrics_task
-from apps.metrics.remembered import touch
+from apps.metrics.cache import touch
 from apps.teams.access import team_view
 from apps.teams.forms import TeamSettingsForm
 from apps.teams.models import Team

@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 from django.test import Client
 
 from apps.metrics.api import tokens
-from apps.metrics.export import columns, weekly_rows
+from apps.metrics.figures.export import columns, weekly_rows
 from apps.metrics.models import PullRequest, Scope, TeamMember
 from apps.teams.models import Team
 from apps.users.models import User

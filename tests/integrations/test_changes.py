@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from apps.integrations.models import SyncStatus
 from apps.integrations.tasks import sync_historical_data_task
-from apps.metrics import joins
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.accounts import joins
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import DetailState, PullRequest, TeamMember
 from apps.metrics.records import PullRequestData
 from apps.pipelines.models import RunState

@@ -9,8 +9,8 @@ from apps.integrations import rolling
 from apps.integrations.github import queries
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.tasks import sync_historical_data_task
+from apps.metrics.ingest.identities import GHOST_KEY
 from apps.metrics.models import PRReview, PullRequest, TeamMember
-from apps.metrics.people import GHOST_KEY
 from apps.onboarding.services.refreshing import corrected_by
 from apps.pipelines import engine, runner
 from apps.pipelines.models import RunState

@@ -6,9 +6,9 @@ from django.urls import reverse
 from apps.integrations.grants import grant
 from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import PullRequest, WeeklyMetrics
 from apps.metrics.records import ChangeKind
-from apps.metrics.weekly import recompute
 from apps.pipelines.models import RunState
 from apps.teams.models import Role, Team
 from apps.users.models import User

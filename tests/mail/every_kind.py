@@ -16,8 +16,8 @@ from django.utils import timezone
 from apps.mail.letters import KIND_HEADER
 from apps.mail.models import OutboxMessage
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import Insight
-from apps.metrics.weekly import recompute
 from apps.onboarding.models import RefreshFailure
 from apps.onboarding.services import digest, notifications
 from apps.onboarding.services.runs import totals_of

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from apps.metrics.factories import RepositoryFactory, TeamFactory, TeamMemberFactory
+from apps.metrics.figures.aggregate import Figures
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
-from apps.metrics.tally import Figures
 
 MONDAY = datetime(2026, 3, 16, tzinfo=UTC)  # the clocks of Europe change on 29 March
 MINUTES = st.integers(0, 30 * 24 * 60)

@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.metrics.export import weekly_rows
 from apps.metrics.factories import PullRequestFactory
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import ApiToken, Insight, PullRequest, Scope
-from apps.metrics.weekly import recompute
 from apps.teams.services import create_team
 from apps.users.models import User
 from project.errors import server_error

@@ -6,14 +6,14 @@ import pytest
 from django.urls import reverse
 
 from apps.integrations.git.people import person as signer
-from apps.metrics import bot_decisions
-from apps.metrics.bots import is_bot_account, suspicion
+from apps.metrics.accounts import bot_decisions
 from apps.metrics.factories import PullRequestFactory, TeamMemberFactory
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.ingest.bots import is_bot_account, suspicion
+from apps.metrics.ingest.identities import apply_bot_rule, remove_unseen
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import Insight, TeamMember, WeeklyMetrics
-from apps.metrics.people import apply_bot_rule, remove_unseen
 from apps.metrics.records import PersonData
-from apps.metrics.weekly import recompute
 from apps.teams.models import Role
 from apps.users.models import User
 from tests.metrics.conftest import START, make_pull, make_review

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.chart_scale import months, scale_for
-from apps.metrics.charts import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
+from apps.metrics.charts.scale import months, scale_for
+from apps.metrics.charts.weekly import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
 
 FIRST = date(2026, 9, 7)
 SIZE = {"width": 540, "height": 180}

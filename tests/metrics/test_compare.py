@@ -6,21 +6,23 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from apps.metrics import compare
 from apps.metrics.factories import RepositoryFactory, TeamMemberFactory
-from apps.metrics.selection import choices
+from apps.metrics.figures.selection import choices
+from apps.metrics.pages import compared_groups
 from tests.metrics.pages import MONDAY, merged, words
 
 NOW = MONDAY + timedelta(days=2)
 
 
 def sides(team, **asked):
-    return compare.read(asked, choices(team.pk), team.pk, NOW)
+    return compared_groups.read(asked, choices(team.pk), team.pk, NOW)
 
 
 def lines(team, **asked):
     first, second, _ = sides(team, **asked)
-    made = compare.lines(first, second, compare.frame_of(team.pk, first), compare.frame_of(team.pk, second))
+    made = compared_groups.lines(
+        first, second, compared_groups.frame_of(team.pk, first), compared_groups.frame_of(team.pk, second)
+    )
     return {line.title: line for line in made}
 
 
@@ -97,7 +99,7 @@ def test_the_page_says_it_in_words_and_its_address_says_it_all(team, slower, vis
     assert "Side B: Without a marker" in text
     assert "An association, not a cause" in text
     first, second, _ = sides(team, a_repository=str(other.pk), a_from="2026-01-05", b_verdict="no-marker")
-    address = {name: values[0] for name, values in parse_qs(compare.query_of(first, second)).items()}
+    address = {name: values[0] for name, values in parse_qs(compared_groups.query_of(first, second)).items()}
     assert sides(team, **address)[:2] == (first, second)
     assert 'id="content"' in visit("compare", htmx=True).content.decode()
     assert "<html" not in visit("compare", htmx=True).content.decode()
@@ -106,7 +108,7 @@ def test_the_page_says_it_in_words_and_its_address_says_it_all(team, slower, vis
 def test_no_line_crosses_a_week_without_values(team, repository, visit):
     for weeks_ago in (0, 1, 4, 5):
         merged(repository, weeks_ago, 5)
-    chart = compare.chart(*(compare.frame_of(team.pk, side) for side in sides(team)[:2]))
+    chart = compared_groups.chart(*(compared_groups.frame_of(team.pk, side) for side in sides(team)[:2]))
     assert chart.count('<polyline class="median"') == 2
 
 

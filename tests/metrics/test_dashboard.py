@@ -11,20 +11,20 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.metrics.analysis import correct
-from apps.metrics.dashboard import frame
-from apps.metrics.definitions import Verdict, verdict
-from apps.metrics.export import weekly_rows
+from apps.metrics.ai.apply_markers import correct
+from apps.metrics.cache import touch
 from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
-from apps.metrics.ingest import ingest_pull_requests
-from apps.metrics.landed import landed
+from apps.metrics.figures.definitions import Verdict, verdict
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.merged import landed
+from apps.metrics.figures.selection import Selection, period
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import DetailState, Insight, PullRequest, Scope
-from apps.metrics.panels import panels, spreads
-from apps.metrics.pull_list import BY_VERDICT
+from apps.metrics.pages.dashboard import frame
+from apps.metrics.pages.panels import panels, spreads
+from apps.metrics.pages.pull_request_list import BY_VERDICT
 from apps.metrics.records import PullRequestData, PullRequestState
-from apps.metrics.remembered import touch
-from apps.metrics.selection import Selection, period
-from apps.metrics.weekly import recompute
 from apps.onboarding import pipeline  # noqa: F401 - so that the runs below have a pipeline
 from apps.pipelines import engine
 from apps.teams.models import Team
@@ -310,8 +310,8 @@ def test_the_weekly_table_can_be_taken_along(team, visit, history):
 
 
 def test_each_figure_says_how_it_is_measured(team, history, visit):
-    from apps.metrics.measures import MEASURES
-    from apps.metrics.panels import MEASURED_AS
+    from apps.metrics.figures.explanations import MEASURES
+    from apps.metrics.pages.panels import MEASURED_AS
 
     html = unescape(visit().content.decode())
     assert all(MEASURES[name].formula in html for name in MEASURED_AS.values())

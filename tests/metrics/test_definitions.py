@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.change_types import change_type
-from apps.metrics.definitions import (
+from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.definitions import (
     gini,
     median,
     percentile,
@@ -19,10 +19,10 @@ from apps.metrics.definitions import (
     week_of,
     week_start,
 )
-from apps.metrics.measures import MEASURES
+from apps.metrics.figures.explanations import MEASURES
+from apps.metrics.figures.reverts import is_revert
+from apps.metrics.insights.change_types import change_type
 from apps.metrics.records import ChangeKind
-from apps.metrics.reverts import is_revert
-from apps.metrics.tally import Figures
 from tests.metrics import reference
 
 HOURS = st.lists(st.floats(0, 1e5), max_size=60)

@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from apps.metrics.api import tokens
-from apps.metrics.export import weekly_rows
 from apps.metrics.factories import RepositoryFactory, TeamMemberFactory
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import Scope, WeeklyMetrics
 from apps.metrics.records import ChangeKind
-from apps.metrics.weekly import recompute
 from apps.onboarding.services import digest
 from apps.users.models import User
 from tests.metrics.pages import MONDAY, merged

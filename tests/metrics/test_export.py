@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from apps.metrics.factories import RepositoryFactory, TeamMemberFactory, WeeklyMetricsFactory
+from apps.metrics.figures.aggregate import Figures
 from apps.metrics.models import Scope
-from apps.metrics.tally import Figures
 
 FIGURES = (
     "opened,merged,time_to_merge_hours_median,time_to_merge_hours_p75,time_to_merge_hours_p90,"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
 from apps.metrics.api import tokens
-from apps.metrics.export import weekly_rows
 from apps.metrics.factories import (
     CommitFactory,
     PRReviewFactory,
@@ -19,12 +18,13 @@ from apps.metrics.factories import (
     RepositoryFactory,
     TeamMemberFactory,
 )
-from apps.metrics.facts import load
-from apps.metrics.findings import find
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.moments import are_impossible, impossible_condition
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.insights.daily import find
+from apps.metrics.insights.dataset import load
 from apps.metrics.models import DetailState, PullRequest, Scope
 from apps.metrics.records import PullRequestState
-from apps.metrics.times import are_impossible, impossible_condition
-from apps.metrics.weekly import recompute
 from apps.onboarding.services.summary import median_hours_to_merge
 
 MONDAY = datetime(2026, 2, 9, tzinfo=UTC)

@@ -6,10 +6,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.metrics.factories import RepositoryFactory
-from apps.metrics.ingest import ingest_pull_requests, weeks_of
+from apps.metrics.ingest.sanitize import LONGEST
+from apps.metrics.ingest.writer import ingest_pull_requests, weeks_of
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember
 from apps.metrics.records import PersonData, PullRequestState, ReviewState
-from apps.metrics.texts import LONGEST
 from tests.metrics.conftest import ALICE, BOB, START, make_commit, make_pull, make_review
 
 

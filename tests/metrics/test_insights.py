@@ -6,7 +6,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.metrics.definitions import median
 from apps.metrics.factories import (
     PRReviewFactory,
     PullRequestFactory,
@@ -14,10 +13,11 @@ from apps.metrics.factories import (
     TeamFactory,
     TeamMemberFactory,
 )
-from apps.metrics.facts import Facts, Pull, Review, load
-from apps.metrics.findings import dismiss, find, restore, store, top_insights
+from apps.metrics.figures.definitions import median
 from apps.metrics.insights import Finding, findings
 from apps.metrics.insights.ai import associate
+from apps.metrics.insights.daily import dismiss, find, restore, store, top_insights
+from apps.metrics.insights.dataset import Facts, Pull, Review, load
 from apps.metrics.models import DetailState, Insight
 from apps.metrics.records import PullRequestState, ReviewState
 

@@ -5,13 +5,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.integrations.git.people import person as signer
-from apps.metrics import joins
+from apps.metrics.accounts import joins
 from apps.metrics.factories import TeamMemberFactory
-from apps.metrics.ingest import ingest_pull_requests
-from apps.metrics.joined import apply_joins
+from apps.metrics.figures.joined import apply_joins
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.ingest.identities import remove_unseen
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import PullRequest, TeamMember, WeeklyMetrics
-from apps.metrics.people import remove_unseen
-from apps.metrics.weekly import recompute
 from apps.teams.models import Role
 from apps.users.models import User
 from tests.metrics.conftest import BOB, make_commit, make_pull, make_review

@@ -5,15 +5,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
-from apps.metrics.definitions import counts_as_review, hours_to_review
 from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
-from apps.metrics.facts import load
-from apps.metrics.ingest import ingest_pull_requests
-from apps.metrics.landed import counted_reviews, given_reviews, landed
+from apps.metrics.figures.definitions import counts_as_review, hours_to_review
+from apps.metrics.figures.merged import counted_reviews, given_reviews, landed
+from apps.metrics.figures.selection import Selection, period
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.ingest.writer import ingest_pull_requests
+from apps.metrics.insights.dataset import load
 from apps.metrics.models import WeeklyMetrics
 from apps.metrics.records import ChangeKind, ReviewState
-from apps.metrics.selection import Selection, period
-from apps.metrics.weekly import recompute
 from tests.metrics.conftest import make_pull, make_review
 
 NOW = datetime(2026, 2, 20, tzinfo=UTC)

@@ -5,9 +5,9 @@ import time
 import pytest
 from django.db import transaction
 
-from apps.metrics.analysis import correct
+from apps.metrics.ai.apply_markers import correct
+from apps.metrics.ai.markers import MARKERS_VERSION, CommitText, read_markers
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory
-from apps.metrics.markers import MARKERS_VERSION, CommitText, read_markers
 from apps.metrics.models import PullRequest
 from apps.metrics.records import PersonData
 

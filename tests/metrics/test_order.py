@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.metrics import export, facts, pull_list, weekly
 from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.figures import export, weekly
+from apps.metrics.insights import dataset
 from apps.metrics.models import Scope
+from apps.metrics.pages import pull_request_list
 
 pytestmark = pytest.mark.django_db
 MERGED = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -22,11 +24,14 @@ def repository_read_as(numbers):
     return repository
 
 
-@pytest.mark.parametrize("sort", ["", *pull_list.SORTS])
+@pytest.mark.parametrize("sort", ["", *pull_request_list.SORTS])
 def test_pull_requests_that_are_alike_come_by_number(sort):
     first, second = repository_read_as((3, 1, 2)), repository_read_as((2, 3, 1))
     shown = [
-        [row.pull.number for row in pull_list.page(repository.team_id, pull_list.Search(sort=sort)).rows]
+        [
+            row.pull.number
+            for row in pull_request_list.page(repository.team_id, pull_request_list.Search(sort=sort)).rows
+        ]
         for repository in (first, second)
     ]
     assert shown[0] == shown[1] == [3, 2, 1]
@@ -34,7 +39,7 @@ def test_pull_requests_that_are_alike_come_by_number(sort):
 
 def test_evidence_of_insights_does_not_depend_on_keys():
     found = [
-        [(pull.number, [review.login for review in pull.reviews]) for pull in facts.load(team_id, MERGED).pulls]
+        [(pull.number, [review.login for review in pull.reviews]) for pull in dataset.load(team_id, MERGED).pulls]
         for team_id in (repository_read_as(numbers).team_id for numbers in ((3, 1, 2), (2, 3, 1)))
     ]
     assert found[0] == found[1]

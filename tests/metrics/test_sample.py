@@ -4,13 +4,13 @@ import collections
 
 import pytest
 
-from apps.metrics.analysis import read_next, unread
-from apps.metrics.definitions import week_label, week_of
-from apps.metrics.export import weekly_rows
+from apps.metrics.ai.apply_markers import read_next, unread
 from apps.metrics.factories import RepositoryFactory
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.figures.definitions import week_label, week_of
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.weekly import recompute
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import PullRequest, Scope
-from apps.metrics.weekly import recompute
 from tests.metrics import sample
 
 pytestmark = sample.needs_sample

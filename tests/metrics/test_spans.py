@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.metrics.words import NBSP, in_hours
+from apps.metrics.formatting import NBSP, in_hours
 
 
 @pytest.mark.parametrize(

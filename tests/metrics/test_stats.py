@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from apps.metrics.stats import rank_sum_z, share_z
+from apps.metrics.figures.statistics import rank_sum_z, share_z
 
 
 def test_a_known_rank_sum():

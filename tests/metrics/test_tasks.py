@@ -1,7 +1,7 @@
 import pytest
 
+from apps.metrics.ai.markers import MARKERS_VERSION
 from apps.metrics.factories import CommitFactory, PullRequestFactory, RepositoryFactory
-from apps.metrics.markers import MARKERS_VERSION
 from apps.metrics.models import PullRequest
 from apps.metrics.tasks import compute_team_insights, run_llm_analysis_batch
 from apps.pipelines.models import StepState

@@ -4,12 +4,12 @@ import time
 
 import pytest
 
-from apps.metrics.ingest import ingest_pull_requests
+from apps.metrics.ai.markers import CommitText, read_markers
+from apps.metrics.ingest.sanitize import LONGEST, clean_long
+from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.llm import texts
 from apps.metrics.llm.answers import _LINK
-from apps.metrics.markers import CommitText, read_markers
 from apps.metrics.models import Commit, PullRequest
-from apps.metrics.texts import LONGEST, clean_long
 from tests.metrics.conftest import make_commit, make_pull
 
 TRAILER = "Co-Authored-By: Claude <noreply@anthropic.com>"

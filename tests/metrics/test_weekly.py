@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
-from apps.metrics.definitions import open_state
 from apps.metrics.factories import PRReviewFactory, PullRequestFactory, TeamMemberFactory
+from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.definitions import open_state
+from apps.metrics.figures.weekly import recompute, recompute_outdated, touched_weeks, units
+from apps.metrics.figures.work_in_progress import in_progress
 from apps.metrics.models import Commit, PRReview, PullRequest, Repository, TeamMember, WeeklyMetrics
-from apps.metrics.progress import in_progress
 from apps.metrics.records import PullRequestState, ReviewState
-from apps.metrics.tally import Figures
-from apps.metrics.weekly import recompute, recompute_outdated, touched_weeks, units
 from tests import services
 from tests.metrics import reference
 

@@ -11,8 +11,8 @@ from django.core import signing
 
 from apps.mail.models import OutboxMessage
 from apps.metrics.factories import RepositoryFactory
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import Insight, PullRequest, WeeklyMetrics
-from apps.metrics.weekly import recompute
 from apps.onboarding.services import digest
 from apps.teams.models import Team
 from apps.teams.services import create_team

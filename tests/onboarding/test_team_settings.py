@@ -5,8 +5,8 @@ from django.urls import reverse
 from huey.contrib.djhuey import HUEY
 
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import WeeklyMetrics
-from apps.metrics.weekly import recompute
 from apps.pipelines.models import Run
 from apps.teams.models import Role
 from apps.teams.services import create_team

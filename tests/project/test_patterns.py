@@ -16,11 +16,11 @@ from apps.integrations.git.messages import is_back_merge, own_branches, read_mes
 from apps.integrations.git.origin import read_origin
 from apps.integrations.git.people import person
 from apps.mail.addresses import address_or_none
-from apps.metrics.change_types import change_type
+from apps.metrics.ai.markers import CommitText, read_markers
+from apps.metrics.figures.reverts import is_revert
+from apps.metrics.ingest.sanitize import clean_long
+from apps.metrics.insights.change_types import change_type
 from apps.metrics.llm import answers, texts
-from apps.metrics.markers import CommitText, read_markers
-from apps.metrics.reverts import is_revert
-from apps.metrics.texts import clean_long
 from tests.project import patterns
 
 SMALL = 100_000  # characters; compared with twice as many
@@ -69,9 +69,9 @@ CLASSED = {
     "apps.masking:SHAPES": "sub",
     "apps.masking:UNQUOTED": "match",
     "apps.masking:_UNSTORABLE": "sub",
-    "apps.metrics.change_types:_PREFIX": "match",
-    "apps.metrics.reverts:_REVERT_BRANCH": "match",
-    "apps.metrics.reverts:_REVERT_TITLE": "match",
+    "apps.metrics.insights.change_types:_PREFIX": "match",
+    "apps.metrics.figures.reverts:_REVERT_BRANCH": "match",
+    "apps.metrics.figures.reverts:_REVERT_TITLE": "match",
     "apps.metrics.llm.answers:_LINK": "sub",
     "apps.metrics.llm.answers:_SPACE": "sub",
     "apps.metrics.llm.limits:_SPAN": "fullmatch",
@@ -82,16 +82,16 @@ CLASSED = {
     "apps.metrics.llm.wording:_LINK": "search",
     "apps.metrics.llm.wording:_NUMBER": "findall",
     "apps.metrics.llm.wording:_WORD": "findall",
-    "apps.metrics.marker_rules:AGENTS": "fullmatch",
-    "apps.metrics.marker_rules:LINES": "fullmatch",
-    "apps.metrics.marker_rules:_CODERABBIT": "fullmatch",
-    "apps.metrics.marker_rules:_CUBIC": "fullmatch",
-    "apps.metrics.markers:_ADDRESS": "match",
-    "apps.metrics.markers:_MAY_FOLLOW": "match",
-    "apps.metrics.markers:_NOBODY": "fullmatch",
-    "apps.metrics.markers:_NOREPLY": "fullmatch",
-    "apps.metrics.markers:_QUOTING": "fullmatch",
-    "apps.metrics.markers:_TRAILER": "fullmatch",
+    "apps.metrics.ai.marker_table:AGENTS": "fullmatch",
+    "apps.metrics.ai.marker_table:LINES": "fullmatch",
+    "apps.metrics.ai.marker_table:_CODERABBIT": "fullmatch",
+    "apps.metrics.ai.marker_table:_CUBIC": "fullmatch",
+    "apps.metrics.ai.markers:_ADDRESS": "match",
+    "apps.metrics.ai.markers:_MAY_FOLLOW": "match",
+    "apps.metrics.ai.markers:_NOBODY": "fullmatch",
+    "apps.metrics.ai.markers:_NOREPLY": "fullmatch",
+    "apps.metrics.ai.markers:_QUOTING": "fullmatch",
+    "apps.metrics.ai.markers:_TRAILER": "fullmatch",
     "apps.pipelines.stream.frames:_ID": "fullmatch",
     "apps.pipelines.stream.frames:_LINE_END": "split",
     "apps.sandbox.files:_FILE_NAME": OURS + "a file's name has at most 255 characters",
@@ -108,7 +108,7 @@ CLASSED = {
     "project.input:DELIVERY_PATH": "fullmatch",
 }  # fmt: skip
 # Indexes over the patterns of a table that is listed.
-INDEXES = {f"apps.metrics.markers:_BY_{name}" for name in ("EMAIL", "ID", "LOGIN", "BOT_LOGIN")}
+INDEXES = {f"apps.metrics.ai.markers:_BY_{name}" for name in ("EMAIL", "ID", "LOGIN", "BOT_LOGIN")}
 CALLS = {
     "sub": lambda pattern: lambda text: pattern.sub("", text),
     "search": lambda pattern: pattern.search,

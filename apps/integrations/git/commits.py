@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from apps.integrations.git.attributes import LeftOut
 from apps.integrations.git.command import LOG_OPTIONS, Git
-from apps.metrics.times import EARLIEST, latest
+from apps.metrics.figures.moments import EARLIEST, latest
 
 # id, parents, author, author date, committer, committer date, message; %aN and %aE go through .mailmap.
 _FORMAT = "%x00".join(["%H", "%P", "%aN", "%aE", "%at", "%cN", "%cE", "%ct", "%B"])

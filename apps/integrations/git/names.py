@@ -8,8 +8,8 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from apps.integrations.git.people import person
+from apps.metrics.ingest.identities import name_by_commits
 from apps.metrics.models import Commit, Source
-from apps.metrics.people import name_by_commits
 from apps.metrics.records import PersonData
 
 

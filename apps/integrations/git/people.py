@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from apps.integrations.git.messages import one_line
-from apps.metrics.bots import is_bot_account
+from apps.metrics.ingest.bots import is_bot_account
 from apps.metrics.records import PersonData
 
 WEB_FLOW = "noreply@github.com"  # commits made on GitHub's pages; it is nobody

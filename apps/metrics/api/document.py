@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from apps.metrics.export import LABELS, columns
+from apps.metrics.figures.export import LABELS, columns
 from apps.metrics.models import Scope, WeeklyMetrics
 from apps.metrics.records import ChangeKind, PullRequestState
 

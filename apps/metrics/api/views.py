@@ -16,12 +16,12 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.metrics.api import cursor, tokens
 from apps.metrics.api.document import KINDS, MOST, PAGE, document
-from apps.metrics.export import weekly_rows
-from apps.metrics.findings import newest
+from apps.metrics.figures.export import weekly_rows
+from apps.metrics.figures.moments import are_impossible
 from apps.metrics.forms import PullRequestsQuery, WeeklyQuery
+from apps.metrics.insights.daily import newest
 from apps.metrics.models import PullRequest, Scope
 from apps.metrics.records import ChangeKind, PullRequestState
-from apps.metrics.times import are_impossible
 from apps.teams.models import Team
 
 View = Callable[[HttpRequest, Team], JsonResponse]

@@ -5,10 +5,10 @@ effect is large enough to matter and the difference is beyond chance: about 1 in
 repositories. Medians, never means. A small team gets no findings rather than guesses. The others state what is there now.
 """
 
-from apps.metrics.facts import Facts
 from apps.metrics.insights.ai import ai_share, ai_time_to_merge
 from apps.metrics.insights.base import Finding, Rule, in_order
 from apps.metrics.insights.changes import revert_spike, review_wait, time_to_merge, weekend_load
+from apps.metrics.insights.dataset import Facts
 from apps.metrics.insights.pulls import large_pull_requests, merged_without_approval, stale_pull_requests
 from apps.metrics.insights.reviewers import bottleneck_reviewer, review_concentration
 from apps.pipelines.portions import Watch

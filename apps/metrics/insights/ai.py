@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import log2
 
-from apps.metrics.chance import MIN_SHARE_CASES, Difference, of_medians, of_shares
-from apps.metrics.change_types import change_type
-from apps.metrics.definitions import size_bucket
-from apps.metrics.facts import Facts, Pull
+from apps.metrics.figures.definitions import size_bucket
+from apps.metrics.figures.significance import MIN_SHARE_CASES, Difference, of_medians, of_shares
 from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, split
+from apps.metrics.insights.change_types import change_type
+from apps.metrics.insights.dataset import Facts, Pull
 
 NO_CAUSE = "An association, not a cause."
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from apps.metrics.facts import Facts, Pull
+from apps.metrics.insights.dataset import Facts, Pull
 
-CHANCE = 0.001  # for tests that give a probability; `apps.metrics.chance` has the rule for the others
+CHANCE = 0.001  # for tests that give a probability; `apps.metrics.figures.significance` has the rule for the others
 
 MIN_RATIO = 1.3
 MIN_HOURS = 1.0

@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta
 from math import log, log2
 from typing import NamedTuple
 
-from apps.metrics.chance import MIN_CASES, MIN_SHARE_CASES, of_shares
-from apps.metrics.definitions import WEEK, median
-from apps.metrics.facts import YEAR, Facts, Pull
+from apps.metrics.figures.definitions import WEEK, median
+from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_shares
+from apps.metrics.figures.statistics import bootstrap_ratio, change_point, more_by_chance
+from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import (
     CHANCE,
     MIN_HOURS,
@@ -20,8 +21,7 @@ from apps.metrics.insights.base import (
     shown,
     split,
 )
-from apps.metrics.stats import bootstrap_ratio, change_point, more_by_chance
-from apps.metrics.words import in_hours
+from apps.metrics.insights.dataset import YEAR, Facts, Pull
 
 
 class Change(NamedTuple):

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from math import log2, sqrt
 
-from apps.metrics.chance import MIN_CASES, SURE
-from apps.metrics.definitions import median
-from apps.metrics.facts import Facts, Pull, Review
+from apps.metrics.figures.definitions import median
+from apps.metrics.figures.moments import is_possible
+from apps.metrics.figures.significance import MIN_CASES, SURE
+from apps.metrics.figures.statistics import rank_sum_z
+from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import MIN_HOURS, MOST_SHOWN, Finding, recent, times
+from apps.metrics.insights.dataset import Facts, Pull, Review
 from apps.metrics.records import ReviewState
-from apps.metrics.stats import rank_sum_z
-from apps.metrics.times import is_possible
-from apps.metrics.words import in_hours
 
 LARGE = 500  # changed lines
 STALE = timedelta(days=30)

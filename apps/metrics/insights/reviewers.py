@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from math import sqrt
 from typing import NamedTuple
 
-from apps.metrics.chance import MIN_CASES, MIN_SHARE_CASES, SURE
-from apps.metrics.definitions import gini, median
-from apps.metrics.facts import Facts
+from apps.metrics.figures.definitions import gini, median
+from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, SURE
+from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent
-from apps.metrics.words import in_hours
+from apps.metrics.insights.dataset import Facts
 
 
 class Load(NamedTuple):

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from django.utils import timezone
 
 from apps.masking import storable
+from apps.metrics.cache import touch
 from apps.metrics.llm.answers import Item
 from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.prompt import Document
 from apps.metrics.models import PullRequest
-from apps.metrics.remembered import touch
 
 # What an answer to the same question is copied with.
 _KEPT = ("summary", "kind", "area", "risk", "friction", "ai_disclosed", "ai_words", "answered_at")

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 
-from apps.metrics.bot_decisions import suggestions
+from apps.metrics.accounts.bot_decisions import suggestions
 from apps.teams.services import MANAGING
 
 register = template.Library()

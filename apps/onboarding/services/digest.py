@@ -3,7 +3,8 @@
 It leaves on Monday morning in the team's time zone, once for each week and person, to every member who wants it.
 
 An insight is new for a person if it was not there on the day of the person's last weekly email. The others are counted
-as "still open". A difference from the week before is called one only if it is beyond chance (`apps.metrics.chance`).
+as "still open". A difference from the week before is called one only if it is beyond chance
+(`apps.metrics.figures.significance`).
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,16 @@ from django.urls import reverse
 from apps.mail.letters import queue_letter
 from apps.mail.links import without_links
 from apps.mail.models import OutboxMessage
-from apps.metrics import chance
-from apps.metrics.charts import percent
-from apps.metrics.definitions import WEEK, week_of
-from apps.metrics.findings import SHOWN, newest
-from apps.metrics.landed import Landed, landed
+from apps.metrics.charts.weekly import percent
+from apps.metrics.figures import significance
+from apps.metrics.figures.definitions import WEEK, week_of
+from apps.metrics.figures.merged import Landed, landed
+from apps.metrics.figures.selection import Period, Selection
+from apps.metrics.formatting import in_hours
+from apps.metrics.insights.daily import SHOWN, newest
 from apps.metrics.models import Insight, Scope, WeeklyMetrics
-from apps.metrics.pull_list import DIRECT
+from apps.metrics.pages.pull_request_list import DIRECT
 from apps.metrics.records import PullRequestState
-from apps.metrics.selection import Period, Selection
-from apps.metrics.words import in_hours
 from apps.teams.emails import EmailKind, stop_link
 from apps.teams.models import Membership, Team
 from apps.users.first_password import first_password_link
@@ -112,7 +113,7 @@ def figures(team: Team, week: date) -> list[Line]:
     direct_before = before.direct_commits if before else 0
     if now.direct_commits or direct_before:
         path = pulls_path(team, kind=DIRECT, week=week.isoformat())
-        beyond = before is not None and chance.of_counts(direct_before, now.direct_commits).is_beyond
+        beyond = before is not None and significance.of_counts(direct_before, now.direct_commits).is_beyond
         counts = f"{now.direct_commits:,}", "Direct commits", f"{direct_before:,}"
         lines.append(Line("direct_commits", *counts, differs=beyond, path=path))
     return lines
@@ -124,17 +125,17 @@ def _differences(team: Team, week: date, now: WeeklyMetrics, before: WeeklyMetri
         return dict.fromkeys(("merged", "time_to_merge", "pickup", "ai_assisted"), False)
     rows_before, rows = (_merged_in(team, one) for one in (week - WEEK, week))
     return {
-        "merged": chance.of_counts(before.merged, now.merged).is_beyond,
+        "merged": significance.of_counts(before.merged, now.merged).is_beyond,
         "time_to_merge": _medians_differ([row.hours for row in rows_before], [row.hours for row in rows]),
         "pickup": _medians_differ([row.wait for row in rows_before], [row.wait for row in rows]),
-        "ai_assisted": chance.of_shares(before.ai_assisted, before.merged, now.ai_assisted, now.merged).is_beyond,
+        "ai_assisted": significance.of_shares(before.ai_assisted, before.merged, now.ai_assisted, now.merged).is_beyond,
     }
 
 
 def _medians_differ(before: list[float | None], now: list[float | None]) -> bool:
     """Return whether the medians of the values that are known differ by more than chance."""
     known_before, known_now = ([value for value in side if value is not None] for side in (before, now))
-    return chance.of_medians([(known_before, known_now)]).is_beyond
+    return significance.of_medians([(known_before, known_now)]).is_beyond
 
 
 def _merged_in(team: Team, week: date) -> list[Landed]:

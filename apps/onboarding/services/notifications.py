@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.mail.letters import queue_letter
 from apps.mail.links import without_links
 from apps.mail.models import OutboxMessage
-from apps.metrics.findings import top_insights
+from apps.metrics.insights.daily import top_insights
 from apps.onboarding.models import RefreshFailure
 from apps.onboarding.services import summary
 from apps.onboarding.services.runs import Totals, run_path, team_of

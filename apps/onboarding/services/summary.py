@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from apps.metrics.definitions import median, time_to_merge_hours
+from apps.metrics.figures.definitions import median, time_to_merge_hours
+from apps.metrics.formatting import NBSP, in_hours
 from apps.metrics.models import PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState
-from apps.metrics.words import NBSP, in_hours
 from apps.onboarding.services.runs import Totals
 from apps.teams.models import Team
 

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from apps.commands import UsageCommand, UsageError
 from apps.metrics.csv_files import write_csv
-from apps.metrics.export import columns, weekly_rows
+from apps.metrics.figures.export import columns, weekly_rows
 from apps.metrics.models import Scope
 from apps.teams.models import Team
 

@@ -1,0 +1,282 @@
+"""The definitions of the figures. Weekly table, dashboard, insights, export and mail all take them from here.
+
+Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise). `opened` counts by the week of
+createdAt and `closed` by that of closedAt; everything else counts merged pull requests, by the week of mergedAt. Deleted
+accounts count together as one person, the ghost. A direct commit (one that reached the trunk without a pull request) is
+in no figure but `direct_commits`, by the week in which it landed. A release (a merge of one
+long-lived branch into another) counts as opened and merged; what it brings was counted before, so it has no size, no time
+to merge and no phases. A pull request whose opening isn't known (a clone's squash) has no time to merge either.
+Bots' pull requests count, except
+where a formula says "by people". A review counts if it was submitted by a person other than the author; AI reviewers are
+bots. One deleted account approves another one's pull request. Which accounts are bots is one rule for all sources
+(`apps.metrics.ingest.bots`), unless an admin has decided.
+
+A period's percentiles come from its pull requests, never from weekly medians. `MEASURES` has each formula in words, for
+pages that say how something is measured. Bump `DEFINITIONS_VERSION` whenever a formula changes.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import StrEnum
+from math import floor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apps.metrics.figures.moments import possible_span
+from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+
+DEFINITIONS_VERSION = 9
+
+WEEK = timedelta(days=7)
+
+
+# Fewer values than these are shown as they are, one by one, and never as a median of a person or a repository.
+MIN_SAMPLE = 5
+
+
+class Verdict(StrEnum):
+    """What the markers say of a pull request. No marker found is not the same as no AI used."""
+
+    ASSISTED = "assisted"
+    NO_MARKER = "no-marker"
+    UNREAD = "unread"
+
+
+class Spread(NamedTuple):
+    """The middle of some values and how far the upper quarter reaches; `n` is how many there are."""
+
+    median: float | None
+    p75: float | None
+    n: int
+
+
+def week_of(moment: datetime, zone: tzinfo = UTC) -> date:
+    """The Monday of the ISO week that an aware datetime falls in, in a time zone."""
+    day = moment.astimezone(zone).date()
+    return day - timedelta(days=day.weekday())
+
+
+def week_label(week: date) -> str:
+    """`2026-W07`: ISO year and ISO week."""
+    year, number, _ = week.isocalendar()
+    return f"{year:04d}-W{number:02d}"
+
+
+def week_start(week: date, zone: tzinfo = UTC) -> datetime:
+    """The first instant of a week that is given by its Monday, in a time zone."""
+    return datetime(week.year, week.month, week.day, tzinfo=zone)
+
+
+def is_merged(state: str, merged_at: datetime | None) -> bool:
+    """Merged: the source says so, and says when."""
+    return state == PullRequestState.MERGED and merged_at is not None
+
+
+def time_to_merge_hours(
+    kind: str, created_at: datetime, merged_at: datetime, *, opening_known: bool = True
+) -> float | None:
+    """Return mergedAt - createdAt in hours.
+
+    None for a direct commit, for a release, if the opening isn't known, and for times that are impossible.
+    """
+    if kind != ChangeKind.PULL_REQUEST or not opening_known:
+        return None
+    span = possible_span(created_at, merged_at)
+    return None if span is None else span.total_seconds() / 3600
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """The value at rank (n - 1) * share of ascending values, interpolated linearly between the closest ranks.
+
+    None of no values. This is numpy's default and SQL's PERCENTILE_CONT.
+    """
+    if not ordered:
+        return None
+    rank = (len(ordered) - 1) * share
+    below = floor(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The 50th percentile of values in any order."""
+    return percentile(sorted(values), 0.5)
+
+
+def spread(values: Iterable[float | None]) -> Spread:
+    """Median and p75 of the values that there are."""
+    ordered = sorted(value for value in values if value is not None)
+    return Spread(percentile(ordered, 0.5), percentile(ordered, 0.75), len(ordered))
+
+
+def changed_lines(additions: int, deletions: int) -> int:
+    """The size of a pull request: lines added and lines deleted."""
+    return additions + deletions
+
+
+# What no account can submit about its own pull request. Only an approval or a request for changes is ever dismissed.
+BY_OTHERS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
+
+
+def counts_as_review(
+    author: int | None,
+    reviewer: int | None,
+    is_bot: bool,
+    at: datetime | None,
+    *,
+    is_ghost: bool = False,
+    state: str = "",
+) -> bool:
+    """Return whether a review counts: it was submitted, by a person, and by another person than the author.
+
+    Args:
+        author: primary key of the pull request's author.
+        reviewer: that of the reviewer.
+        is_bot: the reviewer is a bot.
+        at: when it was submitted.
+        is_ghost: the reviewer is the ghost, which is all deleted accounts in one. An approval of a ghost's pull request
+            is by another one, because GitHub lets no account approve its own; a comment may be the author's.
+        state: of the review.
+    """
+    if is_bot or at is None or reviewer is None:
+        return False
+    return reviewer != author or (is_ghost and state in BY_OTHERS)
+
+
+def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
+    """The wait for the first review, in hours: from createdAt to the first of the reviews that count; None without one.
+
+    A review before createdAt, and one at an impossible time, is no end of a wait.
+
+    Where a median of them is shown, it is one over pull requests by people.
+    """
+    spans = [possible_span(created_at, at) for at in counted]
+    known = [span for span in spans if span is not None]
+    return min(known).total_seconds() / 3600 if known else None
+
+
+def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
+    """Of what the markers gave (None: not read yet) and whether body, commits and reviews are all there."""
+    if ai_assisted:
+        return Verdict.ASSISTED
+    return Verdict.NO_MARKER if ai_assisted is False and has_detail else Verdict.UNREAD
+
+
+class Phases(NamedTuple):
+    """Hours of merged pull requests, as arrays of one length; NaN where a pull request has no such phase."""
+
+    coding: Any
+    pickup: Any
+    review: Any
+    merge: Any
+    cycle: Any
+
+
+def phases(first_commit: Any, ready: Any, first_review: Any, approved: Any, merged: Any) -> Phases:
+    """Where the time went, from the first commit to the merge; the parts that there are sum to `cycle`.
+
+    Arrays of datetime64, NaT for "never": `first_review` is the first review that counts, `approved` the first approval
+    among them, `ready` the moment from which others could look (createdAt). What happened after the merge did not delay
+    it, and what happened before `ready` belongs to coding.
+
+    coding   ready - first commit; none where no commit is known or the first one is younger than `ready`
+    pickup   first review - ready; none without a review
+    review   first approval - first review; up to the merge where nobody approved
+    merge    merge - first approval; from `ready` on where nobody reviewed; none where there are reviews but no approval
+    cycle    merge - first commit; from `ready` on where there is no coding time
+    """
+    never = np.datetime64("NaT", "us")
+    ready = np.minimum(ready, merged)
+    began = np.where(first_commit <= ready, first_commit, never)
+    reviewed = np.where(first_review <= merged, np.maximum(first_review, ready), never)
+    approved = np.where(approved <= merged, np.maximum(approved, reviewed), never)
+    review_ended = np.where(np.isnat(approved), merged, approved)
+    mergeable = np.where(np.isnat(reviewed), ready, approved)
+    return Phases(
+        coding=_hours(ready - began),
+        pickup=_hours(reviewed - ready),
+        review=_hours(review_ended - reviewed),
+        merge=_hours(merged - mergeable),
+        cycle=_hours(merged - np.where(np.isnat(began), ready, began)),
+    )
+
+
+def _hours(spans: Any) -> Any:
+    return spans / np.timedelta64(1, "h")
+
+
+def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], until: Any) -> int:
+    """How often a request for changes was followed by commits, before the first approval (or the merge), `until`.
+
+    Each request (of reviews that count) that is answered by at least one commit, at its moment or later, and before the
+    next answered request, is one cycle: request, commit, commit, request, commit are two.
+    """
+    events = sorted([(at, 0) for at in changes_requested if at <= until] + [(at, 1) for at in commits if at <= until])
+    cycles, asked = 0, False
+    for _, is_commit in events:
+        cycles += bool(is_commit) and asked
+        asked = not is_commit
+    return cycles
+
+
+def gini(counts: Sequence[int]) -> float | None:
+    """How unequal counts are: 0 for all the same, towards 1 the more of them is one person's. None of no counts.
+
+    With x ascending and i from 1: 2 * sum(i * x) / (n * sum(x)) - (n + 1) / n.
+    """
+    ordered, total = sorted(counts), sum(counts)
+    if not total:
+        return None
+    n = len(ordered)
+    return 2 * sum(i * x for i, x in enumerate(ordered, 1)) / (n * total) - (n + 1) / n
+
+
+def review_depth(reviews: float, lines: float) -> float | None:
+    """Reviews that count, per 100 changed lines. None where no line changed."""
+    return 100 * reviews / lines if lines else None
+
+
+class OpenState(StrEnum):
+    """What an open pull request waits for."""
+
+    DRAFT = "draft"
+    PENDING_REVIEW = "pending-review"
+    CHANGES_REQUESTED = "changes-requested"
+    PENDING_MERGE = "pending-merge"
+
+
+def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) -> OpenState:
+    """The state of an open pull request, from its reviews that count so far: (when, what, by whom).
+
+    A draft is one. Else each reviewer's last approval or request for changes stands (a comment changes nothing, a
+    dismissed review takes it back): changes requested by anybody, else approved by anybody, else pending review.
+    """
+    if is_draft:
+        return OpenState.DRAFT
+    standing: dict[int, str] = {}
+    for _, state, reviewer in sorted(verdicts):
+        if state != "commented":
+            standing[reviewer] = state
+    if "changes_requested" in standing.values():
+        return OpenState.CHANGES_REQUESTED
+    return OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
+
+
+# Upper bounds of changed lines, in ascending order; more than the last is huge.
+SIZES = ((20, "tiny"), (100, "small"), (250, "medium"), (500, "large"))
+
+
+def size_bucket(lines: int) -> str:
+    """tiny (under 20 changed lines), small (under 100), medium (under 250), large (to 500), huge (over 500)."""
+    if lines == SIZES[-1][0]:
+        return SIZES[-1][1]
+    return next((name for bound, name in SIZES if lines < bound), "huge")
+
+
+class Measure(NamedTuple):
+    """How something is measured, for pages: its name, unit ("" for counts) and formula in a sentence or two."""
+
+    title: str
+    unit: str
+    formula: str

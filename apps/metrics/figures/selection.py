@@ -1,0 +1,153 @@
+"""What a page of figures is asked for: how many weeks, which repository, whose pull requests. Read from its address.
+
+What is not known is left out, never an error: addresses are shared, and what they name may be gone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Exists, Max, Min, OuterRef, Q
+
+from apps.metrics.figures.definitions import WEEK, week_of, week_start
+from apps.metrics.figures.moments import possible_condition
+from apps.metrics.figures.weekly import zone_of
+from apps.metrics.formatting import person
+from apps.metrics.models import PullRequest, Repository, TeamMember
+from apps.metrics.records import PullRequestState
+
+WINDOWS = (4, 12, 26, 52)
+USUAL = 12
+PEOPLE = "people"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`repository` and `author` are primary keys, None for all; with `people_only`, bots' pull requests are left out."""
+
+    weeks: int = USUAL
+    repository: int | None = None
+    author: int | None = None
+    people_only: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out, but for time."""
+        return self.repository is None and self.author is None and not self.people_only
+
+    @property
+    def author_value(self) -> str:
+        return PEOPLE if self.people_only else str(self.author or "")
+
+    @property
+    def query(self) -> str:
+        """The address's part after "?", of what is not as usual; empty for nothing."""
+        values = {
+            "weeks": self.weeks if self.weeks != USUAL else "",
+            "repository": self.repository or "",
+            "author": self.author_value,
+        }
+        return urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def condition(self) -> Q:
+        """Which pull requests are meant."""
+        wanted = Q()
+        if self.repository is not None:
+            wanted &= Q(repository=self.repository)
+        if self.author is not None:
+            wanted &= Q(author=self.author)
+        return wanted & Q(author__is_bot=False) if self.people_only else wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What may be chosen: repositories by name, people and bots by theirs; pairs of key and words."""
+
+    repositories: list[tuple[int, str]]
+    people: list[tuple[int, str]]
+    bots: list[tuple[int, str]]
+
+    def read(self, asked: Mapping[str, str]) -> Selection:
+        """The selection that an address asks for."""
+        weeks = asked.get("weeks", "")
+        author = asked.get("author", "")
+        return Selection(
+            weeks=int(weeks) if weeks in map(str, WINDOWS) else USUAL,
+            repository=_known(asked.get("repository", ""), self.repositories),
+            author=_known(author, [*self.people, *self.bots]),
+            people_only=author == PEOPLE,
+        )
+
+    def name_of_author(self, key: int | None) -> str:
+        return dict([*self.people, *self.bots]).get(key or 0, "")
+
+
+def _known(asked: str, choices: list[tuple[int, str]]) -> int | None:
+    return next((key for key, _ in choices if str(key) == asked), None)
+
+
+def choices(team_id: int) -> Choices:
+    """In two statements."""
+    repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
+    written = PullRequest.objects.for_team(team_id).filter(author=OuterRef("pk"))
+    authors: Any = TeamMember.objects.for_team(team_id).filter(Exists(written))
+    named = sorted(((row.pk, person(row), row.is_bot) for row in authors), key=lambda row: (row[1].casefold(), row[0]))
+    return Choices(
+        repositories=sorted(repositories, key=lambda row: (row[1].casefold(), row[0])),
+        people=[(key, name) for key, name, is_bot in named if not is_bot],
+        bots=[(key, name) for key, name, is_bot in named if is_bot],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Consecutive weeks by their Mondays, ascending. `so_far`: the last of them is under way. `is_cut`: history is
+    shorter than what was asked for."""
+
+    weeks: tuple[date, ...]
+    so_far: bool
+    is_cut: bool
+    earliest: date
+    last_day: date
+    zone: tzinfo = UTC
+
+    @property
+    def since(self) -> datetime:
+        return week_start(self.weeks[0], self.zone)
+
+    @property
+    def until(self) -> datetime:
+        return week_start(self.weeks[-1] + WEEK, self.zone)
+
+    @property
+    def whole_weeks(self) -> int:
+        """How many of the weeks are over."""
+        return len(self.weeks) - self.so_far
+
+    def before(self) -> "Period | None":
+        """As many weeks before these; None where the history does not reach so far back."""
+        first = self.weeks[0] - len(self.weeks) * WEEK
+        if self.is_cut or first < self.earliest:
+            return None
+        return replace(self, weeks=tuple(week - len(self.weeks) * WEEK for week in self.weeks), so_far=False)
+
+
+def period(team_id: int, now: datetime, count: int) -> Period:
+    """Return the `count` weeks up to this one, or to the last in which anything landed, as far as the history reaches.
+
+    Weeks are those of the team's time zone. Two statements.
+    """
+    zone = zone_of(team_id)
+    merged = PullRequest.objects.for_team(team_id).filter(
+        possible_condition("merged_at"), state=PullRequestState.MERGED
+    )
+    ends = merged.aggregate(first=Min("merged_at"), last=Max("merged_at"))
+    last = week_of(min(now, ends["last"] or now), zone)
+    earliest = week_of(min(now, ends["first"] or now), zone)
+    asked = [last - back * WEEK for back in reversed(range(count))]
+    known = [week for week in asked if week >= earliest] or asked[-1:]
+    end = min(now.astimezone(zone).date(), last + WEEK - timedelta(days=1))
+    return Period(tuple(known), last == week_of(now, zone), len(known) < count, earliest, end, zone)

@@ -1,0 +1,86 @@
+"""What a live page shows of the figures while they form: the newest weeks and one finding, as data of a run's events."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Max
+
+from apps.metrics.figures.definitions import WEEK, week_of
+from apps.metrics.figures.moments import possible_condition
+from apps.metrics.figures.weekly import Subject, compute, recompute, zone_of
+from apps.metrics.insights import Finding
+from apps.metrics.insights.daily import find
+from apps.metrics.models import PullRequest, Scope
+from apps.metrics.records import ChangeKind
+
+WEEKS = 13
+# Rules whose cases are whole once the list of pull requests is; the others wait for reviews and commits.
+EARLY_RULES = {"time-to-merge", "large-pull-requests", "stale-pull-requests"}
+SHOWN = 3
+
+
+def newest_weeks(team_id: int, now: datetime) -> list[date]:
+    """Return the newest 13 weeks, ascending, up to this one or to the last in which something landed."""
+    merged = PullRequest.objects.for_team(team_id).filter(possible_condition("merged_at"))
+    last = merged.aggregate(last=Max("merged_at"))["last"]
+    newest = week_of(min(now, last) if last else now, zone_of(team_id))
+    return [newest - back * WEEK for back in reversed(range(WEEKS))]
+
+
+def write_newest(team_id: int, now: datetime) -> None:
+    """Make the weekly table right for the newest weeks, from what has been read. The caller holds the transaction."""
+    recompute(team_id, newest_weeks(team_id, now))
+
+
+def weeks_state(
+    team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None
+) -> dict[str, Any]:
+    """The series of the first charts. Weeks that end before `whole_from` still arrive; None: all are whole."""
+    weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
+    found = compute(team_id, weeks)
+    figures = [(week, found.get((Subject(Scope.TEAM), week))) for week in weeks]
+    return {
+        "weeks": [
+            {
+                "week": week.isoformat(),
+                "merged": row.merged if row else 0,
+                "median": row.time_to_merge_hours_median if row else None,
+                "p75": row.time_to_merge_hours_p75 if row else None,
+            }
+            for week, row in figures
+        ],
+        "so_far": weeks[-1] == week_of(now, zone),
+        "whole_from": week_of(whole_from, zone).isoformat() if whole_from else None,
+        "preliminary": preliminary,
+        "counted": PullRequest.objects.for_team(team_id).exclude(kind=ChangeKind.CHANGE).count(),
+    }
+
+
+def insight_state(team_id: int, found: Sequence[Finding], *, preliminary: bool) -> dict[str, Any]:
+    """The strongest finding with the first of its evidence; empty without one."""
+    if not found:
+        return {}
+    best = found[0]
+    return {
+        "title": best.title,
+        "body": best.body,
+        "of": len(found),
+        "evidence": _named(team_id, best.evidence),
+        "preliminary": preliminary,
+    }
+
+
+def early_finding(team_id: int, now: datetime) -> list[Finding]:
+    """What the rules find that need no more than the list of pull requests. Reads only."""
+    return [finding for finding in find(team_id, now) if finding.rule in EARLY_RULES]
+
+
+def _named(team_id: int, evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = list(evidence.get("pull_requests", ()))[:SHOWN]
+    pulls = PullRequest.objects.for_team(team_id).filter(pk__in=keys).select_related("repository").in_bulk()
+    return [
+        {"number": pulls[key].number, "title": pulls[key].title, "repository": pulls[key].repository.full_name}
+        for key in keys
+        if key in pulls
+    ]

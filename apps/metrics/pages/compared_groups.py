@@ -1,0 +1,299 @@
+"""Two choices of merged pull requests beside each other: periods, repositories, people, with an AI marker and without.
+
+An interval says how much of a difference may be chance; what is not told apart from chance is said to be none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from urllib.parse import urlencode
+
+from django.utils.safestring import SafeString
+
+from apps.metrics.charts.pair import pair_chart
+from apps.metrics.charts.scale import day
+from apps.metrics.charts.weekly import Week, data_table, percent
+from apps.metrics.figures.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_label, week_of
+from apps.metrics.figures.merged import Landed, landings
+from apps.metrics.figures.selection import USUAL, Choices, Period, Selection, period
+from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_medians, of_shares, of_weekly_counts
+from apps.metrics.formatting import in_hours, in_lines, in_unit, unit_of
+from apps.metrics.pages.panels import WIDE, Frame, spreads, weekly_counts
+
+MOST_WEEKS = 104
+COLUMNS = ("side", "week", "week_start", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")
+VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
+NO_CAUSE = (
+    "Compared within sizes, so that small ones stand beside small ones. An association, not a cause; a missing marker "
+    "does not say that no AI helped."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side is made of. `verdict`: assisted, no-marker, or empty for all."""
+
+    period: Period
+    selection: Selection
+    verdict: str = ""
+
+    def query(self, name: str) -> dict[str, str]:
+        """Its part of the address."""
+        values = {
+            "from": self.period.weeks[0].isoformat(),
+            "to": self.period.weeks[-1].isoformat(),
+            "repository": str(self.selection.repository or ""),
+            "author": self.selection.author_value,
+            "verdict": self.verdict,
+        }
+        return {f"{name}_{key}": value for key, value in values.items() if value}
+
+    @property
+    def days(self) -> str:
+        first, last = self.period.weeks[0], self.period.last_day
+        return f"{day(first)}{f' {first.year}' if first.year != last.year else ''} to {day(last)} {last.year}"
+
+    def words(self, known: Choices) -> str:
+        """What it is made of."""
+        names = [dict(known.repositories).get(self.selection.repository or 0, "")]
+        names.append(known.name_of_author(self.selection.author))
+        kinds = ["people, no bots" if self.selection.people_only else ""]
+        kinds.append(VERDICTS[Verdict(self.verdict)] if self.verdict else "")
+        told = ", ".join(kind for kind in kinds if kind)
+        named = ", ".join(name for name in names if name)
+        if named:
+            return f"{named}, {told}" if told else named
+        return f"{told[0].upper()}{told[1:]}" if told else "All pull requests"
+
+
+def query_of(first: Side, second: Side) -> str:
+    """The address's part after "?" of a comparison."""
+    return urlencode(first.query("a") | second.query("b"))
+
+
+def read(asked: Mapping[str, str], known: Choices, team_id: int, now: datetime) -> tuple[Side, Side, Period]:
+    """The sides that an address asks for; unless it says otherwise, the newest weeks and those before them.
+
+    The third is the newest weeks. What is not known is left out, weeks are cut to the history and to two years.
+    """
+    newest = period(team_id, now, USUAL)
+    before = newest.before() or newest
+    return _side(asked, "a", known, newest, newest, now), _side(asked, "b", known, before, newest, now), newest
+
+
+def _side(asked: Mapping[str, str], name: str, known: Choices, usual: Period, newest: Period, now: datetime) -> Side:
+    first = _monday(asked.get(f"{name}_from", "")) or usual.weeks[0]
+    last = _monday(asked.get(f"{name}_to", "")) or usual.weeks[-1]
+    verdict = asked.get(f"{name}_verdict", "")
+    return Side(
+        _between(min(first, last), max(first, last), newest, now),
+        known.read({key: asked.get(f"{name}_{key}", "") for key in ("repository", "author")}),
+        verdict if verdict in (Verdict.ASSISTED, Verdict.NO_MARKER) else "",
+    )
+
+
+def _monday(text: str) -> date | None:
+    try:
+        chosen = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return chosen - timedelta(days=chosen.weekday()) if 1 < chosen.year < 9999 else None
+
+
+def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
+    """The weeks from one to another, as far as there are any."""
+    this_week = week_of(now, newest.zone)
+    first = min(max(first, newest.earliest), this_week)
+    last = max(first, min(last, this_week))
+    weeks = tuple(first + n * WEEK for n in range((last - first) // WEEK + 1))[-MOST_WEEKS:]
+    last_day = min(now.astimezone(newest.zone).date(), last + timedelta(days=6))
+    return replace(newest, weeks=weeks, so_far=last == this_week, is_cut=False, last_day=last_day)
+
+
+def frame_of(team_id: int, side: Side) -> Frame:
+    """Return what landed of a side, in two statements. No direct commit is in one that is chosen by a verdict."""
+    found = landings(team_id, side.period, side.selection)
+    if side.verdict:
+        return Frame(side.period, [row for row in found.pulls if row.verdict == side.verdict], None)
+    return Frame(side.period, found.pulls, None, direct=found.direct)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of both sides. `tone`: better or worse is A than B, empty where neither."""
+
+    title: str
+    first: str
+    second: str
+    words: str
+    tone: str = ""
+    aside_first: str = ""
+    aside_second: str = ""
+
+
+def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
+    """The figures, A beside B."""
+    alike = bool(first.verdict or second.verdict)
+    shown = [
+        _counts(one, other),
+        _medians("Time to merge", one, other, lambda row: row.hours, in_hours, alike),
+        _medians("Wait for first review", one, other, lambda row: row.wait, in_hours, alike),
+        _medians("Size", one, other, lambda row: row.size, in_lines, False),
+        _share("Reviewed by somebody", one, other, lambda row: row.received > 0, good=True),
+    ]
+    # A share of sides that were chosen by their verdicts has no meaning.
+    if not alike:
+        shown.append(_share("AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED))
+    if one.direct or other.direct:
+        shown.append(Line("Direct commits", f"{len(one.direct):,}", f"{len(other.direct):,}", ""))
+    return shown
+
+
+def _counts(one: Frame, other: Frame) -> Line:
+    """Compare how many were merged a week, in whole weeks; more is better."""
+    a, b = weekly_counts(one), weekly_counts(other)
+    found = of_weekly_counts(b, a)
+    words, tone = "", ""
+    if found.is_beyond:
+        words = f"{'More' if found.rose else 'Fewer'} a week in A, beyond chance"
+        tone = "better" if found.rose else "worse"
+    return Line("Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b))
+
+
+def _rate(counts: Sequence[int]) -> str:
+    """Return how many there were in a whole week; nothing before the first week is over."""
+    return f"{sum(counts) / len(counts):.1f} a week" if counts else ""
+
+
+def _medians(
+    title: str,
+    one: Frame,
+    other: Frame,
+    value: Callable[[Landed], float | None],
+    words: Callable[[float], str],
+    alike: bool,
+) -> Line:
+    found = [spread(map(value, side.rows)) for side in (one, other)]
+    if words is in_hours:
+        words = partial(in_unit, unit=_unit(found))
+    said, tone = _difference(one.rows, other.rows, value, alike)
+    (a, b), (p75_a, p75_b) = ([put(side, words) for side in found] for put in (_median, _aside))
+    return Line(title, a, b, said, tone, p75_a, p75_b)
+
+
+def _unit(found: Sequence[Spread]) -> str:
+    """Return the unit in which both sides are shown: that of the slower one."""
+    slower = max(found, key=lambda side: side.median or 0.0)
+    return unit_of(slower.median, slower.p75)
+
+
+def _median(found: Spread, words: Callable[[float], str]) -> str:
+    return "–" if found.median is None else words(found.median)
+
+
+def _aside(found: Spread, words: Callable[[float], str]) -> str:
+    return "" if found.p75 is None else f"p75 {words(found.p75)}, n {found.n:,}"
+
+
+def _difference(
+    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+) -> tuple[str, str]:
+    """How A stands to B, and whether less of it is better; `alike` compares within sizes."""
+    found = of_medians(_strata(one, other, value, alike))
+    if not found.is_known:
+        return f"Too few to tell; {MIN_CASES} on each side are wanted", ""
+    interval = f"{found.low:.2f} to {found.high:.2f} times with 95 % confidence"
+    if not found.is_beyond:
+        return f"No difference beyond chance: {interval}", ""
+    return f"A is {found.ratio:.2f} times B: {interval}, Cliff's delta {found.delta:+.2f}", (
+        "worse" if found.rose else "better"
+    )
+
+
+def _strata(
+    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+) -> list[tuple[list[float], list[float]]]:
+    """Values of B and of A, by size."""
+    groups: dict[str, tuple[list[float], list[float]]] = {}
+    for place, rows in enumerate((other, one)):
+        for row in rows:
+            measured = value(row)
+            if measured is not None:
+                groups.setdefault(size_bucket(row.lines) if alike else "", ([], []))[place].append(measured)
+    return [groups[name] for name in sorted(groups)]
+
+
+def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False) -> Line:
+    (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
+    found = of_shares(b, of_b, a, of_a)
+    words, tone = "No difference beyond chance", ""
+    if not found.is_known:
+        words = f"Too few to tell; {MIN_SHARE_CASES} on each side are wanted"
+    elif found.is_beyond:
+        words = f"{'More' if found.rose else 'Less'} in A, beyond chance"
+        tone = ("better" if found.rose else "worse") if good else ""
+    return Line(title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone)
+
+
+def _weeks(side: Frame) -> list[tuple[date, Spread]]:
+    return spreads(side, lambda row: row.hours)
+
+
+def values(one: Frame, other: Frame) -> list[tuple[str, str, str, float | None, float | None, int]]:
+    """The weeks of both sides for other programs; `COLUMNS` names the values."""
+    return [
+        (name, week_label(week), week.isoformat(), found.median, found.p75, found.n)
+        for name, side in (("A", one), ("B", other))
+        for week, found in _weeks(side)
+    ]
+
+
+def chart(one: Frame, other: Frame) -> SafeString:
+    """The medians of the time to merge of both sides."""
+    first, second = ([Week(week, found.median) for week, found in _weeks(side)] for side in (one, other))
+    return pair_chart(
+        first, second, unit=_unit_of_merge(one, other), label="Time to merge", width=WIDE[0], height=WIDE[1]
+    )
+
+
+def table(one: Frame, other: Frame) -> SafeString:
+    """The same as a table, the newest weeks first."""
+    words = partial(in_unit, unit=_unit_of_merge(one, other))
+    cells = [
+        (name, day(week), _median(found, words), f"{found.n:,}")
+        for name, side in (("A", one), ("B", other))
+        for week, found in reversed(_weeks(side))
+    ]
+    return data_table("Time to merge", ("Side", "Week of", "Median", "Count"), cells)
+
+
+def _unit_of_merge(one: Frame, other: Frame) -> str:
+    return _unit([spread(row.hours for row in side.rows) for side in (one, other)])
+
+
+def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[tuple[str, str]]:
+    """Usual questions: words, and the address's part after "?"."""
+    now = Side(newest, Selection())
+    found = []
+    if before := newest.before():
+        found.append(("These weeks and those before", query_of(now, Side(before, Selection()))))
+    found.append(
+        (
+            "With an AI marker and without",
+            query_of(replace(now, verdict=Verdict.ASSISTED), replace(now, verdict=Verdict.NO_MARKER)),
+        )
+    )
+    if len(known.repositories) > 1:
+        one, other = (key for key, _ in known.repositories[:2])
+        found.append(
+            (
+                "Two repositories",
+                query_of(
+                    replace(now, selection=Selection(repository=one)),
+                    replace(now, selection=Selection(repository=other)),
+                ),
+            )
+        )
+    found.append(("Swap A and B", query_of(second, first)))
+    return found

@@ -1,0 +1,104 @@
+"""Insights as cards: what was found, from how many cases, what to do, and the pull requests that show it best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils import timezone
+
+from apps.metrics.figures.definitions import changed_lines, hours_to_review, time_to_merge_hours
+from apps.metrics.figures.merged import counted_reviews
+from apps.metrics.figures.selection import Selection
+from apps.metrics.formatting import NBSP, in_hours, in_lines
+from apps.metrics.insights.daily import top_insights
+from apps.metrics.models import Insight, PullRequest
+
+SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A pull request named as evidence. `query` finds it in the list of pull requests."""
+
+    number: int | None
+    title: str
+    value: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    insight: Insight
+    cases: str
+    exhibits: Sequence[Exhibit]
+
+    @property
+    def shown_by(self) -> int:
+        """How many pull requests are named as evidence."""
+        return len(self.insight.evidence.get("pull_requests", ()))
+
+
+def cards(team_id: int, selection: Selection) -> list[Card]:
+    """The strongest three, in at most four statements. Findings are about a team or a repository, never about a person,
+    and about weeks of their own: they stand aside where the page is about something else."""
+    if selection.author is not None or selection.people_only:
+        return []
+    subjects = None if selection.repository is None else [f"repository:{selection.repository}"]
+    insights = top_insights(team_id, subjects=subjects)
+    wanted = [key for insight in insights for key in insight.evidence.get("pull_requests", ())]
+    found: Any = PullRequest.objects.for_team(team_id).filter(pk__in=wanted).in_bulk()
+    reviews = counted_reviews(team_id, list(found)) if any(one.rule == "review-wait" for one in insights) else {}
+    return [Card(insight, _cases(insight), _exhibits(insight, found, reviews)) for insight in insights]
+
+
+def _cases(insight: Insight) -> str:
+    """Of how many it was found."""
+    evidence = insight.evidence
+    count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
+    what = "reviews" if insight.rule in ("bottleneck-reviewer", "review-concentration") else "pull requests"
+    return f"{count:,} {what}" if isinstance(count, int) else ""
+
+
+def _exhibits(insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]) -> list[Exhibit]:
+    """The most telling ones first: those that waited or took longest."""
+    pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
+    measured = [(pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls]
+    measured.sort(key=lambda row: -row[1])  # keeps the rule's own order among equals
+    return [
+        Exhibit(
+            pull.number,
+            pull.title,
+            words,
+            urlencode({"q": f"#{pull.number}", "repository": pull.repository_id}) if pull.number else "",
+        )
+        for pull, _, words in measured[:SHOWN]
+    ]
+
+
+def _hours_to_merge(pull: PullRequest) -> float:
+    if pull.merged_at is None:
+        return 0.0
+    known = pull.opening_known
+    return time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known) or 0.0
+
+
+def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[float, str]:
+    """What makes a pull request telling, as a number to sort by and in words."""
+    match rule:
+        case "review-wait":
+            wait = hours_to_review(pull.created_at, reviews)
+            return (0.0, "") if wait is None else (wait, in_hours(wait))
+        case "time-to-merge" if pull.merged_at:
+            hours = _hours_to_merge(pull)
+            return hours, in_hours(hours)
+        case "large-pull-requests":
+            lines = changed_lines(pull.additions, pull.deletions)
+            return lines, in_lines(lines)
+        case "stale-pull-requests":
+            days = (timezone.now() - pull.updated_at).days
+            return days, f"{days:,}{NBSP}days"
+        case "ai-share":
+            return 0.0, ", ".join(pull.ai_tools)
+        case _:
+            return 0.0, ""

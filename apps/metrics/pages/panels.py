@@ -1,0 +1,314 @@
+"""The dashboard's panels: a figure, how it compares with the weeks before, its chart by week and the same as a table.
+
+Pure: merged pull requests in, panels out. A figure over the whole period stands large; a week's own is in the chart.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, partial
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.metrics.charts.scale import day
+from apps.metrics.charts.weekly import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
+from apps.metrics.figures.definitions import MIN_SAMPLE, WEEK, Spread, Verdict, spread, week_label
+from apps.metrics.figures.explanations import MEASURES
+from apps.metrics.figures.merged import Direct, Landed
+from apps.metrics.figures.selection import Period
+from apps.metrics.figures.significance import of_medians, of_weekly_counts
+from apps.metrics.formatting import NBSP, in_hours, in_lines, in_unit, unit_of
+
+MIN_COMPARED = 10  # values on each side of a comparison
+WIDE = (540, 190)  # px, see `line_chart`
+NARROW = (340, 150)
+# The definition behind each panel.
+MEASURED_AS = {"merge": "time_to_merge", "merged": "merged", "size": "size", "review": "pickup", "ai": "ai_assisted"}
+VERDICTS = {Verdict.ASSISTED: "assisted", Verdict.NO_MARKER: "no marker", Verdict.UNREAD: "not read"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """With the weeks before. `arrow`: up, down, level, or empty where nothing can be compared; `tone`: better, worse, or
+    empty where neither is."""
+
+    arrow: str
+    words: str
+    tone: str = ""
+
+
+NOTHING_EARLIER = Comparison("", "No earlier weeks to compare with")
+TOO_FEW = Comparison("", "Too few to compare with the weeks before")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    key: str
+    title: str
+    note: str
+    figure: str
+    aside: str
+    comparison: Comparison
+    chart: SafeString
+    table: SafeString
+    # The chart's numbers for other programs: names of columns, and a row for each week.
+    columns: tuple[str, ...] = ()
+    values: Sequence[tuple[str | float | int | None, ...]] = ()
+
+    @property
+    def measured(self) -> str:
+        """How it is measured, in a sentence or two."""
+        return MEASURES[MEASURED_AS[self.key]].formula
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all panels of a page share: the weeks, what was merged in them, and what in those before, if they are known.
+
+    `direct` are the direct commits of the weeks, which no panel counts among the pull requests.
+    """
+
+    period: Period
+    rows: Sequence[Landed]
+    rows_before: Sequence[Landed] | None
+    # The address of a week's pull requests, up to its date; empty for charts that lead nowhere.
+    drill: str = ""
+    direct: Sequence[Direct] = ()
+
+    def link(self, week: date) -> str:
+        return f"{self.drill}{week.isoformat()}" if self.drill else ""
+
+    @property
+    def links(self) -> Callable[[date], str] | None:
+        return self.link if self.drill else None
+
+    def named(self, week: date) -> str:
+        """A week in a table, leading to its pull requests."""
+        if not self.drill:
+            return day(week)
+        return format_html('<a href="{}">{}</a>', self.link(week), day(week))
+
+    @cached_property
+    def by_week(self) -> Mapping[date, list[Landed]]:
+        weeks: dict[date, list[Landed]] = defaultdict(list)
+        for row in self.rows:
+            weeks[row.week].append(row)
+        return weeks
+
+    @property
+    def weeks_before(self) -> str:
+        return f"the {len(self.period.weeks)} weeks before"
+
+
+def panels(frame: Frame) -> list[Panel]:
+    """In the page's order: two wide ones, three narrow ones."""
+    return [
+        _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
+        _merged(frame),
+        _medians(frame, "size", "Pull request size", "lines", lambda row: row.size, in_lines, NARROW),
+        _medians(frame, "review", "Wait for first review", "h", lambda row: row.wait, in_hours, NARROW),
+        _ai(frame),
+    ]
+
+
+def member_panels(frame: Frame) -> list[Panel]:
+    """A person's: what was merged, and the time that it took unless there is too little of it for a median."""
+    shown = [_merged(frame)]
+    if sum(row.hours is not None for row in frame.rows) >= MIN_SAMPLE:
+        shown.append(_medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE))
+    return shown
+
+
+def spreads(frame: Frame, value: Callable[[Landed], float | None]) -> list[tuple[date, Spread]]:
+    """The median and p75 of each week."""
+    by_week = frame.by_week
+    return [(week, spread(map(value, by_week.get(week, ())))) for week in frame.period.weeks]
+
+
+def _medians(
+    frame: Frame,
+    key: str,
+    title: str,
+    unit: str,
+    value: Callable[[Landed], float | None],
+    words: Callable[[float], str],
+    size: tuple[int, int],
+) -> Panel:
+    series = spreads(frame, value)
+    whole = spread(map(value, frame.rows))
+    if unit == "h":
+        # One unit for headline, comparison, chart, and table.
+        unit = unit_of(whole.median, whole.p75)
+        words = partial(in_unit, unit=unit)
+    chart = line_chart(
+        [Week(week, found.median, found.p75) for week, found in series],
+        unit=unit,
+        label=title,
+        latest_so_far=frame.period.so_far,
+        width=size[0],
+        height=size[1],
+        link=frame.links,
+    )
+    cells = [
+        (frame.named(week), _or_dash(found.median, words), _or_dash(found.p75, words), f"{found.n:,}")
+        for week, found in reversed(series)
+    ]
+    return Panel(
+        key=key,
+        title=title,
+        note="median and p75",
+        figure=_or_dash(whole.median, words),
+        aside="" if whole.p75 is None else f"p75 {words(whole.p75)}",
+        comparison=_compared(frame, value, words),
+        chart=chart,
+        table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
+        columns=("week", "week_start", "median", "p75", "n"),
+        values=[(week_label(week), week.isoformat(), found.median, found.p75, found.n) for week, found in series],
+    )
+
+
+def _compared(frame: Frame, value: Callable[[Landed], float | None], words: Callable[[float], str]) -> Comparison:
+    """Compare a median with the weeks before; less is better. Only a change beyond chance is better or worse."""
+    if frame.rows_before is None:
+        return NOTHING_EARLIER
+    before, now = (_known(map(value, rows)) for rows in (frame.rows_before, frame.rows))
+    old, new = spread(before).median, spread(now).median
+    if min(len(now), len(before)) < MIN_COMPARED or old is None or new is None:
+        return TOO_FEW
+    if words(old) == words(new):
+        return Comparison("level", f"as in {frame.weeks_before}")
+    is_beyond = of_medians([(before, now)]).is_beyond
+    change = new - old
+    if change < 0:
+        return Comparison("down", f"{words(-change)} less than in {frame.weeks_before}", "better" if is_beyond else "")
+    return Comparison("up", f"{words(change)} more than in {frame.weeks_before}", "worse" if is_beyond else "")
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _merged(frame: Frame) -> Panel:
+    by_week, weeks = frame.by_week, frame.period.weeks
+    counts = [(week, len(by_week.get(week, ()))) for week in weeks]
+    last = counts[-1][1]
+    aside = "this week so far" if frame.period.so_far else f"in the week of {day(weeks[-1])}"
+    if len(counts) > 1:
+        aside += f", {counts[-2][1]:,} the week before"
+    direct = Counter(row.week for row in frame.direct)
+    chart = bar_chart(
+        [Week(week, count) for week, count in counts],
+        label="Merged pull requests",
+        latest_so_far=frame.period.so_far,
+        width=WIDE[0],
+        height=WIDE[1],
+        link=frame.links,
+    )
+    return Panel(
+        key="merged",
+        title="Merged pull requests",
+        note="by week",
+        figure=f"{last:,}",
+        aside=aside,
+        comparison=_pace(frame),
+        chart=chart,
+        table=data_table(
+            "Merged pull requests",
+            ("Week of", "Merged", *(("Direct commits",) if direct else ())),
+            [_merged_cells(frame, week, n, direct) for week, n in reversed(counts)],
+        ),
+        columns=("week", "week_start", "merged", "direct_commits"),
+        values=[(week_label(week), week.isoformat(), count, direct[week]) for week, count in counts],
+    )
+
+
+def _merged_cells(frame: Frame, week: date, count: int, direct: Counter[date]) -> tuple[str, ...]:
+    """Return a week's row of the table; direct commits are in it only if there are any in the period."""
+    cells = (frame.named(week), f"{count:,}")
+    return (*cells, f"{direct[week]:,}") if direct else cells
+
+
+def _pace(frame: Frame) -> Comparison:
+    """How many a whole week, against the weeks before."""
+    whole = frame.period.whole_weeks
+    if frame.rows_before is None or not whole:
+        return NOTHING_EARLIER
+    counts = weekly_counts(frame)
+    earlier = Counter(row.week for row in frame.rows_before)
+    # As many whole weeks before; a week without a merge counts as zero.
+    weeks_before = [week - len(frame.period.weeks) * WEEK for week in frame.period.weeks]
+    counts_before = [earlier[week] for week in weeks_before]
+    now, before = sum(counts) / len(counts), sum(counts_before) / len(counts_before)
+    change = round(now) - round(before)
+    if not change:
+        return Comparison("level", f"{now:,.0f} a week, as in {frame.weeks_before}")
+    way, tone, more = ("up", "better", "more") if change > 0 else ("down", "worse", "fewer")
+    if not of_weekly_counts(counts_before, counts).is_beyond:
+        tone = ""
+    return Comparison(way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone)
+
+
+def weekly_counts(frame: Frame) -> list[int]:
+    """Return how many were merged in each whole week; the week under way is left out."""
+    return [len(frame.by_week.get(week, ())) for week in frame.period.weeks[: frame.period.whole_weeks]]
+
+
+def shares(week: date, rows: Sequence[Landed]) -> Shares:
+    """How many carry an AI marker, how many carry none, and how many have not been read."""
+    found = [row.verdict for row in rows]
+    return Shares(week, found.count(Verdict.ASSISTED), found.count(Verdict.NO_MARKER), found.count(Verdict.UNREAD))
+
+
+def _ai(frame: Frame) -> Panel:
+    weeks = [shares(week, frame.by_week.get(week, ())) for week in frame.period.weeks]
+    whole = shares(frame.period.weeks[0], frame.rows)
+    names = tuple(VERDICTS.values())
+    unread = f"; {percent(whole.unknown, whole.total)} not read yet" if whole.unknown else ""
+    title = "AI-assisted"
+    return Panel(
+        key="ai",
+        title=title,
+        note="share of merged",
+        figure=percent(whole.having, whole.total) if whole.total else "–",
+        aside=f"at least{unread}" if whole.total else "",
+        comparison=_ai_compared(frame, whole),
+        chart=share_chart(
+            weeks,
+            label=title,
+            names=(names[0], names[1], names[2]),
+            width=NARROW[0],
+            height=NARROW[1],
+            link=frame.links,
+        ),
+        table=data_table(
+            title,
+            ("Week of", "Assisted", "No marker found", "Not read yet"),
+            [
+                (frame.named(week.week), f"{week.having:,}", f"{week.lacking:,}", f"{week.unknown:,}")
+                for week in weeks[::-1]
+            ],
+        ),
+        columns=("week", "week_start", "assisted", "no_marker", "not_read"),
+        values=[
+            (week_label(week.week), week.week.isoformat(), week.having, week.lacking, week.unknown) for week in weeks
+        ],
+    )
+
+
+def _ai_compared(frame: Frame, whole: Shares) -> Comparison:
+    if frame.rows_before is None:
+        return NOTHING_EARLIER
+    before = shares(frame.period.weeks[0], frame.rows_before)
+    if min(whole.total, before.total) < MIN_COMPARED:
+        return TOO_FEW
+    then = percent(before.having, before.total)
+    if percent(whole.having, whole.total) == then:
+        return Comparison("level", f"as in {frame.weeks_before}")
+    up = whole.having * before.total > before.having * whole.total
+    return Comparison("up" if up else "down", f"from at least {then} in {frame.weeks_before}")
+
+
+def _or_dash(value: float | None, words: Callable[[float], str]) -> str:
+    return "–" if value is None else words(value).replace(" ", NBSP)

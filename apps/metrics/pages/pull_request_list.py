@@ -1,0 +1,304 @@
+"""The list of pull requests: searched, filtered, a page at a time, each row with its figures and the reason of its verdict.
+
+Direct commits are a list of their own on the same page, because no figure of pull requests counts them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Case, Count, F, Q, When
+
+from apps.metrics.ai.explain import Reason, reason
+from apps.metrics.figures.definitions import WEEK, Verdict, hours_to_review, is_merged, time_to_merge_hours, week_start
+from apps.metrics.figures.merged import counted_reviews
+from apps.metrics.figures.moments import are_impossible, impossible_condition
+from apps.metrics.figures.selection import Choices, Selection
+from apps.metrics.formatting import in_hours, person
+from apps.metrics.models import TIES, DetailState, Insight, PullRequest, Source
+from apps.metrics.records import ChangeKind, PullRequestState
+
+PAGE = 25
+# By what the list may be ordered: its words, and the expression.
+SLOWEST = "slowest"
+SORTS = {
+    "oldest": ("Oldest first", F("created_at").asc()),
+    "updated": ("Last changed first", F("updated_at").desc()),
+    "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
+    SLOWEST: ("Slowest to merge first", (F("merged_at") - F("created_at")).desc(nulls_last=True)),
+}
+IMPOSSIBLE = "impossible"
+DIRECT = "direct"
+_IS_DIRECT = Q(kind=ChangeKind.CHANGE)
+LONGEST_SEARCH = 100
+EARLIEST_YEAR, LATEST_YEAR = 1970, 9000
+_LARGEST_NUMBER = 2_147_483_647
+_READ = Q(ai_assisted=False, detail_state=DetailState.COMPLETE)
+# The same as `definitions.verdict`, as a condition.
+BY_VERDICT = {
+    Verdict.ASSISTED: Q(ai_assisted=True),
+    Verdict.NO_MARKER: _READ,
+    Verdict.UNREAD: ~Q(ai_assisted=True) & ~_READ,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finding and the keys of the pull requests that show it."""
+
+    pk: int
+    title: str
+    pulls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for. `state` and `verdict` are empty for any; `week` is that of the merge, or where another state is
+    looked for of the opening; `page` counts from 1. `finding` is that of which these are the evidence. `direct` looks for
+    direct commits instead of pull requests."""
+
+    words: str = ""
+    selection: Selection = field(default_factory=Selection)
+    state: str = ""
+    verdict: str = ""
+    page: int = 1
+    week: date | None = None
+    sort: str = ""
+    zone: tzinfo = UTC
+    finding: Evidence | None = None
+    # Only pull requests with impossible times.
+    impossible: bool = False
+    direct: bool = False
+
+    @property
+    def of_merges(self) -> bool:
+        """Whether the week is one of merging."""
+        return self.state in ("", PullRequestState.MERGED)
+
+    @property
+    def order(self) -> Any:
+        """What the list is ordered by."""
+        if self.sort == SLOWEST:
+            # What has no duration (impossible times, an unknown opening, a release) comes last.
+            has_duration = Q(opening_known=True, kind=ChangeKind.PULL_REQUEST) & ~impossible_condition()
+            took = Case(When(has_duration, then=F("merged_at") - F("created_at")))
+            return took.desc(nulls_last=True)
+        if self.sort in SORTS:
+            return SORTS[self.sort][1]
+        return F("merged_at" if self.state == PullRequestState.MERGED else "created_at").desc()
+
+    @property
+    def condition(self) -> Q:
+        wanted = self.selection.condition
+        if self.week:
+            since, until = week_start(self.week, self.zone), week_start(self.week + WEEK, self.zone)
+            moment = "merged_at" if self.of_merges else "created_at"
+            wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
+        if self.finding:
+            wanted &= Q(pk__in=self.finding.pulls)
+        if self.impossible:
+            wanted &= impossible_condition()
+        if self.state:
+            wanted &= Q(state=self.state)
+        if self.verdict:
+            wanted &= BY_VERDICT[Verdict(self.verdict)]
+        return wanted & _about(self.words) if self.words else wanted
+
+    @property
+    def query(self) -> str:
+        """The address's part after "?", without the page."""
+        values = {
+            "q": self.words,
+            "repository": self.selection.repository or "",
+            "author": self.selection.author_value,
+            "state": self.state,
+            "verdict": self.verdict,
+            "week": self.week.isoformat() if self.week else "",
+            "sort": self.sort,
+            "finding": self.finding.pk if self.finding else "",
+            "times": IMPOSSIBLE if self.impossible else "",
+            "kind": DIRECT if self.direct else "",
+        }
+        return urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def without_week(self) -> str:
+        """The address's part after "?" of the same in all weeks."""
+        return replace(self, week=None).query
+
+    @property
+    def without_times(self) -> str:
+        """The address's part after "?" of the same, whatever its times are."""
+        return replace(self, impossible=False).query
+
+    @property
+    def other_kind(self) -> str:
+        """The address's part after "?" of direct commits instead of pull requests, or the other way round."""
+        return replace(self, direct=not self.direct).query
+
+    @property
+    def without_finding(self) -> str:
+        """The address's part after "?" of the same, whatever is evidence."""
+        return replace(self, finding=None).query
+
+    def at(self, page: int) -> str:
+        """The address's part for another page."""
+        return "&".join(part for part in (self.query, f"page={page}" if page > 1 else "") if part)
+
+
+def evidence(team_id: int, asked: str) -> Evidence | None:
+    """The finding that an address names by its key, with what it rests on."""
+    key = _page_number(asked, most=9_999_999)
+    row = Insight.objects.for_team(team_id).filter(pk=key).first() if key else None
+    return Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ()))) if row else None
+
+
+def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC, finding: Evidence | None = None) -> Search:
+    """The search that an address asks for; what is not known is left out."""
+    return Search(
+        words=" ".join(asked.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH],
+        selection=known.read(asked),
+        state=asked["state"] if asked.get("state") in PullRequestState else "",
+        verdict=asked["verdict"] if asked.get("verdict") in Verdict else "",
+        page=_page_number(asked.get("page", "")) or 1,
+        week=_week(asked.get("week", "")),
+        sort=asked["sort"] if asked.get("sort") in SORTS else "",
+        zone=zone,
+        finding=finding,
+        impossible=asked.get("times") == IMPOSSIBLE,
+        direct=asked.get("kind") == DIRECT,
+    )
+
+
+def _week(asked: str) -> date | None:
+    """The Monday of the week of a day."""
+    try:
+        day = date.fromisoformat(asked)
+    except ValueError:
+        return None
+    # Near the ends of the calendar a week has no other end, and no moment in every time zone.
+    if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        return None
+    return day - timedelta(days=day.weekday())
+
+
+def _page_number(asked: str, most: int = 1_000_000) -> int | None:
+    return (
+        int(asked) if asked.isascii() and asked.isdecimal() and 0 < len(asked) < 8 and 0 < int(asked) <= most else None
+    )
+
+
+def _about(words: str) -> Q:
+    about = Q(title__icontains=words) | Q(author__login__icontains=words) | Q(author__name__icontains=words)
+    number = words.removeprefix("#")
+    if number.isascii() and number.isdecimal() and int(number[:12]) <= _LARGEST_NUMBER:
+        about |= Q(number=int(number[:12]))
+    return about
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A pull request as it is listed; spans as words, None where there is none."""
+
+    pull: PullRequest
+    author: str
+    by_bot: bool
+    wait: str | None
+    took: str | None
+    reason: Reason
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is a direct commit: one that reached the trunk without a pull request."""
+        return self.pull.kind == ChangeKind.CHANGE
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it merged one long-lived branch into another."""
+        return self.pull.kind == ChangeKind.RELEASE
+
+    @property
+    def has_impossible_times(self) -> bool:
+        """Whether no duration can be computed from its times."""
+        return are_impossible(self.pull.created_at, self.pull.merged_at, self.pull.closed_at)
+
+    @property
+    def link(self) -> str:
+        """Where it is to be seen at its source; only what is a web address."""
+        return self.pull.url if self.pull.url.startswith(("https://", "http://")) else ""
+
+    @property
+    def source(self) -> str:
+        return "GitHub" if self.pull.repository.source == Source.GITHUB else "its source"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    search: Search
+    rows: Sequence[Row]
+    total: int
+    began: int  # the page that the reader's list began with, and was lengthened since
+    others: int = 0  # direct commits to which the search applies as well, or pull requests if it is for direct commits
+
+    @property
+    def first(self) -> int:
+        return (self.began - 1) * PAGE + 1
+
+    @property
+    def last(self) -> int:
+        return (self.search.page - 1) * PAGE + len(self.rows)
+
+    @property
+    def left(self) -> int:
+        """How many come on the next page."""
+        return min(PAGE, max(0, self.total - self.last))
+
+    @property
+    def next_query(self) -> str:
+        return self.search.at(self.search.page + 1)
+
+    @property
+    def earlier_query(self) -> str | None:
+        return self.search.at(self.began - 1) if self.began > 1 else None
+
+
+def page(team_id: int, search: Search, began: str = "") -> Page:
+    """In three statements; a page beyond the end is the last one. `began`: see `Page`."""
+    found: Any = PullRequest.objects.for_team(team_id).filter(search.condition)
+    counts = found.aggregate(direct=Count("pk", filter=_IS_DIRECT), pulls=Count("pk", filter=~_IS_DIRECT))
+    total, others = counts["pulls"], counts["direct"]
+    wanted = found.exclude(_IS_DIRECT)
+    if search.direct:
+        total, others = others, total
+        wanted = found.filter(_IS_DIRECT)
+    last = max(1, -(-total // PAGE))
+    if search.page > last:
+        search = replace(search, page=last)
+    start = (search.page - 1) * PAGE
+    listed = rows(team_id, wanted.order_by(search.order, *TIES)[start : start + PAGE])
+    return Page(search, listed, total, _page_number(began, most=search.page) or search.page, others)
+
+
+def rows(team_id: int, pulls: Any) -> list[Row]:
+    """These pull requests as rows, in two statements."""
+    found = list(pulls.select_related("repository", "author", "analysis", "correction__by"))
+    reviews = counted_reviews(team_id, [pull.pk for pull in found])
+    return [_row(pull, reviews.get(pull.pk, [])) for pull in found]
+
+
+def _row(pull: PullRequest, reviews: Sequence[datetime]) -> Row:
+    wait = None if pull.kind == ChangeKind.RELEASE else hours_to_review(pull.created_at, reviews)
+    took = None
+    if is_merged(pull.state, pull.merged_at) and pull.merged_at is not None:
+        known = pull.opening_known
+        took = time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known)
+    return Row(
+        pull=pull,
+        author=person(pull.author),
+        by_bot=bool(pull.author and pull.author.is_bot),
+        wait=None if wait is None else in_hours(wait),
+        took=None if took is None else in_hours(took),
+        reason=reason(pull),
+    )
