@@ -89,7 +89,7 @@ def ingest(path: Path) -> dict[str, float]:
     from django.conf import settings
     from django.db import transaction
 
-    from apps.integrations.github import translate
+    from apps.integrations.sources.github import translate
     from apps.metrics.ingest.writer import ingest_pull_requests
     from apps.metrics.models import Commit, PRReview, PullRequest, Repository
     from apps.teams.models import Team

@@ -73,8 +73,8 @@ def ours(url: str, count: int) -> dict[str, Any]:
     """Runs the sync step in this process, as a worker does. Seconds to the first finding and to the end."""
     from django.conf import settings
 
-    from apps.integrations.credentials import store_token
-    from apps.integrations.services import track_repositories
+    from apps.integrations.connections.credentials import store_token
+    from apps.integrations.connections.tracking import track_repositories
     from apps.integrations.tasks import sync_historical_data_task
     from apps.metrics.models import DetailState, PullRequest
     from apps.teams.models import Team

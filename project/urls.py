@@ -17,7 +17,7 @@ urlpatterns = [
     path("", include("apps.users.urls")),
     path("", include("apps.mail.urls")),
     path("", include("apps.teams.urls")),
-    path("", include("apps.integrations.urls")),
+    path("", include("apps.integrations.webhooks.urls")),
     path("", include("apps.metrics.urls")),
     path("", include("apps.onboarding.urls")),
 ]

@@ -19,12 +19,12 @@ from rich.console import Console  # noqa: E402
 from rich.padding import Padding  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from apps.integrations import connections  # noqa: E402
-from apps.integrations.connections import CannotConnect  # noqa: E402
-from apps.integrations.github.errors import GitHubError  # noqa: E402
-from apps.integrations.grants import grant  # noqa: E402
+from apps.integrations.connections import service  # noqa: E402
+from apps.integrations.connections.grants import grant  # noqa: E402
+from apps.integrations.connections.service import CannotConnect  # noqa: E402
+from apps.integrations.connections.tracking import InvalidName  # noqa: E402
 from apps.integrations.models import ConnectionSource  # noqa: E402
-from apps.integrations.services import InvalidName  # noqa: E402
+from apps.integrations.sources.github.errors import GitHubError  # noqa: E402
 from apps.metrics.figures.export import weekly_rows  # noqa: E402
 from apps.metrics.insights.daily import top_insights  # noqa: E402
 from apps.metrics.models import Scope  # noqa: E402
@@ -75,14 +75,14 @@ class Demo:
         source = ConnectionSource.GIT if repo else ConnectionSource.SAMPLE
         try:
             # Of all the clones beside the given one none is wanted, so they are not looked for.
-            found = None if repo else connections.check(self.team, source)
+            found = None if repo else service.check(self.team, source)
             if repo:
                 grant(self.team, source)
             connection = journey.connect(self.team, self.user, source, found=found)
             while not repo and connection.listing_more:
-                connections.read_more(connection)
+                service.read_more(connection)
             names = [str(repo)] if repo else [listed["name"] for listed in connection.listing]
-            journey.begin(self.team, self.user, {connections.repository_source(connection): names}, months)
+            journey.begin(self.team, self.user, {service.repository_source(connection): names}, months)
         except (CannotConnect, GitHubError, InvalidName) as problem:
             raise Unusable(str(problem)) from None
         return True

@@ -7,7 +7,8 @@ class IntegrationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from apps.integrations import pipelines, receivers
+        from apps.integrations import pipelines
+        from apps.integrations.sync import receivers
 
         receivers.connect()
         pipelines.register()

@@ -16,7 +16,7 @@ class CredentialKind(models.TextChoices):
 
 
 class Credential(TeamScopedModel):
-    """A secret that reads a source for a team, encrypted by `apps.integrations.credentials`; never shown again."""
+    """A secret that reads a source for a team, encrypted by `apps.integrations.connections.credentials`; never shown again."""
 
     kind = models.CharField(max_length=30, choices=CredentialKind)
     secret = models.BinaryField()
@@ -33,7 +33,7 @@ class Credential(TeamScopedModel):
 
 
 class ApiBudget(models.Model):
-    """What a credential may still ask of GitHub, shared by all processes; kept by `apps.integrations.governor`.
+    """What a credential may still ask of GitHub, shared by all processes; kept by `apps.integrations.sync.rate_limiter`.
 
     `key` names the credential without giving it away. `points_left` of `points` are what GitHub last told, until
     `resets_at`; nothing may be asked before `blocked_until`. `pace` is the state of `governor.Pace`.
@@ -92,7 +92,7 @@ class Connection(TeamScopedModel):
 class SourceGrant(TeamScopedModel):
     """The operator's permission for a team to read a source of the installation, like the clones on its server.
 
-    Checked by `apps.integrations.grants`. `folder`, relative to GIT_SOURCE_ROOT, narrows what may be read.
+    Checked by `apps.integrations.connections.grants`. `folder`, relative to GIT_SOURCE_ROOT, narrows what may be read.
     """
 
     source = models.CharField(max_length=10, choices=ConnectionSource)
@@ -143,10 +143,10 @@ class TrackedRepository(TeamScopedModel):
     # What the team should know of the repository's name: another one has it now.
     notice = models.TextField(blank=True, default="", db_default="")
     # The rolling comparison with the source: the last pull request compared in this round, by primary key, and when
-    # the last round ended. See `apps.integrations.verification`.
+    # the last round ended. See `apps.integrations.sync.verification`.
     verified_to = models.BigIntegerField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
-    # How many pull requests GitHub counts that are not in the window. See `apps.integrations.counts`.
+    # How many pull requests GitHub counts that are not in the window. See `apps.integrations.sync.counts`.
     outside = models.JSONField(null=True, blank=True)
     # When its newest read began: what changed before is read with it.
     read_began_at = models.DateTimeField(null=True, blank=True)

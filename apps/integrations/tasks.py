@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from apps.integrations import window
 from apps.integrations.models import TrackedRepository
-from apps.integrations.sync import sync_repositories
+from apps.integrations.sync import window
+from apps.integrations.sync.run import sync_repositories
 from apps.metrics.figures.weekly import run_aggregation
 from apps.metrics.insights.preview import weeks_state
 from apps.pipelines.context import StepContext

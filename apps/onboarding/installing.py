@@ -14,11 +14,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.integrations import connections
-from apps.integrations.credentials import CredentialError
-from apps.integrations.github import app
-from apps.integrations.github.errors import GitHubError
+from apps.integrations.connections import service
+from apps.integrations.connections.credentials import CredentialError
 from apps.integrations.models import ConnectionSource
+from apps.integrations.sources.github import app
+from apps.integrations.sources.github.errors import GitHubError
 from apps.onboarding.forms import InstalledQuery
 from apps.onboarding.journey import see_other
 from apps.onboarding.services import journey
@@ -87,8 +87,8 @@ def _connect(request: HttpRequest, team: Team, number: int, code: str) -> HttpRe
     try:
         installation = app.installation_of(app.person_token(code), number)
         connection = journey.connect(team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation)
-        connections.refresh(connection)
-    except (GitHubError, CredentialError, connections.CannotConnect) as error:
+        service.refresh(connection)
+    except (GitHubError, CredentialError, service.CannotConnect) as error:
         messages.error(request, str(error))
         return see_other("onboarding:connect", team)
     messages.success(request, f"GitHub is connected through the app, for {installation.login}.")

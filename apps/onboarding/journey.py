@@ -16,14 +16,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from apps.integrations import connections, services, webhooks
-from apps.integrations.credentials import CredentialError
-from apps.integrations.git.errors import GitError
-from apps.integrations.github import app
-from apps.integrations.github.errors import GitHubError
-from apps.integrations.github.probe import TOKEN_SETTINGS
+from apps.integrations.connections import service, tracking
+from apps.integrations.connections.credentials import CredentialError
+from apps.integrations.connections.tracking import InvalidName
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository, Webhook
-from apps.integrations.services import InvalidName
+from apps.integrations.sources.git.errors import GitError
+from apps.integrations.sources.github import app
+from apps.integrations.sources.github.errors import GitHubError
+from apps.integrations.sources.github.probe import TOKEN_SETTINGS
+from apps.integrations.webhooks import handling
 from apps.onboarding import tasks
 from apps.onboarding.forms import ConnectForm, ListingForm, ListingQuery
 from apps.onboarding.services import choice, journey
@@ -38,7 +39,7 @@ from apps.teams.services import MANAGING, recipients_of
 from apps.users.models import User
 
 TOKEN_LEFT = " Its token is deleted here; only you can revoke it at GitHub, in your developer settings."  # noqa: S105
-ASKING = (GitHubError, GitError, CredentialError, connections.CannotConnect)
+ASKING = (GitHubError, GitError, CredentialError, service.CannotConnect)
 
 
 class Request(TeamRequest):
@@ -92,13 +93,13 @@ def setup(request: HttpRequest, team: Team) -> HttpResponse:
 def connect(request: HttpRequest, team: Team) -> HttpResponse:
     """The sources on offer, and those that are connected. A POST checks one and keeps it."""
     if request.method != "POST":
-        if TrackedRepository.objects.for_team(team).exists() and connections.connections_of(team):
+        if TrackedRepository.objects.for_team(team).exists() and service.connections_of(team):
             return see_other("onboarding:sources", team)
         return _connect_page(request, team)
     asked = ConnectForm(request.POST).values
     source, token = asked["source"], asked["token"]
     try:
-        found = connections.check(team, source, token)
+        found = service.check(team, source, token)
         connection = journey.connect(team, _user(request), source, token=token, found=found)
     except ASKING as error:
         return _connect_page(request, team, source, Trouble.of(error))
@@ -115,10 +116,10 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 def _connect_page(request: HttpRequest, team: Team, source: str = "", trouble: Trouble | None = None) -> HttpResponse:
-    connected = {connection.source: connection for connection in connections.connections_of(team)}
+    connected = {connection.source: connection for connection in service.connections_of(team)}
     context = {
         "team": team,
-        "offered": connections.offered(team),
+        "offered": service.offered(team),
         "connected": connected,
         "states": {row.source: row.state for row in states.of_team(team.pk).credentials},
         "source": source or ConnectionSource.GITHUB,
@@ -153,11 +154,11 @@ def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
         of_app = Connection.objects.for_team(team).filter(source=source, installation_id__isnull=False).exists()
         try:
             if source == ConnectionSource.GITHUB:
-                connections.revoke(team)
-            if connections.leave(team, source):
+                service.revoke(team)
+            if service.leave(team, source):
                 left, token = ConnectionSource(source).label, source == ConnectionSource.GITHUB and not of_app
                 messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}")
-        except connections.CannotConnect as error:
+        except service.CannotConnect as error:
             messages.error(request, str(error))
     return see_other("onboarding:sources", team)
 
@@ -169,12 +170,12 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
     if request.method != "POST":
         return see_other("onboarding:sources", team)
     try:
-        made, secret = webhooks.make(team, _user(request))
+        made, secret = handling.make(team, _user(request))
     except CredentialError as error:
         messages.error(request, str(error))
         return see_other("onboarding:sources", team)
     address = request.build_absolute_uri(reverse("integrations:webhook", kwargs={"key": made.key}))
-    context = {"team": team, "address": address, "secret": secret, "events": webhooks.EVENTS}
+    context = {"team": team, "address": address, "secret": secret, "events": handling.EVENTS}
     response = render(request, "onboarding/webhook.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -197,7 +198,7 @@ def refresh(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view(manage=True)
 def choose(request: HttpRequest, team: Team) -> HttpResponse:
     """The repositories that the team's sources list. A POST keeps what was ticked, searched or set."""
-    sources = connections.connections_of(team)
+    sources = service.connections_of(team)
     if not sources:
         messages.info(request, "Connect a source first; then choose its repositories.")
         return see_other("onboarding:connect", team)
@@ -243,10 +244,10 @@ def _list(sources: list[Connection], *, again: bool, further: bool) -> list[Trou
     troubles = []
     for connection in sources:
         try:
-            if again or not connections.is_fresh(connection):
-                connections.refresh(connection)
+            if again or not service.is_fresh(connection):
+                service.refresh(connection)
             elif further:
-                connections.read_more(connection)
+                service.read_more(connection)
         except ASKING as error:
             troubles.append(Trouble.of(error))
     return troubles
@@ -257,7 +258,7 @@ def _measure(sources: list[Connection], page: Page) -> list[Trouble]:
     for connection in sources:
         names = [row.name for row in page.unmeasured if row.source == connection.source]
         try:
-            connections.measure(connection, names)
+            service.measure(connection, names)
         except ASKING as error:
             troubles.append(Trouble.of(error))
     return troubles
@@ -269,7 +270,7 @@ def start(request: HttpRequest, team: Team) -> HttpResponse:
     """Start the run over what is ticked, or join the one under way; two clicks give one run."""
     if request.method != "POST":  # the way back from the log-in page after a session has ended
         return see_other("onboarding:choose", team)
-    sources, state = connections.connections_of(team), State.load(request.session, team)
+    sources, state = service.connections_of(team), State.load(request.session, team)
     page = take(request, team, sources, state)
     known = {row.key for row in page.rows}
     gone = [key.partition(":")[2] for key in ListingForm(request.POST).values["pick"] if key not in known]
@@ -294,8 +295,8 @@ def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
     """Add and remove repositories of a team that is set up. A run reads only what is new."""
     try:
         for row in page.dropped:
-            services.untrack_name(team, choice.source_of(row), row.name)
-    except connections.CannotConnect as error:
+            tracking.untrack_name(team, choice.source_of(row), row.name)
+    except service.CannotConnect as error:
         messages.error(request, str(error))
         return see_other("onboarding:choose", team)
     if page.dropped:

@@ -8,7 +8,7 @@ Order, titles, queues, retries, back-offs and deadlines stand here and nowhere e
 derive from them. Weights are shares of a typical run's time.
 """
 
-from apps.integrations.retry import prepare_retry
+from apps.integrations.sync.retry import prepare_retry
 from apps.integrations.tasks import aggregate_team_weekly_metrics_task, sync_historical_data_task
 from apps.metrics.llm.continuing import PIPELINE as AI_READING_PIPELINE
 from apps.metrics.tasks import compute_team_insights, continue_llm_reading, read_ai_markers, run_llm_analysis_batch

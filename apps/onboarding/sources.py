@@ -11,11 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.integrations import connections, webhooks
-from apps.integrations.github import app
-from apps.integrations.github.probe import TOKEN_SETTINGS
+from apps.integrations.connections import service
+from apps.integrations.connections.tracking import untrack_repository
 from apps.integrations.models import ConnectionSource, TrackedRepository, Webhook
-from apps.integrations.services import untrack_repository
+from apps.integrations.sources.github import app
+from apps.integrations.sources.github.probe import TOKEN_SETTINGS
+from apps.integrations.webhooks import handling
 from apps.metrics.models import Repository
 from apps.onboarding.journey import Request, see_other
 from apps.onboarding.services import journey
@@ -30,7 +31,7 @@ from apps.teams.services import MANAGING, recipients_of
 def sources(request: HttpRequest, team: Team) -> HttpResponse:
     """Show the team's connections and repositories; lead to the first setup if there are none."""
     can_manage = cast(Request, request).role in MANAGING
-    connected = {row.source: row for row in connections.connections_of(team)}
+    connected = {row.source: row for row in service.connections_of(team)}
     tracked = TrackedRepository.objects.for_team(team).exists()
     if not connected and not tracked:
         if can_manage:
@@ -41,7 +42,7 @@ def sources(request: HttpRequest, team: Team) -> HttpResponse:
         "team": team,
         "can_manage": can_manage,
         "managers": recipients_of(team),
-        "offered": connections.offered(team),
+        "offered": service.offered(team),
         "connected": connected,
         "states": {row.source: row.state for row in team_state.credentials},
         "repositories": team_state.repositories,
@@ -51,7 +52,7 @@ def sources(request: HttpRequest, team: Team) -> HttpResponse:
         "scopes": TOKEN_SETTINGS,
         "app": app.is_configured(),
         "webhook": Webhook.objects.for_team(team).first(),
-        "events": webhooks.EVENTS,
+        "events": handling.EVENTS,
         "follows": tracked,
     }
     return render(request, "onboarding/sources.html", context)
@@ -70,7 +71,7 @@ def stop_reading(request: HttpRequest, team: Team, repository_id: int) -> HttpRe
     if request.method == "POST":
         try:
             name = untrack_repository(team, repository_id)
-        except connections.CannotConnect as error:
+        except service.CannotConnect as error:
             messages.error(request, str(error))
         else:
             if name:

@@ -10,7 +10,8 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
 
-from apps.integrations import attempts, rolling, webhooks
+from apps.integrations.sync import attempts, rolling
+from apps.integrations.webhooks import handling
 from apps.onboarding import nights
 from apps.onboarding.services import digest, notifications
 from apps.onboarding.services.runs import gaps_of, team_of, totals_of
@@ -113,7 +114,7 @@ def _email_pause(run: Run) -> None:
 @db_periodic_task(crontab(minute="23", hour="*"), name="forget_old_deliveries", queue="compute")  # type: ignore[untyped-decorator]
 def forget_old_deliveries() -> None:
     """Delete what is kept of webhooks that came long ago."""
-    webhooks.forget_old()
+    handling.forget_old()
 
 
 @db_periodic_task(crontab(minute="*"), name="refresh_changed", queue="compute")  # type: ignore[untyped-decorator]
@@ -156,7 +157,7 @@ def refresh(
 ) -> tuple[Run, bool]:
     """Start reading what has changed, or join the refresh under way. Params are the pipeline's.
 
-    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.rolling`.
+    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.sync.rolling`.
     """
     if kind != Kind.WEBHOOK:
         params = {"nights": rolling.NIGHTS, **params}

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.integrations.credentials import store_token
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.tracking import track_repositories
 from apps.metrics.models import PullRequest, TeamMember
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.invitations import invite

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.metrics.models import PullRequest
 from apps.onboarding.services.runs import start_onboarding
 

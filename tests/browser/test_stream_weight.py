@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 
-from apps.integrations.credentials import store_token
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.tracking import track_repositories
 from apps.onboarding.services.runs import start_onboarding
 from tests.acceptance.conftest import pull_request
 from tests.browser.browsing import session_of

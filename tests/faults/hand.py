@@ -50,14 +50,14 @@ def team(number):
     """Make a team that is connected to GitHub, and its owner."""
     from django.test import Client
 
-    from apps.integrations import connections
+    from apps.integrations.connections import service
     from apps.onboarding.services import journey
     from apps.teams.services import create_team
     from apps.users.models import User
 
     user = User.objects.create_user(f"owner{number}@acme.example", PASSWORD)
     made = create_team(f"Team {number}", user)
-    found = connections.check(made, "github", "a token of any shape")
+    found = service.check(made, "github", "a token of any shape")
     journey.connect(made, user, "github", token="a token of any shape", found=found)
     client = Client()
     client.force_login(user)

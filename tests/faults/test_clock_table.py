@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import WeeklyMetrics
 from apps.onboarding import tasks

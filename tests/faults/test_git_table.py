@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from apps.integrations.grants import grant
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
 from apps.onboarding import tasks

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import ApiBudget
-from apps.integrations.services import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
 from apps.onboarding import tasks

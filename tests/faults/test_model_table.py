@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmReservation, PullRequest, WeeklyMetrics
 from apps.onboarding import tasks

@@ -13,7 +13,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.mail import health, outages
 from apps.mail.models import OutboxMessage, OutboxState
 from apps.metrics.models import PullRequest

@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
-from apps.integrations.credentials import store_token
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.tracking import track_repositories
 from apps.pipelines import engine
 from apps.pipelines.models import StepRun
 from apps.pipelines.sweeper import sweep

@@ -8,10 +8,10 @@ from django.db import connections
 from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
-from apps.integrations.credentials import store_token
-from apps.integrations.grants import grant
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
-from apps.integrations.services import track_repositories
 from apps.pipelines import engine, runner, tasks
 from apps.pipelines.exceptions import Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.integrations.branches import is_long_lived
+from apps.integrations.sources.branches import is_long_lived
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from apps.integrations.github import limits, queries
-from apps.integrations.github.client import GitHubClient
-from apps.integrations.github.endpoints import Endpoints, ForbiddenAddress, check_typed_address
-from apps.integrations.github.errors import (
+from apps.integrations.sources.github import limits, queries
+from apps.integrations.sources.github.client import GitHubClient
+from apps.integrations.sources.github.endpoints import Endpoints, ForbiddenAddress, check_typed_address
+from apps.integrations.sources.github.errors import (
     AccessDenied,
     BadCredentials,
     BadResponse,
@@ -26,8 +26,8 @@ from apps.integrations.github.errors import (
     RateLimited,
     Unreachable,
 )
-from apps.integrations.github.limits import connection_words, reset_time
-from apps.integrations.github.source import GitHubSource
+from apps.integrations.sources.github.limits import connection_words, reset_time
+from apps.integrations.sources.github.source import GitHubSource
 
 TOKEN = "s3cret-Tökén"
 VIEWER = {"data": {"viewer": {"login": "ada", "databaseId": 1}}}

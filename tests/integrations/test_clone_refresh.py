@@ -2,8 +2,8 @@
 
 import pytest
 
-from apps.integrations.grants import grant
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, PullRequest, TeamMember
 from apps.metrics.records import ChangeKind

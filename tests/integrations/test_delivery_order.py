@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from apps.integrations import webhooks
-from apps.integrations.credentials import store_token
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
-from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
+from apps.integrations.webhooks import handling
 from apps.metrics.models import PullRequest, TeamMember
 from apps.teams.models import Team
 from tests.integrations.fresh import differences
@@ -98,10 +98,10 @@ KINDS = [in_order, doubled, reordered, lost, of_another_author, legacy, renamed,
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced, kind):
-    hook, _ = webhooks.make(team, None)
+    hook, _ = handling.make(team, None)
     for payload in kind(synced):
         event = "pull_request" if "pull_request" in payload else "repository"
-        webhooks.take_in(hook, str(uuid.uuid4()), event, payload)
+        handling.take_in(hook, str(uuid.uuid4()), event, payload)
     review = {"author": {"login": "bob"}, "state": "APPROVED", "submittedAt": ago(minutes=30)}
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(minutes=20), mergedAt=ago(minutes=20), reviews=[review]))
     if kind is renamed:
@@ -112,8 +112,8 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
 
 def test_delivery_ahead_of_the_api_is_read_when_the_api_has_it(octo, team, synced):
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(hours=1), mergedAt=None, state="OPEN"))
-    hook, _ = webhooks.make(team, None)
-    webhooks.take_in(hook, "one", "pull_request", merged(synced))
+    hook, _ = handling.make(team, None)
+    handling.take_in(hook, "one", "pull_request", merged(synced))
     sync_historical_data_task.call_local(team_id=team.pk)
     assert PullRequest.objects.for_team(team).get(number=40).state == "merged"
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=at(), mergedAt=ago(minutes=20)))

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from apps.integrations.github.errors import Overloaded, RateLimited
-from apps.integrations.github.limits import Rate
-from apps.integrations.governor import (
+from apps.integrations.models import ApiBudget
+from apps.integrations.sources.github.errors import Overloaded, RateLimited
+from apps.integrations.sources.github.limits import Rate
+from apps.integrations.sync.rate_limiter import (
     MOST_IN_FLIGHT,
     SECONDS_A_WINDOW,
     WINDOW,
@@ -20,7 +21,6 @@ from apps.integrations.governor import (
     Pace,
     Ticket,
 )
-from apps.integrations.models import ApiBudget
 
 
 class Simulation:

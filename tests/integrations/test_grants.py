@@ -4,9 +4,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from apps.integrations.git.errors import OutsideRoot
-from apps.integrations.grants import NotGranted, clones_for, grant, open_clone
+from apps.integrations.connections.grants import NotGranted, clones_for, grant, open_clone
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
+from apps.integrations.sources.git.errors import OutsideRoot
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.integrations.git.conftest import Builder

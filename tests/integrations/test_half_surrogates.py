@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from apps.integrations.credentials import store_token
-from apps.integrations.grants import grant
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncStatus
-from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, PullRequest, TeamMember
 from apps.pipelines.models import RunState

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.integrations.connections.tracking import track_repositories, untrack_repository
 from apps.integrations.models import SyncStatus, TrackedRepository
-from apps.integrations.services import track_repositories, untrack_repository
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.pipelines.models import RunState

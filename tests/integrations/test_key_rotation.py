@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from apps.integrations.credentials import store_token
+from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import Credential
 from apps.pipelines import owners, presence
 from apps.pipelines.models import ProcessSeen

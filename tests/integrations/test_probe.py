@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations import connections
-from apps.integrations.credentials import CredentialError, client_for, secret_for
-from apps.integrations.git.clones import find_clones
-from apps.integrations.git.errors import SourceDisabled
-from apps.integrations.github import probe as probing
-from apps.integrations.github.errors import (
+from apps.integrations.connections import service
+from apps.integrations.connections.credentials import CredentialError, client_for, secret_for
+from apps.integrations.models import Connection, Credential, TrackedRepository
+from apps.integrations.sources.git.clones import find_clones
+from apps.integrations.sources.git.errors import SourceDisabled
+from apps.integrations.sources.github import probe as probing
+from apps.integrations.sources.github.errors import (
     AccessDenied,
     BadCredentials,
     BadResponse,
@@ -22,9 +23,8 @@ from apps.integrations.github.errors import (
     RateLimited,
     Unreachable,
 )
-from apps.integrations.github.probe import probe
-from apps.integrations.github.sizes import in_window, weeks
-from apps.integrations.models import Connection, Credential, TrackedRepository
+from apps.integrations.sources.github.probe import probe
+from apps.integrations.sources.github.sizes import in_window, weeks
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.onboarding.services.trouble import Trouble
 from apps.pipelines import engine
@@ -212,7 +212,7 @@ def sample(acme, settings):
 
 
 def connect(team, source, token=""):
-    return connections.keep(team, source, None, token=token, found=connections.check(team, source, token))
+    return service.keep(team, source, None, token=token, found=service.check(team, source, token))
 
 
 def test_a_connection_keeps_what_was_found_and_replaces_the_earlier_one(acme, new_team):
@@ -231,21 +231,21 @@ def test_the_sample_has_its_own_address(sample, new_team, settings):
     settings.SAMPLE_URL = ""
     with pytest.raises(CredentialError, match="not available any more"):
         client_for(new_team)
-    with pytest.raises(connections.CannotConnect):
-        connections.check(new_team, "sample")
+    with pytest.raises(service.CannotConnect):
+        service.check(new_team, "sample")
 
 
 def test_figures_of_the_sample_and_ones_own_do_not_mix(sample, acme, settings, new_team):
     settings.GITHUB_API_URL = sample.url
     connect(new_team, "sample")
-    with pytest.raises(connections.CannotConnect, match="Leave the sample first"):
-        connections.check(new_team, "github", "t")
-    with pytest.raises(connections.CannotConnect):
-        connections.keep(new_team, "github", None, token="t")
+    with pytest.raises(service.CannotConnect, match="Leave the sample first"):
+        service.check(new_team, "github", "t")
+    with pytest.raises(service.CannotConnect):
+        service.keep(new_team, "github", None, token="t")
     other = Team.objects.create(name="Other", slug="other")
     connect(other, "github", "t")
-    with pytest.raises(connections.CannotConnect, match="another team"):
-        connections.check(other, "sample")
+    with pytest.raises(service.CannotConnect, match="another team"):
+        service.check(other, "sample")
 
 
 def test_leaving_the_sample_deletes_its_figures_and_no_others(sample, new_team):
@@ -260,8 +260,8 @@ def test_leaving_the_sample_deletes_its_figures_and_no_others(sample, new_team):
             team=team, repository=repository, external_id="1", number=1, title="t", state="open", author=member,
             created_at=moment, updated_at=moment,
         )  # fmt: skip
-    assert connections.leave(new_team, "sample")
-    assert not connections.leave(new_team, "sample")
+    assert service.leave(new_team, "sample")
+    assert not service.leave(new_team, "sample")
     for model in (Repository, TrackedRepository, PullRequest, TeamMember, Connection):
         assert not model.objects.for_team(new_team).exists()
     assert PullRequest.objects.for_team(other).count() == 1
@@ -270,7 +270,7 @@ def test_leaving_the_sample_deletes_its_figures_and_no_others(sample, new_team):
 def test_leaving_github_deletes_the_token_and_keeps_what_was_read(acme, new_team):
     connect(new_team, "github", "t")
     Repository.objects.create(team=new_team, source="github", full_name="acme/api")
-    assert connections.leave(new_team, "github")
+    assert service.leave(new_team, "github")
     assert not Credential.objects.for_team(new_team).exists()
     assert Repository.objects.for_team(new_team).count() == 1
 
@@ -278,8 +278,8 @@ def test_leaving_github_deletes_the_token_and_keeps_what_was_read(acme, new_team
 def test_a_source_is_not_left_under_a_run(acme, new_team):
     connect(new_team, "github", "t")
     engine.start("onboarding", subject=f"team:{new_team.pk}", params={}, send=False)
-    with pytest.raises(connections.CannotConnect, match="under way"):
-        connections.leave(new_team, "github")
+    with pytest.raises(service.CannotConnect, match="under way"):
+        service.leave(new_team, "github")
     assert Credential.objects.for_team(new_team).exists()
 
 
@@ -300,16 +300,16 @@ def many(tmp_path_factory):
 def test_long_lists_are_read_further_on_demand(many, settings, new_team, monkeypatch):
     many.reset()
     settings.GITHUB_API_URL = many.url
-    monkeypatch.setattr(connections, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(service, "PAGES_AT_ONCE", 1)
     connection = connect(new_team, "github", "t")
     assert (len(connection.listing), connection.listing_more) == (100, 2)
-    connections.read_more(connection)
-    connections.read_more(connection)
-    connections.read_more(connection)
+    service.read_more(connection)
+    service.read_more(connection)
+    service.read_more(connection)
     connection.refresh_from_db()
     assert (len(connection.listing), connection.listing_more) == (230, None)
     assert len({listed["name"] for listed in connection.listing}) == 230
-    connections.refresh(connection)
+    service.refresh(connection)
     assert len(connection.listing) == 100
     assert many.requests()["GET /user/repos"] == 4
 
@@ -319,8 +319,8 @@ def test_sizes_are_asked_once_for_twenty_at_a_time(many, settings, new_team):
     settings.GITHUB_API_URL = many.url
     connection = connect(new_team, "github", "t")
     names = [listed["name"] for listed in connection.listing[:50]]
-    connections.measure(connection, [*names, "big/gone"])
-    connections.measure(connection, names)
+    service.measure(connection, [*names, "big/gone"])
+    service.measure(connection, names)
     connection.refresh_from_db()
     assert set(connection.sizes) == set(names)
     assert many.requests()["Sizes"] == 3
@@ -328,7 +328,7 @@ def test_sizes_are_asked_once_for_twenty_at_a_time(many, settings, new_team):
 
 def test_a_window_is_counted_where_it_is_known_and_estimated_where_not(acme, new_team):
     connection = connect(new_team, "github", "t")
-    connections.measure(connection, ["acme/storefront", "acme/handbook", "acme/sandbox-empty"])
+    service.measure(connection, ["acme/storefront", "acme/handbook", "acme/sandbox-empty"])
     large, small, none = (connection.sizes[f"acme/{name}"] for name in ("storefront", "handbook", "sandbox-empty"))
     now = timezone.now()
     assert len(large["days"]) == 100 < large["total"]
@@ -345,7 +345,7 @@ def test_a_window_is_counted_where_it_is_known_and_estimated_where_not(acme, new
 def test_a_list_belongs_to_its_team(acme, new_team):
     connect(new_team, "github", "t")
     other = Team.objects.create(name="Other", slug="other")
-    assert connections.connections_of(other) == []
+    assert service.connections_of(other) == []
     with pytest.raises(MissingCredentials):
         client_for(other)
 

@@ -3,7 +3,7 @@
 import pytest
 from graphql import build_schema, parse, validate
 
-from apps.integrations.github import queries
+from apps.integrations.sources.github import queries
 from tests.sandbox.server import ROOT
 
 SCHEMA = ROOT / "node_modules" / "@octokit" / "graphql-schema" / "schema.graphql"

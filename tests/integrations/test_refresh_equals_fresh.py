@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from django.urls import reverse
 
-from apps.integrations import webhooks
+from apps.integrations.webhooks import handling
 from apps.teams.models import Team
 from tests import migrated
 from tests.integrations import git_histories, shown, teams
@@ -61,7 +61,7 @@ def one_sequence(octo, other, client, root, seed, counts):
     world = World(octo, builder, dice, counts)
     slug = f"octo-{seed}"
     team = teams.read(slug, list(world.names.values()), ["api"], world.first_day)
-    hook, secret = webhooks.make(team, None)
+    hook, secret = handling.make(team, None)
     address = reverse("integrations:webhook", kwargs={"key": hook.key})
     is_hidden = dice.random() < 0.4
     done = []

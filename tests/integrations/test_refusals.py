@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations.credentials import store_token
-from apps.integrations.github.issues import quoted
+from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
+from apps.integrations.sources.github.issues import quoted
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import DetailState, PullRequest
 from apps.pipelines.models import RunState, StepRun, StepState

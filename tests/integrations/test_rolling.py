@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 from graphql import OperationDefinitionNode, parse
 
-from apps.integrations import rolling
-from apps.integrations.github import queries
 from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github import queries
+from apps.integrations.sync import rolling
 from apps.metrics.models import PullRequest, Repository
 from apps.sandbox.cost import cost_of
 from apps.sandbox.schema import load_schema

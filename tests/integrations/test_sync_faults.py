@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations.credentials import store_token
+from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import ApiBudget, Credential, SyncLog, SyncStatus, TrackedRepository
 from apps.integrations.signals import repository_sync_completed
 from apps.integrations.tasks import sync_historical_data_task

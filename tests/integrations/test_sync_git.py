@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from apps.integrations.grants import grant
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncLog, SyncStatus, TrackedRepository
-from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, DetailState, PullRequest
 from apps.pipelines import engine

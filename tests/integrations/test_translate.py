@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.integrations.github import translate
-from apps.integrations.github.fields import Malformed
+from apps.integrations.sources.github import translate
+from apps.integrations.sources.github.fields import Malformed
 from apps.metrics.records import PersonData, PullRequestState, ReviewState
 from benchmarks import ingest
 

@@ -6,9 +6,9 @@ import inspect
 import pytest
 from django.utils import timezone
 
-from apps.integrations import connections, credentials
-from apps.integrations.connections import CannotConnect, ask, known_source, repository_source
-from apps.integrations.credentials import CredentialError, client_for, store_token
+from apps.integrations.connections import credentials, service
+from apps.integrations.connections.credentials import CredentialError, client_for, store_token
+from apps.integrations.connections.service import CannotConnect, ask, known_source, repository_source
 from apps.integrations.models import Connection, ConnectionSource
 from apps.metrics.factories import TeamFactory
 
@@ -50,7 +50,7 @@ def test_every_source_is_read_by_one_reader():
 
 def test_choices_by_source_are_exhaustive():
     """mypy proves that a match with assert_never names every source; this finds a match without one."""
-    for function in (connections.ask, connections.repository_source):
+    for function in (service.ask, service.repository_source):
         tree = ast.parse(inspect.getsource(function))
         assert [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "assert_never"]
         assert not [case for case in ast.walk(tree) if isinstance(case, ast.MatchAs) and case.pattern is None]

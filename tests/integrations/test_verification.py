@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations import rolling
-from apps.integrations.github import queries
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.github import queries
+from apps.integrations.sync import rolling
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.ingest.identities import GHOST_KEY
 from apps.metrics.models import PRReview, PullRequest, TeamMember

@@ -16,11 +16,12 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations import attempts, deliveries, views, webhooks
-from apps.integrations.credentials import rotate
-from apps.integrations.github.fields import Malformed
+from apps.integrations.connections.credentials import rotate
 from apps.integrations.models import Connection, Delivery, SyncStatus, TrackedRepository, Webhook
+from apps.integrations.sources.github.fields import Malformed
+from apps.integrations.sync import attempts
 from apps.integrations.tasks import sync_historical_data_task
+from apps.integrations.webhooks import deliveries, handling, views
 from apps.metrics.factories import RepositoryFactory
 from apps.metrics.models import DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
@@ -43,7 +44,7 @@ def synced(octo, team, follow):
 
 @pytest.fixture
 def hook(team):
-    return webhooks.make(team, None)
+    return handling.make(team, None)
 
 
 def signed_by(secret, client, address, event, payload, *, guid=None, body=None, **options):
@@ -147,7 +148,7 @@ def test_a_delivery_that_comes_again_is_ignored(team, synced, deliver):
 
 def test_what_is_not_signed_with_the_secret_is_not_read(team, synced, deliver, hook):
     assert deliver("pull_request", said(synced, 300), secret="a guess").status_code == 403
-    webhooks.make(team, None)
+    handling.make(team, None)
     # A new secret makes the old one void.
     assert deliver("pull_request", said(synced, 300)).status_code == 403
     assert not PullRequest.objects.for_team(team).filter(number=300).exists()

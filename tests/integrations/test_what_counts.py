@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from apps.integrations.grants import grant
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import PullRequest, WeeklyMetrics

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations import window
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
-from apps.integrations.services import track_repositories
+from apps.integrations.sync import window
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PullRequest
 from apps.onboarding.services.runs import start_onboarding

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from django.urls import reverse
 
-from apps.integrations.git.people import person as signer
+from apps.integrations.sources.git.people import person as signer
 from apps.metrics.accounts import bot_decisions
 from apps.metrics.factories import PullRequestFactory, TeamMemberFactory
 from apps.metrics.figures.weekly import recompute

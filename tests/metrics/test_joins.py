@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations.git.people import person as signer
+from apps.integrations.sources.git.people import person as signer
 from apps.metrics.accounts import joins
 from apps.metrics.factories import TeamMemberFactory
 from apps.metrics.figures.joined import apply_joins

@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 from huey.contrib.djhuey import HUEY
 
-from apps.integrations.credentials import store_token
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.credentials import store_token
+from apps.integrations.connections.tracking import track_repositories
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines.models import Run
 from apps.teams.services import create_team

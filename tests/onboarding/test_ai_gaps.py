@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.llm import continuing
 from apps.metrics.models import Analysis

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.metrics.models import PullRequest, TeamMember
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines.models import RunState

@@ -12,9 +12,9 @@ from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations import credentials
+from apps.integrations.connections import credentials
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import Connection, Credential, CredentialKind
-from apps.integrations.services import track_repositories
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PullRequest
 from apps.onboarding.installing import SALT

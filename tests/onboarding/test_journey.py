@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.analytics.models import AnalyticsEvent
-from apps.integrations import connections
-from apps.integrations.grants import grant
+from apps.integrations.connections import service
+from apps.integrations.connections.grants import grant
 from apps.integrations.models import Connection, Credential, TrackedRepository
 from apps.onboarding.services import choice
 from apps.onboarding.tasks import nightly_refresh
@@ -376,7 +376,7 @@ def test_what_is_ticked_in_one_team_is_not_in_another(connected, team):
     assert ticked(words(connected.get(CHOOSE))) == {"acme/web"}
     Membership.objects.filter(team=other).delete()
     assert connected.get("/t/other/onboarding/repositories/").status_code == 404
-    assert connections.connections_of(team)[0].pk != connections.connections_of(other)[0].pk
+    assert service.connections_of(team)[0].pk != service.connections_of(other)[0].pk
 
 
 def test_the_night_refreshes_only_what_is_connected(connected, team):

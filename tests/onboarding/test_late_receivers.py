@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from apps.integrations import receivers as integrations
-from apps.integrations.services import track_repositories
+from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sync import receivers as integrations
 from apps.mail.models import OutboxMessage
 from apps.onboarding import receivers
 from apps.onboarding.services.runs import start_onboarding

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncStatus
-from apps.integrations.services import track_repositories
 from apps.onboarding.fragments import render
 from apps.onboarding.live import clock_words, live
 from apps.onboarding.services.runs import start_onboarding

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations.credentials import store_token
+from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest

@@ -12,8 +12,8 @@ VARIABLES = set(re.findall(r"^#?\s*([A-Z][A-Z_]{5,})=", (ROOT / ".env.example").
 OPERATORS = ("management", "migrations", "sandbox", "supervision", "checks.py", "health.py")
 # Messages of commands and of the log in modules that have others as well.
 FOR_OPERATORS = {
-    "apps/integrations/credentials.py: CREDENTIAL_KEYS",  # rotate_credentials
-    "apps/integrations/grants.py: GIT_SOURCE_ROOT",  # grant_source
+    "apps/integrations/connections/credentials.py: CREDENTIAL_KEYS",  # rotate_credentials
+    "apps/integrations/connections/grants.py: GIT_SOURCE_ROOT",  # grant_source
     "apps/metrics/llm/client.py: GROQ_API_KEY",  # details for the log and check_model
     "apps/metrics/llm/client.py: LLM_BASE_URL",
     "apps/metrics/llm/client.py: LLM_MODEL",

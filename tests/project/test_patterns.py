@@ -12,9 +12,9 @@ import time
 import pytest
 
 from apps import masking
-from apps.integrations.git.messages import is_back_merge, own_branches, read_message
-from apps.integrations.git.origin import read_origin
-from apps.integrations.git.people import person
+from apps.integrations.sources.git.messages import is_back_merge, own_branches, read_message
+from apps.integrations.sources.git.origin import read_origin
+from apps.integrations.sources.git.people import person
 from apps.mail.addresses import address_or_none
 from apps.metrics.ai.markers import CommitText, read_markers
 from apps.metrics.figures.reverts import is_revert
@@ -33,30 +33,30 @@ OURS = "our own text: "
 # What each pattern is used with; or, for text that no stranger writes, whose text it is.
 CLASSED = {
     "apps.analytics.funnel:_PARTICULAR": "sub",
-    "apps.integrations.branches:_LONG_LIVED": "fullmatch",
-    "apps.integrations.git.attributes:_ENTRY": "fullmatch",
-    "apps.integrations.git.attributes:_MINIFIED": "fullmatch",
-    "apps.integrations.git.command:_OID": "fullmatch",
-    "apps.integrations.git.command:_REFUSED_TRANSPORT": "search",
-    "apps.integrations.git.commits:_SIZE": "fullmatch",
-    "apps.integrations.git.messages:_BETWEEN_NAMES": "split",
-    "apps.integrations.git.messages:_BITBUCKET_COMMITS": "fullmatch",
-    "apps.integrations.git.messages:_BRANCHES": "fullmatch",
-    "apps.integrations.git.messages:_CHANGE_ID": "fullmatch",
-    "apps.integrations.git.messages:_CONTROL": "sub",
-    "apps.integrations.git.messages:_GITHUB_MERGE": "fullmatch",
-    "apps.integrations.git.messages:_GITLAB": "fullmatch",
-    "apps.integrations.git.messages:_GERRIT_MERGE": "fullmatch",
-    "apps.integrations.git.messages:_NUMBERED": "fullmatch",
-    "apps.integrations.git.messages:_REVIEWS": "fullmatch",
-    "apps.integrations.git.origin:_ODD": "sub",
-    "apps.integrations.git.origin:_ODD_PATH": "sub",
-    "apps.integrations.git.origin:_SCP": "fullmatch",
-    "apps.integrations.git.people:_GITHUB": "fullmatch",
-    "apps.integrations.github.issues:_SIGN_ON_PAGE": "search",
-    "apps.integrations.github.limits:_TAG": "sub",
-    "apps.integrations.github.listing:_PAGE_NUMBER": "search",
-    "apps.integrations.services:_FULL_NAME": "fullmatch",
+    "apps.integrations.sources.branches:_LONG_LIVED": "fullmatch",
+    "apps.integrations.sources.git.attributes:_ENTRY": "fullmatch",
+    "apps.integrations.sources.git.attributes:_MINIFIED": "fullmatch",
+    "apps.integrations.sources.git.command:_OID": "fullmatch",
+    "apps.integrations.sources.git.command:_REFUSED_TRANSPORT": "search",
+    "apps.integrations.sources.git.commits:_SIZE": "fullmatch",
+    "apps.integrations.sources.git.messages:_BETWEEN_NAMES": "split",
+    "apps.integrations.sources.git.messages:_BITBUCKET_COMMITS": "fullmatch",
+    "apps.integrations.sources.git.messages:_BRANCHES": "fullmatch",
+    "apps.integrations.sources.git.messages:_CHANGE_ID": "fullmatch",
+    "apps.integrations.sources.git.messages:_CONTROL": "sub",
+    "apps.integrations.sources.git.messages:_GITHUB_MERGE": "fullmatch",
+    "apps.integrations.sources.git.messages:_GITLAB": "fullmatch",
+    "apps.integrations.sources.git.messages:_GERRIT_MERGE": "fullmatch",
+    "apps.integrations.sources.git.messages:_NUMBERED": "fullmatch",
+    "apps.integrations.sources.git.messages:_REVIEWS": "fullmatch",
+    "apps.integrations.sources.git.origin:_ODD": "sub",
+    "apps.integrations.sources.git.origin:_ODD_PATH": "sub",
+    "apps.integrations.sources.git.origin:_SCP": "fullmatch",
+    "apps.integrations.sources.git.people:_GITHUB": "fullmatch",
+    "apps.integrations.sources.github.issues:_SIGN_ON_PAGE": "search",
+    "apps.integrations.sources.github.limits:_TAG": "sub",
+    "apps.integrations.sources.github.listing:_PAGE_NUMBER": "search",
+    "apps.integrations.connections.tracking:_FULL_NAME": "fullmatch",
     "apps.mail.addresses:_LABEL": "fullmatch",
     "apps.mail.addresses:_LOCAL": "fullmatch",
     "apps.mail.links:_ADDRESS": "search",

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
-from apps.integrations import webhooks
 from apps.integrations.models import Connection, Webhook
+from apps.integrations.webhooks import handling
 from apps.metrics.api import tokens
 from apps.metrics.models import ApiToken
 from apps.teams.invitations import accept, invite, resend
@@ -39,7 +39,7 @@ def made(team, people):
     invitation = invite(team, people["admin"], "at-home@example.com", "admin")
     tokens.make(team, "Script", people["admin"])
     tokens.make(team, "Kept", people["owner"])
-    webhook, _ = webhooks.make(team, people["admin"])
+    webhook, _ = handling.make(team, people["admin"])
     return invitation, webhook
 
 

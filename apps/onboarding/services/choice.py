@@ -14,11 +14,11 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from apps.integrations import connections
-from apps.integrations.github.listing import Listed
-from apps.integrations.github.sizes import Size, in_window, is_exact, weeks
+from apps.integrations.connections import service
 from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
-from apps.integrations.window import day_of, first_day, midnight, months_between, start
+from apps.integrations.sources.github.listing import Listed
+from apps.integrations.sources.github.sizes import Size, in_window, is_exact, weeks
+from apps.integrations.sync.window import day_of, first_day, midnight, months_between, start
 from apps.metrics.models import Source
 from apps.onboarding.forms import ListingForm, ListingQuery
 from apps.onboarding.services.trouble import Trouble
@@ -263,7 +263,7 @@ def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
 
 
 def _row(connection: Connection, listed: Listed, since: datetime) -> Row:
-    size = connections.size_of(connection, listed["name"])
+    size = service.size_of(connection, listed["name"])
     pushed = parse_datetime(listed["pushed_at"]) if listed["pushed_at"] else None
     clone = connection.source == ConnectionSource.GIT
     count = in_window(size, since) if size else None

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.integrations import connections
-from apps.integrations.github.app import Installation
-from apps.integrations.github.probe import Finding
+from apps.integrations.connections import service
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import Connection, TrackedRepository
-from apps.integrations.services import track_repositories
+from apps.integrations.sources.github.app import Installation
+from apps.integrations.sources.github.probe import Finding
 from apps.onboarding.services.runs import SUBJECT, start_onboarding
 from apps.onboarding.signals import source_connected
 from apps.pipelines.models import Run
@@ -31,7 +31,7 @@ def connect(
 ) -> Connection:
     """Keep a source that was checked; an earlier connection to the same one is replaced."""
     with transaction.atomic():
-        connection = connections.keep(team, source, user, token=token, found=found, installation=installation)
+        connection = service.keep(team, source, user, token=token, found=found, installation=installation)
         source_connected.send(sender=Team, team=team, user=user, source=source)
     return connection
 
@@ -72,7 +72,7 @@ def left_off(team: Team) -> tuple[str, dict[str, Any]]:
     here = {"slug": team.slug}
     if run is not None and run.is_live:
         return "onboarding:run_detail", here | {"run_id": run.pk}
-    if not connections.connections_of(team):
+    if not service.connections_of(team):
         return "onboarding:connect", here
     if run is None:
         return "onboarding:choose", here

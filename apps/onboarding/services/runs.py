@@ -9,8 +9,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations import window
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sync import window
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from apps.integrations.github.errors import (
+from apps.integrations.sources.github.errors import (
     AccessDenied,
     BadCredentials,
     MissingCredentials,
@@ -13,7 +13,7 @@ from apps.integrations.github.errors import (
     TokenRefused,
     Unreachable,
 )
-from apps.integrations.github.probe import TOKEN_SETTINGS
+from apps.integrations.sources.github.probe import TOKEN_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ MINUTE = 60
 LISTED = 250  # the most commits that a record lists, the oldest ones
 GITHUB = "noreply@github.com"
 TRUNKS = {"main", "master", "trunk"}
-# As apps/integrations/branches.py describes them.
+# As apps/integrations/sources/branches.py describes them.
 LONG_LIVED = re.compile(
     r"main|master|trunk|default|dev|devel|develop|development|next|integration|staging|stage"
     r"|stable|live|qa|uat|canary|prod|production|preprod|pre-production|nightly"
@@ -426,7 +426,7 @@ def differences(product: dict[str, Landing], counter: dict[str, Landing]) -> lis
 
 def read_product(path: Path) -> tuple[str, dict[str, Landing]]:
     """Return the trunk that the product reads, and the landings that it finds."""
-    from apps.integrations.git.source import GitRepository
+    from apps.integrations.sources.git.source import GitRepository
     from apps.metrics.records import ChangeKind
 
     kinds = {

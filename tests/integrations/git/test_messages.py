@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from apps.integrations.git.messages import is_back_merge, read_message
+from apps.integrations.sources.git.messages import is_back_merge, read_message
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from apps.integrations.git.source import (
+from apps.integrations.sources.git.source import (
     CannotRead,
     EmptyRepository,
     GitError,

@@ -1,6 +1,6 @@
 import pytest
 
-from apps.integrations.git.people import person
+from apps.integrations.sources.git.people import person
 
 
 def test_a_private_address_of_github_gives_the_account():

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.commands import UsageCommand, UsageError
-from apps.integrations.grants import grant, revoke_grant
+from apps.integrations.connections.grants import grant, revoke_grant
 from apps.integrations.models import ConnectionSource
 from apps.teams.models import Team
 

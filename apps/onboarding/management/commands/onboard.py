@@ -17,15 +17,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.commands import UsageCommand, UsageError
-from apps.integrations import window
-from apps.integrations.connections import CannotConnect
-from apps.integrations.credentials import CredentialError
-from apps.integrations.git.errors import GitError
-from apps.integrations.git.location import locate
-from apps.integrations.github.errors import BadCredentials, GitHubError, MissingCredentials
-from apps.integrations.github.probe import Finding, probe
-from apps.integrations.grants import grant
-from apps.integrations.services import InvalidName, full_name
+from apps.integrations.connections.credentials import CredentialError
+from apps.integrations.connections.grants import grant
+from apps.integrations.connections.service import CannotConnect
+from apps.integrations.connections.tracking import InvalidName, full_name
+from apps.integrations.sources.git.errors import GitError
+from apps.integrations.sources.git.location import locate
+from apps.integrations.sources.github.errors import BadCredentials, GitHubError, MissingCredentials
+from apps.integrations.sources.github.probe import Finding, probe
+from apps.integrations.sync import window
 from apps.mail.addresses import InvalidAddress, normalize_address
 from apps.metrics.models import Source
 from apps.onboarding.management.following import EPILOG, EXIT, ended_in_order, follow, follower_of, summary

@@ -1,0 +1,107 @@
+"""The GitHub App of this installation: what it signs, whom it asks, and the tokens that it gets.
+
+A team's installation is believed only where GitHub says to the person's own token that they may use it. Its tokens last an
+hour and read what the organization has granted.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import jwt
+from django.conf import settings
+
+from apps.integrations.sources.github import fields
+from apps.integrations.sources.github.client import GitHubClient
+from apps.integrations.sources.github.errors import BadResponse, GitHubError, Unreachable
+from apps.tls import tls_context
+
+# GitHub takes up to ten minutes, by its own clock.
+LASTS, CLOCK_SKEW = 540, 60
+TIMEOUT = httpx.Timeout(8.0)
+# Installations of one person that are looked through, a hundred a page.
+PAGES = 10
+
+
+class NotTheirs(GitHubError):
+    """The person may not use the installation, says GitHub."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "GitHub says that your account cannot use this installation of the app. Sign in to GitHub as somebody who "
+            "can, then install it again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The app in one account. `login` is the organization's or the person's."""
+
+    id: int
+    login: str
+
+
+def is_configured() -> bool:
+    return bool(settings.GITHUB_APP_ID)
+
+
+def install_url(state: str) -> str:
+    return f"{settings.GITHUB_WEB_URL}/apps/{settings.GITHUB_APP_SLUG}/installations/new?{urlencode({'state': state})}"
+
+
+def authorize_url(state: str) -> str:
+    """Where a person says who they are, if GitHub has not asked them while installing."""
+    query = urlencode({"client_id": settings.GITHUB_APP_CLIENT_ID, "state": state})
+    return f"{settings.GITHUB_WEB_URL}/login/oauth/authorize?{query}"
+
+
+def person_token(code: str) -> str:
+    """The token of the person who came back with this code. Raises GitHubError."""
+    form = {
+        "client_id": settings.GITHUB_APP_CLIENT_ID, "client_secret": settings.GITHUB_APP_CLIENT_SECRET, "code": code,
+    }  # fmt: skip
+    address = f"{settings.GITHUB_WEB_URL}/login/oauth/access_token"
+    try:
+        headers = {"Accept": "application/json"}
+        answer = httpx.post(address, data=form, headers=headers, timeout=TIMEOUT, verify=tls_context()).json()
+    except (httpx.HTTPError, ValueError):
+        raise Unreachable("github", "it did not answer who you are; try again") from None
+    token = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise BadResponse("it does not know the code any more; install the app again")
+    return token
+
+
+def installation_of(token: str, installation_id: int) -> Installation:
+    """The installation, as far as the person with this token may use it. Raises NotTheirs and other GitHubError."""
+    with GitHubClient(settings.GITHUB_API_URL, token, timeout=TIMEOUT) as client:
+        for page in range(1, PAGES + 1):
+            answer = client.get("/user/installations", {"per_page": "100", "page": str(page)}, what="installations")
+            rows = answer.get("installations") if isinstance(answer, dict) else None
+            if not isinstance(rows, list) or not rows:
+                break
+            for row in rows:
+                if isinstance(row, dict) and row.get("id") == installation_id:
+                    account = row.get("account")
+                    login = account.get("login") if isinstance(account, dict) else ""
+                    return Installation(installation_id, str(login or "")[:100])
+    raise NotTheirs
+
+
+def installation_token(installation_id: int) -> tuple[str, datetime]:
+    """A new token of the installation, and when it ends. Raises GitHubError."""
+    with GitHubClient(settings.GITHUB_API_URL, _signed(), timeout=TIMEOUT) as client:
+        answer: Any = client.post(f"/app/installations/{installation_id}/access_tokens", what="installation")
+    try:
+        return fields.text(answer, "token"), fields.moment(answer, "expires_at")
+    except (fields.Malformed, AttributeError):
+        raise BadResponse("it gave no token for the installation") from None
+
+
+def _signed() -> str:
+    now = int(time.time())
+    claims = {"iat": now - CLOCK_SKEW, "exp": now + LASTS, "iss": settings.GITHUB_APP_ID}
+    return jwt.encode(claims, settings.GITHUB_APP_PRIVATE_KEY, algorithm="RS256")

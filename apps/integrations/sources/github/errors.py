@@ -1,0 +1,208 @@
+"""What can go wrong between us and GitHub, in words for the people who see it: what happened, why, what to do next.
+
+The classes say what a caller may do:
+
+    BadCredentials, MissingCredentials      no request can succeed until the token is replaced
+    AccessDenied, NotFound                  this repository cannot be read with this token
+    RateLimited                             nothing may be asked before `until`
+    Unreachable                             GitHub is away; the same request may succeed later
+    Overloaded, BadResponse                 this request failed; a smaller one may succeed
+
+No message contains the token. What GitHub said itself is quoted at most in part. `cause` and `remedy` are for
+programs, see `apps.pipelines.remedy`.
+"""
+
+from datetime import datetime
+
+from apps.integrations.sources.github.refusals import Refusal
+from apps.pipelines.remedy import Remedy
+
+
+class GitHubError(Exception):
+    """Base class. `str()` is shown to users."""
+
+    cause = "github"
+    remedy = Remedy.RETRY
+
+
+class MissingCredentials(GitHubError):
+    """There is no token."""
+
+    cause = "token_missing"
+    remedy = Remedy.NEW_TOKEN
+
+    def __init__(self) -> None:
+        super().__init__("No GitHub token is stored for this team. Connect GitHub with a token, then retry.")
+
+
+class BadCredentials(GitHubError):
+    """GitHub does not accept the token (HTTP 401)."""
+
+    cause = "token_refused"
+    remedy = Remedy.NEW_TOKEN
+
+    def __init__(self, why: str = "it is wrong, expired or revoked") -> None:
+        super().__init__(f"GitHub does not accept the token: {why}. Connect GitHub with a new token, then retry.")
+
+
+class TokenRefused(BadCredentials):
+    """GitHub refuses everything that the token asks for, and gives a reason: a suspended account, for example."""
+
+    def __init__(self, message: str, refusal: Refusal) -> None:
+        GitHubError.__init__(self, f"GitHub refuses every request: “{message}” {refusal.step}")
+        self.cause, self.remedy = refusal.cause, refusal.remedy
+
+
+class AccessDenied(GitHubError):
+    """The token is good, but may not read this. `url` is the page that mends it, where GitHub names one."""
+
+    cause = "access_denied"
+    remedy = Remedy.NEW_TOKEN
+
+    def __init__(self, message: str, url: str = "", *, cause: str = "", remedy: Remedy | None = None) -> None:
+        super().__init__(message)
+        self.url = url
+        self.cause = cause or self.cause
+        self.remedy = remedy or self.remedy
+
+    @classmethod
+    def single_sign_on(cls, what: str, url: str) -> "AccessDenied":
+        what_to_do = (
+            f"Authorize it at {url}" if url else "Authorize it in the token's settings on GitHub (Configure SSO)"
+        )
+        return cls(
+            f"GitHub does not show {what}: its organization asks for single sign-on, and the token is not authorized "
+            f"for it. {what_to_do}, then retry.",
+            url,
+            cause="single_sign_on",
+            remedy=Remedy.RETRY,
+        )
+
+    @classmethod
+    def refused(cls, what: str, message: str, refusal: Refusal) -> "AccessDenied":
+        """Return the error that quotes GitHub's reason and gives the step that helps."""
+        text = f"GitHub does not let the token read {what}: “{message}” {refusal.step}"
+        return cls(text, cause=refusal.cause, remedy=refusal.remedy)
+
+    @classmethod
+    def missing_permission(cls, what: str, permissions: str = "") -> "AccessDenied":
+        named = permissions or "read access to pull requests, contents and metadata"
+        return cls(
+            f"GitHub does not let the token read {what}: it lacks a permission ({named}). Give it that permission, or "
+            "connect GitHub with another token, then retry."
+        )
+
+
+class NotFound(GitHubError):
+    """There is no such thing, or the token may not see it; GitHub does not tell the two apart."""
+
+    cause = "not_found"
+
+    @classmethod
+    def repository(cls) -> "NotFound":
+        """Return the error of one repository. Callers add its name, so that several have one reason."""
+        return cls(
+            "GitHub knows no repository of this name that the token may read: it was renamed or deleted, or the token "
+            "has no access to it. Check the name and the token's access, then retry."
+        )
+
+
+class NameTaken(NotFound):
+    """Another repository has the name of this one now, which cannot be found any more."""
+
+    cause = "name_taken"
+
+    def __init__(self, full_name: str) -> None:
+        super().__init__(
+            f"Another repository has the name {full_name} at GitHub now, and the one that was read is not there any "
+            "more, or the token has no access to it. What was read stays, and nothing of the other one is mixed with "
+            "it. Stop reading this one, and choose the other one if it is to be read."
+        )
+
+
+class RepositoryDeleted(NotFound):
+    """A repository that GitHub reported as deleted, at `gone_at`."""
+
+    cause = "repository_deleted"
+    remedy = Remedy.NONE
+
+    def __init__(self, gone_at: datetime) -> None:
+        super().__init__(
+            f"The repository was deleted on GitHub ({gone_at:%Y-%m-%d}). Everything read of it is kept. It is read "
+            "again if it is restored; otherwise, remove it from the team’s repositories."
+        )
+
+
+class RateLimited(GitHubError):
+    """A limit is reached: the hourly one, or (`secondary`) the one on requests in a short time."""
+
+    cause = "rate_limit"
+    remedy = Remedy.WAIT
+
+    def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
+        """`told` is whether GitHub itself named the time."""
+        words = "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
+        super().__init__(words)
+        if secondary:
+            self.cause = "secondary_limit"
+        self.until = until
+        self.secondary = secondary
+        self.told = told
+
+
+class Unreachable(GitHubError):
+    """No answer came at all."""
+
+    cause = "unreachable"
+
+    def __init__(self, host: str, why: str) -> None:
+        super().__init__(
+            f"GitHub could not be reached at {host}: {why}. Check the network and the address of GitHub's API."
+        )
+
+
+class AnswersNothing(Unreachable):
+    """GitHub can't answer even the smallest query. `why` is what came of it."""
+
+    def __init__(self, host: str, why: str) -> None:
+        GitHubError.__init__(
+            self,
+            f"GitHub at {host} answers no query at present: {why}. Nothing is lost. Check GitHub's status, the network, "
+            "and the address of GitHub's API.",
+        )
+
+
+class Overloaded(GitHubError):
+    """GitHub gave up on the request (502, 503, 504, a timeout, a resource limit), or its answer was too large."""
+
+    cause = "overloaded"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"GitHub could not answer in time: {why}. Nothing is lost; retry later.")
+
+
+class BadResponse(GitHubError):
+    """The answer is not what GitHub's documentation promises."""
+
+    cause = "bad_response"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"GitHub's answer could not be used: {why}. Nothing is lost; retry later.")
+
+
+class StaleCursor(BadResponse):
+    """GitHub does not accept the place in a list at which it should continue: the list is read from its top."""
+
+    def __init__(self) -> None:
+        super().__init__("it does not accept the place at which its list should continue")
+
+
+class SameRepository(GitHubError):
+    """Two names of the team's lead to one repository, which would be counted twice."""
+
+    cause = "same_repository"
+
+    def __init__(self, name: str, other: str) -> None:
+        super().__init__(f"'{name}' is the same repository as '{other}', which the team follows already. Remove one.")

@@ -1,0 +1,149 @@
+"""Requests beside each other, as far as the governor lets them: only HTTP happens in threads, rows are written by the
+step's own thread, which takes the answers as they come."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.integrations.models import ApiBudget
+from apps.integrations.sources.github.client import GitHubClient
+from apps.integrations.sources.github.errors import BadCredentials, RateLimited, Unreachable
+from apps.integrations.sync.rate_limiter import MOST_IN_FLIGHT, Allowance, Ticket
+from apps.pipelines import marks
+from apps.pipelines.exceptions import Park, Released
+
+# How long to wait for an answer before looking at the rest of the world again.
+LOOK_UP = 0.25
+# Seconds without a permit after which the wait is noted, so that the page gives the reason.
+NOTED_AFTER = 2.0
+# After these no request makes sense any more, whatever it asks for.
+OF_ALL = (RateLimited, BadCredentials, Unreachable)
+
+Timed = tuple[Any, Exception | None, float]
+
+
+@dataclass(slots=True)
+class _Flight[T]:
+    """What is under way, and why nothing more may be sent, where that is so."""
+
+    flying: dict[Future[Timed], tuple[T, Ticket]] = field(default_factory=dict)
+    waiting: list[T] = field(default_factory=list)
+    stopped: Exception | None = None
+
+
+class Fetcher:
+    """Sends the requests of one client. `check` raises where the step must stop; what is under way is taken in first.
+
+    `note_wait` is called with True when no request has been allowed for a while, and with False when one is.
+    """
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        allowance: Allowance,
+        check: Callable[[], None],
+        note_wait: Callable[[bool], None] = lambda waits: None,
+    ) -> None:
+        self._client, self._allowance, self._check = client, allowance, check
+        self._note_wait = note_wait
+        self._waits_since: float | None = None
+        self._is_noted = False
+        self.budget: ApiBudget | None = None
+        # Nothing goes out beside the first request until it is known that the token is good for anything.
+        self._most = 1
+
+    def beside[T, R](self, take: Callable[[], T | None], call: Callable[[T], R]) -> Iterator[tuple[T, Callable[[], R]]]:
+        """Items with their answers, in the order in which these come; `answer()` raises what the request raised.
+
+        `take` gives the next item; None means none for now: it is asked again after each answer, and the end is when
+        nothing is under way either. An error that concerns all requests, and what `check` raises, comes last.
+        """
+        flight = _Flight[T]()
+        pool = ThreadPoolExecutor(int(MOST_IN_FLIGHT), thread_name_prefix="github")
+        try:
+            while True:
+                marks.alive()
+                pause = self._send(flight, pool, take, call)
+                if not flight.flying:
+                    if flight.stopped is not None:
+                        self._put_off(flight.stopped)
+                        raise flight.stopped
+                    if not flight.waiting:
+                        return
+                    self._wait(pause)
+                    continue
+                for future in wait(flight.flying, pause, FIRST_COMPLETED).done:
+                    item, ticket = flight.flying.pop(future)
+                    result, error, seconds = future.result()
+                    self.budget = self._allowance.give_back(ticket, seconds, self._client.rate, error)
+                    if error is None:
+                        self._most = int(MOST_IN_FLIGHT)
+                    if isinstance(error, OF_ALL):
+                        flight.stopped = flight.stopped or error
+                    else:
+                        yield item, _answer(result, error)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for _, ticket in flight.flying.values():
+                self._allowance.give_back(ticket, 0.0)
+
+    def _put_off(self, reason: Exception) -> None:
+        """Give a limit the time until which nothing is asked: without a word of GitHub's it grows with each refusal."""
+        if isinstance(reason, RateLimited) and self.budget is not None and self.budget.blocked_until is not None:
+            reason.until = max(reason.until, self.budget.blocked_until)
+
+    def _send[T, R](
+        self, flight: _Flight[T], pool: ThreadPoolExecutor, take: Callable[[], T | None], call: Callable[[T], R]
+    ) -> float:
+        """Send what may be sent now; how long to wait then, in seconds."""
+        try:
+            while flight.stopped is None and len(flight.flying) < self._most:
+                self._check()
+                if not flight.waiting:
+                    if (item := take()) is None:
+                        break
+                    flight.waiting.append(item)
+                taken = self._allowance.take()
+                if not isinstance(taken, Ticket):
+                    return min(taken, LOOK_UP)
+                self._go()
+                item = flight.waiting.pop()
+                flight.flying[pool.submit(_timed, call, item)] = (item, taken)
+        except (RateLimited, Park, Released) as reason:
+            flight.stopped = reason
+        return LOOK_UP
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a permit while nothing is under way, and note it if that takes a while."""
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        if not self._is_noted and now - self._waits_since >= NOTED_AFTER:
+            self._is_noted = True
+            self._note_wait(True)
+        time.sleep(seconds)
+
+    def _go(self) -> None:
+        self._waits_since = None
+        if self._is_noted:
+            self._is_noted = False
+            self._note_wait(False)
+
+
+def _timed[T](call: Callable[[T], Any], item: T) -> Timed:
+    began = time.monotonic()
+    try:
+        return call(item), None, time.monotonic() - began
+    except Exception as error:
+        return None, error, time.monotonic() - began
+
+
+def _answer(result: Any, error: Exception | None) -> Callable[[], Any]:
+    def answer() -> Any:
+        if error is not None:
+            raise error
+        return result
+
+    return answer

@@ -1,0 +1,242 @@
+"""Reading a repository from a local clone: how much landed in the window, then everything of it in units, newest first.
+
+The rows that are there already are the cursor: a second sync reads what is new, and what would be another record now (by
+`.mailmap`, or the trunk's name). What is off the trunk since its history was rewritten is deleted. All of that is no
+correction: every refresh looks at the whole graph. With `verify` the landings whose rows seem right are read again, too,
+and those whose rows differ from their records are counted as corrected.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.db.models import Min, QuerySet
+
+from apps.integrations.connections.grants import NotGranted, open_clone
+from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.git.names import settle_names
+from apps.integrations.sources.git.source import (
+    LISTED_COMMITS,
+    EmptyRepository,
+    GitError,
+    GitMissing,
+    GitRepository,
+    LandingGone,
+    SourceDisabled,
+)
+from apps.integrations.sources.github.errors import SameRepository
+from apps.integrations.sources.github.source import Problem
+from apps.integrations.sync.state import UNIT, Alone, Ledger
+from apps.integrations.sync.verification import note_corrected
+from apps.metrics.cache import touch
+from apps.metrics.models import PullRequest, Repository, Source
+from apps.metrics.records import PullRequestData
+from apps.pipelines import portions
+
+LANDINGS = 50
+DELETED_AT_ONCE = 500
+# So many landings in a row, each read alone in vain, are the repository's fault.
+IN_VAIN = 3
+HOPELESS = (SourceDisabled, NotGranted, GitMissing, LandingGone)
+
+
+class GitReader:
+    """Reads tracked local clones into rows, unit by unit. Raises GitError."""
+
+    def __init__(self, ledger: Ledger, alone: Alone) -> None:
+        self._ledger, self._alone = ledger, alone
+        self._open: dict[int, GitRepository | None] = {}
+
+    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+        """Count what landed in the window, whatever `start` is: a clone's list is at hand."""
+        for tracked in rows:
+            with self._alone(tracked):
+                self._outline(tracked)
+
+    def detail(self, rows: Sequence[TrackedRepository]) -> None:
+        """Read every landing that is not in the rows yet, then end the repository."""
+        for tracked in rows:
+            with self._alone(tracked):
+                if (clone := self._clone(tracked)) is not None:
+                    self._read_all(tracked, clone)
+                with self._ledger.ctx.unit(unit=UNIT, last=True):
+                    settle_names(tracked.team_id)
+                self._ledger.end(tracked)
+
+    def _outline(self, tracked: TrackedRepository) -> None:
+        """Count what landed, and note what the clone does not have of it."""
+        if tracked.cursor["phase"] != "skeleton":
+            return
+        self._ledger.check()
+        since = self._ledger.since
+        clone = self._clone(tracked)
+        landed = _landed(tracked.repository, clone, since)
+        lacking = clone.missing(since) if clone else None
+        with self._ledger.ctx.unit(unit=UNIT) as unit:
+            cut_at = clone.cut_at(since) if clone else None
+            if gone := _delete_others(tracked.repository, landed, cut_at):
+                text = f"{tracked.repository.full_name}: {gone} landed changes are off the trunk, and deleted."
+                self._ledger.ctx.log(text)
+            if clone:
+                _identify(tracked.repository, clone)
+            else:
+                text = f"{tracked.repository.full_name}: the repository has no commits yet."
+                self._ledger.ctx.log(text, level="warning")
+            tracked.sync_status = SyncStatus.SYNCING
+            tracked.cursor = {**tracked.cursor, "phase": "detail", "found": len(landed)}
+            tracked.total = len(landed)
+            tracked.done = tracked.total - len(_unread(tracked.repository, landed))
+            if lacking:
+                self._ledger.note(tracked, [Problem(what="a part of the history", why=lacking)])
+            self._ledger.save(tracked, unit, f"{tracked.repository.full_name}: {tracked.total} landed changes found")
+
+    def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
+        """The clone as it was when this attempt first looked; None for one without commits."""
+        if tracked.pk not in self._open:
+            try:
+                self._open[tracked.pk] = open_clone(tracked.team_id, tracked.repository.full_name)
+            except EmptyRepository:
+                if _stored(tracked.repository).exists():
+                    # It had commits once. What was read stays until it has some again.
+                    raise
+                self._open[tracked.pk] = None
+        return self._open[tracked.pk]
+
+    def _read_all(self, tracked: TrackedRepository, clone: GitRepository) -> None:
+        landed = _landed(tracked.repository, clone, self._ledger.since)
+        unread = _unread(tracked.repository, landed)
+        self._read_some(tracked, clone, unread)
+        if self._ledger.verify:
+            oids = [key.removeprefix("git:") for key in landed]
+            read = set(unread)
+            tracked.cursor = {**tracked.cursor, "verify": tracked.cursor.get("verify", {"corrected": []})}
+            self._read_some(tracked, clone, [oid for oid in oids if oid not in read], compare=True)
+
+    def _read_some(
+        self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str], *, compare: bool = False
+    ) -> None:
+        """Read these landings in batches. With `compare` they are stored already, and what differs is a correction."""
+        todo = deque(oids)
+        size, in_vain = LANDINGS, 0
+        while todo:
+            self._ledger.check()
+            batch = [todo.popleft() for _ in range(min(size, len(todo)))]
+            try:
+                records, problems = self._read(tracked, clone, batch)
+            except GitError as error:
+                if isinstance(error, HOPELESS):
+                    raise
+                if len(batch) > 1:
+                    todo.extendleft(reversed(batch))
+                    size = len(batch) // 2
+                    continue
+                in_vain += 1
+                if in_vain == IN_VAIN:
+                    raise
+                self._commit(tracked, [], [Problem(what=f"commit {batch[0][:12]}", why=str(error))], compare=compare)
+                continue
+            in_vain = 0
+            self._commit(tracked, records, problems, compare=compare)
+            self._tell_clipped(tracked, clone, batch)
+            size = min(LANDINGS, size * 2)
+
+    def _read(
+        self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str]
+    ) -> tuple[list[PullRequestData], list[Problem]]:
+        """Read the records of these landings; one that hung before is left out, and is a problem."""
+        name = tracked.repository.full_name
+        records: list[PullRequestData] = []
+        problems: list[Problem] = []
+        for portion in portions.of(self._ledger.ctx, oids, lambda some: _landings_name(name, some)):
+            if portion.skipped:
+                problems.append(Problem(what=f"commit {portion.items[0][:12]}", why=portion.why))
+                continue
+            with portion.watched():
+                records += clone.read(portion.items)
+        return records, problems
+
+    def _commit(
+        self,
+        tracked: TrackedRepository,
+        records: Sequence[PullRequestData],
+        problems: Sequence[Problem],
+        *,
+        compare: bool,
+    ) -> None:
+        name = tracked.repository.full_name
+        with self._ledger.ctx.unit(unit=UNIT) as unit:
+            changed: set[int] = set()
+            self._ledger.ingest(tracked, records, changed, is_authoritative=compare)
+            self._ledger.note(tracked, problems)
+            tracked.sync_status = SyncStatus.SYNCING
+            if compare:
+                note_corrected(tracked, changed)
+                self._ledger.save(tracked, unit, f"{name}: comparing with the clone")
+                return
+            tracked.done += len(records) + len(problems)
+            # What landed while the clone was being read may be more than was counted first.
+            tracked.total = max(tracked.total or 0, tracked.done)
+            self._ledger.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes")
+
+    def _tell_clipped(self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]) -> None:
+        for oid in batch:
+            if brought := clone.clipped.get(oid):
+                name = tracked.repository.full_name
+                text = f"{name}: merge {oid[:12]} brought {brought} commits; the oldest {LISTED_COMMITS} are kept."
+                self._ledger.ctx.log(text, level="warning")
+
+
+def _landings_name(repository: str, oids: Sequence[str]) -> str:
+    first = f"commit {oids[0][:12]} of {repository}"
+    return first if len(oids) == 1 else f"{len(oids)} commits from {first} to {oids[-1][:12]}"
+
+
+def _landed(repository: Repository, clone: GitRepository | None, since: datetime) -> dict[str, str]:
+    """Return what landed since then, or since the oldest row, newest first: the digests of records by external id."""
+    if clone is None:
+        return {}
+    oldest = _stored(repository).aggregate(oldest=Min("merged_at"))["oldest"]
+    start = min(since, oldest) if oldest else since
+    known = set(_stored(repository).filter(merged_at__lt=since).values_list("external_id", flat=True))
+    landed: dict[str, str] = {}
+    for landing in clone.landings(start):
+        key = f"git:{landing.oid}"
+        if landing.landed_at >= since or key in known:
+            landed[key] = clone.digest(landing)
+    return landed
+
+
+def _stored(repository: Repository) -> QuerySet[PullRequest]:
+    return PullRequest.objects.for_team(repository.team_id).filter(repository=repository).order_by()
+
+
+def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
+    """Return the ids of the landings that no row has as they are now, in their order."""
+    known = dict(_stored(repository).values_list("external_id", "digest"))
+    return [key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest]
+
+
+def _delete_others(repository: Repository, landed: Mapping[str, str], cut_at: datetime | None) -> int:
+    """Delete the rows of what is not on the trunk any more. Returns how many; the caller holds the transaction.
+
+    What landed until `cut_at` stays: the clone became shallow, and does not show whether it is still on the trunk.
+    """
+    stored = _stored(repository)
+    if cut_at is not None:
+        stored = stored.filter(merged_at__gt=cut_at)
+    rows = stored.values_list("pk", "external_id")
+    gone = [pk for pk, external_id in rows if external_id not in landed]
+    for start in range(0, len(gone), DELETED_AT_ONCE):
+        _stored(repository).filter(pk__in=gone[start : start + DELETED_AT_ONCE]).delete()
+    if gone:
+        touch(repository.team_id)
+    return len(gone)
+
+
+def _identify(repository: Repository, clone: GitRepository) -> None:
+    """Keep what the clone says of itself; one clone under two paths would be counted twice."""
+    same = Repository.objects.for_team(repository.team_id).filter(source=Source.GIT, external_id=clone.key)
+    for other in same.exclude(pk=repository.pk):
+        raise SameRepository(repository.full_name, other.full_name)
+    repository.external_id, repository.url, repository.default_branch = clone.key, clone.url[:500], clone.trunk[:250]
+    repository.save(update_fields=["external_id", "url", "default_branch"])

@@ -1,0 +1,58 @@
+"""Reading repositories of GitHub: the requests of several beside each other, as far as the governor lets them."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github.source import GitHubSource
+from apps.integrations.sync.fetching import Fetcher
+from apps.integrations.sync.plan import Book, Job
+from apps.integrations.sync.state import Alone, Ledger
+
+
+class GitHubReader:
+    """Reads tracked repositories of GitHub into rows. Raises GitHubError where that concerns all of them."""
+
+    def __init__(self, ledger: Ledger, alone: Alone, access: Callable[[], tuple[GitHubSource, Fetcher]]) -> None:
+        self._ledger, self._alone, self._access = ledger, alone, access
+        self._books: dict[int, Book] = {}
+
+    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+        """The lists, page by page, back to `start`; a page of each in turn."""
+        waiting = [self._book(tracked) for tracked in rows]
+
+        def take() -> Job | None:
+            for _ in range(len(waiting)):
+                waiting.append(waiting.pop(0))
+                if job := waiting[-1].next_of_list(start):
+                    return job
+            return None
+
+        self._run(rows, take)
+
+    def detail(self, rows: Sequence[TrackedRepository]) -> None:
+        """The details of all that have none yet, one repository after the other, and what changed meanwhile."""
+        books = [(tracked, self._book(tracked)) for tracked in rows]
+
+        def take() -> Job | None:
+            for tracked, book in books:
+                with self._alone(tracked):
+                    if job := book.next_of_details():
+                        return job
+            return None
+
+        self._run(rows, take)
+
+    def _run(self, rows: Sequence[TrackedRepository], take: Callable[[], Job | None]) -> None:
+        if not rows:
+            return
+        _, fetcher = self._access()
+        for job, answer in fetcher.beside(take, lambda job: job.fetch()):
+            self._ledger.budget = fetcher.budget
+            with self._alone(job.tracked):
+                job.take_in(answer)
+
+    def _book(self, tracked: TrackedRepository) -> Book:
+        if tracked.pk not in self._books:
+            self._books[tracked.pk] = Book(self._ledger, self._access()[0], tracked)
+        return self._books[tracked.pk]

@@ -1,0 +1,192 @@
+"""A repository is what GitHub's `databaseId` names; its name and its node id are addresses, which change.
+
+    read_list(source, address_of(repository), first=100, after=None, document=…)    a page of that repository, or NameTaken
+
+A repository is asked for by its name. If that leads nowhere, or to another repository, the node id leads to its name of
+now. What was read of one is never mixed with what another one has under the same name.
+"""
+
+from dataclasses import dataclass, replace
+
+from django.db.models import Q
+
+from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github.errors import NameTaken, NotFound, SameRepository
+from apps.integrations.sources.github.source import GitHubSource, RepositoryFacts, SkeletonPage
+from apps.metrics.cache import touch
+from apps.metrics.models import PullRequest, Repository
+
+FORMER = " (formerly"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How a repository is found, and how it is known again."""
+
+    full_name: str
+    node_id: str
+    github_id: int | None
+
+    @property
+    def has_name(self) -> bool:
+        """Return whether the name is one that GitHub may know, and not one that we gave it."""
+        return FORMER not in self.full_name
+
+
+def address_of(repository: Repository) -> Address:
+    """Return where a stored repository is asked for."""
+    return Address(repository.full_name, repository.external_id, repository.github_id)
+
+
+def read_list(source: GitHubSource, address: Address, *, first: int, after: str | None, document: str) -> SkeletonPage:
+    """Read a page of the list of this repository, whatever it is called now.
+
+    Raises:
+        NameTaken: if another repository has the name now, and this one cannot be found.
+        NotFound: if there is no repository under the name, and this one cannot be found.
+        GitHubError: as `GitHubSource.skeleton`.
+    """
+
+    def page_of(name: str) -> SkeletonPage:
+        return source.skeleton(name, first=first, after=after, document=document)
+
+    try:
+        page = page_of(address.full_name) if address.has_name else None
+    except NotFound:
+        found = _follow(source, address)
+        if found is None:
+            raise
+        return page_of(found.full_name)
+    if page is not None and _is_same(source, page.facts, address):
+        return page
+    found = _follow(source, address)
+    if found is None:
+        raise NameTaken(address.full_name.partition(FORMER)[0])
+    taken = address.full_name if page is not None else ""
+    return replace(page_of(found.full_name), taken_name=taken)
+
+
+def confirm(source: GitHubSource, address: Address) -> None:
+    """Raise an error if this repository can't be read any more, whatever it is called now.
+
+    Raises:
+        NotFound: if it is not there, or the token has no access to it.
+        GitHubError: as `GitHubSource.repository`.
+    """
+    name = address.full_name.partition(FORMER)[0]
+    try:
+        facts = source.repository(name) if address.has_name else None
+    except NotFound:
+        facts = None
+    if facts is not None and _is_same(source, facts, address):
+        return
+    if _follow(source, address) is None:
+        raise NotFound.repository()
+
+
+def _follow(source: GitHubSource, address: Address) -> RepositoryFacts | None:
+    found = source.repository_by_id(address.node_id) if address.node_id else None
+    if found is None or (address.github_id is not None and found.github_id != address.github_id):
+        return None
+    return found
+
+
+def _is_same(source: GitHubSource, facts: RepositoryFacts, address: Address) -> bool:
+    if address.github_id is not None and facts.github_id is not None:
+        return facts.github_id == address.github_id
+    if not address.node_id or facts.external_id == address.node_id:
+        return True
+    # Read by an earlier release, which kept the node id only: its format may have changed.
+    found = source.repository_by_id(address.node_id)
+    return found is None or found.github_id == facts.github_id
+
+
+def identify(tracked: TrackedRepository, page: SkeletonPage) -> list[str]:
+    """Keep what GitHub says of the repository itself, inside the open unit. Returns lines for the run's log.
+
+    Raises SameRepository if the team tracks it under another name, too.
+    """
+    repository, facts = tracked.repository, page.facts
+    values = {
+        "external_id": facts.external_id,
+        "github_id": facts.github_id,
+        "host": facts.host,
+        "url": facts.url,
+        "default_branch": facts.default_branch,
+        "full_name": facts.full_name,
+    }
+    changed = [name for name, value in values.items() if getattr(repository, name) != value]
+    if not changed:
+        return []
+    _unite(repository, facts)
+    if "full_name" in changed and not _free(repository, facts.full_name):
+        changed.remove("full_name")
+    former = repository.full_name.partition(FORMER)[0]
+    lines: list[str] = []
+    if "full_name" in changed and repository.external_id:
+        lines.append(f"{former} is called {facts.full_name} at GitHub now.")
+    for name in changed:
+        setattr(repository, name, values[name])
+    repository.save(update_fields=changed)
+    if page.taken_name and not _is_tracked(repository, former):
+        tracked.notice = (
+            f"{facts.full_name} was called {former} before. Another repository has the name {former} now. "
+            "Choose it, too, if it is to be read."
+        )
+        tracked.save(update_fields=["notice"])
+        lines.append(f"Another repository has the name {former} now. It is not read.")
+    _forget_notices(repository)
+    touch(repository.team_id)
+    return lines
+
+
+def _is_tracked(repository: Repository, full_name: str) -> bool:
+    rows = TrackedRepository.objects.for_team(repository.team_id).exclude(pk=repository.pk)
+    return rows.filter(repository__source=repository.source, repository__full_name__iexact=full_name).exists()
+
+
+def free_name(tracked: TrackedRepository) -> None:
+    """Take its name from a repository whose name another one has now. Inside the open unit."""
+    repository = tracked.repository
+    if FORMER not in repository.full_name:
+        repository.full_name = _former(repository)
+        repository.save(update_fields=["full_name"])
+        touch(repository.team_id)
+
+
+def _former(repository: Repository) -> str:
+    return f"{repository.full_name[:250]}{FORMER}, id {repository.github_id or repository.pk})"
+
+
+def _unite(repository: Repository, facts: RepositoryFacts) -> None:
+    """Take over what was read of the repository under a row that is not tracked any more."""
+    same = Q(external_id=facts.external_id)
+    if facts.github_id is not None:
+        same |= Q(github_id=facts.github_id, host__in=["", facts.host])
+    others = Repository.objects.for_team(repository.team_id).filter(source=repository.source).exclude(pk=repository.pk)
+    for other in others.filter(same):
+        if TrackedRepository.objects.for_team(repository.team_id).filter(pk=other.pk).exists():
+            raise SameRepository(repository.full_name, other.full_name)
+        pulls = PullRequest.objects.for_team(repository.team_id)
+        known = pulls.filter(repository=repository).values("number")
+        pulls.filter(repository=other, number__in=known).delete()
+        pulls.filter(repository=other).update(repository=repository)
+        other.delete()
+
+
+def _free(repository: Repository, full_name: str) -> bool:
+    """Make room for the name that the repository has at GitHub. Returns False if a row that is not read yet has it."""
+    others = Repository.objects.for_team(repository.team_id).filter(source=repository.source).exclude(pk=repository.pk)
+    for other in others.filter(full_name__iexact=full_name):
+        if not other.external_id and other.github_id is None:
+            return False
+        # GitHub gives a name once: what is stored of the other one is out of date.
+        other.full_name = _former(other)
+        other.save(update_fields=["full_name"])
+    return True
+
+
+def _forget_notices(repository: Repository) -> None:
+    """Drop what was said about a name whose repository is read now."""
+    rows = TrackedRepository.objects.for_team(repository.team_id).exclude(pk=repository.pk)
+    rows.filter(notice__contains=f" the name {repository.full_name} now.").update(notice="")

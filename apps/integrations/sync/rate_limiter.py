@@ -1,0 +1,246 @@
+"""How fast GitHub is asked: one allowance for each credential, shared by all workers through the database.
+
+GitHub counts points in an hour and seconds of its own work in a minute, and may ban who goes on while limited. So every
+request of a sync first takes a ticket, and gives it back with what it took:
+
+- nothing is asked before a limit that GitHub told of is over, whichever worker heard of it;
+- the answers of any 60 s together take at most 50 s;
+- at most four are under way at once; an overload halves that, each good answer gives half of one back;
+- of several runs that wait, the one that had less of the last minute comes first.
+"""
+
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.db import transaction
+
+from apps.integrations.models import ApiBudget
+from apps.integrations.sources.github.errors import Overloaded, RateLimited
+from apps.integrations.sources.github.limits import LONGEST_WAIT, MARGIN, Rate
+from apps.pipelines import clock
+
+WINDOW = 60.0
+# GitHub's limit is 60.
+SECONDS_A_WINDOW = 50.0
+MOST_IN_FLIGHT = 4.0
+# A ticket that nobody gave back belonged to a process that died: no request takes longer.
+TICKET_SECONDS = 75.0
+# Who has not asked again for so long waits no more.
+WAITING_SECONDS = 2.0
+SHORTEST_WAIT, LONGEST_NAP = 0.05, 1.0
+# After so many refusals the pauses grow no more.
+MOST_REFUSALS = 16
+
+
+@dataclass(slots=True)
+class Pace:
+    """The last minute of one credential. Times are seconds since the epoch. Pure: the clock is an argument.
+
+    `spent` has (end, seconds, owner) of each answer, `flying` owner and start by ticket, `waiting` the last time that an
+    owner asked in vain, `at_once` how many may be under way, `usual` the running mean of seconds an answer.
+    """
+
+    spent: list[tuple[float, float, str]] = field(default_factory=list)
+    flying: dict[str, tuple[str, float]] = field(default_factory=dict)
+    waiting: dict[str, float] = field(default_factory=dict)
+    at_once: float = MOST_IN_FLIGHT
+    usual: float = 0.5
+    refusals: int = 0
+
+    def forget(self, now: float) -> None:
+        self.spent = [entry for entry in self.spent if entry[0] > now - WINDOW]
+        self.flying = {key: value for key, value in self.flying.items() if value[1] > now - TICKET_SECONDS}
+        self.waiting = {owner: at for owner, at in self.waiting.items() if at > now - WAITING_SECONDS}
+
+    def abandon(self, owner: str, now: float) -> None:
+        """Charge an owner that starts again for the requests that died with its last attempt.
+
+        How long GitHub worked on them is unknown. They are charged what one usually takes, and not the time since then,
+        most of which may be an outage of the database.
+        """
+        for ticket, (who, start) in list(self.flying.items()):
+            if who == owner:
+                del self.flying[ticket]
+                seconds = min(now - start, self.usual)
+                self.spent.append((start + seconds, seconds, owner))
+
+    def had(self, owner: str, now: float) -> float:
+        """Seconds of the last minute that an owner's requests have taken."""
+        flown = sum(now - start for who, start in self.flying.values() if who == owner)
+        return flown + sum(seconds for _, seconds, who in self.spent if who == owner)
+
+    def take(self, ticket: str, owner: str, now: float) -> float:
+        """0 where the request may go, with the ticket noted; else the seconds after which to ask again."""
+        self.forget(now)
+        wait = self._wait(now) or self._courtesy(owner, now)
+        if wait:
+            self.waiting[owner] = now
+            return wait
+        self.waiting.pop(owner, None)
+        self.flying[ticket] = (owner, now)
+        return 0.0
+
+    def _wait(self, now: float) -> float:
+        if len(self.flying) >= int(self.at_once):
+            return SHORTEST_WAIT
+        # Those under way take what they have taken, and at least what one usually takes.
+        flown = sum(max(now - start, self.usual) for _, start in self.flying.values())
+        over = flown + self.usual + sum(seconds for _, seconds, _ in self.spent) - SECONDS_A_WINDOW
+        if over <= 0 or not (self.spent or self.flying):
+            return 0.0
+        for ended, seconds, _ in sorted(self.spent):
+            over -= seconds
+            if over <= 0:
+                return min(LONGEST_NAP, max(SHORTEST_WAIT, ended + WINDOW - now))
+        return SHORTEST_WAIT
+
+    def _courtesy(self, owner: str, now: float) -> float:
+        others = [who for who in self.waiting if who != owner]
+        mine = self.had(owner, now)
+        return SHORTEST_WAIT if any(self.had(who, now) < mine for who in others) else 0.0
+
+    def give_back(self, ticket: str, seconds: float, now: float) -> None:
+        owner, _ = self.flying.pop(ticket, ("", now))
+        self.spent.append((now, seconds, owner))
+        self.usual = 0.8 * self.usual + 0.2 * seconds
+
+    def went_well(self) -> None:
+        self.at_once, self.refusals = min(MOST_IN_FLIGHT, self.at_once + 0.5), 0
+
+    def went_badly(self) -> None:
+        self.at_once = max(1.0, self.at_once / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    key: str
+
+
+class Allowance(Protocol):
+    """Who says when a request may be sent."""
+
+    def take(self) -> Ticket | float:
+        """A ticket for one request, or the seconds after which to ask again. Raises RateLimited."""
+
+    def give_back(
+        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+    ) -> ApiBudget | None:
+        """Tell what a request took and how it ended; the budget as it is then, where there is one."""
+
+
+class Unbounded:
+    """No allowance: for the sample organisation, which is served by the installation itself."""
+
+    def take(self) -> Ticket | float:
+        return Ticket("")
+
+    def give_back(
+        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+    ) -> ApiBudget | None:
+        return None
+
+
+class Governor:
+    """One attempt's access to the allowance of one credential. Its methods open a short transaction each.
+
+    `owner` names the run: of its attempts only the newest is at work.
+    """
+
+    def __init__(self, key: str, owner: str) -> None:
+        self._key, self._owner = key, owner
+        self._begun = False
+
+    def take(self) -> Ticket | float:
+        with transaction.atomic():
+            budget = self._budget()
+            now, pace = clock.now(), _pace(budget)
+            if not self._begun:
+                pace.abandon(self._owner, now.timestamp())
+            if until := _closed_until(budget, now):
+                raise RateLimited(until, secondary=budget.secondary)
+            ticket = uuid.uuid4().hex[:12]
+            wait = pace.take(ticket, self._owner, now.timestamp())
+            self._save(budget, pace)
+        self._begun = True
+        return wait or Ticket(ticket)
+
+    def give_back(
+        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+    ) -> ApiBudget:
+        with transaction.atomic():
+            budget = self._budget()
+            now, pace = clock.now(), _pace(budget)
+            pace.give_back(ticket.key, seconds, now.timestamp())
+            if rate is not None:
+                _note_rate(budget, rate)
+            if isinstance(error, RateLimited):
+                self._close(budget, pace, error, now)
+            elif isinstance(error, Overloaded):
+                pace.went_badly()
+            elif error is None:
+                pace.went_well()
+            self._save(budget, pace)
+        return budget
+
+    def _close(self, budget: ApiBudget, pace: Pace, limit: RateLimited, now: datetime) -> None:
+        until = limit.until
+        if limit.secondary and not limit.told:
+            # GitHub asks to wait longer each time where it names no time itself.
+            until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
+        # A limit that is over when GitHub names it, and is there again at the next request, must not be asked for
+        # without end.
+        until = max(until, now + min(LONGEST_WAIT, MARGIN * 2**pace.refusals))
+        pace.refusals = min(pace.refusals + 1, MOST_REFUSALS)
+        if limit.secondary:
+            pace.went_badly()
+        else:
+            # Whatever earlier answers told of points left, there are none.
+            budget.points_left, budget.resets_at = 0, until
+        if budget.blocked_until is None or until > budget.blocked_until:
+            budget.blocked_until, budget.secondary = until, limit.secondary
+
+    def _budget(self) -> ApiBudget:
+        budget = ApiBudget.objects.select_for_update().filter(pk=self._key).first()
+        if budget is None:
+            ApiBudget.objects.get_or_create(pk=self._key)
+            budget = ApiBudget.objects.select_for_update().get(pk=self._key)
+        return budget
+
+    @staticmethod
+    def _save(budget: ApiBudget, pace: Pace) -> None:
+        budget.pace = asdict(pace)
+        budget.save()
+
+
+def budget_state(budget: ApiBudget) -> dict[str, Any]:
+    """What a page shows of a budget; times in ISO 8601."""
+    return {
+        "points": budget.points,
+        "points_left": budget.points_left,
+        "resets_at": budget.resets_at.isoformat() if budget.resets_at else None,
+    }
+
+
+def _pace(budget: ApiBudget) -> Pace:
+    raw = dict(budget.pace)
+    raw["spent"] = [tuple(entry) for entry in raw.get("spent", ())]
+    raw["flying"] = {key: tuple(value) for key, value in raw.get("flying", {}).items()}
+    return Pace(**raw)
+
+
+def _closed_until(budget: ApiBudget, now: datetime) -> datetime | None:
+    if budget.blocked_until and budget.blocked_until > now:
+        return budget.blocked_until
+    if budget.points_left == 0 and budget.resets_at and budget.resets_at > now:
+        budget.secondary = False
+        return budget.resets_at
+    return None
+
+
+def _note_rate(budget: ApiBudget, rate: Rate) -> None:
+    """The newest word on the points: answers may overtake each other, so within an hour only a lower one counts."""
+    new_hour = budget.resets_at is None or abs(rate.resets_at - budget.resets_at) > timedelta(seconds=5)
+    if new_hour or budget.points_left is None or rate.remaining < budget.points_left:
+        budget.points, budget.points_left, budget.resets_at = rate.limit, rate.remaining, rate.resets_at

@@ -1,0 +1,215 @@
+"""The sync: a team's repositories read from their sources into rows, as one step of a pipeline.
+
+    open the books -> the newest 90 days of every list (first figures) -> the rest of every list (totals are known)
+    -> the details of every repository -> close
+
+A repository that cannot be read is marked with the reason and leaves the others running; the step is then partial. What
+concerns the token or all repositories ends the step; limits and outages park it. Every attempt goes on at the cursors.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated
+from django.db import DataError, IntegrityError
+
+from apps.integrations.connections.credentials import CredentialError, client_for, keep_fresh
+from apps.integrations.models import Connection, ConnectionSource, SyncStatus, TrackedRepository
+from apps.integrations.sources.git.source import GitError
+from apps.integrations.sources.github.errors import (
+    BadCredentials,
+    GitHubError,
+    MissingCredentials,
+    RateLimited,
+    Unreachable,
+)
+from apps.integrations.sources.github.source import GitHubSource
+from apps.integrations.sync.fetching import OF_ALL, Fetcher
+from apps.integrations.sync.git import GitReader
+from apps.integrations.sync.github import GitHubReader
+from apps.integrations.sync.outside_window import remove_outside
+from apps.integrations.sync.rate_limiter import Allowance, Governor, Unbounded
+from apps.integrations.sync.removed import Removed, is_tracked
+from apps.integrations.sync.state import Ledger
+from apps.integrations.sync.verification import corrected_in
+from apps.metrics.models import Source
+from apps.pipelines import incidents
+from apps.pipelines.context import StepContext
+from apps.pipelines.exceptions import Park, Permanent, PipelineError, Retryable
+from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
+from apps.pipelines.portions import Watch
+from apps.pipelines.remedy import UNEXPECTED, Remedy
+
+logger = logging.getLogger(__name__)
+
+# What is read of every list before more is read of any.
+NEWEST = timedelta(days=90)
+# Seconds between two looks at whether a token of an app's installation ends soon.
+TOKEN_LOOK = 60.0
+# Causes that a failed sync names before it only counts them.
+NAMED = 5
+
+
+class Reader(Protocol):
+    """Reads repositories of one source. Each method goes on at the repositories' cursors."""
+
+    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+        """Read their lists back to `start`; with the start of the window the totals are known."""
+
+    def detail(self, rows: Sequence[TrackedRepository]) -> None:
+        """Read the rest and end the repositories in the ledger."""
+
+
+def sync_repositories(
+    ctx: StepContext,
+    *,
+    team_id: int,
+    repo_ids: Sequence[int] | None,
+    since: datetime,
+    verify: bool = False,
+    nights: int = 0,
+) -> Outcome:
+    """The body of the sync step: all repositories that the team follows, or those named, back to `since`.
+
+    Args:
+        verify: compare everything with the source.
+        nights: compare a share of it, so that so many runs compare all; 0 for none.
+    """
+    ledger = Ledger(ctx, team_id, verify=verify, nights=nights)
+    ledger.open(repo_ids, since)
+    if not ledger.rows and not ledger.removed:
+        return Skipped("The team follows no repository. Choose some, then start again.")
+    remove_outside(ledger)
+    with ExitStack() as stack, _of_all(ledger):
+        readers = _readers(ledger, stack)
+        newest = max(ledger.since, ctx.run.created_at - NEWEST)
+        for start in dict.fromkeys((newest, ledger.since)):
+            for source, reader in readers.items():
+                reader.outline(ledger.unfinished(source), start)
+            ledger.outlined(start)
+        for source, reader in readers.items():
+            reader.detail(ledger.unfinished(source))
+    return _outcome(ledger)
+
+
+def _readers(ledger: Ledger, stack: ExitStack) -> dict[str, Reader]:
+    def alone(tracked: TrackedRepository) -> AbstractContextManager[None]:
+        return _failing_alone(ledger, tracked)
+
+    return {
+        Source.GITHUB: GitHubReader(ledger, alone, _once(lambda: _github(ledger, stack))),
+        Source.GIT: GitReader(ledger, alone),
+    }
+
+
+def _github(ledger: Ledger, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
+    client = stack.enter_context(client_for(ledger.team_id))
+    # The sample is served by the installation itself: there is nobody to spare.
+    own = Connection.objects.for_team(ledger.team_id).filter(source=ConnectionSource.SAMPLE).exists()
+    allowance: Allowance = Unbounded() if own else Governor(client.fingerprint, str(ledger.ctx.run.pk))
+
+    def check() -> None:
+        ledger.check()
+        if client.identity and time.monotonic() > looked[0] + TOKEN_LOOK:
+            looked[0] = time.monotonic()
+            keep_fresh(client, ledger.team_id)
+
+    looked = [time.monotonic()]
+    return GitHubSource(client, Watch(ledger.ctx)), Fetcher(client, allowance, check, ledger.note_wait)
+
+
+def _once[T](make: Callable[[], T]) -> Callable[[], T]:
+    """`make`, called when its result is first asked for: teams without GitHub need no token."""
+    made: list[T] = []
+
+    def get() -> T:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+@contextmanager
+def _of_all(ledger: Ledger) -> Iterator[None]:
+    """Turn what concerns the token or all repositories into the step's end, or into a wait."""
+    try:
+        yield
+    except (BadCredentials, MissingCredentials, CredentialError) as error:
+        ledger.fail_all(error)
+        raise Permanent.of(error) from None
+    except RateLimited as limit:
+        ledger.parked()
+        raise Park(limit.until, str(limit), cause=limit.cause) from None
+    except Unreachable as error:
+        raise Retryable.of(error) from None
+
+
+@contextmanager
+def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]:
+    """Turn what can go wrong with one repository into its error, and go on with the others."""
+    try:
+        yield
+    except (*OF_ALL, MissingCredentials):
+        raise
+    except (GitHubError, GitError) as error:
+        ledger.fail(tracked, error)
+    except Removed as error:
+        ledger.fail(tracked, error)
+    except (ObjectNotUpdated, ObjectDoesNotExist, IntegrityError):
+        # A row that was there a moment ago. With the repository's own, all that belongs to it goes.
+        if is_tracked(tracked):
+            raise
+        ledger.fail(tracked, Removed())
+    except (DataError, ValueError) as error:
+        words = incidents.record(error, f"{tracked} could not be stored", ledger.ctx.run.pk)
+        unexpected = PipelineError(
+            f"What the source sent could not be stored. {words}", cause=UNEXPECTED, remedy=Remedy.OPERATOR
+        )
+        ledger.fail(tracked, unexpected)
+
+
+def _outcome(ledger: Ledger) -> Outcome:
+    failed = [row for row in ledger.rows if row.sync_status == SyncStatus.ERROR]
+    if not ledger.rows:
+        raise Permanent("All repositories of this run were removed from Firstlight.", cause=Removed.cause)
+    if len(failed) == len(ledger.rows):
+        raise _shared_cause(failed)
+    ledger.close()
+    good = [row for row in ledger.rows if row.sync_status != SyncStatus.ERROR]
+    result = {
+        "repositories": len(good),
+        "pull_requests": sum(row.done for row in good),
+        "corrected": corrected_in(ledger.rows),
+    }
+    missing = [
+        Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
+        for row in ledger.rows
+        if row.sync_status != SyncStatus.COMPLETE
+    ]
+    gone = Removed()
+    missing += [Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy) for name in ledger.removed]
+    return Partial(missing, result) if missing else Done(result)
+
+
+def _shared_cause(failed: Sequence[TrackedRepository]) -> Permanent:
+    """Return the error of a sync that could read nothing.
+
+    It states each reason once. Reasons that differ only in the repository's name are one.
+    """
+    alike: dict[str, str] = {}
+    for row in failed:
+        alike.setdefault(row.last_sync_error.replace(row.repository.full_name, ""), row.last_sync_error)
+    reasons = list(alike.values())
+    causes = {(row.cause, row.remedy) for row in failed}
+    cause, remedy = causes.pop() if len(causes) == 1 else ("repositories", Remedy.RETRY)
+    if len(failed) == 1:
+        text = f"{failed[0].repository.full_name} could not be read. {reasons[0]}"
+        return Permanent(text, cause=cause, remedy=Remedy(remedy))
+    more = f" And {len(reasons) - NAMED} more." if len(reasons) > NAMED else ""
+    text = f"None of the {len(failed)} repositories could be read. {' '.join(reasons[:NAMED])}{more}"
+    return Permanent(text, cause=cause, remedy=Remedy(remedy))

@@ -1,0 +1,209 @@
+"""Comparing a repository with GitHub, whatever its lists show: what differs is corrected, what is gone is removed.
+
+    created    pages by creation, back to the start of the window: what is missing here
+    updated    pages by last change, back to the same day: older ones that were active since
+    details    everything of each stored pull request, in the order of primary keys
+
+The whole comparison is due for `refresh --verify`, if GitHub's counts do not fit, and if GitHub does not find a pull
+request under a node id of a former format (the cursor is "doubtful"): it may be gone, or have another id today. A part
+of it, some details only, is the turn that the rolling comparison gives a repository (`rolling`). A stored one that
+GitHub does not know leads from the part to the whole: first the lists bring the addresses of today.
+
+The place is kept in the repository's cursor, under "verify": {"stage", "after", "to", "full", "whole", "corrected",
+"unread"}. `full` is the comparison with its lists; `whole` means that it ends a round; `unread` counts those of which
+GitHub gave no details.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github import queries
+from apps.integrations.sources.github.errors import BadResponse, Overloaded, StaleCursor
+from apps.integrations.sources.github.source import SkeletonPage
+from apps.integrations.sync import counts
+from apps.integrations.sync.changes import news_of
+from apps.integrations.sync.state import UNIT, Ledger
+from apps.metrics.cache import touch
+from apps.metrics.models import PullRequest
+from apps.metrics.records import PullRequestData
+
+# How many details are read before the place among them is written.
+CHUNK = 1_000
+TRIES = 3
+
+
+def begin(ledger: Ledger, tracked: TrackedRepository) -> bool:
+    """Turn to the comparison if one is due for a repository whose changes have been read. Returns whether it is."""
+    cursor = tracked.cursor
+    if cursor.get("verified") or tracked.synced_since is None:
+        return False
+    part = cursor.get("compare")
+    # What could not be read is missing in any case, and named.
+    is_whole = not cursor.get("problems")
+    differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, ledger.since))
+    if ledger.verify or differs or cursor.get("doubtful"):
+        state: dict[str, Any] = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": []}
+    elif part and part["to"] > part["after"]:
+        state = {"stage": "details", **part, "full": False, "corrected": []}
+    else:
+        return False
+    name = tracked.repository.full_name
+    with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        if differs:
+            ledger.ctx.log(f"{name}: GitHub's counts do not fit what is stored. All of it is compared.")
+        tracked.cursor = {**cursor, "phase": "verify", "verify": state}
+        ledger.save(tracked, unit, f"{name}: comparing with GitHub")
+    return True
+
+
+def pending(tracked: TrackedRepository) -> list[tuple[int, str]]:
+    """Return the next stored pull requests to compare, as primary keys with node ids; none if all are compared."""
+    state = tracked.cursor["verify"]
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    chunk = pulls.filter(pk__gt=state["after"], pk__lte=state["to"]).order_by("pk")
+    return list(chunk.values_list("pk", "external_id")[:CHUNK])
+
+
+class Lists:
+    """The two list stages of one repository, a page at a time. Raises GitHubError if it can't be read."""
+
+    def __init__(self, ledger: Ledger, tracked: TrackedRepository) -> None:
+        self._ledger, self._tracked = ledger, tracked
+        self.size, self._tries = queries.PAGE_LIMIT, 0
+
+    @property
+    def document(self) -> str:
+        """The query of the stage."""
+        return queries.SKELETON if self._is_by_creation else queries.UPDATED
+
+    @property
+    def _is_by_creation(self) -> bool:
+        return bool(self._tracked.cursor["verify"]["stage"] == "created")
+
+    def take(self, answer: Callable[[], SkeletonPage], identify: Callable[[SkeletonPage], None]) -> None:
+        """Take in a page; if GitHub could not answer, the next one is smaller."""
+        try:
+            page = answer()
+        except (Overloaded, BadResponse) as error:
+            if isinstance(error, StaleCursor):
+                self._forget_place()
+            self._tries += self.size == 1 or isinstance(error, StaleCursor)
+            self.size = max(1, self.size // 2)
+            if self._tries >= TRIES:
+                raise
+            return
+        self._tries += 1
+        if page.problems and self._tries < TRIES:
+            return
+        self._tries, self.size = 0, queries.PAGE_LIMIT
+        self._commit(page, identify)
+
+    def _forget_place(self) -> None:
+        with self._ledger.ctx.unit(unit=UNIT, last=True) as unit:
+            state = self._tracked.cursor["verify"] | {"after": None}
+            self._tracked.cursor = {**self._tracked.cursor, "verify": state}
+            self._ledger.save(self._tracked, unit)
+
+    def _commit(self, page: SkeletonPage, identify: Callable[[SkeletonPage], None]) -> None:
+        ledger, tracked = self._ledger, self._tracked
+        since = datetime.fromisoformat(tracked.cursor["since"])
+        wanted: list[PullRequestData] = []
+        for record in page.records:
+            moment = record.created_at if self._is_by_creation else record.updated_at
+            if moment >= since:
+                wanted.append(record)
+        edge = page.oldest if self._is_by_creation else page.stalest
+        with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+            identify(page)
+            changed: set[int] = set()
+            news = news_of(tracked.repository, wanted, page.at)
+            ledger.ingest(tracked, news, changed, read_at=page.at)
+            ledger.note(tracked, page.problems)
+            note_corrected(tracked, changed)
+            self._turn(page, is_over=not page.end.has_next or (edge is not None and edge < since))
+            ledger.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
+
+    def _turn(self, page: SkeletonPage, *, is_over: bool) -> None:
+        """Write where the next page begins, or the next stage."""
+        state: dict[str, Any] = dict(self._tracked.cursor["verify"])
+        state["after"] = page.end.cursor
+        if is_over and self._is_by_creation:
+            state |= {"stage": "updated", "after": None}
+        elif is_over:
+            pulls = PullRequest.objects.for_team(self._tracked.team_id)
+            last = pulls.filter(repository_id=self._tracked.repository_id).aggregate(last=Max("pk"))["last"]
+            state |= {"stage": "details", "after": 0, "to": last or 0}
+        self._tracked.cursor = {**self._tracked.cursor, "verify": state}
+
+
+def note_corrected(tracked: TrackedRepository, changed: Iterable[int]) -> None:
+    """Count pull requests among the corrected ones, each once."""
+    state = dict(tracked.cursor["verify"])
+    state["corrected"] = sorted({*state["corrected"], *changed})
+    tracked.cursor = {**tracked.cursor, "verify": state}
+
+
+def note_unread(tracked: TrackedRepository, count: int) -> None:
+    """Count pull requests whose details GitHub did not give, however often they were asked for."""
+    if count:
+        state = dict(tracked.cursor["verify"])
+        tracked.cursor = {**tracked.cursor, "verify": state | {"unread": state.get("unread", 0) + count}}
+
+
+def note_unsigned(tracked: TrackedRepository, keys: Iterable[int]) -> None:
+    """Note pull requests of which the lists showed, without a later change, that they are others or gone."""
+    known = tracked.cursor.get("unsigned", [])
+    if added := {*keys} - {*known}:
+        tracked.cursor = {**tracked.cursor, "unsigned": sorted({*known, *added})}
+
+
+def remove(tracked: TrackedRepository, gone: Sequence[str]) -> set[int]:
+    """Delete the pull requests with these node ids, which GitHub does not know any more. Returns their keys."""
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    keys = set(pulls.filter(external_id__in=gone).values_list("pk", flat=True))
+    pulls.filter(pk__in=keys).delete()
+    if keys:
+        touch(tracked.team_id)
+    return keys
+
+
+def widen(tracked: TrackedRepository) -> None:
+    """Go on with the whole comparison, from its lists on."""
+    corrected = tracked.cursor["verify"]["corrected"]
+    state = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": corrected}
+    tracked.cursor = {**tracked.cursor, "verify": state}
+
+
+def advance(ledger: Ledger, tracked: TrackedRepository, last: int) -> bool:
+    """Note that the details up to a primary key are compared. Returns whether there are more."""
+    name, state = tracked.repository.full_name, dict(tracked.cursor["verify"])
+    state["after"] = last
+    has_more = bool(last < state["to"])
+    with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        cursor: dict[str, Any] = {**tracked.cursor, "verify": state}
+        if not has_more:
+            cursor |= {"phase": "settle", "verified": True, "after": None}
+            tracked.verified_to = None if state["whole"] else last
+            tracked.verified_at = timezone.now() if state["whole"] else tracked.verified_at
+            tracked.save(update_fields=["verified_to", "verified_at"])
+            if state["corrected"]:
+                ledger.ctx.log(
+                    f"{name}: {len(state['corrected'])} pull requests differed from GitHub, and are corrected."
+                )
+            ledger.count(tracked)
+        tracked.cursor = cursor
+        ledger.save(tracked, unit, f"{name}: comparing with GitHub")
+    return has_more
+
+
+def corrected_in(rows: Sequence[TrackedRepository]) -> int:
+    """Return how many pull requests the comparisons of this run corrected."""
+    total = 0
+    for row in rows:
+        total += len({*row.cursor.get("verify", {}).get("corrected", ()), *row.cursor.get("unsigned", ())})
+    return total

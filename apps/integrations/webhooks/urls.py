@@ -1,0 +1,11 @@
+"""The addresses that GitHub calls."""
+
+from django.urls import path
+
+from apps.integrations.webhooks import views
+
+app_name = "integrations"
+urlpatterns = [
+    path("hooks/github/app/", views.receive_of_app, name="app_webhook"),
+    path("hooks/github/<uuid:key>/", views.receive, name="webhook"),
+]
