@@ -21,9 +21,10 @@ from apps.mail import health as mail_health
 from apps.metrics.figures.definitions import percentile
 from apps.metrics.llm import budget
 from apps.metrics.models import LlmUse
-from apps.pipelines import clock, durations, health, presence
+from apps.pipelines import clock, durations
 from apps.pipelines.models import FailedReceiver, ReceiverState, Run, RunState, StepRun, StepState
 from apps.pipelines.stream import hub
+from apps.pipelines.worker import health, presence
 from apps.teams.oidc_roles import unknown_teams
 from project.request_metrics import REQUESTS
 

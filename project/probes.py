@@ -16,7 +16,7 @@ from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from apps.mail import health as mail_health
-from apps.pipelines import disk, health
+from apps.pipelines.worker import disk, health
 from project import outages
 from project.deadlines import Check, together
 from project.monitoring import REGISTRY

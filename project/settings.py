@@ -150,7 +150,7 @@ DATABASES = {"default": env.database("DATABASE_URL", STATE_DIR / "db.sqlite3")}
 
 REDIS_URL = env.redis_url("REDIS_URL", env.text("REDIS_PASSWORD"))
 HUEY: dict[str, Any] = {
-    "huey_class": f"apps.pipelines.lanes.{'Redis' if REDIS_URL else 'Sqlite'}LaneHuey",
+    "huey_class": f"apps.pipelines.worker.queues.{'Redis' if REDIS_URL else 'Sqlite'}LaneHuey",
     "name": "firstlight",
     "immediate": False,
     "results": False,  # rows are the truth; a result in the queue would be a second one

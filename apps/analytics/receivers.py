@@ -22,8 +22,9 @@ from django.utils import timezone
 from apps.analytics.models import AnalyticsEvent, EventName
 from apps.metrics.signals import first_insight_found
 from apps.onboarding.signals import repositories_chosen, source_connected
-from apps.pipelines import signals, statements
+from apps.pipelines import signals
 from apps.pipelines.models import PASSED, Run, StepRun
+from apps.pipelines.sql import statements
 from apps.teams.models import Team
 
 logger = logging.getLogger(__name__)

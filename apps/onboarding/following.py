@@ -17,8 +17,8 @@ from rich.text import Text
 
 from apps.commands import database_error
 from apps.onboarding.state.words import NBSP, time_left
-from apps.pipelines.health import database_is_locked, queues_without_workers
 from apps.pipelines.models import LIVE, Event, Run, RunState, StepRun, StepState
+from apps.pipelines.worker.health import database_is_locked, queues_without_workers
 
 LOOK_EVERY = 0.2
 NO_WORKER_AFTER = 30.0

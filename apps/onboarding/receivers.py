@@ -16,10 +16,10 @@ from apps.onboarding.services.runs import Totals, team_of
 from apps.onboarding.signals import onboarding_completed
 from apps.onboarding.state import failures
 from apps.onboarding.tasks import NIGHTLY_PIPELINE, ONBOARDING_PIPELINE
-from apps.pipelines import owners as pipeline_owners
 from apps.pipelines import signals
 from apps.pipelines.models import Run, RunState
 from apps.pipelines.outcomes import Missing
+from apps.pipelines.worker import process_id as pipeline_owners
 from apps.teams.emails import EmailKind
 from apps.teams.models import OnboardingStatus, Team
 from apps.teams.signals import team_founded

@@ -24,11 +24,12 @@ from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.state import as_json, kind_of_run, run_state, with_workers
 from apps.onboarding.state.runs import silent_queues
 from apps.onboarding.titles import tab_of
-from apps.pipelines import engine, health
+from apps.pipelines import engine
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run
 from apps.pipelines.projection import project
 from apps.pipelines.stream.views import silence_limit
+from apps.pipelines.worker import health
 from apps.teams import states
 from apps.teams.access import team_view
 from apps.teams.models import Team

@@ -11,15 +11,17 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from apps.masking import storable
-from apps.pipelines import at_once, clock, events, hangs, marks, progress, redelivery, statements
+from apps.pipelines import clock, events, progress, redelivery
 from apps.pipelines.conf import config
 from apps.pipelines.exceptions import Released, Retryable, Superseded
-from apps.pipelines.heartbeat import Hold, stopping
 from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 from apps.pipelines.progress import Part
 from apps.pipelines.signals import deliver
-from apps.pipelines.statements import Change, Sql
+from apps.pipelines.sql import batch, statements
+from apps.pipelines.sql.statements import Change, Sql
+from apps.pipelines.worker import hangs, marks
+from apps.pipelines.worker.heartbeat import Hold, stopping
 
 # What a unit says of its step.
 PROGRESS = ("cursor", "done", "total", "unit", "message")
@@ -132,7 +134,7 @@ class StepContext:
 
     def guard(self, **changes: Any) -> None:
         """Lock the step's row, if it is still this attempt's, and change it."""
-        [mine] = at_once.change(self.mine(changes or {"owner": self.step.owner}))
+        [mine] = batch.change(self.mine(changes or {"owner": self.step.owner}))
         self.must_hold(mine)
 
     def mine(self, changes: Mapping[str, Any]) -> Change:

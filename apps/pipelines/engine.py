@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from apps.masking import storable
-from apps.pipelines import clock, definitions, events, progress, redelivery, statements
+from apps.pipelines import clock, definitions, events, progress, redelivery
 from apps.pipelines.conf import config
 from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, outgrown, send_on_commit
 from apps.pipelines.exceptions import NotAllowed
@@ -28,6 +28,7 @@ from apps.pipelines.signals import (
     pipeline_retried,
     pipeline_started,
 )
+from apps.pipelines.sql import statements
 
 __all__ = ["NotAllowed", "cancel", "dispatch_tail", "live_steps", "pause", "resume", "retry", "start"]
 

@@ -11,10 +11,11 @@ from django.db import models, transaction
 from psycopg.types.json import Jsonb
 
 from apps.masking import storable
-from apps.pipelines import at_once, clock, statements
-from apps.pipelines.at_once import Insertion, Listing
+from apps.pipelines import clock
 from apps.pipelines.models import Event, Run, StepRun
-from apps.pipelines.statements import Change, Sql
+from apps.pipelines.sql import batch, statements
+from apps.pipelines.sql.batch import Insertion, Listing
+from apps.pipelines.sql.statements import Change, Sql
 from apps.pipelines.stream import hints
 
 # What the events of a step and of a run say: these fields of their rows.
@@ -106,9 +107,7 @@ def change_and_tell(
     """
     run_id, numbers = changes[-1].where["id"], changes[-1].names.index("seq")
     if statements.in_one_statement():
-        rows, listed = at_once.change_in_one(
-            changes, insertion=_insertion(changes, told), listing=listing, lazily=lazily
-        )
+        rows, listed = batch.change_in_one(changes, insertion=_insertion(changes, told), listing=listing, lazily=lazily)
         if rows[-1] is not None:
             hints.after_commit(run_id, rows[-1][numbers] - len(told))
         return rows, listed

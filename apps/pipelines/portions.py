@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from apps.pipelines import marks
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Missing
+from apps.pipelines.worker import marks
 
 
 @dataclass(frozen=True, slots=True)

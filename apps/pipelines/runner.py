@@ -17,22 +17,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from apps.masking import storable
-from apps.pipelines import (
-    clock,
-    definitions,
-    disk,
-    durations,
-    engine,
-    events,
-    heartbeat,
-    incidents,
-    logs,
-    marks,
-    owners,
-    redelivery,
-    statements,
-)
-from apps.pipelines.at_once import Listing
+from apps.pipelines import clock, definitions, durations, engine, events, incidents, logs, redelivery
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released, UnknownPipeline
@@ -41,7 +26,10 @@ from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
 from apps.pipelines.progress import Part, active_seconds
 from apps.pipelines.remedy import Remedy, cause_of
 from apps.pipelines.signals import deliver, step_completed
-from apps.pipelines.statements import Change, Sql
+from apps.pipelines.sql import statements
+from apps.pipelines.sql.batch import Listing
+from apps.pipelines.sql.statements import Change, Sql
+from apps.pipelines.worker import disk, heartbeat, marks, process_id
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +132,7 @@ def _taking(task: str, run_id: str, epoch: int) -> Change:
     changes = {
         "state": StepState.RUNNING,
         "attempt": Sql("attempt + 1"),
-        "owner": owners.me(),
+        "owner": process_id.me(),
         "lease_until": now + timedelta(seconds=config().lease),
         "deadline_at": statements.seconds_after(now, "deadline_seconds"),
         "attempt_started_at": now,

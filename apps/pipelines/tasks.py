@@ -115,7 +115,7 @@ def _every_minute(_timestamp: Any) -> bool:
 @db_periodic_task(_every_minute, name="pipelines_sweep")  # type: ignore[untyped-decorator]
 def sweep_backstop() -> None:
     """Each worker sweeps by itself twice a second; this is the visible backstop in the queue."""
-    from apps.pipelines.sweeper import sweep
+    from apps.pipelines.worker.sweeper import sweep
 
     sweep()
 

@@ -45,11 +45,11 @@ def configuration(**changes: Any) -> Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which announces this process while it serves (`apps.pipelines.presence`)."""
+    """uvicorn's server, which announces this process while it serves (`apps.pipelines.worker.presence`)."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # Here, because models need the application to be loaded.
-        from apps.pipelines.presence import Beat
+        from apps.pipelines.worker.presence import Beat
 
         await super().startup(sockets)
         logger.info("The web process has started, release %s.", settings.RELEASE)

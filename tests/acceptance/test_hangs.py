@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 
 from apps.metrics.models import PullRequest
-from apps.pipelines import hangs
 from apps.pipelines.models import RunState
+from apps.pipelines.worker import hangs
 from apps.teams.models import Team
 from tests.acceptance.conftest import REPOSITORIES
 from tests.acceptance.test_kills import environment

@@ -15,7 +15,7 @@ from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
 from apps.onboarding import tasks
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
-from apps.pipelines.health import live_workers
+from apps.pipelines.worker.health import live_workers
 from apps.teams.services import create_team
 from tests.faults.git_rows import GIT, ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look

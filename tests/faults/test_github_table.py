@@ -16,8 +16,8 @@ from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
 from apps.onboarding import tasks
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
-from apps.pipelines.health import live_workers
 from apps.pipelines.models import StepRun, StepState
+from apps.pipelines.worker.health import live_workers
 from tests.faults.github_rows import ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample

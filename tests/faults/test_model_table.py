@@ -14,8 +14,8 @@ from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmReservation, P
 from apps.onboarding import tasks
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
-from apps.pipelines.health import live_workers
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run
+from apps.pipelines.worker.health import live_workers
 from tests.faults.model_rows import ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample

@@ -19,7 +19,7 @@ from apps.mail.models import OutboxMessage, OutboxState
 from apps.metrics.models import PullRequest
 from apps.onboarding import tasks
 from apps.onboarding.services.runs import start_onboarding
-from apps.pipelines.health import live_workers
+from apps.pipelines.worker.health import live_workers
 from apps.users.models import User
 from tests.faults.certificates import self_signed
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look

@@ -14,7 +14,7 @@ from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
 from apps.pipelines import engine
 from apps.pipelines.models import StepRun
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from apps.teams.models import Team
 from tests.sandbox.conftest import record
 from tests.sandbox.server import ROOT, start_sandbox

@@ -15,7 +15,7 @@ from apps.integrations.models import TrackedRepository
 from apps.pipelines import engine, runner, tasks
 from apps.pipelines.exceptions import Permanent
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from apps.teams.models import Membership, Role, Team
 from apps.teams.services import create_team
 from apps.users.models import User

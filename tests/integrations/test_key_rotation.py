@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import Credential
-from apps.pipelines import owners, presence
 from apps.pipelines.models import ProcessSeen
+from apps.pipelines.worker import presence, process_id
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.pipelines.conftest import ROOT, queue  # noqa: F401 - a fixture
@@ -89,10 +89,10 @@ def test_rotation_is_refused_while_a_process_elsewhere_has_another_first_key(set
 
 def test_rotation_ignores_a_process_whose_machine_proves_that_it_is_gone(settings):
     settings.CREDENTIAL_KEYS = [NEW]
-    ended = owners.me().rpartition("|")[0] + "|1"
+    ended = process_id.me().rpartition("|")[0] + "|1"
     seen(ended, "another")
     call_command("rotate_credentials", stdout=StringIO())
-    seen(owners.me(), "another")
+    seen(process_id.me(), "another")
     with pytest.raises(CommandError):
         call_command("rotate_credentials")
 

@@ -12,9 +12,10 @@ from apps.integrations.models import SyncStatus
 from apps.onboarding.fragments import render
 from apps.onboarding.live import clock_words, live
 from apps.onboarding.services.runs import start_onboarding
-from apps.pipelines import engine, events, owners
+from apps.pipelines import engine, events
 from apps.pipelines.models import Run, RunState, StepState, Worker
 from apps.pipelines.projection import project
+from apps.pipelines.worker import process_id
 from apps.teams.models import Membership, Role
 from apps.teams.services import create_team
 from apps.users.models import User
@@ -53,7 +54,7 @@ def signed_in(client, owner):
 def everybody_works():
     now = timezone.now()
     Worker.objects.create(
-        owner=owners.me(), queues=["sync", "llm", "compute", "email"], started_at=now, seen_at=now, swept_at=now
+        owner=process_id.me(), queues=["sync", "llm", "compute", "email"], started_at=now, seen_at=now, swept_at=now
     )
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.onboarding import state
-from apps.pipelines import health
+from apps.pipelines.worker import health
 from apps.pipelines.models import Worker
 from project import probes
 

@@ -14,8 +14,8 @@ from apps.integrations.models import Credential, TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest
 from apps.onboarding.following import WITHOUT_DIGITS
-from apps.pipelines.health import live_workers
 from apps.pipelines.models import Run, StepRun
+from apps.pipelines.worker.health import live_workers
 from apps.teams.models import Team
 from apps.teams.services import create_team
 from apps.users.models import User

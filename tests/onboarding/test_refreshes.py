@@ -19,7 +19,7 @@ from apps.onboarding.state import Kind
 from apps.onboarding.tasks import SCHEDULE, nightly_refresh, refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Event, Run, StepRun
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from apps.teams import states
 from tests.services import free_port
 

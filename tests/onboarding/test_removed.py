@@ -8,7 +8,7 @@ from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest, Repository
 from apps.onboarding import state
 from apps.pipelines import engine
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.conftest import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,8 +19,9 @@ from apps.integrations.models import TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.api import tokens
 from apps.onboarding.tasks import refresh
-from apps.pipelines import engine, owners
+from apps.pipelines import engine
 from apps.pipelines.models import Worker
+from apps.pipelines.worker import process_id
 from tests.acceptance.conftest import pull_request
 from tests.sandbox.server import start_sandbox
 
@@ -87,7 +88,11 @@ def reach(team, begin, work, github, person, settings, old_server):
             # In the future, so that it counts as seen however long the test takes.
             now = timezone.now() + timedelta(hours=1)
             Worker.objects.create(
-                owner=owners.me(), queues=["sync", "llm", "compute", "email"], started_at=now, seen_at=now, swept_at=now
+                owner=process_id.me(),
+                queues=["sync", "llm", "compute", "email"],
+                started_at=now,
+                seen_at=now,
+                swept_at=now,
             )
         if kind != "onboarding":
             work(begin(*names))

@@ -14,7 +14,7 @@ from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import engine
 from apps.pipelines.models import Worker
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB
 from tests.servers import database_url

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import disk, engine
+from apps.pipelines import engine
 from apps.pipelines.exceptions import Retryable
 from apps.pipelines.models import StepState
+from apps.pipelines.worker import disk
 from tests.pipelines.conftest import ROOT, eventually
 
 

@@ -16,7 +16,7 @@ from apps.pipelines.exceptions import NotAllowed, Superseded, UnknownPipeline
 from apps.pipelines.models import Event, Incident, Run, RunState, StepRun, StepState
 from apps.pipelines.runner import claim
 from apps.pipelines.signals import pipeline_completed, pipeline_failed, pipeline_started, step_completed
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB, unit_done
 

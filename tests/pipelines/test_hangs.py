@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.pipelines import engine, hangs
+from apps.pipelines import engine
 from apps.pipelines.models import RunState, StepState
+from apps.pipelines.worker import hangs
 from tests.pipelines.conftest import ended, eventually
 from tests.pipelines.lab.models import Effect
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, health, owners
+from apps.pipelines import clock
 from apps.pipelines.models import StepRun, Worker
-from apps.pipelines.sweeper import NotSwept, sweep
+from apps.pipelines.worker import health, process_id
+from apps.pipelines.worker.sweeper import NotSwept, sweep
 from tests.pipelines.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +42,7 @@ def test_a_silent_worker_counts_by_when_it_was_seen(db):
 
 def test_a_worker_that_stopped_or_died_is_not_waited_for(db):
     seen(1, stopped_at=clock.now())
-    place = owners.me().split("|")[0]
+    place = process_id.me().split("|")[0]
     seen(1, owner=f"{place}|4194304|1")
     assert set(health.queues_without_workers()) == {"sync", "llm", "compute", "email"}
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from apps.pipelines import owners
+from apps.pipelines.worker import process_id
 from tests.pipelines.conftest import ROOT
 
 # Become another user in a mount of /proc that hides other users' processes, then judge.
@@ -24,16 +24,16 @@ print(owners.is_dead(sys.argv[1]))
 
 def test_ended_process_is_dead():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    place = owners.me().split("|")[0]
-    started = owners._start_time(process.pid)
-    assert not owners.is_dead(f"{place}|{process.pid}|{started}")
+    place = process_id.me().split("|")[0]
+    started = process_id._start_time(process.pid)
+    assert not process_id.is_dead(f"{place}|{process.pid}|{started}")
     process.communicate()
-    assert owners.is_dead(f"{place}|{process.pid}|{started}")
+    assert process_id.is_dead(f"{place}|{process.pid}|{started}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide processes")
 def test_hidden_process_of_another_user_is_not_dead():
-    command = ["unshare", "--mount", sys.executable, "-c", HIDDEN, owners.me()]
+    command = ["unshare", "--mount", sys.executable, "-c", HIDDEN, process_id.me()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if "permission denied" in done.stderr.lower() or "not permitted" in done.stderr:
         pytest.skip("this container may not mount")

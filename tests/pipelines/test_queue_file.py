@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import health
-from apps.pipelines.queue_file import HealingSqliteStorage
+from apps.pipelines.worker import health
+from apps.pipelines.worker.queue_file import HealingSqliteStorage
 from tests.pipelines.conftest import ROOT, ended, eventually
 
 pytestmark = pytest.mark.skipif(bool(settings.REDIS_URL), reason="the queue is in Redis")

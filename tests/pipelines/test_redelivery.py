@@ -11,7 +11,7 @@ from apps.mail.models import OutboxMessage
 from apps.pipelines import arguments, clock, engine, redelivery
 from apps.pipelines.models import FailedReceiver, Incident, ReceiverState, Run, RunState, StepRun
 from apps.pipelines.signals import deliver, is_current, pipeline_completed
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from apps.users.models import User
 from project.monitoring import failed_receivers
 from tests.pipelines.conftest import ended, eventually

@@ -9,10 +9,11 @@ from django.forms.models import model_to_dict
 from huey.contrib.djhuey import HUEY
 
 from apps.analytics.models import AnalyticsEvent
-from apps.pipelines import at_once, clock, events, statements
+from apps.pipelines import clock, events
 from apps.pipelines.models import Run, StepRun, StepState
 from apps.pipelines.runner import claim
-from apps.pipelines.statements import Change, Sql
+from apps.pipelines.sql import batch, statements
+from apps.pipelines.sql.statements import Change, Sql
 
 pytestmark = pytest.mark.django_db
 
@@ -35,14 +36,14 @@ def test_what_is_written_is_what_the_orm_reads_and_so_is_what_comes_back(step):
     now = clock.now()
     new = EVERYTHING | {"parked_until": now}
     names = statements.all_names(StepRun)
-    [row] = at_once.change(Change(StepRun, new, {"id": step.pk, "epoch": 1}, names))
+    [row] = batch.change(Change(StepRun, new, {"id": step.pk, "epoch": 1}, names))
     back = statements.instance(StepRun, row)
     assert vars(back) | {"_state": None} == as_the_orm_reads(StepRun, step.pk)
     read = model_to_dict(StepRun.objects.get(pk=step.pk))
     assert {name: read[name] for name in EVERYTHING} == EVERYTHING
     assert StepRun.objects.get(pk=step.pk).parked_until == now
     assert statements.update(StepRun, {"epoch": 9}, id=step.pk, epoch=1) == 0
-    [row] = at_once.change(Change(Run, {"seq": Sql("seq + 2")}, {"id": str(step.run_id)}, statements.all_names(Run)))
+    [row] = batch.change(Change(Run, {"seq": Sql("seq + 2")}, {"id": str(step.run_id)}, statements.all_names(Run)))
     run = statements.instance(Run, row)
     assert vars(run) | {"_state": None} == as_the_orm_reads(Run, step.run_id)
 
@@ -52,7 +53,7 @@ def test_rows_are_changed_together_or_not_at_all(step):
         mine = Change(StepRun, {"attempt": Sql("attempt + 1")}, {"id": step.pk, "epoch": epoch}, ["attempt"])
         none = Change(StepRun, {"attempt": 9}, {"run_id": step.run_id, "idx": 99}, ["attempt", "cursor"])
         run = Change(Run, {"seq": Sql("seq + 1")}, {"id": step.run_id}, ["seq", "params"])
-        return at_once.change(mine, none, run)
+        return batch.change(mine, none, run)
 
     before = Run.objects.get(pk=step.run_id)
     with transaction.atomic():

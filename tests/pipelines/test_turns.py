@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, heartbeat
+from apps.pipelines import clock
 from apps.pipelines.models import RunState, StepRun, StepState
+from apps.pipelines.worker import heartbeat
 from tests.pipelines.conftest import ended, eventually
 from tests.pipelines.lab.models import Effect
 

@@ -8,7 +8,7 @@ from huey.contrib.djhuey import HUEY
 from apps.pipelines import clock, engine
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run, RunState, StepRun
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.lab.tasks import UPDATED
 
 pytestmark = pytest.mark.django_db(transaction=True)

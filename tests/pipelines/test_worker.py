@@ -12,9 +12,9 @@ from django.db import connection
 from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import engine
-from apps.pipelines.health import live_workers
 from apps.pipelines.models import RunState, StepState, Worker
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker.health import live_workers
+from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.conftest import ended, eventually
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB
@@ -236,7 +236,7 @@ def test_worker_logs_its_start_and_its_stop_with_its_queues(lab, workers, tmp_pa
     eventually(live_workers)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=60) == 0
-    lines = [line for line in workers.log.read_text().splitlines() if "apps.pipelines.worker" in line]
+    lines = [line for line in workers.log.read_text().splitlines() if "apps.pipelines.worker.consumer" in line]
     assert [("started" in line, "stopped" in line, "queues llm" in line) for line in lines] == [
         (True, False, True),
         (False, True, True),

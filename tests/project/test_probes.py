@@ -10,8 +10,9 @@ from huey.contrib.djhuey import HUEY
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.mail.models import MailOutage, OutboxMessage
-from apps.pipelines import durations, engine, owners, presence
+from apps.pipelines import durations, engine
 from apps.pipelines.models import Run, StepDuration, StepRun, StepState, Worker
+from apps.pipelines.worker import presence, process_id
 from project import probes
 from tests.services import free_port, redis_server
 
@@ -28,7 +29,9 @@ def fresh():
 @pytest.fixture
 def worker():
     now = timezone.now()
-    return Worker.objects.create(owner=owners.me(), queues=list(HUEY.queues), started_at=now, seen_at=now, swept_at=now)
+    return Worker.objects.create(
+        owner=process_id.me(), queues=list(HUEY.queues), started_at=now, seen_at=now, swept_at=now
+    )
 
 
 def figures(client, **headers):
@@ -89,7 +92,7 @@ def test_worker_that_left_in_order_and_stays_away_is_reported(client, worker):
 
 @pytest.mark.parametrize(("seconds", "status"), [(3, 200), (20, 503)])
 def test_worker_that_died_is_reported_when_a_new_one_would_be_there(client, worker, seconds, status):
-    Worker.objects.update(owner=f"{owners.me().split('|')[0]}|4194304|1")
+    Worker.objects.update(owner=f"{process_id.me().split('|')[0]}|4194304|1")
     leave(seconds)
     assert client.get("/healthz").status_code == status
 

@@ -44,7 +44,7 @@ def test_worker_drops_unsigned_messages_and_goes_on(lab, workers, tmp_path):  # 
 
 
 def test_unsigned_message_is_dropped_from_redis(redis_url, tmp_path):
-    from apps.pipelines.lanes import RedisLaneHuey
+    from apps.pipelines.worker.queues import RedisLaneHuey
 
     trap = tmp_path / "trap"
     huey = RedisLaneHuey("unsigned", queues=("a",), url=redis_url, serializer=HUEY.serializer, read_timeout=0.1)

@@ -11,8 +11,8 @@ from apps.integrations.models import ApiBudget
 from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import BadCredentials, RateLimited, Unreachable
 from apps.integrations.sync.rate_limiter import MOST_IN_FLIGHT, Allowance, Ticket
-from apps.pipelines import marks
 from apps.pipelines.exceptions import Park, Released
+from apps.pipelines.worker import marks
 
 # How long to wait for an answer before looking at the rest of the world again.
 LOOK_UP = 0.25

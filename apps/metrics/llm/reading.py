@@ -27,10 +27,10 @@ from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.outcomes import Answer, Broken, Cause, Outcome, Refused, WaitUntil
 from apps.metrics.llm.prompt import Document
 from apps.metrics.models import PullRequest
-from apps.pipelines import marks
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Released
 from apps.pipelines.remedy import Remedy
+from apps.pipelines.worker import marks
 
 AT_ONCE = 8
 # How often one is asked about, and how many requests in a row may come to nothing.

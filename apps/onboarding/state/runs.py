@@ -17,11 +17,12 @@ from uuid import UUID
 from apps.onboarding.state import words
 from apps.onboarding.state.gaps import are_optional, gaps_of, shared_remedy
 from apps.onboarding.state.kinds import NOUNS, PAUSED_AT_MOST, REFRESHING, Kind, kind_of
-from apps.pipelines import events, health
+from apps.pipelines import events
 from apps.pipelines.models import LIVE as LIVE_STEPS
 from apps.pipelines.models import PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.projection import Projection, project
 from apps.pipelines.remedy import Remedy
+from apps.pipelines.worker import health
 from apps.teams import states
 from apps.teams.states import Figures, Gap, State, StateName
 

@@ -1,9 +1,10 @@
 """Takes a guard of the engine out of this process, to show that the tests can see the bug that it keeps away."""
 
-from apps.pipelines import runner, sweeper, worker
+from apps.pipelines import runner
 from apps.pipelines.context import StepContext
 from apps.pipelines.models import StepRun
-from apps.pipelines.statements import Change
+from apps.pipelines.sql.statements import Change
+from apps.pipelines.worker import consumer, sweeper
 
 
 def epochs():
@@ -24,7 +25,7 @@ def fencing():
 
 def sweeping():
     """Nobody sends again what was lost."""
-    worker.sweep = sweeper.sweep = lambda: 0
+    consumer.sweep = sweeper.sweep = lambda: 0
 
 
 TAKE_OUT = {"no-epochs": epochs, "no-fencing": fencing, "no-sweeper": sweeping}

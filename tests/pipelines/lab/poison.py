@@ -8,10 +8,11 @@ nothing is known of the single one.
 import re
 import time
 
-from apps.pipelines import marks, portions
+from apps.pipelines import portions
 from apps.pipelines.definitions import Pipeline, Step
 from apps.pipelines.outcomes import Done, Partial
 from apps.pipelines.tasks import step_task
+from apps.pipelines.worker import marks
 from tests.pipelines.lab.models import Effect
 
 POISON = "a" * 60 + "b"

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from apps.integrations.connections.credentials import CredentialError, rotate
-from apps.pipelines import presence
+from apps.pipelines.worker import presence
 from apps.users.mfa import UnreadableSecret, rotate_secrets
 from apps.users.oidc.encryption import rotate_tokens
 

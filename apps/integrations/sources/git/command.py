@@ -19,7 +19,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from apps.integrations.sources.git.errors import CannotRead, GitError, GitMissing, PartialClone, TimedOut
-from apps.pipelines import marks
+from apps.pipelines.worker import marks
 
 # The file is no program of this machine, may not be run, or has just gone.
 _NO_PROGRAM = (errno.ENOEXEC, errno.EACCES, errno.ENOENT)

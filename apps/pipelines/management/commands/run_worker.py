@@ -14,9 +14,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import autodiscover_modules
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import hangs, marks
 from apps.pipelines.conf import config
-from apps.pipelines.worker import LaneConsumer
+from apps.pipelines.worker import hangs, marks
+from apps.pipelines.worker.consumer import LaneConsumer
 from apps.supervision import launch
 from apps.supervision.table import Table
 

@@ -12,11 +12,12 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from huey.consumer import BaseProcess, Consumer
 
-from apps.pipelines import clock, durations, heartbeat, marks, owners, presence
+from apps.pipelines import clock, durations
 from apps.pipelines.conf import config
 from apps.pipelines.models import Worker
 from apps.pipelines.signals import worker_tick
-from apps.pipelines.sweeper import sweep
+from apps.pipelines.worker import heartbeat, marks, presence, process_id
+from apps.pipelines.worker.sweeper import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         self.queues, self.pid = tuple(queues), os.getpid()
         huey.storage.served = self.queues
         super().__init__(huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options)
-        self.sweeper = self._create_process(Sweeper(huey, self.stop_flag, self.queues, owners.me()), "Sweeper")
+        self.sweeper = self._create_process(Sweeper(huey, self.stop_flag, self.queues, process_id.me()), "Sweeper")
 
     def _create_process(self, process: Any, name: str) -> Any:
         number, initialize = name.removeprefix("Worker-"), process.initialize
@@ -120,7 +121,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         marks.begin_pulse()
         self._follow_stop_flag()
         text = "The worker has started: %s, release %s, queues %s, %s at once."
-        logger.info(text, owners.me(), settings.RELEASE, self._served(), self.workers)
+        logger.info(text, process_id.me(), settings.RELEASE, self._served(), self.workers)
 
     def _served(self) -> str:
         return ", ".join(self.queues)
@@ -149,5 +150,5 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         joined: bool = super()._join_workers()
         self.sweeper.join(2)
         rest = "" if joined else "; steps that did not end their unit in time are sent again"
-        logger.info("The worker has stopped: %s, queues %s%s.", owners.me(), self._served(), rest)
+        logger.info("The worker has stopped: %s, queues %s%s.", process_id.me(), self._served(), rest)
         return joined

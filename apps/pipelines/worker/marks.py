@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from apps.pipelines import owners
+from apps.pipelines.worker import process_id
 from apps.supervision import pulse
 from apps.supervision.table import Slot, Table
 
@@ -51,7 +51,7 @@ def use(table: Table | None) -> None:
 def begin_pulse() -> None:
     """Show that Python code runs in this process, whether or not it works on a step."""
     if _table is not None:
-        pulse.start(_table, owners.me())
+        pulse.start(_table, process_id.me())
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def _marking(work: Work) -> Iterator[None]:
     before, _local.work = current(), work
     if _table is not None:
         begin_pulse()
-        work.slot = _table.take(owners.me())
+        work.slot = _table.take(process_id.me())
     work.show()
     try:
         yield

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from apps.pipelines.queue_file import HealingSqliteStorage
+from apps.pipelines.worker.queue_file import HealingSqliteStorage
 from apps.redis_client import UNUSABLE, CheckedRedis
 
 logger = logging.getLogger(__name__)

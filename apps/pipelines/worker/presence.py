@@ -19,8 +19,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.crypto import salted_hmac
 
-from apps.pipelines import clock, owners
+from apps.pipelines import clock
 from apps.pipelines.models import ProcessSeen
+from apps.pipelines.worker import process_id
 
 RENEW_EVERY = 10.0
 GONE_AFTER = timedelta(seconds=60)
@@ -41,14 +42,14 @@ def announce(kind: str, detail: str = "") -> None:
         "seen_at": now,
     }
     ProcessSeen.objects.update_or_create(
-        owner=owners.me(), defaults=values, create_defaults=values | {"started_at": now}
+        owner=process_id.me(), defaults=values, create_defaults=values | {"started_at": now}
     )
     ProcessSeen.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
 
 
 def withdraw() -> None:
     """Delete this process's row, because it ends."""
-    ProcessSeen.objects.filter(owner=owners.me()).delete()
+    ProcessSeen.objects.filter(owner=process_id.me()).delete()
 
 
 class Beat:
@@ -97,13 +98,13 @@ class Announcer:
 def key_fingerprint() -> str:
     """Return a keyed hash of the first of CREDENTIAL_KEYS: equal for equal keys, and of no use to anybody else."""
     first = settings.CREDENTIAL_KEYS[0] if settings.CREDENTIAL_KEYS else ""
-    return salted_hmac("apps.pipelines.presence", first, algorithm="sha256").hexdigest()[:FINGERPRINT_LENGTH]
+    return salted_hmac("apps.pipelines.worker.presence", first, algorithm="sha256").hexdigest()[:FINGERPRINT_LENGTH]
 
 
 def running() -> list[ProcessSeen]:
     """Return the rows of the processes that run, the oldest first."""
     recent = ProcessSeen.objects.filter(seen_at__gt=clock.now() - GONE_AFTER).order_by("started_at")
-    return [process for process in recent if not owners.is_dead(process.owner)]
+    return [process for process in recent if not process_id.is_dead(process.owner)]
 
 
 def with_other_keys() -> list[ProcessSeen]:

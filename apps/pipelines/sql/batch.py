@@ -12,8 +12,8 @@ from typing import Any
 
 from django.db import models
 
-from apps.pipelines import statements
-from apps.pipelines.statements import Change, Shape
+from apps.pipelines.sql import statements
+from apps.pipelines.sql.statements import Change, Shape
 
 
 @dataclass(frozen=True, slots=True)

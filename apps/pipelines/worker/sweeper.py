@@ -22,11 +22,12 @@ from django.db import transaction
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, disk, engine, events, hangs, owners, redelivery
+from apps.pipelines import clock, engine, events, redelivery
 from apps.pipelines.conf import config
 from apps.pipelines.dispatch import outgrown, unknown_task
 from apps.pipelines.models import StepRun, StepState
 from apps.pipelines.remedy import Remedy
+from apps.pipelines.worker import disk, hangs, process_id
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def sweep() -> int:
 def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
     match step.state:
         case StepState.RUNNING:
-            if (step.lease_until and step.lease_until < now) or owners.is_dead(step.owner):
+            if (step.lease_until and step.lease_until < now) or process_id.is_dead(step.owner):
                 return _crashed(step, now)
             # The attempt itself stops at its deadline between units; this is for one that hangs in a call.
             if step.deadline_at and step.deadline_at + timedelta(seconds=config().hung_after) < now:

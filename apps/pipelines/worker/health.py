@@ -17,8 +17,9 @@ from huey.contrib.djhuey import HUEY
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.pipelines import clock, disk, owners
+from apps.pipelines import clock
 from apps.pipelines.models import Worker
+from apps.pipelines.worker import disk, process_id
 from apps.redis_client import UNUSABLE, CheckedRedis
 
 # A worker that was not heard of for so long is not counted on. Ten times the pause between two signs of life.
@@ -124,7 +125,7 @@ def _file_problem() -> str:
 def live_workers() -> list[Worker]:
     """The worker processes that can be counted on: heard of lately, not stopped, and not known to be dead."""
     recent = Worker.objects.filter(stopped_at=None, seen_at__gt=clock.now() - SILENT_AFTER)
-    return [worker for worker in recent if not owners.is_dead(worker.owner)]
+    return [worker for worker in recent if not process_id.is_dead(worker.owner)]
 
 
 def queues_without_workers() -> dict[str, float | None]:
