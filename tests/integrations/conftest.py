@@ -27,7 +27,9 @@ class Sandbox:
 
     def __init__(self, url):
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=30)
+        # A connection that was idle for long may be closed by the server just as the next request is sent.
+        limits = httpx.Limits(keepalive_expiry=1)
+        self.http = httpx.Client(base_url=url, timeout=30, limits=limits)
 
     def reset(self):
         self.http.post("/_sandbox/reset").raise_for_status()

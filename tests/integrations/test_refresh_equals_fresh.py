@@ -43,7 +43,11 @@ def test_refresh_equals_a_first_read(octo, other, client, tmp_path, settings, tr
         settings.GIT_SOURCE_ROOT.mkdir()
         octo.reset()
         octo.faults()
-        one_sequence(octo, other, client, settings.GIT_SOURCE_ROOT, seed, counts)
+        try:
+            one_sequence(octo, other, client, settings.GIT_SOURCE_ROOT, seed, counts)
+        except BaseException:
+            print(f"{sequences} sequences passed before")
+            raise
         sequences += 1
         rare = [kind for kind in KINDS if counts[kind] < FLOOR]
     for fault, kinds in FAULTS.items():
