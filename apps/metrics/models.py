@@ -356,7 +356,7 @@ class ApiToken(TeamScopedModel):
 
 
 # Django finds models by this module.
-from apps.metrics.llm.models import (  # noqa: E402
+from apps.metrics.llm_models import (  # noqa: E402
     Analysis,
     AnalysisState,
     Correction,

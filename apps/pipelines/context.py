@@ -20,7 +20,7 @@ from apps.pipelines.progress import Part
 from apps.pipelines.signals import deliver
 from apps.pipelines.sql import batch, statements
 from apps.pipelines.sql.statements import Change, Sql
-from apps.pipelines.worker import hangs, marks
+from apps.pipelines.worker import marks
 from apps.pipelines.worker.heartbeat import Hold, stopping
 
 # What a unit says of its step.
@@ -72,7 +72,7 @@ class StepContext:
         """Return how often what `marks.watching` called so had to be ended from outside; without a name, the unit at the
         cursor."""
         units = self.step.hung.get("units", {})
-        return int(units.get(marks.short(what) if what else hangs.unit_at(self.step.cursor), 0))
+        return int(units.get(marks.short(what) if what else marks.unit_at(self.step.cursor), 0))
 
     def missing_so_far(self) -> list[Missing]:
         """What earlier steps of this run could not do."""

@@ -8,7 +8,7 @@ from apps.pipelines.exceptions import UnknownPipeline
 
 if TYPE_CHECKING:
     from apps.pipelines.models import Run, StepRun
-    from apps.pipelines.tasks import StepTask
+    from apps.pipelines.registry import StepTask
 
 # Called in a retry's transaction for the step that the retry starts from, with the names that the user selected.
 PrepareRetry = Callable[["Run", "StepRun", Sequence[str] | None], None]

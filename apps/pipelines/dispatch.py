@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY
 
-from apps.pipelines import clock, definitions, events
+from apps.pipelines import clock, definitions, events, registry
 from apps.pipelines.exceptions import UnknownPipeline
 from apps.pipelines.models import ACTIVE_RUN_STATES, LIVE, Run, RunState, StepRun, StepState
 
@@ -64,9 +64,7 @@ def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
 
 def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
     """Enqueue one Huey pipeline of these steps, in this order. What fails here the sweeper makes good."""
-    from apps.pipelines.tasks import by_name
-
-    first, *rest = (by_name(name).s(run=str(run_id), epoch=epoch) for name in tasks)
+    first, *rest = (registry.get(name).s(run=str(run_id), epoch=epoch) for name in tasks)
     for message in rest:
         first.then(message)
     HUEY.enqueue(first)
@@ -80,10 +78,8 @@ def live_steps() -> list[StepRun]:
 
 def unknown_task(run_id: Any, idx: int) -> str:
     """The first task from a step on that this process's code does not have, or an empty text."""
-    from apps.pipelines.tasks import is_known
-
     names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
-    return next((name for name in names if not is_known(name)), "")
+    return next((name for name in names if not registry.is_known(name)), "")
 
 
 def outgrown(run: Run, idx: int) -> str:

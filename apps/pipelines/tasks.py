@@ -16,7 +16,7 @@ from huey import crontab
 from huey.api import TaskWrapper
 from huey.contrib.djhuey import HUEY, close_db, db_periodic_task
 
-from apps.pipelines import definitions, engine, runner
+from apps.pipelines import definitions, engine, registry, runner
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run
@@ -24,8 +24,6 @@ from apps.pipelines.outcomes import Outcome
 
 # (pipeline name or None for a run of this step alone, subject, dedupe key or None for the subject, params)
 Standalone = tuple[str | None, str, str | None, dict[str, Any]]
-
-_steps: dict[str, "StepTask"] = {}
 
 
 class StepTask(TaskWrapper):  # type: ignore[misc]
@@ -37,14 +35,14 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
         self.body = body
         self.standalone = standalone
         self._parameters = list(inspect.signature(body).parameters.values())[1:]
-        _steps[name] = self
+        registry.register(self, name)
         super().__init__(HUEY, self._as_huey_function(), context=True, name=name)
 
     def _as_huey_function(self) -> Callable[..., None]:
         def message(*args: Any, task: Any, run: str | None = None, epoch: int = 0, **kwargs: Any) -> None:
             if run is None:
                 self(*args, **kwargs)
-            elif not runner.execute(self.name, self._with_params, run, epoch):
+            elif not runner.execute(self.name, self.run_body, run, epoch):
                 # Quietly ends the chain: raising CancelExecution would log a warning and run error handlers.
                 task.on_complete = None
 
@@ -59,8 +57,8 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
             raise ValueError(f"Task {self.name!r} runs on queue {current!r}; it cannot also run on {queue!r}.")
         self.task_class.queue = queue
 
-    def _with_params(self, context: StepContext) -> Outcome | None:
-        """The body, with those of the run's params that it takes."""
+    def run_body(self, context: StepContext) -> Outcome | None:
+        """Run the body with those of the run's parameters that it takes."""
         wanted = {parameter.name for parameter in self._parameters}
         return self.body(context, **{key: value for key, value in context.run.params.items() if key in wanted})
 
@@ -87,7 +85,7 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
         run, created = self._start(args, kwargs, send=False)
         if not created:
             raise NotAllowed(f"A run of {self.name} is under way already: {run.pk}.")
-        return runner.run_inline(run, {name: task._with_params for name, task in _steps.items()})
+        return runner.run_inline(run, {name: task.run_body for name, task in registry.tasks().items()})
 
 
 def step_task(
@@ -98,14 +96,6 @@ def step_task(
     `standalone` gets the body's arguments and says what run a call without a pipeline is.
     """
     return lambda body: StepTask(body, name, standalone)
-
-
-def by_name(name: str) -> StepTask:
-    return _steps[name]
-
-
-def is_known(name: str) -> bool:
-    return name in _steps
 
 
 def _every_minute(_timestamp: Any) -> bool:

@@ -1,15 +1,12 @@
 """The commits of a generated pull request: most before it is opened, some after its reviews."""
 
 import random
-from typing import TYPE_CHECKING
 
 from . import identity, wording
 from .calendars import HOUR, skewed, text
 from .people import BOT_EMAILS
 from .records import Commit, GitActor
-
-if TYPE_CHECKING:
-    from .history import Story
+from .story import Story
 
 
 def partition(total: int, parts: int) -> list[int]:
@@ -23,7 +20,7 @@ def partition(total: int, parts: int) -> list[int]:
 def commits(
     repository: str,
     key: str,
-    story: "Story",
+    story: Story,
     size: tuple[int, int, int],
     count: int | None,
     now: int,
@@ -50,7 +47,7 @@ def commits(
     return tuple(result)
 
 
-def _moments(story: "Story", count: int, after: int, now: int, rng: random.Random) -> list[int]:
+def _moments(story: Story, count: int, after: int, now: int, rng: random.Random) -> list[int]:
     """Sorted moments; the last `after` of them lie between the first review and the end."""
     opened = story.opening.moment
     begun = opened - int(skewed(5.0 if count < 100 else 200.0, rng) * HOUR)
@@ -62,7 +59,7 @@ def _moments(story: "Story", count: int, after: int, now: int, rng: random.Rando
     return sorted(moments)
 
 
-def _author(story: "Story", date: str, linked: bool) -> GitActor:
+def _author(story: Story, date: str, linked: bool) -> GitActor:
     """Bots, imported and deleted accounts have a name and an e-mail, but no user; so has an e-mail nobody claimed."""
     bot, person = story.opening.bot, story.opening.person
     if bot is not None:

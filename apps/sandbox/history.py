@@ -2,14 +2,14 @@
 
 import random
 import re
-from dataclasses import dataclass, field
 
 from . import identity, marks, texts, wording
 from .calendars import HOUR, WEEK, next_at_work, skewed, text
 from .commits import commits, partition
-from .people import BY_LOGIN, CODERABBIT, COPILOT_AGENT, DEPENDABOT, DEVIN, Person
+from .people import BY_LOGIN, CODERABBIT, COPILOT_AGENT, DEPENDABOT, DEVIN
 from .plans import Plan
-from .records import Actor, ChangedFile, Commit, GitActor, Label, PullRequest, Review, TimelineEvent
+from .records import ChangedFile, Commit, GitActor, Label, PullRequest, Review, TimelineEvent
+from .story import Opening, Story
 
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
 
@@ -18,43 +18,6 @@ _BRANCHES = {DEPENDABOT.login: "dependabot", DEVIN.login: "devin", COPILOT_AGENT
 # Pull requests, by their position in the repository, with more commits or reviews than fit on one inner page.
 _LONG_BRANCHES = {("storefront", 120): 131, ("checkout-api", 90): 240, ("infra", 60): 104}
 _LONG_DISCUSSIONS = {("ledger", 150): 64, ("design-system", 40): 57}
-
-
-@dataclass(frozen=True)
-class Opening:
-    """Who opens a pull request, and when. `bot` is its author where it is not the person who asked for it."""
-
-    moment: int
-    person: Person
-    bot: Actor | None = None
-
-
-@dataclass
-class Story:
-    """One pull request while its life is made up. Moments are seconds since 1970."""
-
-    opening: Opening
-    kind: str
-    subject: str
-    title: str
-    body: str = ""
-    trailer: str = ""
-    ready: int = 0
-    starts_as_draft: bool = False
-    reviews: list[tuple[int, Actor | None, str]] = field(default_factory=list)
-    merged: int | None = None
-    closed: int | None = None
-    merged_by: Actor | None = None
-    # When it was made a draft again, and then left.
-    shelved: int | None = None
-
-    @property
-    def author(self) -> Actor | None:
-        return self.opening.bot or self.opening.person.actor
-
-    @property
-    def last_review(self) -> int:
-        return self.reviews[-1][0] if self.reviews else self.ready
 
 
 class Historian:

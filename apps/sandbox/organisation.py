@@ -4,9 +4,10 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 from .calendars import DAY, WEEK, working_moment
-from .history import Historian, Opening
+from .history import Historian
 from .people import BOTS, BY_LOGIN, COPILOT_AGENT, DEPENDABOT, DEVIN, ORGANISATION, PEOPLE, VIEWER
 from .plans import EMPTY, PLANS, Plan
+from .story import Opening
 from .world import Repository, World
 
 WEEKS = 52

@@ -3,12 +3,9 @@
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .limits import Budget
-
-if TYPE_CHECKING:
-    from .faults import Fault
 
 DOCUMENTATION = "https://docs.github.com/graphql"
 
@@ -59,11 +56,10 @@ _BODIES: dict[int, Any] = {
 }
 
 
-def of_fault(fault: "Fault") -> Reply:
-    """The answer of a fault with a `status`."""
-    status = fault.status or 500
-    payload = fault.body if fault.body is not None else _BODIES.get(status, {"message": f"Status {status}"})
-    return Reply(status, payload, dict(fault.headers))
+def of_status(status: int, body: Any, headers: dict[str, str]) -> Reply:
+    """Return the answer of a status. Without a body it has the one that GitHub sends."""
+    payload = body if body is not None else _BODIES.get(status, {"message": f"Status {status}"})
+    return Reply(status, payload, dict(headers))
 
 
 def primary_limit(budget: Budget, *, rest: bool = False, resets_in: int | None = None) -> Reply:

@@ -143,7 +143,7 @@ class Sandbox:
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.status is not None:
-            reply = replies.of_fault(fault)
+            reply = replies.of_status(fault.status or 500, fault.body, fault.headers)
             if fault.status == 429:
                 reply.headers.setdefault("retry-after", str(fault.reset_in))
             return reply
@@ -165,7 +165,7 @@ class Sandbox:
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.status is not None:
-            return replies.of_fault(fault)
+            return replies.of_status(fault.status or 500, fault.body, fault.headers)
         reply = self.oidc.answer(incoming.method, incoming.path, incoming.query, incoming.headers, incoming.body, fault)
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
@@ -194,7 +194,7 @@ class Sandbox:
         fault: Fault | None,
     ) -> Reply:
         if fault is not None and fault.status is not None:
-            return replies.of_fault(fault)
+            return replies.of_status(fault.status or 500, fault.body, fault.headers)
         if token is None:
             return replies.unauthenticated()
         if token.behaviour is Behaviour.REFUSED:

@@ -77,6 +77,6 @@ class User(AbstractUser):
 
 
 # Django finds models in this module; these have a package of their own.
-from apps.users.oidc.models import OidcSession, RecoveryLink  # noqa: E402
+from apps.users.oidc_models import OidcSession, RecoveryLink  # noqa: E402
 
 __all__ = ["OidcSession", "RecoveryLink", "User", "UserManager"]

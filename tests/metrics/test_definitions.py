@@ -15,14 +15,12 @@ from apps.metrics.figures.definitions import (
     rework_cycles,
     size_bucket,
     time_to_merge_hours,
-    week_label,
-    week_of,
-    week_start,
 )
 from apps.metrics.figures.explanations import MEASURES
 from apps.metrics.figures.reverts import is_revert
 from apps.metrics.insights.change_types import change_type
 from apps.metrics.records import ChangeKind
+from apps.metrics.weeks import week_label, week_of, week_start
 from tests.metrics import reference
 
 HOURS = st.lists(st.floats(0, 1e5), max_size=60)

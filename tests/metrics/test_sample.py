@@ -6,11 +6,11 @@ import pytest
 
 from apps.metrics.ai.apply_markers import read_next, unread
 from apps.metrics.factories import RepositoryFactory
-from apps.metrics.figures.definitions import week_label, week_of
 from apps.metrics.figures.export import weekly_rows
 from apps.metrics.figures.weekly import recompute
 from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.models import PullRequest, Scope
+from apps.metrics.weeks import week_label, week_of
 from tests.metrics import sample
 
 pytestmark = sample.needs_sample

@@ -12,13 +12,13 @@ from django.utils.module_loading import autodiscover_modules
 from apps.integrations.models import TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.factories import PullRequestFactory
-from apps.pipelines import tasks as steps
+from apps.pipelines import registry
 from apps.pipelines.models import Run
 from apps.teams.scoping import TeamScopedModel
 from tests.project.conftest import world
 
 autodiscover_modules("tasks")
-TASKS = {name: task for name, task in steps._steps.items() if not name.startswith(("lab_", "poison_"))}
+TASKS = {name: task for name, task in registry.tasks().items() if not name.startswith(("lab_", "poison_"))}
 
 
 def prepared(slug):

@@ -6,10 +6,10 @@ from typing import Any
 
 from apps.metrics.ai.markers import MARKERS_VERSION, CommitText, Verdict, read_markers
 from apps.metrics.cache import touch
-from apps.metrics.figures.definitions import week_of
 from apps.metrics.figures.weekly import recompute, zone_of
 from apps.metrics.models import Commit, Correction, PullRequest, TeamMember
 from apps.metrics.records import PersonData
+from apps.metrics.weeks import week_of
 from apps.pipelines.portions import Watch
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.metrics.figures.columns import Columns, first_by_pull
-from apps.metrics.figures.definitions import WEEK, phases, review_depth, week_start
+from apps.metrics.figures.definitions import phases, review_depth
 from apps.metrics.models import Scope
+from apps.metrics.weeks import WEEK, week_start
 
 SHARES = (0.5, 0.75, 0.9)
 

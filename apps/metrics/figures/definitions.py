@@ -16,7 +16,7 @@ pages that say how something is measured. Bump `DEFINITIONS_VERSION` whenever a 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import datetime
 from enum import StrEnum
 from math import floor
 from typing import Any, NamedTuple
@@ -27,9 +27,6 @@ from apps.metrics.figures.moments import possible_span
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
 DEFINITIONS_VERSION = 9
-
-WEEK = timedelta(days=7)
-
 
 # Fewer values than these are shown as they are, one by one, and never as a median of a person or a repository.
 MIN_SAMPLE = 5
@@ -49,23 +46,6 @@ class Spread(NamedTuple):
     median: float | None
     p75: float | None
     n: int
-
-
-def week_of(moment: datetime, zone: tzinfo = UTC) -> date:
-    """The Monday of the ISO week that an aware datetime falls in, in a time zone."""
-    day = moment.astimezone(zone).date()
-    return day - timedelta(days=day.weekday())
-
-
-def week_label(week: date) -> str:
-    """`2026-W07`: ISO year and ISO week."""
-    year, number, _ = week.isocalendar()
-    return f"{year:04d}-W{number:02d}"
-
-
-def week_start(week: date, zone: tzinfo = UTC) -> datetime:
-    """The first instant of a week that is given by its Monday, in a time zone."""
-    return datetime(week.year, week.month, week.day, tzinfo=zone)
 
 
 def is_merged(state: str, merged_at: datetime | None) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from django.db.models import Q
 
 from apps.metrics.figures.aggregate import Figures
-from apps.metrics.figures.definitions import week_label
 from apps.metrics.models import Scope, WeeklyMetrics
+from apps.metrics.weeks import week_label
 
 # Where the name of a row comes from; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}

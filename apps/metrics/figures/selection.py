@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from django.db.models import Exists, Max, Min, OuterRef, Q
 
-from apps.metrics.figures.definitions import WEEK, week_of, week_start
 from apps.metrics.figures.moments import possible_condition
 from apps.metrics.figures.weekly import zone_of
 from apps.metrics.formatting import person
 from apps.metrics.models import PullRequest, Repository, TeamMember
 from apps.metrics.records import PullRequestState
+from apps.metrics.weeks import WEEK, week_of, week_start
 
 WINDOWS = (4, 12, 26, 52)
 USUAL = 12

@@ -23,7 +23,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from apps.metrics.figures.aggregate import Figures, Subject, tally, week_index
 from apps.metrics.figures.columns import RawMoment, fetch, fetch_text, moments, read, touched
-from apps.metrics.figures.definitions import DEFINITIONS_VERSION, WEEK, week_of, week_start
+from apps.metrics.figures.definitions import DEFINITIONS_VERSION
 from apps.metrics.figures.joined import apply_joins
 from apps.metrics.figures.moments import possible
 from apps.metrics.gc import without_gc
@@ -31,6 +31,7 @@ from apps.metrics.ingest.identities import apply_bot_rule
 from apps.metrics.models import PRReview, PullRequest, Scope, WeeklyMetrics
 from apps.metrics.records import ChangeKind
 from apps.metrics.upsert import upsert
+from apps.metrics.weeks import WEEK, week_of, week_start
 from apps.pipelines import portions
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Missing, Partial

@@ -13,7 +13,6 @@ from typing import Any
 from django.db import connection
 
 from apps.metrics.cache import touch
-from apps.metrics.figures.definitions import week_of
 from apps.metrics.ingest.commits_and_reviews import write_commits, write_reviews
 from apps.metrics.ingest.identities import Directory, upsert_people
 from apps.metrics.ingest.node_ids import follow_addresses
@@ -21,6 +20,7 @@ from apps.metrics.ingest.sanitize import clean, clean_long, line_count
 from apps.metrics.models import DetailState, PullRequest, Repository
 from apps.metrics.records import PersonData, PullRequestData
 from apps.metrics.upsert import upsert
+from apps.metrics.weeks import week_of
 
 # Records that go into one round of statements: bounds the parameters of each.
 _ROUND = 200

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from math import log, log2
 from typing import NamedTuple
 
-from apps.metrics.figures.definitions import WEEK, median
+from apps.metrics.figures.definitions import median
 from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_shares
 from apps.metrics.figures.statistics import bootstrap_ratio, change_point, more_by_chance
 from apps.metrics.formatting import in_hours
@@ -22,6 +22,7 @@ from apps.metrics.insights.base import (
     split,
 )
 from apps.metrics.insights.dataset import YEAR, Facts, Pull
+from apps.metrics.weeks import WEEK
 
 
 class Change(NamedTuple):

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.db.models import Max
 
-from apps.metrics.figures.definitions import WEEK, week_of
 from apps.metrics.figures.moments import possible_condition
 from apps.metrics.figures.weekly import Subject, compute, recompute, zone_of
 from apps.metrics.insights import Finding
 from apps.metrics.insights.daily import find
 from apps.metrics.models import PullRequest, Scope
 from apps.metrics.records import ChangeKind
+from apps.metrics.weeks import WEEK, week_of
 
 WEEKS = 13
 # Rules whose cases are whole once the list of pull requests is; the others wait for reviews and commits.

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from apps.metrics.llm import prompt
-from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.prompt import Document
+from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from apps.metrics.llm.models import LlmPace, LlmReservation, LlmUse
+from apps.metrics.llm_models import LlmPace, LlmReservation, LlmUse
 
 # A worker that was killed cannot release its reservation. No request takes this long.
 HELD_FOR = timedelta(minutes=5)

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.metrics.llm.models import LlmDialect
+from apps.metrics.llm_models import LlmDialect
 
 LIMITS = ("max_tokens", "max_completion_tokens", "")
 FORMS = ("json_schema", "json_object", "tools", "")

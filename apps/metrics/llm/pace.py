@@ -17,8 +17,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.metrics.llm import budget
-from apps.metrics.llm.models import LlmPace, LlmSettings, LlmUse
 from apps.metrics.llm.outcomes import Cause
+from apps.metrics.llm_models import LlmPace, LlmSettings, LlmUse
 
 WINDOW = 60.0
 # Seconds until a request asks again that fits only if answers under way cost less than they reserved.

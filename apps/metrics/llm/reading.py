@@ -23,9 +23,9 @@ from apps.metrics.llm import budget, client, pace, prompt, rows
 from apps.metrics.llm.answers import Item, check
 from apps.metrics.llm.batches import documents, halves, open_ones, packed, read_count
 from apps.metrics.llm.client import ANSWER_SECONDS, LEAST_SECONDS, LlmClient
-from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.outcomes import Answer, Broken, Cause, Outcome, Refused, WaitUntil
 from apps.metrics.llm.prompt import Document
+from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import PullRequest
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Released

@@ -7,8 +7,8 @@ from django.utils import timezone
 from apps.masking import storable
 from apps.metrics.cache import touch
 from apps.metrics.llm.answers import Item
-from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.prompt import Document
+from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import PullRequest
 
 # What an answer to the same question is copied with.

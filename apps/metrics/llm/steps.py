@@ -14,9 +14,9 @@ from django.utils.dateparse import parse_datetime
 
 from apps.metrics.llm import continuing, pace
 from apps.metrics.llm.batches import limit_of, open_ones, read_count, wanted
-from apps.metrics.llm.models import Analysis, AnalysisState
 from apps.metrics.llm.outcomes import Cause
 from apps.metrics.llm.reading import Reading, Tally
+from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.pipelines import late
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park

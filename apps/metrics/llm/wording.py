@@ -21,9 +21,9 @@ from apps.metrics.insights import Finding
 from apps.metrics.llm import budget, pace, prompt
 from apps.metrics.llm.client import LEAST_SECONDS, LlmClient, is_configured
 from apps.metrics.llm.json_texts import read_json
-from apps.metrics.llm.models import InsightSummary
 from apps.metrics.llm.outcomes import Answer, WaitUntil
 from apps.metrics.llm.texts import visible
+from apps.metrics.llm_models import InsightSummary
 from apps.metrics.models import InsightDismissal
 from apps.pipelines.context import StepContext
 

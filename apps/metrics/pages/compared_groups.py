@@ -14,12 +14,13 @@ from django.utils.safestring import SafeString
 from apps.metrics.charts.pair import pair_chart
 from apps.metrics.charts.scale import day
 from apps.metrics.charts.weekly import Week, data_table, percent
-from apps.metrics.figures.definitions import WEEK, Spread, Verdict, size_bucket, spread, week_label, week_of
+from apps.metrics.figures.definitions import Spread, Verdict, size_bucket, spread
 from apps.metrics.figures.merged import Landed, landings
 from apps.metrics.figures.selection import USUAL, Choices, Period, Selection, period
 from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_medians, of_shares, of_weekly_counts
 from apps.metrics.formatting import in_hours, in_lines, in_unit, unit_of
 from apps.metrics.pages.panels import WIDE, Frame, spreads, weekly_counts
+from apps.metrics.weeks import WEEK, week_label, week_of
 
 MOST_WEEKS = 104
 COLUMNS = ("side", "week", "week_start", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")

@@ -14,12 +14,13 @@ from django.utils.safestring import SafeString
 
 from apps.metrics.charts.scale import day
 from apps.metrics.charts.weekly import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
-from apps.metrics.figures.definitions import MIN_SAMPLE, WEEK, Spread, Verdict, spread, week_label
+from apps.metrics.figures.definitions import MIN_SAMPLE, Spread, Verdict, spread
 from apps.metrics.figures.explanations import MEASURES
 from apps.metrics.figures.merged import Direct, Landed
 from apps.metrics.figures.selection import Period
 from apps.metrics.figures.significance import of_medians, of_weekly_counts
 from apps.metrics.formatting import NBSP, in_hours, in_lines, in_unit, unit_of
+from apps.metrics.weeks import WEEK, week_label
 
 MIN_COMPARED = 10  # values on each side of a comparison
 WIDE = (540, 190)  # px, see `line_chart`

@@ -12,13 +12,14 @@ from urllib.parse import urlencode
 from django.db.models import Case, Count, F, Q, When
 
 from apps.metrics.ai.explain import Reason, reason
-from apps.metrics.figures.definitions import WEEK, Verdict, hours_to_review, is_merged, time_to_merge_hours, week_start
+from apps.metrics.figures.definitions import Verdict, hours_to_review, is_merged, time_to_merge_hours
 from apps.metrics.figures.merged import counted_reviews
 from apps.metrics.figures.moments import are_impossible, impossible_condition
 from apps.metrics.figures.selection import Choices, Selection
 from apps.metrics.formatting import in_hours, person
 from apps.metrics.models import TIES, DetailState, Insight, PullRequest, Source
 from apps.metrics.records import ChangeKind, PullRequestState
+from apps.metrics.weeks import WEEK, week_start
 
 PAGE = 25
 # By what the list may be ordered: its words, and the expression.

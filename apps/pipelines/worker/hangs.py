@@ -7,7 +7,6 @@ place once more than that, or too often in all, fails with the reason. Before it
 other steps of its workers do, too.
 """
 
-import hashlib
 import json
 import logging
 import time
@@ -25,6 +24,7 @@ from apps.pipelines.conf import config
 from apps.pipelines.dispatch import lock
 from apps.pipelines.models import StepRun, StepState
 from apps.pipelines.remedy import Remedy
+from apps.pipelines.worker import marks
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
         seen = step.hung.get("reports", [])
         if report in seen:
             return
-        key = what or unit_at(step.cursor)
+        key = what or marks.unit_at(step.cursor)
         units = dict(step.hung.get("units", {}))
         units[key] = units.get(key, 0) + 1
         step.hung = {"units": units, "reports": [*seen, report][-REMEMBERED:]}
@@ -141,9 +141,3 @@ def _send_others(report: dict[str, Any]) -> None:
             if engine.dispatch_tail(step.run_id, step.idx, when=same):
                 text = f"{step.title}: its worker was restarted. The step continues."
                 events.append(step.run_id, [events.Entry("log", step.key, text, "warning")])
-
-
-def unit_at(cursor: dict[str, Any]) -> str:
-    """Return the name of a unit that has none of its own: the one that begins at this cursor."""
-    text = json.dumps(cursor, sort_keys=True, default=str)
-    return f"unit {hashlib.sha256(text.encode()).hexdigest()[:12]}"

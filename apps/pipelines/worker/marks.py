@@ -8,11 +8,13 @@
 A unit's begin and end, and `StepContext.check`, say `alive` by themselves. Without a supervisor all of this does nothing.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from apps.pipelines.worker import process_id
 from apps.supervision import pulse
@@ -132,3 +134,9 @@ def alive() -> None:
 def short(what: str) -> str:
     """Return a description as it is stored and compared: one line without halves of characters, bounded."""
     return " ".join(what.encode(errors="replace").decode().replace("\0", "").split())[:LONGEST]
+
+
+def unit_at(cursor: dict[str, Any]) -> str:
+    """Return the name of a unit that has none of its own: the one that begins at this cursor."""
+    text = json.dumps(cursor, sort_keys=True, default=str)
+    return f"unit {hashlib.sha256(text.encode()).hexdigest()[:12]}"

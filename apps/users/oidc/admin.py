@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.users.oidc.models import RecoveryLink
+from apps.users.oidc_models import RecoveryLink
 
 
 @admin.register(RecoveryLink)

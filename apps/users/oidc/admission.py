@@ -22,7 +22,7 @@ from apps.users.oidc import config, sessions
 from apps.users.oidc.errors import OidcError, Reason
 from apps.users.oidc.exchange import Grant
 from apps.users.oidc.identity import Identity
-from apps.users.oidc.models import OidcSession
+from apps.users.oidc_models import OidcSession
 from apps.users.proof import is_unproven, prove
 from apps.users.sign_up import may_sign_up
 

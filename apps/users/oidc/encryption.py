@@ -4,7 +4,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
-from apps.users.oidc.models import OidcSession
+from apps.users.oidc_models import OidcSession
 
 
 def seal(token: str) -> bytes:

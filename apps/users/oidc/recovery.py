@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.users.models import User
-from apps.users.oidc.models import RecoveryLink
+from apps.users.oidc_models import RecoveryLink
 
 logger = logging.getLogger(__name__)
 

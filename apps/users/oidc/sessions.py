@@ -27,8 +27,8 @@ from apps.users.oidc import config, exchange, recovery
 from apps.users.oidc.encryption import seal, unseal
 from apps.users.oidc.errors import OidcError, Reason
 from apps.users.oidc.exchange import Grant
-from apps.users.oidc.models import OidcSession
 from apps.users.oidc.signals import identity_confirmed
+from apps.users.oidc_models import OidcSession
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,43 @@
+"""A pull request while its life is made up: who opens it, and what becomes of it."""
+
+from dataclasses import dataclass, field
+
+from .people import Person
+from .records import Actor
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Who opens a pull request, and when. `bot` is its author where it is not the person who asked for it."""
+
+    moment: int
+    person: Person
+    bot: Actor | None = None
+
+
+@dataclass
+class Story:
+    """One pull request while its life is made up. Moments are seconds since 1970."""
+
+    opening: Opening
+    kind: str
+    subject: str
+    title: str
+    body: str = ""
+    trailer: str = ""
+    ready: int = 0
+    starts_as_draft: bool = False
+    reviews: list[tuple[int, Actor | None, str]] = field(default_factory=list)
+    merged: int | None = None
+    closed: int | None = None
+    merged_by: Actor | None = None
+    # When it was made a draft again, and then left.
+    shelved: int | None = None
+
+    @property
+    def author(self) -> Actor | None:
+        return self.opening.bot or self.opening.person.actor
+
+    @property
+    def last_review(self) -> int:
+        return self.reviews[-1][0] if self.reviews else self.ready
