@@ -215,9 +215,9 @@ def measure(count: int, rounds: int) -> None:
 
     from apps.metrics.figures.aggregate import tally
     from apps.metrics.figures.columns import read, touched
-    from apps.metrics.figures.definitions import WEEK, week_of, week_start
     from apps.metrics.figures.weekly import recompute, touched_weeks
     from apps.metrics.models import Commit, PRReview, PullRequest, WeeklyMetrics
+    from apps.metrics.weeks import WEEK, week_of, week_start
     from apps.teams.models import Team
 
     team = Team.objects.filter(slug__startswith="bench-").values_list("pk", flat=True).first() or fill(count)

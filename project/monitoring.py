@@ -21,6 +21,7 @@ from apps.mail import health as mail_health
 from apps.metrics.figures.definitions import percentile
 from apps.metrics.llm import budget
 from apps.metrics.models import LlmUse
+from apps.onboarding import pipeline_names
 from apps.pipelines import clock, durations
 from apps.pipelines.models import FailedReceiver, ReceiverState, Run, RunState, StepRun, StepState
 from apps.pipelines.stream import hub
@@ -153,7 +154,7 @@ def failed_receivers() -> Iterator[Metric]:
 def refresh_ages() -> Iterator[Metric]:
     """How long ago the last nightly run ended well, and the tracked repository that waits longest was read."""
     now = clock.now()
-    nights = Run.objects.filter(pipeline="nightly", state__in=[RunState.DONE, RunState.PARTIAL])
+    nights = Run.objects.filter(pipeline=pipeline_names.NIGHTLY, state__in=[RunState.DONE, RunState.PARTIAL])
     night = nights.aggregate(newest=Max("finished_at"))["newest"]
     oldest = TrackedRepository.objects.across_teams().aggregate(oldest=Min("last_synced_at"))["oldest"]
     for name, words, at in (

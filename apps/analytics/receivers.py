@@ -26,6 +26,7 @@ from apps.pipelines import signals
 from apps.pipelines.models import PASSED, Run, StepRun
 from apps.pipelines.sql import statements
 from apps.teams.models import Team
+from apps.teams.run_subjects import team_id_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,11 @@ def _write(rows: list[dict[str, Any]]) -> None:
 
 
 def team_of(run: Run) -> int | None:
-    """The key of the team that a run is about (subject "team:<id>"); None for other subjects and for lost teams."""
-    kind, _, number = run.subject.partition(":")
-    if kind != "team" or not number.isascii() or not number.isdecimal():
+    """Return the key of the team that a run is about; None for other subjects and for deleted teams."""
+    team_id = team_id_of(run.subject)
+    if team_id is None:
         return None
-    return Team.objects.filter(pk=int(number)).values_list("pk", flat=True).first()
+    return Team.objects.filter(pk=team_id).values_list("pk", flat=True).first()
 
 
 def record_run(name: EventName, run: Run, at: datetime | None, **data: Any) -> None:

@@ -14,13 +14,14 @@ from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Permanent
 from apps.pipelines.outcomes import Outcome
 from apps.pipelines.tasks import Standalone, step_task
+from apps.teams.run_subjects import subject_of
 
 SYNC_PIPELINE = "sync"
 REPOSITORY_PIPELINE = "repository_initial"
 
 
 def _of_team(team_id: int, repo_ids: list[int] | None = None, months: int | None = None) -> Standalone:
-    return SYNC_PIPELINE, f"team:{team_id}", None, {"team_id": team_id, "repo_ids": repo_ids, "months": months}
+    return SYNC_PIPELINE, subject_of(team_id), None, {"team_id": team_id, "repo_ids": repo_ids, "months": months}
 
 
 @step_task(name="sync_historical_data_task", standalone=_of_team)
@@ -65,7 +66,7 @@ def _team_of(repo_id: int) -> int:
 def _of_repository(repo_id: int, days_back: int = 30) -> Standalone:
     team_id = _team_of(repo_id)
     params = {"team_id": team_id, "repo_id": repo_id, "days_back": days_back}
-    return REPOSITORY_PIPELINE, f"team:{team_id}", f"repository:{repo_id}", params
+    return REPOSITORY_PIPELINE, subject_of(team_id), f"repository:{repo_id}", params
 
 
 @step_task(name="sync_repository_initial_task", standalone=_of_repository)
@@ -79,7 +80,7 @@ def sync_repository_initial_task(ctx: StepContext, *, repo_id: int, days_back: i
 
 
 def _of_metrics(team_id: int) -> Standalone:
-    return None, f"team:{team_id}", None, {"team_id": team_id}
+    return None, subject_of(team_id), None, {"team_id": team_id}
 
 
 @step_task(name="aggregate_team_weekly_metrics_task", standalone=_of_metrics)

@@ -13,13 +13,14 @@ from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
 from apps.pipelines.portions import Watch
 from apps.pipelines.tasks import step_task
+from apps.teams.run_subjects import subject_of
 
 MARKER_UNIT = 200
 
 
 def of_team(team_id: int, **params: object) -> tuple[None, str, None, dict[str, object]]:
     """A run of one step alone: for the team, one at a time."""
-    return None, f"team:{team_id}", None, {"team_id": team_id, **params}
+    return None, subject_of(team_id), None, {"team_id": team_id, **params}
 
 
 @step_task(name="run_llm_analysis_batch", standalone=of_team)

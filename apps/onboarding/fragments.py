@@ -10,7 +10,6 @@ from django.urls import reverse
 from apps.metrics.charts.weekly import Week, bar_chart, line_chart
 from apps.metrics.llm import continuing
 from apps.onboarding.live import Live, live
-from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.state import credentials
 from apps.onboarding.state.kinds import Kind
 from apps.onboarding.state.runs import moment
@@ -18,6 +17,7 @@ from apps.onboarding.titles import tab_of
 from apps.pipelines.models import RunState
 from apps.pipelines.projection import LOG, LogLine, Name, Projection
 from apps.teams.models import Team
+from apps.teams.run_subjects import team_of
 
 WIDTH, HEIGHT = 424, 168
 # The parts that show each kind of event, in the page's order.
@@ -69,7 +69,7 @@ def render(projection: Projection, since: int | None) -> str:
     Of a list (steps, repositories, log), only the rows that changed are sent, so that a frame weighs the same
     however long the list is.
     """
-    team = Team.objects.get(pk=int(projection.subject.removeprefix(SUBJECT)))
+    team = team_of(projection.subject)
     context = context_of(projection, team)
     changed: frozenset[Name] = frozenset()
     if since is None:

@@ -25,9 +25,8 @@ from apps.integrations.sources.github import app
 from apps.integrations.sources.github.errors import GitHubError
 from apps.integrations.sources.github.probe import TOKEN_SETTINGS
 from apps.integrations.webhooks import handling
-from apps.onboarding import tasks
 from apps.onboarding.forms import ConnectForm, ListingForm, ListingQuery
-from apps.onboarding.services import choice, journey
+from apps.onboarding.services import choice, journey, refreshing
 from apps.onboarding.services.choice import Page, State
 from apps.onboarding.services.trouble import Trouble
 from apps.onboarding.state import home_of
@@ -190,7 +189,7 @@ def refresh(request: HttpRequest, team: Team) -> HttpResponse:
     if not TrackedRepository.objects.for_team(team).exists():
         messages.info(request, "There is nothing to refresh yet. Choose repositories first.")
         return see_other("onboarding:setup", team)
-    run, _ = tasks.refresh(team.pk, started_by=_user(request))
+    run, _ = refreshing.refresh(team.pk, started_by=_user(request))
     return see_other("onboarding:run_detail", team, run_id=run.pk)
 
 

@@ -12,6 +12,7 @@ from apps.integrations.models import Connection, TrackedRepository
 from apps.onboarding.state.kinds import Kind, kind_of
 from apps.pipelines.models import Run, RunState
 from apps.teams.models import OnboardingStatus, Team
+from apps.teams.run_subjects import subject_of
 
 # By night everywhere in Europe and America.
 NIGHTLY_HOUR = 3
@@ -50,7 +51,7 @@ def due(now: datetime) -> list[tuple[int, datetime]]:
     found = []
     for team_id in teams:
         at = last_due(team_id, now)
-        begun = newest.get(f"team:{team_id}")
+        begun = newest.get(subject_of(team_id))
         if begun is None or begun < at:
             found.append((team_id, at))
     return found

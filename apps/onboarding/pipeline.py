@@ -12,8 +12,9 @@ from apps.integrations.sync.retry import prepare_retry
 from apps.integrations.tasks import aggregate_team_weekly_metrics_task, sync_historical_data_task
 from apps.metrics.llm.continuing import PIPELINE as AI_READING_PIPELINE
 from apps.metrics.tasks import compute_team_insights, continue_llm_reading, read_ai_markers, run_llm_analysis_batch
+from apps.onboarding import pipeline_names
 from apps.onboarding.services.runs import keep_completion_email
-from apps.onboarding.tasks import NIGHTLY_PIPELINE, ONBOARDING_PIPELINE, send_onboarding_complete_email
+from apps.onboarding.tasks import send_onboarding_complete_email
 from apps.pipelines.definitions import Pipeline, Step
 
 SYNC = Step("sync", "Sync pull requests", sync_historical_data_task, queue="sync", weight=70,
@@ -29,9 +30,9 @@ MARKERS = Step("markers", "Read AI markers", read_ai_markers, queue="compute", w
 NOTIFY = Step("notify", "Email the team", send_onboarding_complete_email, queue="compute", weight=3,
               retries=5, backoff=5, deadline=600)  # fmt: skip
 
-ONBOARDING = Pipeline(ONBOARDING_PIPELINE, "Setting up the team", (SYNC, ANALYSE, METRICS, INSIGHTS, NOTIFY))
+ONBOARDING = Pipeline(pipeline_names.ONBOARDING, "Setting up the team", (SYNC, ANALYSE, METRICS, INSIGHTS, NOTIFY))
 # A refresh brings the figures first. The model's reading, on which no figure depends, comes last.
-NIGHTLY = Pipeline(NIGHTLY_PIPELINE, "Refresh", (SYNC, MARKERS, METRICS, INSIGHTS, ANALYSE), version=2)
+NIGHTLY = Pipeline(pipeline_names.NIGHTLY, "Refresh", (SYNC, MARKERS, METRICS, INSIGHTS, ANALYSE), version=2)
 # It waits for days where it has to, in pauses; one attempt takes minutes.
 READ_ON = Step("read", "AI summaries", continue_llm_reading, queue="llm", retries=5, backoff=60, deadline=2 * 3600)
 AI_READING = Pipeline(AI_READING_PIPELINE, "AI summaries", (READ_ON,))

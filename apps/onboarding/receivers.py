@@ -11,11 +11,11 @@ from django.dispatch import receiver
 
 from apps.mail import owners as mail_owners
 from apps.mail.tasks import hint_due
+from apps.onboarding import pipeline_names
 from apps.onboarding.services import notifications
 from apps.onboarding.services.runs import Totals, team_of
 from apps.onboarding.signals import onboarding_completed
 from apps.onboarding.state import failures
-from apps.onboarding.tasks import NIGHTLY_PIPELINE, ONBOARDING_PIPELINE
 from apps.pipelines import signals
 from apps.pipelines.models import Run, RunState
 from apps.pipelines.outcomes import Missing
@@ -28,7 +28,7 @@ from apps.users.models import User
 
 def _project(run: Run, status: OnboardingStatus) -> None:
     """Repeat the run in its team's row, unless the run went on since, or a newer one is there."""
-    if run.pipeline != ONBOARDING_PIPELINE or not signals.is_current(run):
+    if run.pipeline != pipeline_names.ONBOARDING or not signals.is_current(run):
         return
     newer = Q(onboarding_pipeline_started_at__gt=run.created_at)
     Team.objects.filter(pk=team_of(run).pk).exclude(newer).update(
@@ -66,14 +66,14 @@ def on_failed(run: Run, **kwargs: Any) -> None:
 
 @receiver(signals.pipeline_failed, dispatch_uid="onboarding.failed_mail")
 def mail_failure(run: Run, error: str, **kwargs: Any) -> None:
-    if run.pipeline == ONBOARDING_PIPELINE and signals.is_current(run):
+    if run.pipeline == pipeline_names.ONBOARDING and signals.is_current(run):
         notifications.send_onboarding_failed_email(run, error)
 
 
 @receiver(signals.pipeline_failed, dispatch_uid="onboarding.refresh_fails")
 def mail_refresh_fails(run: Run, **kwargs: Any) -> None:
     """Email the team once when its figures stop being refreshed."""
-    if run.pipeline == NIGHTLY_PIPELINE:
+    if run.pipeline == pipeline_names.NIGHTLY:
         failure = failures.begin(run, team_of(run))
         if failure is not None:
             notifications.send_refresh_fails_email(run, failure)
@@ -82,7 +82,7 @@ def mail_refresh_fails(run: Run, **kwargs: Any) -> None:
 @receiver(signals.pipeline_completed, dispatch_uid="onboarding.refresh_works")
 def mail_refresh_works(run: Run, **kwargs: Any) -> None:
     """Email the team once when its figures are refreshed again."""
-    if run.pipeline in (NIGHTLY_PIPELINE, ONBOARDING_PIPELINE):
+    if run.pipeline in (pipeline_names.NIGHTLY, pipeline_names.ONBOARDING):
         failure = failures.end(run, team_of(run))
         if failure is not None:
             notifications.send_refresh_works_email(run, failure)

@@ -8,20 +8,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from apps.onboarding.services.runs import SUBJECT
 from apps.pipelines.models import Run
 from apps.pipelines.stream import views
 from apps.teams.access import team_view
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of, team_id_of
 from apps.teams.services import can_watch
 from apps.users.models import User
 
 
 def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
     """Members of the run's team; at an address that names a team, it has to be that one."""
-    if not isinstance(user, User) or not run.subject.startswith(SUBJECT):
+    if not isinstance(user, User):
         return False
-    team = Team.objects.filter(pk=int(run.subject.removeprefix(SUBJECT))).first()
+    team = Team.objects.filter(pk=team_id_of(run.subject) or 0).first()
     return team is not None and address.get("slug", team.slug) == team.slug and can_watch(user, team)
 
 
@@ -29,4 +29,4 @@ def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
 @require_safe
 @team_view()
 def run_events(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    return views.respond(request, get_object_or_404(Run, pk=run_id, subject=f"{SUBJECT}{team.pk}"))
+    return views.respond(request, get_object_or_404(Run, pk=run_id, subject=subject_of(team.pk)))

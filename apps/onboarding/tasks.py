@@ -4,16 +4,15 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import db_periodic_task
 
-from apps.integrations.sync import attempts, rolling
+from apps.integrations.sync import attempts
 from apps.integrations.webhooks import handling
-from apps.onboarding import nights
-from apps.onboarding.services import digest, notifications
+from apps.onboarding import nights, pipeline_names
+from apps.onboarding.services import digest, notifications, refreshing
 from apps.onboarding.services.runs import gaps_of, team_of, totals_of
 from apps.onboarding.signals import onboarding_completed
 from apps.onboarding.state import failures, of_run
@@ -24,11 +23,10 @@ from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Done
 from apps.pipelines.tasks import Standalone, step_task
+from apps.teams.run_subjects import subject_of
 
 logger = logging.getLogger(__name__)
 
-ONBOARDING_PIPELINE = "onboarding"
-NIGHTLY_PIPELINE = "nightly"
 # A refresh that is paused for a shorter time is worth no email.
 PAUSE_EMAILED_AFTER = timedelta(hours=1)
 # As whose act it counts that a paused refresh goes on.
@@ -36,7 +34,7 @@ SCHEDULE = "the nightly schedule"
 
 
 def _of_team(team_id: int) -> Standalone:
-    return None, f"team:{team_id}", None, {"team_id": team_id}
+    return None, subject_of(team_id), None, {"team_id": team_id}
 
 
 @step_task(name="send_onboarding_complete_email", standalone=_of_team)
@@ -73,7 +71,7 @@ def _end_long_pauses(now: datetime) -> None:
 
     A run goes on where it was, so what it has read is kept; the night that is due begins when it has ended.
     """
-    for run in nights.paused_runs(NIGHTLY_PIPELINE, now - PAUSE_EMAILED_AFTER):
+    for run in nights.paused_runs(pipeline_names.NIGHTLY, now - PAUSE_EMAILED_AFTER):
         try:
             if nights.paused_at(run) <= now - PAUSED_AT_MOST:
                 _go_on(run)
@@ -85,7 +83,7 @@ def _end_long_pauses(now: datetime) -> None:
 
 def _retry_failed_nights(now: datetime) -> None:
     """Let nights go on that failed because GitHub was away: otherwise minutes without it would cost a day."""
-    for run in nights.to_retry(NIGHTLY_PIPELINE, now):
+    for run in nights.to_retry(pipeline_names.NIGHTLY, now):
         try:
             engine.retry(run, by=SCHEDULE)
         except NotAllowed as reason:
@@ -122,7 +120,7 @@ def refresh_changed() -> None:
     """Read what webhooks announced: a minute after, and no more often than every five, however much is announced."""
     now = timezone.now()
     for team_id, repo_ids in attempts.due(now, nights.ready_teams()).items():
-        subject = f"team:{team_id}"
+        subject = subject_of(team_id)
         if not Run.objects.filter(subject=subject, created_at__gt=now - attempts.REFRESH_EVERY).exists():
             _refresh(team_id, Kind.WEBHOOK, repo_ids=repo_ids)
 
@@ -141,31 +139,7 @@ def weekly_digest() -> None:
 
 def _refresh(team_id: int, kind: Kind, *, once_key: str | None = None, **params: Any) -> None:
     try:
-        refresh(team_id, kind=kind, once_key=once_key, **params)
+        refreshing.refresh(team_id, kind=kind, once_key=once_key, **params)
     except Exception:
         # The other teams' refreshes don't hang on this one's.
         logger.exception("The refresh of team %s could not be started.", team_id)
-
-
-def refresh(
-    team_id: int,
-    *,
-    kind: Kind = Kind.REFRESH,
-    started_by: Any = None,
-    once_key: str | None = None,
-    **params: Any,
-) -> tuple[Run, bool]:
-    """Start reading what has changed, or join the refresh under way. Params are the pipeline's.
-
-    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.sync.rolling`.
-    """
-    if kind != Kind.WEBHOOK:
-        params = {"nights": rolling.NIGHTS, **params}
-    return engine.start(
-        NIGHTLY_PIPELINE,
-        subject=f"team:{team_id}",
-        params={"team_id": team_id, "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"], **params},
-        started_by=started_by,
-        once_key=once_key,
-        kind=kind,
-    )

@@ -20,7 +20,6 @@ from apps.onboarding.fragments import addresses, context_of
 from apps.onboarding.journey import see_other
 from apps.onboarding.services.journey import newest_run
 from apps.onboarding.services.notifications import recipients
-from apps.onboarding.services.runs import SUBJECT
 from apps.onboarding.state import as_json, kind_of_run, run_state, with_workers
 from apps.onboarding.state.runs import silent_queues
 from apps.onboarding.titles import tab_of
@@ -33,6 +32,7 @@ from apps.pipelines.worker import health
 from apps.teams import states
 from apps.teams.access import team_view
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 from apps.teams.services import MANAGING
 
 ALREADY = "That was done already, by somebody else or by an earlier click. Nothing was changed."
@@ -40,7 +40,7 @@ NOT_YOURS = "Only owners and admins of the team may do this. Ask one of them."
 
 
 def run_of(team: Team, run_id: UUID) -> Run:
-    return get_object_or_404(Run.objects.select_related("started_by"), pk=run_id, subject=f"{SUBJECT}{team.pk}")
+    return get_object_or_404(Run.objects.select_related("started_by"), pk=run_id, subject=subject_of(team.pk))
 
 
 @require_GET

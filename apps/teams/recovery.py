@@ -9,7 +9,7 @@ from apps.mail.letters import queue_letter
 from apps.teams.models import Membership, Role
 from apps.users.models import User
 from apps.users.oidc import recovery
-from apps.users.oidc.models import RecoveryLink
+from apps.users.oidc_models import RecoveryLink
 from apps.users.proof import without_unproven
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import WeeklyMetrics
-from apps.onboarding import tasks
+from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines.models import StepState, Worker
 from tests.faults.clock_rows import RESET_IN, ROWS
@@ -82,7 +82,7 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_
 
     octo_server.put(record(31))
     scene.begin()
-    night = scene.measured("night", lambda: scene.until_settled(tasks.refresh(team.pk)[0]))
+    night = scene.measured("night", lambda: scene.until_settled(refreshing.refresh(team.pk)[0]))
     scene.check(night)
     assert WeeklyMetrics.objects.for_team(team).exists()
     scene.mark()

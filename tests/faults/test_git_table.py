@@ -12,7 +12,7 @@ from apps.integrations.connections.grants import grant
 from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
-from apps.onboarding import tasks
+from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
 from apps.pipelines.worker.health import live_workers
@@ -127,12 +127,12 @@ def test_fault_ends_as_its_row_states(row, owner, workers, root, programs, clien
         run = until_ended(engine.retry(run))
         assert (run.state, run.missing) == ("done", [])
     else:
-        until_ended(tasks.refresh(team.pk)[0])
+        until_ended(refreshing.refresh(team.pk)[0])
     assert_whole(pulls, LANDED * 2)
 
     Builder.git(Bare(scene.clone), "commit", "--quiet", "--allow-empty", "-m", "Squash 8 (#8)", hour=60)
     scene.begin()
-    night = scene.measured("night", lambda: until_ended(tasks.refresh(team.pk)[0]))
+    night = scene.measured("night", lambda: until_ended(refreshing.refresh(team.pk)[0]))
     scene.check(night, is_night=True)
     # Nothing that was read is lost because of the fault.
     assert pulls.count() >= LANDED * 2
@@ -140,7 +140,7 @@ def test_fault_ends_as_its_row_states(row, owner, workers, root, programs, clien
     scene.mark()
     assert_fit_for_people(scene.measured("page", lambda: look(client, team, owner, night)))
     scene.end()
-    night = until_ended(tasks.refresh(team.pk)[0])
+    night = until_ended(refreshing.refresh(team.pk)[0])
     assert (night.state, night.missing) == ("done", [])
     assert_whole(pulls, LANDED * 2 + 1)
     for email in OutboxMessage.objects.all():

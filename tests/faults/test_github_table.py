@@ -13,7 +13,7 @@ from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import ApiBudget
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import DetailState, PullRequest, WeeklyMetrics
-from apps.onboarding import tasks
+from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
 from apps.pipelines.models import StepRun, StepState
@@ -131,7 +131,7 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_
 
     octo_server.put(record(31))
     scene.begin()
-    night = scene.measured("night", lambda: scene.until_settled(tasks.refresh(team.pk)[0]))
+    night = scene.measured("night", lambda: scene.until_settled(refreshing.refresh(team.pk)[0]))
     scene.check(night)
     # What was read before the fault stays.
     assert PullRequest.objects.for_team(team).count() >= 33

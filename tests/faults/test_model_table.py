@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmReservation, PullRequest, WeeklyMetrics
-from apps.onboarding import tasks
+from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run
@@ -92,7 +92,7 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_
     assert not OURS.search(completion.get().text)
 
     def refresh():
-        night, _ = tasks.refresh(team.pk)
+        night, _ = refreshing.refresh(team.pk)
         eventually(ended(night), 60)
         return night
 

@@ -17,7 +17,7 @@ from apps.integrations.connections.tracking import track_repositories
 from apps.mail import health, outages
 from apps.mail.models import OutboxMessage, OutboxState
 from apps.metrics.models import PullRequest
-from apps.onboarding import tasks
+from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines.worker.health import live_workers
 from apps.users.models import User
@@ -141,7 +141,7 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, octo_server, sc
     scene.check()
 
     def refresh():
-        night, _ = tasks.refresh(team.pk)
+        night, _ = refreshing.refresh(team.pk)
         eventually(ended(night), 60)
         assert (night.state, night.missing) == ("done", [])
 

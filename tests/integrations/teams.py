@@ -12,8 +12,8 @@ from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.grants import grant
 from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
-from apps.pipelines import engine, runner, tasks
-from apps.pipelines.exceptions import Permanent
+from apps.pipelines import engine, registry, runner
+from apps.pipelines.exceptions import Permanent, Retryable
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState
 from apps.pipelines.worker.sweeper import sweep
 from apps.teams.models import Membership, Role, Team
@@ -79,6 +79,12 @@ def refresh_killed(team, after, *, may_fail=False, **params):
     # Its lease ends, and the sweeper sends the step again.
     StepRun.objects.filter(run=run, state=StepState.RUNNING).update(lease_until=timezone.now())
     StepRun.objects.filter(run=run, state=StepState.READY).update(dispatched_at=None)
+    _work_off(run)
+    return _ended(run, may_fail=may_fail)
+
+
+def _work_off(run):
+    """Do what a worker and its sweeper do, until the run has ended; for at most a minute."""
     until = time.monotonic() + 60
     while run.state in ACTIVE_RUN_STATES and time.monotonic() < until:
         message = HUEY.dequeue()
@@ -88,7 +94,6 @@ def refresh_killed(team, after, *, may_fail=False, **params):
         else:
             HUEY.execute(message)
         run.refresh_from_db()
-    return _ended(run, may_fail=may_fail)
 
 
 def _started(team, params):
@@ -100,10 +105,12 @@ def _started(team, params):
 
 def _run(run):
     try:
-        return runner.run_inline(run, {name: task._with_params for name, task in tasks._steps.items()})
+        return runner.run_inline(run, {name: task.run_body for name, task in registry.tasks().items()})
     except Permanent:
         run.refresh_from_db()
-        return run
+    except Retryable:
+        _work_off(run)
+    return run
 
 
 def _ended(run, *, may_fail):

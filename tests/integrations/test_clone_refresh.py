@@ -128,7 +128,7 @@ def verified(team):
     """Refresh with a comparison; return how many pull requests it corrected."""
     params = {"team_id": team.pk, "months": 600, "verify": True}
     run, _ = engine.start("sync", subject=f"team:{team.pk}", params=params, send=False)
-    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task._with_params})
+    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
     assert run.state == RunState.DONE, (run.error, run.missing)
     return corrected_by(run)
 

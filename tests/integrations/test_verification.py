@@ -25,7 +25,7 @@ REVIEW = {"author": {"login": "eve"}, "state": "APPROVED", "submittedAt": "2026-
 def refresh(team, **params):
     """Run the sync as a refresh does, with its params."""
     run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, **params}, send=False)
-    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task._with_params})
+    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
     assert run.state == RunState.DONE, (run.error, run.missing)
     return run
 
@@ -190,7 +190,7 @@ def test_repository_that_vanishes_while_it_is_compared_keeps_its_rows(read, team
     read.change("delete", repository="octo/hello")
     run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, "verify": True}, send=False)
     with pytest.raises(Exception, match="knows no"):
-        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task._with_params})
+        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
     assert PullRequest.objects.for_team(team).count() == 30
 
 
@@ -202,7 +202,7 @@ def test_nothing_is_removed_unless_the_repository_is_there(read, team):
     read.faults(*({"match": {"operation": name}, "errors": missing} for name in operations))
     run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, "verify": True}, send=False)
     with pytest.raises(Exception, match="knows no"):
-        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task._with_params})
+        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
     assert PullRequest.objects.for_team(team).count() == 30
 
 

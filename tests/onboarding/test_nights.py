@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from apps.integrations.models import Connection, TrackedRepository
 from apps.onboarding import nights
+from apps.onboarding.services.refreshing import refresh
 from apps.onboarding.state.kinds import Kind
-from apps.onboarding.tasks import nightly_refresh, refresh
+from apps.onboarding.tasks import nightly_refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Run
 from apps.teams.models import OnboardingStatus, Team

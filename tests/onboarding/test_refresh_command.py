@@ -4,7 +4,7 @@ import pytest
 from django.core.management import execute_from_command_line
 
 from apps.integrations.models import TrackedRepository
-from apps.onboarding.tasks import refresh
+from apps.onboarding.services.refreshing import refresh
 from apps.pipelines.models import Run, StepRun
 from apps.teams.models import Team
 from tests.onboarding.test_onboard import KEYS

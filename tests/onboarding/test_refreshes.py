@@ -15,8 +15,9 @@ from apps.integrations.models import TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest
 from apps.onboarding.models import RefreshFailure
+from apps.onboarding.services.refreshing import refresh
 from apps.onboarding.state import Kind
-from apps.onboarding.tasks import SCHEDULE, nightly_refresh, refresh
+from apps.onboarding.tasks import SCHEDULE, nightly_refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Event, Run, StepRun
 from apps.pipelines.worker.sweeper import sweep

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.integrations.models import TrackedRepository
 from apps.mail.models import OutboxMessage
 from apps.metrics.api import tokens
-from apps.onboarding.tasks import refresh
+from apps.onboarding.services.refreshing import refresh
 from apps.pipelines import engine
 from apps.pipelines.models import Worker
 from apps.pipelines.worker import process_id

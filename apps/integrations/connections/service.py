@@ -38,6 +38,7 @@ from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyM
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 
 # Searching and reloading read the stored list for so long.
 FRESH = timedelta(minutes=10)
@@ -169,7 +170,7 @@ def leave(team: Team, source: str) -> bool:
     """
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
-        if Run.objects.filter(subject=f"team:{team.pk}", state__in=ACTIVE_RUN_STATES).exists():
+        if Run.objects.filter(subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES).exists():
             raise CannotConnect("A run of this team is under way and needs the source. Cancel it, or wait for its end.")
         left, _ = Connection.objects.for_team(team).filter(source=source).delete()
         if source == ConnectionSource.GITHUB:

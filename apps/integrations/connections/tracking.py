@@ -11,6 +11,7 @@ from apps.metrics.cache import touch
 from apps.metrics.models import Repository, Source
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 
 # GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older ones may end in one; managed users
 # have an underscore), a name of up to 100 letters, digits, dots, hyphens and underscores.
@@ -87,7 +88,7 @@ def _untrack(team: Team, **which: object) -> str:
         tracked = rows.filter(**which).first()
         if tracked is None:
             return ""
-        if Run.objects.filter(subject=f"team:{team.pk}", state__in=ACTIVE_RUN_STATES).exists():
+        if Run.objects.filter(subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES).exists():
             raise CannotConnect(
                 "A run of this team is under way and may be reading it. Cancel it, or wait for its end."
             )

@@ -20,7 +20,6 @@ from apps.mail.links import without_links
 from apps.mail.models import OutboxMessage
 from apps.metrics.charts.weekly import percent
 from apps.metrics.figures import significance
-from apps.metrics.figures.definitions import WEEK, week_of
 from apps.metrics.figures.merged import Landed, landed
 from apps.metrics.figures.selection import Period, Selection
 from apps.metrics.formatting import in_hours
@@ -28,6 +27,7 @@ from apps.metrics.insights.daily import SHOWN, newest
 from apps.metrics.models import Insight, Scope, WeeklyMetrics
 from apps.metrics.pages.pull_request_list import DIRECT
 from apps.metrics.records import PullRequestState
+from apps.metrics.weeks import WEEK, week_of
 from apps.teams.emails import EmailKind, stop_link
 from apps.teams.models import Membership, Team
 from apps.users.first_password import first_password_link

@@ -11,13 +11,13 @@ from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import Connection, TrackedRepository
 from apps.integrations.sources.github.app import Installation
 from apps.integrations.sources.github.probe import Finding
-from apps.onboarding.services.runs import SUBJECT, start_onboarding
+from apps.onboarding import pipeline_names
+from apps.onboarding.services.runs import start_onboarding
 from apps.onboarding.signals import source_connected
 from apps.pipelines.models import Run
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 from apps.users.models import User
-
-PIPELINE = "onboarding"
 
 
 def connect(
@@ -63,7 +63,7 @@ def joining(run: Run, team: Team, tracked: Sequence[TrackedRepository]) -> str:
 
 
 def newest_run(team: Team) -> Run | None:
-    return Run.objects.filter(subject=f"{SUBJECT}{team.pk}", pipeline=PIPELINE).first()
+    return Run.objects.filter(subject=subject_of(team.pk), pipeline=pipeline_names.ONBOARDING).first()
 
 
 def left_off(team: Team) -> tuple[str, dict[str, Any]]:

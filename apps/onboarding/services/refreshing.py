@@ -7,13 +7,18 @@ run, is_ours = find_or_start(team, repo_ids=None, verify=True)
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
+
 from apps.integrations.models import TrackedRepository
-from apps.onboarding import tasks
-from apps.onboarding.services.runs import SUBJECT
+from apps.integrations.sync import rolling
+from apps.onboarding import pipeline_names
+from apps.onboarding.state.kinds import Kind
+from apps.pipelines import engine
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 
-PIPELINES = (tasks.NIGHTLY_PIPELINE, tasks.ONBOARDING_PIPELINE)
+PIPELINES = (pipeline_names.NIGHTLY, pipeline_names.ONBOARDING)
 
 
 def find_or_start(team: Team, repo_ids: Sequence[int] | None, *, verify: bool) -> tuple[Run, bool]:
@@ -28,7 +33,7 @@ def find_or_start(team: Team, repo_ids: Sequence[int] | None, *, verify: bool) -
     """
     wanted = set(_tracked_ids(team) if repo_ids is None else repo_ids)
     live = Run.objects.filter(
-        subject=f"{SUBJECT}{team.pk}", pipeline__in=PIPELINES, state__in=ACTIVE_RUN_STATES
+        subject=subject_of(team.pk), pipeline__in=PIPELINES, state__in=ACTIVE_RUN_STATES
     ).order_by("created_at")
     under_way = list(live)
     for run in under_way:
@@ -41,8 +46,32 @@ def find_or_start(team: Team, repo_ids: Sequence[int] | None, *, verify: bool) -
         params["repo_ids"] = sorted(wanted)
     if verify:
         params["verify"] = True
-    run, created = tasks.refresh(team.pk, **params)
+    run, created = refresh(team.pk, **params)
     return run, created or does_at_least(run, wanted, verify=verify)
+
+
+def refresh(
+    team_id: int,
+    *,
+    kind: Kind = Kind.REFRESH,
+    started_by: Any = None,
+    once_key: str | None = None,
+    **params: Any,
+) -> tuple[Run, bool]:
+    """Start reading what has changed, or join the refresh under way. Params are the pipeline's.
+
+    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.sync.rolling`.
+    """
+    if kind != Kind.WEBHOOK:
+        params = {"nights": rolling.NIGHTS, **params}
+    return engine.start(
+        pipeline_names.NIGHTLY,
+        subject=subject_of(team_id),
+        params={"team_id": team_id, "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"], **params},
+        started_by=started_by,
+        once_key=once_key,
+        kind=kind,
+    )
 
 
 def does_at_least(run: Run, wanted: set[int], *, verify: bool) -> bool:

@@ -14,16 +14,18 @@ from apps.integrations.sync import window
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
+from apps.onboarding import pipeline_names
 from apps.onboarding.signals import repositories_chosen
 from apps.onboarding.state.kinds import Kind
 from apps.pipelines import engine, events
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run, StepRun
 from apps.pipelines.outcomes import Missing
+from apps.teams import run_subjects
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 from apps.users.models import User
 
-SUBJECT = "team:"
 # The step that sends the completion email; its cursor has `told` once it has done so.
 NOTIFY_STEP = "notify"
 
@@ -82,8 +84,8 @@ def start_onboarding(
         first_day = window.widened(team.pk, wanted)
         repositories_chosen.send(sender=Team, team=team, user=user, count=len(tracked))
         run, created = engine.start(
-            "onboarding",
-            subject=f"{SUBJECT}{team.pk}",
+            pipeline_names.ONBOARDING,
+            subject=subject_of(team.pk),
             params={
                 "team_id": team.pk,
                 "repo_ids": [row.pk for row in tracked],
@@ -126,7 +128,7 @@ def keep_completion_email(run: Run, step: StepRun, selection: Sequence[str] | No
 
 
 def team_of(run: Run) -> Team:
-    return Team.objects.get(pk=int(run.subject.removeprefix(SUBJECT)))
+    return run_subjects.team_of(run.subject)
 
 
 def run_url(run: Run, team: Team) -> str:

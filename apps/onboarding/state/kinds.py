@@ -3,6 +3,7 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from apps.onboarding import pipeline_names
 from apps.pipelines.models import Run
 
 
@@ -37,9 +38,9 @@ def kind_of(pipeline: str, stored: str = "") -> Kind:
     """Return the kind of a run from its pipeline and its stored kind. Runs of earlier versions have none stored."""
     if stored in list(Kind):
         return Kind(stored)
-    if pipeline == "onboarding":
+    if pipeline == pipeline_names.ONBOARDING:
         return Kind.ONBOARDING
-    if pipeline == "nightly":
+    if pipeline == pipeline_names.NIGHTLY:
         return Kind.NIGHTLY
     return Kind.OTHER
 

@@ -9,16 +9,17 @@ from django.db.models import Q
 from django.urls import reverse
 
 from apps.metrics.models import PullRequest
+from apps.onboarding import pipeline_names
 from apps.onboarding.state import credentials, failures, repositories, runs
 from apps.onboarding.state.gaps import OPTIONAL, gaps_of
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run, RunState
 from apps.teams import states
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of
 from apps.teams.states import Figures, Gap, RepositoryState, State, StateName, TeamState
 
-SUBJECT = "team:"
 # Runs that read sources. Recounts and the like say nothing about how new the figures are.
-READING = ("onboarding", "nightly")
+READING = (pipeline_names.ONBOARDING, pipeline_names.NIGHTLY)
 # Newest runs that are looked at.
 LOOKED_AT = 10
 
@@ -73,7 +74,7 @@ def of_team(team_id: int) -> TeamState:
 
 def _runs(team_id: int) -> list[Run]:
     """Return the team's newest runs, and its newest setup however old it is."""
-    of_team = Run.objects.filter(subject=f"{SUBJECT}{team_id}")
+    of_team = Run.objects.filter(subject=subject_of(team_id))
     reading = of_team.filter(Q(pipeline__in=READING) | Q(state__in=ACTIVE_RUN_STATES))
     return list(reading.order_by("-created_at")[:LOOKED_AT])
 

@@ -12,11 +12,12 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from apps.commands import UsageCommand, UsageError
-from apps.onboarding.services.runs import SUBJECT, team_of
+from apps.onboarding.services.runs import team_of
 from apps.onboarding.state import credentials, of_run, run_as_json
 from apps.pipelines import engine
 from apps.pipelines.models import PASSED, Run
 from apps.teams.models import Team
+from apps.teams.run_subjects import subject_of, team_id_of
 from apps.teams.states import RunState
 
 # Who acts here.
@@ -70,7 +71,7 @@ class Command(UsageCommand):
             team = Team.objects.filter(slug=slug).first()
             if team is None:
                 raise UsageError(f"There is no team with the slug {slug!r}.")
-            runs = runs.filter(subject=f"{SUBJECT}{team.pk}")
+            runs = runs.filter(subject=subject_of(team.pk))
         teams = dict(Team.objects.values_list("pk", "slug"))
         rows = [_row(run, teams) for run in runs[:MOST_LISTED]]
         if as_json:
@@ -115,13 +116,13 @@ def shown(run: RunState) -> str:
 
 def _row(run: Run, teams: Mapping[int, str]) -> dict[str, Any]:
     """Return what a list shows of a run; times are UTC."""
-    number = run.subject.removeprefix(SUBJECT)
+    team_id = team_id_of(run.subject)
     return {
         "run": str(run.pk),
         "state": run.state,
         "percent": run.percent,
         "pipeline": run.pipeline,
-        "team": teams.get(int(number)) if number.isdecimal() else None,
+        "team": None if team_id is None else teams.get(team_id),
         "started": f"{run.created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
 
