@@ -42,6 +42,7 @@ def main() -> int:
             run([*manage, "check", "--deploy", "--fail-level", "WARNING"], env | PRODUCTION),
             no_registry_is_named(),
             run([sys.executable, "scripts/scan_secrets.py"], env),
+            run([sys.executable, "scripts/measure_style.py"], env),
             units_are_hardened(),
         ]
     print("All checks passed." if all(results) else "Some checks failed.")
