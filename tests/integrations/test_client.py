@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.integrations.sources.github import limits, queries
 from apps.integrations.sources.github.client import GitHubClient
-from apps.integrations.sources.github.endpoints import Endpoints, ForbiddenAddress, check_typed_address
+from apps.integrations.sources.github.endpoints import Endpoints
 from apps.integrations.sources.github.errors import (
     AccessDenied,
     BadCredentials,
@@ -262,35 +262,6 @@ def test_repository_facts_and_outage(octo):
         octo.faults({"status": 502})
         with pytest.raises(Unreachable, match="HTTP 502"):
             GitHubSource(client).ping()
-
-
-@pytest.mark.parametrize(
-    ("url", "addresses", "words"),
-    [
-        ("http://ghe.acme.com", ["93.184.216.34"], "https://"),
-        ("ftp://ghe.acme.com", ["93.184.216.34"], "https://"),
-        ("https://", [], "name a host"),
-        ("https://[::1", [], "no web address"),
-        ("https://ada:x@ghe.acme.com", ["93.184.216.34"], "user name"),
-        ("https://ghe.acme.com/?x", ["93.184.216.34"], r"\?"),
-        ("https://localhost", ["127.0.0.1"], "private network"),
-        ("https://ghe.acme.com", ["93.184.216.34", "10.0.0.1"], "private network"),
-        ("https://ghe.acme.com", ["169.254.169.254"], "private network"),
-        ("https://ghe.acme.com", ["::ffff:192.168.0.1"], "private network"),
-        ("https://ghe.acme.com", ["fe80::1%eth0"], "private network"),
-        ("https://ghe.acme.com", ["224.0.0.1"], "private network"),
-        ("https://ghe.acme.com", [], "no host named"),
-    ],
-)
-def test_addresses_that_users_may_not_type(url, addresses, words):
-    with pytest.raises(ForbiddenAddress, match=words):
-        check_typed_address(url, lambda host: addresses)
-
-
-def test_addresses_that_users_may_type():
-    public = lambda host: ["93.184.216.34", "2606:2800:220:1::1"]  # noqa: E731
-    assert check_typed_address(" https://ghe.acme.com/api/v3/ ", public) == "https://ghe.acme.com/api/v3"
-    assert check_typed_address("https://ghe.acme.com:8443", public) == "https://ghe.acme.com:8443"
 
 
 @pytest.mark.parametrize("shown", ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", ""])

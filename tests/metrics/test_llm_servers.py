@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.metrics.llm import continuing, pace
+from apps.metrics.llm import continuing
 from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmUse
 from apps.pipelines import engine
 from apps.pipelines.models import RunState
@@ -232,6 +232,6 @@ def test_model_of_nothing_but_nonsense_is_left_alone_after_three_rounds(
 def test_person_who_retries_does_not_wait_for_a_quota(model, team, pulls, worker):  # noqa: F811
     model.faults({"llm": "quota", "times": 1})
     run = read(worker, team)
-    assert pace.blocked().cause == "ai_quota"
+    assert LlmPace.objects.get().cause == "ai_quota"
     run = worker.drain(engine.retry(run))
     assert (run.state, states(team)) == (RunState.DONE, {"done": COUNT})

@@ -133,12 +133,6 @@ def block(cause: Cause, asked: timedelta | None = None) -> datetime:
     return until
 
 
-def blocked() -> Limited | None:
-    """Return until when the server is left alone, and why; None if it may be asked."""
-    row = LlmPace.objects.filter(pk=key(), blocked_until__gt=timezone.now()).first()
-    return Limited(row.blocked_until, row.cause) if row and row.blocked_until else None
-
-
 def answered() -> None:
     """Let the next pause be a short one: the server has answered."""
     LlmPace.objects.filter(pk=key(), waits__gt=0).update(waits=0, cause="")

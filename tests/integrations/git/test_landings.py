@@ -5,6 +5,7 @@ import pytest
 
 from apps.integrations.sources.git.source import GitRepository, LandingGone
 from apps.metrics.records import ChangeKind, PullRequestState
+from apps.pipelines.remedy import Remedy
 from tests.integrations.git.conftest import BEN, LONG_AGO, at
 
 WEB = ("GitHub", "noreply@github.com")
@@ -223,7 +224,7 @@ def test_a_cursor_that_is_gone_starts_over_and_its_landing_cannot_be_read(repo, 
     assert len(repository.landings(LONG_AGO, after=gone)) == 1
     with pytest.raises(LandingGone, match=gone[:12]) as failure:
         repository.read([gone])
-    assert failure.value.retryable
+    assert failure.value.remedy == Remedy.RETRY
     with pytest.raises(LandingGone):
         repository.read(["--output=x"])
 

@@ -14,6 +14,7 @@ from apps.integrations.sources.git.source import (
     SourceDisabled,
     TimedOut,
 )
+from apps.pipelines.remedy import Remedy
 from tests.integrations.git.conftest import LONG_AGO, Builder, at
 
 
@@ -103,7 +104,7 @@ def test_a_path_that_is_not_there(repo, root, path):
         GitRepository.open(path, root)
     assert isinstance(failure.value, NoSuchPath | CannotRead)
     assert "\x00" not in str(failure.value)
-    assert not failure.value.retryable
+    assert failure.value.remedy == Remedy.OPERATOR
 
 
 def test_folders_that_are_no_repository(repo, root):
@@ -153,7 +154,7 @@ def test_git_is_ended_when_it_takes_too_long(repo, root, tmp_path, monkeypatch):
     start = time.monotonic()
     with pytest.raises(TimedOut, match=r"within 0\.2 seconds") as failure:
         GitRepository.open("app", root, timeout=0.2)
-    assert failure.value.retryable
+    assert failure.value.remedy == Remedy.RETRY
     assert time.monotonic() - start < 30
 
 

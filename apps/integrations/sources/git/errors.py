@@ -14,12 +14,11 @@ from apps.pipelines.remedy import Remedy
 
 
 class GitError(Exception):
-    """Base class. `str()` is shown to users. `retryable`: the same request may succeed later, with nothing changed.
+    """Base class. `str()` is shown to users.
 
     The clones are on the server, so in most cases only its operator can repair them.
     """
 
-    retryable = False
     cause = "clone"
     remedy = Remedy.OPERATOR
 
@@ -102,7 +101,6 @@ class GitMissing(GitError):
 class LandingGone(GitError):
     """A commit that was on the trunk is not there any more."""
 
-    retryable = True
     cause = "history_rewritten"
     remedy = Remedy.RETRY
 
@@ -114,7 +112,6 @@ class LandingGone(GitError):
 
 
 class TimedOut(GitError):
-    retryable = True
     cause = "too_slow"
     remedy = Remedy.RETRY
 
