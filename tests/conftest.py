@@ -10,6 +10,8 @@ from django.db import connections
 from tests import migrated, services
 from tests.trials import Trial
 
+pytest_plugins = ("tests.fixtures.sandbox", "tests.fixtures.workers")
+
 
 def pytest_xdist_auto_num_workers():
     """Run one process more than there are cores: many tests wait for processes of their own."""

@@ -11,7 +11,6 @@ from apps.integrations.connections.tracking import track_repositories
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.pipelines.conftest import queue, workers  # noqa: F401 - fixtures
 from tests.sandbox.server import start_sandbox
 from tests.services import free_port
 
@@ -83,7 +82,7 @@ def mailbox():
 
 
 @pytest.fixture
-def onboarding(queue):  # noqa: F811
+def onboarding(queue):
     """A team with an owner and an admin, ready to start."""
 
     def start():

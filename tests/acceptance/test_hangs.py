@@ -9,7 +9,7 @@ from apps.pipelines.worker import hangs
 from apps.teams.models import Team
 from tests.acceptance.conftest import REPOSITORIES
 from tests.acceptance.test_kills import environment
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

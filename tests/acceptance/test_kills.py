@@ -13,7 +13,7 @@ from apps.onboarding.services.runs import totals_of
 from apps.pipelines.models import RunState
 from apps.teams.models import OnboardingStatus, Team
 from tests.acceptance.conftest import REPOSITORIES
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 from apps.metrics.models import PullRequest
+from tests.fixtures.workers import ROOT
 from tests.metrics import sample
 from tests.metrics.test_sample import check
 from tests.onboarding.conftest import Commands
-from tests.pipelines.conftest import ROOT, queue  # noqa: F401 - a fixture
 from tests.sandbox.server import start_sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ FIGURES = (
 
 
 @pytest.fixture
-def manage(queue):  # noqa: F811
+def manage(queue):
     commands = Commands(GITHUB_TOKEN="t")
     yield commands
     commands.end()

@@ -1,6 +1,6 @@
 """axe-core over a page as it is drawn, from the same npm package as the rest of the front end."""
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 SOURCE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")

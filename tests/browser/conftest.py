@@ -14,10 +14,9 @@ from apps.teams.invitations import invite
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.acceptance.conftest import pull_request
+from tests.browser.black_hole import BlackHole
 from tests.browser.browsing import Visits, chromium
 from tests.browser.site import GitHub, serving
-from tests.onboarding.conftest import work  # noqa: F401 - a fixture
-from tests.pipelines.conftest import queue, workers  # noqa: F401 - fixtures
 from tests.sandbox.server import start_sandbox
 
 REPOSITORIES = {"acme/api": 40, "acme/web": 30, "acme/docs": 6}
@@ -66,7 +65,7 @@ def browser():
 
 
 @pytest.fixture
-def web(web_server, queue, github):  # noqa: F811
+def web(web_server, queue, github):
     """The running web process over this test's rows. It must log no error."""
     if not web_server.runs:
         web_server.start()
@@ -85,13 +84,13 @@ def visit(browser, web):
 
 
 @pytest.fixture
-def worker(workers, github):  # noqa: F811
+def worker(workers, github):
     """Starts workers that read from this test's GitHub."""
     return lambda *args, **env: workers.start(*args, GITHUB_API_URL=github.url, **env)
 
 
 @pytest.fixture
-def team(queue):  # noqa: F811
+def team(queue):
     """Acme with its owner Mara, an admin Teo and a member Ida."""
     people = {name: User.objects.create_user(f"{name}@acme.example") for name in ("mara", "teo", "ida")}
     team = create_team("Acme", people["mara"])
@@ -118,7 +117,7 @@ def begin(team, mara, github):
 
 
 @pytest.fixture
-def acme(begin, team, mara, work, github):  # noqa: F811
+def acme(begin, team, mara, work, github):
     """Acme, set up but for one repository."""
     github.hide("acme/docs")
     run = work(begin())
@@ -130,3 +129,10 @@ def acme(begin, team, mara, work, github):  # noqa: F811
         "pull": PullRequest.objects.for_team(team).first(),
     }
     return SimpleNamespace(team=team, run=run, owner=mara, **rows)
+
+
+@pytest.fixture
+def black_hole(web):
+    hole = BlackHole(web.port)
+    yield hole
+    hole.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from django.db import connection
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 from tests.servers import database_url
 from tests.services import free_port
 

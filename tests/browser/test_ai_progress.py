@@ -9,7 +9,7 @@ from apps.pipelines import engine
 from tests.browser.axe import grave_findings
 from tests.browser.test_journey import PATIENCE
 from tests.browser.test_live import IS_MARKED, MARK
-from tests.metrics.test_llm import pass_time
+from tests.metrics.llm.conftest import pass_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

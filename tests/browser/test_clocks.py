@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from apps.pipelines import engine
 from apps.pipelines.models import Run
 from tests.browser.browsing import Visits
-from tests.browser.test_live import IS_MARKED, MARK, black_hole  # noqa: F401 - a fixture
+from tests.browser.test_live import IS_MARKED, MARK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = pytest.mark.long
@@ -134,7 +134,7 @@ def test_window_that_slept_while_its_viewer_lost_access_states_it(visit, begin, 
 
 
 @pytest.mark.long
-def test_computer_that_slept_finds_a_dead_connection_at_once(browser, web, black_hole, begin, mara):  # noqa: F811
+def test_computer_that_slept_finds_a_dead_connection_at_once(browser, web, black_hole, begin, mara):
     run = begin()
     visits = Visits(browser, f"http://127.0.0.1:{black_hole.port}")
     page = visits(mara)

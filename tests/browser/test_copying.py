@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.template.loader import render_to_string
 from playwright.sync_api import expect
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 from tests.users.test_second_factors import code_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from apps.pipelines import engine
 from apps.pipelines.models import Run
 from tests import services
 from tests.browser.test_every_page import paths
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 CHECKER = ROOT / "node_modules" / "html-validate" / "bin" / "html-validate.mjs"

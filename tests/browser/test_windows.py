@@ -9,7 +9,7 @@ from apps.pipelines import engine
 from apps.teams.services import create_team
 from tests.browser.test_journey import PATIENCE
 from tests.browser.test_live import HIDE
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = pytest.mark.long

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 
 class Crew:

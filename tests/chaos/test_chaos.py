@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 
 def chaos(*arguments):

@@ -4,9 +4,9 @@ import pytest
 from huey.contrib.djhuey import HUEY
 
 from tests.faults.neighbor import start_neighbor
-from tests.integrations.conftest import serving, small_folder
+from tests.fixtures.sandbox import serving, small_folder
+from tests.fixtures.workers import Crew
 from tests.integrations.teams import octo_owner, octo_team
-from tests.pipelines.conftest import Crew
 
 
 @pytest.fixture(scope="session")

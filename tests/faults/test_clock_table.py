@@ -20,7 +20,7 @@ from tests.faults.clock_rows import RESET_IN, ROWS
 from tests.faults.scene import assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample
 from tests.faults.test_github_table import GitHubScene
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 from tests.sandbox.conftest import record
 from tests.services import require
 

@@ -20,9 +20,9 @@ from apps.teams.services import create_team
 from tests.faults.git_rows import GIT, ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample
+from tests.fixtures.workers import ended, eventually
 from tests.integrations.git.conftest import Builder
 from tests.integrations.git_histories import begin
-from tests.pipelines.conftest import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,7 +21,7 @@ from apps.pipelines.worker.health import live_workers
 from tests.faults.github_rows import ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 from tests.sandbox.conftest import record
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,7 +19,7 @@ from apps.pipelines.worker.health import live_workers
 from tests.faults.model_rows import ROWS
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.table import assert_rows_differ, sample
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,7 +16,7 @@ from tests.faults.redis_rows import REFUSES, ROWS, SERVER, welcomes
 from tests.faults.site import SiteScene, assert_whole, new_folder, site_over
 from tests.faults.table import assert_rows_differ, sample
 from tests.faults.wire import Wire
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 
 # Seconds that a fault holds after work was started: floods of connections and of log lines show by then.
 HOLDS = 4

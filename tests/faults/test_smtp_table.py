@@ -25,8 +25,8 @@ from tests.faults.certificates import self_signed
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
 from tests.faults.smtp_rows import NO_MAILBOX, OPERATOR, PERHAPS, PLAIN, ROWS, SENT, SERVER, WAITS
 from tests.faults.table import assert_rows_differ, sample
+from tests.fixtures.workers import ended, eventually
 from tests.mail.smtp_script import USUAL, Script
-from tests.pipelines.conftest import ended, eventually
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)

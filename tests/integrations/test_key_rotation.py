@@ -20,7 +20,7 @@ from apps.pipelines.models import ProcessSeen
 from apps.pipelines.worker import presence, process_id
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.pipelines.conftest import ROOT, queue  # noqa: F401 - a fixture
+from tests.fixtures.workers import ROOT
 from tests.servers import database_url
 from tests.services import free_port
 
@@ -98,7 +98,7 @@ def test_rotation_ignores_a_process_whose_machine_proves_that_it_is_gone(setting
 
 
 @pytest.mark.long
-def test_rotation_is_refused_until_no_process_has_another_first_key(tmp_path, queue, settings):  # noqa: F811
+def test_rotation_is_refused_until_no_process_has_another_first_key(tmp_path, queue, settings):
     settings.CREDENTIAL_KEYS = [OLD]
     owner = User.objects.create_user("owner@acme.example")
     store_token(create_team("Acme", owner), "token", owner)

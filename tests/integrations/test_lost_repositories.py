@@ -8,7 +8,7 @@ from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import DetailState, PullRequest
 from apps.pipelines.models import RunState
-from tests.integrations.conftest import serving
+from tests.fixtures.sandbox import serving
 from tests.sandbox.conftest import record
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -30,7 +30,7 @@ from apps.onboarding.services.trouble import Trouble
 from apps.pipelines import engine
 from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
-from tests.integrations.conftest import serving
+from tests.fixtures.sandbox import serving
 from tests.sandbox.conftest import record
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integrations.conftest import serving
+from tests.fixtures.sandbox import serving
 from tests.integrations.test_incremental import ago, spent, sync
 from tests.sandbox.conftest import record
 

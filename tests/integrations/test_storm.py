@@ -12,8 +12,8 @@ from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import DetailState, PullRequest
 from apps.pipelines import engine
 from apps.pipelines.models import RunState
-from tests.integrations.conftest import serving
-from tests.pipelines.conftest import ended, eventually, queue, workers  # noqa: F401 - fixtures
+from tests.fixtures.sandbox import serving
+from tests.fixtures.workers import ended, eventually
 from tests.sandbox.conftest import record
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -83,7 +83,7 @@ def stored(team, **states):
     }
 
 
-def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, follow, workers, trial):  # noqa: F811
+def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, follow, workers, trial):
     follow(*NAMES)
     storm.faults(*FAULTS)
     dice = random.Random(trial.seed)

@@ -10,7 +10,7 @@ from apps.integrations.signals import onboarding_sync_completed, onboarding_sync
 from apps.integrations.tasks import sync_historical_data_task, sync_repository_initial_task
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember, WeeklyMetrics
 from apps.pipelines.models import RunState
-from tests.integrations.conftest import SAMPLE, serving
+from tests.fixtures.sandbox import SAMPLE, serving
 from tests.sandbox.conftest import record
 
 pytestmark = pytest.mark.django_db(transaction=True)

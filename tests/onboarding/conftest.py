@@ -4,21 +4,22 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 from django.db import connection
-from huey.contrib.djhuey import HUEY
 
 from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.metrics.factories import RepositoryFactory
+from apps.metrics.figures.weekly import recompute
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines.models import Run
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.acceptance.conftest import pull_request
-from tests.pipelines.conftest import ROOT, eventually, queue, workers  # noqa: F401 - fixtures
+from tests.fixtures.workers import ROOT, eventually
+from tests.metrics.pages import merged
 from tests.sandbox.server import start_sandbox
 from tests.servers import database_url
 
@@ -114,7 +115,7 @@ class Commands:
 
 
 @pytest.fixture
-def manage(queue, github):  # noqa: F811
+def manage(queue, github):
     commands = Commands(GITHUB_API_URL=github.url, GITHUB_TOKEN="t")
     yield commands
     commands.end()
@@ -136,7 +137,7 @@ def person(team):
 
 
 @pytest.fixture
-def begin(team, github, settings, queue):  # noqa: F811
+def begin(team, github, settings, queue):
     """Start the team's onboarding over repositories of GitHub; nobody works on it yet."""
     settings.GITHUB_API_URL = github.url
 
@@ -149,23 +150,15 @@ def begin(team, github, settings, queue):  # noqa: F811
     return start
 
 
-@pytest.fixture
-def work(queue):  # noqa: F811
-    """Work on a run in this process, message by message, until it has ended or waits."""
-
-    def drain(run, seconds=20.0):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            message = HUEY.dequeue()
-            if message is None:
-                break
-            HUEY.execute(message)
-        run.refresh_from_db()
-        return run
-
-    return drain
-
-
 def the_run():
     """The only run, as soon as there is one."""
     return eventually(lambda: Run.objects.first())
+
+
+@pytest.fixture
+def merged_work(team):
+    """Three pull requests of a team, merged in two weeks."""
+    repository = RepositoryFactory(team=team)
+    for weeks_ago, hours in ((0, 4), (0, 6), (1, 10)):
+        merged(repository, weeks_ago, hours, ai_assisted=hours == 4, ai_tools=["claude"] if hours == 4 else [])
+    recompute(team.pk)

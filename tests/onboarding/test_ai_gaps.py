@@ -13,9 +13,8 @@ from apps.pipelines import engine
 from apps.teams.models import OnboardingStatus
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.integrations.conftest import octo, octo_server, worker  # noqa: F401 - fixtures
 from tests.integrations.teams import octo_owner, octo_team
-from tests.metrics.test_llm import pass_time
+from tests.metrics.llm.conftest import pass_time
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +32,7 @@ def team(owner):
 
 
 @pytest.fixture
-def set_up(octo, team, owner, worker, settings):  # noqa: F811
+def set_up(octo, team, owner, worker, settings):
     """Return a function that sets the team up while the model has a fault, and returns the run."""
     settings.LLM_BASE_URL, settings.LLM_BASE_URL_GIVEN = f"{octo.url}/v1", True
     settings.LLM_REQUESTS_A_MINUTE, settings.LLM_PATIENCE = 100_000, 10
@@ -67,7 +66,7 @@ def test_limit_leaves_figures_complete_and_the_page_names_its_end(set_up, team, 
         assert 'data-state="waiting" data-cause="ai_rate_limit" data-done="0" data-total="33"' in page
 
 
-def test_what_arrives_later_completes_the_setup(set_up, octo, team, worker):  # noqa: F811
+def test_what_arrives_later_completes_the_setup(set_up, octo, team, worker):
     run = set_up(status=429, reset_in=7200)
     octo.faults()
     pass_time()
@@ -80,7 +79,7 @@ def test_what_arrives_later_completes_the_setup(set_up, octo, team, worker):  # 
     assert completions().count() == 1
 
 
-def test_retry_reads_and_does_not_repeat_the_email(set_up, octo, team, worker):  # noqa: F811
+def test_retry_reads_and_does_not_repeat_the_email(set_up, octo, team, worker):
     run = set_up(status=401)
     assert (run.state, [one["remedy"] for one in run.missing]) == ("partial", ["operator"])
     octo.faults()

@@ -34,15 +34,7 @@ def team():
     return team
 
 
-@pytest.fixture
-def work(team):
-    repository = RepositoryFactory(team=team)
-    for weeks_ago, hours in ((0, 4), (0, 6), (1, 10)):
-        merged(repository, weeks_ago, hours, ai_assisted=hours == 4, ai_tools=["claude"] if hours == 4 else [])
-    recompute(team.pk)
-
-
-def test_the_figures_are_those_of_the_weekly_table(team, work):
+def test_the_figures_are_those_of_the_weekly_table(team, merged_work):
     messages = digest.queue(team, NOW)
     assert {message.recipient for message in messages} == {"lead@acme.example", "dev@acme.example"}
     row = WeeklyMetrics.objects.for_team(team).get(scope="team", week=MONDAY.date())
@@ -86,7 +78,7 @@ def of(messages, recipient):
     return next(message for message in messages if message.recipient == recipient)
 
 
-def test_insights_of_the_last_email_are_counted_and_not_repeated(team, work):
+def test_insights_of_the_last_email_are_counted_and_not_repeated(team, merged_work):
     for number in range(3):
         insight(team, f"repository:{number}", MONDAY.date(), 0.9)
     first = of(digest.queue(team, NOW), "dev@acme.example")
@@ -102,7 +94,7 @@ def test_insights_of_the_last_email_are_counted_and_not_repeated(team, work):
     assert first.subject != second.subject
 
 
-def test_insights_and_figures_lead_to_their_pull_requests(team, work, client):
+def test_insights_and_figures_lead_to_their_pull_requests(team, merged_work, client):
     pull = PullRequest.objects.for_team(team).first()
     found = insight(team, "repository:1", MONDAY.date(), 0.9, pull)
     message = of(digest.queue(team, NOW), "dev@acme.example")
@@ -134,7 +126,7 @@ def test_difference_beyond_chance_is_marked(team):
     assert (lines["time_to_merge"][2], lines["merged"][2]) == ("yes", "no")
 
 
-def test_a_week_is_mailed_once_however_often_it_is_due(team, work):
+def test_a_week_is_mailed_once_however_often_it_is_due(team, merged_work):
     for _ in range(3):
         digest.queue(team, NOW)
     assert OutboxMessage.objects.count() == 2
@@ -160,7 +152,7 @@ def test_it_leaves_on_the_teams_own_monday_morning(team, zone, hour, is_due):
     assert team not in digest.due(monday + timedelta(days=2))
 
 
-def test_one_click_stops_it_without_signing_in(team, work, client):
+def test_one_click_stops_it_without_signing_in(team, merged_work, client):
     message = next(each for each in digest.queue(team, NOW) if each.recipient == "dev@acme.example")
     stop = message.headers["List-Unsubscribe"].strip("<>")
     assert message.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -190,7 +182,7 @@ def test_link_of_an_earlier_release_still_stops_it(team, client):
     assert not dev.digest
 
 
-def test_unconfirmed_member_gets_no_digest(team, work):
+def test_unconfirmed_member_gets_no_digest(team, merged_work):
     dev = User.objects.get(email="dev@acme.example")
     row = EmailAddress.objects.create(user=dev, email=dev.email, primary=True, verified=False)
     assert [each.recipient for each in digest.queue(team, NOW)] == ["lead@acme.example"]

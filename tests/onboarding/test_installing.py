@@ -22,7 +22,6 @@ from apps.pipelines.models import RunState
 from apps.teams.models import Membership, Role
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.integrations.conftest import octo, octo_server  # noqa: F401 - fixtures
 from tests.integrations.test_webhooks import signed_by
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +37,7 @@ def private_key():
 
 
 @pytest.fixture
-def app(octo, settings, private_key):  # noqa: F811
+def app(octo, settings, private_key):
     settings.GITHUB_WEB_URL = octo.url
     settings.GITHUB_APP_ID, settings.GITHUB_APP_SLUG = "77", "firstlight-test"
     settings.GITHUB_APP_CLIENT_ID, settings.GITHUB_APP_CLIENT_SECRET = "Iv1.x", "secret"

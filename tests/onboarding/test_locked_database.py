@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.onboarding import state
-from apps.pipelines.worker import health
 from apps.pipelines.models import Worker
+from apps.pipelines.worker import health
 from project import probes
 
 IS_SQLITE = "sqlite" in settings.DATABASES["default"]["ENGINE"]

@@ -12,7 +12,7 @@ from apps.teams.models import Team
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.metrics.pages import MONDAY
-from tests.onboarding.test_digest import NOW, work  # noqa: F401 - a fixture
+from tests.onboarding.test_digest import NOW
 
 JOINER = "\u2060"
 NAME = "Win at https://evil.example/x or www.evil.example or evil.example"
@@ -78,7 +78,7 @@ def test_failure_email_has_no_link_of_the_name(team, run):
     assert_no_link()
 
 
-def test_digest_has_no_link_of_the_name(team, work):  # noqa: F811
+def test_digest_has_no_link_of_the_name(team, merged_work):
     assert digest.queue(team, NOW)
     assert_no_link()
 

@@ -19,10 +19,10 @@ from apps.pipelines.worker.health import live_workers
 from apps.teams.models import Team
 from apps.teams.services import create_team
 from apps.users.models import User
+from tests.fixtures.workers import ended, eventually
 from tests.integrations import git_histories
 from tests.integrations.git.conftest import Builder
 from tests.onboarding.conftest import REPOSITORIES, the_run
-from tests.pipelines.conftest import ended, eventually
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)

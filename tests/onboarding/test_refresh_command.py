@@ -7,8 +7,8 @@ from apps.integrations.models import TrackedRepository
 from apps.onboarding.services.refreshing import refresh
 from apps.pipelines.models import Run, StepRun
 from apps.teams.models import Team
+from tests.fixtures.workers import eventually
 from tests.onboarding.test_onboard import KEYS
-from tests.pipelines.conftest import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,7 @@ from apps.metrics.models import PullRequest, Repository
 from apps.onboarding import state
 from apps.pipelines import engine
 from apps.pipelines.worker.sweeper import sweep
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,13 +12,12 @@ from apps.pipelines import engine
 from apps.pipelines.models import RunState
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.pipelines.conftest import lab, queue  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def run(lab):  # noqa: F811
+def run(lab):
     return lab.start(items=1)
 
 
@@ -44,7 +43,7 @@ def test_each_action_says_what_it_did_and_may_be_given_twice(run):
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel", "retry"])
-def test_what_is_not_possible_ends_with_1(run, lab, action):  # noqa: F811
+def test_what_is_not_possible_ends_with_1(run, lab, action):
     lab.drain()
     with pytest.raises(CommandError) as refused:
         do(action, run)
@@ -59,7 +58,7 @@ def test_bad_usage(run):
         assert refused.value.returncode == 64
 
 
-def test_list_names_the_runs(run, lab):  # noqa: F811
+def test_list_names_the_runs(run, lab):
     out = StringIO()
     call_command("run", "list", "--json", stdout=out)
     (row,) = json.loads(out.getvalue())

@@ -16,7 +16,7 @@ from apps.pipelines import engine
 from apps.pipelines.exceptions import Retryable
 from apps.pipelines.models import StepState
 from apps.pipelines.worker import disk
-from tests.pipelines.conftest import ROOT, eventually
+from tests.fixtures.workers import ROOT, eventually
 
 
 @pytest.mark.parametrize(

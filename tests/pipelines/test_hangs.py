@@ -11,7 +11,7 @@ import pytest
 from apps.pipelines import engine
 from apps.pipelines.models import RunState, StepState
 from apps.pipelines.worker import hangs
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.lab.models import Effect
 
 pytestmark = pytest.mark.django_db(transaction=True)

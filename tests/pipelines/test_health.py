@@ -11,7 +11,7 @@ from apps.pipelines import clock
 from apps.pipelines.models import StepRun, Worker
 from apps.pipelines.worker import health, process_id
 from apps.pipelines.worker.sweeper import NotSwept, sweep
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

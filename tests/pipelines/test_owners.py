@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from apps.pipelines.worker import process_id
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 # Become another user in a mount of /proc that hides other users' processes, then judge.
 HIDDEN = """

@@ -12,7 +12,7 @@ from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.projection import project
 from apps.pipelines.worker.sweeper import sweep
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import unit_done
 

@@ -11,7 +11,7 @@ from huey.contrib.djhuey import HUEY
 
 from apps.pipelines.worker import health
 from apps.pipelines.worker.queue_file import HealingSqliteStorage
-from tests.pipelines.conftest import ROOT, ended, eventually
+from tests.fixtures.workers import ROOT, ended, eventually
 
 pytestmark = pytest.mark.skipif(bool(settings.REDIS_URL), reason="the queue is in Redis")
 

@@ -14,7 +14,7 @@ from apps.pipelines.signals import deliver, is_current, pipeline_completed
 from apps.pipelines.worker.sweeper import sweep
 from apps.users.models import User
 from project.monitoring import failed_receivers
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.lab import tasks as lab_tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

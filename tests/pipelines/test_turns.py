@@ -8,7 +8,7 @@ from huey.contrib.djhuey import HUEY
 from apps.pipelines import clock
 from apps.pipelines.models import RunState, StepRun, StepState
 from apps.pipelines.worker import heartbeat
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.lab.models import Effect
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from apps.pipelines import engine
 from apps.pipelines.models import RunState, StepState, Worker
 from apps.pipelines.worker.health import live_workers
 from apps.pipelines.worker.sweeper import sweep
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB
 

@@ -1,5 +1,10 @@
 """Two teams with a row of each kind that an address can name."""
 
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +17,7 @@ from apps.teams.joining import ask
 from apps.teams.models import JoinDomain
 from apps.teams.services import create_team
 from apps.users.models import User
+from tests.sandbox.server import ROOT
 
 
 def world(slug):
@@ -40,3 +46,23 @@ def acme(db):
 @pytest.fixture
 def globex(db):
     return world("globex")
+
+
+@pytest.fixture
+def start(tmp_path):
+    def start(*command, **variables):
+        env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path / "state"), **variables}
+        return subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return start
+
+
+@pytest.fixture
+def folder():
+    """A folder that the servers' own user can reach, which pytest's can't be."""
+    with tempfile.TemporaryDirectory(prefix="firstlight-outage-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 from tests.services import free_port
 
 # Each is wrong by itself.

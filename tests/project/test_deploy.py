@@ -18,7 +18,7 @@ import pytest
 import redis
 from django.core.management import get_commands, load_command_class
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 from tests.services import free_port, require, wait_until
 
 COMPOSE = (ROOT / "compose.yaml").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.project.test_settings import PRODUCTION, start  # noqa: F401 - a fixture
+from tests.project.test_settings import PRODUCTION
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from tests.project.test_settings import PRODUCTION, start  # noqa: F401 - a fixt
         ("SSL_CERT_DIR", "/nonexistent"),
     ],
 )
-def test_mistake_ends_the_start_with_one_line(start, variable, value):  # noqa: F811
+def test_mistake_ends_the_start_with_one_line(start, variable, value):
     done = start("manage.py", "check", **PRODUCTION, **{variable: value})
     assert done.returncode == 78
     assert [line.split()[0] for line in done.stderr.splitlines()] == [variable]
@@ -29,7 +29,7 @@ def test_mistake_ends_the_start_with_one_line(start, variable, value):  # noqa: 
         assert value not in done.stderr
 
 
-def test_address_of_the_request_itself_is_understood(start):  # noqa: F811
+def test_address_of_the_request_itself_is_understood(start):
     show = "from project import settings; print(settings.LLM_BASE_URL)"
     address = "https://api.example.com/v1/chat/completions"
     done = start("-c", show, **PRODUCTION, LLM_BASE_URL=address)

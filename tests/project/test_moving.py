@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.servers import Postgres
 from tests.operations.documents import block
 from tests.project.installation import Installation
-from tests.project.test_outages import folder, running  # noqa: F401 - a fixture
+from tests.project.test_outages import running
 
 pytestmark = pytest.mark.long
 DOCUMENT, HEADING = "docs/operations.md", "From SQLite to PostgreSQL"
@@ -58,7 +58,7 @@ def counted(installation):
     return json.loads(installation.manage("shell", "-v", "0", "-c", COUNT).splitlines()[-1])
 
 
-def test_rows_and_sessions_move_to_postgresql(folder):  # noqa: F811
+def test_rows_and_sessions_move_to_postgresql(folder):
     file = folder / "rows.json"
     (folder / "postgres").mkdir()
     site = Installation(folder)

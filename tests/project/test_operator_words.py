@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 VARIABLES = set(re.findall(r"^#?\s*([A-Z][A-Z_]{5,})=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 # What only operators read: commands, checks of the configuration, probes, tools for development.

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -62,15 +61,6 @@ def assert_probes_answer(site, seconds=2.0, **statuses):
         assert took < seconds, (path, took)
         if path[1:] in statuses:
             assert status == statuses[path[1:]], (path, body)
-
-
-@pytest.fixture
-def folder():
-    """A folder that the servers' own user can reach, which pytest's can't be."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-outage-") as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
 
 
 def test_postgresql_away_answers_503_and_returns(folder):

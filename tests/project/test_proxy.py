@@ -18,7 +18,7 @@ from django.test import Client
 from apps.pipelines import engine
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.pipelines.conftest import ROOT, queue  # noqa: F401 - a fixture
+from tests.fixtures.workers import ROOT
 from tests.servers import database_url
 from tests.services import free_port, require, running
 
@@ -160,7 +160,7 @@ def test_untrusted_proxy_is_reported_once(web, tmp_path):
     assert (tmp_path / "web" / "log").read_text().count("X-Forwarded-For from 127.0.0.2 was ignored") == 1
 
 
-def test_events_pass_at_once(proxy, queue):  # noqa: F811
+def test_events_pass_at_once(proxy, queue):
     owner = User.objects.create_user("owner@acme.example")
     team = create_team("Acme", owner)
     run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)

@@ -12,7 +12,7 @@ from huey.serializer import SignedSerializer
 from huey.storage import PriorityRedisStorage
 
 from apps.pipelines.models import RunState
-from tests.pipelines.conftest import ended, eventually, lab, queue, workers  # noqa: F401 - fixtures
+from tests.fixtures.workers import ended, eventually
 
 
 class Hostile:
@@ -30,7 +30,7 @@ def test_messages_of_the_queue_are_signed():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_worker_drops_unsigned_messages_and_goes_on(lab, workers, tmp_path):  # noqa: F811
+def test_worker_drops_unsigned_messages_and_goes_on(lab, workers, tmp_path):
     trap = tmp_path / "trap"
     for name in HUEY.queues:
         HUEY.storage.lanes[name].enqueue(pickle.dumps(Hostile(trap)))

@@ -6,12 +6,12 @@ import pytest
 
 from apps.pipelines.models import Worker
 from project import probes
-from tests.pipelines.conftest import eventually, queue, workers  # noqa: F401 - fixtures
+from tests.fixtures.workers import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_health_stays_good_while_a_worker_restarts(client, workers):  # noqa: F811
+def test_health_stays_good_while_a_worker_restarts(client, workers):
     """The rolling restart of docs/operations.md: SIGTERM, then the next worker. The probe is asked all the time."""
     first = workers.start()
     eventually(lambda: is_well(client))

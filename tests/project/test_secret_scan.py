@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 LETTERS = string.ascii_letters + string.digits
 

@@ -19,7 +19,7 @@ from django.db import connection
 
 from project.server import limits
 from project.server.connections import Connections
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 from tests.servers import database_url
 from tests.services import end, free_port
 

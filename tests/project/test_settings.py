@@ -1,10 +1,7 @@
 """Each of these loads the settings as a process of its own does."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,17 +16,6 @@ PRODUCTION = {
 SHOW = (
     "import json, sys; from project import settings; print(json.dumps({n: getattr(settings, n) for n in sys.argv[1:]}))"
 )
-
-
-@pytest.fixture
-def start(tmp_path):
-    def start(*command, **variables):
-        env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path / "state"), **variables}
-        return subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    return start
 
 
 @pytest.fixture

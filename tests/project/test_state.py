@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from project.state import tighten
-from tests.pipelines.conftest import ROOT
+from tests.fixtures.workers import ROOT
 
 
 @pytest.fixture

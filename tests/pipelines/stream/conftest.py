@@ -9,7 +9,7 @@ from django.test import Client
 from apps.pipelines import engine, events
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 from tests.pipelines.stream.watching import Watcher, Web
 
 _numbers = itertools.count(1)

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from apps.pipelines.projection import project
-from tests.pipelines.conftest import ROOT, eventually
+from tests.fixtures.workers import ROOT, eventually
 from tests.pipelines.stream.watching import Web
 
 KEY = "a key that the site and its proxy share"

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from apps.pipelines.stream import hints, hub, relay
-from tests.pipelines.conftest import eventually
+from tests.fixtures.workers import eventually
 from tests.pipelines.stream.watching import Web
 from tests.services import free_port, require, running
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from apps.pipelines import engine
 from apps.pipelines.projection import project
-from tests.pipelines.conftest import ended, eventually
+from tests.fixtures.workers import ended, eventually
 from tests.pipelines.stream.rendering import part
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from tests.pipelines.conftest import ROOT, eventually
+from tests.fixtures.workers import ROOT, eventually
 from tests.services import free_port
 
 

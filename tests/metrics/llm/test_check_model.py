@@ -6,7 +6,6 @@ import pytest
 from django.core.management import call_command
 
 from apps.metrics.models import LlmDialect
-from tests.metrics.test_llm import model, server  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +22,7 @@ def check(capsys):
     return check
 
 
-def test_working_model_ends_with_0_and_is_remembered(model, check):  # noqa: F811
+def test_working_model_ends_with_0_and_is_remembered(model, check):
     model.faults({"llm": "wants_both"})
     found = check()
     assert (found["exit"], found["status"], found["length"]) == (0, "works", "max_completion_tokens")
@@ -41,7 +40,7 @@ def test_working_model_ends_with_0_and_is_remembered(model, check):  # noqa: F81
         ({"status": 429}, 2, "waits"),
     ],
 )
-def test_fault_ends_with_its_status(model, check, fault, exit_status, status):  # noqa: F811
+def test_fault_ends_with_its_status(model, check, fault, exit_status, status):
     model.faults(fault)
     found = check()
     assert (found["exit"], found["status"]) == (exit_status, status)
@@ -52,13 +51,13 @@ def test_no_model_ends_with_3(check, settings):
     assert check()["exit"] == 3
 
 
-def test_key_is_never_printed(model, check, settings):  # noqa: F811
+def test_key_is_never_printed(model, check, settings):
     settings.GROQ_API_KEY = "of-no-known-shape"
     model.faults({"llm": "key_echo"})
     assert "of-no-known-shape" not in json.dumps(check())
 
 
-def test_lines_have_the_server_and_the_model(model, capsys, settings):  # noqa: F811
+def test_lines_have_the_server_and_the_model(model, capsys, settings):
     with pytest.raises(SystemExit):
         call_command("check_model")
     out = capsys.readouterr().out

@@ -7,19 +7,7 @@ from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmUse
 from apps.pipelines import engine
 from apps.pipelines.models import RunState
 from apps.sandbox.llm_shapes import SHAPES
-from tests.integrations.conftest import worker  # noqa: F401 - a fixture
-from tests.metrics.test_llm import (  # noqa: F401 - fixtures
-    COUNT,
-    model,
-    owner,
-    pass_time,
-    pulls,
-    read,
-    server,
-    states,
-    team,
-)
-from tests.pipelines.conftest import queue  # noqa: F401 - a fixture
+from tests.metrics.llm.conftest import COUNT, pass_time, read, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,19 +16,19 @@ WITHOUT_ANSWER = {"error_in_200", "filtered", "no_choices", "choices_null"}
 PART_11 = {"operation": "chat", "contains": "Part 11"}
 
 
-def requests(model):  # noqa: F811
+def requests(model):
     return model.http.get("/_sandbox/requests").json()["operations"].get("chat", 0)
 
 
 @pytest.fixture
-def few(pulls):  # noqa: F811
+def few(pulls):
     """Return eight unread pull requests, one request's worth."""
     pulls.exclude(number__gt=COUNT - 8).delete()
     return pulls
 
 
 @pytest.mark.parametrize("shape", sorted(SHAPES.keys() - WITHOUT_ANSWER))
-def test_answer_of_another_shape_is_read(model, team, few, worker, shape):  # noqa: F811
+def test_answer_of_another_shape_is_read(model, team, few, worker, shape):
     model.faults({"llm": shape})
     run = read(worker, team)
     assert (run.state, states(team)) == (RunState.DONE, {"done": 8})
@@ -49,7 +37,7 @@ def test_answer_of_another_shape_is_read(model, team, few, worker, shape):  # no
 
 
 @pytest.mark.parametrize("shape", [name for name in sorted(SHAPES) if name.startswith("usage_")])
-def test_unbelievable_usage_is_replaced_by_our_estimate(model, team, few, worker, shape):  # noqa: F811
+def test_unbelievable_usage_is_replaced_by_our_estimate(model, team, few, worker, shape):
     model.faults({"llm": shape})
     read(worker, team)
     use = LlmUse.objects.for_team(team).get()
@@ -60,7 +48,7 @@ def test_unbelievable_usage_is_replaced_by_our_estimate(model, team, few, worker
         assert 100 < use.tokens_out < 5_000
 
 
-def test_budget_ends_although_the_server_sends_no_usage(model, team, pulls, worker, settings):  # noqa: F811
+def test_budget_ends_although_the_server_sends_no_usage(model, team, pulls, worker, settings):
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 5_000
     model.faults({"llm": "usage_missing"})
     run = read(worker, team)
@@ -81,7 +69,7 @@ def test_budget_ends_although_the_server_sends_no_usage(model, team, pulls, work
     ],
 )
 def test_parameters_are_learned_once_and_remembered(
-    model, team, pulls, worker, demand, learned, most  # noqa: F811
+    model, team, pulls, worker, demand, learned, most
 ):  # fmt: skip
     model.faults({"llm": demand})
     assert read(worker, team).state == RunState.DONE
@@ -96,7 +84,7 @@ def test_parameters_are_learned_once_and_remembered(
     assert requests(model) == before + 5
 
 
-def test_model_that_thinks_gets_more_room(model, team, pulls, worker):  # noqa: F811
+def test_model_that_thinks_gets_more_room(model, team, pulls, worker):
     pulls.exclude(number__gt=COUNT - 2).delete()
     model.faults({"llm": "thinks"})
     assert read(worker, team).state == RunState.DONE
@@ -122,7 +110,7 @@ def refusal(status, code="", message=""):
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_only_the_offending_pull_request_is_skipped(model, team, pulls, worker, fault, cause):  # noqa: F811
+def test_only_the_offending_pull_request_is_skipped(model, team, pulls, worker, fault, cause):
     model.faults({"match": PART_11, **fault})
     run = read(worker, team)
     assert states(team) == {"done": COUNT - 1, "failed": 1}
@@ -133,7 +121,7 @@ def test_only_the_offending_pull_request_is_skipped(model, team, pulls, worker, 
     assert requests(model) == before
 
 
-def test_short_context_is_met_by_smaller_requests(model, team, pulls, worker):  # noqa: F811
+def test_short_context_is_met_by_smaller_requests(model, team, pulls, worker):
     model.faults({"llm": "short_context"})
     assert read(worker, team).state == RunState.DONE
     assert states(team) == {"done": COUNT}
@@ -165,7 +153,7 @@ def test_short_context_is_met_by_smaller_requests(model, team, pulls, worker):  
     ids=lambda value: str(value)[:60] if isinstance(value, dict) else value,
 )
 def test_fault_of_the_server_loses_nothing(
-    model, team, pulls, worker, settings, fault, cause, remedy  # noqa: F811
+    model, team, pulls, worker, settings, fault, cause, remedy
 ):  # fmt: skip
     settings.LLM_PATIENCE = 10
     model.faults(fault)
@@ -189,7 +177,7 @@ def test_fault_of_the_server_loses_nothing(
     assert states(team) == {"done": COUNT}
 
 
-def test_retry_asks_again_for_what_the_server_lost(model, team, pulls, worker, settings):  # noqa: F811
+def test_retry_asks_again_for_what_the_server_lost(model, team, pulls, worker, settings):
     settings.LLM_PATIENCE = 10
     model.faults({"llm": "invalid"})
     run = read(worker, team)
@@ -200,7 +188,7 @@ def test_retry_asks_again_for_what_the_server_lost(model, team, pulls, worker, s
 
 
 @pytest.mark.parametrize("asked", ["0", "-5", "0.001", "nan", "x" * 40])
-def test_pauses_grow_whatever_the_server_asks(model, team, pulls, worker, settings, asked):  # noqa: F811
+def test_pauses_grow_whatever_the_server_asks(model, team, pulls, worker, settings, asked):
     settings.LLM_PATIENCE = 10
     model.faults({"status": 429, "headers": {"retry-after": asked}})
     run = read(worker, team)
@@ -212,7 +200,7 @@ def test_pauses_grow_whatever_the_server_asks(model, team, pulls, worker, settin
 
 
 def test_model_of_nothing_but_nonsense_is_left_alone_after_three_rounds(
-    model, team, pulls, worker, settings  # noqa: F811
+    model, team, pulls, worker, settings
 ):  # fmt: skip
     settings.LLM_PATIENCE = 10
     model.faults({"llm": "strangers"})
@@ -229,7 +217,7 @@ def test_model_of_nothing_but_nonsense_is_left_alone_after_three_rounds(
     assert "failed" not in states(team)
 
 
-def test_person_who_retries_does_not_wait_for_a_quota(model, team, pulls, worker):  # noqa: F811
+def test_person_who_retries_does_not_wait_for_a_quota(model, team, pulls, worker):
     model.faults({"llm": "quota", "times": 1})
     run = read(worker, team)
     assert LlmPace.objects.get().cause == "ai_quota"

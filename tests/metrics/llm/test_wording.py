@@ -12,9 +12,6 @@ from apps.metrics.llm.wording import added, passed
 from apps.metrics.models import Insight, InsightSummary, LlmSettings, LlmUse
 from apps.metrics.tasks import compute_team_insights
 from apps.pipelines.models import RunState
-from tests.integrations.conftest import worker  # noqa: F401 - a fixture
-from tests.metrics.test_llm import model, owner, server, team  # noqa: F401 - fixtures
-from tests.pipelines.conftest import queue  # noqa: F401 - a fixture
 
 FACTS = [
     {
@@ -77,7 +74,7 @@ def test_what_cannot_be_used_is_said(answer, why):
 
 
 @pytest.fixture
-def slower(team):  # noqa: F811
+def slower(team):
     """A team whose merges have become ten times as slow eight weeks ago."""
     repository = RepositoryFactory(team=team)
     now = timezone.now()
@@ -87,12 +84,12 @@ def slower(team):  # noqa: F811
         PullRequestFactory(repository=repository, created_at=at - timedelta(hours=hours), merged_at=at)
 
 
-def find(worker, team):  # noqa: F811
+def find(worker, team):
     return worker.drain(compute_team_insights(team.pk))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_dashboard_says_it_in_short_and_pays_once(client, worker, model, team, owner, slower):  # noqa: F811
+def test_the_dashboard_says_it_in_short_and_pays_once(client, worker, model, team, owner, slower):
     assert find(worker, team).state == RunState.DONE
     summary = InsightSummary.objects.for_team(team).get()
     title = Insight.objects.for_team(team).order_by("-effect").first().title
@@ -110,7 +107,7 @@ def test_the_dashboard_says_it_in_short_and_pays_once(client, worker, model, tea
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["invented", "empty", "truncated"])
-def test_an_answer_that_fails_twice_leaves_the_findings_alone(worker, model, team, slower, fault):  # noqa: F811
+def test_an_answer_that_fails_twice_leaves_the_findings_alone(worker, model, team, slower, fault):
     model.faults({"llm": fault})
     run = find(worker, team)
     assert run.state == RunState.DONE
@@ -121,7 +118,7 @@ def test_an_answer_that_fails_twice_leaves_the_findings_alone(worker, model, tea
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_answer_that_fails_once_is_asked_for_again(worker, model, team, slower):  # noqa: F811
+def test_an_answer_that_fails_once_is_asked_for_again(worker, model, team, slower):
     model.faults({"llm": "invented", "times": 1})
     find(worker, team)
     assert "4,711" not in InsightSummary.objects.for_team(team).get().text
@@ -129,7 +126,7 @@ def test_an_answer_that_fails_once_is_asked_for_again(worker, model, team, slowe
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", ["off", "budget", "installation", "limit", "away"])
-def test_a_model_of_no_use_harms_nothing(worker, model, team, slower, settings, how):  # noqa: F811
+def test_a_model_of_no_use_harms_nothing(worker, model, team, slower, settings, how):
     if how in ("off", "budget"):
         values = {"enabled": how != "off", "monthly_tokens": 50}
         LlmSettings.objects.across_teams().create(team=team, **values)

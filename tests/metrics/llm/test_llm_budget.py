@@ -14,18 +14,7 @@ from apps.metrics.models import Analysis, LlmReservation, LlmUse, PullRequest, R
 from apps.pipelines.models import RunState, StepState
 from apps.teams.services import create_team
 from apps.users.models import User
-from tests.integrations.conftest import worker  # noqa: F401 - a fixture
-from tests.metrics.test_llm import (  # noqa: F401 - fixtures
-    COUNT,
-    model,
-    owner,
-    pulls,
-    read,
-    server,
-    states,
-    team,
-)
-from tests.pipelines.conftest import queue  # noqa: F401 - a fixture
+from tests.metrics.llm.conftest import COUNT, read, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,19 +40,19 @@ def second_team():
     return other
 
 
-def spent_by(team):  # noqa: F811
+def spent_by(team):
     use = LlmUse.objects.for_team(team).get()
     return use.tokens_in + use.tokens_out
 
 
-def budget_note(client, user, team):  # noqa: F811
+def budget_note(client, user, team):
     client.force_login(user)
     page = client.get(reverse("metrics:ai_reading", args=[team.slug])).content.decode()
     return 'id="installation-budget"' in page
 
 
 def test_second_team_is_refused_when_first_used_the_installations_budget(
-    model, team, owner, pulls, second_team, worker, client, settings  # noqa: F811
+    model, team, owner, pulls, second_team, worker, client, settings
 ):  # fmt: skip
     read(worker, team)
     assert not budget_note(client, owner, team)
@@ -78,7 +67,7 @@ def test_second_team_is_refused_when_first_used_the_installations_budget(
 
 
 def test_reading_stops_before_the_installations_budget_is_passed(
-    model, team, pulls, worker, settings  # noqa: F811
+    model, team, pulls, worker, settings
 ):  # fmt: skip
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 4_000
     run = read(worker, team)
@@ -88,7 +77,7 @@ def test_reading_stops_before_the_installations_budget_is_passed(
 
 
 def test_second_team_is_read_after_the_budget_is_raised(
-    model, team, owner, pulls, second_team, worker, client, settings  # noqa: F811
+    model, team, owner, pulls, second_team, worker, client, settings
 ):  # fmt: skip
     read(worker, team)
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = spent_by(team)
@@ -100,14 +89,14 @@ def test_second_team_is_read_after_the_budget_is_raised(
     assert Analysis.objects.for_team(second_team).get().state == "done"
 
 
-def test_budget_of_zero_turns_the_model_off(model, team, pulls, worker, settings):  # noqa: F811
+def test_budget_of_zero_turns_the_model_off(model, team, pulls, worker, settings):
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 0
     step = read(worker, team).steps.get()
     assert step.state == StepState.SKIPPED
     assert model.bill()["answered"] == 0
 
 
-def test_last_months_tokens_do_not_count(team, settings):  # noqa: F811
+def test_last_months_tokens_do_not_count(team, settings):
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 1_000
     month = budget.month_of(timezone.now().replace(day=1) - timedelta(days=1))
     LlmUse.objects.create(team=team, month=month, requests=1, tokens_in=5_000, tokens_out=0)
@@ -132,7 +121,7 @@ def test_concurrent_requests_reserve_no_more_than_the_budget(settings):
     assert sum(wait == 0 for row in waits for wait in row) == 3
 
 
-def test_bill_replaces_the_reservation(team, settings):  # noqa: F811
+def test_bill_replaces_the_reservation(team, settings):
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 1_000
     ticket = uuid.uuid4()
     assert pace.take(900, ticket) == 0
@@ -153,13 +142,13 @@ def test_reservation_of_a_killed_worker_expires(settings):
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"llm": "invalid"}, {"status": 401}])
-def test_failed_requests_leave_no_reservation(model, team, pulls, worker, fault):  # noqa: F811
+def test_failed_requests_leave_no_reservation(model, team, pulls, worker, fault):
     model.faults(fault)
     read(worker, team)
     assert not LlmReservation.objects.exists()
 
 
-def test_metrics_show_the_tokens_of_all_teams(client, team, second_team):  # noqa: F811
+def test_metrics_show_the_tokens_of_all_teams(client, team, second_team):
     for each in (team, second_team):
         pace.count(each.pk, 40, 2)
     page = client.get("/metrics").content.decode()

@@ -4,100 +4,22 @@ import itertools
 import threading
 from datetime import timedelta
 
-import httpx
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.metrics.llm import continuing, pace
-from apps.metrics.models import Analysis, AnalysisState, Commit, LlmPace, LlmSettings, LlmUse, PullRequest, Repository
+from apps.metrics.models import Analysis, AnalysisState, LlmPace, LlmSettings, LlmUse
 from apps.metrics.tasks import run_llm_analysis_batch
 from apps.pipelines import engine
-from apps.pipelines.models import RunState, StepRun, StepState
-from apps.teams.services import create_team
-from apps.users.models import User
-from tests.integrations.conftest import worker  # noqa: F401 - a fixture
-from tests.pipelines.conftest import ended, eventually, queue, workers  # noqa: F401 - fixtures
-from tests.sandbox.server import start_sandbox
+from apps.pipelines.models import RunState, StepState
+from tests.fixtures.workers import ended, eventually
+from tests.metrics.llm.conftest import COUNT, pass_time, read, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-COUNT = 40
 
-
-class Model:
-    """The sandbox's language model."""
-
-    def __init__(self, url):
-        self.url, self.http = url, httpx.Client(base_url=url, timeout=30)
-
-    def faults(self, *faults):
-        rows = [{"match": {"operation": "chat"}} | fault for fault in faults]
-        self.http.post("/_sandbox/faults", json=rows).raise_for_status()
-
-    def bill(self):
-        return self.http.get("/_sandbox/llm").json()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("llm")
-    (folder / "a__b.jsonl").write_text("")
-    with start_sandbox(data=folder) as url:
-        yield url
-
-
-@pytest.fixture
-def model(server, settings):
-    model = Model(server)
-    model.http.post("/_sandbox/reset").raise_for_status()
-    settings.LLM_BASE_URL, settings.LLM_BASE_URL_GIVEN = f"{server}/v1", True
-    settings.LLM_REQUESTS_A_MINUTE = 100_000
-    yield model
-    model.http.close()
-
-
-@pytest.fixture
-def owner(db):
-    return User.objects.create_user("lead@acme.example")
-
-
-@pytest.fixture
-def team(owner):
-    return create_team("Acme", owner)
-
-
-@pytest.fixture
-def pulls(team):
-    """Forty pull requests with a commit each, the newest last."""
-    repository = Repository.objects.across_teams().create(team=team, source="github", full_name="acme/api")
-    now = timezone.now()
-    rows = PullRequest.objects.bulk_create(
-        PullRequest(
-            team=team, repository=repository, external_id=f"PR_{n}", number=n, title=f"fix: Part {n}",
-            body=f"Carries the total of page {n} over to the next one.", state="merged", additions=n, deletions=2,
-            changed_files=1, created_at=now - timedelta(days=COUNT - n), updated_at=now - timedelta(hours=1),
-            merged_at=now - timedelta(hours=1), detail_state="complete", head_ref="topic",
-        )
-        for n in range(1, COUNT + 1)
-    )  # fmt: skip
-    Commit.objects.bulk_create(
-        Commit(team=team, pull_request=pull, oid=f"{n:040}", message="Work", authored_at=now, committed_at=now)
-        for n, pull in enumerate(rows)
-    )
-    return PullRequest.objects.for_team(team)
-
-
-def read(worker, team, seconds=30.0, **params):  # noqa: F811
-    return worker.drain(worker.start(run_llm_analysis_batch, team_id=team.pk, **params), seconds)
-
-
-def states(team):
-    found = list(Analysis.objects.for_team(team).values_list("state", flat=True))
-    return {state: found.count(state) for state in found}
-
-
-def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pulls, worker):  # noqa: F811
+def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pulls, worker):
     run = read(worker, team)
     step = run.steps.get()
     assert (run.state, step.state, step.done, step.total) == (RunState.DONE, StepState.DONE, COUNT, COUNT)
@@ -119,14 +41,14 @@ def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pul
     assert pulls.get(number=3).analysis.kind == "feature"
 
 
-def test_the_newest_come_first_and_the_rest_later(model, team, pulls, worker):  # noqa: F811
+def test_the_newest_come_first_and_the_rest_later(model, team, pulls, worker):
     read(worker, team, limit=10)
     assert sorted(pulls.filter(analysis__state="done").values_list("number", flat=True)) == list(range(31, 41))
     read(worker, team, limit=100)
     assert states(team) == {"done": COUNT}
 
 
-def test_the_same_question_is_paid_for_once_in_a_team(model, team, pulls, worker):  # noqa: F811
+def test_the_same_question_is_paid_for_once_in_a_team(model, team, pulls, worker):
     pulls.update(title="fix: The same", body="The same.", additions=1)
     read(worker, team, limit=8)
     bill = model.bill()
@@ -144,7 +66,7 @@ def test_the_same_question_is_paid_for_once_in_a_team(model, team, pulls, worker
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )  # fmt: skip
-def test_what_goes_wrong_twice_is_asked_again(model, team, pulls, worker, fault):  # noqa: F811
+def test_what_goes_wrong_twice_is_asked_again(model, team, pulls, worker, fault):
     model.faults({"times": 2, **fault})
     run = read(worker, team)
     assert run.state == RunState.DONE, run.missing
@@ -156,7 +78,7 @@ def test_what_goes_wrong_twice_is_asked_again(model, team, pulls, worker, fault)
     assert use.requests == bill["answered"] - lost
 
 
-def test_one_that_never_gets_an_answer_is_given_up_with_the_reason(model, team, pulls, worker):  # noqa: F811
+def test_one_that_never_gets_an_answer_is_given_up_with_the_reason(model, team, pulls, worker):
     model.faults({"match": {"operation": "chat", "contains": "Part 11"}, "llm": "invalid"})
     run = read(worker, team)
     assert run.state == RunState.PARTIAL
@@ -170,13 +92,7 @@ def test_one_that_never_gets_an_answer_is_given_up_with_the_reason(model, team, 
     assert model.bill() == before
 
 
-def pass_time():
-    """Let all pauses be over."""
-    LlmPace.objects.update(blocked_until=timezone.now())
-    StepRun.objects.filter(state=StepState.PARKED).update(parked_until=timezone.now())
-
-
-def test_limit_longer_than_the_patience_hands_over_to_the_background(model, team, pulls, worker):  # noqa: F811
+def test_limit_longer_than_the_patience_hands_over_to_the_background(model, team, pulls, worker):
     model.faults({"times": 1, "status": 429, "reset_in": 600})
     run = read(worker, team)
     assert (run.state, run.missing[0]["cause"], run.missing[0]["remedy"]) == ("partial", "ai_continues", "wait")
@@ -194,7 +110,7 @@ def test_limit_longer_than_the_patience_hands_over_to_the_background(model, team
     assert (run.state, run.percent, run.missing, step.state, step.done) == ("done", 100, [], StepState.DONE, COUNT)
 
 
-def test_limit_within_the_patience_parks_the_step(model, team, pulls, worker):  # noqa: F811
+def test_limit_within_the_patience_parks_the_step(model, team, pulls, worker):
     model.faults({"times": 1, "status": 429, "reset_in": 30})
     run = read(worker, team)
     step = run.steps.get()
@@ -204,7 +120,7 @@ def test_limit_within_the_patience_parks_the_step(model, team, pulls, worker):  
     assert states(team) == {"done": COUNT}
 
 
-def test_server_that_never_answers_is_asked_again_with_growing_pauses(model, team, pulls, worker, settings):  # noqa: F811
+def test_server_that_never_answers_is_asked_again_with_growing_pauses(model, team, pulls, worker, settings):
     settings.LLM_PATIENCE = 10
     model.faults({"status": 503})
     run = read(worker, team)
@@ -222,7 +138,7 @@ def test_server_that_never_answers_is_asked_again_with_growing_pauses(model, tea
     assert (run.state, states(team)) == ("done", {"done": COUNT})
 
 
-def test_refused_key_ends_the_reading_and_names_the_operator(model, team, pulls, worker):  # noqa: F811
+def test_refused_key_ends_the_reading_and_names_the_operator(model, team, pulls, worker):
     model.faults({"status": 401})
     run = read(worker, team)
     assert run.state == RunState.PARTIAL
@@ -230,7 +146,7 @@ def test_refused_key_ends_the_reading_and_names_the_operator(model, team, pulls,
     assert continuing.live_run(team.pk) is None
 
 
-def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(model, team, pulls, worker, settings):  # noqa: F811
+def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(model, team, pulls, worker, settings):
     settings.LLM_PATIENCE = 10
     model.faults({"llm": "huge_key"})
     run = read(worker, team)
@@ -243,7 +159,7 @@ def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(model, team,
 
 
 @pytest.mark.parametrize("key", ["gsk_1234567890abcdefghijABCDEFGHIJ", "of-no-known-shape"])
-def test_an_api_key_that_a_gateway_repeats_is_stored_nowhere(model, team, pulls, worker, settings, key):  # noqa: F811
+def test_an_api_key_that_a_gateway_repeats_is_stored_nowhere(model, team, pulls, worker, settings, key):
     settings.GROQ_API_KEY = key
     model.faults({"llm": "key_echo"})
     run = read(worker, team)
@@ -252,7 +168,7 @@ def test_an_api_key_that_a_gateway_repeats_is_stored_nowhere(model, team, pulls,
     assert key not in str(stored)
 
 
-def test_the_budget_ends_it_before_it_is_passed(model, team, pulls, worker):  # noqa: F811
+def test_the_budget_ends_it_before_it_is_passed(model, team, pulls, worker):
     LlmSettings.objects.create(team=team, monthly_tokens=4_000)
     run = read(worker, team)
     assert run.state == RunState.PARTIAL
@@ -262,7 +178,7 @@ def test_the_budget_ends_it_before_it_is_passed(model, team, pulls, worker):  # 
     assert 0 < states(team)["done"] < COUNT
 
 
-def test_a_team_may_turn_it_off(model, team, pulls, worker):  # noqa: F811
+def test_a_team_may_turn_it_off(model, team, pulls, worker):
     LlmSettings.objects.create(team=team, enabled=False)
     step = read(worker, team).steps.get()
     assert step.state == StepState.SKIPPED
@@ -270,7 +186,7 @@ def test_a_team_may_turn_it_off(model, team, pulls, worker):  # noqa: F811
     assert model.bill()["answered"] == 0
 
 
-def test_without_a_key_the_step_says_how_to_add_one(team, pulls, worker, settings):  # noqa: F811
+def test_without_a_key_the_step_says_how_to_add_one(team, pulls, worker, settings):
     settings.GROQ_API_KEY, settings.LLM_BASE_URL_GIVEN = "", False
     step = read(worker, team).steps.get()
     assert step.state == StepState.SKIPPED
@@ -279,7 +195,7 @@ def test_without_a_key_the_step_says_how_to_add_one(team, pulls, worker, setting
 
 
 @pytest.mark.long
-def test_faults_of_all_kinds_and_killed_workers(model, team, pulls, workers):  # noqa: F811
+def test_faults_of_all_kinds_and_killed_workers(model, team, pulls, workers):
     """Every pull request ends read once or given up with its reason; the bill has what reached us."""
     kinds = ("empty", "truncated", "malformed", "invalid", "few", "many", "strangers", "invented")
     model.faults(
@@ -332,7 +248,7 @@ def test_the_tokens_of_a_minute_are_kept(db):
     assert pace.take(400) > 50
 
 
-def test_a_person_wins_over_markers_and_model(model, team, owner, pulls, worker, client):  # noqa: F811
+def test_a_person_wins_over_markers_and_model(model, team, owner, pulls, worker, client):
     read(worker, team)
     pull = pulls.get(number=5)
     client.force_login(owner)
@@ -370,7 +286,7 @@ def test_the_page_says_what_is_sent_and_lets_managers_change_it(model, team, own
     assert row.monthly_tokens == 5000
 
 
-def test_a_retry_of_the_run_asks_only_for_what_is_open(model, team, pulls, worker):  # noqa: F811
+def test_a_retry_of_the_run_asks_only_for_what_is_open(model, team, pulls, worker):
     model.faults({"status": 401, "after": 2})
     run = read(worker, team)
     assert run.state == RunState.PARTIAL

@@ -1,3 +1,0 @@
-from tests.pipelines.conftest import lab, queue
-
-__all__ = ["lab", "queue"]
