@@ -102,7 +102,6 @@ class _Dialog(smtplib.SMTP):
 
     def data(self, msg: Any) -> Any:
         """Hand over the message's text. Raises _ReplyLost if the server may have taken it."""
-        self._has_sent_all = False
         try:
             code, text = super().data(msg)
         except (OSError, smtplib.SMTPException) as error:
@@ -110,12 +109,12 @@ class _Dialog(smtplib.SMTP):
                 raise _ReplyLost(_described(error)) from error
             raise
         if not 200 <= code < 600:
-            raise _ReplyLost(storable(f"The answer was no answer of SMTP: {_text(text)}"))
+            raise _ReplyLost(f"The answer was no answer of SMTP: {_text(text)}")
         # smtplib takes 250 alone for a success.
         return (250 if code < 300 else code), text
 
     def send(self, s: Any) -> None:
-        """Send bytes. The end of a message is a line with a dot."""
+        """Send bytes or, for a command, text. The end of a message is a line with a dot."""
         super().send(s)
         self._has_sent_all = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
 

@@ -65,6 +65,14 @@ FAULTS = {
     "takes it with another word": ({"TEXT": b"251 will forward\r\n"}, Accepted, None, None),
     "ends after the text": ({"TEXT": None}, ReplyLost, None, None),
     "words after the text": ({"TEXT": b"thanks!\r\n"}, ReplyLost, None, None),
+    "NUL after the text": ({"TEXT": b"\x00\xff thanks\r\n"}, ReplyLost, None, None),
+    "a log-in of no known kind": ({"EHLO": b"250-mail.test\r\n250 AUTH GSSAPI\r\n"}, TryLater, True, True),
+    "log-in fails for now": (
+        {"EHLO": b"250-mail.test\r\n250 AUTH PLAIN\r\n", "AUTH": b"454 4.7.0 later\r\n"},
+        TryLater,
+        True,
+        False,
+    ),
     "a line without end": ({"TEXT": b"2" * 20_000 + b"\r\n"}, ReplyLost, None, None),
     "NUL in the reason": ({"RCPT": b"450 \x00\xff\xed\xa0\x80 later\r\n"}, TryLater, False, False),
     "a long reason": (
@@ -79,8 +87,9 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_has_its_outcome(db, settings, name):
     answers, kind, is_of_server, needs_operator = FAULTS[name]
+    log_in = {"username": "ada", "password": "password"} if "log-in " in name else {}
     with Script(**answers) as script:
-        use(settings, script.port)
+        use(settings, script.port, **log_in)
         with MailServer() as server:
             outcome = server.send(mail())
     assert type(outcome) is kind, outcome
@@ -186,6 +195,83 @@ def test_round_uses_one_connection(db, settings):
         assert (script.connections, script.texts) == (1, 20)
 
 
+def test_lost_reply_ends_the_round(db, settings):
+    """Each further message might come twice as well."""
+    for number in range(20):
+        mail(f"k{number}")
+    with Script(TEXT=None) as script:
+        use(settings, script.port)
+        deliver_due()
+        assert script.texts == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "connections"),
+    [
+        # The dialog goes on where it is known.
+        ({"RCPT": b"550 5.1.1 unknown\r\n"}, 1),
+        # The rest of what the server sends would be read as the answer to the next message.
+        ({"TEXT": b"thanks!\r\n250 taken\r\n250 taken\r\n"}, 2),
+        ({"RCPT": b"450 4.2.0 later\r\n250 ok\r\n250 ok\r\n"}, 2),
+    ],
+)
+def test_connection_is_used_again_only_if_its_state_is_known(db, settings, answers, connections):
+    with Script(**answers) as script:
+        use(settings, script.port)
+        with MailServer() as server:
+            server.send(mail("one"))
+            script.answers = USUAL
+            assert isinstance(server.send(mail("two")), Accepted)
+        assert script.connections == connections
+        assert len(script.letters) == 1
+
+
+def test_connection_whose_log_in_failed_is_not_used(db, settings):
+    with Script(EHLO=b"250-mail.test\r\n250 AUTH PLAIN\r\n", AUTH=b"454 4.7.0 later\r\n") as script:
+        use(settings, script.port, username="ada", password="password")
+        with MailServer() as server:
+            assert isinstance(server.send(mail()), TryLater)
+            script.answers = script.answers | {"AUTH": b"235 2.7.0 ok\r\n"}
+            assert isinstance(server.send(mail()), Accepted)
+        assert script.connections == 2
+
+
+def test_deadline_of_one_message_does_not_end_the_next(db, settings):
+    with Script() as script:
+        use(settings, script.port)
+        with MailServer(deadline=0.5) as server:
+            assert isinstance(server.send(mail("one")), Accepted)
+            time.sleep(0.8)
+            assert isinstance(server.send(mail("two")), Accepted)
+        assert script.connections == 1
+
+
+@pytest.mark.parametrize("answer", [b"2" * 20_000 + b"\r\n", b"\xff\xfe\r\n", None])
+def test_end_of_a_connection_changes_nothing(db, settings, answer):
+    with Script(QUIT=answer) as script:
+        use(settings, script.port)
+        with MailServer() as server:
+            assert isinstance(server.send(mail()), Accepted)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "\ud800"},
+        {"headers": {"List-Unsubscribe": "<https://example.com/\u00e9>"}},
+        {"headers": {"X-Kind": "one\nBcc: eve@example.com"}},
+    ],
+)
+def test_message_that_cannot_be_written_opens_no_connection(settings, changes):
+    fields = {"recipient": "ada@example.com", "subject": "Hello", "text": "Text.", "from_email": "us@example.com"}
+    message = OutboxMessage(message_id="<k@example.com>", **(fields | changes))
+    with Script() as script:
+        use(settings, script.port)
+        with MailServer() as server, pytest.raises(boundary.Unsendable):
+            server.send(message)
+        assert script.connections == 0
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_answers_never_raise(db, settings, seed):
     dice = random.Random(seed)
@@ -257,6 +343,9 @@ def test_unsubscribe_header_is_one_plain_line(db, server):
         (554, "No", False),
         (452, "4.1.1 Later", False),
         (550, "1.2 Unknown", True),
+        (550, "no.such.user here", True),
+        (550, "5.7.x blocked", True),
+        (550, "\u0665.\u0661.\u0661 in other digits", True),
     ],
 )
 def test_answer_speaks_of_the_recipient(code, text, expected):

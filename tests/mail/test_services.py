@@ -14,7 +14,7 @@ from apps.mail.delivery import deliver_due
 from apps.mail.http import watch
 from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
-from apps.mail.server import MailServer, ReplyLost
+from apps.mail.server import Accepted, MailServer, ReplyLost, TryLater
 from project.env import Env
 from tests.services import free_port
 
@@ -127,6 +127,21 @@ def test_a_service_that_is_away_costs_one_attempt_of_one_mail(postmark):
     postmark.server_close()
     assert deliver_due() == 0
     assert sorted(OutboxMessage.objects.values_list("attempts", flat=True)) == [0, 1]
+    # Nothing went out, so that no answer was lost.
+    assert set(OutboxMessage.objects.values_list("lost_replies", flat=True)) == {0}
+    assert MailOutage.objects.get().needs_operator is False
+
+
+@pytest.mark.parametrize(
+    ("status", "is_of_server", "needs_operator"),
+    [(401, True, True), (403, True, True), (429, True, False), (500, False, False), (503, False, False)],
+)
+def test_refusal_of_a_service_has_its_outcome(postmark, status, is_of_server, needs_operator):
+    postmark.answers = [(status, {"ErrorCode": 10, "Message": "No."})]
+    with MailServer() as server:
+        outcome = server.send(mail())
+    assert type(outcome) is TryLater
+    assert (outcome.is_of_server, outcome.needs_operator) == (is_of_server, needs_operator)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +168,12 @@ def test_service_is_asked_again_after_it_dripped(postmark):
     postmark.raw, postmark.pause = b"HTTP/1.1 200 OK\r\n" + b"x" * 100, 0.1
     message = mail()
     with MailServer(deadline=0.5) as server:
-        server.send(message)
+        began = time.monotonic()
+        for _ in range(2):
+            assert isinstance(server.send(message), ReplyLost)
+        assert time.monotonic() - began < 8
         postmark.raw = None
-        server.send(message)
+        assert isinstance(server.send(message), Accepted)
     assert len(postmark.received) == 1
 
 
@@ -185,4 +203,22 @@ def test_request_that_never_began_was_not_sent(scheme):
     watched.has_sent_all = True
     with pytest.raises(requests.ConnectionError):
         session.post(f"{scheme}://127.0.0.1:{free_port()}/", data=b"x")
+    assert not watched.has_sent_all
+
+
+def test_request_that_broke_off_was_not_sent(postmark):
+    """Over a connection that is open already."""
+
+    def body():
+        yield b"x"
+        raise ValueError
+
+    address = f"http://127.0.0.1:{postmark.server_port}/"
+    with requests.Session() as session:
+        watched = watch(session)
+        postmark.protocol = "HTTP/1.1"
+        session.post(address, json={})
+        assert watched.has_sent_all
+        with pytest.raises(ValueError):
+            session.post(address, data=body())
     assert not watched.has_sent_all
