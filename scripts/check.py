@@ -43,6 +43,8 @@ def main() -> int:
             no_registry_is_named(),
             run([sys.executable, "scripts/scan_secrets.py"], env),
             run([sys.executable, "scripts/measure_style.py"], env),
+            templates_are_formatted(env),
+            run([sys.executable, "scripts/check_templates.py"], env),
             units_are_hardened(),
         ]
     print("All checks passed." if all(results) else "Some checks failed.")
@@ -53,6 +55,14 @@ def run(command: list[str | Path], env: dict[str, str]) -> bool:
     words = [str(word) for word in command]
     print("$", Path(words[0]).name, *words[1:], flush=True)
     return subprocess.run(words, cwd=ROOT, env=env, check=False).returncode == 0
+
+
+def templates_are_formatted(env: dict[str, str]) -> bool:
+    """Return whether djade would change no template. `make fmt` formats them."""
+    print("$ djade --check", flush=True)
+    paths = sorted((ROOT / "templates").rglob("*.html"))
+    command = [BIN / "djade", "--target-version", "6.1", "--check", *paths]
+    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == 0
 
 
 def units_are_hardened() -> bool:

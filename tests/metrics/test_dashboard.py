@@ -244,7 +244,7 @@ def test_a_team_without_data_is_led_to_its_setup(team, visit):
 def status(page):
     """What a page tells of its figures: state, cause, remedy, and what they mean."""
     found = re.search(
-        r'id="data-status" data-state="(.*?)" data-cause="(.*?)" data-remedy="(.*?)" data-figures="(.*?)"',
+        r'id="data-status"\s+data-state="(.*?)"\s+data-cause="(.*?)"\s+data-remedy="(.*?)"\s+data-figures="(.*?)"',
         page.content.decode(),
     )
     return found.groups()

@@ -51,7 +51,9 @@ def test_the_figures_are_those_of_the_weekly_table(team, merged_work):
 def figures_in(html):
     """Return value, value before, and whether they differ by more than chance, by the figure's key."""
     html = html.replace("\N{NO-BREAK SPACE}", " ")
-    found = re.findall(r'data-figure="(\w+)" data-value="([^"]*)" data-before="([^"]*)" data-differs="(\w+)"', html)
+    found = re.findall(
+        r'data-figure="(\w+)"\s+data-value="([^"]*)"\s+data-before="([^"]*)"\s+data-differs="(\w+)"', html
+    )
     return {key: tuple(rest) for key, *rest in found}
 
 

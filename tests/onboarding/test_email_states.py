@@ -50,7 +50,7 @@ def complete(run, owner, *, totals=TOTALS, missing=()):
 
 def link_of(message):
     """Return the path of the button."""
-    found = re.search(r'class="button-link" href="([^"]+)"', message.html)
+    found = re.search(r'class="button-link"\s+href="([^"]+)"', message.html)
     return urlsplit(unescape(found[1])).path
 
 

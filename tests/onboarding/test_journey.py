@@ -64,7 +64,7 @@ def requests(github):
 
 
 def ticked(page):
-    return set(re.findall(r'name="pick" value="github:([^"]+)"[^>]* checked', page))
+    return set(re.findall(r'name="pick"\s+value="github:([^"]+)"[^>]*\schecked', page))
 
 
 def form(*picked, shown=("acme/api", "acme/web"), **rest):
@@ -174,7 +174,7 @@ def test_the_sample_is_connected_chosen_and_left(team, mara, settings, github):
     settings.SAMPLE_URL, settings.GITHUB_API_URL = github.url, "http://127.0.0.1:9"
     assert mara.post(CONNECT, {"source": "sample"}).status_code == 303
     page = words(mara.get(CHOOSE))
-    assert 'name="pick" value="sample:acme/api"' in page
+    assert re.search(r'name="pick"\s+value="sample:acme/api"', page)
     mara.post(START, {"shown": "sample:acme/api", "pick": "sample:acme/api"})
     run = Run.objects.get()
     assert "under way" in words(mara.post(f"{CONNECT}sample/leave/", follow=True))

@@ -55,7 +55,7 @@ def tonight(team, work):
 def attributes(page, element):
     """The state that an element of a page shows: name, cause, remedy."""
     html = page.content.decode()
-    found = re.search(rf'id="{element}"[^>]*data-state="(.*?)" data-cause="(.*?)" data-remedy="(.*?)"', html)
+    found = re.search(rf'id="{element}"[^>]*data-state="(.*?)"\s+data-cause="(.*?)"\s+data-remedy="(.*?)"', html)
     assert found, f"{element} shows no state"
     return found.groups()
 

@@ -177,7 +177,7 @@ def test_what_may_not_be_sent(team, people, by, role, email):
 def test_refusal_is_shown_at_the_field_with_what_was_entered(team, as_):
     page = at(as_("owner"), "invite", team.slug, email="no <address>", role="admin")
     assert page.status_code == 422
-    (field,) = re.findall('<input id="invite-email"[^>]*>', words(page))
+    (field,) = re.findall(r'<input\s+id="invite-email"[^>]*>', words(page))
     assert 'value="no &lt;address&gt;"' in field
     assert 'aria-invalid="true"' in field
     (described_by,) = re.findall('aria-describedby="([^"]+)"', field)
