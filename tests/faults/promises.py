@@ -24,23 +24,23 @@ PROMISES = {
         "No answer of the model's fails a run": [MODEL, "tests/faults/test_model_boundary.py"],
         "A limit without end delays figures by the stated patience at most": [
             MODEL,
-            "tests/metrics/test_llm.py::test_limit_longer_than_the_patience_hands_over_to_the_background",
-            "tests/metrics/test_llm_servers.py::test_pauses_grow_whatever_the_server_asks",
+            "tests/metrics/llm/test_llm.py::test_limit_longer_than_the_patience_hands_over_to_the_background",
+            "tests/metrics/llm/test_llm_servers.py::test_pauses_grow_whatever_the_server_asks",
         ],
         "What the server lost is read later": [
-            "tests/metrics/test_llm_servers.py::test_fault_of_the_server_loses_nothing",
-            "tests/metrics/test_llm_servers.py::test_answer_of_another_shape_is_read",
+            "tests/metrics/llm/test_llm_servers.py::test_fault_of_the_server_loses_nothing",
+            "tests/metrics/llm/test_llm_servers.py::test_answer_of_another_shape_is_read",
         ],
         "One bad request skips one pull request": [
-            "tests/metrics/test_llm_servers.py::test_only_the_offending_pull_request_is_skipped",
-            "tests/metrics/test_llm_servers.py::test_short_context_is_met_by_smaller_requests",
+            "tests/metrics/llm/test_llm_servers.py::test_only_the_offending_pull_request_is_skipped",
+            "tests/metrics/llm/test_llm_servers.py::test_short_context_is_met_by_smaller_requests",
         ],
         "Parameters and formats of a server are learned": [
-            "tests/metrics/test_llm_servers.py::test_parameters_are_learned_once_and_remembered",
+            "tests/metrics/llm/test_llm_servers.py::test_parameters_are_learned_once_and_remembered",
         ],
         "The budget ends without the server's help": [
-            "tests/metrics/test_llm_servers.py::test_budget_ends_although_the_server_sends_no_usage",
-            "tests/metrics/test_llm_servers.py::test_unbelievable_usage_is_replaced_by_our_estimate",
+            "tests/metrics/llm/test_llm_servers.py::test_budget_ends_although_the_server_sends_no_usage",
+            "tests/metrics/llm/test_llm_servers.py::test_unbelievable_usage_is_replaced_by_our_estimate",
         ],
         "Messages for operators reach no one else; settings are checked at the start": [
             MODEL,
@@ -49,12 +49,12 @@ PROMISES = {
             "tests/project/test_llm_settings.py::test_mistake_ends_the_start_with_one_line",
         ],
         "A retry asks for what is missing and repeats no email": [
-            "tests/metrics/test_llm_servers.py::test_retry_asks_again_for_what_the_server_lost",
+            "tests/metrics/llm/test_llm_servers.py::test_retry_asks_again_for_what_the_server_lost",
             "tests/onboarding/test_ai_gaps.py::test_retry_reads_and_does_not_repeat_the_email",
         ],
         "Reasons are bounded and masked": [
-            "tests/metrics/test_llm.py::test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters",
-            "tests/metrics/test_llm.py::test_an_api_key_that_a_gateway_repeats_is_stored_nowhere",
+            "tests/metrics/llm/test_llm.py::test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters",
+            "tests/metrics/llm/test_llm.py::test_an_api_key_that_a_gateway_repeats_is_stored_nowhere",
         ],
     },
     "Email": {

@@ -48,12 +48,22 @@ def test_a_long_subject_is_cut_visibly(db):
 
 
 @pytest.mark.parametrize(
-    "recipient", ["", "ada", "ada@example.com\nBcc: eve@example.com", "ada@example.com, eve@example.com"]
+    "recipient",
+    [
+        "",
+        "ada",
+        "ada@example.com\nBcc: eve@example.com",
+        "ada@example.com, eve@example.com",
+        "x" * 300 + "\0@example.com",
+    ],
 )
 def test_what_is_no_address_fails_alone(db, recipient):
     row = mail(recipient=recipient)
     assert row.state == "failed"
     assert row.last_error
+    # As any database stores it.
+    assert len(row.recipient) <= 254
+    assert "\0" not in row.recipient
     assert mail().state == "pending"
 
 
