@@ -8,8 +8,9 @@ from django.utils import timezone
 from apps.integrations.models import TrackedRepository
 from apps.integrations.sync import window
 from apps.integrations.sync.run import sync_repositories
+from apps.metrics import run_events
 from apps.metrics.figures.weekly import run_aggregation
-from apps.metrics.insights.preview import weeks_state
+from apps.metrics.insights.preview import weeks_event
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Permanent
 from apps.pipelines.outcomes import Outcome
@@ -89,5 +90,5 @@ def aggregate_team_weekly_metrics_task(ctx: StepContext, *, team_id: int) -> Out
     outcome = run_aggregation(ctx, team_id)
     now = timezone.now()
     with ctx.unit():
-        ctx.emit(kind="weeks", key="team", data=weeks_state(team_id, now, preliminary=False))
+        run_events.emit(ctx, "team", weeks_event(team_id, now, preliminary=False))
     return outcome

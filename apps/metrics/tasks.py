@@ -4,10 +4,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.metrics import run_events
 from apps.metrics.ai.apply_markers import read_next, unread
 from apps.metrics.insights.daily import find, store
-from apps.metrics.insights.preview import insight_state
+from apps.metrics.insights.preview import insight_event
 from apps.metrics.llm import budget, client, continuing, pace, steps, wording
+from apps.metrics.run_events import InsightEvent
 from apps.metrics.signals import first_insight_found
 from apps.pipelines.context import StepContext
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
@@ -107,6 +109,10 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Outcome:
         if findings:
             ctx.send(first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False)
         for n, rank in enumerate(("first", "second", "third")):
-            ctx.emit(kind="insight", key=rank, data=insight_state(team_id, findings[n:], preliminary=False))
+            event = insight_event(team_id, findings[n:], preliminary=False)
+            if event is None:
+                run_events.clear(ctx, rank, InsightEvent)
+            else:
+                run_events.emit(ctx, rank, event)
     result = {"insights": len(findings)}
     return Partial(watch.skipped, result) if watch.skipped else Done(result)

@@ -1,6 +1,6 @@
 """The live page's parts as HTML: for the page that is asked for, and for the stream that keeps it so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from apps.metrics.charts.weekly import Week, bar_chart, line_chart
 from apps.metrics.llm import continuing
+from apps.metrics.run_events import BudgetEvent, InsightEvent, RepositoryEvent, SummariesEvent, WeeksEvent
 from apps.onboarding.live import Live, live
 from apps.onboarding.state import credentials
 from apps.onboarding.state.kinds import Kind
@@ -25,10 +26,10 @@ SHOWN_BY = {
     "run": ("title", "progress", "note"),
     "states": ("title", "progress", "note", "repositories"),
     "step": ("progress", "note"),
-    "budget": ("progress",),
-    "weeks": ("charts",),
-    "insight": ("insight",),
-    "summaries": ("summaries",),
+    BudgetEvent.kind: ("progress",),
+    WeeksEvent.kind: ("charts",),
+    InsightEvent.kind: ("insight",),
+    SummariesEvent.kind: ("summaries",),
 }
 # The step that may leave pull requests to the background reading.
 ANALYSE = ("step", "analyse")
@@ -101,7 +102,7 @@ def _part(name: str) -> dict[str, Any]:
 def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
     kinds = {kind for kind, _ in changed}
     names = {part for kind in kinds for part in SHOWN_BY.get(kind, ())}
-    rows = [row for row in shown.repositories if ("repository", row.name) in changed]
+    rows = [row for row in shown.repositories if (RepositoryEvent.kind, row.name) in changed]
     # With its end, a run's repositories may be retried.
     if "states" in kinds or ("run" in kinds and not shown.is_live):
         names.add("repositories")
@@ -109,7 +110,7 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
     if "run" in kinds and not shown.is_live:
         names |= {"charts", "insight"}
     # The step above the repositories sums them up.
-    summed = shown.sync_at if "repository" in kinds else None
+    summed = shown.sync_at if RepositoryEvent.kind in kinds else None
     # A change of state may change the words of every row.
     every = "states" in kinds
     steps = [
@@ -121,18 +122,18 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
             *({"name": "repository", "row": row} for row in rows)]  # fmt: skip
 
 
-def charts(weeks: Mapping[str, Any]) -> dict[str, Any]:
+def charts(weeks: WeeksEvent | None) -> dict[str, Any]:
     """The first charts as SVG; empty before the first weeks are in."""
-    if not weeks:
+    if weeks is None:
         return {}
-    rows = [(date.fromisoformat(row["week"]), row) for row in weeks["weeks"]]
-    missing = date.fromisoformat(weeks["whole_from"]) if weeks["whole_from"] else None
+    rows = [(date.fromisoformat(row["week"]), row) for row in weeks.weeks]
+    missing = date.fromisoformat(weeks.whole_from) if weeks.whole_from else None
     spans = [Week(week, row["median"], row["p75"]) for week, row in rows]
     counts = [Week(week, row["merged"]) for week, row in rows]
-    so_far = weeks["so_far"]
+    so_far = weeks.so_far
     return {
-        "preliminary": weeks["preliminary"],
-        "counted": weeks.get("counted"),
+        "preliminary": weeks.preliminary,
+        "counted": weeks.counted,
         "merge": line_chart(
             spans,
             unit="h",

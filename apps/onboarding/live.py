@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from apps.metrics.run_events import BudgetEvent, InsightEvent, RepositoryEvent, SummariesEvent, WeeksEvent
 from apps.onboarding.state import run_state
 from apps.onboarding.state.kinds import EMAILING
 from apps.pipelines.models import PASSED, RunState, StepState
@@ -106,8 +107,8 @@ class Live:
     steps: Sequence[StepRow]
     repositories: Sequence[RepositoryRow]
     kept: Sequence[tuple[str, str]]
-    weeks: Mapping[str, Any]
-    insights: Sequence[Mapping[str, Any]]
+    weeks: WeeksEvent | None
+    insights: Sequence[InsightEvent]
     summaries: Sequence[Mapping[str, Any]]
     budget: str
     budget_until: str | None
@@ -165,10 +166,12 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
     run = projection.run
     now = run_state(projection, team_name, token_replaced=token_replaced)
     steps = [_step(step, index, projection.steps, now) for index, step in enumerate(projection.steps)]
-    repositories = [_repository(name, data, now) for name, data in projection.items.get("repository", {}).items()]
+    repositories = [_repository(name, event, now) for name, event in RepositoryEvent.all_in(projection).items()]
     if steps and steps[0].state == StepState.RUNNING:
         steps[0] = replace(steps[0], why=_sum_up(repositories) or steps[0].why)
-    insights = projection.items.get("insight", {})
+    insights = InsightEvent.all_in(projection)
+    summaries = SummariesEvent.all_in(projection).get("last", SummariesEvent())
+    budget = BudgetEvent.all_in(projection).get("github", BudgetEvent())
     parked = next((step for step in steps if step.state == StepState.PARKED), None)
     failed = next((index for index, step in enumerate(steps) if step.state == StepState.FAILED), None)
     return Live(
@@ -187,21 +190,21 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
         steps=steps,
         repositories=repositories,
         kept=_kept(projection.steps),
-        weeks=projection.items.get("weeks", {}).get("team", {}),
+        weeks=WeeksEvent.all_in(projection).get("team"),
         insights=[insights[rank] for rank in RANKS if rank in insights],
-        summaries=projection.items.get("summaries", {}).get("last", {}).get("rows", []),
-        budget=_budget(now.state, projection.items.get("budget", {}).get("github", {})),
-        budget_until=projection.items.get("budget", {}).get("github", {}).get("resets_at"),
+        summaries=summaries.rows,
+        budget=_budget(now.state, budget),
+        budget_until=budget.resets_at,
         log=projection.log,
         log_total=projection.log_total,
     )
 
 
-def _budget(state: State, github: Mapping[str, Any]) -> str:
+def _budget(state: State, github: BudgetEvent) -> str:
     """What GitHub allows until its hour is over, while something is read; its unit is the point."""
-    if not state.is_moving or github.get("points_left") is None:
+    if not state.is_moving or github.points_left is None or github.points is None:
         return ""
-    return f"{github['points_left']:,} of {github['points']:,}"
+    return f"{github.points_left:,} of {github.points:,}"
 
 
 def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]], now: states.RunState) -> StepRow:
@@ -290,20 +293,20 @@ def _run_clock(run: Mapping[str, Any], state: State) -> Clock:
     return Clock(span.total_seconds())
 
 
-def _repository(name: str, data: Mapping[str, Any], now: states.RunState) -> RepositoryRow:
-    state, word = REPOSITORY.get(data["sync_status"], ("waiting", "Waiting"))
-    done, total, found = data["done"], data["total"], data.get("found", 0)
+def _repository(name: str, event: RepositoryEvent, now: states.RunState) -> RepositoryRow:
+    state, word = REPOSITORY.get(event.sync_status, ("waiting", "Waiting"))
+    done, total, found = event.done, event.total, event.found
     counting = state == "running" and total is None and found
-    if state == "running" and data.get("phase") in ("update", "detail") and not done and total:
+    if state == "running" and event.phase in ("update", "detail") and not done and total:
         state, word = REPOSITORY["pending"]  # its list is read, its details wait for their turn
     if state == "running" and not now.state.is_moving:
         state, word = now.state.disc, now.state.label
-    why = data["last_sync_error"]
-    seconds = data.get("seconds", 0)
+    why = event.last_sync_error
+    seconds = event.seconds
     took = clock_words(seconds) if seconds else ""
     pace = f"{done / seconds:.0f}/s" if state == "running" and seconds >= 1 and done >= seconds else ""
     return RepositoryRow(
-        id=data["id"],
+        id=event.id,
         name=name,
         state=state,
         word=word,

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.metrics.llm import continuing
+from apps.metrics.run_events import RepositoryEvent
 from apps.onboarding import lost_access
 from apps.onboarding.forms import RetryForm
 from apps.onboarding.fragments import addresses, context_of
@@ -183,8 +184,11 @@ def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
             "eta_seconds": projection.run["eta_seconds"],
             "steps": [{key: step[key] for key in ("key", "state", "done", "total")} for step in projection.steps],
             "repositories": [
-                {"name": name, **{key: row[key] for key in ("sync_status", "last_sync_error", "done", "total")}}
-                for name, row in projection.items.get("repository", {}).items()
+                {
+                    "name": name,
+                    **{key: getattr(row, key) for key in ("sync_status", "last_sync_error", "done", "total")},
+                }
+                for name, row in RepositoryEvent.all_in(projection).items()
             ],
             "team": told,
         },

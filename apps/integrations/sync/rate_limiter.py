@@ -12,13 +12,14 @@ request of a sync first takes a ticket, and gives it back with what it took:
 import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import transaction
 
 from apps.integrations.models import ApiBudget
 from apps.integrations.sources.github.errors import Overloaded, RateLimited
 from apps.integrations.sources.github.limits import LONGEST_WAIT, MARGIN, Rate
+from apps.metrics.run_events import BudgetEvent
 from apps.pipelines import clock
 
 WINDOW = 60.0
@@ -214,13 +215,10 @@ class Governor:
         budget.save()
 
 
-def budget_state(budget: ApiBudget) -> dict[str, Any]:
-    """What a page shows of a budget; times in ISO 8601."""
-    return {
-        "points": budget.points,
-        "points_left": budget.points_left,
-        "resets_at": budget.resets_at.isoformat() if budget.resets_at else None,
-    }
+def budget_event(budget: ApiBudget) -> BudgetEvent:
+    """Return what a page shows of a budget."""
+    resets_at = budget.resets_at.isoformat() if budget.resets_at else None
+    return BudgetEvent(points=budget.points, points_left=budget.points_left, resets_at=resets_at)
 
 
 def _pace(budget: ApiBudget) -> Pace:

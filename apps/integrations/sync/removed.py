@@ -4,13 +4,13 @@ The run goes on with the others and ends partial, with the name of the one that 
 
     with sync._failing_alone(ledger, tracked):    # turns every sign of a missing row into Removed
         ...
-    states_of(run, {17})                          # {17: ("acme/api", {…})}, from the run's events
+    states_of(run, {17})                          # {17: ("acme/api", RepositoryEvent(…))}, from the run's events
 """
 
 from collections.abc import Collection
-from typing import Any
 
 from apps.integrations.models import TrackedRepository
+from apps.metrics.run_events import RepositoryEvent
 from apps.pipelines.exceptions import PipelineError
 from apps.pipelines.models import Event, Run
 from apps.pipelines.remedy import Remedy
@@ -36,13 +36,13 @@ def is_tracked(tracked: TrackedRepository, *, lock: bool = False) -> bool:
     return len(rows.values_list("pk")) > 0
 
 
-def states_of(run: Run, ids: Collection[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+def states_of(run: Run, ids: Collection[int]) -> dict[int, tuple[str, RepositoryEvent]]:
     """Return the name and the newest state that the run's events have of repositories, by id."""
-    found: dict[int, tuple[str, dict[str, Any]]] = {}
+    found: dict[int, tuple[str, RepositoryEvent]] = {}
     if not ids:
         return found
-    events = Event.objects.filter(run=run, kind="repository").order_by("seq")
+    events = Event.objects.filter(run=run, kind=RepositoryEvent.kind).order_by("seq")
     for name, data in events.values_list("key", "data"):
         if data.get("id") in ids:
-            found[data["id"]] = (name, data)
+            found[data["id"]] = (name, RepositoryEvent.from_data(data))
     return found

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync import attempts
-from apps.integrations.sync.state import OPEN, repository_state, shown_name, try_degraded_again, window_of
+from apps.integrations.sync.state import OPEN, repository_event, shown_name, try_degraded_again, window_of
 from apps.metrics.models import DetailState
 from apps.pipelines import events
 from apps.pipelines.exceptions import NotAllowed
@@ -78,4 +78,4 @@ def settle(run: Run, status: SyncStatus, why: str) -> None:
 
 
 def _tell(run: Run, rows: Sequence[TrackedRepository]) -> None:
-    events.append(run.pk, [events.Entry("repository", shown_name(row), data=repository_state(row)) for row in rows])
+    events.append(run.pk, [repository_event(row).entry(shown_name(row)) for row in rows])

@@ -10,6 +10,7 @@ hands of another live one waits for that one's end.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +22,10 @@ from apps.integrations.signals import onboarding_sync_completed, onboarding_sync
 from apps.integrations.sources.github.source import Problem
 from apps.integrations.sync import attempts, counts, rolling
 from apps.integrations.sync.changes import read_again
-from apps.integrations.sync.rate_limiter import budget_state
+from apps.integrations.sync.rate_limiter import budget_event
 from apps.integrations.sync.removed import Removed, is_tracked, states_of
 from apps.masking import storable
+from apps.metrics import run_events
 from apps.metrics.cache import touch
 from apps.metrics.figures.moments import TOLERANCE
 from apps.metrics.ingest.identities import remove_unseen
@@ -31,6 +33,7 @@ from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.insights import preview
 from apps.metrics.models import DetailState, PullRequest, Source
 from apps.metrics.records import PullRequestData
+from apps.metrics.run_events import InsightEvent, RepositoryEvent
 from apps.metrics.signals import first_insight_found
 from apps.pipelines import portions
 from apps.pipelines.context import StepContext, Unit
@@ -54,20 +57,20 @@ OTHER_RUN_WAIT = timedelta(seconds=15)
 CHARTS_EVERY = 1.0
 
 
-def repository_state(tracked: TrackedRepository) -> dict[str, Any]:
-    """The whole current state of a repository, as the run's events carry it."""
-    return {
-        "id": tracked.pk,
-        "sync_status": str(tracked.sync_status),
-        "last_sync_error": tracked.last_sync_error,
-        "cause": tracked.cause,
-        "remedy": tracked.remedy,
-        "phase": tracked.cursor.get("phase", ""),
-        "found": tracked.cursor.get("found", 0),
-        "done": tracked.done,
-        "total": tracked.total,
-        "seconds": tracked.cursor.get("seconds", 0),
-    }
+def repository_event(tracked: TrackedRepository) -> RepositoryEvent:
+    """Return the whole current state of a repository."""
+    return RepositoryEvent(
+        id=tracked.pk,
+        sync_status=str(tracked.sync_status),
+        last_sync_error=tracked.last_sync_error,
+        cause=tracked.cause,
+        remedy=tracked.remedy,
+        phase=tracked.cursor.get("phase", ""),
+        found=tracked.cursor.get("found", 0),
+        done=tracked.done,
+        total=tracked.total,
+        seconds=tracked.cursor.get("seconds", 0),
+    )
 
 
 def shown_name(tracked: TrackedRepository) -> str:
@@ -149,11 +152,17 @@ class Ledger:
         error = Removed()
         known = states_of(self.ctx.run, gone)
         for pk in sorted(gone):
-            name, data = known.get(pk, (f"repository {pk}", {}))
+            name, event = known.get(pk, (f"repository {pk}", None))
             self.removed.append(name)
-            if data:
-                why = {"last_sync_error": str(error), "cause": error.cause, "remedy": error.remedy}
-                self.ctx.emit(kind="repository", key=name, data=data | {"sync_status": SyncStatus.ERROR} | why)
+            if event is not None:
+                failed = replace(
+                    event,
+                    sync_status=str(SyncStatus.ERROR),
+                    last_sync_error=str(error),
+                    cause=error.cause,
+                    remedy=str(error.remedy),
+                )
+                run_events.emit(self.ctx, name, failed)
 
     def _lock(self, ids: Sequence[int]) -> list[TrackedRepository]:
         rows = TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
@@ -227,7 +236,7 @@ class Ledger:
             self._write(tracked)
         self._emit(tracked)
         if self.budget is not None:
-            self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
+            run_events.emit(self.ctx, "github", budget_event(self.budget))
         if tracked.cursor["phase"] == "skeleton" and time.monotonic() - self._drawn_at >= CHARTS_EVERY:
             self._draw()
         unit.message = message or unit.message
@@ -268,12 +277,15 @@ class Ledger:
             unit.cursor["outlined"] = done
             preview.write_newest(self.team_id, now)
             self._draw()
-            insight = preview.insight_state(self.team_id, found, preliminary=True)
-            self.ctx.emit(kind="insight", key="first", data=insight)
-            if insight and unit.cursor.get("found") != insight["title"]:
-                unit.cursor["found"] = insight["title"]
-                self.ctx.send(first_insight_found, run=self.ctx.run, title=insight["title"], preliminary=True)
-                self.ctx.log(f"First finding, preliminary: {insight['title']}")
+            insight = preview.insight_event(self.team_id, found, preliminary=True)
+            if insight is None:
+                run_events.clear(self.ctx, "first", InsightEvent)
+                return
+            run_events.emit(self.ctx, "first", insight)
+            if unit.cursor.get("found") != insight.title:
+                unit.cursor["found"] = insight.title
+                self.ctx.send(first_insight_found, run=self.ctx.run, title=insight.title, preliminary=True)
+                self.ctx.log(f"First finding, preliminary: {insight.title}")
 
     def note_wait(self, waits: bool) -> None:
         """Show that the step waits for the rate limiter, or that it continues."""
@@ -294,7 +306,7 @@ class Ledger:
         if self.budget is not None:
             with self.ctx.unit(last=True):
                 self.budget.refresh_from_db()
-                self.ctx.emit(kind="budget", key="github", data=budget_state(self.budget))
+                run_events.emit(self.ctx, "github", budget_event(self.budget))
 
     def _draw(self) -> None:
         """The first charts, from what has been read. A week is whole once every list has come past it."""
@@ -306,15 +318,15 @@ class Ledger:
             reached = dict(pulls.values_list("repository_id").annotate(Min("created_at")).order_by())
             # One of which nothing has been read may still change every week.
             whole_from = max(reached.get(key, timezone.now()) for key in reading)
-        data = preview.weeks_state(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
-        self.ctx.emit(kind="weeks", key="team", data=data)
+        event = preview.weeks_event(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
+        run_events.emit(self.ctx, "team", event)
 
     @staticmethod
     def _in_list(tracked: TrackedRepository) -> bool:
         return bool(tracked.cursor.get("phase", "skeleton") == "skeleton")
 
     def _emit(self, tracked: TrackedRepository) -> None:
-        self.ctx.emit(kind="repository", key=shown_name(tracked), data=repository_state(tracked))
+        run_events.emit(self.ctx, shown_name(tracked), repository_event(tracked))
 
     def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
         """Record what could not be read: each in the log, the first few in the repository's error. Inside a unit."""

@@ -12,6 +12,7 @@ from apps.metrics.insights import Finding
 from apps.metrics.insights.daily import find
 from apps.metrics.models import PullRequest, Scope
 from apps.metrics.records import ChangeKind
+from apps.metrics.run_events import InsightEvent, WeeksEvent
 from apps.metrics.weeks import WEEK, week_of
 
 WEEKS = 13
@@ -33,15 +34,13 @@ def write_newest(team_id: int, now: datetime) -> None:
     recompute(team_id, newest_weeks(team_id, now))
 
 
-def weeks_state(
-    team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None
-) -> dict[str, Any]:
-    """The series of the first charts. Weeks that end before `whole_from` still arrive; None: all are whole."""
+def weeks_event(team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None) -> WeeksEvent:
+    """Return the series of the first charts. Weeks that end before `whole_from` still grow; None: all are whole."""
     weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
     found = compute(team_id, weeks)
     figures = [(week, found.get((Subject(Scope.TEAM), week))) for week in weeks]
-    return {
-        "weeks": [
+    return WeeksEvent(
+        weeks=[
             {
                 "week": week.isoformat(),
                 "merged": row.merged if row else 0,
@@ -50,25 +49,25 @@ def weeks_state(
             }
             for week, row in figures
         ],
-        "so_far": weeks[-1] == week_of(now, zone),
-        "whole_from": week_of(whole_from, zone).isoformat() if whole_from else None,
-        "preliminary": preliminary,
-        "counted": PullRequest.objects.for_team(team_id).exclude(kind=ChangeKind.CHANGE).count(),
-    }
+        so_far=weeks[-1] == week_of(now, zone),
+        whole_from=week_of(whole_from, zone).isoformat() if whole_from else None,
+        preliminary=preliminary,
+        counted=PullRequest.objects.for_team(team_id).exclude(kind=ChangeKind.CHANGE).count(),
+    )
 
 
-def insight_state(team_id: int, found: Sequence[Finding], *, preliminary: bool) -> dict[str, Any]:
-    """The strongest finding with the first of its evidence; empty without one."""
+def insight_event(team_id: int, found: Sequence[Finding], *, preliminary: bool) -> InsightEvent | None:
+    """Return the strongest insight with the first of its evidence; None if there is none."""
     if not found:
-        return {}
+        return None
     best = found[0]
-    return {
-        "title": best.title,
-        "body": best.body,
-        "of": len(found),
-        "evidence": _named(team_id, best.evidence),
-        "preliminary": preliminary,
-    }
+    return InsightEvent(
+        title=best.title,
+        body=best.body,
+        of=len(found),
+        evidence=_named(team_id, best.evidence),
+        preliminary=preliminary,
+    )
 
 
 def early_finding(team_id: int, now: datetime) -> list[Finding]:

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from apps.metrics import run_events
 from apps.metrics.llm import budget, client, pace, prompt, rows
 from apps.metrics.llm.answers import Item, check
 from apps.metrics.llm.batches import documents, halves, open_ones, packed, read_count
@@ -27,6 +28,7 @@ from apps.metrics.llm.outcomes import Answer, Broken, Cause, Outcome, Refused, W
 from apps.metrics.llm.prompt import Document
 from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import PullRequest
+from apps.metrics.run_events import SummariesEvent
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Released
 from apps.pipelines.remedy import Remedy
@@ -357,7 +359,7 @@ class Reading:
                 {"number": pull.number, "title": pull.title, "repository": repository, "summary": item.summary}
             )
         if shown:
-            self._ctx.emit(kind="summaries", key="last", data={"rows": shown})
+            run_events.emit(self._ctx, "last", SummariesEvent(rows=shown))
 
 
 WHY = {

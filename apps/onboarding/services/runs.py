@@ -14,6 +14,7 @@ from apps.integrations.sync import window
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
+from apps.metrics.run_events import RepositoryEvent
 from apps.onboarding import pipeline_names
 from apps.onboarding.signals import repositories_chosen
 from apps.onboarding.state.kinds import Kind
@@ -98,20 +99,8 @@ def start_onboarding(
         if created:
             Team.objects.filter(pk=team.pk).update(history_start=first_day)
             # So that the page has a row for each from its first moment, whatever the last sync left in theirs.
-            waiting = {
-                "sync_status": str(SyncStatus.PENDING),
-                "last_sync_error": "",
-                "phase": "",
-                "found": 0,
-                "done": 0,
-            }
-            events.append(
-                run.pk,
-                [
-                    events.Entry("repository", row.repository.full_name, data={"id": row.pk, **waiting, "total": None})
-                    for row in tracked
-                ],
-            )
+            waiting = [RepositoryEvent(id=row.pk).entry(row.repository.full_name) for row in tracked]
+            events.append(run.pk, waiting)
     return run, created
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from apps.metrics.run_events import RepositoryEvent
 from apps.onboarding.state import words
 from apps.onboarding.state.gaps import are_optional, gaps_of, shared_remedy
 from apps.onboarding.state.kinds import NOUNS, PAUSED_AT_MOST, REFRESHING, Kind, kind_of
@@ -43,8 +44,8 @@ def run_state(projection: Projection, team_name: str, *, token_replaced: bool = 
     run = projection.run
     kind = kind_of(projection.pipeline, projection.kind)
     gaps = gaps_of(run.get("missing", []))
-    repositories = projection.items.get("repository", {})
-    lacking = [row for row in repositories.values() if row["sync_status"] in LACKING]
+    repositories = RepositoryEvent.all_in(projection)
+    lacking = [row for row in repositories.values() if row.sync_status in LACKING]
     state = _state(projection, gaps, token_replaced)
     return states.RunState(
         id=projection.run_id,
