@@ -13,12 +13,12 @@ from tests.fixtures.workers import ROOT
 HIDDEN = """
 import os, subprocess, sys
 subprocess.run(["mount", "-t", "proc", "-o", "hidepid=invisible", "proc", "/proc"], check=True)
-from apps.pipelines import owners
+from apps.pipelines.worker import process_id
 os.setgroups([])
 os.setgid(65534)  # group 0 sees all processes
 os.setuid(65534)
 assert not os.path.exists(f"/proc/{sys.argv[1].split('|')[1]}")
-print(owners.is_dead(sys.argv[1]))
+print(process_id.is_dead(sys.argv[1]))
 """
 
 
