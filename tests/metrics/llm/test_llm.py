@@ -276,7 +276,7 @@ def test_a_person_wins_over_markers_and_model(model, team, owner, pulls, worker,
 def test_the_page_says_what_is_sent_and_lets_managers_change_it(model, team, owner, client):
     client.force_login(owner)
     page = reverse("metrics:ai_reading", args=[team.slug])
-    assert "replaced before it is sent" in client.get(page).content.decode()
+    assert 'id="ai-sent"' in client.get(page).content.decode()
     client.post(page, {"monthly_tokens": "5000"}, follow=True)
     row = LlmSettings.objects.for_team(team).get()
     assert (row.enabled, row.monthly_tokens) == (False, 5000)
