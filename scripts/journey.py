@@ -33,7 +33,7 @@ from apps.onboarding.services import journey  # noqa: E402
 from apps.onboarding.services.runs import totals_of  # noqa: E402
 from apps.pipelines.models import Run, RunState  # noqa: E402
 from apps.teams.models import Team  # noqa: E402
-from apps.teams.services import found_team  # noqa: E402
+from apps.teams.services import create_team_for  # noqa: E402
 from apps.users.models import User  # noqa: E402
 from apps.users.sign_in_links import make_link  # noqa: E402
 
@@ -146,7 +146,7 @@ def account(email: str, name: str) -> tuple[User, Team]:
             user = User.objects.create_user(email, is_staff=True, is_superuser=True)
             user_signed_up.send(sender=User, request=None, user=user)
         team = Team.objects.filter(name=name, memberships__user=user).first()
-        return user, team or found_team(name, user)
+        return user, team or create_team_for(name, user)
 
 
 def counted(total: tuple[str, object]) -> str:

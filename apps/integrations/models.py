@@ -36,7 +36,7 @@ class ApiBudget(models.Model):
     """What a credential may still ask of GitHub, shared by all processes; kept by `apps.integrations.sync.rate_limiter`.
 
     `key` names the credential without giving it away. `points_left` of `points` are what GitHub last told, until
-    `resets_at`; nothing may be asked before `blocked_until`. `pace` is the state of `governor.Pace`.
+    `resets_at`; nothing may be asked before `blocked_until`. `pace` is the state of `rate limiter.Pace`.
     """
 
     key = models.CharField(max_length=64, primary_key=True)

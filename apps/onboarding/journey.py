@@ -28,7 +28,7 @@ from apps.integrations.webhooks import handling
 from apps.onboarding.forms import ConnectForm, ListingForm, ListingQuery
 from apps.onboarding.services import choice, journey, refreshing
 from apps.onboarding.services.choice import Page, State
-from apps.onboarding.services.trouble import Trouble
+from apps.onboarding.services.trouble import ConnectionProblem
 from apps.onboarding.state import home_of
 from apps.pipelines.exceptions import NotAllowed
 from apps.teams import states
@@ -101,7 +101,7 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
         found = service.check(team, source, token)
         connection = journey.connect(team, _user(request), source, token=token, found=found)
     except ASKING as error:
-        return _connect_page(request, team, source, Trouble.of(error))
+        return _connect_page(request, team, source, ConnectionProblem.of(error))
     resumable = states.of_team(team.pk).resumable
     if resumable is not None:
         # A new token leads back to the run that failed for want of one.
@@ -114,7 +114,9 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
     return HttpResponseClientRedirect(response.url) if _htmx(request) else response
 
 
-def _connect_page(request: HttpRequest, team: Team, source: str = "", trouble: Trouble | None = None) -> HttpResponse:
+def _connect_page(
+    request: HttpRequest, team: Team, source: str = "", trouble: ConnectionProblem | None = None
+) -> HttpResponse:
     connected = {connection.source: connection for connection in service.connections_of(team)}
     context = {
         "team": team,
@@ -238,7 +240,7 @@ def take(request: HttpRequest, team: Team, sources: list[Connection], state: Sta
     return choice.page(team, sources, state)
 
 
-def _list(sources: list[Connection], *, again: bool, further: bool) -> list[Trouble]:
+def _list(sources: list[Connection], *, again: bool, further: bool) -> list[ConnectionProblem]:
     """Read lists that are old, or wanted further. What cannot be read now is shown as it was."""
     troubles = []
     for connection in sources:
@@ -248,18 +250,18 @@ def _list(sources: list[Connection], *, again: bool, further: bool) -> list[Trou
             elif further:
                 service.read_more(connection)
         except ASKING as error:
-            troubles.append(Trouble.of(error))
+            troubles.append(ConnectionProblem.of(error))
     return troubles
 
 
-def _measure(sources: list[Connection], page: Page) -> list[Trouble]:
+def _measure(sources: list[Connection], page: Page) -> list[ConnectionProblem]:
     troubles = []
     for connection in sources:
         names = [row.name for row in page.unmeasured if row.source == connection.source]
         try:
             service.measure(connection, names)
         except ASKING as error:
-            troubles.append(Trouble.of(error))
+            troubles.append(ConnectionProblem.of(error))
     return troubles
 
 

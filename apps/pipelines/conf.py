@@ -11,7 +11,7 @@ class Config:
     """Seconds throughout.
 
     lease: how long a step stays with an owner that is not heard of. progress_every: least time between two progress
-    writes of a run. lost_after: age at which a ready step in an empty queue counts as lost. redispatch_after: age at
+    writes of a run. missing_message_after: age at which a ready step in an empty queue counts as lost. redispatch_after: age at
     which it is sent again though the queue is not empty, doubled each time up to redispatch_cap. look_every: how often
     a worker looks whether its attempts are still wanted. turn: how long a step may go on while another run waits for
     its queue. hung_after: how long past its deadline, or past its end, an attempt counts as hung. unit_limit: how long a
@@ -27,7 +27,7 @@ class Config:
     lease: float = 15.0
     progress_every: float = 0.25
     sweep_every: float = 0.5
-    lost_after: float = 1.0
+    missing_message_after: float = 1.0
     redispatch_after: float = 20.0
     redispatch_cap: float = 300.0
     backoff_cap: float = 300.0

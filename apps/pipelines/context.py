@@ -85,8 +85,8 @@ class StepContext:
             raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
         if stopping.is_set():
             raise Released("The worker is shutting down.")
-        if self.hold.wanted_back:
-            raise Released(*self.hold.wanted_back)
+        if self.hold.yield_requested:
+            raise Released(*self.hold.yield_requested)
         if self.step.deadline_at and clock.now() > self.step.deadline_at:
             raise Retryable(f"“{self.step.title}” took longer than {self.step.deadline_seconds:.0f} s.")
 
@@ -167,10 +167,13 @@ class StepContext:
         The words are the step's line in the log. Inside a transaction that holds the step, unless such a change is among
         the changes.
         """
-        shown = [events.Shown(place) for place in range(1, len(with_changes))]
-        told: list[events.Entry | events.Shown] = [*self._pending.values(), events.step_entry(self.step, words, level)]
-        told += [events.Shown(len(with_changes)), *shown]
-        rows, _ = events.change_and_tell([*with_changes, self._progressed(len(told))], told)
+        shown = [events.RowSnapshot(place) for place in range(1, len(with_changes))]
+        told: list[events.Entry | events.RowSnapshot] = [
+            *self._pending.values(),
+            events.step_entry(self.step, words, level),
+        ]
+        told += [events.RowSnapshot(len(with_changes)), *shown]
+        rows, _ = events.update_with_events([*with_changes, self._progressed(len(told))], told)
         self.must_hold(rows[0])
         for name, value in zip(CHANGED, rows[-1] or (), strict=True):
             setattr(self.run, name, value)

@@ -82,7 +82,7 @@ def unknown_task(run_id: Any, idx: int) -> str:
     return next((name for name in names if not registry.is_known(name)), "")
 
 
-def outgrown(run: Run, idx: int) -> str:
+def removed_task_reason(run: Run, idx: int) -> str:
     """Why a run cannot go on with the present definition, in words; empty where it can.
 
     A run keeps the steps that it began with, whatever the definition says now, as long as their tasks are there. Where

@@ -15,7 +15,7 @@ from django.db.models import Q
 from apps.masking import storable
 from apps.pipelines import clock, definitions, events, progress, redelivery
 from apps.pipelines.conf import config
-from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, outgrown, send_on_commit
+from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, removed_task_reason, send_on_commit
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
@@ -210,7 +210,7 @@ def _retry_from(run: Run, steps: Sequence[StepRun]) -> StepRun:
         raise NotAllowed("The run is done; there is nothing to retry.")
     for step in steps:
         if step.state not in (StepState.DONE, StepState.SKIPPED):
-            if reason := outgrown(run, step.idx):
+            if reason := removed_task_reason(run, step.idx):
                 raise NotAllowed(reason)
             return step
     raise NotAllowed("All steps of the run are done; there is nothing to retry.")
@@ -314,7 +314,7 @@ def resume(run: Run, *, by: Any = None) -> Run:
             return fresh
         _must_be_live(fresh, "resume")
         first = next((step for step in steps if step.state not in PASSED), None)
-        if first and (reason := outgrown(fresh, first.idx)):
+        if first and (reason := removed_task_reason(fresh, first.idx)):
             raise NotAllowed(reason)
         fresh.state = RunState.RUNNING
         acted = _acted(fresh, "resumed", by, clock.now())

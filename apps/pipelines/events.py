@@ -64,7 +64,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RowSnapshot:
     """An event with the whole state of a row as a change leaves it; `place` is that of the change among its likes."""
 
     place: int
@@ -96,18 +96,24 @@ def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
     hints.after_commit(run_id, before)
 
 
-def change_and_tell(
-    changes: Sequence[Change], told: Sequence[Entry | Shown], *, listing: Listing | None = None, lazily: bool = False
+def update_with_events(
+    changes: Sequence[Change],
+    told: Sequence[Entry | RowSnapshot],
+    *,
+    listing: Listing | None = None,
+    async_commit: bool = False,
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
     """Change rows and write events of it in one transaction, where the database gains by it in one statement.
 
     The last change is that of the run: it adds the number of events to `seq` and names it. Where the first
     finds no row, nothing happens. Returns the named columns of each changed row, None for one that isn't there, and the
-    rows of the listing. `lazily`: see `at_once.change_in_one`.
+    rows of the listing. `async_commit`: see `batch.change_in_one`.
     """
     run_id, numbers = changes[-1].where["id"], changes[-1].names.index("seq")
     if statements.in_one_statement():
-        rows, listed = batch.change_in_one(changes, insertion=_insertion(changes, told), listing=listing, lazily=lazily)
+        rows, listed = batch.change_in_one(
+            changes, insertion=_insertion(changes, told), listing=listing, async_commit=async_commit
+        )
         if rows[-1] is not None:
             hints.after_commit(run_id, rows[-1][numbers] - len(told))
         return rows, listed
@@ -120,7 +126,11 @@ def change_and_tell(
         rows = statements.one_by_one(wide)
         if rows[-1] is None:
             return rows, []
-        write(run_id, rows[-1][numbers], [_entry(one, wide, rows) if isinstance(one, Shown) else one for one in told])
+        write(
+            run_id,
+            rows[-1][numbers],
+            [_entry(one, wide, rows) if isinstance(one, RowSnapshot) else one for one in told],
+        )
         rows = [row and row[: len(one.names)] for row, one in zip(rows, changes, strict=True)]
         if listing is None:
             return rows, []
@@ -128,13 +138,13 @@ def change_and_tell(
         return rows, statements.select_values(listing.model, listing.names, **where)
 
 
-def _reads(changes: Sequence[Change], told: Sequence[Entry | Shown]) -> tuple[tuple[str, ...], ...]:
+def _reads(changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]) -> tuple[tuple[str, ...], ...]:
     """The columns of each changed row that the events show."""
-    shown = {one.place for one in told if isinstance(one, Shown)}
+    shown = {one.place for one in told if isinstance(one, RowSnapshot)}
     return tuple([FIELDS[one.model] if place in shown else () for place, one in enumerate(changes)])
 
 
-def _entry(shown: Shown, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]) -> Entry:
+def _entry(shown: RowSnapshot, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]) -> Entry:
     """What is shown of a row that has been read."""
     model, names = changes[shown.place].model, changes[shown.place].names
     row = SimpleNamespace(**dict(zip(names, rows[shown.place] or (), strict=True)))
@@ -144,13 +154,13 @@ def _entry(shown: Shown, changes: Sequence[Change], rows: Sequence[Sequence[Any]
     return entry
 
 
-def _insertion(changes: Sequence[Change], told: Sequence[Entry | Shown]) -> Insertion:
+def _insertion(changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]) -> Insertion:
     """The same as rows that the database puts together from the changed ones."""
     run, at = f"c{len(changes) - 1}", clock.now()
     rows = []
     for before, one in zip(range(len(told) - 1, -1, -1), told, strict=True):
         head = {"run_id": Sql(f'{run}."id"'), "seq": Sql(f'{run}."seq" - {before}'), "at": at}
-        if isinstance(one, Shown):
+        if isinstance(one, RowSnapshot):
             rows.append(head | _shown_in_sql(one, changes[one.place].model))
         else:
             rows.append(head | {name: getattr(one, name) for name in COLUMNS[3:]})
@@ -158,7 +168,7 @@ def _insertion(changes: Sequence[Change], told: Sequence[Entry | Shown]) -> Inse
     return Insertion(Event, rows, (*reads[:-1], ("id", "seq", *reads[-1])))
 
 
-def _shown_in_sql(shown: Shown, model: type[models.Model]) -> dict[str, Any]:
+def _shown_in_sql(shown: RowSnapshot, model: type[models.Model]) -> dict[str, Any]:
     row, is_step = f"c{shown.place}", model is StepRun
     data = Sql(_data_in_sql(row, model) + (" || %s" if shown.data else ""), (Jsonb(shown.data),) if shown.data else ())
     return {

@@ -114,11 +114,11 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
 def _claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
     numbering = Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run))
     # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
-    (taken, numbered), parts = events.change_and_tell(
+    (taken, numbered), parts = events.update_with_events(
         [_taking(task, run_id, epoch), numbering],
-        [events.Shown(0, STARTED, {"message_epoch": epoch})],
+        [events.RowSnapshot(0, STARTED, {"message_epoch": epoch})],
         listing=Listing(StepRun, Part._fields, {"run_id": run_id}, "idx"),
-        lazily=True,
+        async_commit=True,
     )
     if taken is None or numbered is None:
         return None

@@ -31,7 +31,7 @@ class TooManyTeams(Exception):
         )
 
 
-def found_team(name: str, owner: User, *, by_operator: bool = False) -> Team:
+def create_team_for(name: str, owner: User, *, by_operator: bool = False) -> Team:
     """Make a team and send `team_founded`. Two clicks make one team.
 
     Args:

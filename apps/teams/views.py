@@ -20,7 +20,7 @@ from apps.teams.acts import leads_back
 from apps.teams.forms import InvitationForm, RoleForm, TeamForm
 from apps.teams.members import NotPossible
 from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
-from apps.teams.services import MANAGING, TooManyTeams, found_team
+from apps.teams.services import MANAGING, TooManyTeams, create_team_for
 from apps.users.models import User
 from apps.users.sign_up import may_sign_up, remember_invitation
 
@@ -34,7 +34,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            team = found_team(form.cleaned_data["name"], _user(request))
+            team = create_team_for(form.cleaned_data["name"], _user(request))
         except TooManyTeams as error:
             form.add_error(None, str(error))
         else:

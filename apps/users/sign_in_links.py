@@ -40,7 +40,7 @@ def make_link(user: User, next_path: str = "") -> str:
     return f"{settings.SITE_URL}{reverse('users:sign_in_link', args=[token])}{query}"
 
 
-def spend(token: str) -> User:
+def redeem(token: str) -> User:
     """The person whom the link signs in, now used up. Raises LinkRefused; of two calls at once, one does."""
     try:
         user_id, nonce = signing.loads(token, salt=_SALT, max_age=MAX_AGE)

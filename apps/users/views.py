@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from apps.forms import QueryForm
-from apps.users.sign_in_links import LinkRefused, is_inside, spend
+from apps.users.sign_in_links import LinkRefused, is_inside, redeem
 
 
 class NextQuery(QueryForm):
@@ -35,7 +35,7 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     asked = NextQuery(request.GET).values["next"]
     target = asked if is_inside(asked) else resolve_url(settings.LOGIN_REDIRECT_URL)
     try:
-        login(request, spend(token), BACKEND)
+        login(request, redeem(token), BACKEND)
     except LinkRefused as refused:
         if refused.user_id is not None and request.user.pk == refused.user_id:
             return redirect(target)

@@ -84,11 +84,11 @@ def run(options, folder, stack):
 
 def drive(options, folder, stack, mailbox, redis, postgres):
     from tests.chaos import plans
-    from tests.chaos.crew import Crew
+    from tests.chaos.crew import Workers
     from tests.chaos.driver import FAULTS, Driver
 
     log = stack.enter_context((folder / "workers.log").open("ab"))
-    crew = Crew(options.workers, log)
+    crew = Workers(options.workers, log)
     stack.callback(crew.end)
     chance = random.Random(options.seed)
     planned = plans.make(options.runs, chance, folder)

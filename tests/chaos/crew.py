@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.fixtures.workers import ROOT
 
 
-class Crew:
+class Workers:
     """Keeps `size` workers going: the dead are replaced within moments, the frozen are woken when their time is up."""
 
     def __init__(self, size, log):

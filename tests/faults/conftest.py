@@ -5,7 +5,7 @@ from huey.contrib.djhuey import HUEY
 
 from tests.faults.neighbor import start_neighbor
 from tests.fixtures.sandbox import serving, small_folder
-from tests.fixtures.workers import Crew
+from tests.fixtures.workers import Workers
 from tests.integrations.teams import octo_owner, octo_team
 
 
@@ -37,7 +37,7 @@ def team(owner):
 def workers(transactional_db):
     """Start real worker processes on this test's database and queue; whatever is left is ended with the test."""
     HUEY.flush()
-    crew = Crew()
+    crew = Workers()
     crew.log.write_text("")
     yield crew
     crew.end()

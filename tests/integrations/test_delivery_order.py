@@ -101,7 +101,7 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
     hook, _ = handling.make(team, None)
     for payload in kind(synced):
         event = "pull_request" if "pull_request" in payload else "repository"
-        handling.take_in(hook, str(uuid.uuid4()), event, payload)
+        handling.handle(hook, str(uuid.uuid4()), event, payload)
     review = {"author": {"login": "bob"}, "state": "APPROVED", "submittedAt": ago(minutes=30)}
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(minutes=20), mergedAt=ago(minutes=20), reviews=[review]))
     if kind is renamed:
@@ -113,7 +113,7 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
 def test_delivery_ahead_of_the_api_is_read_when_the_api_has_it(octo, team, synced):
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(hours=1), mergedAt=None, state="OPEN"))
     hook, _ = handling.make(team, None)
-    handling.take_in(hook, "one", "pull_request", merged(synced))
+    handling.handle(hook, "one", "pull_request", merged(synced))
     sync_historical_data_task.call_local(team_id=team.pk)
     assert PullRequest.objects.for_team(team).get(number=40).state == "merged"
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=at(), mergedAt=ago(minutes=20)))

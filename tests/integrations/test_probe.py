@@ -26,7 +26,7 @@ from apps.integrations.sources.github.errors import (
 from apps.integrations.sources.github.probe import probe
 from apps.integrations.sources.github.sizes import in_window, weeks
 from apps.metrics.models import PullRequest, Repository, TeamMember
-from apps.onboarding.services.trouble import Trouble
+from apps.onboarding.services.trouble import ConnectionProblem
 from apps.pipelines import engine
 from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
@@ -143,11 +143,11 @@ def test_limit_without_a_time_shows_none(acme):
     acme.faults({"status": 403, "body": "You have exceeded a secondary rate limit."})
     with pytest.raises(RateLimited) as caught:
         probe(acme.url, "t")
-    assert Trouble.of(caught.value).until is None
+    assert ConnectionProblem.of(caught.value).until is None
     acme.faults({"rate_limit": "secondary", "reset_in": 60})
     with pytest.raises(RateLimited) as caught:
         probe(acme.url, "t")
-    assert Trouble.of(caught.value).until == caught.value.until
+    assert ConnectionProblem.of(caught.value).until == caught.value.until
 
 
 def test_single_sign_on_is_named(acme):

@@ -84,9 +84,9 @@ def test_pages_show_the_one_duration_that_is_known(team, pulls, visit):
 
 
 def test_insights_are_computed_from_possible_times(team, pulls):
-    facts = load(team.pk, MONDAY + timedelta(days=20))
-    assert facts.until == max(pull.created_at for pull in pulls.values() if pull.created_at.year == 2026)
-    known = [pull.hours_to_merge for pull in facts.pulls if pull.hours_to_merge is not None]
+    dataset = load(team.pk, MONDAY + timedelta(days=20))
+    assert dataset.until == max(pull.created_at for pull in pulls.values() if pull.created_at.year == 2026)
+    known = [pull.hours_to_merge for pull in dataset.pulls if pull.hours_to_merge is not None]
     assert known == [10.0]
     assert find(team.pk, MONDAY + timedelta(days=20)) == []
     assert median_hours_to_merge(team) == 10.0

@@ -17,7 +17,7 @@ from apps.metrics.figures.definitions import median
 from apps.metrics.insights import Finding, findings
 from apps.metrics.insights.ai import associate
 from apps.metrics.insights.daily import dismiss, find, restore, store, top_insights
-from apps.metrics.insights.dataset import Facts, Pull, Review, load
+from apps.metrics.insights.dataset import Dataset, Pull, Review, load
 from apps.metrics.models import DetailState, Insight
 from apps.metrics.records import PullRequestState, ReviewState
 
@@ -71,19 +71,19 @@ def make_facts(count=520, seed=1, *, change=None, weeks=52, repositories=1, uneq
             )
         )
     names = {1: "checkout-api", **{key: f"service-{key}" for key in range(2, repositories + 1)}}
-    return Facts(NOW, tuple(pulls), names)
+    return Dataset(NOW, tuple(pulls), names)
 
 
-def rules(facts):
-    return {finding.rule: finding for finding in findings(facts)}
+def rules(dataset):
+    return {finding.rule: finding for finding in findings(dataset)}
 
 
 def test_ordinary_work_gives_no_findings():
     """Over 200 made-up teams with nothing planted no rule raises more than four false alarms."""
     alarms = collections.Counter()
     for seed in range(200):
-        facts = make_facts(260 + 40 * (seed % 8), seed, repositories=1 + seed % 4, unequal=0.2 * (seed % 3))
-        alarms.update({finding.rule for finding in findings(facts)})
+        dataset = make_facts(260 + 40 * (seed % 8), seed, repositories=1 + seed % 4, unequal=0.2 * (seed % 3))
+        alarms.update({finding.rule for finding in findings(dataset)})
     assert all(count <= 4 for count in alarms.values()), alarms
 
 
@@ -103,8 +103,8 @@ def planted(dice, values, weeks_ago):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_was_planted_is_found_and_nothing_else(seed):
-    facts = make_facts(900, seed, change=planted)
-    found = rules(facts)
+    dataset = make_facts(900, seed, change=planted)
+    found = rules(dataset)
     assert set(found) == {"review-wait", "time-to-merge", "bottleneck-reviewer"}
     for rule in ("review-wait", "time-to-merge"):
         since = datetime.fromisoformat(found[rule].evidence["since"]).replace(tzinfo=UTC)
@@ -114,10 +114,10 @@ def test_what_was_planted_is_found_and_nothing_else(seed):
     assert found["bottleneck-reviewer"].title.startswith("person-3 gives ")
     assert 0.5 < found["bottleneck-reviewer"].evidence["share"] < 0.7
     # Side by side AI-assisted ones look faster; among their likes they are not.
-    merged = [(pull.ai_assisted, pull.hours_to_merge) for pull in facts.pulls]
+    merged = [(pull.ai_assisted, pull.hours_to_merge) for pull in dataset.pulls]
     marked, others = ([hours for is_marked, hours in merged if is_marked is side] for side in (True, False))
     assert median(marked) < 0.8 * median(others)
-    association = associate(list(facts.pulls), lambda pull: pull.hours_to_merge)
+    association = associate(list(dataset.pulls), lambda pull: pull.hours_to_merge)
     assert association.low < 1 < association.high
     assert not association.is_beyond
 
@@ -319,11 +319,11 @@ def test_facts_are_read_in_few_statements(team):
         PRReviewFactory(pull_request=pull, reviewer=reviewer)
         PRReviewFactory(pull_request=pull, reviewer=author)
     with CaptureQueriesContext(connection) as queries:
-        facts = load(team.pk, NOW)
+        dataset = load(team.pk, NOW)
     assert len(queries) == 4
-    assert len(facts.pulls) == 30
-    assert {pull.hours_to_review for pull in facts.pulls} == {2.0}
-    assert {len(pull.human_reviews) for pull in facts.pulls} == {1}
+    assert len(dataset.pulls) == 30
+    assert {pull.hours_to_review for pull in dataset.pulls} == {2.0}
+    assert {len(pull.human_reviews) for pull in dataset.pulls} == {1}
 
 
 def test_the_weeks_end_where_the_activity_ends(team):

@@ -29,8 +29,8 @@ PERCENTILES = {"time_to_merge_hours_median": "cycleHoursMedian", "time_to_merge_
 
 @pytest.fixture
 def ingested(team):
-    for name, facts in sample.truth()["repositories"].items():
-        ingest_pull_requests(RepositoryFactory(team=team, full_name=name), sample.pull_requests(facts["file"]))
+    for name, dataset in sample.truth()["repositories"].items():
+        ingest_pull_requests(RepositoryFactory(team=team, full_name=name), sample.pull_requests(dataset["file"]))
     while read_next(team.pk, 200):
         pass
     assert not unread(team.pk).exists()
@@ -48,8 +48,8 @@ def test_every_figure_of_every_repository_and_week(ingested):
     rows = {(row["repository"], row["week"]): row for row in weekly_rows(ingested.pk, Scope.REPOSITORY)}
     expected = {
         (name, week): figures
-        for name, facts in sample.truth()["repositories"].items()
-        for week, figures in facts["weeks"].items()
+        for name, dataset in sample.truth()["repositories"].items()
+        for week, figures in dataset["weeks"].items()
     }
     assert rows.keys() == expected.keys()
     for place, figures in expected.items():
@@ -70,6 +70,6 @@ def test_the_tools_of_every_repository_and_week(ingested):
         "repository__full_name", "merged_at", "ai_tools"
     ):
         found[name, week_label(week_of(merged_at))].update(tools)
-    for name, facts in sample.truth()["repositories"].items():
-        for week, figures in facts["weeks"].items():
+    for name, dataset in sample.truth()["repositories"].items():
+        for week, figures in dataset["weeks"].items():
             assert found[name, week] == figures["aiByTool"]

@@ -125,7 +125,7 @@ def test_sigterm_is_honored_during_a_hang(lab, workers):
 
 
 def hang_is_over():
-    hangs.take_in()
+    hangs.handle_reports()
     return not list(hangs.folder().glob("*.json"))
 
 

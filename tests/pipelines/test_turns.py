@@ -48,33 +48,33 @@ def waits(run, seconds):
 
 def test_nobody_gives_way_to_nobody(lab, attempt):
     heartbeat.look(attempt)
-    assert attempt.wanted_back is None
+    assert attempt.yield_requested is None
 
 
 def test_a_run_that_just_came_may_find_a_free_worker(lab, attempt):
     lab.start("lab:2", items=1)
     heartbeat.look(attempt)
-    assert attempt.wanted_back is None
+    assert attempt.yield_requested is None
 
 
 def test_a_waiting_run_gets_the_worker(lab, attempt):
     waits(lab.start("lab:2", items=1), 2)
     heartbeat.look(attempt)
-    assert attempt.wanted_back == heartbeat.TURN_OVER
+    assert attempt.yield_requested == heartbeat.TURN_OVER
 
 
 def test_without_its_message_a_run_would_gain_nothing(lab, attempt):
     waits(lab.start("lab:2", items=1), 2)
     HUEY.flush()
     heartbeat.look(attempt)
-    assert attempt.wanted_back is None
+    assert attempt.yield_requested is None
 
 
 def test_a_step_in_the_callers_own_process_keeps_it(lab, attempt):
     waits(lab.start("lab:2", items=1), 2)
     attempt.shares = False
     heartbeat.look(attempt)
-    assert attempt.wanted_back is None
+    assert attempt.yield_requested is None
 
 
 def test_a_hung_worker_process_is_replaced_at_the_deadline(lab, workers, tmp_path):

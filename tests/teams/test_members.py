@@ -6,7 +6,7 @@ from django.urls import reverse
 from apps.mail.models import OutboxMessage
 from apps.teams.members import NotPossible, change_role, remove
 from apps.teams.models import Membership, Role, Team
-from apps.teams.services import create_team, found_team, role_of
+from apps.teams.services import create_team, create_team_for, role_of
 from apps.users.models import User
 from tests.teams.conftest import at, in_threads, person, words
 
@@ -35,10 +35,10 @@ def test_a_name_that_cannot_be_shown_is_refused(people, as_, name):
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_make_one_team():
     owner = person("owner")
-    first, second = in_threads(*[lambda: found_team("Acme", owner)] * 2)
+    first, second = in_threads(*[lambda: create_team_for("Acme", owner)] * 2)
     assert first == second == Team.objects.get()
     assert OutboxMessage.objects.count() == 1
-    assert found_team("Other", owner) != first
+    assert create_team_for("Other", owner) != first
 
 
 def test_members_see_each_other_but_no_invitations(team, as_):

@@ -15,7 +15,7 @@ from apps.teams import invitations, joining
 from apps.teams.join_models import JoinDomain, JoinRequest, JoinState
 from apps.teams.members import NotPossible, change_role, remove
 from apps.teams.models import Invitation, InvitationState, Membership, Role, Team
-from apps.teams.services import TooManyTeams, create_team, found_team
+from apps.teams.services import TooManyTeams, create_team, create_team_for
 from tests.teams.conftest import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,7 +162,7 @@ def test_request_approved_and_declined_has_one_answer(open_team, one, two):
 def test_account_does_not_own_more_teams_than_allowed(one, settings):
     settings.TEAMS_PER_ACCOUNT = 1
     results = overtaken(
-        lambda: found_team("Acme", one), lambda: found_team("Globex", one), before='INSERT INTO "teams_team"'
+        lambda: create_team_for("Acme", one), lambda: create_team_for("Globex", one), before='INSERT INTO "teams_team"'
     )
     assert sum(isinstance(result, TooManyTeams) for result in results) == 1
     assert Team.objects.count() == 1

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from apps.users import sign_in_links
 from apps.users.models import User
-from apps.users.sign_in_links import LinkRefused, make_link, spend
+from apps.users.sign_in_links import LinkRefused, make_link, redeem
 
 NEXT = "/t/acme/onboarding/"
 
@@ -93,11 +93,11 @@ def test_of_two_who_open_it_at_once_one_is_signed_in(ada):
     def let_another_go_first(execute, sql, params, many, context):
         if sql.startswith("UPDATE") and not others:
             others.append("on its way")
-            others.append(spend(token))
+            others.append(redeem(token))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(let_another_go_first), pytest.raises(LinkRefused):
-        spend(token)
+        redeem(token)
     assert others[1:] == [ada]
 
 

@@ -1,4 +1,4 @@
-"""Requests beside each other, as far as the governor lets them: only HTTP happens in threads, rows are written by the
+"""Requests beside each other, as far as the rate limiter lets them: only HTTP happens in threads, rows are written by the
 step's own thread, which takes the answers as they come."""
 
 import time
@@ -54,7 +54,9 @@ class Fetcher:
         # Nothing goes out beside the first request until it is known that the token is good for anything.
         self._most = 1
 
-    def beside[T, R](self, take: Callable[[], T | None], call: Callable[[T], R]) -> Iterator[tuple[T, Callable[[], R]]]:
+    def beside[T, R](
+        self, acquire: Callable[[], T | None], call: Callable[[T], R]
+    ) -> Iterator[tuple[T, Callable[[], R]]]:
         """Items with their answers, in the order in which these come; `answer()` raises what the request raised.
 
         `take` gives the next item; None means none for now: it is asked again after each answer, and the end is when
@@ -65,7 +67,7 @@ class Fetcher:
         try:
             while True:
                 marks.alive()
-                pause = self._send(flight, pool, take, call)
+                pause = self._send(flight, pool, acquire, call)
                 if not flight.flying:
                     if flight.stopped is not None:
                         self._put_off(flight.stopped)
@@ -77,7 +79,7 @@ class Fetcher:
                 for future in wait(flight.flying, pause, FIRST_COMPLETED).done:
                     item, ticket = flight.flying.pop(future)
                     result, error, seconds = future.result()
-                    self.budget = self._allowance.give_back(ticket, seconds, self._client.rate, error)
+                    self.budget = self._allowance.release(ticket, seconds, self._client.rate, error)
                     if error is None:
                         self._most = int(MOST_IN_FLIGHT)
                     if isinstance(error, OF_ALL):
@@ -87,7 +89,7 @@ class Fetcher:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for _, ticket in flight.flying.values():
-                self._allowance.give_back(ticket, 0.0)
+                self._allowance.release(ticket, 0.0)
 
     def _put_off(self, reason: Exception) -> None:
         """Give a limit the time until which nothing is asked: without a word of GitHub's it grows with each refusal."""
@@ -95,17 +97,17 @@ class Fetcher:
             reason.until = max(reason.until, self.budget.blocked_until)
 
     def _send[T, R](
-        self, flight: _Flight[T], pool: ThreadPoolExecutor, take: Callable[[], T | None], call: Callable[[T], R]
+        self, flight: _Flight[T], pool: ThreadPoolExecutor, acquire: Callable[[], T | None], call: Callable[[T], R]
     ) -> float:
         """Send what may be sent now; how long to wait then, in seconds."""
         try:
             while flight.stopped is None and len(flight.flying) < self._most:
                 self._check()
                 if not flight.waiting:
-                    if (item := take()) is None:
+                    if (item := acquire()) is None:
                         break
                     flight.waiting.append(item)
-                taken = self._allowance.take()
+                taken = self._allowance.acquire()
                 if not isinstance(taken, Ticket):
                     return min(taken, LOOK_UP)
                 self._go()

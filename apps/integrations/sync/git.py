@@ -26,7 +26,7 @@ from apps.integrations.sources.git.source import (
 )
 from apps.integrations.sources.github.errors import SameRepository
 from apps.integrations.sources.github.source import Problem
-from apps.integrations.sync.state import UNIT, Alone, Ledger
+from apps.integrations.sync.state import UNIT, Alone, SyncState
 from apps.integrations.sync.verification import note_corrected
 from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest, Repository, Source
@@ -43,11 +43,11 @@ HOPELESS = (SourceDisabled, NotGranted, GitMissing, LandingGone)
 class GitReader:
     """Reads tracked local clones into rows, unit by unit. Raises GitError."""
 
-    def __init__(self, ledger: Ledger, alone: Alone) -> None:
-        self._ledger, self._alone = ledger, alone
+    def __init__(self, sync_state: SyncState, alone: Alone) -> None:
+        self._sync_state, self._alone = sync_state, alone
         self._open: dict[int, GitRepository | None] = {}
 
-    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+    def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
         """Count what landed in the window, whatever `start` is: a clone's list is at hand."""
         for tracked in rows:
             with self._alone(tracked):
@@ -59,36 +59,38 @@ class GitReader:
             with self._alone(tracked):
                 if (clone := self._clone(tracked)) is not None:
                     self._read_all(tracked, clone)
-                with self._ledger.ctx.unit(unit=UNIT, last=True):
+                with self._sync_state.ctx.unit(unit=UNIT, last=True):
                     settle_names(tracked.team_id)
-                self._ledger.end(tracked)
+                self._sync_state.end(tracked)
 
     def _outline(self, tracked: TrackedRepository) -> None:
         """Count what landed, and note what the clone does not have of it."""
         if tracked.cursor["phase"] != "skeleton":
             return
-        self._ledger.check()
-        since = self._ledger.since
+        self._sync_state.check()
+        since = self._sync_state.since
         clone = self._clone(tracked)
         landed = _landed(tracked.repository, clone, since)
         lacking = clone.missing(since) if clone else None
-        with self._ledger.ctx.unit(unit=UNIT) as unit:
+        with self._sync_state.ctx.unit(unit=UNIT) as unit:
             cut_at = clone.cut_at(since) if clone else None
             if gone := _delete_others(tracked.repository, landed, cut_at):
                 text = f"{tracked.repository.full_name}: {gone} landed changes are off the trunk, and deleted."
-                self._ledger.ctx.log(text)
+                self._sync_state.ctx.log(text)
             if clone:
                 _identify(tracked.repository, clone)
             else:
                 text = f"{tracked.repository.full_name}: the repository has no commits yet."
-                self._ledger.ctx.log(text, level="warning")
+                self._sync_state.ctx.log(text, level="warning")
             tracked.sync_status = SyncStatus.SYNCING
             tracked.cursor = {**tracked.cursor, "phase": "detail", "found": len(landed)}
             tracked.total = len(landed)
             tracked.done = tracked.total - len(_unread(tracked.repository, landed))
             if lacking:
-                self._ledger.note(tracked, [Problem(what="a part of the history", why=lacking)])
-            self._ledger.save(tracked, unit, f"{tracked.repository.full_name}: {tracked.total} landed changes found")
+                self._sync_state.note(tracked, [Problem(what="a part of the history", why=lacking)])
+            self._sync_state.save(
+                tracked, unit, f"{tracked.repository.full_name}: {tracked.total} landed changes found"
+            )
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
         """The clone as it was when this attempt first looked; None for one without commits."""
@@ -103,10 +105,10 @@ class GitReader:
         return self._open[tracked.pk]
 
     def _read_all(self, tracked: TrackedRepository, clone: GitRepository) -> None:
-        landed = _landed(tracked.repository, clone, self._ledger.since)
+        landed = _landed(tracked.repository, clone, self._sync_state.since)
         unread = _unread(tracked.repository, landed)
         self._read_some(tracked, clone, unread)
-        if self._ledger.verify:
+        if self._sync_state.verify:
             oids = [key.removeprefix("git:") for key in landed]
             read = set(unread)
             tracked.cursor = {**tracked.cursor, "verify": tracked.cursor.get("verify", {"corrected": []})}
@@ -119,7 +121,7 @@ class GitReader:
         todo = deque(oids)
         size, in_vain = LANDINGS, 0
         while todo:
-            self._ledger.check()
+            self._sync_state.check()
             batch = [todo.popleft() for _ in range(min(size, len(todo)))]
             try:
                 records, problems = self._read(tracked, clone, batch)
@@ -147,7 +149,7 @@ class GitReader:
         name = tracked.repository.full_name
         records: list[PullRequestData] = []
         problems: list[Problem] = []
-        for portion in portions.of(self._ledger.ctx, oids, lambda some: _landings_name(name, some)):
+        for portion in portions.of(self._sync_state.ctx, oids, lambda some: _landings_name(name, some)):
             if portion.skipped:
                 problems.append(Problem(what=f"commit {portion.items[0][:12]}", why=portion.why))
                 continue
@@ -164,26 +166,26 @@ class GitReader:
         compare: bool,
     ) -> None:
         name = tracked.repository.full_name
-        with self._ledger.ctx.unit(unit=UNIT) as unit:
+        with self._sync_state.ctx.unit(unit=UNIT) as unit:
             changed: set[int] = set()
-            self._ledger.ingest(tracked, records, changed, is_authoritative=compare)
-            self._ledger.note(tracked, problems)
+            self._sync_state.ingest(tracked, records, changed, is_authoritative=compare)
+            self._sync_state.note(tracked, problems)
             tracked.sync_status = SyncStatus.SYNCING
             if compare:
                 note_corrected(tracked, changed)
-                self._ledger.save(tracked, unit, f"{name}: comparing with the clone")
+                self._sync_state.save(tracked, unit, f"{name}: comparing with the clone")
                 return
             tracked.done += len(records) + len(problems)
             # What landed while the clone was being read may be more than was counted first.
             tracked.total = max(tracked.total or 0, tracked.done)
-            self._ledger.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes")
+            self._sync_state.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes")
 
     def _tell_clipped(self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]) -> None:
         for oid in batch:
             if brought := clone.clipped.get(oid):
                 name = tracked.repository.full_name
                 text = f"{name}: merge {oid[:12]} brought {brought} commits; the oldest {LISTED_COMMITS} are kept."
-                self._ledger.ctx.log(text, level="warning")
+                self._sync_state.ctx.log(text, level="warning")
 
 
 def _landings_name(repository: str, oids: Sequence[str]) -> str:

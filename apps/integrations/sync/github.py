@@ -1,4 +1,4 @@
-"""Reading repositories of GitHub: the requests of several beside each other, as far as the governor lets them."""
+"""Reading repositories of GitHub: the requests of several beside each other, as far as the rate limiter lets them."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,18 +6,18 @@ from datetime import datetime
 from apps.integrations.models import TrackedRepository
 from apps.integrations.sources.github.source import GitHubSource
 from apps.integrations.sync.fetching import Fetcher
-from apps.integrations.sync.plan import Book, Job
-from apps.integrations.sync.state import Alone, Ledger
+from apps.integrations.sync.plan import Job, RepositoryPlan
+from apps.integrations.sync.state import Alone, SyncState
 
 
 class GitHubReader:
     """Reads tracked repositories of GitHub into rows. Raises GitHubError where that concerns all of them."""
 
-    def __init__(self, ledger: Ledger, alone: Alone, access: Callable[[], tuple[GitHubSource, Fetcher]]) -> None:
-        self._ledger, self._alone, self._access = ledger, alone, access
-        self._books: dict[int, Book] = {}
+    def __init__(self, sync_state: SyncState, alone: Alone, access: Callable[[], tuple[GitHubSource, Fetcher]]) -> None:
+        self._sync_state, self._alone, self._access = sync_state, alone, access
+        self._books: dict[int, RepositoryPlan] = {}
 
-    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+    def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
         """The lists, page by page, back to `start`; a page of each in turn."""
         waiting = [self._book(tracked) for tracked in rows]
 
@@ -32,12 +32,12 @@ class GitHubReader:
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
         """The details of all that have none yet, one repository after the other, and what changed meanwhile."""
-        books = [(tracked, self._book(tracked)) for tracked in rows]
+        plans = [(tracked, self._book(tracked)) for tracked in rows]
 
         def take() -> Job | None:
-            for tracked, book in books:
+            for tracked, plan in plans:
                 with self._alone(tracked):
-                    if job := book.next_of_details():
+                    if job := plan.next_of_details():
                         return job
             return None
 
@@ -48,11 +48,11 @@ class GitHubReader:
             return
         _, fetcher = self._access()
         for job, answer in fetcher.beside(take, lambda job: job.fetch()):
-            self._ledger.budget = fetcher.budget
+            self._sync_state.budget = fetcher.budget
             with self._alone(job.tracked):
-                job.take_in(answer)
+                job.handle(answer)
 
-    def _book(self, tracked: TrackedRepository) -> Book:
+    def _book(self, tracked: TrackedRepository) -> RepositoryPlan:
         if tracked.pk not in self._books:
-            self._books[tracked.pk] = Book(self._ledger, self._access()[0], tracked)
+            self._books[tracked.pk] = RepositoryPlan(self._sync_state, self._access()[0], tracked)
         return self._books[tracked.pk]

@@ -36,7 +36,7 @@ from apps.integrations.sources.github.errors import (
 from apps.integrations.sources.github.source import DetailPage, GitHubSource, SkeletonPage
 from apps.integrations.sync import identity, verification
 from apps.integrations.sync.changes import lacking, news_of, unsettled, unsigned_of
-from apps.integrations.sync.state import OPEN, REMEMBERED, UNIT, Ledger
+from apps.integrations.sync.state import OPEN, REMEMBERED, UNIT, SyncState
 from apps.masking import storable
 from apps.metrics.cache import touch
 from apps.metrics.models import DetailState, PullRequest
@@ -60,11 +60,11 @@ Todo = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request of one repository. `fetch` does HTTP and nothing else; `take_in` gets a function with its result."""
+    """A request of one repository. `fetch` does HTTP and nothing else; `handle` gets a function with its result."""
 
     tracked: TrackedRepository
     fetch: Callable[[], Any]
-    take_in: Callable[[Callable[[], Any]], None]
+    handle: Callable[[Callable[[], Any]], None]
 
 
 @dataclass(slots=True)
@@ -98,16 +98,16 @@ class _Details:
         return batch
 
 
-class Book:
+class RepositoryPlan:
     """The requests of one repository. Raises GitHubError where it cannot be read."""
 
-    def __init__(self, ledger: Ledger, source: GitHubSource, tracked: TrackedRepository) -> None:
-        self._ledger, self._source, self._tracked = ledger, source, tracked
+    def __init__(self, sync_state: SyncState, source: GitHubSource, tracked: TrackedRepository) -> None:
+        self._sync_state, self._source, self._tracked = sync_state, source, tracked
         self._size: int | None = None
         self._tries = 0
         self._listing = False
         self._details: _Details | None = None
-        self._lists = verification.Lists(ledger, tracked)
+        self._lists = verification.Lists(sync_state, tracked)
         # Why the repository can't be read, as soon as a thread has asked for it.
         self._lost: GitHubError | None = None
         self._confirming = threading.Lock()
@@ -120,7 +120,7 @@ class Book:
         if cursor["phase"] == "skeleton":
             oldest = cursor.get("oldest")
             return self._page() if oldest is None or datetime.fromisoformat(oldest) > start else None
-        if cursor["phase"] == "update" and start <= self._ledger.since:
+        if cursor["phase"] == "update" and start <= self._sync_state.since:
             return self._page()
         return None
 
@@ -202,54 +202,54 @@ class Book:
 
     def _forget_place(self) -> None:
         """Begin the list at its top: GitHub does not know the place at which it should continue."""
-        with self._ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             cursor = {**self._tracked.cursor, "after": None}
             for name in ("before", "oldest", "found", "upper"):
                 cursor.pop(name, None)
             self._tracked.cursor = cursor
             name = self._tracked.repository.full_name
-            self._ledger.save(self._tracked, unit, f"{name}: GitHub lost the place in its list, which begins again")
+            self._sync_state.save(self._tracked, unit, f"{name}: GitHub lost the place in its list, which begins again")
 
     def _lose_name(self) -> None:
-        with self._ledger.ctx.unit(unit=UNIT, last=True):
+        with self._sync_state.ctx.unit(unit=UNIT, last=True):
             identity.free_name(self._tracked)
 
     def _identify(self, page: SkeletonPage) -> None:
         """Keep what a page says of the repository itself. Inside a unit."""
         for line in identity.identify(self._tracked, page):
-            self._ledger.ctx.log(line, level="warning")
+            self._sync_state.ctx.log(line, level="warning")
 
     def _commit_page(self, page: SkeletonPage) -> bool:
         """Whether the repository is read to its end with it."""
-        ledger, tracked = self._ledger, self._tracked
+        sync_state, tracked = self._sync_state, self._tracked
         by_creation = tracked.cursor["phase"] == "skeleton"
         floor = _floor(tracked)
         wanted = [r for r in page.records if (r.created_at if by_creation else r.updated_at) >= floor]
         edge = page.oldest if by_creation else page.stalest
-        with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             self._identify(page)
             news = news_of(tracked.repository, wanted, page.at)
             unsigned = unsigned_of(tracked.repository, news)
-            left_out = ledger.ingest(tracked, news, read_at=page.at)
+            left_out = sync_state.ingest(tracked, news, read_at=page.at)
             asked = 0 if by_creation or page.problems else self._ask_again(page, floor)
             tracked.sync_status = SyncStatus.SYNCING
             self._turn(page, len(news) + asked, len(wanted))
             verification.note_unsigned(tracked, unsigned)
-            ledger.read_after_all(tracked, [record for record in wanted if record not in left_out])
-            ledger.note(tracked, page.problems)
+            sync_state.read_after_all(tracked, [record for record in wanted if record not in left_out])
+            sync_state.note(tracked, page.problems)
             reached = edge is not None and edge < floor
             over = not page.end.has_next or reached
             # A page that reaches past the window has older ones on it, which a wider window would read.
             end = over and self._list_over(whole=not page.end.has_next and not reached)
             name = tracked.repository.full_name
-            ledger.save(tracked, unit, f"{name}: {tracked.cursor.get('found', 0)} pull requests found")
+            sync_state.save(tracked, unit, f"{name}: {tracked.cursor.get('found', 0)} pull requests found")
         return end
 
     def _ask_again(self, page: SkeletonPage, floor: datetime) -> int:
         """Have the details read of rows that a page by last change should have, and has not. Returns how many."""
         repository, upper = self._tracked.repository, self._tracked.cursor.get("upper")
         keys = lacking(repository, page, datetime.fromisoformat(upper) if upper else None, floor)
-        pulls = PullRequest.objects.for_team(self._ledger.team_id).filter(pk__in=keys)
+        pulls = PullRequest.objects.for_team(self._sync_state.team_id).filter(pk__in=keys)
         return pulls.filter(detail_state=DetailState.COMPLETE).update(detail_state=DetailState.PENDING)
 
     def _turn(self, page: SkeletonPage, changed: int, wanted: int) -> None:
@@ -286,8 +286,8 @@ class Book:
             cursor["phase"] = "detail" if whole and tracked.watermark is None else "update"
         elif phase == "update":
             quiet = not changed and "oldest" not in cursor
-            if quiet and not self._ledger.pending(tracked).exists():
-                self._ledger.count(tracked)
+            if quiet and not self._sync_state.pending(tracked).exists():
+                self._sync_state.count(tracked)
                 return True
             cursor["phase"] = "detail"
         elif not changed:
@@ -297,16 +297,16 @@ class Book:
             if "top" in cursor:
                 cursor["began"] = cursor["top"]
         if cursor["phase"] == "detail":
-            self._ledger.count(tracked)
+            self._sync_state.count(tracked)
         return False
 
     # Details
 
     def _finish(self) -> None:
         """Everything known has been read: end, or compare with GitHub first if that is due."""
-        if verification.begin(self._ledger, self._tracked):
+        if verification.begin(self._sync_state, self._tracked):
             return
-        self._ledger.end(self._tracked)
+        self._sync_state.end(self._tracked)
 
     def _page_to_compare(self) -> Job:
         """The next page of the comparison's lists."""
@@ -335,7 +335,7 @@ class Book:
             return _Details(
                 deque(todo), limit, limit, last=todo[-1][0] if todo else self._tracked.cursor["verify"]["to"]
             )
-        pending = self._ledger.pending(self._tracked).order_by("-created_at", "-pk")
+        pending = self._sync_state.pending(self._tracked).order_by("-created_at", "-pk")
         return _Details(deque(pending.values_list("pk", "external_id")), limit, limit)
 
     def _batch(self, details: _Details) -> Job:
@@ -404,28 +404,28 @@ class Book:
 
     def _give_up(self, details: _Details, why: str) -> None:
         """Write down that what is left can't be read: asking for each of thousands in vain would help nobody."""
-        ledger, tracked, name = self._ledger, self._tracked, self._tracked.repository.full_name
+        sync_state, tracked, name = self._sync_state, self._tracked, self._tracked.repository.full_name
         left = [pk for pk, _ in details.todo]
         details.todo.clear()
-        pulls = PullRequest.objects.for_team(ledger.team_id)
+        pulls = PullRequest.objects.for_team(sync_state.team_id)
         for first in range(0, len(left), GIVEN_UP_AT_ONCE):
             some = left[first : first + GIVEN_UP_AT_ONCE]
-            with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+            with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
                 pulls.filter(pk__in=some).update(detail_state=DetailState.DEGRADED, detail_error=storable(why))
                 text = f"{name}: commits and reviews of {len(some)} more pull requests could not be read: {why}"
-                ledger.ctx.log(text, level="warning")
-                touch(ledger.team_id)
+                sync_state.ctx.log(text, level="warning")
+                touch(sync_state.team_id)
                 tracked.done += len(some)
                 self._save_details(unit)
 
     def _compare(self, details: _Details, batch: Sequence[Todo], page: DetailPage) -> None:
         """Correct what differs from GitHub; a pull request that can't be read now keeps what is stored of it."""
-        ledger, tracked = self._ledger, self._tracked
+        sync_state, tracked = self._sync_state, self._tracked
         unread = page.problems.keys() - page.gone
         again = details.try_again(batch, unread)
-        with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             changed: set[int] = set()
-            ledger.ingest(tracked, page.records, changed, read_at=page.at, is_authoritative=True)
+            sync_state.ingest(tracked, page.records, changed, read_at=page.at, is_authoritative=True)
             if page.gone and tracked.cursor["verify"]["full"]:
                 changed |= verification.remove(tracked, sorted(page.gone))
             verification.note_corrected(tracked, changed)
@@ -434,7 +434,7 @@ class Book:
                 verification.widen(tracked)
                 details.todo.clear()
                 self._details = None
-            ledger.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
+            sync_state.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
         if page.records:
             details.size = min(details.limit, details.size * 2)
         elif details.in_vain >= MOST_IN_VAIN:
@@ -450,23 +450,23 @@ class Book:
 
     def _commit_details(self, page: DetailPage, lost: Sequence[tuple[int, str]], gone: set[str]) -> None:
         """Write details, the reasons of those that could not be read, and the removal of those that are gone."""
-        ledger, tracked, name = self._ledger, self._tracked, self._tracked.repository.full_name
-        with ledger.ctx.unit(unit=UNIT, last=True) as unit:
-            ledger.ingest(tracked, page.records, read_at=page.at)
+        sync_state, tracked, name = self._sync_state, self._tracked, self._tracked.repository.full_name
+        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+            sync_state.ingest(tracked, page.records, read_at=page.at)
             if numbers := unsettled(page.records, page.at):
                 known = tracked.cursor.get("unsettled", [])
                 tracked.cursor = {**tracked.cursor, "unsettled": sorted({*known, *numbers})[:REMEMBERED]}
             if gone:
                 verification.note_unsigned(tracked, verification.remove(tracked, sorted(gone)))
-                ledger.ctx.log(f"{name}: {len(gone)} pull requests are not at GitHub any more.")
+                sync_state.ctx.log(f"{name}: {len(gone)} pull requests are not at GitHub any more.")
             for pk, why in lost:
-                pull = PullRequest.objects.for_team(ledger.team_id).get(pk=pk)
+                pull = PullRequest.objects.for_team(sync_state.team_id).get(pk=pk)
                 pull.detail_state, pull.detail_error = DetailState.DEGRADED, storable(why)
                 pull.save(update_fields=["detail_state", "detail_error"])
                 text = f"{name}: commits and reviews of #{pull.number} could not be read: {why}"
-                ledger.ctx.log(text, level="warning")
+                sync_state.ctx.log(text, level="warning")
             if lost:
-                touch(ledger.team_id)
+                touch(sync_state.team_id)
             tracked.sync_status = SyncStatus.SYNCING
             tracked.done += len(page.records) + len(lost)
             self._save_details(unit)
@@ -474,20 +474,20 @@ class Book:
     def _save_details(self, unit: Unit) -> None:
         tracked = self._tracked
         text = f"{tracked.repository.full_name}: details of {tracked.done} of {tracked.total} pull requests"
-        self._ledger.save(tracked, unit, text)
+        self._sync_state.save(tracked, unit, text)
 
     def _details_done(self) -> None:
         """Everything known is read: look for what changed meanwhile, or end where that was done often enough."""
         details, self._details = self._details, None
         if self._compares:
-            verification.advance(self._ledger, self._tracked, details.last if details else 0)
+            verification.advance(self._sync_state, self._tracked, details.last if details else 0)
             self._size = None
             return
         if self._tracked.cursor.get("rounds", 0) >= ROUNDS:
             self._finish()
             return
         self._size = None
-        with self._ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             self._tracked.cursor = {**self._tracked.cursor, "phase": "settle"}
             self._save_details(unit)
 

@@ -30,7 +30,7 @@ MOST_IN_FLIGHT = 4.0
 TICKET_SECONDS = 75.0
 # Who has not asked again for so long waits no more.
 WAITING_SECONDS = 2.0
-SHORTEST_WAIT, LONGEST_NAP = 0.05, 1.0
+SHORTEST_WAIT, MAX_WAIT = 0.05, 1.0
 # After so many refusals the pauses grow no more.
 MOST_REFUSALS = 16
 
@@ -72,7 +72,7 @@ class Pace:
         flown = sum(now - start for who, start in self.flying.values() if who == owner)
         return flown + sum(seconds for _, seconds, who in self.spent if who == owner)
 
-    def take(self, ticket: str, owner: str, now: float) -> float:
+    def acquire(self, ticket: str, owner: str, now: float) -> float:
         """0 where the request may go, with the ticket noted; else the seconds after which to ask again."""
         self.forget(now)
         wait = self._wait(now) or self._courtesy(owner, now)
@@ -94,7 +94,7 @@ class Pace:
         for ended, seconds, _ in sorted(self.spent):
             over -= seconds
             if over <= 0:
-                return min(LONGEST_NAP, max(SHORTEST_WAIT, ended + WINDOW - now))
+                return min(MAX_WAIT, max(SHORTEST_WAIT, ended + WINDOW - now))
         return SHORTEST_WAIT
 
     def _courtesy(self, owner: str, now: float) -> float:
@@ -102,15 +102,15 @@ class Pace:
         mine = self.had(owner, now)
         return SHORTEST_WAIT if any(self.had(who, now) < mine for who in others) else 0.0
 
-    def give_back(self, ticket: str, seconds: float, now: float) -> None:
+    def release(self, ticket: str, seconds: float, now: float) -> None:
         owner, _ = self.flying.pop(ticket, ("", now))
         self.spent.append((now, seconds, owner))
         self.usual = 0.8 * self.usual + 0.2 * seconds
 
-    def went_well(self) -> None:
+    def on_success(self) -> None:
         self.at_once, self.refusals = min(MOST_IN_FLIGHT, self.at_once + 0.5), 0
 
-    def went_badly(self) -> None:
+    def on_overload(self) -> None:
         self.at_once = max(1.0, self.at_once / 2)
 
 
@@ -122,10 +122,10 @@ class Ticket:
 class Allowance(Protocol):
     """Who says when a request may be sent."""
 
-    def take(self) -> Ticket | float:
+    def acquire(self) -> Ticket | float:
         """A ticket for one request, or the seconds after which to ask again. Raises RateLimited."""
 
-    def give_back(
+    def release(
         self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
     ) -> ApiBudget | None:
         """Tell what a request took and how it ended; the budget as it is then, where there is one."""
@@ -134,16 +134,16 @@ class Allowance(Protocol):
 class Unbounded:
     """No allowance: for the sample organisation, which is served by the installation itself."""
 
-    def take(self) -> Ticket | float:
+    def acquire(self) -> Ticket | float:
         return Ticket("")
 
-    def give_back(
+    def release(
         self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
     ) -> ApiBudget | None:
         return None
 
 
-class Governor:
+class RateLimiter:
     """One attempt's access to the allowance of one credential. Its methods open a short transaction each.
 
     `owner` names the run: of its attempts only the newest is at work.
@@ -153,7 +153,7 @@ class Governor:
         self._key, self._owner = key, owner
         self._begun = False
 
-    def take(self) -> Ticket | float:
+    def acquire(self) -> Ticket | float:
         with transaction.atomic():
             budget = self._budget()
             now, pace = clock.now(), _pace(budget)
@@ -162,26 +162,26 @@ class Governor:
             if until := _closed_until(budget, now):
                 raise RateLimited(until, secondary=budget.secondary)
             ticket = uuid.uuid4().hex[:12]
-            wait = pace.take(ticket, self._owner, now.timestamp())
+            wait = pace.acquire(ticket, self._owner, now.timestamp())
             self._save(budget, pace)
         self._begun = True
         return wait or Ticket(ticket)
 
-    def give_back(
+    def release(
         self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
     ) -> ApiBudget:
         with transaction.atomic():
             budget = self._budget()
             now, pace = clock.now(), _pace(budget)
-            pace.give_back(ticket.key, seconds, now.timestamp())
+            pace.release(ticket.key, seconds, now.timestamp())
             if rate is not None:
                 _note_rate(budget, rate)
             if isinstance(error, RateLimited):
                 self._close(budget, pace, error, now)
             elif isinstance(error, Overloaded):
-                pace.went_badly()
+                pace.on_overload()
             elif error is None:
-                pace.went_well()
+                pace.on_success()
             self._save(budget, pace)
         return budget
 
@@ -195,7 +195,7 @@ class Governor:
         until = max(until, now + min(LONGEST_WAIT, MARGIN * 2**pace.refusals))
         pace.refusals = min(pace.refusals + 1, MOST_REFUSALS)
         if limit.secondary:
-            pace.went_badly()
+            pace.on_overload()
         else:
             # Whatever earlier answers told of points left, there are none.
             budget.points_left, budget.resets_at = 0, until

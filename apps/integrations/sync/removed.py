@@ -2,7 +2,7 @@
 
 The run goes on with the others and ends partial, with the name of the one that was removed. A retry reads what is left.
 
-    with sync._failing_alone(ledger, tracked):    # turns every sign of a missing row into Removed
+    with sync._failing_alone(sync state, tracked):    # turns every sign of a missing row into Removed
         ...
     states_of(run, {17})                          # {17: ("acme/api", RepositoryEvent(…))}, from the run's events
 """

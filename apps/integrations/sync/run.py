@@ -32,9 +32,9 @@ from apps.integrations.sync.fetching import OF_ALL, Fetcher
 from apps.integrations.sync.git import GitReader
 from apps.integrations.sync.github import GitHubReader
 from apps.integrations.sync.outside_window import remove_outside
-from apps.integrations.sync.rate_limiter import Allowance, Governor, Unbounded
+from apps.integrations.sync.rate_limiter import Allowance, RateLimiter, Unbounded
 from apps.integrations.sync.removed import Removed, is_tracked
-from apps.integrations.sync.state import Ledger
+from apps.integrations.sync.state import SyncState
 from apps.integrations.sync.verification import corrected_in
 from apps.metrics.models import Source
 from apps.pipelines import incidents
@@ -57,11 +57,11 @@ NAMED = 5
 class Reader(Protocol):
     """Reads repositories of one source. Each method goes on at the repositories' cursors."""
 
-    def outline(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
+    def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
         """Read their lists back to `start`; with the start of the window the totals are known."""
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """Read the rest and end the repositories in the ledger."""
+        """Read the rest and end the repositories in the sync state."""
 
 
 def sync_repositories(
@@ -79,47 +79,47 @@ def sync_repositories(
         verify: compare everything with the source.
         nights: compare a share of it, so that so many runs compare all; 0 for none.
     """
-    ledger = Ledger(ctx, team_id, verify=verify, nights=nights)
-    ledger.open(repo_ids, since)
-    if not ledger.rows and not ledger.removed:
+    sync_state = SyncState(ctx, team_id, verify=verify, nights=nights)
+    sync_state.open(repo_ids, since)
+    if not sync_state.rows and not sync_state.removed:
         return Skipped("The team follows no repository. Choose some, then start again.")
-    remove_outside(ledger)
-    with ExitStack() as stack, _of_all(ledger):
-        readers = _readers(ledger, stack)
-        newest = max(ledger.since, ctx.run.created_at - NEWEST)
-        for start in dict.fromkeys((newest, ledger.since)):
+    remove_outside(sync_state)
+    with ExitStack() as stack, _of_all(sync_state):
+        readers = _readers(sync_state, stack)
+        newest = max(sync_state.since, ctx.run.created_at - NEWEST)
+        for start in dict.fromkeys((newest, sync_state.since)):
             for source, reader in readers.items():
-                reader.outline(ledger.unfinished(source), start)
-            ledger.outlined(start)
+                reader.list_pass(sync_state.unfinished(source), start)
+            sync_state.on_listed(start)
         for source, reader in readers.items():
-            reader.detail(ledger.unfinished(source))
-    return _outcome(ledger)
+            reader.detail(sync_state.unfinished(source))
+    return _outcome(sync_state)
 
 
-def _readers(ledger: Ledger, stack: ExitStack) -> dict[str, Reader]:
+def _readers(sync_state: SyncState, stack: ExitStack) -> dict[str, Reader]:
     def alone(tracked: TrackedRepository) -> AbstractContextManager[None]:
-        return _failing_alone(ledger, tracked)
+        return _failing_alone(sync_state, tracked)
 
     return {
-        Source.GITHUB: GitHubReader(ledger, alone, _once(lambda: _github(ledger, stack))),
-        Source.GIT: GitReader(ledger, alone),
+        Source.GITHUB: GitHubReader(sync_state, alone, _once(lambda: _github(sync_state, stack))),
+        Source.GIT: GitReader(sync_state, alone),
     }
 
 
-def _github(ledger: Ledger, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
-    client = stack.enter_context(client_for(ledger.team_id))
+def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
+    client = stack.enter_context(client_for(sync_state.team_id))
     # The sample is served by the installation itself: there is nobody to spare.
-    own = Connection.objects.for_team(ledger.team_id).filter(source=ConnectionSource.SAMPLE).exists()
-    allowance: Allowance = Unbounded() if own else Governor(client.fingerprint, str(ledger.ctx.run.pk))
+    own = Connection.objects.for_team(sync_state.team_id).filter(source=ConnectionSource.SAMPLE).exists()
+    allowance: Allowance = Unbounded() if own else RateLimiter(client.fingerprint, str(sync_state.ctx.run.pk))
 
     def check() -> None:
-        ledger.check()
+        sync_state.check()
         if client.identity and time.monotonic() > looked[0] + TOKEN_LOOK:
             looked[0] = time.monotonic()
-            keep_fresh(client, ledger.team_id)
+            keep_fresh(client, sync_state.team_id)
 
     looked = [time.monotonic()]
-    return GitHubSource(client, Watch(ledger.ctx)), Fetcher(client, allowance, check, ledger.note_wait)
+    return GitHubSource(client, Watch(sync_state.ctx)), Fetcher(client, allowance, check, sync_state.note_wait)
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:
@@ -135,64 +135,64 @@ def _once[T](make: Callable[[], T]) -> Callable[[], T]:
 
 
 @contextmanager
-def _of_all(ledger: Ledger) -> Iterator[None]:
+def _of_all(sync_state: SyncState) -> Iterator[None]:
     """Turn what concerns the token or all repositories into the step's end, or into a wait."""
     try:
         yield
     except (BadCredentials, MissingCredentials, CredentialError) as error:
-        ledger.fail_all(error)
+        sync_state.fail_all(error)
         raise Permanent.of(error) from None
     except RateLimited as limit:
-        ledger.parked()
+        sync_state.parked()
         raise Park(limit.until, str(limit), cause=limit.cause) from None
     except Unreachable as error:
         raise Retryable.of(error) from None
 
 
 @contextmanager
-def _failing_alone(ledger: Ledger, tracked: TrackedRepository) -> Iterator[None]:
+def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterator[None]:
     """Turn what can go wrong with one repository into its error, and go on with the others."""
     try:
         yield
     except (*OF_ALL, MissingCredentials):
         raise
     except (GitHubError, GitError) as error:
-        ledger.fail(tracked, error)
+        sync_state.fail(tracked, error)
     except Removed as error:
-        ledger.fail(tracked, error)
+        sync_state.fail(tracked, error)
     except (ObjectNotUpdated, ObjectDoesNotExist, IntegrityError):
         # A row that was there a moment ago. With the repository's own, all that belongs to it goes.
         if is_tracked(tracked):
             raise
-        ledger.fail(tracked, Removed())
+        sync_state.fail(tracked, Removed())
     except (DataError, ValueError) as error:
-        words = incidents.record(error, f"{tracked} could not be stored", ledger.ctx.run.pk)
+        words = incidents.record(error, f"{tracked} could not be stored", sync_state.ctx.run.pk)
         unexpected = PipelineError(
             f"What the source sent could not be stored. {words}", cause=UNEXPECTED, remedy=Remedy.OPERATOR
         )
-        ledger.fail(tracked, unexpected)
+        sync_state.fail(tracked, unexpected)
 
 
-def _outcome(ledger: Ledger) -> Outcome:
-    failed = [row for row in ledger.rows if row.sync_status == SyncStatus.ERROR]
-    if not ledger.rows:
+def _outcome(sync_state: SyncState) -> Outcome:
+    failed = [row for row in sync_state.rows if row.sync_status == SyncStatus.ERROR]
+    if not sync_state.rows:
         raise Permanent("All repositories of this run were removed from Firstlight.", cause=Removed.cause)
-    if len(failed) == len(ledger.rows):
+    if len(failed) == len(sync_state.rows):
         raise _shared_cause(failed)
-    ledger.close()
-    good = [row for row in ledger.rows if row.sync_status != SyncStatus.ERROR]
+    sync_state.close()
+    good = [row for row in sync_state.rows if row.sync_status != SyncStatus.ERROR]
     result = {
         "repositories": len(good),
         "pull_requests": sum(row.done for row in good),
-        "corrected": corrected_in(ledger.rows),
+        "corrected": corrected_in(sync_state.rows),
     }
     missing = [
         Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
-        for row in ledger.rows
+        for row in sync_state.rows
         if row.sync_status != SyncStatus.COMPLETE
     ]
     gone = Removed()
-    missing += [Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy) for name in ledger.removed]
+    missing += [Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy) for name in sync_state.removed]
     return Partial(missing, result) if missing else Done(result)
 
 

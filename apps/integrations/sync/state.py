@@ -94,7 +94,7 @@ def _newest(tracked: TrackedRepository) -> datetime | None:
     return newest
 
 
-class Ledger:
+class SyncState:
     """The repositories of one attempt at the sync."""
 
     def __init__(self, ctx: StepContext, team_id: int, *, verify: bool = False, nights: int = 0) -> None:
@@ -266,7 +266,7 @@ class Ledger:
             return None
         return sum(known) + round(len(unknown) * sum(known) / len(known))
 
-    def outlined(self, start: datetime) -> None:
+    def on_listed(self, start: datetime) -> None:
         """All lists are in back to `start`: the newest weeks are written, with a first finding, long before the details
         are."""
         now, done = timezone.now(), [self.ctx.generation, start.isoformat()]

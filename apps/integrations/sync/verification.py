@@ -27,7 +27,7 @@ from apps.integrations.sources.github.errors import BadResponse, Overloaded, Sta
 from apps.integrations.sources.github.source import SkeletonPage
 from apps.integrations.sync import counts
 from apps.integrations.sync.changes import news_of
-from apps.integrations.sync.state import UNIT, Ledger
+from apps.integrations.sync.state import UNIT, SyncState
 from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
 from apps.metrics.records import PullRequestData
@@ -37,7 +37,7 @@ CHUNK = 1_000
 TRIES = 3
 
 
-def begin(ledger: Ledger, tracked: TrackedRepository) -> bool:
+def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     """Turn to the comparison if one is due for a repository whose changes have been read. Returns whether it is."""
     cursor = tracked.cursor
     if cursor.get("verified") or tracked.synced_since is None:
@@ -45,19 +45,19 @@ def begin(ledger: Ledger, tracked: TrackedRepository) -> bool:
     part = cursor.get("compare")
     # What could not be read is missing in any case, and named.
     is_whole = not cursor.get("problems")
-    differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, ledger.since))
-    if ledger.verify or differs or cursor.get("doubtful"):
+    differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, sync_state.since))
+    if sync_state.verify or differs or cursor.get("doubtful"):
         state: dict[str, Any] = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": []}
     elif part and part["to"] > part["after"]:
         state = {"stage": "details", **part, "full": False, "corrected": []}
     else:
         return False
     name = tracked.repository.full_name
-    with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+    with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
         if differs:
-            ledger.ctx.log(f"{name}: GitHub's counts do not fit what is stored. All of it is compared.")
+            sync_state.ctx.log(f"{name}: GitHub's counts do not fit what is stored. All of it is compared.")
         tracked.cursor = {**cursor, "phase": "verify", "verify": state}
-        ledger.save(tracked, unit, f"{name}: comparing with GitHub")
+        sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
     return True
 
 
@@ -72,8 +72,8 @@ def pending(tracked: TrackedRepository) -> list[tuple[int, str]]:
 class Lists:
     """The two list stages of one repository, a page at a time. Raises GitHubError if it can't be read."""
 
-    def __init__(self, ledger: Ledger, tracked: TrackedRepository) -> None:
-        self._ledger, self._tracked = ledger, tracked
+    def __init__(self, sync_state: SyncState, tracked: TrackedRepository) -> None:
+        self._sync_state, self._tracked = sync_state, tracked
         self.size, self._tries = queries.PAGE_LIMIT, 0
 
     @property
@@ -104,13 +104,13 @@ class Lists:
         self._commit(page, identify)
 
     def _forget_place(self) -> None:
-        with self._ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             state = self._tracked.cursor["verify"] | {"after": None}
             self._tracked.cursor = {**self._tracked.cursor, "verify": state}
-            self._ledger.save(self._tracked, unit)
+            self._sync_state.save(self._tracked, unit)
 
     def _commit(self, page: SkeletonPage, identify: Callable[[SkeletonPage], None]) -> None:
-        ledger, tracked = self._ledger, self._tracked
+        sync_state, tracked = self._sync_state, self._tracked
         since = datetime.fromisoformat(tracked.cursor["since"])
         wanted: list[PullRequestData] = []
         for record in page.records:
@@ -118,15 +118,15 @@ class Lists:
             if moment >= since:
                 wanted.append(record)
         edge = page.oldest if self._is_by_creation else page.stalest
-        with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             identify(page)
             changed: set[int] = set()
             news = news_of(tracked.repository, wanted, page.at)
-            ledger.ingest(tracked, news, changed, read_at=page.at)
-            ledger.note(tracked, page.problems)
+            sync_state.ingest(tracked, news, changed, read_at=page.at)
+            sync_state.note(tracked, page.problems)
             note_corrected(tracked, changed)
             self._turn(page, is_over=not page.end.has_next or (edge is not None and edge < since))
-            ledger.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
+            sync_state.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
 
     def _turn(self, page: SkeletonPage, *, is_over: bool) -> None:
         """Write where the next page begins, or the next stage."""
@@ -179,12 +179,12 @@ def widen(tracked: TrackedRepository) -> None:
     tracked.cursor = {**tracked.cursor, "verify": state}
 
 
-def advance(ledger: Ledger, tracked: TrackedRepository, last: int) -> bool:
+def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> bool:
     """Note that the details up to a primary key are compared. Returns whether there are more."""
     name, state = tracked.repository.full_name, dict(tracked.cursor["verify"])
     state["after"] = last
     has_more = bool(last < state["to"])
-    with ledger.ctx.unit(unit=UNIT, last=True) as unit:
+    with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
         cursor: dict[str, Any] = {**tracked.cursor, "verify": state}
         if not has_more:
             cursor |= {"phase": "settle", "verified": True, "after": None}
@@ -192,12 +192,12 @@ def advance(ledger: Ledger, tracked: TrackedRepository, last: int) -> bool:
             tracked.verified_at = timezone.now() if state["whole"] else tracked.verified_at
             tracked.save(update_fields=["verified_to", "verified_at"])
             if state["corrected"]:
-                ledger.ctx.log(
+                sync_state.ctx.log(
                     f"{name}: {len(state['corrected'])} pull requests differed from GitHub, and are corrected."
                 )
-            ledger.count(tracked)
+            sync_state.count(tracked)
         tracked.cursor = cursor
-        ledger.save(tracked, unit, f"{name}: comparing with GitHub")
+        sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
     return has_more
 
 

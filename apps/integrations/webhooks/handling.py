@@ -47,7 +47,7 @@ def make(team: Team, user: Any) -> tuple[Webhook, str]:
     return webhook, secret
 
 
-def take_in(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
+def handle(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
     """Write what a delivery has, and return in a word what became of it. Raises Malformed, with nothing written.
 
     `payload` is None for an event that isn't read.
@@ -71,7 +71,7 @@ def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> 
     said = []
     for connection in Connection.objects.across_teams().filter(installation_id=number).select_related("team"):
         webhook = Webhook.objects.for_team(connection.team).first() or make(connection.team, None)[0]
-        said.append(take_in(webhook, guid, event, payload))
+        said.append(handle(webhook, guid, event, payload))
         if event == "installation" and payload.get("action") in ("deleted", "suspend"):
             _lose(connection, str(payload["action"]))
     return ", ".join(said) or "not followed"

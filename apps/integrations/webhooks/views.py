@@ -30,7 +30,7 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
         return _answer("There is no webhook at this address.", 404)
 
     def handle(guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
-        return handling.take_in(webhook, guid, event, payload)
+        return handling.handle(webhook, guid, event, payload)
 
     return _handle(request, decrypt(webhook.secret), handle)
 

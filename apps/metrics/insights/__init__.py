@@ -8,7 +8,7 @@ repositories. Medians, never means. A small team gets no findings rather than gu
 from apps.metrics.insights.ai import ai_share, ai_time_to_merge
 from apps.metrics.insights.base import Finding, Rule, in_order
 from apps.metrics.insights.changes import revert_spike, review_wait, time_to_merge, weekend_load
-from apps.metrics.insights.dataset import Facts
+from apps.metrics.insights.dataset import Dataset
 from apps.metrics.insights.pulls import large_pull_requests, merged_without_approval, stale_pull_requests
 from apps.metrics.insights.reviewers import bottleneck_reviewer, review_concentration
 from apps.pipelines.portions import Watch
@@ -30,14 +30,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(facts: Facts, watch: Watch | None = None) -> list[Finding]:
+def findings(dataset: Dataset, watch: Watch | None = None) -> list[Finding]:
     """Return what all rules find, in the order of `in_order`. `watch` names each rule while it runs, for a step."""
     found: list[Finding] = []
     for rule in RULES:
         name = f"Insight rule {rule.__name__}"
         if watch is None:
-            found += rule(facts)
+            found += rule(dataset)
         elif watch.allows(name):
             with watch.on(name):
-                found += rule(facts)
+                found += rule(dataset)
     return in_order(found)

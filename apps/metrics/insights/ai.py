@@ -8,7 +8,7 @@ from apps.metrics.figures.definitions import size_bucket
 from apps.metrics.figures.significance import MIN_SHARE_CASES, Difference, of_medians, of_shares
 from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, split
 from apps.metrics.insights.change_types import change_type
-from apps.metrics.insights.dataset import Facts, Pull
+from apps.metrics.insights.dataset import Dataset, Pull
 
 NO_CAUSE = "An association, not a cause."
 
@@ -26,9 +26,9 @@ def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Diffe
     return of_medians([pair for _, pair in sorted(groups.items())])
 
 
-def ai_time_to_merge(facts: Facts) -> Iterator[Finding]:
+def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
     """Time to merge of AI-assisted pull requests beside those of unknown making, of the half year, like with like."""
-    merged = [pull for pull in facts.pulls if pull.merged_at and pull.merged_at > facts.before_from]
+    merged = [pull for pull in dataset.pulls if pull.merged_at and pull.merged_at > dataset.before_from]
     found = associate(merged, lambda pull: pull.hours_to_merge)
     if not found.is_beyond:
         return
@@ -48,10 +48,10 @@ def ai_time_to_merge(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def ai_share(facts: Facts) -> Iterator[Finding]:
+def ai_share(dataset: Dataset) -> Iterator[Finding]:
     """The share of merged pull requests with an explicit AI marker, of the team."""
-    read = [pull for pull in facts.pulls if pull.merged_at and pull.ai_assisted is not None]
-    before, after = split(facts, read, lambda pull: pull.merged_at)
+    read = [pull for pull in dataset.pulls if pull.merged_at and pull.ai_assisted is not None]
+    before, after = split(dataset, read, lambda pull: pull.merged_at)
     marked_before, marked_after = (sum(bool(pull.ai_assisted) for pull in side) for side in (before, after))
     if min(len(before), len(after)) < MIN_SHARE_CASES:
         return
@@ -66,7 +66,7 @@ def ai_share(facts: Facts) -> Iterator[Finding]:
         rule="ai-share",
         subject="team",
         title=f"{percent(share_after)} of merged pull requests carry an AI marker, {way} from {percent(share_before)}.",
-        body=f"{marked_after:,} of {len(after):,} in {recent(facts)}, {marked_before:,} of {len(before):,} in the"
+        body=f"{marked_after:,} of {len(after):,} in {recent(dataset)}, {marked_before:,} of {len(before):,} in the"
         " 18 weeks before. A lower bound: without a marker it is unknown whether AI was used.",
         advice="",
         evidence={

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from apps.metrics.insights.dataset import Facts, Pull
+from apps.metrics.insights.dataset import Dataset, Pull
 
 CHANCE = 0.001  # for tests that give a probability; `apps.metrics.figures.significance` has the rule for the others
 
@@ -41,19 +41,19 @@ class Ranked(Protocol):
     def effect(self) -> float: ...
 
 
-Rule = Callable[[Facts], Iterable[Finding]]
+Rule = Callable[[Dataset], Iterable[Finding]]
 
 
 def split(
-    facts: Facts, pulls: Iterable[Pull], moment: Callable[[Pull], datetime | None]
+    dataset: Dataset, pulls: Iterable[Pull], moment: Callable[[Pull], datetime | None]
 ) -> tuple[list[Pull], list[Pull]]:
     """Those of the 18 weeks before, and those of the recent 8."""
     before: list[Pull] = []
     after: list[Pull] = []
     for pull in pulls:
         at = moment(pull)
-        if at is not None and facts.before_from < at <= facts.until:
-            (after if at > facts.recent_from else before).append(pull)
+        if at is not None and dataset.before_from < at <= dataset.until:
+            (after if at > dataset.recent_from else before).append(pull)
     return before, after
 
 
@@ -97,5 +97,5 @@ def in_order[T: Ranked](found: Iterable[T]) -> list[T]:
     return [one for _, one in sorted(turns, key=lambda turn: turn[0])]
 
 
-def recent(facts: Facts) -> str:
-    return f"the 8 weeks to {facts.until.day} {facts.until:%B %Y}"
+def recent(dataset: Dataset) -> str:
+    return f"the 8 weeks to {dataset.until.day} {dataset.until:%B %Y}"

@@ -21,7 +21,7 @@ from apps.metrics.insights.base import (
     shown,
     split,
 )
-from apps.metrics.insights.dataset import YEAR, Facts, Pull
+from apps.metrics.insights.dataset import YEAR, Dataset, Pull
 from apps.metrics.weeks import WEEK
 
 
@@ -69,10 +69,10 @@ class Change(NamedTuple):
         )
 
 
-def review_wait(facts: Facts) -> Iterator[Finding]:
+def review_wait(dataset: Dataset) -> Iterator[Finding]:
     """The median wait for the first review by a person: pull requests by people, by creation."""
-    pulls = [pull for pull in facts.pulls if not pull.by_bot]
-    for change in _changes(facts, pulls, lambda pull: pull.created_at, lambda pull: pull.hours_to_review):
+    pulls = [pull for pull in dataset.pulls if not pull.by_bot]
+    for change in _changes(dataset, pulls, lambda pull: pull.created_at, lambda pull: pull.hours_to_review):
         yield change.finding(
             "review-wait",
             "Reviews in {} start after {}",
@@ -81,10 +81,10 @@ def review_wait(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def time_to_merge(facts: Facts) -> Iterator[Finding]:
+def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
     """The median time to merge: pull requests by people, by merge."""
-    pulls = [pull for pull in facts.pulls if pull.merged_at and not pull.by_bot]
-    for change in _changes(facts, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge):
+    pulls = [pull for pull in dataset.pulls if pull.merged_at and not pull.by_bot]
+    for change in _changes(dataset, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge):
         yield change.finding(
             "time-to-merge",
             "Merging in {} takes {}",
@@ -93,9 +93,9 @@ def time_to_merge(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def revert_spike(facts: Facts) -> Iterator[Finding]:
+def revert_spike(dataset: Dataset) -> Iterator[Finding]:
     """Four or more reverts among the recent merges, at twice the rate of the weeks before, beyond chance."""
-    before, after = split(facts, [pull for pull in facts.pulls if pull.merged_at], lambda pull: pull.merged_at)
+    before, after = split(dataset, [pull for pull in dataset.pulls if pull.merged_at], lambda pull: pull.merged_at)
     reverts, earlier = [pull for pull in after if pull.is_revert], sum(pull.is_revert for pull in before)
     if min(len(before), len(after)) < MIN_SHARE_CASES or len(reverts) < 4:
         return
@@ -106,7 +106,7 @@ def revert_spike(facts: Facts) -> Iterator[Finding]:
         rule="revert-spike",
         subject="team",
         title=f"{len(reverts):,} of {len(after):,} merges took something back.",
-        body=f"In {recent(facts)}; {earlier:,} of {len(before):,} in the 18 weeks before.",
+        body=f"In {recent(dataset)}; {earlier:,} of {len(before):,} in the 18 weeks before.",
         advice="Look at what was taken back: what would have caught it earlier?",
         evidence={
             "before": was,
@@ -119,19 +119,19 @@ def revert_spike(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def weekend_load(facts: Facts) -> Iterator[Finding]:
+def weekend_load(dataset: Dataset) -> Iterator[Finding]:
     """The share of weekend days among the days on which people opened or reviewed something rose by five points."""
     days: dict[tuple[int, date], tuple[datetime, int]] = {}
-    for pull in facts.pulls:
+    for pull in dataset.pulls:
         acts = [(one.reviewer, one.at) for one in pull.human_reviews]
         if not pull.by_bot:
             acts.append((pull.author, pull.created_at))
         for who, at in acts:
-            if who is not None and at is not None and facts.before_from < at <= facts.until:
-                days.setdefault((who, at.astimezone(facts.zone).date()), (at, pull.pk))
+            if who is not None and at is not None and dataset.before_from < at <= dataset.until:
+                days.setdefault((who, at.astimezone(dataset.zone).date()), (at, pull.pk))
     # One a person and day: who works through a Saturday has not worked on ten of them.
-    before = [day for (_, day), (at, _) in days.items() if at <= facts.recent_from]
-    after = [(day, pk) for (_, day), (at, pk) in days.items() if at > facts.recent_from]
+    before = [day for (_, day), (at, _) in days.items() if at <= dataset.recent_from]
+    after = [(day, pk) for (_, day), (at, pk) in days.items() if at > dataset.recent_from]
     if min(len(before), len(after)) < MIN_SHARE_CASES:
         return
     was, weekend = sum(day.weekday() >= 5 for day in before), [pk for day, pk in after if day.weekday() >= 5]
@@ -142,7 +142,7 @@ def weekend_load(facts: Facts) -> Iterator[Finding]:
         rule="weekend-load",
         subject="team",
         title=f"{percent(share)} of the days that people worked on were weekend days, up from {percent(earlier)}.",
-        body=f"{len(weekend):,} of {len(after):,} days in {recent(facts)}, {was:,} of {len(before):,} in the 18 weeks before;"
+        body=f"{len(weekend):,} of {len(after):,} days in {recent(dataset)}, {was:,} of {len(before):,} in the 18 weeks before;"
         " a day counts where somebody opened or reviewed a pull request.",
         advice="Ask what made it necessary.",
         evidence={"before": earlier, "after": share, "n_before": len(before), "n": len(after)}
@@ -152,7 +152,7 @@ def weekend_load(facts: Facts) -> Iterator[Finding]:
 
 
 def _changes(
-    facts: Facts,
+    dataset: Dataset,
     pulls: Sequence[Pull],
     moment: Callable[[Pull], datetime | None],
     value: Callable[[Pull], float | None],
@@ -161,8 +161,8 @@ def _changes(
     rows = []
     for pull in pulls:
         at, hours = moment(pull), value(pull)
-        if at is not None and hours is not None and facts.until - YEAR < at <= facts.until:
-            rows.append((pull, (facts.until - at) // WEEK, hours))
+        if at is not None and hours is not None and dataset.until - YEAR < at <= dataset.until:
+            rows.append((pull, (dataset.until - at) // WEEK, hours))
     groups = by_repository(pull for pull, _, _ in rows)
     many = [key for key, group in groups.items() if len(group) >= 2 * MIN_CASES]
     # The chance of a false alarm is shared: half of it by the repositories, half for all together.
@@ -170,18 +170,20 @@ def _changes(
     found = []
     for key in many:
         mine = [row for row in rows if row[0].repository == key]
-        change = _change(facts, mine, [row[2] for row in mine], chance, f"repository:{key}", facts.repositories[key])
+        change = _change(
+            dataset, mine, [row[2] for row in mine], chance, f"repository:{key}", dataset.repositories[key]
+        )
         found += [change] if change else []
     if found or len(groups) < 2:
         return found
     usual = {key: median([row[2] for row in rows if row[0].repository == key]) or 0.0 for key in groups}
     aligned = [log(max(hours, 0.01)) - log(max(usual[pull.repository], 0.01)) for pull, _, hours in rows]
-    whole = _change(facts, rows, aligned, CHANCE / 2, "team", "all repositories")
+    whole = _change(dataset, rows, aligned, CHANCE / 2, "team", "all repositories")
     return [whole] if whole else []
 
 
 def _change(
-    facts: Facts,
+    dataset: Dataset,
     rows: Sequence[tuple[Pull, int, float]],
     ranked: Sequence[float],
     chance: float,
@@ -201,7 +203,7 @@ def _change(
         return None
     if abs(lately - was) < abs(now - was) / 3 or (lately > was) != (now > was):
         return None  # it is over
-    since = (facts.until + (first - 1) * WEEK + timedelta(seconds=1)).astimezone(facts.zone).date()
+    since = (dataset.until + (first - 1) * WEEK + timedelta(seconds=1)).astimezone(dataset.zone).date()
     slowest = sorted((row for row in rows if -row[1] >= first), key=lambda row: -row[2] if now > was else row[2])
     ratio = bootstrap_ratio([(before, after)])
     pulls = [pull for pull, _, _ in slowest]

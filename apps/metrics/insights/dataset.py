@@ -81,7 +81,7 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Dataset:
     """One team's year up to `until`: its newest activity, or now if that is earlier. `zone` is the team's."""
 
     until: datetime
@@ -98,7 +98,7 @@ class Facts:
         return self.until - WINDOW
 
 
-def load(team_id: int, now: datetime) -> Facts:
+def load(team_id: int, now: datetime) -> Dataset:
     """Read a team's facts, in four statements. Changes without a pull request are left out: nobody could review them."""
     pulls = PullRequest.objects.for_team(team_id).filter(kind=ChangeKind.PULL_REQUEST)
     merged_at = Max("merged_at", filter=possible_condition("merged_at"))
@@ -112,7 +112,7 @@ def load(team_id: int, now: datetime) -> Facts:
     for row in wanted.order_by("created_at", *TIES).values(*_COLUMNS).iterator(chunk_size=5000):
         repositories[row["repository_id"]] = row["repository__full_name"]
         found.append(_pull(row, tuple(reviews.get(row["pk"], ()))))
-    return Facts(until, tuple(found), repositories, zone_of(team_id))
+    return Dataset(until, tuple(found), repositories, zone_of(team_id))
 
 
 _COLUMNS = (

@@ -11,16 +11,18 @@ from apps.metrics.figures.significance import MIN_CASES, SURE
 from apps.metrics.figures.statistics import rank_sum_z
 from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import MIN_HOURS, MOST_SHOWN, Finding, recent, times
-from apps.metrics.insights.dataset import Facts, Pull, Review
+from apps.metrics.insights.dataset import Dataset, Pull, Review
 from apps.metrics.records import ReviewState
 
 LARGE = 500  # changed lines
 STALE = timedelta(days=30)
 
 
-def large_pull_requests(facts: Facts) -> Iterator[Finding]:
+def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
     """Pull requests over 500 changed lines take at least twice as long to merge, in the team's half year."""
-    merged = [pull for pull in facts.pulls if pull.merged_at and pull.merged_at > facts.before_from and not pull.by_bot]
+    merged = [
+        pull for pull in dataset.pulls if pull.merged_at and pull.merged_at > dataset.before_from and not pull.by_bot
+    ]
     large = [pull for pull in merged if pull.lines > LARGE]
     small = [pull.hours_to_merge for pull in merged if pull.lines <= LARGE and pull.hours_to_merge is not None]
     slow = [pull.hours_to_merge for pull in large if pull.hours_to_merge is not None]
@@ -46,14 +48,14 @@ def large_pull_requests(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
+def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
     """Five or more open pull requests of a repository, no drafts, that nobody touched for 30 days."""
     stale: dict[int, list[Pull]] = defaultdict(list)
     open_count: Counter[int] = Counter()
-    for pull in facts.pulls:
+    for pull in dataset.pulls:
         if pull.is_open and not pull.is_draft and not pull.by_bot:
             open_count[pull.repository] += 1
-            if is_possible(pull.updated_at) and pull.updated_at < facts.until - STALE:
+            if is_possible(pull.updated_at) and pull.updated_at < dataset.until - STALE:
                 stale[pull.repository].append(pull)
     for repository, pulls in sorted(stale.items()):
         if len(pulls) < 5:
@@ -62,7 +64,7 @@ def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             rule="stale-pull-requests",
             subject=f"repository:{repository}",
-            title=f"{len(pulls):,} open pull requests in {facts.repositories[repository]} were not touched for 30 days.",
+            title=f"{len(pulls):,} open pull requests in {dataset.repositories[repository]} were not touched for 30 days.",
             body=f"Of {open_count[repository]:,} open ones, drafts and bots left out.",
             advice="Close what will not be merged; ask for what is missing in the rest.",
             evidence={"n": open_count[repository], "stale": len(pulls)}
@@ -72,11 +74,11 @@ def stale_pull_requests(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def merged_without_approval(facts: Facts) -> Iterator[Finding]:
+def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
     """Surely more than a fifth of a repository's recent merges had no approval, where approving is the habit."""
     merged: dict[int, list[Pull]] = defaultdict(list)
-    for pull in facts.pulls:
-        if pull.merged_at and pull.merged_at > facts.recent_from and pull.has_detail and not pull.by_bot:
+    for pull in dataset.pulls:
+        if pull.merged_at and pull.merged_at > dataset.recent_from and pull.has_detail and not pull.by_bot:
             merged[pull.repository].append(pull)
     for repository, pulls in sorted(merged.items()):
         without = [pull for pull in pulls if not any(_approves(review, pull) for review in pull.human_reviews)]
@@ -88,8 +90,8 @@ def merged_without_approval(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             rule="merged-without-approval",
             subject=f"repository:{repository}",
-            title=f"{len(without):,} of {len(pulls):,} merges in {facts.repositories[repository]} had no approval.",
-            body=f"In {recent(facts)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
+            title=f"{len(without):,} of {len(pulls):,} merges in {dataset.repositories[repository]} had no approval.",
+            body=f"In {recent(dataset)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
             advice="If that is not meant, protect the branch: require one approval.",
             evidence={"share": share, "n": len(pulls), "pull_requests": [pull.pk for pull in without][-MOST_SHOWN:]},
             effect=0.4 * share,

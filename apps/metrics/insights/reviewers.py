@@ -9,7 +9,7 @@ from apps.metrics.figures.definitions import gini, median
 from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, SURE
 from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent
-from apps.metrics.insights.dataset import Facts
+from apps.metrics.insights.dataset import Dataset
 
 
 class Load(NamedTuple):
@@ -25,9 +25,9 @@ class Load(NamedTuple):
         return sum(self.given.values())
 
 
-def bottleneck_reviewer(facts: Facts) -> Iterator[Finding]:
+def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
     """One person gives at least 40 % of 40 reviews, surely more than half as much again as an equal share among four."""
-    load = _load(facts)
+    load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 4:
         return
     reviewer, most = load.given.most_common(1)[0]
@@ -45,7 +45,7 @@ def bottleneck_reviewer(facts: Facts) -> Iterator[Finding]:
         rule="bottleneck-reviewer",
         subject="team",
         title=f"{load.logins[reviewer]} gives {percent(share)} of the reviews.",
-        body=f"{most:,} of {load.total:,} in {recent(facts)}; {len(load.given)} people reviewed. Several rounds on one pull"
+        body=f"{most:,} of {load.total:,} in {recent(dataset)}; {len(load.given)} people reviewed. Several rounds on one pull"
         f" request count once.{waits}",
         advice="Spread the reviews, or make sure that somebody can stand in.",
         evidence={"share": share, "n": load.total, "reviewers": len(load.given), "member": reviewer}
@@ -54,9 +54,9 @@ def bottleneck_reviewer(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def review_concentration(facts: Facts) -> Iterator[Finding]:
+def review_concentration(dataset: Dataset) -> Iterator[Finding]:
     """Two people give at least 70 % of 40 reviews among six or more, and neither is a bottleneck alone."""
-    load = _load(facts)
+    load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 6:
         return
     (first, most), (second, more) = load.given.most_common(2)
@@ -67,7 +67,7 @@ def review_concentration(facts: Facts) -> Iterator[Finding]:
         rule="review-concentration",
         subject="team",
         title=f"Two people give {percent(share)} of the reviews.",
-        body=f"{most + more:,} of {load.total:,} in {recent(facts)}, by {load.logins[first]} and {load.logins[second]};"
+        body=f"{most + more:,} of {load.total:,} in {recent(dataset)}, by {load.logins[first]} and {load.logins[second]};"
         f" {len(load.given)} people reviewed.",
         advice="Ask others for reviews too, so that the knowledge spreads.",
         evidence={
@@ -86,13 +86,18 @@ def _is_bottleneck(share: float, load: Load) -> bool:
     return share >= 0.4 and (share - usual) / sqrt(usual * (1 - usual) / load.total) >= SURE
 
 
-def _load(facts: Facts) -> Load:
+def _load(dataset: Dataset) -> Load:
     load = Load(Counter(), {}, defaultdict(list), defaultdict(list))
-    for pull in facts.pulls:
-        human = sorted((one for one in pull.human_reviews if one.at), key=lambda one: one.at or facts.until)
-        if human and human[0].reviewer is not None and human[0].at and facts.recent_from < human[0].at <= facts.until:
+    for pull in dataset.pulls:
+        human = sorted((one for one in pull.human_reviews if one.at), key=lambda one: one.at or dataset.until)
+        if (
+            human
+            and human[0].reviewer is not None
+            and human[0].at
+            and dataset.recent_from < human[0].at <= dataset.until
+        ):
             load.waits[human[0].reviewer].append(pull.hours_to_review or 0.0)
-        given = {(one.reviewer, one.login) for one in human if one.at and facts.recent_from < one.at <= facts.until}
+        given = {(one.reviewer, one.login) for one in human if one.at and dataset.recent_from < one.at <= dataset.until}
         for reviewer, login in given:
             if reviewer is not None:
                 load.given[reviewer] += 1

@@ -77,11 +77,11 @@ def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | 
     if not chosen or not is_configured() or not pace.settings_of(team_id).enabled:
         return None
     client = LlmClient()
-    facts = [{"title": one.title, "detail": one.body, "advice": one.advice} for one in chosen]
-    asked = json.dumps([WORDING_VERSION, client.model, facts], sort_keys=True)
+    dataset = [{"title": one.title, "detail": one.body, "advice": one.advice} for one in chosen]
+    asked = json.dumps([WORDING_VERSION, client.model, dataset], sort_keys=True)
     name = hashlib.sha256(asked.encode()).hexdigest()
     known = InsightSummary.objects.for_team(team_id).filter(input_hash=name).order_by("-date").first()
-    text = known.text if known else _ask(ctx, client, team_id, facts)
+    text = known.text if known else _ask(ctx, client, team_id, dataset)
     return (text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])) or None
 
 
@@ -93,10 +93,10 @@ def _strongest(found: Sequence[Finding]) -> list[Finding]:
     return list(first.values())[:FINDINGS]
 
 
-def _ask(ctx: StepContext, client: LlmClient, team_id: int, facts: list[dict[str, str]]) -> str:
+def _ask(ctx: StepContext, client: LlmClient, team_id: int, dataset: list[dict[str, str]]) -> str:
     """Return a text that passes, or an empty one; the run's log has the reason."""
     end = time.monotonic() + int(settings.LLM_PATIENCE) * SHARE
-    messages, why = _messages(facts), ""
+    messages, why = _messages(dataset), ""
     for _ in range(ATTEMPTS):
         ctx.check()
         tokens = sum(prompt.tokens_of(message["content"]) for message in messages) + MOST_TOKENS
@@ -114,7 +114,7 @@ def _ask(ctx: StepContext, client: LlmClient, team_id: int, facts: list[dict[str
             client.remember()
         finally:
             budget.release(ticket)
-        text, why = _first_passed(outcome, facts)
+        text, why = _first_passed(outcome, dataset)
         if text:
             return text
         messages = [
@@ -126,9 +126,9 @@ def _ask(ctx: StepContext, client: LlmClient, team_id: int, facts: list[dict[str
     return ""
 
 
-def _first_passed(answer: Answer, facts: list[dict[str, str]]) -> tuple[str, str]:
+def _first_passed(answer: Answer, dataset: list[dict[str, str]]) -> tuple[str, str]:
     """Return the first text of an answer that passes, or why the first one does not."""
-    results = [passed(text, facts) for text in answer.texts] or [passed("", facts)]
+    results = [passed(text, dataset) for text in answer.texts] or [passed("", dataset)]
     return next((result for result in results if result[0]), results[0])
 
 
@@ -149,9 +149,9 @@ def _no_turn(ctx: StepContext, team_id: int, tokens: int, ticket: UUID, end: flo
         ctx.check()
 
 
-def _messages(facts: list[dict[str, str]]) -> list[dict[str, str]]:
+def _messages(dataset: list[dict[str, str]]) -> list[dict[str, str]]:
     nonce = secrets.token_hex(6)
-    text = json.dumps({"findings": facts}, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    text = json.dumps({"findings": dataset}, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
     enclosed = f"<data-{nonce}>\n{text}\n</data-{nonce}>"
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": enclosed}]
 
@@ -161,7 +161,7 @@ def _schema() -> dict[str, Any]:
     return {"type": "object", "properties": summary, "required": ["summary"], "additionalProperties": False}
 
 
-def passed(answer: str, facts: Sequence[dict[str, str]]) -> tuple[str, str]:
+def passed(answer: str, dataset: Sequence[dict[str, str]]) -> tuple[str, str]:
     """The summary made plain and an empty text; or an empty text and why it cannot be used."""
     found = read_json(answer)
     if not isinstance(found, dict) or "summary" not in found:
@@ -176,7 +176,7 @@ def passed(answer: str, facts: Sequence[dict[str, str]]) -> tuple[str, str]:
         return "", "the summary is too long"
     if _LINK.search(text):
         return "", "it holds links or markup"
-    known = " ".join(" ".join(fact.values()) for fact in facts)
+    known = " ".join(" ".join(fact.values()) for fact in dataset)
     if strange := added(text, known):
         return "", f"“{strange}” does not stand in the findings"
     return text, ""

@@ -18,7 +18,7 @@ SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class Example:
     """A pull request named as evidence. `query` finds it in the list of pull requests."""
 
     number: int | None
@@ -31,7 +31,7 @@ class Exhibit:
 class Card:
     insight: Insight
     cases: str
-    exhibits: Sequence[Exhibit]
+    examples: Sequence[Example]
 
     @property
     def shown_by(self) -> int:
@@ -49,7 +49,7 @@ def cards(team_id: int, selection: Selection) -> list[Card]:
     wanted = [key for insight in insights for key in insight.evidence.get("pull_requests", ())]
     found: Any = PullRequest.objects.for_team(team_id).filter(pk__in=wanted).in_bulk()
     reviews = counted_reviews(team_id, list(found)) if any(one.rule == "review-wait" for one in insights) else {}
-    return [Card(insight, _cases(insight), _exhibits(insight, found, reviews)) for insight in insights]
+    return [Card(insight, _cases(insight), _examples(insight, found, reviews)) for insight in insights]
 
 
 def _cases(insight: Insight) -> str:
@@ -60,13 +60,13 @@ def _cases(insight: Insight) -> str:
     return f"{count:,} {what}" if isinstance(count, int) else ""
 
 
-def _exhibits(insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]) -> list[Exhibit]:
+def _examples(insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]) -> list[Example]:
     """The most telling ones first: those that waited or took longest."""
     pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
     measured = [(pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls]
     measured.sort(key=lambda row: -row[1])  # keeps the rule's own order among equals
     return [
-        Exhibit(
+        Example(
             pull.number,
             pull.title,
             words,

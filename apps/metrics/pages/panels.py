@@ -75,19 +75,19 @@ class Frame:
     rows: Sequence[Landed]
     rows_before: Sequence[Landed] | None
     # The address of a week's pull requests, up to its date; empty for charts that lead nowhere.
-    drill: str = ""
+    link_prefix: str = ""
     direct: Sequence[Direct] = ()
 
     def link(self, week: date) -> str:
-        return f"{self.drill}{week.isoformat()}" if self.drill else ""
+        return f"{self.link_prefix}{week.isoformat()}" if self.link_prefix else ""
 
     @property
     def links(self) -> Callable[[date], str] | None:
-        return self.link if self.drill else None
+        return self.link if self.link_prefix else None
 
     def named(self, week: date) -> str:
         """A week in a table, leading to its pull requests."""
-        if not self.drill:
+        if not self.link_prefix:
             return day(week)
         return format_html('<a href="{}">{}</a>', self.link(week), day(week))
 

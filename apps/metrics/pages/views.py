@@ -98,7 +98,7 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
         return render(request, "metrics/empty.html", context)
 
     def make() -> dict[str, Any]:
-        figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
+        figures = replace(pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked))
         return {
             "figures": _light(figures),
             "cards": (shown := cards(team.pk, asked)),
@@ -207,7 +207,7 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     asked = pages.of_member(known.read(ChoiceQuery(request.GET).values), who.pk)
 
     def make() -> dict[str, Any]:
-        figures = replace(pages.frame(team.pk, asked, timezone.now()), drill=_drill(team, asked))
+        figures = replace(pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked))
         return {
             "figures": _light(figures),
             "line": breakdown.of_member(team.pk, figures, who),

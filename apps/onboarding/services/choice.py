@@ -21,7 +21,7 @@ from apps.integrations.sources.github.sizes import Size, in_window, is_exact, we
 from apps.integrations.sync.window import day_of, first_day, midnight, months_between, start
 from apps.metrics.models import Source
 from apps.onboarding.forms import ListingForm, ListingQuery
-from apps.onboarding.services.trouble import Trouble
+from apps.onboarding.services.trouble import ConnectionProblem
 from apps.teams.models import Team
 
 MONTHS = (1, 3, 6, 12, 24, 36)
@@ -158,7 +158,7 @@ class Page:
     first_day: date | None = None
     # Whether sizes were asked for this page already, so that it does not ask again for those that cannot be had.
     measured: bool = False
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[ConnectionProblem] = field(default_factory=list)
 
     @property
     def active(self) -> int:

@@ -17,7 +17,7 @@ from apps.integrations.sources.github.probe import TOKEN_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ConnectionProblem:
     """`until` is when it will have passed by itself, `url` the page that mends it; both may be missing."""
 
     what: str

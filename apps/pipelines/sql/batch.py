@@ -52,7 +52,7 @@ def change_in_one(
     *,
     insertion: Insertion | None = None,
     listing: Listing | None = None,
-    lazily: bool = False,
+    async_commit: bool = False,
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
     """`change` in one statement of PostgreSQL, with rows to insert and to read.
 
@@ -79,7 +79,7 @@ def change_in_one(
     if listing:
         listed = (listing.model, listing.names, statements.shape_of(listing.where), listing.order)
         params += statements.params_of(statements.columns_of(listing.model, conn.vendor), listing.where)
-    row = statements.execute(conn, _text_at_once(shapes, inserted, listed, lazily), params).fetchone()
+    row = statements.execute(conn, _text_at_once(shapes, inserted, listed, async_commit), params).fetchone()
     found, place = [], 0
     for one in changes:
         end = place + 1 + len(one.names)
@@ -99,7 +99,7 @@ def _from_json(listing: Listing, values: Sequence[Any]) -> list[Any]:
 
 
 @lru_cache(1000)
-def _text_at_once(shapes: tuple[Any, ...], inserted: Any, listed: Any, lazily: bool) -> str:
+def _text_at_once(shapes: tuple[Any, ...], inserted: Any, listed: Any, async_commit: bool) -> str:
     parts, results = [], []
     for place, (model, values, where, names) in enumerate(shapes):
         columns = statements.columns_of(model, "postgresql")
@@ -115,7 +115,7 @@ def _text_at_once(shapes: tuple[Any, ...], inserted: Any, listed: Any, lazily: b
         parts.append(f"i AS ({_insertion_text(*inserted)})")
     if listed:
         results.append(f"({_listing_text(*listed)})")
-    if lazily:
+    if async_commit:
         results.append("set_config('synchronous_commit', 'off', TRUE)")
     joins = " ".join(f"LEFT JOIN c{place} ON TRUE" for place in range(len(shapes)))
     return f"WITH {', '.join(parts)} SELECT {', '.join(results)} FROM (SELECT 1) one {joins}"  # noqa: S608

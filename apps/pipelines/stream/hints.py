@@ -34,7 +34,7 @@ def channel() -> str:
 def after_commit(run_id: Any, before: int) -> None:
     """Give a hint when the open transaction has been committed. `before` is the run's number before its events."""
     if settings.REDIS_URL:
-        transaction.on_commit(partial(_bell(settings.REDIS_URL).ring, run_id), robust=True)
+        transaction.on_commit(partial(_notifier(settings.REDIS_URL).notify, run_id), robust=True)
     if getattr(settings, "GRIP_URL", ""):
         from apps.pipelines.stream import grip
 
@@ -53,7 +53,7 @@ class Bell:
         self._thread_of_pid: int | None = None
         self._failed_at = float("-inf")
 
-    def ring(self, run_id: UUID) -> None:
+    def notify(self, run_id: UUID) -> None:
         self._rung.put(run_id)
         # Threads do not survive a fork: each process starts its own at its first hint.
         with self._lock:
@@ -78,5 +78,5 @@ class Bell:
 
 
 @cache
-def _bell(url: str) -> Bell:
+def _notifier(url: str) -> Bell:
     return Bell(url)

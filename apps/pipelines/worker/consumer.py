@@ -100,7 +100,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
             if number.isdigit():
                 self.huey.storage.pin(self.queues[(int(number) - 1) % len(self.queues)])
             if self.environment.forks:
-                heartbeat.expendable.set()
+                heartbeat.is_child_process.set()
                 marks.begin_pulse()
                 self._follow_stop_flag()
             initialize()

@@ -40,11 +40,11 @@ def folder() -> Path:
     return Path(settings.STATE_DIR) / "hung"
 
 
-def take_in() -> None:
+def handle_reports() -> None:
     """Count what hung and send its steps again; reports that were taken in are kept for a day."""
     for path in _waiting():
         try:
-            _take_in(path)
+            _handle_report(path)
         except Exception:
             # The database may be away; one report must not keep the others, and the sweep, from going on.
             logger.exception("The report %s about a process that hung could not be taken in; trying again.", path)
@@ -54,7 +54,7 @@ def take_in() -> None:
                 path.unlink()
 
 
-def _take_in(path: Path) -> None:
+def _handle_report(path: Path) -> None:
     report = _read(path)
     if report is not None:
         for step_id, attempt, what in _blamed(report):

@@ -42,7 +42,7 @@ class Hold:
     lost: threading.Event = field(default_factory=threading.Event)
     lost_since: float | None = None
     # Why it shall give the step back, and what is said of the step until it goes on.
-    wanted_back: tuple[str, str] | None = None
+    yield_requested: tuple[str, str] | None = None
 
 
 _lock = threading.Lock()
@@ -51,7 +51,7 @@ _thread_of_pid: int | None = None
 # Set when this worker is asked to stop: running steps give their lease back at their next unit.
 stopping = threading.Event()
 # Whether this process is one of a consumer's worker processes, which are replaced when they end.
-expendable = threading.Event()
+is_child_process = threading.Event()
 PAUSED = ("The run is paused.", "")
 TURN_OVER = ("Another run's turn.", "Waits for its next turn: another run uses the workers.")
 
@@ -117,15 +117,15 @@ def look(held: Hold) -> None:
     if step is None:
         held.lost.set()
         held.lost_since = held.lost_since or time.monotonic()
-        if expendable.is_set() and time.monotonic() - held.lost_since > config().hung_after:
+        if is_child_process.is_set() and time.monotonic() - held.lost_since > config().hung_after:
             logger.error("Attempt %s at step %s hangs; this worker process ends itself.", held.attempt, held.step_id)
             os._exit(1)
     elif step["paused"]:
-        held.wanted_back = PAUSED
+        held.yield_requested = PAUSED
     elif (
         held.shares and time.monotonic() - held.since > config().turn and _another_waits(step["queue"], step["run_id"])
     ):
-        held.wanted_back = TURN_OVER
+        held.yield_requested = TURN_OVER
 
 
 def _another_waits(queue: str, run_id: Any) -> bool:
@@ -133,6 +133,6 @@ def _another_waits(queue: str, run_id: Any) -> bool:
     with its message there (while the queue is away, nobody gains by our giving way)."""
     waiting = StepRun.objects.filter(
         state=StepState.READY, queue=queue, run__state=RunState.RUNNING,
-        dispatched_at__lt=clock.now() - timedelta(seconds=config().lost_after),
+        dispatched_at__lt=clock.now() - timedelta(seconds=config().missing_message_after),
     ).exclude(run_id=run_id)  # fmt: skip
     return waiting.exists() and HUEY.pending_count(queue) > 0

@@ -24,7 +24,7 @@ from huey.contrib.djhuey import HUEY
 
 from apps.pipelines import clock, engine, events, redelivery
 from apps.pipelines.conf import config
-from apps.pipelines.dispatch import outgrown, unknown_task
+from apps.pipelines.dispatch import removed_task_reason, unknown_task
 from apps.pipelines.models import StepRun, StepState
 from apps.pipelines.remedy import Remedy
 from apps.pipelines.worker import disk, hangs, process_id
@@ -44,7 +44,7 @@ def sweep() -> int:
 
     Returns how many steps were moved on. Raises NotSwept after the last one, if any failed.
     """
-    hangs.take_in()
+    hangs.handle_reports()
     now = clock.now()
     pending: Pending = cache(HUEY.pending_count)
     moved, failed = 0, 0
@@ -88,7 +88,7 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
 def _not_here(step: StepRun, now: datetime) -> bool:
     """A task of the run is not in this code. An update took it out: the run fails, and says so. Or this code is older
     than the run, as in the midst of a deployment: newer workers send it."""
-    if not (reason := outgrown(step.run, step.idx)):
+    if not (reason := removed_task_reason(step.run, step.idx)):
         return False
     return engine.give_up(step, Q(state=step.state, epoch=step.epoch), reason, now, cause="updated", remedy=Remedy.NONE)
 
@@ -96,7 +96,7 @@ def _not_here(step: StepRun, now: datetime) -> bool:
 def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
     """A ready step whose message is no longer anywhere: certainly so when its queue is empty, else by age."""
     age = (now - step.dispatched_at).total_seconds() if step.dispatched_at else float("inf")
-    if age < config().lost_after:
+    if age < config().missing_message_after:
         return False
     cap = min(config().redispatch_after * 2**step.redispatches, config().redispatch_cap)
     return age > cap or pending(step.queue) == 0

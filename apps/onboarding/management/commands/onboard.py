@@ -34,7 +34,7 @@ from apps.onboarding.services.journey import begin, connect, joining
 from apps.onboarding.services.runs import run_url
 from apps.pipelines.models import Run, RunState
 from apps.teams.models import Membership, Team
-from apps.teams.services import TooManyTeams, found_team
+from apps.teams.services import TooManyTeams, create_team_for
 from apps.users.models import User
 
 MAX_MONTHS, MAX_NAME = 600, 120
@@ -191,6 +191,6 @@ def account(email: str, name: str) -> tuple[User, Team]:
     if Membership.objects.filter(team__name=name).exists():
         raise UsageError(f"There is a team {name!r}, and {email} is no member of it. Take another name or address.")
     try:
-        return user, found_team(name, user, by_operator=True)
+        return user, create_team_for(name, user, by_operator=True)
     except TooManyTeams as error:
         raise UsageError(str(error)) from None

@@ -17,8 +17,8 @@ from apps.integrations.sync.rate_limiter import (
     MOST_IN_FLIGHT,
     SECONDS_A_WINDOW,
     WINDOW,
-    Governor,
     Pace,
+    RateLimiter,
     Ticket,
 )
 
@@ -39,7 +39,7 @@ class Simulation:
                 while queue and self.asks_again[owner] <= self.now:
                     self.count += 1
                     ticket = f"t{self.count}"
-                    wait = self.pace.take(ticket, owner, self.now)
+                    wait = self.pace.acquire(ticket, owner, self.now)
                     if wait:
                         self.asks_again[owner] = self.now + min(wait, 0.25)
                         break
@@ -52,8 +52,8 @@ class Simulation:
             for answer in sorted(self.flying):
                 if answer[0] <= self.now:
                     self.flying.remove(answer)
-                    self.pace.give_back(answer[2], answer[1], self.now)
-                    self.pace.went_well()
+                    self.pace.release(answer[2], answer[1], self.now)
+                    self.pace.on_success()
                     self.answers.append(answer)
 
     def worst_window(self):
@@ -90,99 +90,99 @@ def test_who_comes_later_is_served_at_once():
     pace, now = Pace(), 1_000.0
     for _ in range(60):
         pace.spent.append((now - 30, 0.8, "greedy"))
-    assert pace.take("1", "greedy", now) == 0.0
-    pace.give_back("1", 0.8, now)
+    assert pace.acquire("1", "greedy", now) == 0.0
+    pace.release("1", 0.8, now)
     pace.waiting["modest"] = now
-    assert pace.take("2", "greedy", now) > 0
-    assert pace.take("3", "modest", now) == 0.0
+    assert pace.acquire("2", "greedy", now) > 0
+    assert pace.acquire("3", "modest", now) == 0.0
 
 
 def test_an_overload_halves_what_is_under_way_and_good_answers_give_it_back():
     pace = Pace()
-    pace.went_badly()
+    pace.on_overload()
     assert pace.at_once == MOST_IN_FLIGHT / 2
-    pace.went_badly()
-    pace.went_badly()
+    pace.on_overload()
+    pace.on_overload()
     assert pace.at_once == 1
     for _ in range(10):
-        pace.went_well()
+        pace.on_success()
     assert pace.at_once == MOST_IN_FLIGHT
 
 
 def test_a_ticket_that_nobody_gives_back_does_not_count_for_ever():
     pace = Pace()
     for number in range(int(MOST_IN_FLIGHT)):
-        assert pace.take(f"dead {number}", "killed", 0.0) == 0.0
-    assert pace.take("next", "alive", 10.0) > 0
-    assert pace.take("next", "alive", 80.0) == 0.0
+        assert pace.acquire(f"dead {number}", "killed", 0.0) == 0.0
+    assert pace.acquire("next", "alive", 10.0) > 0
+    assert pace.acquire("next", "alive", 80.0) == 0.0
 
 
 @pytest.mark.django_db
 class TestSharedState:
     def test_a_limit_stops_every_worker_of_the_credential_and_no_other(self):
         until = timezone.now() + timedelta(minutes=12)
-        first, second, other = Governor("k", "a"), Governor("k", "b"), Governor("another", "a")
-        ticket = first.take()
+        first, second, other = RateLimiter("k", "a"), RateLimiter("k", "b"), RateLimiter("another", "a")
+        ticket = first.acquire()
         assert isinstance(ticket, Ticket)
-        first.give_back(ticket, 0.2, error=RateLimited(until, secondary=True))
+        first.release(ticket, 0.2, error=RateLimited(until, secondary=True))
         with pytest.raises(RateLimited) as raised:
-            second.take()
+            second.acquire()
         assert (raised.value.until, raised.value.secondary) == (until, True)
-        assert isinstance(other.take(), Ticket)
+        assert isinstance(other.acquire(), Ticket)
 
     def test_points_that_are_used_up_stop_before_github_has_to(self):
-        governor, reset = Governor("k", "a"), timezone.now() + timedelta(minutes=30)
-        budget = governor.give_back(governor.take(), 0.2, Rate(limit=5000, remaining=0, resets_at=reset))
+        limiter, reset = RateLimiter("k", "a"), timezone.now() + timedelta(minutes=30)
+        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=0, resets_at=reset))
         assert (budget.points, budget.points_left) == (5000, 0)
         with pytest.raises(RateLimited) as raised:
-            governor.take()
+            limiter.acquire()
         assert (raised.value.until, raised.value.secondary) == (reset, False)
 
     def test_a_new_attempt_does_not_wait_for_what_died_with_the_last(self):
-        killed = Governor("k", "a")
-        assert all(isinstance(killed.take(), Ticket) for _ in range(int(MOST_IN_FLIGHT)))
-        assert not isinstance(killed.take(), Ticket)
-        assert isinstance(Governor("k", "a").take(), Ticket)
+        killed = RateLimiter("k", "a")
+        assert all(isinstance(killed.acquire(), Ticket) for _ in range(int(MOST_IN_FLIGHT)))
+        assert not isinstance(killed.acquire(), Ticket)
+        assert isinstance(RateLimiter("k", "a").acquire(), Ticket)
 
     def test_answers_that_overtake_each_other_do_not_give_points_back(self):
-        governor, reset = Governor("k", "a"), timezone.now() + timedelta(minutes=30)
-        governor.give_back(governor.take(), 0.2, Rate(limit=5000, remaining=4000, resets_at=reset))
-        budget = governor.give_back(governor.take(), 0.2, Rate(limit=5000, remaining=4001, resets_at=reset))
+        limiter, reset = RateLimiter("k", "a"), timezone.now() + timedelta(minutes=30)
+        limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4000, resets_at=reset))
+        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4001, resets_at=reset))
         assert budget.points_left == 4000
         later = reset + timedelta(hours=1)
-        budget = governor.give_back(governor.take(), 0.2, Rate(limit=5000, remaining=4999, resets_at=later))
+        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4999, resets_at=later))
         assert budget.points_left == 4999
 
     def test_a_limit_without_a_time_is_waited_for_longer_each_time(self):
-        governor = Governor("k", "a")
+        limiter = RateLimiter("k", "a")
         waits = []
         for _ in range(3):
             ApiBudget.objects.update(blocked_until=None)
             now = timezone.now()
             limit = RateLimited(now + timedelta(seconds=60), secondary=True, told=False)
-            waits.append((governor.give_back(governor.take(), 0.1, error=limit).blocked_until - now).total_seconds())
+            waits.append((limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now).total_seconds())
         assert [round(wait, -1) for wait in waits] == [60, 120, 240]
 
     @pytest.mark.parametrize("secondary", [True, False])
     def test_limit_that_is_over_at_once_is_waited_for_longer_each_time(self, secondary):
-        governor = Governor("k", "a")
+        limiter = RateLimiter("k", "a")
         waits = []
         for _ in range(20):
             ApiBudget.objects.update(blocked_until=None, resets_at=None)
             now = timezone.now()
             limit = RateLimited(now + timedelta(seconds=1), secondary=secondary)
-            waits.append((governor.give_back(governor.take(), 0.1, error=limit).blocked_until - now).total_seconds())
+            waits.append((limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now).total_seconds())
         assert [round(wait) for wait in waits[:5]] == [1, 2, 4, 8, 16]
         assert round(waits[-1]) == 7200
 
     def test_a_good_answer_makes_the_next_wait_short_again(self):
-        governor = Governor("k", "a")
+        limiter = RateLimiter("k", "a")
         limit = RateLimited(timezone.now() + timedelta(seconds=60), secondary=True, told=False)
-        governor.give_back(governor.take(), 0.1, error=limit)
+        limiter.release(limiter.acquire(), 0.1, error=limit)
         ApiBudget.objects.update(blocked_until=None)
-        governor.give_back(governor.take(), 0.1)
+        limiter.release(limiter.acquire(), 0.1)
         assert Pace(**ApiBudget.objects.get(pk="k").pace).refusals == 0
-        governor.give_back(governor.take(), 0.1, error=Overloaded("HTTP 502"))
+        limiter.release(limiter.acquire(), 0.1, error=Overloaded("HTTP 502"))
         assert Pace(**ApiBudget.objects.get(pk="k").pace).at_once == 1.25
 
 
@@ -192,7 +192,7 @@ def test_threads_together_take_no_more_than_may_be_under_way():
 
     def ask(owner):
         start.wait()
-        taken.append(Governor("k", owner).take())
+        taken.append(RateLimiter("k", owner).acquire())
         connection.close()
 
     threads = [threading.Thread(target=ask, args=(f"run {number}",)) for number in range(8)]
@@ -206,16 +206,16 @@ def test_threads_together_take_no_more_than_may_be_under_way():
 def test_requests_that_died_in_an_outage_are_charged_what_one_usually_takes():
     pace, now = Pace(usual=0.8), 1_000.0
     tickets = [f"t{number}" for number in range(4)]
-    assert [pace.take(ticket, "run", now) for ticket in tickets] == [0.0] * 4
+    assert [pace.acquire(ticket, "run", now) for ticket in tickets] == [0.0] * 4
     # The database was away for 9 s, and the step waited for its back-off.
     now += 12.0
     pace.abandon("run", now)
     assert pace.had("run", now) == pytest.approx(4 * 0.8)
-    assert pace.take("again", "run", now) == 0.0
+    assert pace.acquire("again", "run", now) == 0.0
 
 
 def test_requests_that_died_early_are_charged_their_time():
     pace = Pace(usual=0.8)
-    pace.take("t", "run", 1_000.0)
+    pace.acquire("t", "run", 1_000.0)
     pace.abandon("run", 1_000.3)
     assert pace.spent == [(1_000.3, pytest.approx(0.3), "run")]
