@@ -4,7 +4,9 @@
 import sys
 
 if sys.version_info < (3, 12):  # noqa: UP036 - the Python of the machine may well be older
-    sys.exit("Firstlight needs Python 3.12 or newer; `make setup` finds one and makes .venv with it.")
+    sys.exit(
+        "Firstlight needs Python 3.12 or newer; `make setup` finds one and makes .venv with it."
+    )
 
 from pathlib import Path
 

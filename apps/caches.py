@@ -1,11 +1,12 @@
-"""The cache that keeps working while Redis does not: values go to the process's own memory meanwhile.
+"""The cache that keeps working while Redis does not: values go to the process's own
+memory meanwhile.
 
-Rate limits count in the cache. Without this fallback an outage of Redis would let nobody sign in.
-While it lasts, each process counts for itself, so a limit is as many times higher as there are
-processes; that is the price.
+Rate limits count in the cache. Without this fallback an outage of Redis would let
+nobody sign in. While it lasts, each process counts for itself, so a limit is as many
+times higher as there are processes; that is the price.
 
-After a failure Redis is left alone for `PAUSE` seconds, so that an outage costs one timeout (at most
-a second) in that time and not one for each request.
+After a failure Redis is left alone for `PAUSE` seconds, so that an outage costs one
+timeout (at most a second) in that time and not one for each request.
 """
 
 import logging
@@ -37,7 +38,9 @@ class _Fallback:
         self._failing = False
 
     def call(self, method: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what `method` returns, or the memory's method `name` if that fails or has just failed."""
+        """Return what `method` returns, or the memory's method `name` if that fails or
+        has just failed.
+        """
         if time.monotonic() >= self._paused_until:
             try:
                 result = method(*args, **kwargs)
@@ -54,7 +57,10 @@ class _Fallback:
     def _note_failure(self, error: Exception) -> None:
         self._paused_until = time.monotonic() + PAUSE
         if not self._failing:
-            logger.warning("The cache in Redis fails (%s); this process uses its own memory.", type(error).__name__)
+            logger.warning(
+                "The cache in Redis fails (%s); this process uses its own memory.",
+                type(error).__name__,
+            )
         self._failing = True
 
     def _note_success(self) -> None:
@@ -74,15 +80,17 @@ class _Client(RedisCacheClient):
         """Set the key if it is not there, and return whether it was set."""
         added: bool = super().add(key, value, timeout)
         if not added:
-            # A server that answers nothing to all commands would look as if every key was there.
+            # A server that answers nothing to all commands would look as if every key
+            # was there.
             self.get_client(key, write=True).exists(key)
         return added
 
     def get(self, key: Any, default: Any) -> Any:
         """Return the value, or the default if there is none.
 
-        A value that can't be read, such as another program's, counts as none and is removed. A server that has no such
-        key shows that it is no Redis by its answer to the removal.
+        A value that can't be read, such as another program's, counts as none and is
+        removed. A server that has no such key shows that it is no Redis by its answer
+        to the removal.
         """
         stored = self.get_client(key).get(key)
         if stored is None:
@@ -95,7 +103,9 @@ class _Client(RedisCacheClient):
 
 
 class FallbackRedisCache(RedisCache):
-    """Django's cache in Redis, with short timeouts and the memory's cache during an outage."""
+    """Django's cache in Redis, with short timeouts and the memory's cache during an
+    outage.
+    """
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         options = {
@@ -143,10 +153,11 @@ class FallbackRedisCache(RedisCache):
 
 
 class TolerantCache:
-    """The default cache as allauth uses it, working during an outage whatever its backend is.
+    """The default cache as allauth uses it, working during an outage whatever its
+    backend is.
 
-    With `FallbackRedisCache` as the default cache this adds nothing. It is for settings that name
-    Django's own `RedisCache`.
+    With `FallbackRedisCache` as the default cache this adds nothing. It is for settings
+    that name Django's own `RedisCache`.
     """
 
     def __init__(self, of: BaseCache) -> None:
@@ -167,7 +178,8 @@ class TolerantCache:
 
 
 def use_in_allauth() -> None:
-    """Let allauth's rate limits and its list of used one-time codes work during an outage.
+    """Let allauth's rate limits and its list of used one-time codes work during an
+    outage.
 
     allauth reads `django.core.cache.cache` and has no setting for another one.
     """

@@ -1,4 +1,5 @@
-"""What the commands share: exit statuses, errors in words, and an orderly end when what started them ends.
+"""What the commands share: exit statuses, errors in words, and an orderly end when what
+started them ends.
 
 A command of ours derives from `UsageCommand`. Run as `manage.py …`, it then ends
 
@@ -70,7 +71,9 @@ class UsageCommand(BaseCommand):
             raise _Ended(getattr(error, "returncode", EX_FAILED), reason) from None
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run the command and end the process with its exit status, as `manage.py` does."""
+        """Run the command and end the process with its exit status, as `manage.py`
+        does.
+        """
         status, reason = self._outcome(argv)
         try:
             if reason:
@@ -85,7 +88,9 @@ class UsageCommand(BaseCommand):
             sys.exit(status)
 
     def ended(self, argv: list[str], status: int, reason: str) -> None:
-        """Do what is due at every end of the command; `reason` is empty if there was no error."""
+        """Do what is due at every end of the command; `reason` is empty if there was no
+        error.
+        """
 
     def _outcome(self, argv: list[str]) -> tuple[int, str]:
         """Return the exit status, and the error in words."""
@@ -113,7 +118,9 @@ class _Ended(Exception):
 
 
 def database_error(error: Exception) -> str:
-    """Return a database's error in words, or "" for one that a user can do nothing about."""
+    """Return a database's error in words, or "" for one that a user can do nothing
+    about.
+    """
     text = str(error).strip()
     if any(words in text for words in NOT_MIGRATED):
         return "The database has no tables of this release. Run `manage.py migrate` first; `make dev` and `make demo` do so."
@@ -124,7 +131,9 @@ def database_error(error: Exception) -> str:
 
 
 def _drop_output() -> None:
-    """Let what is still to be printed go nowhere: its reader has gone, and Python would report that at its end."""
+    """Let what is still to be printed go nowhere: its reader has gone, and Python would
+    report that at its end.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -132,7 +141,9 @@ def _drop_output() -> None:
 
 
 def end_with_stdin() -> None:
-    """From now on, end as by SIGTERM when stdin closes: the process that holds its other end is gone then."""
+    """From now on, end as by SIGTERM when stdin closes: the process that holds its
+    other end is gone then.
+    """
     threading.Thread(target=_await_end_of_stdin, name="stdin", daemon=True).start()
 
 

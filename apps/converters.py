@@ -1,4 +1,5 @@
-"""Path converters with bounds: what does not fit a column is a path that does not exist.
+"""Path converters with bounds: what does not fit a column is a path that does not
+exist.
 
 path("t/<slug:slug>/members/<id:user_id>/", …)    # /t/acme/members/99999999999999999999999/ is 404
 """

@@ -15,7 +15,8 @@ MAX_DIGITS = 18
 
 
 class QueryForm(forms.Form):
-    """A form that is never refused: addresses are shared, and what they name may be gone.
+    """A form that is never refused: addresses are shared, and what they name may be
+    gone.
 
     A value that is not valid counts as not given. No field is required.
     """
@@ -27,11 +28,15 @@ class QueryForm(forms.Form):
 
     @property
     def values(self) -> dict[str, Any]:
-        """Return the value of each field; that of an empty field for one that is not valid."""
+        """Return the value of each field; that of an empty field for one that is not
+        valid.
+        """
         self.is_valid()
         values = {}
         for name, field in self.fields.items():
-            values[name] = self.cleaned_data[name] if name in self.cleaned_data else field.clean("")
+            values[name] = (
+                self.cleaned_data[name] if name in self.cleaned_data else field.clean("")
+            )
         return values
 
     @property
@@ -49,7 +54,9 @@ class NumberField(forms.Field):
 
     default_error_messages = {"invalid": "Enter a whole number from %(least)s to %(most)s."}
 
-    def __init__(self, *, least: int = 1, most: int = 10**MAX_DIGITS - 1, **kwargs: Any) -> None:
+    def __init__(
+        self, *, least: int = 1, most: int = 10**MAX_DIGITS - 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.least, self.most = least, most
 
@@ -65,7 +72,9 @@ class NumberField(forms.Field):
 
 
 class ListField(forms.Field):
-    """All values of a name that a form repeats, at most `max_count` of `max_length` characters each."""
+    """All values of a name that a form repeats, at most `max_count` of `max_length`
+    characters each.
+    """
 
     widget = forms.MultipleHiddenInput
 

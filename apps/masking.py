@@ -1,11 +1,13 @@
-"""Remove what opens a door from text that leaves the product: log lines, error reports, stored reasons, emails.
+"""Remove what opens a door from text that leaves the product: log lines, error reports,
+stored reasons, emails.
 
     mask("GET /invitations/Yq3…/")             "GET /invitations/[masked]/"
     mask("redis://:hunter2@redis:6379/0")      "redis://:[masked]@redis:6379/0"
     storable(str(error))                       the same, without NUL, in at most 500 characters
 
-A secret is recognized by its own shape (`ghp_…`, a key in PEM) or by the name in front of it (`password=`). Every
-pattern needs linear time on any text: quantifiers are possessive, or bounded and anchored by a lookbehind.
+A secret is recognized by its own shape (`ghp_…`, a key in PEM) or by the name in front
+of it (`password=`). Every pattern needs linear time on any text: quantifiers are
+possessive, or bounded and anchored by a lookbehind.
 """
 
 import re
@@ -13,7 +15,8 @@ from collections.abc import Callable
 
 MASK = "[masked]"
 CUT = " [cut]"
-# Characters that `mask` reads of one text. Nothing that is logged or stored should be longer.
+# Characters that `mask` reads of one text. Nothing that is logged or stored should be
+# longer.
 LONGEST = 50_000
 
 _PATH_STEP = r"(?:/|%2f)"
@@ -22,13 +25,16 @@ type Replacement = str | Callable[[re.Match[str]], str]
 
 
 def _hide_user(found: re.Match[str]) -> str:
-    """Hide the password of an address, or its user if there is no password, as in `https://TOKEN@host`."""
+    """Hide the password of an address, or its user if there is no password, as in
+    `https://TOKEN@host`.
+    """
     address = found[1]
     ends = [at for at in map(address.find, "/?#") if at >= 0]
     host_end = min(ends, default=len(address))
     at = address.rfind("@", 0, host_end)
     if at < 0:
-        # A password with a slash, which no server escapes: `:` before the end of the host, but no port after it.
+        # A password with a slash, which no server escapes: `:` before the end of the
+        # host, but no port after it.
         port = address[:host_end].rpartition(":")[2]
         if ":" not in address[:host_end] or port.isdigit():
             return found[0]
@@ -41,7 +47,9 @@ def _hide_user(found: re.Match[str]) -> str:
 
 
 def _hide_random(found: re.Match[str]) -> str:
-    """Hide a run of base64; a commit's hash or a long name, which lacks digits or capitals, stays."""
+    """Hide a run of base64; a commit's hash or a long name, which lacks digits or
+    capitals, stays.
+    """
     run = found[0]
     has_digit = any(mark.isdigit() for mark in run)
     has_capital = any(mark.isupper() for mark in run)
@@ -49,7 +57,9 @@ def _hide_random(found: re.Match[str]) -> str:
 
 
 def _hide_session_key(found: re.Match[str]) -> str:
-    """Hide 32 letters and digits, as Django makes session keys; a hash in hexadecimal stays."""
+    """Hide 32 letters and digits, as Django makes session keys; a hash in hexadecimal
+    stays.
+    """
     run = found[0]
     if run.isdigit() or run.isalpha() or not run.strip("0123456789abcdef"):
         return run
@@ -68,7 +78,8 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     ),
     # User and password in an address.
     (re.compile(r"""://([^\s"'<>]++)"""), _hide_user),
-    # The product's own links: password reset, confirmation, invitation, sign-in, recovery, unsubscribing, webhooks.
+    # The product's own links: password reset, confirmation, invitation, sign-in,
+    # recovery, unsubscribing, webhooks.
     (
         re.compile(
             rf"(?P<keep>{_PATH_STEP}(?:key|confirm-email|invitations|sign-in|recovery|weekly-mail|stop|unsubscribe"
@@ -86,14 +97,26 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
         MASK,
     ),
     # JSON web tokens.
-    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"), MASK),
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"
+        ),
+        MASK,
+    ),
     # The time and signature of a value that Django signed.
     (re.compile(r":[A-Za-z0-9]{6,7}:[A-Za-z0-9_-]{27,43}(?![A-Za-z0-9_-])"), ":" + MASK),
-    (re.compile(r"(?P<keep>(?<![A-Za-z0-9])(?:bearer|basic)\s{1,5})[A-Za-z0-9+/=._~-]{16,}+", re.IGNORECASE), _KEEP),
+    (
+        re.compile(
+            r"(?P<keep>(?<![A-Za-z0-9])(?:bearer|basic)\s{1,5})[A-Za-z0-9+/=._~-]{16,}+",
+            re.IGNORECASE,
+        ),
+        _KEEP,
+    ),
     # The one-time values of OpenID Connect and OAuth in an address.
     (
         re.compile(
-            r"(?P<keep>[?&;](?:code|state|key|sig|ticket|nonce|id_token_hint)=)[^\s&\"'<>;#]{1,}+", re.IGNORECASE
+            r"(?P<keep>[?&;](?:code|state|key|sig|ticket|nonce|id_token_hint)=)[^\s&\"'<>;#]{1,}+",
+            re.IGNORECASE,
         ),
         _KEEP,
     ),
@@ -101,7 +124,8 @@ SHAPES: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (re.compile(r"(?<![A-Za-z0-9+_-])[A-Za-z0-9+_-]{40,}+={0,2}"), _hide_random),
     (re.compile(r"(?<![A-Za-z0-9_-])[a-z0-9]{32}(?![A-Za-z0-9_-])"), _hide_session_key),
 )
-# A name and what separates it from its value, also in JSON and in a repr: `'name': ['value']`, `(b'name', b'value')`.
+# A name and what separates it from its value, also in JSON and in a repr: `'name':
+# ['value']`, `(b'name', b'value')`.
 NAME = re.compile(
     r"""(?<![\w-])([\w-]{3,}+)(?:\\?["'])?(?:\s{0,5}(?:=>|[:=])|\s{0,5},(?=\s{0,5}b?\\?["']))\s{0,5}[\[(]?b?"""
 )
@@ -122,7 +146,8 @@ _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 def mask(text: str) -> str:
     """Return the text with each secret replaced by `[masked]`.
 
-    Reads the first 50,000 characters; if the text is longer, the rest is replaced by ` [cut]`.
+    Reads the first 50,000 characters; if the text is longer, the rest is replaced by `
+    [cut]`.
     """
     masked = text[:LONGEST]
     for pattern, replacement in SHAPES:
@@ -132,10 +157,12 @@ def mask(text: str) -> str:
 
 
 def storable(text: str, limit: int = 500) -> str:
-    """Return the masked text in at most `limit` characters, fit for a column of any database.
+    """Return the masked text in at most `limit` characters, fit for a column of any
+    database.
 
-    NUL and other control characters, which PostgreSQL or a terminal refuse, and lone surrogates are removed. Masking
-    comes before the cut, because half a secret no longer has its shape.
+    NUL and other control characters, which PostgreSQL or a terminal refuse, and lone
+    surrogates are removed. Masking comes before the cut, because half a secret no
+    longer has its shape.
     """
     # Texts of megabytes are not read for a part that is cut off anyway.
     ahead = text[: 2 * limit + 2_000]

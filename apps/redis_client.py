@@ -1,10 +1,12 @@
-"""Our client of Redis, and what it raises if Redis is away, refuses, or answers what is no answer: `except UNUSABLE`.
+"""Our client of Redis, and what it raises if Redis is away, refuses, or answers what is
+no answer: `except UNUSABLE`.
 
     CheckedRedis.from_url(url).get("key")    # bytes or None; InvalidResponse if a proxy answered "+PONG"
 
-A proxy, a load balancer, or another program may answer in place of Redis. Some of them answer every command in the same
-way, which redis-py passes on as it is. Its parser and its handshake also let exceptions of Python pass: int() of a word, a
-nesting without end, the method of a map that is none.
+A proxy, a load balancer, or another program may answer in place of Redis. Some of them
+answer every command in the same way, which redis-py passes on as it is. Its parser and
+its handshake also let exceptions of Python pass: int() of a word, a nesting without
+end, the method of a map that is none.
 """
 
 from collections.abc import Callable

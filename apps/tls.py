@@ -1,7 +1,7 @@
 """TLS for calls to other servers: one context for the whole process.
 
-httpx makes a context for each client, and reads the certificate authorities for it, which takes
-some 80 ms of the processor. A worker makes a client for each unit of work.
+httpx makes a context for each client, and reads the certificate authorities for it,
+which takes some 80 ms of the processor. A worker makes a client for each unit of work.
 """
 
 import functools
@@ -12,5 +12,7 @@ import httpx
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """Return the context that httpx would make: it verifies certificates and host names."""
+    """Return the context that httpx would make: it verifies certificates and host
+    names.
+    """
     return httpx.create_ssl_context()

@@ -1,4 +1,7 @@
-"""The same five steps as a Celery chain. BENCH_ACKS_LATE=1: acknowledged after the work, prefetch of 1."""
+"""The same five steps as a Celery chain.
+
+BENCH_ACKS_LATE=1: acknowledged after the work, prefetch of 1.
+"""
 
 import os
 import time

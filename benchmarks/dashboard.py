@@ -1,7 +1,9 @@
-"""`python -m benchmarks.dashboard`: server time and statements of each page of a team with 130,000 pull requests and 500 members.
+"""`python -m benchmarks.dashboard`: server time and statements of each page of a team
+with 130,000 pull requests and 500 members.
 
-Pages are asked for through Django's own handler, warm, in turn; the median, the 95th percentile and the number of
-statements are printed. `--keep FOLDER` fills an SQLite there once and uses it again.
+Pages are asked for through Django's own handler, warm, in turn; the median, the 95th
+percentile and the number of statements are printed. `--keep FOLDER` fills an SQLite
+there once and uses it again.
 """
 
 import argparse
@@ -51,7 +53,9 @@ def measure(pulls: int, rounds: int) -> None:
     from apps.teams.models import Membership, Team
     from apps.users.models import User
 
-    pk = Team.objects.filter(slug__startswith="bench-").values_list("pk", flat=True).first() or fill(pulls)
+    pk = Team.objects.filter(slug__startswith="bench-").values_list(
+        "pk", flat=True
+    ).first() or fill(pulls)
     Team.objects.filter(pk=pk).update(slug="bench-large")
     team = Team.objects.get(pk=pk)
     if not WeeklyMetrics.objects.for_team(team).exists():
@@ -64,7 +68,9 @@ def measure(pulls: int, rounds: int) -> None:
     client.force_login(user)
     member = TeamMember.objects.for_team(team).order_by("-pk").first()
     count = PullRequest.objects.for_team(team).count()
-    table = Table(title=f"Pages of a team with {count:,} pull requests on {connection.vendor}, {os.cpu_count()} cores")
+    table = Table(
+        title=f"Pages of a team with {count:,} pull requests on {connection.vendor}, {os.cpu_count()} cores"
+    )
     for heading in ("page", "median, ms", "p95, ms", "cold, ms", "statements"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
     for name, path in PAGES:
@@ -84,10 +90,14 @@ def measure(pulls: int, rounds: int) -> None:
             client.get(address)
         spent.sort()
         p95: Any = spent[min(len(spent) - 1, int(len(spent) * 0.95))]
-        table.add_row(name, f"{statistics.median(spent):.0f}", f"{p95:.0f}", f"{cold:,.0f}", str(len(asked)))
-    table.caption = (
-        "asked for: under 150 ms p95 warm, at most 12 statements; cold: the first after a change of the data"
-    )
+        table.add_row(
+            name,
+            f"{statistics.median(spent):.0f}",
+            f"{p95:.0f}",
+            f"{cold:,.0f}",
+            str(len(asked)),
+        )
+    table.caption = "asked for: under 150 ms p95 warm, at most 12 statements; cold: the first after a change of the data"
     Console(width=100).print(table)
 
 

@@ -1,6 +1,8 @@
-"""Starts the chains of one measurement, first one after the other, then at once, and waits for their ends.
+"""Starts the chains of one measurement, first one after the other, then at once, and
+waits for their ends.
 
-Prints the median seconds to the first step of the former, and the wall time of the latter.
+Prints the median seconds to the first step of the former, and the wall time of the
+latter.
 """
 
 import os
@@ -43,7 +45,10 @@ def main() -> None:
         until = time.monotonic() + TIMEOUT
         while time.monotonic() < until:
             lines = notes.read_text().splitlines()
-            if sum(line.startswith(prefix) and line.split()[1] == LAST for line in lines) >= count:
+            if (
+                sum(line.startswith(prefix) and line.split()[1] == LAST for line in lines)
+                >= count
+            ):
                 return
             time.sleep(0.005 if count == 1 else 0.02)
         sys.exit(f"{kind}: {prefix} did not end within {TIMEOUT:.0f} s")
@@ -57,7 +62,11 @@ def main() -> None:
         began = time.monotonic()
         start(f"one{number}")
         wait(f"one{number} ", 1)
-        [first] = [line for line in notes.read_text().splitlines() if line.startswith(f"one{number} 0 ")]
+        [first] = [
+            line
+            for line in notes.read_text().splitlines()
+            if line.startswith(f"one{number} 0 ")
+        ]
         firsts.append(float(first.split()[2]) - began)
     began = time.monotonic()
     for number in range(at_once):

@@ -1,7 +1,8 @@
 """`python -m benchmarks.lanes`: what a full llm queue costs the sync queue's hand-off.
 
-One worker with four processes for each of the two queues; in every second round all of llm's, and a queue behind them,
-are asleep in a step. SQLite rows over Redis, chains of five trivial steps on the sync queue, one at a time.
+One worker with four processes for each of the two queues; in every second round all of
+llm's, and a queue behind them, are asleep in a step. SQLite rows over Redis, chains of
+five trivial steps on the sync queue, one at a time.
 """
 
 import argparse
@@ -21,7 +22,10 @@ WORKERS = 4
 
 def measure(chains: int, asleep: int) -> float:
     """The median hand-off in milliseconds."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder,
+        ExitStack() as stack,
+    ):
         env = environment("sqlite", Path(folder), stack) | {"BENCH_ASLEEP": str(asleep)}
         run = [sys.executable, "-W", "ignore", "-m"]
         subprocess.run([*run, "django", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
@@ -39,13 +43,21 @@ def measure(chains: int, asleep: int) -> float:
         ]
         with (Path(folder) / "worker.log").open("wb") as log:
             worker = subprocess.Popen(
-                [*run, *serve, "--workers", str(2 * WORKERS)], cwd=ROOT, env=env, stdout=log, stderr=log
+                [*run, *serve, "--workers", str(2 * WORKERS)],
+                cwd=ROOT,
+                env=env,
+                stdout=log,
+                stderr=log,
             )
         try:
             subprocess.run(
-                [*run, "benchmarks.drive", "sqlite", str(chains), "1"], cwd=ROOT, env=env, check=True,
-                capture_output=True, timeout=600,
-            )  # fmt: skip
+                [*run, "benchmarks.drive", "sqlite", str(chains), "1"],
+                cwd=ROOT,
+                env=env,
+                check=True,
+                capture_output=True,
+                timeout=600,
+            )
         finally:
             worker.terminate()
             worker.wait(30)

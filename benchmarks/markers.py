@@ -1,4 +1,6 @@
-"""`python -m benchmarks.markers`: the AI markers of 100,000 pull requests read on one core, by the rules alone and with rows."""
+"""`python -m benchmarks.markers`: the AI markers of 100,000 pull requests read on one
+core, by the rules alone and with rows.
+"""
 
 import argparse
 import os
@@ -10,9 +12,13 @@ import time
 from benchmarks.metrics import setup
 
 TRAILERS = (
-    "", "", "", "\n\nCo-Authored-By: Claude <noreply@anthropic.com>", "\n\nCo-authored-by: Ada <ada@bench.example>",
+    "",
+    "",
+    "",
+    "\n\nCo-Authored-By: Claude <noreply@anthropic.com>",
+    "\n\nCo-authored-by: Ada <ada@bench.example>",
     "\n\nSigned-off-by: Ada <ada@bench.example>",
-)  # fmt: skip
+)
 BODY = (
     "The cursor of the last page is kept with the rows that it brought, so that a retry goes on there. The database's cursor "
     "was closed too early before.\n\n- carries totals over\n- closes #12\n\n> quoted: Generated with something\n"
@@ -35,18 +41,27 @@ def main() -> None:
         people = [PersonData(f"person-{n}", github_id=n) for n in range(100)]
         rows = [
             (
-                f"Carry totals over, part {n}", BODY * dice.randrange(1, 4), f"topic-{n}", dice.choice(people),
+                f"Carry totals over, part {n}",
+                BODY * dice.randrange(1, 4),
+                f"topic-{n}",
+                dice.choice(people),
                 [
-                    CommitText(f"{n:038x}{place}", f"Step {place}{dice.choice(TRAILERS)}", dice.choice(people))
+                    CommitText(
+                        f"{n:038x}{place}",
+                        f"Step {place}{dice.choice(TRAILERS)}",
+                        dice.choice(people),
+                    )
                     for place in range(3)
                 ],
             )
             for n in range(options.pulls)
-        ]  # fmt: skip
+        ]
         began, cpu = time.perf_counter(), time.process_time()
         found = sum(read_markers(*row).ai_assisted for row in rows)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    table = Table(title=f"The markers of {options.pulls:,} pull requests with 3 commits each, {os.cpu_count()} cores")
+    table = Table(
+        title=f"The markers of {options.pulls:,} pull requests with 3 commits each, {os.cpu_count()} cores"
+    )
     for heading in ("", "seconds", "CPU", "asked for"):
         table.add_column(heading, justify="left" if not heading else "right")
     table.add_row(f"read ({found:,} AI-assisted)", f"{wall:.1f}", f"{cpu:.1f}", "20")

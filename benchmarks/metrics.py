@@ -1,9 +1,11 @@
-# ruff: noqa: E501 - made-up rows, a line each
-"""`python -m benchmarks.metrics`: the weekly figures of a large team, beside polars on the same rows.
+"""`python -m benchmarks.metrics`: the weekly figures of a large team, beside polars on
+the same rows.
 
-A team of 500 members and 40 repositories with 100,000 pull requests over two years, their reviews and commits, in a
-SQLite of its own (or, with --database-url, in that database). Measured: the whole weekly table (rows read, computed,
-written), its computation alone against polars on the same columns in memory, and one changed pull request.
+A team of 500 members and 40 repositories with 100,000 pull requests over two years,
+their reviews and commits, in a SQLite of its own (or, with --database-url, in that
+database). Measured: the whole weekly table (rows read, computed, written), its
+computation alone against polars on the same columns in memory, and one changed pull
+request.
 """
 
 import argparse
@@ -23,9 +25,14 @@ END = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def setup(database_url: str, state: str, *, debug: bool = False) -> None:
-    """As in production: with `debug`, which pages need where no static files were collected, Django writes every
-    statement down until it is turned off."""
-    os.environ |= production() | {"STATE_DIR": state, "DATABASE_URL": database_url, "REDIS_URL": ""}
+    """As in production: with `debug`, which pages need where no static files were
+    collected, Django writes every statement down until it is turned off.
+    """
+    os.environ |= production() | {
+        "STATE_DIR": state,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": "",
+    }
     os.environ |= {"DEBUG": "1"} if debug else {}
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     import django
@@ -39,16 +46,25 @@ def fill(count: int) -> int:
     """The team's primary key."""
     from django.db import transaction
 
-    from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, Repository, TeamMember
+    from apps.metrics.models import (
+        Commit,
+        DetailState,
+        PRReview,
+        PullRequest,
+        Repository,
+        TeamMember,
+    )
     from apps.teams.models import Team
 
     dice = random.Random(7)
     team = Team.objects.create(name="Bench", slug=f"bench-{dice.random()}-{time.time_ns()}")
     repositories = Repository.objects.bulk_create(
-        Repository(team=team, source="github", full_name=f"bench/{n}", external_id=f"R_{n}") for n in range(40)
+        Repository(team=team, source="github", full_name=f"bench/{n}", external_id=f"R_{n}")
+        for n in range(40)
     )
     members = TeamMember.objects.bulk_create(
-        TeamMember(team=team, key=f"github:{n}", login=f"person-{n}", github_id=n, is_bot=n < 5) for n in range(500)
+        TeamMember(team=team, key=f"github:{n}", login=f"person-{n}", github_id=n, is_bot=n < 5)
+        for n in range(500)
     )
     for start in range(0, count, 10_000):
         pulls, children = [], []
@@ -59,37 +75,82 @@ def fill(count: int) -> int:
             assisted = dice.random() < 0.25
             pulls.append(
                 PullRequest(
-                    team=team, repository=dice.choice(repositories), external_id=f"PR_{n}", number=n, title=f"Change {n}",
-                    state=state, author=dice.choice(members), created_at=created, updated_at=merged, closed_at=merged,
-                    merged_at=merged if state == "merged" else None, additions=int(dice.lognormvariate(4, 1.3)),
-                    deletions=int(dice.lognormvariate(3, 1.3)), detail_state=DetailState.COMPLETE, markers_version=1,
-                    ai_assisted=assisted, ai_tools=["claude"] if assisted else [], head_ref=f"topic-{n}",
-                    ai_evidence=[{"rule": "trailer", "tool": "claude", "tier": "A", "axis": "wrote"}] if assisted else [],
+                    team=team,
+                    repository=dice.choice(repositories),
+                    external_id=f"PR_{n}",
+                    number=n,
+                    title=f"Change {n}",
+                    state=state,
+                    author=dice.choice(members),
+                    created_at=created,
+                    updated_at=merged,
+                    closed_at=merged,
+                    merged_at=merged if state == "merged" else None,
+                    additions=int(dice.lognormvariate(4, 1.3)),
+                    deletions=int(dice.lognormvariate(3, 1.3)),
+                    detail_state=DetailState.COMPLETE,
+                    markers_version=1,
+                    ai_assisted=assisted,
+                    ai_tools=["claude"] if assisted else [],
+                    head_ref=f"topic-{n}",
+                    ai_evidence=[
+                        {"rule": "trailer", "tool": "claude", "tier": "A", "axis": "wrote"}
+                    ]
+                    if assisted
+                    else [],
                 )
-            )  # fmt: skip
+            )
             wait = (merged - created) / 3
             children.append(
                 (
-                    [(dice.choice(members), dice.choice(("approved", "approved", "commented", "changes_requested")), created + wait * (m + 1)) for m in range(dice.choice((0, 1, 1, 2, 3)))],
-                    [created - timedelta(hours=dice.expovariate(0.1)) + wait * m for m in range(dice.choice((1, 2, 3)))],
+                    [
+                        (
+                            dice.choice(members),
+                            dice.choice(
+                                ("approved", "approved", "commented", "changes_requested")
+                            ),
+                            created + wait * (m + 1),
+                        )
+                        for m in range(dice.choice((0, 1, 1, 2, 3)))
+                    ],
+                    [
+                        created - timedelta(hours=dice.expovariate(0.1)) + wait * m
+                        for m in range(dice.choice((1, 2, 3)))
+                    ],
                 )
-            )  # fmt: skip
+            )
         with transaction.atomic():
             made = PullRequest.objects.bulk_create(pulls, batch_size=1000)
             PRReview.objects.bulk_create(
                 [
-                    PRReview(team=team, pull_request=pull, external_id=f"{pull.external_id}-{m}", reviewer=who, state=state, submitted_at=at)
-                    for pull, (reviews, _) in zip(made, children, strict=True) for m, (who, state, at) in enumerate(reviews)
+                    PRReview(
+                        team=team,
+                        pull_request=pull,
+                        external_id=f"{pull.external_id}-{m}",
+                        reviewer=who,
+                        state=state,
+                        submitted_at=at,
+                    )
+                    for pull, (reviews, _) in zip(made, children, strict=True)
+                    for m, (who, state, at) in enumerate(reviews)
                 ],
                 batch_size=2000,
-            )  # fmt: skip
+            )
             Commit.objects.bulk_create(
                 [
-                    Commit(team=team, pull_request=pull, oid=f"{pull.external_id}-{m}", message="Work", authored_at=at, committed_at=at)
-                    for pull, (_, commits) in zip(made, children, strict=True) for m, at in enumerate(commits)
+                    Commit(
+                        team=team,
+                        pull_request=pull,
+                        oid=f"{pull.external_id}-{m}",
+                        message="Work",
+                        authored_at=at,
+                        committed_at=at,
+                    )
+                    for pull, (_, commits) in zip(made, children, strict=True)
+                    for m, at in enumerate(commits)
                 ],
                 batch_size=2000,
-            )  # fmt: skip
+            )
     return team.pk
 
 
@@ -100,7 +161,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def by_polars(columns: Any) -> list[Any]:
-    """The same figures as `apps.metrics.figures.aggregate`, but for the names of tools: one table for each scope and kind."""
+    """The same figures as `apps.metrics.figures.aggregate`, but for the names of tools:
+    one table for each scope and kind.
+    """
     import numpy as np
     import polars as pl
 
@@ -108,17 +171,34 @@ def by_polars(columns: Any) -> list[Any]:
     hour = 3.6e9
     rows = pl.DataFrame(
         {
-            "place": np.arange(len(pulls.pk)), "team": np.zeros(len(pulls.pk), dtype=np.int64),
-            "repository": pulls.repository, "member": pulls.author, "by_bot": pulls.by_bot,
-            "created": pulls.created, "merged": pulls.merged, "closed": pulls.closed, "additions": pulls.additions,
-            "deletions": pulls.deletions, "read": pulls.has_detail, "first_commit": pulls.first_commit,
-            "reverts": pulls.is_revert, "cycles": pulls.cycles, "assisted": pulls.ai_assisted, "agent": pulls.ai_agent,
+            "place": np.arange(len(pulls.pk)),
+            "team": np.zeros(len(pulls.pk), dtype=np.int64),
+            "repository": pulls.repository,
+            "member": pulls.author,
+            "by_bot": pulls.by_bot,
+            "created": pulls.created,
+            "merged": pulls.merged,
+            "closed": pulls.closed,
+            "additions": pulls.additions,
+            "deletions": pulls.deletions,
+            "read": pulls.has_detail,
+            "first_commit": pulls.first_commit,
+            "reverts": pulls.is_revert,
+            "cycles": pulls.cycles,
+            "assisted": pulls.ai_assisted,
+            "agent": pulls.ai_agent,
             "hinted": pulls.ai_hinted,
         }
-    )  # fmt: skip
+    )
     given = pl.DataFrame(
-        {"place": reviews.pull, "reviewer": reviews.reviewer, "counts": reviews.counts, "approves": reviews.approves, "at": reviews.at}
-    )  # fmt: skip
+        {
+            "place": reviews.pull,
+            "reviewer": reviews.reviewer,
+            "counts": reviews.counts,
+            "approves": reviews.approves,
+            "at": reviews.at,
+        }
+    )
     per_pull = given.group_by("place").agg(
         pl.len().alias("received"),
         pl.col("counts").sum().alias("counted"),
@@ -127,14 +207,22 @@ def by_polars(columns: Any) -> list[Any]:
     )
     week = lambda name: pl.col(name).dt.truncate("1w")  # noqa: E731
     rows = rows.join(per_pull, on="place", how="left").with_columns(
-        week("created").alias("opened_week"), week("merged").alias("merged_week"), week("closed").alias("closed_week"),
+        week("created").alias("opened_week"),
+        week("merged").alias("merged_week"),
+        week("closed").alias("closed_week"),
         (pl.col("additions") + pl.col("deletions")).alias("lines"),
         (pl.col("read") & ~pl.col("by_bot")).alias("reviewable"),
-        pl.when(pl.col("first_review") <= pl.col("merged")).then(pl.max_horizontal("first_review", "created")).alias("reviewed"),
-        pl.when(pl.col("first_commit") <= pl.col("created")).then("first_commit").alias("began"),
-    )  # fmt: skip
+        pl.when(pl.col("first_review") <= pl.col("merged"))
+        .then(pl.max_horizontal("first_review", "created"))
+        .alias("reviewed"),
+        pl.when(pl.col("first_commit") <= pl.col("created"))
+        .then("first_commit")
+        .alias("began"),
+    )
     rows = rows.with_columns(
-        pl.when(pl.col("approved") <= pl.col("merged")).then(pl.max_horizontal("approved", "reviewed")).alias("passed")
+        pl.when(pl.col("approved") <= pl.col("merged"))
+        .then(pl.max_horizontal("approved", "reviewed"))
+        .alias("passed")
     )
     span = lambda late, early: (late - early).dt.total_microseconds() / hour  # noqa: E731
     human = lambda value: pl.when("reviewable").then(value)  # noqa: E731
@@ -143,12 +231,17 @@ def by_polars(columns: Any) -> list[Any]:
         human(span(pl.col("created"), pl.col("began"))).alias("coding"),
         human(span(pl.col("reviewed"), pl.col("created"))).alias("pickup"),
         human(span(pl.coalesce("passed", "merged"), pl.col("reviewed"))).alias("review"),
-        human(span(pl.col("merged"), pl.when(pl.col("reviewed").is_null()).then("created").otherwise("passed"))).alias("merge"),
+        human(
+            span(
+                pl.col("merged"),
+                pl.when(pl.col("reviewed").is_null()).then("created").otherwise("passed"),
+            )
+        ).alias("merge"),
         human(span(pl.col("merged"), pl.coalesce("began", "created"))).alias("cycle"),
         pl.col("lines").cast(pl.Float64).alias("size"),
         human(pl.col("cycles")).fill_null(0).alias("rework"),
         (pl.col("reviewable") & pl.col("passed").is_null()).alias("unapproved"),
-    )  # fmt: skip
+    )
     spreads = ("to_merge", "coding", "pickup", "review", "merge", "cycle", "size")
     pairs = (
         given.filter("counts")
@@ -159,23 +252,50 @@ def by_polars(columns: Any) -> list[Any]:
     )
     tables = []
     for scope in ("team", "repository", "member"):
-        merged = rows.filter(pl.col("merged_week").is_not_null()).group_by(scope, "merged_week").agg(
-            pl.len().alias("merged"), pl.col("member").n_unique().alias("authors"),
-            *(pl.col(name).sum() for name in (
-                "assisted", "additions", "deletions", "received", "counted", "lines", "reviewable", "unapproved", "rework",
-                "reverts", "agent", "hinted",
-            )),
-            (pl.col("rework") > 0).sum().alias("reworked"),
-            *(pl.col(name).quantile(share, "linear").alias(f"{name}_{share}") for name in spreads for share in (0.5, 0.75, 0.9)),
-            *(pl.col(name).count().alias(f"{name}_n") for name in spreads),
-        )  # fmt: skip
-        loads = pairs.group_by(scope, "merged_week", "reviewer").agg(pl.len().alias("load")).sort("load")
+        merged = (
+            rows.filter(pl.col("merged_week").is_not_null())
+            .group_by(scope, "merged_week")
+            .agg(
+                pl.len().alias("merged"),
+                pl.col("member").n_unique().alias("authors"),
+                *(
+                    pl.col(name).sum()
+                    for name in (
+                        "assisted",
+                        "additions",
+                        "deletions",
+                        "received",
+                        "counted",
+                        "lines",
+                        "reviewable",
+                        "unapproved",
+                        "rework",
+                        "reverts",
+                        "agent",
+                        "hinted",
+                    )
+                ),
+                (pl.col("rework") > 0).sum().alias("reworked"),
+                *(
+                    pl.col(name).quantile(share, "linear").alias(f"{name}_{share}")
+                    for name in spreads
+                    for share in (0.5, 0.75, 0.9)
+                ),
+                *(pl.col(name).count().alias(f"{name}_n") for name in spreads),
+            )
+        )
+        loads = (
+            pairs.group_by(scope, "merged_week", "reviewer")
+            .agg(pl.len().alias("load"))
+            .sort("load")
+        )
         rank = pl.int_range(1, pl.len() + 1)
         gini = loads.group_by(scope, "merged_week", maintain_order=False).agg(
             pl.len().alias("reviewers"),
-            (2 * (rank * pl.col("load")).sum() / (pl.len() * pl.col("load").sum()) - (pl.len() + 1) / pl.len()).alias(
-                "gini"
-            ),
+            (
+                2 * (rank * pl.col("load")).sum() / (pl.len() * pl.col("load").sum())
+                - (pl.len() + 1) / pl.len()
+            ).alias("gini"),
         )
         load_key = "reviewer" if scope == "member" else scope
         reviewed = (
@@ -183,7 +303,9 @@ def by_polars(columns: Any) -> list[Any]:
             .agg(pl.len().alias("reviewed"))
             .rename({load_key: f"{scope}"} if load_key != scope else {})
         )
-        opened = rows.group_by(scope, pl.col("opened_week").alias("merged_week")).agg(pl.len().alias("opened"))
+        opened = rows.group_by(scope, pl.col("opened_week").alias("merged_week")).agg(
+            pl.len().alias("opened")
+        )
         closed = (
             rows.filter(pl.col("closed_week").is_not_null())
             .group_by(scope, pl.col("closed_week").alias("merged_week"))
@@ -201,7 +323,9 @@ def main() -> None:
     parser.add_argument("--pulls", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database-url", default="")
-    parser.add_argument("--keep", default="", help="a folder whose SQLite is filled once and used again")
+    parser.add_argument(
+        "--keep", default="", help="a folder whose SQLite is filled once and used again"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as state:
         setup(options.database_url, options.keep or state)
@@ -220,10 +344,15 @@ def measure(count: int, rounds: int) -> None:
     from apps.metrics.weeks import WEEK, week_of, week_start
     from apps.teams.models import Team
 
-    team = Team.objects.filter(slug__startswith="bench-").values_list("pk", flat=True).first() or fill(count)
+    team = Team.objects.filter(slug__startswith="bench-").values_list(
+        "pk", flat=True
+    ).first() or fill(count)
     console = Console(width=110)
     count = PullRequest.objects.for_team(team).count()
-    reviews, commits = PRReview.objects.for_team(team).count(), Commit.objects.for_team(team).count()
+    reviews, commits = (
+        PRReview.objects.for_team(team).count(),
+        Commit.objects.for_team(team).count(),
+    )
     console.print(
         f"{count:,} pull requests, {reviews:,} reviews, {commits:,} commits on {connection.vendor}, {os.cpu_count()} cores"
     )
@@ -248,9 +377,13 @@ def measure(count: int, rounds: int) -> None:
         theirs.append(seconds(lambda: by_polars(columns)))
 
     one = []
-    keys = list(PullRequest.objects.for_team(team).filter(state="merged").values_list("pk", flat=True))
+    keys = list(
+        PullRequest.objects.for_team(team).filter(state="merged").values_list("pk", flat=True)
+    )
     for key in random.Random(1).sample(keys, 20):
-        PullRequest.objects.for_team(team).filter(pk=key).update(additions=key % 97 + rounds, deletions=5)
+        PullRequest.objects.for_team(team).filter(pk=key).update(
+            additions=key % 97 + rounds, deletions=5
+        )
         pull = PullRequest.objects.for_team(team).get(pk=key)
         touched = {week_of(pull.created_at), week_of(pull.merged_at)}
 
@@ -263,12 +396,21 @@ def measure(count: int, rounds: int) -> None:
     for heading in ("", "median", "worst", "asked for"):
         table.add_column(heading, justify="left" if not heading else "right")
     mid, top = statistics.median, max
-    table.add_row(f"whole table, {rows:,} rows read, computed, written, s", f"{mid(full):.2f}", f"{top(full):.2f}", "6")
+    table.add_row(
+        f"whole table, {rows:,} rows read, computed, written, s",
+        f"{mid(full):.2f}",
+        f"{top(full):.2f}",
+        "6",
+    )
     table.add_row("the same again, nothing to write, s", f"{again:.2f}", "", "")
     table.add_row("computation alone, s", f"{mid(ours):.3f}", f"{top(ours):.3f}", "")
-    table.add_row("polars on the same columns, s", f"{mid(theirs):.3f}", f"{top(theirs):.3f}", "")
+    table.add_row(
+        "polars on the same columns, s", f"{mid(theirs):.3f}", f"{top(theirs):.3f}", ""
+    )
     table.add_row("computation / polars", f"{mid(ours) / mid(theirs):.2f}", "", "4")
-    table.add_row("one changed pull request, ms", f"{mid(one) * 1000:.1f}", f"{top(one) * 1000:.1f}", "50")
+    table.add_row(
+        "one changed pull request, ms", f"{mid(one) * 1000:.1f}", f"{top(one) * 1000:.1f}", "50"
+    )
     console.print(table)
 
 

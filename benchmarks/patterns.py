@@ -1,4 +1,6 @@
-"""`python -m benchmarks.patterns`: what 100 kB of text, written to be slow, cost each pattern that meets outside text."""
+"""`python -m benchmarks.patterns`: what 100 kB of text, written to be slow, cost each
+pattern that meets outside text.
+"""
 
 import argparse
 import sys
@@ -12,7 +14,9 @@ LIMIT = 50.0  # milliseconds for 100 kB
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.patterns", description=__doc__)
-    parser.add_argument("--size", type=int, default=100_000, help="characters (default: 100,000)")
+    parser.add_argument(
+        "--size", type=int, default=100_000, help="characters (default: 100,000)"
+    )
     options = parser.parse_args()
     from rich.console import Console
     from rich.table import Table
@@ -28,7 +32,10 @@ def main() -> None:
             if used.startswith(OURS):
                 continue
             rows.append(
-                max((_worst(CALLS[used](pattern), pattern, options.size) for pattern in held), default=(0.0, ""))
+                max(
+                    (_worst(CALLS[used](pattern), pattern, options.size) for pattern in held),
+                    default=(0.0, ""),
+                )
             )
             rows[-1] = (*rows[-1], name)
     table = Table("pattern", "ms, worst text", "text")
@@ -42,14 +49,18 @@ def main() -> None:
 
 
 def _worst(call, pattern, size) -> tuple[float, str]:
-    """Return the milliseconds of the slowest text, the best of three runs, and the text's parts."""
+    """Return the milliseconds of the slowest text, the best of three runs, and the
+    text's parts.
+    """
     from tests.project import patterns
 
     worst = (0.0, "")
     for attack in patterns.attacks(pattern):
         text = attack.written(size)
         milliseconds = min(_timed(call, text) for _ in range(3))
-        worst = max(worst, (milliseconds, f"{attack.start!r} + n × {attack.piece!r} + {attack.end!r}"))
+        worst = max(
+            worst, (milliseconds, f"{attack.start!r} + n × {attack.piece!r} + {attack.end!r}")
+        )
     return worst
 
 

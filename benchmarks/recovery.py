@@ -1,7 +1,9 @@
-"""`python -m benchmarks.recovery`: from the SIGKILL of a busy worker to its step running again on an idle one.
+"""`python -m benchmarks.recovery`: from the SIGKILL of a busy worker to its step
+running again on an idle one.
 
-Two workers on one machine; whichever holds the step is killed by surprise, at a random moment of a step that works in
-units of 20 ms; then a third takes the killed one's place, and so on. SQLite rows and queue, or PostgreSQL and Redis.
+Two workers on one machine; whichever holds the step is killed by surprise, at a random
+moment of a step that works in units of 20 ms; then a third takes the killed one's
+place, and so on. SQLite rows and queue, or PostgreSQL and Redis.
 """
 
 import argparse
@@ -28,20 +30,36 @@ RUN = [sys.executable, "-W", "ignore", "-m", "django"]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__)
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--db", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
+    parser.add_argument(
+        "--db", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"]
+    )
     options = parser.parse_args()
     for db in options.db:
         # Each in a process of its own: Django's settings are read once.
         if os.environ.get("BENCH_DB") == db:
             measure(options.kills)
             return
-        with tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder, ExitStack() as stack:
+        with (
+            tempfile.TemporaryDirectory(prefix="firstlight-bench-") as folder,
+            ExitStack() as stack,
+        ):
             os.chmod(folder, 0o755)  # noqa: PTH101 - PostgreSQL runs as another user
-            env = environment(db, Path(folder), stack) | {"BENCH_DB": db, "BENCH_LOG": f"{folder}/worker.log"}
+            env = environment(db, Path(folder), stack) | {
+                "BENCH_DB": db,
+                "BENCH_LOG": f"{folder}/worker.log",
+            }
             if db == "sqlite":
                 env["REDIS_URL"] = ""
             subprocess.run([*RUN, "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-            again = [sys.executable, "-W", "ignore", "-m", "benchmarks.recovery", "--kills", str(options.kills)]
+            again = [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "benchmarks.recovery",
+                "--kills",
+                str(options.kills),
+            ]
             subprocess.run([*again, "--db", db], cwd=ROOT, env=env, check=True)
 
 
@@ -73,8 +91,13 @@ def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(worker, cwd=ROOT, stdout=log, stderr=log)
 
 
-def kill_one(run: Any, workers: dict[int, subprocess.Popen[bytes]], chance: random.Random) -> float:
-    """Kill the worker that is busy, while the other is idle; put another in its place. Returns the milliseconds."""
+def kill_one(
+    run: Any, workers: dict[int, subprocess.Popen[bytes]], chance: random.Random
+) -> float:
+    """Kill the worker that is busy, while the other is idle; put another in its place.
+
+    Returns the milliseconds.
+    """
     from apps.pipelines.models import StepRun, StepState, Worker
 
     def step() -> Any:
@@ -106,7 +129,9 @@ def until(condition: Callable[[], bool]) -> None:
     limit = time.monotonic() + 60
     while not condition():
         if time.monotonic() > limit:
-            sys.exit("Waited 60 s in vain: " + Path(os.environ["BENCH_LOG"]).read_text()[-2000:])
+            sys.exit(
+                "Waited 60 s in vain: " + Path(os.environ["BENCH_LOG"]).read_text()[-2000:]
+            )
         time.sleep(0.002)
 
 

@@ -1,8 +1,9 @@
-"""`python -m benchmarks.stream`: from a commit in a worker to the bytes at a client, and what idle viewers cost.
+"""`python -m benchmarks.stream`: from a commit in a worker to the bytes at a client,
+and what idle viewers cost.
 
-Real processes: a worker that commits units, a web process, clients over TCP in this process, on one machine. A
-latency starts before the unit's COMMIT and ends when the client has the whole frame, of about 10 KB. Over Redis
-one is started for the purpose.
+Real processes: a worker that commits units, a web process, clients over TCP in this
+process, on one machine. A latency starts before the unit's COMMIT and ends when the
+client has the whole frame, of about 10 KB. Over Redis one is started for the purpose.
 """
 
 import argparse
@@ -40,9 +41,15 @@ class Site:
         address = f"redis://127.0.0.1:{self.redis_port}/0" if redis else ""
         self.state = state
         self.env = {
-            **os.environ, "STATE_DIR": state, "DEBUG": "1", "FIRSTLIGHT_DOTENV": "0", "DATABASE_URL": "",
-            "REDIS_URL": address, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "BENCH_STREAM": "1",
-        }  # fmt: skip
+            **os.environ,
+            "STATE_DIR": state,
+            "DEBUG": "1",
+            "FIRSTLIGHT_DOTENV": "0",
+            "DATABASE_URL": "",
+            "REDIS_URL": address,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+            "BENCH_STREAM": "1",
+        }
         self.python = [sys.executable, "-W", "ignore", "-m"]
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -54,23 +61,49 @@ class Site:
 
     def start(self) -> None:
         if self.redis_port:
-            self._begin(["redis-server", "--port", str(self.redis_port), "--save", "", "--dir", self.state])
-        subprocess.run([*self.python, "django", "migrate", "-v0"], cwd=ROOT, env=self.env, check=True)
+            self._begin(
+                [
+                    "redis-server",
+                    "--port",
+                    str(self.redis_port),
+                    "--save",
+                    "",
+                    "--dir",
+                    self.state,
+                ]
+            )
+        subprocess.run(
+            [*self.python, "django", "migrate", "-v0"], cwd=ROOT, env=self.env, check=True
+        )
         self.web = self._begin(
-            [*self.python, "uvicorn", "project.asgi:application", "--port", str(self.port), "--no-access-log"]
+            [
+                *self.python,
+                "uvicorn",
+                "project.asgi:application",
+                "--port",
+                str(self.port),
+                "--no-access-log",
+            ]
         )
         self._begin([*self.python, "django", "run_worker"])
         for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port)),
+            ):
                 return
             time.sleep(0.05)
         sys.exit("The web process did not start.")
 
     def run(self, times: int) -> tuple[str, str, Path]:
-        """A run of so many units that waits for a file; returns its owner's session, its stream's path and the file."""
+        """A run of so many units that waits for a file; returns its owner's session,
+        its stream's path and the file.
+        """
         go = Path(self.state) / f"go-{time.monotonic_ns()}"
         command = [*self.python, "benchmarks.watch", str(times), str(PAUSE), str(go)]
-        result = subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True)
+        result = subprocess.run(
+            command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True
+        )
         session, path = result.stdout.split()
         return session, path, go
 
@@ -102,8 +135,12 @@ def serving(redis: bool) -> Iterator[Site]:
             site.stop()
 
 
-async def watch(site: Site, session: str, path: str, opened: asyncio.Event, took: list[float]) -> None:
-    """Read one stream to its end; the milliseconds of each frame that says when it was committed go to `took`."""
+async def watch(
+    site: Site, session: str, path: str, opened: asyncio.Event, took: list[float]
+) -> None:
+    """Read one stream to its end; the milliseconds of each frame that says when it was
+    committed go to `took`.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: sessionid={session}\r\n\r\n"
     writer.write(head.encode())
@@ -140,7 +177,9 @@ async def gather(site: Site, viewers: int, times: int) -> Audience:
     took: list[list[float]] = [[] for _ in range(viewers)]
     opened = [asyncio.Event() for _ in took]
     pairs = zip(opened, took, strict=True)
-    tasks = [asyncio.create_task(watch(site, session, path, event, one)) for event, one in pairs]
+    tasks = [
+        asyncio.create_task(watch(site, session, path, event, one)) for event, one in pairs
+    ]
     await asyncio.gather(*(event.wait() for event in opened))
     return Audience(site, go, time.monotonic() - began, tasks, took)
 
@@ -162,9 +201,11 @@ async def idle(site: Site, viewers: int) -> dict[str, float]:
     spent = site.cpu_seconds()
     await asyncio.sleep(IDLE_SECONDS)
     figures = {
-        "open": audience.seconds, "kib": (site.memory_kib() - memory) / viewers, "threads": site.threads() - threads,
+        "open": audience.seconds,
+        "kib": (site.memory_kib() - memory) / viewers,
+        "threads": site.threads() - threads,
         "cpu": (site.cpu_seconds() - spent) / IDLE_SECONDS * 100,
-    }  # fmt: skip
+    }
     audience.go.touch()
     await asyncio.gather(*audience.tasks)
     return figures
@@ -176,9 +217,18 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=500)
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, options.viewers + 200)), hard))
-    table = Table(title=f"{options.times} commits in a worker, about {PAUSE} s apart, to bytes at the client")
-    for heading in ("", "1 viewer p50 / p99, ms", f"{options.viewers} viewers p50 / p99, ms", "idle"):
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(hard, max(soft, options.viewers + 200)), hard)
+    )
+    table = Table(
+        title=f"{options.times} commits in a worker, about {PAUSE} s apart, to bytes at the client"
+    )
+    for heading in (
+        "",
+        "1 viewer p50 / p99, ms",
+        f"{options.viewers} viewers p50 / p99, ms",
+        "idle",
+    ):
         table.add_column(heading)
     for name, redis in (("SQLite, embedded", False), ("Redis hints", True)):
         with serving(redis) as site:

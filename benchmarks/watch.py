@@ -1,4 +1,7 @@
-"""Prepares what the stream's benchmark watches: a team, its owner's session, a run. Prints the session and the path."""
+"""Prepares what the stream's benchmark watches: a team, its owner's session, a run.
+
+Prints the session and the path.
+"""
 
 import sys
 
@@ -16,12 +19,19 @@ def main() -> None:
     from apps.users.models import User
 
     times, pause, go = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-    owner = User.objects.filter(email="owner@example.com").first() or User.objects.create_user("owner@example.com")
+    owner = User.objects.filter(email="owner@example.com").first() or User.objects.create_user(
+        "owner@example.com"
+    )
     team = Team.objects.first() or create_team("Bench", owner)
     client = Client()
     client.force_login(owner)
-    run, _ = engine.start("watched", subject=f"team:{team.pk}", params={"times": times, "pause": pause, "go": go})
-    print(client.cookies["sessionid"].value, reverse("onboarding:run_events", args=[team.slug, run.pk]))
+    run, _ = engine.start(
+        "watched", subject=f"team:{team.pk}", params={"times": times, "pause": pause, "go": go}
+    )
+    print(
+        client.cookies["sessionid"].value,
+        reverse("onboarding:run_events", args=[team.slug, run.pk]),
+    )
 
 
 if __name__ == "__main__":

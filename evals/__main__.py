@@ -1,5 +1,7 @@
-"""`make eval`: precision and recall of the markers on the labelled set, with 95 % Wilson intervals; and, where a language
-model is set up, the same table for what it says of the authors' own words. Ends with 1 where an aim is missed."""
+"""`make eval`: precision and recall of the markers on the labelled set, with 95 %
+Wilson intervals; and, where a language model is set up, the same table for what it says
+of the authors' own words. Ends with 1 where an aim is missed.
+"""
 
 import math
 import os
@@ -43,7 +45,10 @@ def wilson(good: int, of: int) -> tuple[float, float]:
 
 
 def verdict(case: Case) -> Verdict:
-    commits = [CommitText(f"{number:040x}", message, AUTHOR) for number, message in enumerate(case.commits)]
+    commits = [
+        CommitText(f"{number:040x}", message, AUTHOR)
+        for number, message in enumerate(case.commits)
+    ]
     return read_markers(case.title, case.body, "topic", AUTHOR, commits)
 
 
@@ -59,11 +64,18 @@ def any_tier(case: Case) -> bool:
 
 
 def score(
-    table: Table, name: str, every: Sequence[Case], says: Callable[[Case], bool], aims: tuple[float, float | None]
+    table: Table,
+    name: str,
+    every: Sequence[Case],
+    says: Callable[[Case], bool],
+    aims: tuple[float, float | None],
 ) -> bool:
     """Add the rows of one reader; whether its aims are met."""
     found = [case for case in every if says(case)]
-    right, wrong = [case for case in found if case.wrote], [case for case in found if not case.wrote]
+    right, wrong = (
+        [case for case in found if case.wrote],
+        [case for case in found if not case.wrote],
+    )
     missed = [case for case in every if case.wrote and case not in found]
     met = True
     for what, good, of, aim in (
@@ -86,7 +98,8 @@ def score(
         )
     for case in [*wrong, *missed]:
         console.print(
-            f"{'wrongly found' if case in wrong else 'missed'} by {name}: {case.name} ({case.why})", style="dim"
+            f"{'wrongly found' if case in wrong else 'missed'} by {name}: {case.name} ({case.why})",
+            style="dim",
         )
     return met
 
@@ -103,11 +116,17 @@ def said_by_model(every: Sequence[Case]) -> Callable[[Case], bool]:
     """What the model says of each, asked as the product asks."""
     documents = [
         prompt.document(
-            number, title=case.title, body=case.body, branch="topic", labels=[], size=(10, 2, 1),
-            messages=case.commits, reviews={},
+            number,
+            title=case.title,
+            body=case.body,
+            branch="topic",
+            labels=[],
+            size=(10, 2, 1),
+            messages=case.commits,
+            reviews={},
         )
         for number, case in enumerate(every)
-    ]  # fmt: skip
+    ]
     asker, said = client.LlmClient(), set()
     for batch in packed(documents):
         messages, refs = prompt.messages(batch)
@@ -120,8 +139,13 @@ def said_by_model(every: Sequence[Case]) -> Callable[[Case], bool]:
 
 def main() -> int:
     every = cases()
-    hard, seen = [case for case in every if not case.wrote], [case for case in every if case.seen]
-    console.print(f"{len(every)} cases: {len(hard)} hard negatives; {len(seen)} re-enact real commits.")
+    hard, seen = (
+        [case for case in every if not case.wrote],
+        [case for case in every if case.seen],
+    )
+    console.print(
+        f"{len(every)} cases: {len(hard)} hard negatives; {len(seen)} re-enact real commits."
+    )
     table = Table(title="AI wrote some of it")
     for heading in ("read by", "", "cases", "share", "95 % interval", "aim", ""):
         table.add_column(heading)

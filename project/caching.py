@@ -1,7 +1,8 @@
 """What caches may do with an answer of Django's.
 
-Pages of people and teams are kept by no cache: not by a proxy, and not on the disk of a shared computer. Many addresses
-have two bodies, the page and, for HTMX, a part of it; `Vary` keeps a browser from showing one for the other.
+Pages of people and teams are kept by no cache: not by a proxy, and not on the disk of a
+shared computer. Many addresses have two bodies, the page and, for HTMX, a part of it;
+`Vary` keeps a browser from showing one for the other.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ SIGNED_OUT = "private, no-cache"
 
 
 class CachingMiddleware:
-    """Sets Vary, and Cache-Control on each answer that doesn't have it: `no-store` for people who are signed in.
+    """Sets Vary, and Cache-Control on each answer that doesn't have it: `no-store` for
+    people who are signed in.
 
     Belongs behind the middleware of static files, which sets its own.
     """
@@ -28,12 +30,17 @@ class CachingMiddleware:
         response = self.get_response(request)
         patch_vary_headers(response, ["HX-Request"])
         if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = SIGNED_IN if _is_signed_in(request) else SIGNED_OUT
+            response.headers["Cache-Control"] = (
+                SIGNED_IN if _is_signed_in(request) else SIGNED_OUT
+            )
         return response
 
 
 def _is_signed_in(request: HttpRequest) -> bool:
-    """Return whether a session or a token of the API came along. Doesn't read the database for it."""
+    """Return whether a session or a token of the API came along.
+
+    Doesn't read the database for it.
+    """
     if "Authorization" in request.headers:
         return True
     session = getattr(request, "session", None)

@@ -1,8 +1,10 @@
-"""Compression of Django's answers by gzip; static files are compressed once, when they are collected.
+"""Compression of Django's answers by gzip; static files are compressed once, when they
+are collected.
 
-An attacker who can make a browser send requests, and see the sizes of answers, can guess a secret that is in the same
-body as a text of the attacker's (BREACH). So answers to forms, which show a new token or secret once, and the pages of
-accounts stay as they are; and Django adds a random number of bytes to all others.
+An attacker who can make a browser send requests, and see the sizes of answers, can
+guess a secret that is in the same body as a text of the attacker's (BREACH). So answers
+to forms, which show a new token or secret once, and the pages of accounts stay as they
+are; and Django adds a random number of bytes to all others.
 """
 
 from django.http import HttpRequest
@@ -16,9 +18,14 @@ METHODS = ("GET", "HEAD")
 
 
 class CompressionMiddleware(GZipMiddleware):
-    """Compresses what may be compressed. Belongs behind the middleware of static files."""
+    """Compresses what may be compressed.
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    Belongs behind the middleware of static files.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
         if not _may_compress(request, response):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)

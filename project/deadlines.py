@@ -1,10 +1,11 @@
-"""Run a check with a deadline, whatever it hangs in: a probe must answer while the database or Redis does not.
+"""Run a check with a deadline, whatever it hangs in: a probe must answer while the
+database or Redis does not.
 
     DATABASE = Check(read_the_database, late="The database does not answer.")
     together(DATABASE, QUEUE)    a list of sentences for each, all after 1.5 s at the latest
 
-A check runs in a thread of its own and never twice at the same time, so a flood of probes costs one check a second and
-a server that hangs holds one thread.
+A check runs in a thread of its own and never twice at the same time, so a flood of
+probes costs one check a second and a server that hangs holds one thread.
 """
 
 import logging
@@ -24,7 +25,9 @@ class Check:
     """A function that returns problems as sentences, asked at most once a second."""
 
     def __init__(self, check: Callable[[], list[str]], *, late: str) -> None:
-        """`late` is the problem if `check` has not returned within the deadline or raises."""
+        """`late` is the problem if `check` has not returned within the deadline or
+        raises.
+        """
         self._check = check
         self._late = late
         self._lock = threading.Lock()
@@ -33,18 +36,25 @@ class Check:
         self._checked_at = float("-inf")
 
     def start(self) -> threading.Event | None:
-        """Start the check unless it runs already. Return what is set at its end; None if its answer is fresh."""
+        """Start the check unless it runs already.
+
+        Return what is set at its end; None if its answer is fresh.
+        """
         with self._lock:
             if time.monotonic() - self._checked_at < FRESH_FOR:
                 return None
             running = self._running
             if running is None:
                 running = self._running = threading.Event()
-                threading.Thread(target=self._run, args=(running,), name="probe", daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(running,), name="probe", daemon=True
+                ).start()
         return running
 
     def answer(self, running: threading.Event | None, until: float) -> list[str]:
-        """Return the problems that were found; `late` alone if the check still runs at `until` (monotonic clock)."""
+        """Return the problems that were found; `late` alone if the check still runs at
+        `until` (monotonic clock).
+        """
         if running is not None and not running.wait(max(0.0, until - time.monotonic())):
             return [self._late]
         return self._problems
@@ -68,7 +78,10 @@ class Check:
 
 
 def together(*checks: Check) -> list[list[str]]:
-    """Run checks side by side. Return the problems of each, after `DEADLINE` seconds at the latest."""
+    """Run checks side by side.
+
+    Return the problems of each, after `DEADLINE` seconds at the latest.
+    """
     until = time.monotonic() + DEADLINE
     running = [check.start() for check in checks]
     return [check.answer(event, until) for check, event in zip(checks, running, strict=True)]

@@ -1,8 +1,9 @@
 """Chooses a state for `manage.py` in a checkout in which nothing is configured.
 
-One rule, in this order: STATE_DIR of the environment, of `.env`, a running demo's, `.state`. As soon
-as one setting of an installation is given, nothing is chosen here, and what is missing is refused.
-The choice is printed, so a command never works on another state than its user believes:
+One rule, in this order: STATE_DIR of the environment, of `.env`, a running demo's,
+`.state`. As soon as one setting of an installation is given, nothing is chosen here,
+and what is missing is refused. The choice is printed, so a command never works on
+another state than its user believes:
 
     Nothing is configured: development mode, with the state of the demo in .state/demo.
 """
@@ -16,8 +17,17 @@ from pathlib import Path
 from project.env import FALSE, read
 
 # With any of these set, the installation is configured.
-SETTINGS = ("DEBUG", "SECRET_KEY", "CREDENTIAL_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
-# As scripts/demo_state.py names them: a lock that a running demo holds, and its settings.
+SETTINGS = (
+    "DEBUG",
+    "SECRET_KEY",
+    "CREDENTIAL_KEYS",
+    "ALLOWED_HOSTS",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "EMAIL_URL",
+)
+# As scripts/demo_state.py names them: a lock that a running demo holds, and its
+# settings.
 DEMO_LOCK, DEMO_SETTINGS = ".firstlight-demo.lock", ".firstlight-demo-settings.json"
 # They make a site of their own, which two must not do in one state.
 NEVER_WITH_A_DEMO = {"serve", "runserver"}
@@ -41,8 +51,8 @@ WITHOUT_TABLES = {
 def choose(base: Path, command: str) -> bool:
     """Set the environment of development if nothing is configured.
 
-    `base` is the folder of manage.py, `command` its first argument. Return whether the tables of the
-    chosen state have to be made first.
+    `base` is the folder of manage.py, `command` its first argument. Return whether the
+    tables of the chosen state have to be made first.
     """
     if os.environ.get("FIRSTLIGHT_DOTENV", "1").lower() in FALSE:
         return False
@@ -64,8 +74,12 @@ def choose(base: Path, command: str) -> bool:
 
 
 def running_demo(parent: Path) -> Path | None:
-    """Return the folder of the demo that was started last and still runs, if there is one below `parent`."""
-    locks = sorted(parent.glob(f"*/{DEMO_LOCK}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """Return the folder of the demo that was started last and still runs, if there is
+    one below `parent`.
+    """
+    locks = sorted(
+        parent.glob(f"*/{DEMO_LOCK}"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     for lock in locks:
         if _is_held(lock):
             return lock.parent

@@ -1,8 +1,9 @@
 """Reads settings from the environment and from `.env`, strictly.
 
-A value that cannot be used is never replaced by a guess. Each reader notes what is wrong and goes on with a harmless
-stand-in, so that one start shows every mistake; `Env.finish` then raises `ConfigurationError` with one line for each:
-the variable, its value (never that of a secret) and what is expected.
+A value that cannot be used is never replaced by a guess. Each reader notes what is
+wrong and goes on with a harmless stand-in, so that one start shows every mistake;
+`Env.finish` then raises `ConfigurationError` with one line for each: the variable, its
+value (never that of a secret) and what is expected.
 """
 
 import base64
@@ -44,7 +45,9 @@ def read(dotenv: Path) -> dict[str, str]:
     from_file: Mapping[str, str | None] = {}
     if os.environ.get("FIRSTLIGHT_DOTENV", "1").lower() not in FALSE:
         from_file = dotenv_values(dotenv)
-    return {name: value for name, value in (from_file | os.environ).items() if value is not None}
+    return {
+        name: value for name, value in (from_file | os.environ).items() if value is not None
+    }
 
 
 class Env:
@@ -62,22 +65,36 @@ class Env:
     def reject(self, name: str, expected: str, *, secret: bool = False) -> None:
         """Note that the value of `name` is not what was expected."""
         value = self.text(name)
-        shown = "is not set" if not value else "has an unusable value" if secret else f"is {value!r}"
+        shown = (
+            "is not set"
+            if not value
+            else "has an unusable value"
+            if secret
+            else f"is {value!r}"
+        )
         self._problems.append(f"{name} {shown}; expected {expected}.")
 
     def text(self, name: str, default: str = "") -> str:
         return self._values.get(name, "").strip() or default
 
     def token(self, name: str) -> str:
-        """Return a value that is sent in a header, so that it may only have signs of ASCII without blanks."""
+        """Return a value that is sent in a header, so that it may only have signs of
+        ASCII without blanks.
+        """
         value = self.text(name)
         if is_header(value):
             return value
-        self.reject(name, "the value as its service shows it: letters, digits, and signs of ASCII", secret=True)
+        self.reject(
+            name,
+            "the value as its service shows it: letters, digits, and signs of ASCII",
+            secret=True,
+        )
         return ""
 
     def required(self, name: str, expected: str, default: str = "") -> str:
-        """The text of `name`; where both it and the default are empty, that is a mistake."""
+        """The text of `name`; where both it and the default are empty, that is a
+        mistake.
+        """
         value = self.text(name, default)
         if not value:
             self.reject(name, expected)
@@ -110,10 +127,16 @@ class Env:
         if any(self.text(name) for name in names):
             for name in names:
                 if not self.text(name):
-                    self.reject(name, f"a value, as {names[0]} and the others of the same group have", secret=True)
+                    self.reject(
+                        name,
+                        f"a value, as {names[0]} and the others of the same group have",
+                        secret=True,
+                    )
 
     def private_key(self, name: str, base: Path) -> str:
-        """A key in PEM, as it is (line breaks may be written \\n) or as the path of its file."""
+        """A key in PEM, as it is (line breaks may be written \\n) or as the path of its
+        file.
+        """
         value = self.text(name).replace("\\n", "\n")
         if value and "PRIVATE KEY-----" not in value:
             try:
@@ -121,7 +144,9 @@ class Env:
             except OSError:
                 value = ""
             if "PRIVATE KEY-----" not in value:
-                self.reject(name, "a private key in PEM, or the path of a file with one", secret=True)
+                self.reject(
+                    name, "a private key in PEM, or the path of a file with one", secret=True
+                )
         return value
 
     def words(self, name: str) -> list[str]:
@@ -131,7 +156,10 @@ class Env:
     def hosts(self, name: str, default: list[str]) -> list[str]:
         hosts = self.words(name) or default
         if not all(HOST.fullmatch(host) for host in hosts):
-            self.reject(name, "host names between commas, without scheme, port or path, like app.example.com")
+            self.reject(
+                name,
+                "host names between commas, without scheme, port or path, like app.example.com",
+            )
         return hosts
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -143,13 +171,18 @@ class Env:
         return default
 
     def domains(self, name: str) -> list[str]:
-        """Return the domains of email addresses between commas, in IDNA 2008's ASCII form."""
+        """Return the domains of email addresses between commas, in IDNA 2008's ASCII
+        form.
+        """
         domains = []
         for word in self.words(name):
             try:
                 domains.append(idna.encode(word.lower(), strict=True).decode())
             except idna.IDNAError:
-                self.reject(name, "domains of email addresses between commas, like example.com, example.org")
+                self.reject(
+                    name,
+                    "domains of email addresses between commas, like example.com, example.org",
+                )
                 return []
         return domains
 
@@ -157,7 +190,10 @@ class Env:
         """Mail addresses, plain or like `Ada Lovelace <ada@example.com>`."""
         people = self.words(name)
         if not all(_is_address(person) for person in people):
-            self.reject(name, "mail addresses between commas, like ada@example.com, Alan Turing <alan@example.com>")
+            self.reject(
+                name,
+                "mail addresses between commas, like ada@example.com, Alan Turing <alan@example.com>",
+            )
             return []
         return [_normalized(person) for person in people]
 
@@ -169,10 +205,17 @@ class Env:
         return _normalized(value)
 
     def web_url(self, name: str, default: str, *, bare: bool = False) -> str:
-        """An http or https address without a trailing slash; with `bare`, one without a path, too."""
+        """An http or https address without a trailing slash; with `bare`, one without a
+        path, too.
+        """
         value = self.text(name, default)
         url = _split(value)
-        good = url is not None and url.scheme in {"http", "https"} and url.hostname and not url.query + url.fragment
+        good = (
+            url is not None
+            and url.scheme in {"http", "https"}
+            and url.hostname
+            and not url.query + url.fragment
+        )
         if value and (not good or (bare and url and url.path.strip("/"))):
             path = "" if bare else "/path"
             self.reject(name, f"an address like https://app.example.com{path}, without ? or #")
@@ -182,8 +225,16 @@ class Env:
         """Return a Redis address, with `password` if it has none itself."""
         value = self.text(name)
         url = _split(value)
-        if value and (url is None or url.scheme not in {"redis", "rediss", "unix"} or not _is_redis(value, url)):
-            self.reject(name, "an address like redis://localhost:6379/0, rediss://… or unix:///path", secret=True)
+        if value and (
+            url is None
+            or url.scheme not in {"redis", "rediss", "unix"}
+            or not _is_redis(value, url)
+        ):
+            self.reject(
+                name,
+                "an address like redis://localhost:6379/0, rediss://… or unix:///path",
+                secret=True,
+            )
             return value
         if not url or not password or url.password or url.scheme == "unix":
             return value
@@ -194,8 +245,8 @@ class Env:
     def proxies(self, name: str, default: list[str], *, all_allowed: bool) -> list[str]:
         """Return IP addresses and networks whose X-Forwarded-* headers are believed.
 
-        `*` and a network of all addresses are refused unless `all_allowed`: with them any
-        visitor chooses the address that rate limits and logs see.
+        `*` and a network of all addresses are refused unless `all_allowed`: with them
+        any visitor chooses the address that rate limits and logs see.
         """
         proxies = self.words(name) or default
         expected = "IP addresses or networks of your proxies between commas, like 127.0.0.1, 10.0.5.0/24"
@@ -213,7 +264,10 @@ class Env:
         return proxies
 
     def folder(self, name: str, base: Path, default: str) -> Path | None:
-        """A folder's path; a relative one starts at `base`. None where neither value nor default is given."""
+        """A folder's path; a relative one starts at `base`.
+
+        None where neither value nor default is given.
+        """
         value = self.text(name, default)
         return (base / Path(value).expanduser()).resolve() if value else None
 
@@ -223,7 +277,10 @@ class Env:
             return kept_secret(path, make)
         except OSError as error:
             if path.parent.is_dir():
-                self.reject("STATE_DIR", f"a folder in which {path.name} can be made and read ({error.strerror})")
+                self.reject(
+                    "STATE_DIR",
+                    f"a folder in which {path.name} can be made and read ({error.strerror})",
+                )
             return make()
 
     def fernet_keys(self, name: str, default: list[str]) -> list[str]:
@@ -247,12 +304,23 @@ class Env:
             path = Path(unquote(url.path))
             if not path.parent.is_dir() or path.is_dir():
                 self.reject(
-                    name, "the path of a file in a folder that exists, like sqlite:////path/to/file", secret=True
+                    name,
+                    "the path of a file in a folder that exists, like sqlite:////path/to/file",
+                    secret=True,
                 )
             return sqlite(path)
-        if url and url.scheme in {"postgres", "postgresql"} and len(url.path) > 1 and _has_good_options(url):
+        if (
+            url
+            and url.scheme in {"postgres", "postgresql"}
+            and len(url.path) > 1
+            and _has_good_options(url)
+        ):
             return postgresql(url)
-        self.reject(name, "postgresql://user:password@host:5432/name or sqlite:////path/to/file", secret=True)
+        self.reject(
+            name,
+            "postgresql://user:password@host:5432/name or sqlite:////path/to/file",
+            secret=True,
+        )
         return sqlite(default)
 
     def mailer(self, name: str, *, required: bool) -> dict[str, Any] | None:
@@ -273,38 +341,63 @@ class Env:
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """One file for web and worker. IMMEDIATE, so that a transaction waits for its turn at the start, not half-way."""
+    """One file for web and worker.
+
+    IMMEDIATE, so that a transaction waits for its turn at the start, not half-way.
+    """
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": path,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            # Seconds that a statement waits for another process's lock. A worker waits longer.
+            # Seconds that a statement waits for another process's lock. A worker waits
+            # longer.
             "timeout": 4,
-            # The log of up to 16 MB is moved into the file, and both are flushed to the disk, four times less often.
+            # The log of up to 16 MB is moved into the file, and both are flushed to the
+            # disk, four times less often.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000;",
         },
     }
 
 
 def postgresql(url: SplitResult) -> dict[str, Any]:
-    """A pool, not persistent connections: these belong to a thread, and under ASGI each request has its own.
+    """A pool, not persistent connections: these belong to a thread, and under ASGI each
+    request has its own.
 
-    Of the address's query, pool_size bounds the pool of a process; all else goes to libpq, like sslmode=require.
+    Of the address's query, pool_size bounds the pool of a process; all else goes to
+    libpq, like sslmode=require.
     """
-    # A process that freezes in mid-transaction must not hold its rows, and with them the sweeper, until it wakes.
-    options: dict[str, Any] = {"options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}"}
-    # A server that hangs takes connections and never answers: seconds until a new one counts as failed.
+    # A process that freezes in mid-transaction must not hold its rows, and with them
+    # the sweeper, until it wakes.
+    options: dict[str, Any] = {
+        "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}"
+    }
+    # A server that hangs takes connections and never answers: seconds until a new one
+    # counts as failed.
     options["connect_timeout"] = 3
-    # A server that left the network without a word: its connections count as lost after 60 seconds.
-    options |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+    # A server that left the network without a word: its connections count as lost after
+    # 60 seconds.
+    options |= {
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
     options |= parse_qsl(url.query)
     size = int(options.pop("pool_size", 20))
-    # Only hand-made statements are prepared (after so many executions), the ORM's never are.
+    # Only hand-made statements are prepared (after so many executions), the ORM's never
+    # are.
     options["prepare_threshold"] = 5
-    # A request waits `timeout` seconds for a connection. A failed attempt gives up after `reconnect_timeout` seconds and
-    # the next request makes another: psycopg's own growing pauses would outlast an outage by half a minute.
-    options["pool"] = {"min_size": 0, "max_size": size, "timeout": 2, "max_idle": 60, "reconnect_timeout": 1}
+    # A request waits `timeout` seconds for a connection. A failed attempt gives up
+    # after `reconnect_timeout` seconds and the next request makes another: psycopg's
+    # own growing pauses would outlast an outage by half a minute.
+    options["pool"] = {
+        "min_size": 0,
+        "max_size": size,
+        "timeout": 2,
+        "max_idle": 60,
+        "reconnect_timeout": 1,
+    }
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(url.path[1:]),
@@ -319,9 +412,13 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
 
 # Mail services, and what django-anymail calls their secret.
 PROVIDERS = {
-    "brevo": "api_key", "mailersend": "api_token", "mailgun": "api_key", "postmark": "server_token",
-    "resend": "api_key", "sendgrid": "api_key",
-}  # fmt: skip
+    "brevo": "api_key",
+    "mailersend": "api_token",
+    "mailgun": "api_key",
+    "postmark": "server_token",
+    "resend": "api_key",
+    "sendgrid": "api_key",
+}
 
 
 def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
@@ -331,7 +428,10 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
         case "console":
             return {"BACKEND": f"{backends}.console.EmailBackend"}
         case "filebased" if url.path:
-            return {"BACKEND": f"{backends}.filebased.EmailBackend", "OPTIONS": {"file_path": unquote(url.path)}}
+            return {
+                "BACKEND": f"{backends}.filebased.EmailBackend",
+                "OPTIONS": {"file_path": unquote(url.path)},
+            }
         case "smtp" | "smtps" if url.hostname:
             if not _can_be_spoken_to(url):
                 return None
@@ -355,17 +455,27 @@ def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
 
 
 def _can_be_spoken_to(url: SplitResult) -> bool:
-    """Return whether SMTP can carry a host, a user name, and a password: a name that resolves to one, and ASCII."""
+    """Return whether SMTP can carry a host, a user name, and a password: a name that
+    resolves to one, and ASCII.
+    """
     log_in = unquote(url.username or "") + unquote(url.password or "")
     try:
-        return log_in.isascii() and url.hostname is not None and bool(url.hostname.encode("idna"))
+        return (
+            log_in.isascii() and url.hostname is not None and bool(url.hostname.encode("idna"))
+        )
     except UnicodeError:
         return False
 
 
 def _provider(name: str, url: SplitResult) -> dict[str, Any] | None:
-    """A mail service's own interface by django-anymail: `mailgun://KEY@mg.example.com`, `postmark://TOKEN@`."""
-    options: dict[str, Any] = dict(parse_qsl(url.query)) | {PROVIDERS[name]: unquote(url.username or ""), "timeout": 20}
+    """A mail service's own interface by django-anymail:
+
+    `mailgun://KEY@mg.example.com`, `postmark://TOKEN@`.
+    """
+    options: dict[str, Any] = dict(parse_qsl(url.query)) | {
+        PROVIDERS[name]: unquote(url.username or ""),
+        "timeout": 20,
+    }
     if name == "mailgun":
         if not url.hostname:
             return None
@@ -383,7 +493,9 @@ def _split(value: str) -> SplitResult | None:
 
 
 def _has_good_options(url: SplitResult) -> bool:
-    """Return whether the address's query has a size of the pool, and else only what libpq knows."""
+    """Return whether the address's query has a size of the pool, and else only what
+    libpq knows.
+    """
     options = dict(parse_qsl(url.query))
     size = options.pop("pool_size", "1")
     if not (size.isascii() and size.isdecimal() and int(size) > 0):
@@ -396,11 +508,17 @@ def _has_good_options(url: SplitResult) -> bool:
 
 
 def _is_redis(value: str, url: SplitResult) -> bool:
-    """Return whether redis-py can use the address. It takes the number of a database that is none for 0."""
+    """Return whether redis-py can use the address.
+
+    It takes the number of a database that is none for 0.
+    """
     number = url.path.strip("/")
     if url.scheme != "unix" and number and not (number.isascii() and number.isdecimal()):
         return False
-    from redis import ConnectionPool, RedisError  # a tenth of a second that others need not wait for
+    from redis import (
+        ConnectionPool,
+        RedisError,
+    )  # a tenth of a second that others need not wait for
 
     try:
         # It connects to nothing.

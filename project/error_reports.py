@@ -1,7 +1,9 @@
-"""Send errors to Sentry, without what people typed and who they are: an error travels with its stack alone.
+"""Send errors to Sentry, without what people typed and who they are: an error travels
+with its stack alone.
 
-`before_send` builds the event from a list of allowed keys, so that a key that a new version of the SDK adds stays here
-until somebody allows it. Values of exceptions stay here, too, because they quote input; the log has them, masked.
+`before_send` builds the event from a list of allowed keys, so that a key that a new
+version of the SDK adds stays here until somebody allows it. Values of exceptions stay
+here, too, because they quote input; the log has them, masked.
 """
 
 import re
@@ -11,17 +13,38 @@ from apps.masking import mask
 
 NOT_SENT = "[not sent]"
 KEYS = {
-    "event_id", "timestamp", "level", "logger", "platform", "server_name", "release", "environment", "sdk", "modules",
-    "transaction", "exception", "logentry", "type",
-}  # fmt: skip
+    "event_id",
+    "timestamp",
+    "level",
+    "logger",
+    "platform",
+    "server_name",
+    "release",
+    "environment",
+    "sdk",
+    "modules",
+    "transaction",
+    "exception",
+    "logentry",
+    "type",
+}
 FRAME_KEYS = {
-    "filename", "abs_path", "function", "module", "lineno", "in_app", "pre_context", "context_line", "post_context",
-}  # fmt: skip
+    "filename",
+    "abs_path",
+    "function",
+    "module",
+    "lineno",
+    "in_app",
+    "pre_context",
+    "context_line",
+    "post_context",
+}
 _ADDRESS = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,}+@[\w.-]+")
 
 
 def start(dsn: str, release: str = "") -> bool:
-    """Start the SDK. What it collects by itself is turned off, and `scrub` goes over what is left.
+    """Start the SDK. What it collects by itself is turned off, and `scrub` goes over
+    what is left.
 
     Returns False if the DSN is none that it can use.
     """
@@ -58,7 +81,9 @@ def scrub(event: Any, _hint: Any = None) -> Any:
     if method:
         kept["tags"] = {"method": method}
     if "exception" in kept:
-        kept["exception"] = {"values": [_exception(one) for one in kept["exception"].get("values", [])]}
+        kept["exception"] = {
+            "values": [_exception(one) for one in kept["exception"].get("values", [])]
+        }
     if "logentry" in kept:
         # The template without its arguments.
         kept["logentry"] = {"message": kept["logentry"].get("message", "")}
@@ -68,19 +93,27 @@ def scrub(event: Any, _hint: Any = None) -> Any:
 def _exception(exception: dict[str, Any]) -> dict[str, Any]:
     """Return type and places of an exception, without its value."""
     stack = exception.get("stacktrace") or {}
-    frames = [{key: value for key, value in frame.items() if key in FRAME_KEYS} for frame in stack.get("frames") or []]
+    frames = [
+        {key: value for key, value in frame.items() if key in FRAME_KEYS}
+        for frame in stack.get("frames") or []
+    ]
     return {
         "type": exception.get("type"),
         "module": exception.get("module"),
         "value": NOT_SENT,
-        "mechanism": {"type": "generic", "handled": bool((exception.get("mechanism") or {}).get("handled"))},
+        "mechanism": {
+            "type": "generic",
+            "handled": bool((exception.get("mechanism") or {}).get("handled")),
+        },
         "stacktrace": {"frames": frames},
     }
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return _ADDRESS.sub("[address]", mask(value.partition("?")[0] if value.startswith("/") else value))
+        return _ADDRESS.sub(
+            "[address]", mask(value.partition("?")[0] if value.startswith("/") else value)
+        )
     if isinstance(value, dict):
         return {key: _masked(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

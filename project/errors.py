@@ -1,4 +1,6 @@
-"""The answer to an exception that no view handles: a plain page with a reference, and the rest for operators."""
+"""The answer to an exception that no view handles: a plain page with a reference, and
+the rest for operators.
+"""
 
 import logging
 import sys
@@ -14,7 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpResponse:
-    """Return the page for status 500. Django has just logged the traceback; this line gives its reference."""
+    """Return the page for status 500.
+
+    Django has just logged the traceback; this line gives its reference.
+    """
     outage = outages.outage_of(sys.exception())
     if outage:
         return outages.respond(request, outage)

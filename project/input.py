@@ -5,7 +5,8 @@
     POST with charset=utf-7, or a file      400
     POST with more than its address takes   413
 
-They are answered by a short page, logged as information, and never mailed to the operators.
+They are answered by a short page, logged as information, and never mailed to the
+operators.
 """
 
 import logging
@@ -15,7 +16,12 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.contrib.admin.options import TO_FIELD_VAR
-from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    DisallowedHost,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
@@ -84,7 +90,9 @@ def check(request: HttpRequest) -> None:
 
 
 def refusal(request: HttpRequest, reason: str, status: int) -> HttpResponse:
-    """Return the page for a request that is not handled; JSON for the API's clients, plain text for GitHub."""
+    """Return the page for a request that is not handled; JSON for the API's clients,
+    plain text for GitHub.
+    """
     response: HttpResponse
     if request.path.startswith(API):
         response = JsonResponse({"error": reason}, status=status)
@@ -124,7 +132,9 @@ def _check_texts(place: str, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _drop_malformed_addresses(request: HttpRequest) -> None:
-    """Remove headers that django-htmx would parse, if they are no addresses: the page is the same without them."""
+    """Remove headers that django-htmx would parse, if they are no addresses: the page
+    is the same without them.
+    """
     for name in ADDRESS_HEADERS:
         if name not in request.META:
             continue
@@ -149,7 +159,8 @@ def _check_body(request: HttpRequest) -> None:
         return
     if (request.content_params or {}).get("charset", "utf-8").lower() not in UTF_8:
         raise Refused("A form has to be encoded as UTF-8.")
-    # A delivery's signature is over its bytes, which can't be read any more after a form with parts was.
+    # A delivery's signature is over its bytes, which can't be read any more after a
+    # form with parts was.
     if request.method == "POST" and not DELIVERY_PATH.fullmatch(request.path):
         _check_form(request)
 
@@ -172,7 +183,13 @@ def _check_form(request: HttpRequest) -> None:
         form = request.POST
     except RequestDataTooBig:
         raise Refused("The request is larger than this address accepts.", 413) from None
-    except (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError, ValueError):
+    except (
+        BadRequest,
+        SuspiciousOperation,
+        MultiPartParserError,
+        UnreadablePostError,
+        ValueError,
+    ):
         raise Refused("The form is malformed, too large, or has a file.") from None
     for name, texts in form.lists():
         _check_texts("field", ((name, str(text)) for text in texts))

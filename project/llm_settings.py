@@ -1,4 +1,6 @@
-"""The settings of the language model, checked at the start, so that a mistake is one sentence and not minutes of attempts."""
+"""The settings of the language model, checked at the start, so that a mistake is one
+sentence and not minutes of attempts.
+"""
 
 import os
 import ssl
@@ -6,7 +8,9 @@ from pathlib import Path
 
 from project.env import Env, is_header
 
-EXPECTED_KEY = "the key as your provider shows it: letters, digits, and signs of ASCII, without blanks"
+EXPECTED_KEY = (
+    "the key as your provider shows it: letters, digits, and signs of ASCII, without blanks"
+)
 EXPECTED_FILE = "the path of a readable file with certificates in PEM, or nothing"
 EXPECTED_FOLDER = "the path of a folder with certificates, or nothing"
 
@@ -30,7 +34,9 @@ def model(env: Env, default: str) -> str:
 
 
 def check_certificates(env: Env) -> None:
-    """Note a certificate file or folder that Python would fail to read at the first call to any server."""
+    """Note a certificate file or folder that Python would fail to read at the first
+    call to any server.
+    """
     file, folder = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
     if file:
         try:

@@ -1,11 +1,13 @@
-"""Limit how often one failure is logged: the first records are written, the others are counted.
+"""Limit how often one failure is logged: the first records are written, the others are
+counted.
 
 A loop that fails fifty times a second while the database is away writes
 
     ERROR The sweeper failed; trying again.       with its traceback
     ERROR The sweeper failed; trying again. (and 2,998 more in 60 s)
 
-A failure is known by its logger, its level, the template of its message, and the type and place of its exception.
+A failure is known by its logger, its level, the template of its message, and the type
+and place of its exception.
 """
 
 import copy
@@ -37,13 +39,18 @@ class _Window:
 
 
 class Limiter:
-    """Decides which records are written. Not thread-safe: the handler calls it under its own lock."""
+    """Decides which records are written.
+
+    Not thread-safe: the handler calls it under its own lock.
+    """
 
     def __init__(self) -> None:
         self._windows: OrderedDict[Kind, _Window] = OrderedDict()
 
     def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
-        """Return the records to write now: summaries of ended windows, then this record if it is within its limit."""
+        """Return the records to write now: summaries of ended windows, then this record
+        if it is within its limit.
+        """
         now = time.monotonic()
         ready = self._ended(now)
         if record.levelno < logging.WARNING:
@@ -62,7 +69,10 @@ class Limiter:
         return ready
 
     def _ended(self, now: float) -> list[logging.LogRecord]:
-        """Forget the windows that have ended. Return a summary of each that dropped records."""
+        """Forget the windows that have ended.
+
+        Return a summary of each that dropped records.
+        """
         summaries = []
         while self._windows:
             kind, window = next(iter(self._windows.items()))
@@ -72,12 +82,15 @@ class Limiter:
             if not window.dropped:
                 continue
             summaries.append(_summary(window, now))
-            # The next window begins with the summary, which has been written in place of its first record.
+            # The next window begins with the summary, which has been written in place
+            # of its first record.
             self._windows[kind] = _Window(now, WITHOUT_TRACEBACK, 0, window.last)
         return summaries
 
     def flush(self) -> list[logging.LogRecord]:
-        """Return a summary of each kind that dropped records, at the end of the process."""
+        """Return a summary of each kind that dropped records, at the end of the
+        process.
+        """
         now = time.monotonic()
         windows = list(self._windows.values())
         self._windows.clear()
@@ -85,7 +98,9 @@ class Limiter:
 
 
 def _summary(window: _Window, now: float) -> logging.LogRecord:
-    """Return the window's last record without its traceback, with the count of those that were dropped."""
+    """Return the window's last record without its traceback, with the count of those
+    that were dropped.
+    """
     record = copy.copy(window.last)
     record.msg = record.getMessage()
     if window.dropped > 1:
@@ -102,7 +117,9 @@ def kind_of(record: logging.LogRecord) -> Kind:
 
 
 def place_of(record: logging.LogRecord) -> str:
-    """Return the exception's type and where it was raised; without an exception, where the record was written."""
+    """Return the exception's type and where it was raised; without an exception, where
+    the record was written.
+    """
     if not record.exc_info or record.exc_info[0] is None:
         return f"{record.pathname}:{record.lineno}"
     traceback = record.exc_info[2]
@@ -114,7 +131,10 @@ def place_of(record: logging.LogRecord) -> str:
 
 
 class LimitedHandler(logging.StreamHandler[Any]):
-    """Writes records to a stream within the limits. A record that can't be written costs one line, never an error."""
+    """Writes records to a stream within the limits.
+
+    A record that can't be written costs one line, never an error.
+    """
 
     def __init__(self, stream: Any = None) -> None:
         super().__init__(stream)
@@ -131,9 +151,13 @@ class LimitedHandler(logging.StreamHandler[Any]):
         super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Name the logger only: logging's own answer prints the arguments, secrets included."""
+        """Name the logger only: logging's own answer prints the arguments, secrets
+        included.
+        """
         try:
             error = sys.exc_info()[0]
-            self.stream.write(f"A record of {record.name} could not be written: {error.__name__ if error else ''}\n")
+            self.stream.write(
+                f"A record of {record.name} could not be written: {error.__name__ if error else ''}\n"
+            )
         except (OSError, ValueError):  # the stream itself is full or closed
             pass

@@ -1,10 +1,13 @@
-"""Logs go to stderr, because stdout is for the answers of commands: lines in development, JSON objects otherwise.
+"""Logs go to stderr, because stdout is for the answers of commands: lines in
+development, JSON objects otherwise.
 
-    {"message": "The sweeper failed; trying again. (and 1,234 more in 60 s)", "level": "error", "logger": "apps.…"}
+    {"message": "The sweeper failed; trying again. (and 1,234 more in 60 s)", "level":
+    "error", "logger": "apps.…"}
 
-Each record that is written within a step carries run, step, and attempt. Every text in a record is masked
-(`apps.masking`), its length is bounded, and repeated warnings and errors are counted instead of written. The same
-configuration takes over uvicorn's loggers when the application is loaded, so its access log follows these rules, too.
+Each record that is written within a step carries run, step, and attempt. Every text in
+a record is masked (`apps.masking`), its length is bounded, and repeated warnings and
+errors are counted instead of written. The same configuration takes over uvicorn's
+loggers when the application is loaded, so its access log follows these rules, too.
 """
 
 import logging
@@ -22,9 +25,14 @@ ACCESS_FIELDS = ("client", "method", "path", "status")
 def settings_for(*, debug: bool) -> dict[str, Any]:
     """Return Django's LOGGING.
 
-    Django's own default, which this replaces, mails ADMINS at every answer of 5xx with all settings in the mail.
+    Django's own default, which this replaces, mails ADMINS at every answer of 5xx with
+    all settings in the mail.
     """
-    lines = {"()": "project.logs.LineFormatter", "format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    lines = {
+        "()": "project.logs.LineFormatter",
+        "format": "{asctime} {levelname} {name}: {message}",
+        "style": "{",
+    }
     to_root: dict[str, Any] = {"handlers": [], "level": "INFO", "propagate": True}
     return {
         "version": 1,
@@ -40,12 +48,17 @@ def settings_for(*, debug: bool) -> dict[str, Any]:
                 "filters": ["step"],
                 "formatter": "chosen",
             },
-            "operators": {"class": "project.operator_mail.OperatorMailHandler", "level": "ERROR"},
+            "operators": {
+                "class": "project.operator_mail.OperatorMailHandler",
+                "level": "ERROR",
+            },
         },
         "root": {"handlers": ["stderr", "operators"], "level": "INFO"},
         "loggers": {
             "django": to_root,
-            "huey": {"level": "WARNING"},  # at INFO it repeats each message that the run's own log has
+            "huey": {
+                "level": "WARNING"
+            },  # at INFO it repeats each message that the run's own log has
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
             "openai": {"level": "WARNING"},
@@ -58,11 +71,13 @@ def settings_for(*, debug: bool) -> dict[str, Any]:
 
 
 class AccessFilter(logging.Filter):
-    """Removes the query of each path from uvicorn's access log, because forms and links carry secrets in it.
+    """Removes the query of each path from uvicorn's access log, because forms and links
+    carry secrets in it.
 
     It also gives the record the parts of its message as fields, for JSON:
 
-        {"message": "…", "client": "10.1.2.3:51234", "method": "GET", "path": "/t/acme/", "status": 200}
+        {"message": "…", "client": "10.1.2.3:51234", "method": "GET", "path":
+        "/t/acme/", "status": 200}
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -93,8 +108,8 @@ class LineFormatter(logging.Formatter):
 def json_formatter() -> Any:
     """Return a formatter that writes one JSON object a line.
 
-    Its keys: timestamp, level, logger, message, the fields of the step or of the request (`ACCESS_FIELDS`), and
-    exception if there is one.
+    Its keys: timestamp, level, logger, message, the fields of the step or of the
+    request (`ACCESS_FIELDS`), and exception if there is one.
     """
     import structlog  # a fifth of a second that development, where lines are plain, need not wait for
 
@@ -120,21 +135,32 @@ def json_formatter() -> Any:
     )
 
 
-def _format_exception(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _format_exception(
+    _logger: Any, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Replace `exc_info` by the bounded traceback under `exception`."""
     exc_info = fields.pop("exc_info", None)
     if isinstance(exc_info, tuple) and exc_info[0] is not None:
-        fields["exception"] = bounded("".join(traceback.format_exception(*exc_info)).rstrip(), MAX_TRACEBACK)
+        fields["exception"] = bounded(
+            "".join(traceback.format_exception(*exc_info)).rstrip(), MAX_TRACEBACK
+        )
     return fields
 
 
-def _mask_fields(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask every text of the record. Fields are masked before they become JSON, so that the result stays JSON."""
+def _mask_fields(
+    _logger: Any, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Mask every text of the record.
+
+    Fields are masked before they become JSON, so that the result stays JSON.
+    """
     return {name: masked(value) for name, value in fields.items()}
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """Return the value with each text in it masked and bounded; what is no plain value becomes its masked repr."""
+    """Return the value with each text in it masked and bounded; what is no plain value
+    becomes its masked repr.
+    """
     if isinstance(value, bool | int | float) or value is None:
         return value
     if isinstance(value, str):
@@ -147,7 +173,9 @@ def masked(value: Any, depth: int = 0) -> Any:
 
 
 def bounded(text: str, limit: int) -> str:
-    """Return the text in at most about `limit` characters, cut in its middle: both ends of a traceback matter."""
+    """Return the text in at most about `limit` characters, cut in its middle: both ends
+    of a traceback matter.
+    """
     if len(text) <= limit:
         return text
     head, tail = limit // 4, limit - limit // 4

@@ -3,8 +3,8 @@
     with migration_lock():
         call_command("migrate")
 
-On PostgreSQL the lock is an advisory lock of the database, on SQLite a locked file beside the
-database file. Either ends with the process that holds it.
+On PostgreSQL the lock is an advisory lock of the database, on SQLite a locked file
+beside the database file. Either ends with the process that holds it.
 """
 
 import contextlib
@@ -53,8 +53,9 @@ def migration_lock() -> Iterator[None]:
 def _postgres_lock() -> Iterator[None]:
     """Hold the advisory lock in a transaction of a connection of its own.
 
-    A lock of a transaction works behind PgBouncer, too. Each attempt is a short transaction: a
-    statement that waits for the lock would keep CREATE INDEX CONCURRENTLY from finishing.
+    A lock of a transaction works behind PgBouncer, too. Each attempt is a short
+    transaction: a statement that waits for the lock would keep CREATE INDEX
+    CONCURRENTLY from finishing.
     """
     own = connection.copy()
     try:

@@ -1,6 +1,8 @@
-"""Read the settings of sign-in through OpenID Connect, as `OIDC_GROUPS=engineers=acme:member`.
+"""Read the settings of sign-in through OpenID Connect, as
+`OIDC_GROUPS=engineers=acme:member`.
 
-`settings.py` calls one function per variable, so that each setting is assigned in one place:
+`settings.py` calls one function per variable, so that each setting is assigned in one
+place:
 
     OIDC_ISSUER = oidc_settings.issuer(env)
 
@@ -21,15 +23,19 @@ MAX_RECHECK_HOURS = 12
 
 
 def issuer(env: Env) -> str:
-    """Return the issuer's URL, exactly as the provider writes it; empty if OpenID Connect is off.
+    """Return the issuer's URL, exactly as the provider writes it; empty if OpenID
+    Connect is off.
 
-    An issuer is compared character by character with the one in each token, so a slash at
-    the end stays. Plain http is accepted for this machine's own addresses only.
+    An issuer is compared character by character with the one in each token, so a slash
+    at the end stays. Plain http is accepted for this machine's own addresses only.
     """
     value = env.text("OIDC_ISSUER")
     env.all_or_none("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
     if value and not _is_issuer(value):
-        env.reject("OIDC_ISSUER", "the provider's https address without a query, like https://login.example.com/acme")
+        env.reject(
+            "OIDC_ISSUER",
+            "the provider's https address without a query, like https://login.example.com/acme",
+        )
     return value
 
 
@@ -37,14 +43,21 @@ def only(env: Env) -> bool:
     """Return whether OpenID Connect is the only way to sign in."""
     value = env.boolean("OIDC_ONLY")
     if value and not env.text("OIDC_ISSUER"):
-        env.reject("OIDC_ISSUER", "the provider's address, because OIDC_ONLY=1 turns every other sign-in off")
+        env.reject(
+            "OIDC_ISSUER",
+            "the provider's address, because OIDC_ONLY=1 turns every other sign-in off",
+        )
     if value and not env.text("OIDC_DOMAINS"):
-        env.reject("OIDC_DOMAINS", "the email domains of your people, because OIDC_ONLY=1 lets only them in")
+        env.reject(
+            "OIDC_DOMAINS",
+            "the email domains of your people, because OIDC_ONLY=1 lets only them in",
+        )
     return value
 
 
 def groups(env: Env) -> dict[str, list[tuple[str, str]]]:
-    """Return for each group of the provider the teams (by slug) and the roles that it gives.
+    """Return for each group of the provider the teams (by slug) and the roles that it
+    gives.
 
     `engineers=acme:member,leads=acme:admin` becomes
     `{"engineers": [("acme", "member")], "leads": [("acme", "admin")]}`.
@@ -55,7 +68,10 @@ def groups(env: Env) -> dict[str, list[tuple[str, str]]]:
         group, _, target = word.rpartition("=")
         slug, _, role = target.rpartition(":")
         if not group or role not in ROLES or not _is_slug(slug):
-            env.reject("OIDC_GROUPS", "group=team-slug:role between commas, with the role owner, admin, or member")
+            env.reject(
+                "OIDC_GROUPS",
+                "group=team-slug:role between commas, with the role owner, admin, or member",
+            )
             return {}
         mapping.setdefault(group.strip(), []).append((slug, role))
     return mapping

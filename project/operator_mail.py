@@ -1,11 +1,13 @@
-"""Email the operators (ADMINS) about unexpected errors: throttled, queued in the outbox, and masked.
+"""Email the operators (ADMINS) about unexpected errors: throttled, queued in the
+outbox, and masked.
 
-The first error of a kind is mailed at once. Its repetitions are counted, and the count is mailed an hour later at the
-earliest. All processes together queue at most 10 such emails an hour for each operator. An email has the time, the
-place, and the type of the error, never settings, forms, cookies, or queries.
+The first error of a kind is mailed at once. Its repetitions are counted, and the count
+is mailed an hour later at the earliest. All processes together queue at most 10 such
+emails an hour for each operator. An email has the time, the place, and the type of the
+error, never settings, forms, cookies, or queries.
 
-An answer of 503 and a client's nonsense are no errors, and an outage of the database or of Redis is reported by the
-probes (`/healthz`), so none of these is mailed.
+An answer of 503 and a client's nonsense are no errors, and an outage of the database or
+of Redis is reported by the probes (`/healthz`), so none of these is mailed.
 """
 
 import hashlib
@@ -33,7 +35,8 @@ EVERY = timedelta(hours=1)
 MAX_EMAILS = 10
 MAX_KINDS = 100
 MAX_FRAMES = 20
-# Seconds until an email that could not be queued, because the database is away, is tried again.
+# Seconds until an email that could not be queued, because the database is away, is
+# tried again.
 AGAIN_AFTER = 60.0
 OUTAGES = (OperationalError, InterfaceError, RedisError, ConnectionError, TimeoutError)
 # Loggers of what the probes or clients cause.
@@ -43,7 +46,9 @@ _PREFIX = "operators:"
 
 @dataclass(slots=True)
 class _Report:
-    """One kind of error: how often it happened since it was last mailed, and its first example since then."""
+    """One kind of error: how often it happened since it was last mailed, and its first
+    example since then.
+    """
 
     count: int
     text: str
@@ -52,7 +57,10 @@ class _Report:
 
 
 class OperatorMailHandler(logging.Handler):
-    """Hands errors that concern the operators to the reporter. It does no work of its own and never fails."""
+    """Hands errors that concern the operators to the reporter.
+
+    It does no work of its own and never fails.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -72,12 +80,15 @@ def concerns_operators(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, OUTAGES) or isinstance(getattr(error, "__cause__", None), OUTAGES):
         return False
-    # Django logs each answer of 5xx, also a deliberate 503. Only those with an exception are errors.
+    # Django logs each answer of 5xx, also a deliberate 503. Only those with an
+    # exception are errors.
     return error is not None or not record.name.startswith("django.request")
 
 
 class Reporter:
-    """Counts errors by kind and queues their emails, from one thread in each process that needs it."""
+    """Counts errors by kind and queues their emails, from one thread in each process
+    that needs it.
+    """
 
     def __init__(self) -> None:
         self._reports: OrderedDict[str, _Report] = OrderedDict()
@@ -113,7 +124,8 @@ class Reporter:
             try:
                 pause = self.queue_due()
             except Exception:
-                # The database is away, most likely. The counts stay, and the log has each error already.
+                # The database is away, most likely. The counts stay, and the log has
+                # each error already.
                 pause = AGAIN_AFTER
                 time.sleep(1)
             finally:
@@ -129,7 +141,8 @@ class Reporter:
             due = [
                 (kind, report)
                 for kind, report in self._reports.items()
-                if report.count and (report.mailed_at is None or now - report.mailed_at >= every)
+                if report.count
+                and (report.mailed_at is None or now - report.mailed_at >= every)
             ]
         for kind, report in due:
             queue_email(kind, report)
@@ -142,7 +155,9 @@ class Reporter:
 
 
 def queue_email(kind: str, report: _Report) -> None:
-    """Queue one kind's email, unless another process did within the hour or the hour's limit is reached."""
+    """Queue one kind's email, unless another process did within the hour or the hour's
+    limit is reached.
+    """
     from apps.mail.letters import queue_letter
     from apps.mail.models import OutboxMessage
 
@@ -154,7 +169,10 @@ def queue_email(kind: str, report: _Report) -> None:
             text = f"This error happened {count:,} times since the last email about it. The first of them:\n\n{text}"
         for operator in settings.ADMINS:
             address = parseaddr(operator)[1]
-            if recent.filter(dedupe_key__startswith=_PREFIX, recipient=address).count() >= MAX_EMAILS:
+            if (
+                recent.filter(dedupe_key__startswith=_PREFIX, recipient=address).count()
+                >= MAX_EMAILS
+            ):
                 return
             hour = int(now.timestamp() // EVERY.total_seconds())
             queue_letter(
@@ -170,12 +188,18 @@ def queue_email(kind: str, report: _Report) -> None:
 
 
 def _subject(record: logging.LogRecord) -> str:
-    error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else record.levelname
+    error = (
+        record.exc_info[0].__name__
+        if record.exc_info and record.exc_info[0]
+        else record.levelname
+    )
     return f"{error} in {record.name}"
 
 
 def _text(record: logging.LogRecord) -> str:
-    """Return the email's text: the masked message and the places of the exception, without the values in between."""
+    """Return the email's text: the masked message and the places of the exception,
+    without the values in between.
+    """
     lines = [
         f"Time: {timezone.now():%Y-%m-%d %H:%M:%S} UTC",
         f"Logger: {record.name}",
@@ -186,7 +210,10 @@ def _text(record: logging.LogRecord) -> str:
         lines += ["", f"{record.exc_info[0].__name__}, raised at (most recent call last):"]
         frames = traceback.extract_tb(record.exc_info[2])[-MAX_FRAMES:]
         lines += [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    lines += ["", "The log has the whole record. The next email about this error comes in an hour at the earliest."]
+    lines += [
+        "",
+        "The log has the whole record. The next email about this error comes in an hour at the earliest.",
+    ]
     return mask("\n".join(lines))
 
 

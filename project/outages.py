@@ -1,7 +1,8 @@
 """Answer 503 while the database is away or busy, with a page that needs no database.
 
-`away` covers a PostgreSQL that refuses, hangs, or shuts down, and a SQLite file that can't be read or written.
-`busy` covers a lock that another process holds for too long: the request has changed nothing and may be sent again.
+`away` covers a PostgreSQL that refuses, hangs, or shuts down, and a SQLite file that
+can't be read or written. `busy` covers a lock that another process holds for too long:
+the request has changed nothing and may be sent again.
 """
 
 import sqlite3
@@ -29,15 +30,17 @@ _AWAY_SQLITE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CORRUPT,
 }
-# Classes and codes of PostgreSQL's SQLSTATE: connections, log-ins and databases that a pooler does not find, resources,
-# shutdown, damage, a server that takes no writes (a replica after a failover), rights that were taken away; then locks
-# and time limits.
+# Classes and codes of PostgreSQL's SQLSTATE: connections, log-ins and databases that a
+# pooler does not find, resources, shutdown, damage, a server that takes no writes (a
+# replica after a failover), rights that were taken away; then locks and time limits.
 _AWAY_STATES = ("08", "28", "3D", "53", "57P", "58", "XX", "25006", "42501")
 _BUSY_STATES = ("40", "55P03", "57014", "25P03", "25P04")
 
 
 class DatabaseOutageMiddleware:
-    """Answers an outage in a view with status 503; `project.errors` does so for one in a middleware."""
+    """Answers an outage in a view with status 503; `project.errors` does so for one in
+    a middleware.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -59,15 +62,26 @@ def respond(request: HttpRequest, outage: Outage) -> HttpResponse:
     headers = {"Retry-After": str(RETRY_AFTER[outage]), "Cache-Control": "no-store"}
     text = TEXTS[outage]
     if request.path.startswith("/api/"):
-        return HttpResponse(f'{{"error": "{text}"}}\n', status=503, headers=headers, content_type="application/json")
+        return HttpResponse(
+            f'{{"error": "{text}"}}\n',
+            status=503,
+            headers=headers,
+            content_type="application/json",
+        )
     if "HX-Request" in request.headers:
         # The page's script shows a sentence in a note and leaves the form as it is.
-        return HttpResponse(text, status=503, headers=headers, content_type="text/plain; charset=utf-8")
-    return HttpResponse(render_to_string("503.html", {"text": text}), status=503, headers=headers)
+        return HttpResponse(
+            text, status=503, headers=headers, content_type="text/plain; charset=utf-8"
+        )
+    return HttpResponse(
+        render_to_string("503.html", {"text": text}), status=503, headers=headers
+    )
 
 
 def outage_of(error: BaseException | None) -> Outage | None:
-    """Return whether the exception, or one that it was raised from, is an outage; None if it is another error."""
+    """Return whether the exception, or one that it was raised from, is an outage; None
+    if it is another error.
+    """
     seen = 0
     while error is not None and seen < 10:
         if isinstance(error, DatabaseError | InterfaceError):

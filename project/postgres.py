@@ -1,14 +1,14 @@
 """Bounds on how long a web process waits for PostgreSQL.
 
-A server that hangs, because its machine is frozen or its disk does not answer, keeps its
-connections open and sends nothing. Neither libpq nor psycopg end such a wait.
+A server that hangs, because its machine is frozen or its disk does not answer, keeps
+its connections open and sends nothing. Neither libpq nor psycopg end such a wait.
 
     bound_waits()    called by `project.asgi` before the first connection
 
 After it, each request checks its connection for up to CHECK_SECONDS, a statement gets
-STATEMENT_SECONDS, and a lock of a row LOCK_SECONDS. Then Django raises OperationalError, and
-`project.outages` answers with status 503. Workers and commands are not bounded: a migration may
-take an hour.
+STATEMENT_SECONDS, and a lock of a row LOCK_SECONDS. Then Django raises
+OperationalError, and `project.outages` answers with status 503. Workers and commands
+are not bounded: a migration may take an hour.
 """
 
 from typing import Any
@@ -19,7 +19,8 @@ from psycopg.pq import TransactionStatus
 
 # A request that borrows a connection waits so long for the first answer.
 CHECK_SECONDS = 2.0
-# Less than `project.server.limits.ANSWER_SECONDS`, after which the visitor gets no page anyway.
+# Less than `project.server.limits.ANSWER_SECONDS`, after which the visitor gets no page
+# anyway.
 STATEMENT_SECONDS = 20.0
 # As long as a page waits for SQLite's lock.
 LOCK_SECONDS = 4
@@ -31,9 +32,11 @@ class BoundedConnection(psycopg.Connection[Any]):
     seconds = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Return what the server answers, and look for signals every `interval` seconds.
+        """Return what the server answers, and look for signals every `interval`
+        seconds.
 
-        Raises OperationalError after `timeout` seconds, or `self.seconds` if that is None.
+        Raises OperationalError after `timeout` seconds, or `self.seconds` if that is
+        None.
         """
         if timeout is not None:
             return super().wait(gen, interval, timeout)
@@ -41,7 +44,8 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, self.seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # The answer may still come, and must not be read as that of the next statement.
+                # The answer may still come, and must not be read as that of the next
+                # statement.
                 self.pgconn.finish()
             raise
 
@@ -56,7 +60,10 @@ def check(connection: BoundedConnection) -> None:
 
 
 def bound_waits() -> None:
-    """Bound the waits of all later connections of this process. Does nothing with SQLite."""
+    """Bound the waits of all later connections of this process.
+
+    Does nothing with SQLite.
+    """
     database = connections.settings[DEFAULT_DB_ALIAS]
     pool = database["OPTIONS"].get("pool")
     if not pool:

@@ -1,7 +1,9 @@
-"""What machines ask: `/readyz` (may requests come here), `/healthz` (does the whole work), `/metrics` (Prometheus).
+"""What machines ask: `/readyz` (may requests come here), `/healthz` (does the whole
+work), `/metrics` (Prometheus).
 
-A middleware before all others answers them, so that neither the host name of a probe nor the redirect to https stands
-in the way. They tell nothing of any team. `/metrics` is for this machine, and for who brings METRICS_TOKEN.
+A middleware before all others answers them, so that neither the host name of a probe
+nor the redirect to https stands in the way. They tell nothing of any team. `/metrics`
+is for this machine, and for who brings METRICS_TOKEN.
 """
 
 import logging
@@ -43,17 +45,22 @@ class ProbeMiddleware:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if this process can serve requests: the database answers, can be written, and has this release's tables.
+    """Answer 200 if this process can serve requests: the database answers, can be
+    written, and has this release's tables.
 
-    An outage of the queue is listed as a problem and stays 200, because pages and sign-in work without it: a load
-    balancer that took every web process out would make it worse. So does a database that is busy for a while.
+    An outage of the queue is listed as a problem and stays 200, because pages and
+    sign-in work without it: a load balancer that took every web process out would make
+    it worse. So does a database that is busy for a while.
     """
     database, writes, queue = together(DATABASE, WRITES, QUEUE)
-    return _answer(_of_database(database, writes), notes=[*_BUSY_NOTE, *_of_queue(writes, queue)])
+    return _answer(
+        _of_database(database, writes), notes=[*_BUSY_NOTE, *_of_queue(writes, queue)]
+    )
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if work goes on: database and queue take writes, each queue has a worker, a sweeper looks, mail leaves.
+    """Answer 200 if work goes on: database and queue take writes, each queue has a
+    worker, a sweeper looks, mail leaves.
 
     Else 503 with every problem in a sentence.
     """
@@ -68,23 +75,31 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def _of_database(reads: list[str], writes: list[str]) -> list[str]:
-    """Return one sentence: a database that does not answer takes no writes either, and a full disk is why."""
+    """Return one sentence: a database that does not answer takes no writes either, and
+    a full disk is why.
+    """
     return writes if disk.FULL in writes else reads or writes
 
 
 def _of_queue(writes: list[str], queue: list[str]) -> list[str]:
-    """Return the queue's problems without what a full disk explains: without Redis, the queue is a file on it."""
+    """Return the queue's problems without what a full disk explains: without Redis, the
+    queue is a file on it.
+    """
     return [] if disk.FULL in writes and not settings.REDIS_URL else queue
 
 
 def _read_database() -> list[str]:
     executor = MigrationExecutor(connection)
     behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{len(behind)} migrations are not applied: run manage.py migrate."] if behind else []
+    return (
+        [f"{len(behind)} migrations are not applied: run manage.py migrate."] if behind else []
+    )
 
 
 def _write_database() -> list[str]:
-    """Write a row that is there already, for good: only a commit meets a full disk or a read-only file."""
+    """Write a row that is there already, for good: only a commit meets a full disk or a
+    read-only file.
+    """
     _BUSY_NOTE.clear()
     try:
         _wait_little_for_locks()
@@ -94,7 +109,9 @@ def _write_database() -> list[str]:
         with transaction.atomic(), connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_SECONDS * 1000:.0f}ms"])
-            cursor.execute("UPDATE django_migrations SET app = app WHERE id = (SELECT MIN(id) FROM django_migrations)")
+            cursor.execute(
+                "UPDATE django_migrations SET app = app WHERE id = (SELECT MIN(id) FROM django_migrations)"
+            )
     except DatabaseError as error:
         if outages.outage_of(error) == "busy":
             _BUSY_NOTE.append(LOCKED)
@@ -105,7 +122,10 @@ def _write_database() -> list[str]:
 
 
 def _wait_little_for_locks() -> None:
-    """Let SQLite report a lock before the probe's deadline. The check's connection is closed after it."""
+    """Let SQLite report a lock before the probe's deadline.
+
+    The check's connection is closed after it.
+    """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000:.0f}")
@@ -116,12 +136,15 @@ def _work() -> list[str]:
         # Workers can't write that they live, and their rows may not even be read.
         return [LOCKED]
     problems = [
-        f"No worker seen for the queue {queue} " + ("within a day." if seconds is None else f"for {seconds:.0f} s.")
+        f"No worker seen for the queue {queue} "
+        + ("within a day." if seconds is None else f"for {seconds:.0f} s.")
         for queue, seconds in health.queues_to_report().items()
     ]
     age = health.sweeper_age()
     if (age is None or age > SWEEPER_SILENT_AFTER) and not health.is_restarting():
-        problems.append("No sweeper was seen" + (" within a day." if age is None else f" for {age:.0f} s."))
+        problems.append(
+            "No sweeper was seen" + (" within a day." if age is None else f" for {age:.0f} s.")
+        )
     email = mail_health.problem() if settings.EMAIL_CONFIGURED else ""
     if email:
         problems.append(email)
@@ -145,7 +168,9 @@ def _answer(problems: list[str], notes: Sequence[str] = ()) -> JsonResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """The figures of `project.monitoring` in Prometheus' text format."""
     if not (_has_token(request) or _is_local(request)):
-        return HttpResponseForbidden("Ask from this machine, or with METRICS_TOKEN as bearer token.\n")
+        return HttpResponseForbidden(
+            "Ask from this machine, or with METRICS_TOKEN as bearer token.\n"
+        )
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -155,7 +180,10 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Asked directly from this machine. With a token set, only that counts: a proxy's requests are local, too."""
+    """Asked directly from this machine.
+
+    With a token set, only that counts: a proxy's requests are local, too.
+    """
     try:
         local = ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:
@@ -167,6 +195,7 @@ DATABASE = Check(_read_database, late="The database does not answer.")
 WRITES = Check(_write_database, late="The database takes no writes: they do not end.")
 QUEUE = Check(health.queue_problems, late="The queue does not answer.")
 WORK = Check(_work, late="The state of the workers can't be read.")
-# Set by the check of writes: a lock that another process holds, which is no reason to take this process out.
+# Set by the check of writes: a lock that another process holds, which is no reason to
+# take this process out.
 _BUSY_NOTE: list[str] = []
 PROBES = {"/readyz": readyz, "/healthz": healthz, "/metrics": metrics}

@@ -1,8 +1,8 @@
 """Notices a proxy that is not trusted, which makes all visitors look like one.
 
-uvicorn replaces a request's address by the one in X-Forwarded-For if the request comes from a
-host in FORWARDED_ALLOW_IPS. If it did not, all visitors behind the proxy share the limits of
-the proxy's address, so the operator has to know.
+uvicorn replaces a request's address by the one in X-Forwarded-For if the request comes
+from a host in FORWARDED_ALLOW_IPS. If it did not, all visitors behind the proxy share
+the limits of the proxy's address, so the operator has to know.
 """
 
 import logging
@@ -41,6 +41,8 @@ def is_ignored_proxy(request: HttpRequest) -> bool:
 
 
 def _is_address(entry: str, address: str) -> bool:
-    """Return whether an entry like `1.2.3.4`, `1.2.3.4:80`, or `[::1]:80` names the address."""
+    """Return whether an entry like `1.2.3.4`, `1.2.3.4:80`, or `[::1]:80` names the
+    address.
+    """
     entry = entry.strip()
     return address in {entry, entry.rpartition(":")[0].strip("[]"), entry.strip("[]")}

@@ -1,4 +1,5 @@
-"""The name of the running release: for logs, `/metrics`, error reports, and the list of processes.
+"""The name of the running release: for logs, `/metrics`, error reports, and the list of
+processes.
 
 current(base, "")   # the first 12 letters of the commit of a clone; "unknown" in a copy without git
 """
@@ -10,7 +11,9 @@ UNKNOWN = "unknown"
 
 
 def current(base: Path, given: str) -> str:
-    """Return `given` if there is one, else the commit that is checked out in `base`, else "unknown"."""
+    """Return `given` if there is one, else the commit that is checked out in `base`,
+    else "unknown".
+    """
     if given:
         return given
     try:

@@ -1,9 +1,11 @@
-"""Counts the requests of this process by route and status, with their latency, for `/metrics`.
+"""Counts the requests of this process by route and status, with their latency, for
+`/metrics`.
 
-    firstlight_http_request_duration_seconds_count{method="GET",route="t/<slug:slug>/",status="200"} 12
+    firstlight_http_request_duration_seconds_count{method="GET",route="t/<slug:slug>/",status="200"}
+    12
 
-A route is the pattern of the address, so neither a team nor a token is in it. Streams are left out:
-they last as long as their page is open. So are probes.
+A route is the pattern of the address, so neither a team nor a token is in it. Streams
+are left out: they last as long as their page is open. So are probes.
 """
 
 import time
@@ -34,5 +36,7 @@ class RequestMetricsMiddleware:
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else "unmatched"
         method = request.method if request.method in METHODS else "other"
-        REQUESTS.labels(method, route, str(response.status_code)).observe(time.monotonic() - began)
+        REQUESTS.labels(method, route, str(response.status_code)).observe(
+            time.monotonic() - began
+        )
         return response

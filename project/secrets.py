@@ -9,11 +9,13 @@ from pathlib import Path
 def kept_secret(path: Path, make: Callable[[], str]) -> str:
     """The secret in the file `path`, made by `make` where there is none.
 
-    The file is readable by its owner alone and appears whole: of several processes that start at once, one lays its
-    file down and all read that one.
+    The file is readable by its owner alone and appears whole: of several processes that
+    start at once, one lays its file down and all read that one.
     """
     if not path.exists():
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}."
+        )  # mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(make())

@@ -1,7 +1,9 @@
-"""All settings, from the environment and from `.env` beside manage.py; `.env.example` explains each variable.
+"""All settings, from the environment and from `.env` beside manage.py; `.env.example`
+explains each variable.
 
-With DEBUG off, which is the default, whatever protects people has to be given: a start without it ends with a line for
-each variable that is missing or wrong. With DEBUG on, nothing has to be given: keys are made once into STATE_DIR.
+With DEBUG off, which is the default, whatever protects people has to be given: a start
+without it ends with a line for each variable that is missing or wrong. With DEBUG on,
+nothing has to be given: keys are made once into STATE_DIR.
 """
 
 import base64
@@ -39,14 +41,22 @@ except OSError as error:
 if DEBUG and not env.text("SECRET_KEY"):
     SECRET_KEY = env.kept_secret(STATE_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
 else:
-    SECRET_KEY = env.required("SECRET_KEY", "a long random text, kept secret (with DEBUG=1, one is made)")
+    SECRET_KEY = env.required(
+        "SECRET_KEY", "a long random text, kept secret (with DEBUG=1, one is made)"
+    )
     if not DEBUG and SECRET_KEY and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
         env.reject("SECRET_KEY", "at least 50 characters, at random", secret=True)
 
-# What encrypts credentials at rest. The first key encrypts; the others still decrypt, so that keys can be changed.
+# What encrypts credentials at rest. The first key encrypts; the others still decrypt,
+# so that keys can be changed.
 CREDENTIAL_KEYS = env.fernet_keys(
     "CREDENTIAL_KEYS",
-    [env.kept_secret(STATE_DIR / "credential_key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode())]
+    [
+        env.kept_secret(
+            STATE_DIR / "credential_key",
+            lambda: base64.urlsafe_b64encode(os.urandom(32)).decode(),
+        )
+    ]
     if DEBUG and not env.text("CREDENTIAL_KEYS")
     else [],
 )
@@ -56,13 +66,19 @@ CREDENTIAL_KEYS = env.fernet_keys(
 PORT = env.port("PORT", 8000)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 if not ALLOWED_HOSTS:
-    env.reject("ALLOWED_HOSTS", "the host names that this site answers to, like app.example.com")
+    env.reject(
+        "ALLOWED_HOSTS", "the host names that this site answers to, like app.example.com"
+    )
 PUBLIC_HOST = next((host for host in ALLOWED_HOSTS if host[0] not in ".*"), "")
 SITE_URL = env.web_url(
-    "SITE_URL", f"http://localhost:{PORT}" if DEBUG else PUBLIC_HOST and f"https://{PUBLIC_HOST}", bare=True
+    "SITE_URL",
+    f"http://localhost:{PORT}" if DEBUG else PUBLIC_HOST and f"https://{PUBLIC_HOST}",
+    bare=True,
 )
 if ALLOWED_HOSTS and not SITE_URL:
-    env.reject("SITE_URL", "the address that links in mails start with, like https://app.example.com")
+    env.reject(
+        "SITE_URL", "the address that links in mails start with, like https://app.example.com"
+    )
 
 # Applications
 
@@ -156,11 +172,15 @@ HUEY: dict[str, Any] = {
     "results": False,  # rows are the truth; a result in the queue would be a second one
     "store_none": False,
     "queues": ("sync", "llm", "compute", "email"),
-    "connection": {"url": REDIS_URL} if REDIS_URL else {"filename": str(STATE_DIR / "queue.sqlite3")},
-    # Messages are pickles: without a signature, write access to the queue would run code in every worker.
+    "connection": {"url": REDIS_URL}
+    if REDIS_URL
+    else {"filename": str(STATE_DIR / "queue.sqlite3")},
+    # Messages are pickles: without a signature, write access to the queue would run
+    # code in every worker.
     "serializer": SignedSerializer(secret=SECRET_KEY or "-", salt="apps.pipelines.queue"),
 }
-# How long a unit of work may go without a sign of progress before its process is ended from outside; 0 is never.
+# How long a unit of work may go without a sign of progress before its process is ended
+# from outside; 0 is never.
 PIPELINES = {"unit_limit": float(env.number("UNIT_LIMIT", 120, 0, 86_400))}
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
@@ -176,7 +196,8 @@ CACHES: dict[str, dict[str, Any]] = {
 
 tighten(STATE_DIR, DATABASES["default"], HUEY["connection"])
 
-# The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber, which nobody supervises
+# The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber,
+# which nobody supervises
 
 EVENTSTREAM_CHANNELMANAGER_CLASS = "apps.pipelines.stream.gate.RunChannels"
 EVENTSTREAM_STORAGE_CLASS = "apps.pipelines.stream.grip.RunLog"
@@ -184,7 +205,11 @@ GRIP_URL = env.text("GRIP_URL")
 if GRIP_URL:
     MIDDLEWARE.insert(1, "django_grip.GripMiddleware")
     if not {"iss", "key"} <= parse_qs(urlsplit(GRIP_URL).query).keys():
-        env.reject("GRIP_URL", "a proxy's control address like http://localhost:5561/?iss=name&key=secret", secret=True)
+        env.reject(
+            "GRIP_URL",
+            "a proxy's control address like http://localhost:5561/?iss=name&key=secret",
+            secret=True,
+        )
 
 # Accounts: people sign in with their mail address
 
@@ -222,7 +247,8 @@ ACCOUNT_CHANGE_EMAIL = True  # an account has one address
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_PREVENT_ENUMERATION = True  # sign-up and reset answer alike for every address
-# How many in which time, by IP address (IPv6: by /64), account, or signed-in user; beside allauth's defaults.
+# How many in which time, by IP address (IPv6: by /64), account, or signed-in user;
+# beside allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,10/5m/key",  # the key is account and IP address
     "login_failed_account": "100/h/key",  # from all addresses, except in browsers that signed in before
@@ -252,7 +278,9 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 _mailer = env.mailer("EMAIL_URL", required=not DEBUG)
 EMAIL_CONFIGURED = _mailer is not None
 MAILERS = {"default": _mailer or {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
-DEFAULT_FROM_EMAIL = env.address("DEFAULT_FROM_EMAIL", f"Firstlight <firstlight@{PUBLIC_HOST or 'localhost'}>")
+DEFAULT_FROM_EMAIL = env.address(
+    "DEFAULT_FROM_EMAIL", f"Firstlight <firstlight@{PUBLIC_HOST or 'localhost'}>"
+)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_SUBJECT_PREFIX = "[Firstlight] "
 ADMINS = env.people("ADMINS")
@@ -261,8 +289,12 @@ ADMINS = env.people("ADMINS")
 
 GITHUB_API_URL = env.web_url("GITHUB_API_URL", "https://api.github.com")
 GITHUB_TOKEN = env.token("GITHUB_TOKEN")
-SAMPLE_URL = env.web_url("SAMPLE_URL", "")  # a sandbox that serves the sample organization; empty: it is not offered
-GIT_SOURCE_ROOT = env.folder("GIT_SOURCE_ROOT", BASE_DIR, "")  # None: clones are not read at all
+SAMPLE_URL = env.web_url(
+    "SAMPLE_URL", ""
+)  # a sandbox that serves the sample organization; empty: it is not offered
+GIT_SOURCE_ROOT = env.folder(
+    "GIT_SOURCE_ROOT", BASE_DIR, ""
+)  # None: clones are not read at all
 if GIT_SOURCE_ROOT and not GIT_SOURCE_ROOT.is_dir():
     env.reject("GIT_SOURCE_ROOT", "an existing folder")
 HISTORICAL_SYNC_CONFIG = {
@@ -272,13 +304,18 @@ HISTORICAL_SYNC_CONFIG = {
     "GRAPHQL_PAGE_SIZE": 25,
 }
 
-# Signing in with GitHub: an OAuth app there, or not offered. Enterprise Server has pages and API on one host
+# Signing in with GitHub: an OAuth app there, or not offered. Enterprise Server has
+# pages and API on one host
 
-GITHUB_ENTERPRISE_URL = GITHUB_API_URL.removesuffix("/api/v3") if GITHUB_API_URL.endswith("/api/v3") else ""
+GITHUB_ENTERPRISE_URL = (
+    GITHUB_API_URL.removesuffix("/api/v3") if GITHUB_API_URL.endswith("/api/v3") else ""
+)
 GITHUB_CLIENT_ID = env.token("GITHUB_CLIENT_ID")
 GITHUB_CLIENT_SECRET = env.token("GITHUB_CLIENT_SECRET")
 if GITHUB_CLIENT_ID and not GITHUB_CLIENT_SECRET:
-    env.reject("GITHUB_CLIENT_SECRET", "the secret that belongs to GITHUB_CLIENT_ID", secret=True)
+    env.reject(
+        "GITHUB_CLIENT_SECRET", "the secret that belongs to GITHUB_CLIENT_ID", secret=True
+    )
 if GITHUB_CLIENT_SECRET and not GITHUB_CLIENT_ID:
     env.reject("GITHUB_CLIENT_ID", "the client ID that belongs to GITHUB_CLIENT_SECRET")
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {"github": {}}
@@ -290,7 +327,11 @@ GITHUB_APP_CLIENT_SECRET = env.token("GITHUB_APP_CLIENT_SECRET")
 GITHUB_APP_PRIVATE_KEY = env.private_key("GITHUB_APP_PRIVATE_KEY", BASE_DIR)
 GITHUB_APP_WEBHOOK_SECRET = env.text("GITHUB_APP_WEBHOOK_SECRET")
 env.all_or_none(
-    "GITHUB_APP_ID", "GITHUB_APP_SLUG", "GITHUB_APP_CLIENT_ID", "GITHUB_APP_CLIENT_SECRET", "GITHUB_APP_PRIVATE_KEY"
+    "GITHUB_APP_ID",
+    "GITHUB_APP_SLUG",
+    "GITHUB_APP_CLIENT_ID",
+    "GITHUB_APP_CLIENT_SECRET",
+    "GITHUB_APP_PRIVATE_KEY",
 )
 if GITHUB_ENTERPRISE_URL:
     SOCIALACCOUNT_PROVIDERS["github"]["GITHUB_URL"] = GITHUB_ENTERPRISE_URL
@@ -299,7 +340,8 @@ if GITHUB_CLIENT_ID:
         {"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET, "key": ""}
     ]
 
-# Signing in through an organization's OpenID Connect provider (see docs/operations.md), or not offered
+# Signing in through an organization's OpenID Connect provider (see docs/operations.md),
+# or not offered
 
 OIDC_ISSUER = oidc_settings.issuer(env)
 OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
@@ -312,12 +354,16 @@ OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
 OIDC_VERIFIED_CLAIM = env.text("OIDC_VERIFIED_CLAIM", "email_verified")
 OIDC_RECHECK_HOURS = env.number("OIDC_RECHECK_HOURS", 4, 1, oidc_settings.MAX_RECHECK_HOURS)
 ACCOUNT_RATE_LIMITS |= {"oidc_start": "30/m/ip"}
-SOCIALACCOUNT_PROVIDERS["openid_connect"] = {"provider_class": "apps.users.oidc.provider.Provider"}
+SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
+    "provider_class": "apps.users.oidc.provider.Provider"
+}
 
 # Language model
 
 GROQ_API_KEY = llm_settings.key(env)
-LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1").removesuffix("/chat/completions")
+LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1").removesuffix(
+    "/chat/completions"
+)
 # A server of one's own needs no key.
 LLM_BASE_URL_GIVEN = bool(env.text("LLM_BASE_URL"))
 LLM_MODEL = llm_settings.model(env, "openai/gpt-oss-20b")
@@ -333,10 +379,13 @@ LLM_INSTALLATION_MONTHLY_TOKENS = env.number(
     "LLM_INSTALLATION_MONTHLY_TOKENS", 10 * LLM_MONTHLY_TOKENS, 0, 1_000_000_000_000
 )
 
-# Security. An explicit http:// SITE_URL is for a closed network: nothing can be forced onto TLS there.
-# Behind a proxy, uvicorn takes scheme and visitor from the X-Forwarded-* headers of these hosts.
+# Security. An explicit http:// SITE_URL is for a closed network: nothing can be forced
+# onto TLS there. Behind a proxy, uvicorn takes scheme and visitor from the
+# X-Forwarded-* headers of these hosts.
 
-FORWARDED_ALLOW_IPS = env.proxies("FORWARDED_ALLOW_IPS", ["127.0.0.1", "::1"], all_allowed=DEBUG)
+FORWARDED_ALLOW_IPS = env.proxies(
+    "FORWARDED_ALLOW_IPS", ["127.0.0.1", "::1"], all_allowed=DEBUG
+)
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS and not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -344,8 +393,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS and not DEBUG else 0
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if SITE_URL else []
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
-    # Whether every host below this one has TLS, and whether browsers should carry that for good, is for the domain's
-    # owner to say, not for one application on it.
+    # Whether every host below this one has TLS, and whether browsers should carry that
+    # for good, is for the domain's owner to say, not for one application on it.
     "security.W005",
     "security.W021",
 ]
@@ -362,8 +411,8 @@ SECURE_CSP: dict[str, list[str]] = {
     "frame-ancestors": [CSP.NONE],
 }
 
-# Bodies. `project/server/limits.py` limits them by address before Django reads them; nothing is written to a file but large
-# deliveries, and no page takes files.
+# Bodies. `project/server/limits.py` limits them by address before Django reads them;
+# nothing is written to a file but large deliveries, and no page takes files.
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -409,6 +458,10 @@ METRICS_TOKEN = env.token("METRICS_TOKEN")
 RELEASE = release.current(BASE_DIR, env.text("RELEASE"))[:60]
 SENTRY_DSN = env.web_url("SENTRY_DSN", "")
 if SENTRY_DSN and not error_reports.start(SENTRY_DSN, RELEASE):
-    env.reject("SENTRY_DSN", "the DSN as Sentry shows it, like https://key@sentry.example.com/1", secret=True)
+    env.reject(
+        "SENTRY_DSN",
+        "the DSN as Sentry shows it, like https://key@sentry.example.com/1",
+        secret=True,
+    )
 
 env.finish()

@@ -9,7 +9,8 @@ from project.env import ConfigurationError
 from project.state import unwritable
 
 EX_CONFIG = 78  # the exit status that sysexits.h gives to a configuration error
-# What these commands write is for others to read: the web server's user, or a colleague's checkout.
+# What these commands write is for others to read: the web server's user, or a
+# colleague's checkout.
 PUBLIC_OUTPUT = {"collectstatic", "makemigrations"}
 
 _is_prepared = False
@@ -19,8 +20,8 @@ def prepare() -> None:
     """Load the settings, and make new files private to this process's user.
 
     If the environment is wrong, print what to change to stderr and end the process with
-    EX_CONFIG. A file that can't be written is a line, too, but ends nothing: pages can still be
-    read, and `/readyz` answers 503.
+    EX_CONFIG. A file that can't be written is a line, too, but ends nothing: pages can
+    still be read, and `/readyz` answers 503.
     """
     if not PUBLIC_OUTPUT.intersection(sys.argv[1:2]):
         # Databases, queue, and keys hold what opens accounts.

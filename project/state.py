@@ -1,7 +1,8 @@
 """Keeps the files of an installation private to its user.
 
-New files are private by the umask that `project.startup.prepare` sets. What an earlier release
-or another program made is corrected at every start: database, queue, and keys become 0600.
+New files are private by the umask that `project.startup.prepare` sets. What an earlier
+release or another program made is corrected at every start: database, queue, and keys
+become 0600.
 """
 
 import os
@@ -19,9 +20,9 @@ SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 def tighten(state: Path, database: Mapping[str, Any], queue: Mapping[str, Any]) -> None:
     """Take all rights on keys and SQLite files from group and others.
 
-    `state` is STATE_DIR, `database` an entry of DATABASES, and `queue` the connection of HUEY.
-    Files of another user are left as they are, because only their owner can change them.
-    STATE_DIR itself, too: it may be a folder that others need.
+    `state` is STATE_DIR, `database` an entry of DATABASES, and `queue` the connection
+    of HUEY. Files of another user are left as they are, because only their owner can
+    change them. STATE_DIR itself, too: it may be a folder that others need.
     """
     paths = [state / "secret_key", state / "credential_key"]
     if "sqlite" in database["ENGINE"]:
@@ -35,11 +36,12 @@ def tighten(state: Path, database: Mapping[str, Any], queue: Mapping[str, Any]) 
 def unwritable(database: Mapping[str, Any], queue: Mapping[str, Any]) -> list[str]:
     """Return a line for each of the two SQLite databases that this process can't write.
 
-    SQLite's own words name no file. What belongs to another user is the usual reason, often because a command was
-    once run as root.
+    SQLite's own words name no file. What belongs to another user is the usual reason,
+    often because a command was once run as root.
 
     Example:
-        The database /var/lib/firstlight/db.sqlite3 can't be written: it belongs to root, and this process runs as www.
+        The database /var/lib/firstlight/db.sqlite3 can't be written: it belongs to
+        root, and this process runs as www.
     """
     databases = []
     if "sqlite" in database["ENGINE"]:
@@ -50,20 +52,26 @@ def unwritable(database: Mapping[str, Any], queue: Mapping[str, Any]) -> list[st
 
 
 def _why_unwritable(kind: str, file: Path) -> str:
-    """Return what keeps a database from being written, in a line; empty if nothing does."""
+    """Return what keeps a database from being written, in a line; empty if nothing
+    does.
+    """
     for path in (*_sqlite_files(file), file.parent):
         if not path.exists() or os.access(path, os.W_OK):
             continue
-        what = "it" if path == file else f"its folder {path}" if path == file.parent else f"its file {path.name}"
+        what = (
+            "it"
+            if path == file
+            else f"its folder {path}"
+            if path == file.parent
+            else f"its file {path.name}"
+        )
         try:
             owner = path.owner()
         except (KeyError, OSError):
             owner = f"the user {path.stat().st_uid}"
         user = _name_of_user()
         if owner == user:
-            return (
-                f"The {kind} {file} can't be written: {what} is read-only, or its disk is; this process runs as {user}."
-            )
+            return f"The {kind} {file} can't be written: {what} is read-only, or its disk is; this process runs as {user}."
         return f"The {kind} {file} can't be written: {what} belongs to {owner}, and this process runs as {user}."
     return ""
 
@@ -76,7 +84,9 @@ def _name_of_user() -> str:
 
 
 def _sqlite_files(name: Any) -> list[Path]:
-    """Return the paths of a database and of its journals, which take over its mode when made."""
+    """Return the paths of a database and of its journals, which take over its mode when
+    made.
+    """
     return [Path(f"{name}{suffix}") for suffix in SQLITE_SUFFIXES]
 
 
@@ -84,6 +94,7 @@ def _make_private(path: Path) -> None:
     # Missing, of another user, or on a file system without modes.
     with suppress(OSError):
         found = path.stat()
-        # A setting may name a folder by mistake, such as /tmp, and without its rights nothing in it is found.
+        # A setting may name a folder by mistake, such as /tmp, and without its rights
+        # nothing in it is found.
         if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & ~PRIVATE:
             path.chmod(found.st_mode & PRIVATE)

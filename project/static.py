@@ -10,13 +10,17 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """WhiteNoise hands out synchronous iterators; for these Django warns under ASGI and reads the whole file first."""
+    """WhiteNoise hands out synchronous iterators; for these Django warns under ASGI and
+    reads the whole file first.
+    """
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> StreamingHttpResponse:
         response: StreamingHttpResponse = WhiteNoiseMiddleware.serve(static_file, request)
         if isinstance(request, ASGIRequest):
-            response.streaming_content = _in_thread(cast("Iterator[bytes]", response.streaming_content))
+            response.streaming_content = _in_thread(
+                cast("Iterator[bytes]", response.streaming_content)
+            )
         return response
 
 

@@ -1,6 +1,8 @@
-"""The template filter for machine-readable times, available in every template without `load`.
+"""The template filter for machine-readable times, available in every template without
+`load`.
 
-<time datetime="{{ run.created_at|machine_time }}">{{ run.created_at|date:"j M, H:i" }} UTC</time>
+<time datetime="{{ run.created_at|machine_time }}">{{ run.created_at|date:"j M, H:i" }}
+UTC</time>
 """
 
 from datetime import datetime

@@ -1,5 +1,6 @@
-"""All that is checked without running a test. Every check runs, whatever the one before it said; the exit status tells
-whether all passed."""
+"""All that is checked without running a test. Every check runs, whatever the one before
+it said; the exit status tells whether all passed.
+"""
 
 import base64
 import os
@@ -19,10 +20,11 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "firstlight.example.com",
     "EMAIL_URL": "smtp://mail.example.com:587/?tls=1",
 }
-# Installing is the business of the machine's own set-up: no file may name a registry. Put together from halves, so that
-# this file does not.
+# Installing is the business of the machine's own set-up: no file may name a registry.
+# Put together from halves, so that this file does not.
 REGISTRIES = re.compile(
-    r"\b(?:pypi|pythonhosted|npmjs|yarnpkg|deb\.debian|crates)" + r"\.(?:org|com|io)\b", re.IGNORECASE
+    r"\b(?:pypi|pythonhosted|npmjs|yarnpkg|deb\.debian|crates)" + r"\.(?:org|com|io)\b",
+    re.IGNORECASE,
 )
 
 
@@ -77,7 +79,14 @@ def units_are_hardened() -> bool:
         return not os.environ.get("CI")
     passed = True
     for unit in sorted((ROOT / "deploy").glob("*.service")):
-        command = [program, "security", "--offline=true", "--no-pager", "--threshold=29", str(unit)]
+        command = [
+            program,
+            "security",
+            "--offline=true",
+            "--no-pager",
+            "--threshold=29",
+            str(unit),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(*done.stdout.splitlines()[-1:], *done.stderr.splitlines(), sep="\n")
         passed = passed and done.returncode == 0
@@ -86,7 +95,9 @@ def units_are_hardened() -> bool:
 
 def no_registry_is_named() -> bool:
     print("$ no file names a package registry", flush=True)
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
     named = [
         f"{name}:{number}: {found[0]}"
         for name in listed.split("\0")

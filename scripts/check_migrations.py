@@ -1,15 +1,17 @@
-"""Refuse migrations that break the release before, whose processes still run while they are applied.
+"""Refuse migrations that break the release before, whose processes still run while they
+are applied.
 
     metrics.0009_size: AddField team.size is NOT NULL without db_default.
 
-During an upgrade the tables are new and the code is old (docs/operations.md, "Upgrade"). Old code
-leaves out columns that it does not know, and still reads those that a migration takes away. So a
-new column has to be nullable or to have a default in the database, a column that was nullable
-stays so unless it has one, and nothing is removed or renamed.
+During an upgrade the tables are new and the code is old (docs/operations.md,
+"Upgrade"). Old code leaves out columns that it does not know, and still reads those
+that a migration takes away. So a new column has to be nullable or to have a default in
+the database, a column that was nullable stays so unless it has one, and nothing is
+removed or renamed.
 
-`ALLOWED` has the exceptions. To remove a column, first release code that doesn't use it (and give
-it `db_default`, or make it nullable), then remove it one release later, with an entry here that
-names the release.
+`ALLOWED` has the exceptions. To remove a column, first release code that doesn't use it
+(and give it `db_default`, or make it nullable), then remove it one release later, with
+an entry here that names the release.
 """
 
 import sys
@@ -19,7 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# "app.migration: Operation model.name" and why the release before does not need it any more.
+# "app.migration: Operation model.name" and why the release before does not need it any
+# more.
 ALLOWED: dict[str, str] = {}
 
 TAKES_AWAY = ("RemoveField", "RenameField", "RenameModel", "DeleteModel", "AlterModelTable")
@@ -29,8 +32,10 @@ def problems(migrations: Iterable[Any], allowed: Mapping[str, str]) -> list[str]
     """Return a sentence for each operation that the release before would not survive.
 
     Args:
-        migrations: all migrations of the apps to check, in the order in which they are applied.
-        allowed: see `ALLOWED`. An entry without a reason, or without its operation, is a problem.
+        migrations: all migrations of the apps to check, in the order in which they are
+            applied.
+        allowed: see `ALLOWED`. An entry without a reason, or without its operation, is
+            a problem.
     """
     checker = _Checker(allowed)
     for migration in migrations:
@@ -41,8 +46,8 @@ def problems(migrations: Iterable[Any], allowed: Mapping[str, str]) -> list[str]
 class _Checker:
     """Follows the columns from one migration to the next.
 
-    A NOT NULL column is judged after the last migration, because one upgrade applies all of them:
-    a later one may add the default.
+    A NOT NULL column is judged after the last migration, because one upgrade applies
+    all of them: a later one may add the default.
     """
 
     def __init__(self, allowed: Mapping[str, str]) -> None:
@@ -65,10 +70,14 @@ class _Checker:
                 for name, field in operation.fields:
                     self._columns[migration.app_label, model, name] = field
             elif kind in ("AddField", "AlterField"):
-                is_new_table = operation.model_name.lower() in created or bool(migration.initial)
+                is_new_table = operation.model_name.lower() in created or bool(
+                    migration.initial
+                )
                 self._read_field(migration.app_label, place, operation, is_new_table)
             elif kind in TAKES_AWAY:
-                self._refuse(f"{place} {_subject(operation)}", "the release before still uses it.")
+                self._refuse(
+                    f"{place} {_subject(operation)}", "the release before still uses it."
+                )
 
     def _read_field(self, app: str, place: str, operation: Any, is_new_table: bool) -> None:
         key = (app, operation.model_name.lower(), operation.name)
@@ -94,12 +103,16 @@ class _Checker:
             if not (field.many_to_many or field.null or field.has_db_default()):
                 self._refuse(operation, "the column is NOT NULL without db_default.")
         for unused in sorted(self._allowed.keys() - self._used):
-            self._found.append(f"{unused}: this entry has no reason, or no such operation is refused.")
+            self._found.append(
+                f"{unused}: this entry has no reason, or no such operation is refused."
+            )
         return self._found
 
 
 def _flat(operations: Iterable[Any]) -> Iterable[Any]:
-    """Yield operations, those of the database in place of the ones that separate it from the state."""
+    """Yield operations, those of the database in place of the ones that separate it
+    from the state.
+    """
     for operation in operations:
         if type(operation).__name__ == "SeparateDatabaseAndState":
             yield from _flat(operation.database_operations)
@@ -117,9 +130,11 @@ def _subject(operation: Any) -> str:
 
 
 def project_migrations() -> list[Any]:
-    """Return the migrations of the project's own apps, in the order in which an upgrade applies them.
+    """Return the migrations of the project's own apps, in the order in which an upgrade
+    applies them.
 
-    A squashed migration is for new databases only: an upgrade runs those that it replaces.
+    A squashed migration is for new databases only: an upgrade runs those that it
+    replaces.
     """
     from django.apps import apps
     from django.db.migrations.loader import MigrationLoader

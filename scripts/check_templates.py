@@ -2,9 +2,10 @@
 
     templates/teams/members.html:24: 183 characters, at most 160
 
-A line over 120 characters has one tag: a tag with many attributes has a line for each of them. Django allows no line
-break within `{% %}`, so some lines are longer, but no line has more than 160 characters, and nine in ten have at most 120.
-The text parts of emails are not counted: their line breaks are those of the email.
+A line over 120 characters has one tag: a tag with many attributes has a line for each
+of them. Django allows no line break within `{% %}`, so some lines are longer, but no
+line has more than 160 characters, and nine in ten have at most 120. The text parts of
+emails are not counted: their line breaks are those of the email.
 """
 
 import sys
@@ -32,7 +33,9 @@ def problems(files: Iterable[tuple[str, str]]) -> list[str]:
                 found.append(f"{name}:{number}: {len(line)} characters, at most {MOST}")
     ninth = nine_in_ten(lengths)
     if ninth > MOST_OF_NINE_IN_TEN:
-        found.append(f"nine in ten lines have up to {ninth} characters, at most {MOST_OF_NINE_IN_TEN}")
+        found.append(
+            f"nine in ten lines have up to {ninth} characters, at most {MOST_OF_NINE_IN_TEN}"
+        )
     return found
 
 

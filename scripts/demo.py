@@ -1,5 +1,6 @@
-"""Firstlight, live, from an empty folder: web, worker and a sandbox of GitHub in the foreground, on the embedded
-default (SQLite for rows and messages). Onboards a team by the code of the real journey, and prints a link to watch it.
+"""Firstlight, live, from an empty folder: web, worker and a sandbox of GitHub in the
+foreground, on the embedded default (SQLite for rows and messages). Onboards a team by
+the code of the real journey, and prints a link to watch it.
 
     make demo                          a made-up organization
     make demo DATA=../shared/sample    pull request files, served by the sandbox
@@ -12,7 +13,8 @@ default (SQLite for rows and messages). Onboards a team by the code of the real 
     FRESH=1      starts over; without it, a second start goes on with what is there
     STATE=…      another folder for what the demo keeps: an empty one, or a demo's
 
-Another source or another number of months is another demo, in a folder of its own (`demo_state`).
+Another source or another number of months is another demo, in a folder of its own
+(`demo_state`).
 """
 
 import os
@@ -32,7 +34,8 @@ Sockets = tuple[socket.socket, ...]
 EMAIL = "lead@example.com"
 MAX_MONTHS = 600
 SOURCE_MONTHS = 24
-# With these the made-up organisation, and a folder of any size, take about half a minute, unless the machine is slower.
+# With these the made-up organisation, and a folder of any size, take about half a
+# minute, unless the machine is slower.
 EVERY = 0.15
 # The language model answers in about a second.
 LLM_SHARE = "0.3"
@@ -72,7 +75,10 @@ def main() -> int:
         print(f"make demo: {mistake}", file=sys.stderr)
         return 64
     except ChildEnded as ended:
-        print(f"\nmake demo: {ended} Its log is in {options.state}; the others were ended, too.", file=sys.stderr)
+        print(
+            f"\nmake demo: {ended} Its log is in {options.state}; the others were ended, too.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("\nEnded. `make demo` goes on from here; FRESH=1 starts over.", file=sys.stderr)
@@ -89,7 +95,9 @@ def read_options() -> Options:
     if data and repo:
         raise UsageError("REPO and DATA are two sources. Give one of them.")
     if data and not any(data.glob("*__*.jsonl")):
-        raise UsageError(f"DATA={data}: there is no OWNER__REPO.jsonl in it. Give a folder of pull request files.")
+        raise UsageError(
+            f"DATA={data}: there is no OWNER__REPO.jsonl in it. Give a folder of pull request files."
+        )
     months = number("MONTHS", int, 1, MAX_MONTHS)
     port = number("PORT", int, 1, 65535)
     if months is None:
@@ -103,7 +111,9 @@ def read_options() -> Options:
         pace=number("PACE", float, 0, 60),
         months=months,
         fresh=os.environ.get("FRESH") not in (None, "", "0"),
-        state=Path(state).expanduser().resolve() if state else origin.default_folder(ROOT / ".state"),
+        state=Path(state).expanduser().resolve()
+        if state
+        else origin.default_folder(ROOT / ".state"),
         origin=origin,
     )
 
@@ -132,7 +142,9 @@ def number[N: (int, float)](name: str, kind: type[N], least: N, most: N) -> N | 
 
 
 def open_port(options: Options) -> Sockets:
-    """From now on the web's address can be opened; it answers as soon as there is somebody to."""
+    """From now on the web's address can be opened; it answers as soon as there is
+    somebody to.
+    """
     try:
         return listen(options.port)
     except PortTaken:
@@ -168,7 +180,9 @@ def run(options: Options, children: Children, web: Sockets) -> None:
         time.sleep(0.3)
 
 
-def start(name: str, command: list[str], options: Options, children: Children, sockets: Sockets = ()) -> None:
+def start(
+    name: str, command: list[str], options: Options, children: Children, sockets: Sockets = ()
+) -> None:
     """A child with a log of its own in the state folder."""
     with (options.state / f"{name.partition(' ')[0]}.log").open("ab") as log:
         children.start(name, command, sockets=sockets, stdout=log, stderr=log)
@@ -185,13 +199,18 @@ def introduction(options: Options, new: bool) -> str:
         words.append("Paced so that you can watch, about 30 s; PACE=0 goes at full speed.")
     else:
         words.append(
-            f"{options.pace:g} s are added to every answer of the sandbox." if options.pace else "At full speed."
+            f"{options.pace:g} s are added to every answer of the sandbox."
+            if options.pace
+            else "At full speed."
         )
     return " ".join([*words, "Ctrl-C ends all of it."])
 
 
 def configure(options: Options) -> None:
-    """The environment that this process and its children share. None of the caller's own set-up leaks into it."""
+    """The environment that this process and its children share.
+
+    None of the caller's own set-up leaks into it.
+    """
     for name in re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
     os.environ |= {
@@ -206,23 +225,37 @@ def configure(options: Options) -> None:
 
 
 def start_sandbox(options: Options, children: Children) -> None:
-    """On a free port, whose address is the sample's and GitHub's; asked before it has started, it answers later."""
+    """On a free port, whose address is the sample's and GitHub's; asked before it has
+    started, it answers later.
+    """
     (listener,) = listen(0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    os.environ |= {"SAMPLE_URL": address, "GITHUB_API_URL": address, "LLM_BASE_URL": f"{address}/v1"}
+    os.environ |= {
+        "SAMPLE_URL": address,
+        "GITHUB_API_URL": address,
+        "LLM_BASE_URL": f"{address}/v1",
+    }
     names = ("PORT", "GIT_SOURCE_ROOT", "SAMPLE_URL", "GITHUB_API_URL", "LLM_BASE_URL")
-    share_settings(options.state, {name: os.environ[name] for name in names if name in os.environ})
+    share_settings(
+        options.state, {name: os.environ[name] for name in names if name in os.environ}
+    )
     command = [*MANAGE, "sandbox", "--end-with-stdin", "--fd", str(listener.fileno())]
     if options.pace is None:
         command += ["--llm-timing", LLM_SHARE]
-    command += ["--every", str(every(options))] if options.pace is None else ["--pace", str(options.pace)]
+    command += (
+        ["--every", str(every(options))]
+        if options.pace is None
+        else ["--pace", str(options.pace)]
+    )
     if options.data:
         command += ["--data", str(options.data)]
     start("sandbox", command, options, children, (listener,))
 
 
 def every(options: Options) -> float:
-    """How many seconds lie between two answers of the sandbox, so that a person can watch."""
+    """How many seconds lie between two answers of the sandbox, so that a person can
+    watch.
+    """
     if options.data is None:
         return EVERY
     lines = sum(path.read_bytes().count(b"\n") for path in options.data.glob("*__*.jsonl"))

@@ -5,8 +5,9 @@
     with claim(folder, origin, fresh=False):
         ...
 
-A file in it, .firstlight-demo.json, marks the folder as a demo's and states what its data came from. A folder
-without this file is used only if it is empty, and nothing in it is ever deleted.
+A file in it, .firstlight-demo.json, marks the folder as a demo's and states what its
+data came from. A folder without this file is used only if it is empty, and nothing in
+it is ever deleted.
 """
 
 import contextlib
@@ -21,25 +22,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKER, LOCK = ".firstlight-demo.json", ".firstlight-demo.lock"
-# The settings that a demo runs with, for `manage.py` commands in the same checkout (project/development.py).
+# The settings that a demo runs with, for `manage.py` commands in the same checkout
+# (project/development.py).
 SETTINGS = ".firstlight-demo-settings.json"
 LOGS = ("web.log", "worker.log", "sandbox.log")
 # What a demo makes, as patterns of names. Nothing else is deleted.
-MADE = ("db.sqlite3*", "queue.sqlite3*", "secret_key", "credential_key", *LOGS, "hung", SETTINGS, MARKER)
+MADE = (
+    "db.sqlite3*",
+    "queue.sqlite3*",
+    "secret_key",
+    "credential_key",
+    *LOGS,
+    "hung",
+    SETTINGS,
+    MARKER,
+)
 SAMPLE_MONTHS = 12
 GIT_SECONDS = 30
 
 
 class UsageError(Exception):
-    """Something given to the demo can't be used; the message states what, and what to do."""
+    """Something given to the demo can't be used; the message states what, and what to
+    do.
+    """
 
 
 @dataclass(frozen=True)
 class Origin:
     """All that the data of a demo depends on.
 
-    `kind` is repo, data, or sample. `path` is the real path of a clone or of a folder of files,
-    and `content` a checksum that changes when another repository or other files are there.
+    `kind` is repo, data, or sample. `path` is the real path of a clone or of a folder
+    of files, and `content` a checksum that changes when another repository or other
+    files are there.
     """
 
     kind: str
@@ -56,14 +70,23 @@ class Origin:
         return cls("sample", "", "", months)
 
     def default_folder(self, parent: Path) -> Path:
-        """Return the folder of this origin below `parent`; another origin has another one."""
+        """Return the folder of this origin below `parent`; another origin has another
+        one.
+        """
         if self.kind == "sample":
-            return parent / ("demo" if self.months == SAMPLE_MONTHS else f"demo-{self.months}-months")
+            return parent / (
+                "demo" if self.months == SAMPLE_MONTHS else f"demo-{self.months}-months"
+            )
         key = _checksum([self.as_text()])[:8]
         return parent / f"demo-{Path(self.path).name}-{key}"
 
     def as_text(self) -> str:
-        fields = {"kind": self.kind, "path": self.path, "content": self.content, "months": self.months}
+        fields = {
+            "kind": self.kind,
+            "path": self.path,
+            "content": self.content,
+            "months": self.months,
+        }
         return json.dumps(fields, indent=2)
 
     def __str__(self) -> str:
@@ -84,7 +107,8 @@ def _files(folder: Path) -> list[str]:
 
 
 def _identity(repo: Path) -> list[str]:
-    """Return what stays as it is when commits are added: the first commits and the remote's address.
+    """Return what stays as it is when commits are added: the first commits and the
+    remote's address.
 
     The list is empty if git can't read the repository; the demo then states why.
     """
@@ -95,11 +119,24 @@ def _identity(repo: Path) -> list[str]:
 
 def _git(repo: Path, *words: str) -> str:
     """Return what a git command prints, or an empty text if it fails."""
-    safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never"]
+    safe = [
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "protocol.allow=never",
+    ]
     command = ["git", *safe, "-C", str(repo), *words]
-    env = {"PATH": os.environ.get("PATH", ""), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    env = {
+        "PATH": os.environ.get("PATH", ""),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     try:
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=GIT_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
     return done.stdout
@@ -107,7 +144,8 @@ def _git(repo: Path, *words: str) -> str:
 
 @contextlib.contextmanager
 def claim(folder: Path, origin: Origin, *, fresh: bool) -> Iterator[None]:
-    """Hold a state folder, which two demos must not share. With `fresh`, clear it first.
+    """Hold a state folder, which two demos must not share. With `fresh`, clear it
+    first.
 
     Raises UsageError if it is not a demo's, in use, or of another origin.
     """
@@ -117,7 +155,9 @@ def claim(folder: Path, origin: Origin, *, fresh: bool) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(f"a demo is running in {folder} already. End it first, with Ctrl-C there.") from None
+            raise UsageError(
+                f"a demo is running in {folder} already. End it first, with Ctrl-C there."
+            ) from None
         if fresh:
             _clear(folder)
         _mark(folder, origin)
@@ -140,13 +180,16 @@ def _refuse_foreign(folder: Path, *, fresh: bool) -> None:
     names = {path.name for path in folder.iterdir()} - {LOCK}
     if not names:
         return
-    # Demos of earlier releases have no marker. Their default folders are known by place and content.
+    # Demos of earlier releases have no marker. Their default folders are known by place
+    # and content.
     made = {"db.sqlite3", "web.log", "worker.log"} <= names
     if made and folder.parent.name == ".state" and folder.name.startswith("demo"):
         if fresh:
             return
         raise UsageError(f"{folder} is of an earlier release. FRESH=1 starts over.")
-    raise UsageError(f"{folder} has files, and no demo made it. Nothing in it was changed. Give another STATE.")
+    raise UsageError(
+        f"{folder} has files, and no demo made it. Nothing in it was changed. Give another STATE."
+    )
 
 
 def _clear(folder: Path) -> None:

@@ -1,9 +1,10 @@
-"""Development: migrate, then run the site, a worker, and a sandbox of GitHub until Ctrl-C or SIGTERM.
+"""Development: migrate, then run the site, a worker, and a sandbox of GitHub until
+Ctrl-C or SIGTERM.
 
-The web process and the worker start again when code or a template changes. One that fails, for
-example because of a syntax error, waits for the next change. DEBUG is on unless the environment
-turns it off. The sandbox is what the site offers as the sample organization; SAMPLE_URL names
-another one.
+The web process and the worker start again when code or a template changes. One that
+fails, for example because of a syntax error, waits for the next change. DEBUG is on
+unless the environment turns it off. The sandbox is what the site offers as the sample
+organization; SAMPLE_URL names another one.
 """
 
 import os
@@ -23,7 +24,8 @@ EX_USAGE = 64
 
 
 def main() -> int:
-    # Started in the background by a shell, a process ignores SIGINT until it states otherwise.
+    # Started in the background by a shell, a process ignores SIGINT until it states
+    # otherwise.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     os.chdir(ROOT)
@@ -37,9 +39,14 @@ def main() -> int:
     try:
         web = listen(settings.PORT)
     except PortTaken:
-        print(f"Port {settings.PORT} is taken by another program. End it, or set PORT to another one.", file=sys.stderr)
+        print(
+            f"Port {settings.PORT} is taken by another program. End it, or set PORT to another one.",
+            file=sys.stderr,
+        )
         return EX_USAGE
-    if status := subprocess.run([*MANAGE, "migrate", "--verbosity", "0"], check=False).returncode:
+    if status := subprocess.run(
+        [*MANAGE, "migrate", "--verbosity", "0"], check=False
+    ).returncode:
         return status
     try:
         with Children() as children:
@@ -47,7 +54,10 @@ def main() -> int:
                 offer_sample(children)
             watcher = Watcher([ROOT / name for name in WATCHED])
             start(children, web)
-            print(f"Firstlight is at http://localhost:{settings.PORT}/ (Ctrl-C ends it)", file=sys.stderr)
+            print(
+                f"Firstlight is at http://localhost:{settings.PORT}/ (Ctrl-C ends it)",
+                file=sys.stderr,
+            )
             keep_running(children, watcher, web)
     except ChildEnded as ended:
         print(f"{ended} The others were ended, too.", file=sys.stderr)
@@ -56,7 +66,10 @@ def main() -> int:
 
 
 def start(children: Children, web: tuple[socket.socket, ...]) -> None:
-    """Start the web process and the worker. Connections wait in the sockets `web` until then."""
+    """Start the web process and the worker.
+
+    Connections wait in the sockets `web` until then.
+    """
     numbers = []
     for each in web:
         numbers += ["--fd", str(each.fileno())]

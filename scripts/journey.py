@@ -1,4 +1,5 @@
-"""The demo's journey, by the product's own code: a person, their team, a connected source, a run, and what came of it.
+"""The demo's journey, by the product's own code: a person, their team, a connected
+source, a run, and what came of it.
 
 To be imported once the environment is what it should be.
 """
@@ -69,12 +70,16 @@ class Demo:
         return journey.newest_run(self.team)
 
     def begin(self, repo: Path | None, months: int) -> bool:
-        """Connect, choose everything, start; False where a run is there already. Raises Unusable."""
+        """Connect, choose everything, start; False where a run is there already.
+
+        Raises Unusable.
+        """
         if self.run:
             return False
         source = ConnectionSource.GIT if repo else ConnectionSource.SAMPLE
         try:
-            # Of all the clones beside the given one none is wanted, so they are not looked for.
+            # Of all the clones beside the given one none is wanted, so they are not
+            # looked for.
             found = None if repo else service.check(self.team, source)
             if repo:
                 grant(self.team, source)
@@ -82,7 +87,9 @@ class Demo:
             while not repo and connection.listing_more:
                 service.read_more(connection)
             names = [str(repo)] if repo else [listed["name"] for listed in connection.listing]
-            journey.begin(self.team, self.user, {service.repository_source(connection): names}, months)
+            journey.begin(
+                self.team, self.user, {service.repository_source(connection): names}, months
+            )
         except (CannotConnect, GitHubError, InvalidName) as problem:
             raise Unusable(str(problem)) from None
         return True
@@ -101,10 +108,16 @@ class Demo:
 
     def _show_link(self, words: str, name: str, **rest: object) -> None:
         link = make_link(self.user, reverse(name, kwargs={"slug": self.team.slug, **rest}))
-        print(f"{words} (signs {self.user.email} in, once, within an hour):\n\n    {link}\n", flush=True)
+        print(
+            f"{words} (signs {self.user.email} in, once, within an hour):\n\n    {link}\n",
+            flush=True,
+        )
 
     def follow(self, check: Callable[[], None]) -> None:
-        """Show a live run until it has ended, then what came of it. Raises what `check` raises meanwhile."""
+        """Show a live run until it has ended, then what came of it.
+
+        Raises what `check` raises meanwhile.
+        """
         run = self.run
         if run is None or not run.is_live:
             return
@@ -122,10 +135,15 @@ class Demo:
         """What came of it: totals, the latest weeks, the findings, and the way in."""
         run.refresh_from_db()
         totals = totals_of(self.team.pk, run.params.get("repo_ids"))
-        self.console.print(f"\n[bold]{self.team.name}[/bold]: {run.get_state_display().lower()}", highlight=False)
+        self.console.print(
+            f"\n[bold]{self.team.name}[/bold]: {run.get_state_display().lower()}",
+            highlight=False,
+        )
         if run.error:
             self.console.print(run.error, markup=False, highlight=False)
-        self.console.print("  ".join(map(counted, totals.items())), highlight=False, soft_wrap=True)
+        self.console.print(
+            "  ".join(map(counted, totals.items())), highlight=False, soft_wrap=True
+        )
         self.console.print()
         if run.state in (RunState.DONE, RunState.PARTIAL):
             self.console.print(weeks(self.team))
@@ -139,7 +157,10 @@ class Demo:
 
 
 def account(email: str, name: str) -> tuple[User, Team]:
-    """The person and their team, made where missing as signing up does. May see the admin, too."""
+    """The person and their team, made where missing as signing up does.
+
+    May see the admin, too.
+    """
     with transaction.atomic():
         user = User.objects.filter(email=email).first()
         if user is None:
@@ -157,7 +178,16 @@ def counted(total: tuple[str, object]) -> str:
 
 def weeks(team: Team) -> Table:
     table = Table(title=f"The latest {WEEKS} weeks")
-    for heading in ("week", "opened", "merged", "hours to\nmerge", "p75", "authors", "AI-\nassisted", "reviews"):
+    for heading in (
+        "week",
+        "opened",
+        "merged",
+        "hours to\nmerge",
+        "p75",
+        "authors",
+        "AI-\nassisted",
+        "reviews",
+    ):
         table.add_column(heading, justify="left" if heading == "week" else "right")
     for row in list(weekly_rows(team.pk, Scope.TEAM))[-WEEKS:]:
         hours = (row["time_to_merge_hours_median"], row["time_to_merge_hours_p75"])

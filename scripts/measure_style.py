@@ -1,7 +1,8 @@
-"""Measure the language and the density of the code: `python scripts/measure_style.py`, part of `make check`.
+"""Measure the language and the density of the code: `python scripts/measure_style.py`,
+part of `make check`.
 
-Prints one figure a line, and fails if one is beyond its limit. The limits only ever get stricter: when a change makes
-a figure better, lower its limit to the new value.
+Prints one figure a line, and fails if one is beyond its limit. The limits only ever get
+stricter: when a change makes a figure better, lower its limit to the new value.
 
     where: 2.62 per 1,000 words (at most 2.70)
 """
@@ -33,16 +34,16 @@ WORDS = {
 # The figures that have a limit: the lowest or the highest value allowed.
 AT_LEAST = {"if": 4.0, "comments": 2.4}
 AT_MOST = {
-    "where": 2.7,
-    "say": 2.0,
+    "where": 2.6,
+    "say": 1.92,
     "tell": 0.85,
-    "stand": 0.72,
-    "nobody": 1.35,
-    "comprehensions": 22.6,
-    "conditionals": 18.6,
-    "line_length": 99,
+    "stand": 0.7,
+    "nobody": 1.3,
+    "comprehensions": 18.7,
+    "conditionals": 15.3,
+    "line_length": 85,
     "function_length": 25,
-    "skips": 60,
+    "skips": 0,
 }
 UNITS = {
     **dict.fromkeys(WORDS, "per 1,000 words"),

@@ -1,7 +1,9 @@
-"""Child processes of the scripts here: ended by the process that started them, each by its own handle.
+"""Child processes of the scripts here: ended by the process that started them, each by
+its own handle.
 
-Each child's stdin is held by its parent and watched by the child: it ends, too, when the parent was killed. Children
-are groups of their own: a Ctrl-C reaches the parent alone, which ends each child once.
+Each child's stdin is held by its parent and watched by the child: it ends, too, when
+the parent was killed. Children are groups of their own: a Ctrl-C reaches the parent
+alone, which ends each child once.
 """
 
 import contextlib
@@ -27,7 +29,10 @@ class ChildEnded(Exception):
 
 
 class Children:
-    """The children of a script, by name: `with Children() as children: …` ends them all."""
+    """The children of a script, by name:
+
+    `with Children() as children: …` ends them all.
+    """
 
     def __init__(self) -> None:
         self._started: dict[str, subprocess.Popen[str]] = {}
@@ -48,7 +53,8 @@ class Children:
         stderr: int | IO | None = None,
         keep: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start a child that takes over `sockets`, whose numbers are among its arguments.
+        """Start a child that takes over `sockets`, whose numbers are among its
+        arguments.
 
         With `keep` they stay open here, too, for the next child that takes them over.
         """
@@ -78,7 +84,8 @@ class Children:
         return {name for name, child in self._started.items() if child.poll() is not None}
 
     def end(self, *names: str) -> None:
-        """Ask each child to end, wait, and kill those that don't; all of them at once on a second Ctrl-C.
+        """Ask each child to end, wait, and kill those that don't; all of them at once
+        on a second Ctrl-C.
 
         Without `names`, all children are ended.
         """
@@ -98,10 +105,11 @@ class Children:
 
 
 def listen(port: int) -> tuple[socket.socket, ...]:
-    """Sockets on this port of the machine itself, IPv4 and, where there is one, IPv6: browsers try both for localhost.
+    """Sockets on this port of the machine itself, IPv4 and, where there is one, IPv6:
+    browsers try both for localhost.
 
-    Whoever connects waits until somebody takes the sockets over. Port 0 takes a free one, on IPv4 alone. Raises
-    PortTaken.
+    Whoever connects waits until somebody takes the sockets over. Port 0 takes a free
+    one, on IPv4 alone. Raises PortTaken.
     """
     try:
         sockets = [socket.create_server(("127.0.0.1", port), backlog=128)]
@@ -109,7 +117,9 @@ def listen(port: int) -> tuple[socket.socket, ...]:
         raise PortTaken(error.strerror) from None
     if port and socket.has_ipv6:
         try:
-            sockets.append(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128))
+            sockets.append(
+                socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128)
+            )
         except OSError as error:
             if not is_without_ipv6(error):
                 sockets[0].close()

@@ -1,7 +1,7 @@
 """Look for secrets in the files that git tracks; exit with 1 if there is one.
 
-Made-up secrets of tests and examples are listed in `.secrets.json`, as checksums. After adding
-such a one, look at what this prints, then accept it:
+Made-up secrets of tests and examples are listed in `.secrets.json`, as checksums. After
+adding such a one, look at what this prints, then accept it:
 
     scan_secrets.py            # prints file, line, and kind of each new secret
     scan_secrets.py --accept   # writes all that is found now into .secrets.json
@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ACCEPTED = ".secrets.json"
 # Checksums, by the hundred.
 SKIPPED = {ACCEPTED, "package-lock.json"}
-# Tests are full of made-up passwords and keys; the kinds of real tokens are looked for there, too.
+# Tests are full of made-up passwords and keys; the kinds of real tokens are looked for
+# there, too.
 NOT_IN_TESTS = {
     "Base64HighEntropyString",
     "BasicAuthDetector",
@@ -35,8 +36,12 @@ NOT_IN_TESTS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--accept", action="store_true", help=f"write what is found into {ACCEPTED}")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the git checkout to scan (this one)")
+    parser.add_argument(
+        "--accept", action="store_true", help=f"write what is found into {ACCEPTED}"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the git checkout to scan (this one)"
+    )
     options = parser.parse_args()
     found = scan(options.root)
     if options.accept:
@@ -47,7 +52,9 @@ def main() -> int:
     for secret in new:
         print(f"{secret.filename}:{secret.line_number}: {secret.type}")
     if new:
-        print("If these are made up: scripts/scan_secrets.py --accept. Otherwise revoke them now.")
+        print(
+            "If these are made up: scripts/scan_secrets.py --accept. Otherwise revoke them now."
+        )
     return 1 if new else 0
 
 
@@ -77,7 +84,9 @@ def scan_with(plugins: set[str], root: Path, names: list[str]) -> list[Potential
 def tracked(root: Path) -> list[str]:
     """Return the paths of tracked files, below `root`."""
     command = ["git", "ls-files", "-z"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
+    listed = subprocess.run(
+        command, cwd=root, capture_output=True, check=True, text=True
+    ).stdout
     names = []
     for name in listed.split("\0"):
         is_lock = name.startswith("requirements/") and name.endswith(".txt")

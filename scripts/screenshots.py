@@ -1,4 +1,5 @@
-"""The pictures of README and docs, taken from the real thing: web, worker and a paced sandbox on a state of their own.
+"""The pictures of README and docs, taken from the real thing: web, worker and a paced
+sandbox on a state of their own.
 
     make screenshots    into docs/screenshots/; needs Debian's Chromium (apt-get install chromium)
 
@@ -21,14 +22,25 @@ from processes import MANAGE, ROOT, WEB, Children, listen
 
 OUT = ROOT / "docs" / "screenshots"
 MOST = 300_000  # bytes of a picture: they are loaded with the README
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 VARIANTS = {
     "": {"viewport": {"width": 1280, "height": 900}},
     "-dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "-phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True},
+    "-phone": {
+        "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 2,
+        "is_mobile": True,
+    },
 }
 EMAIL, TEAM, SLUG = "lead@example.com", "Acme Engineering", "acme-engineering"
-# Until PERCENT each answer of GitHub takes a moment; then so long that the run stands still for its pictures.
+# Until PERCENT each answer of GitHub takes a moment; then so long that the run stands
+# still for its pictures.
 MOMENT, PERCENT, STILL = 0.15, 40, 30.0
 START_SECONDS, RUN_SECONDS = 60, 300
 
@@ -36,10 +48,17 @@ START_SECONDS, RUN_SECONDS = 60, 300
 def main() -> int:
     program = shutil.which("chromium")
     if program is None:
-        print("make screenshots: chromium is not installed (apt-get install chromium).", file=sys.stderr)
+        print(
+            "make screenshots: chromium is not installed (apt-get install chromium).",
+            file=sys.stderr,
+        )
         return 1
     OUT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state, Children() as children, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as state,
+        Children() as children,
+        sync_playwright() as playwright,
+    ):
         site = Site(Path(state), children)
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
@@ -69,14 +88,21 @@ def take(site: "Site", browser: Browser) -> None:
     site.faults()
     page.get_by_role("button", name="Retry from here").click()
     page.wait_for_url(f"**/t/{SLUG}/", timeout=RUN_SECONDS * 1000)
-    for address, picture in (("", "dashboard"), ("compare/", "compare"), ("onboarding/repositories/", "choose")):
+    for address, picture in (
+        ("", "dashboard"),
+        ("compare/", "compare"),
+        ("onboarding/repositories/", "choose"),
+    ):
         for name, page in pages.items():
             page.goto(f"/t/{SLUG}/{address}", wait_until="networkidle")
             shoot(page, f"{picture}{name}")
 
 
 def wait_for(page: Page, percent: int) -> None:
-    """Until the run is so far. The site's policy allows no wait_for_function, which evaluates text."""
+    """Until the run is so far.
+
+    The site's policy allows no wait_for_function, which evaluates text.
+    """
     bar = page.get_by_role("progressbar", name="Setup")
     until = time.monotonic() + RUN_SECONDS
     while int(bar.get_attribute("aria-valuenow") or 0) < percent:
@@ -106,16 +132,28 @@ class Site:
         (socket,) = listen(0)
         self.port = socket.getsockname()[1]
         os.environ |= {
-            "DEBUG": "1", "STATE_DIR": str(state), "FIRSTLIGHT_DOTENV": "0", "PORT": str(self.port),
+            "DEBUG": "1",
+            "STATE_DIR": str(state),
+            "FIRSTLIGHT_DOTENV": "0",
+            "PORT": str(self.port),
             "SITE_URL": self.url,
-        }  # fmt: skip
+        }
         self.manage("migrate", "--verbosity", "0")
         with (state / "sandbox.log").open("ab") as log:
-            sandbox = children.start("sandbox", [*MANAGE, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=log)
+            sandbox = children.start(
+                "sandbox",
+                [*MANAGE, "sandbox", "--port", "0"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         assert sandbox.stdout is not None
         self.github = sandbox.stdout.readline().removeprefix("sandbox: ").strip()
-        os.environ |= {"GITHUB_API_URL": self.github, "SAMPLE_URL": self.github, "GITHUB_TOKEN": "demo",
-                       "LLM_BASE_URL": f"{self.github}/v1"}  # fmt: skip
+        os.environ |= {
+            "GITHUB_API_URL": self.github,
+            "SAMPLE_URL": self.github,
+            "GITHUB_TOKEN": "demo",
+            "LLM_BASE_URL": f"{self.github}/v1",
+        }
         with (state / "log").open("ab") as log:
             children.start("worker", [*MANAGE, "run_worker"], stdout=log, stderr=log)
             command = [*WEB, "--quiet", "--fd", str(socket.fileno())]
@@ -127,13 +165,28 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def manage(self, *arguments: str) -> str:
-        done = subprocess.run([*MANAGE, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*MANAGE, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        )
         return done.stdout.strip()
 
     def onboard(self) -> subprocess.Popen[str]:
-        """Start an onboarding of all that the sandbox has; the process ends with the run."""
-        command = [*MANAGE, "onboard", "--team", TEAM, "--email", EMAIL, "--repos", ",".join(self.repositories())]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        """Start an onboarding of all that the sandbox has; the process ends with the
+        run.
+        """
+        command = [
+            *MANAGE,
+            "onboard",
+            "--team",
+            TEAM,
+            "--email",
+            EMAIL,
+            "--repos",
+            ",".join(self.repositories()),
+        ]
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+        )
 
     def repositories(self) -> list[str]:
         request = urllib.request.Request(
@@ -144,7 +197,9 @@ class Site:
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """What GitHub does from now on: see apps/sandbox/faults.py."""
-        request = urllib.request.Request(f"{self.github}/_sandbox/faults", json.dumps(faults).encode(), method="POST")
+        request = urllib.request.Request(
+            f"{self.github}/_sandbox/faults", json.dumps(faults).encode(), method="POST"
+        )
         urllib.request.urlopen(request, timeout=30).close()
 
     def page(self, browser: Browser, **options: Any) -> Page:
@@ -163,7 +218,11 @@ class Site:
         until = time.monotonic() + START_SECONDS
         while True:
             done = subprocess.run(
-                [*MANAGE, "sign_in_link", EMAIL], cwd=ROOT, check=False, capture_output=True, text=True
+                [*MANAGE, "sign_in_link", EMAIL],
+                cwd=ROOT,
+                check=False,
+                capture_output=True,
+                text=True,
             )
             if done.returncode == 0:
                 return done.stdout.strip()

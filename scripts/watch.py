@@ -1,4 +1,5 @@
-"""Notice changes of code and templates at little cost: one `stat` for each file, no package needed.
+"""Notice changes of code and templates at little cost: one `stat` for each file, no
+package needed.
 
 watcher = Watcher([ROOT / "apps", ROOT / "project"])
 ...
@@ -22,7 +23,9 @@ class Watcher:
         self._scan()
 
     def changed(self) -> Path | None:
-        """Return a file that was changed, added, or removed since the last call, or None."""
+        """Return a file that was changed, added, or removed since the last call, or
+        None.
+        """
         if not self._differs():
             return None
         before = self._files

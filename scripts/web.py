@@ -1,4 +1,5 @@
-"""The web process of `make dev` and `make demo`, which ends with the process that started it.
+"""The web process of `make dev` and `make demo`, which ends with the process that
+started it.
 
 web.py --port 8000      serves this machine
 web.py --fd 3 --fd 4    serves sockets that listen already: connections wait in them until it has started
@@ -11,7 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Seconds that open answers get when the process ends. A stream of events is open as long as its page is.
+# Seconds that open answers get when the process ends. A stream of events is open as
+# long as its page is.
 GRACE = 3
 
 

@@ -1,4 +1,6 @@
-"""Shared fixtures. The environment is put in order by tests/settings.py, before Django loads."""
+"""Shared fixtures. The environment is put in order by tests/settings.py, before Django
+loads.
+"""
 
 import os
 from collections import Counter
@@ -14,13 +16,17 @@ pytest_plugins = ("tests.fixtures.sandbox", "tests.fixtures.workers")
 
 
 def pytest_xdist_auto_num_workers():
-    """Run one process more than there are cores: many tests wait for processes of their own."""
+    """Run one process more than there are cores: many tests wait for processes of their
+    own.
+    """
     return (os.process_cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(request):
-    """Let pytest-django start from a copy of a migrated database; Django then runs what is missing in it."""
+    """Let pytest-django start from a copy of a migrated database; Django then runs what
+    is missing in it.
+    """
     options = settings.DATABASES["default"]
     if "sqlite" not in options["ENGINE"]:
         yield False
@@ -37,7 +43,9 @@ def trial(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what each trial reached, and in how many situations rows of the fault table were tried."""
+    """Print what each trial reached, and in how many situations rows of the fault table
+    were tried.
+    """
     rows, situations = set(), Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
@@ -49,18 +57,25 @@ def pytest_terminal_summary(terminalreporter):
                     situations[text] += 1
     if rows:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(situations.items()))
-        terminalreporter.line(f"Fault table: {len(rows)} rows in {situations.total()} situations ({counts}).")
+        terminalreporter.line(
+            f"Fault table: {len(rows)} rows in {situations.total()} situations ({counts})."
+        )
 
 
 @pytest.fixture(scope="session")
 def redis_url():
-    """The address of a private Redis server, one for the session. Tests of it use names of their own."""
+    """The address of a private Redis server, one for the session.
+
+    Tests of it use names of their own.
+    """
     with services.redis_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    """The address of a private PostgreSQL cluster's database, one cluster for the session; its user may make others."""
+    """The address of a private PostgreSQL cluster's database, one cluster for the
+    session; its user may make others.
+    """
     with services.postgres_server() as url:
         yield url

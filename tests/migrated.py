@@ -1,4 +1,6 @@
-"""A migrated SQLite database that all test processes copy, so that only the first of them runs the migrations."""
+"""A migrated SQLite database that all test processes copy, so that only the first of
+them runs the migrations.
+"""
 
 import fcntl
 import hashlib
@@ -16,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def copy_to(path, folder):
-    """Copy the migrated database to a path; make it first if the folder does not have it.
+    """Copy the migrated database to a path; make it first if the folder does not have
+    it.
 
     Processes that come meanwhile wait.
     """
@@ -30,7 +33,9 @@ def copy_to(path, folder):
 
 
 def digest():
-    """Return a name for what the migrations of all apps, and Django, make of an empty database."""
+    """Return a name for what the migrations of all apps, and Django, make of an empty
+    database.
+    """
     found = hashlib.sha256(django.__version__.encode())
     for config in sorted(apps.get_app_configs(), key=lambda config: config.label):
         for file in sorted(Path(config.path).glob("migrations/*.py")):
@@ -42,7 +47,11 @@ def _make(kept):
     unfinished = kept.with_suffix(".new")
     for suffix in ("", "-wal", "-shm"):
         Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": f"sqlite:///{unfinished}"}
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DATABASE_URL": f"sqlite:///{unfinished}",
+    }
     command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
     subprocess.run(command, cwd=ROOT, env=env, check=True)
     with closing(sqlite3.connect(unfinished)) as database:

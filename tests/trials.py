@@ -1,8 +1,8 @@
 """Long trials: random sequences and faults that run for minutes, by `make test-long`.
 
-A trial takes how long it lasts from SECONDS, and its random choices from SEED. At its end it
-reports how many cases it reached, and fails if they are fewer than its floor, so that a trial
-that silently does nothing is noticed:
+A trial takes how long it lasts from SECONDS, and its random choices from SEED. At its
+end it reports how many cases it reached, and fails if they are fewer than its floor, so
+that a trial that silently does nothing is noticed:
 
     @pytest.mark.long
     def test_random_requests_get_no_server_error(trial):
@@ -29,15 +29,21 @@ class Trial:
 
     @staticmethod
     def seconds(default):
-        """Return how many seconds the trial lasts: SECONDS from the environment, or its default."""
+        """Return how many seconds the trial lasts:
+
+        SECONDS from the environment, or its default.
+        """
         return float(os.environ.get("SECONDS") or default)
 
     def goes_on(self, seconds):
-        """Return whether there is time left; `seconds` is what the trial takes by default."""
+        """Return whether there is time left; `seconds` is what the trial takes by
+        default.
+        """
         return time.monotonic() - self._began < self.seconds(seconds)
 
     def reached(self, cases, floor):
-        """Report the number of cases; raise AssertionError if there were fewer than `floor`.
+        """Report the number of cases; raise AssertionError if there were fewer than
+        `floor`.
 
         The floor holds for the trial's own duration: a shorter one by SECONDS has none.
         """

@@ -68,7 +68,12 @@ class FunnelAdmin(ReadOnlyAdmin[Funnel]):
             "windows": WINDOWS.items(),
             "window": window,
             "stages": [
-                (stage, _width(stage.of_first), _percent(stage.of_first), _percent(stage.of_previous))
+                (
+                    stage,
+                    _width(stage.of_first),
+                    _percent(stage.of_first),
+                    _percent(stage.of_previous),
+                )
                 for stage in stages
             ],
             "journeys": stages[0].count,

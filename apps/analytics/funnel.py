@@ -1,9 +1,10 @@
 """How far people come, how long it takes them, and what stops them.
 
-A *journey* is one team; or a person who signed up and has no team that went on. Whoever signed up to join another's team
-has none. Each journey counts once in a stage, by the first time it got there: retries and later runs add nothing. Who
-reached a stage counts as having passed all before it, also where that left no event (the command line signs nobody up).
-Runs are those of the onboarding; nightly ones are nobody's journey.
+A *journey* is one team; or a person who signed up and has no team that went on. Whoever
+signed up to join another's team has none. Each journey counts once in a stage, by the
+first time it got there: retries and later runs add nothing. Who reached a stage counts
+as having passed all before it, also where that left no event (the command line signs
+nobody up). Runs are those of the onboarding; nightly ones are nobody's journey.
 """
 
 import re
@@ -31,13 +32,18 @@ STAGES: tuple[tuple[str, str], ...] = (
     *((f"step:{step.key}", step.title) for step in ONBOARDING.steps),
     (EventName.COMPLETED, "Completed"),
 )
-# What differs from one failure to the next for the same reason: addresses, quoted things, repositories and paths, numbers.
-_PARTICULAR = re.compile(r"https?://\S+|“[^“”]*+”|\"[^\"]*\"|(?<![\w.-])[\w.-]*+/[\w./-]+|\b\d[\d.,:]*\b")
+# What differs from one failure to the next for the same reason: addresses, quoted
+# things, repositories and paths, numbers.
+_PARTICULAR = re.compile(
+    r"https?://\S+|“[^“”]*+”|\"[^\"]*\"|(?<![\w.-])[\w.-]*+/[\w./-]+|\b\d[\d.,:]*\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Shares are of 1, None where nobody came; `p50` and `p90` are seconds since the stage before, over `measured`."""
+    """Shares are of 1, None where nobody came; `p50` and `p90` are seconds since the
+    stage before, over `measured`.
+    """
 
     title: str
     count: int
@@ -50,7 +56,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why runs failed in a step. A run that failed twice for the same reason is one; `completed` of them did later."""
+    """Why runs failed in a step.
+
+    A run that failed twice for the same reason is one; `completed` of them did later.
+    """
 
     step: str
     words: str
@@ -61,10 +70,14 @@ class Reason:
 
 def stages(since: datetime | None = None) -> list[Stage]:
     """The funnel of the journeys that began at `since` or later; of all without."""
-    journeys = [journey for journey in _journeys() if since is None or min(journey.values()) >= since]
+    journeys = [
+        journey for journey in _journeys() if since is None or min(journey.values()) >= since
+    ]
     keys = [key for key, _ in STAGES]
     furthest = [max(keys.index(key) for key in journey) for journey in journeys]
-    counts = [sum(1 for reached in furthest if reached >= number) for number in range(len(keys))]
+    counts = [
+        sum(1 for reached in furthest if reached >= number) for number in range(len(keys))
+    ]
     rows = []
     for number, (key, title) in enumerate(STAGES):
         spans = _spans(journeys, keys[number - 1], key) if number else []
@@ -84,15 +97,21 @@ def stages(since: datetime | None = None) -> list[Stage]:
 
 
 def _spans(journeys: Iterable[Journey], before: str, key: str) -> list[float]:
-    """Seconds from one stage to the next, ascending, of the journeys for which both are known."""
+    """Seconds from one stage to the next, ascending, of the journeys for which both are
+    known.
+    """
     known = [journey for journey in journeys if before in journey and key in journey]
-    return sorted(max(0.0, (journey[key] - journey[before]).total_seconds()) for journey in known)
+    return sorted(
+        max(0.0, (journey[key] - journey[before]).total_seconds()) for journey in known
+    )
 
 
 def _journeys() -> list[Journey]:
     teams = _journeys_of_teams()
     signed_up = dict(
-        AnalyticsEvent.objects.filter(name=EventName.SIGNED_UP, user__isnull=False).values_list("user_id", "at")
+        AnalyticsEvent.objects.filter(name=EventName.SIGNED_UP, user__isnull=False).values_list(
+            "user_id", "at"
+        )
     )
     # A person's sign-up belongs to the first team that they brought on its way.
     by_age = sorted(teams, key=lambda team: min(teams[team].values()))
@@ -102,7 +121,9 @@ def _journeys() -> list[Journey]:
         if at is not None:
             teams[team][EventName.SIGNED_UP] = at
     guests = set(Membership.objects.exclude(role=Role.OWNER).values_list("user_id", flat=True))
-    alone = [{str(EventName.SIGNED_UP): at} for user, at in signed_up.items() if user not in guests]
+    alone = [
+        {str(EventName.SIGNED_UP): at} for user, at in signed_up.items() if user not in guests
+    ]
     return [*teams.values(), *alone]
 
 
@@ -113,7 +134,9 @@ def _journeys_of_teams() -> dict[int, Journey]:
     for team, name, at in before.values_list("team_id", "name").annotate(first=Min("at")):
         journeys[team][name] = at
     runs = of_team.filter(name__in=OF_RUNS, data__pipeline=ONBOARDING.name)
-    for team, name, step, at in runs.values_list("team_id", "name", "data__step").annotate(first=Min("at")):
+    for team, name, step, at in runs.values_list("team_id", "name", "data__step").annotate(
+        first=Min("at")
+    ):
         key = f"step:{step}" if name == EventName.STEP else name
         if key in dict(STAGES):  # a step that the pipeline has no more is no stage
             journeys[team][key] = at
@@ -122,34 +145,52 @@ def _journeys_of_teams() -> dict[int, Journey]:
 
 def _first_people() -> dict[int | None, int | None]:
     """Who did the first thing for each team."""
-    own = Q(name__in=(EventName.CONNECTED, EventName.CHOSE)) | Q(name=EventName.STARTED, data__pipeline=ONBOARDING.name)
+    own = Q(name__in=(EventName.CONNECTED, EventName.CHOSE)) | Q(
+        name=EventName.STARTED, data__pipeline=ONBOARDING.name
+    )
     first: dict[int | None, int | None] = {}
-    events = AnalyticsEvent.objects.filter(own, team__isnull=False, user__isnull=False).order_by("at", "pk")
+    events = AnalyticsEvent.objects.filter(
+        own, team__isnull=False, user__isnull=False
+    ).order_by("at", "pk")
     for team, user in events.values_list("team_id", "user_id"):
         first.setdefault(team, user)
     return first
 
 
 def reasons(since: datetime | None = None) -> list[Reason]:
-    """Why onboardings failed at `since` or later (ever, without), the most frequent reason first."""
+    """Why onboardings failed at `since` or later (ever, without), the most frequent
+    reason first.
+    """
     of_onboarding = AnalyticsEvent.objects.filter(data__pipeline=ONBOARDING.name)
     failures = of_onboarding.filter(name=EventName.FAILED)
     if since is not None:
         failures = failures.filter(at__gte=since)
-    completed = set(of_onboarding.filter(name=EventName.COMPLETED).values_list("run", flat=True))
+    completed = set(
+        of_onboarding.filter(name=EventName.COMPLETED).values_list("run", flat=True)
+    )
     titles = {step.key: step.title for step in ONBOARDING.steps}
     runs, teams = defaultdict(set), defaultdict(set)
-    for run, team, step, error in failures.values_list("run", "team_id", "data__step", "data__error"):
+    for run, team, step, error in failures.values_list(
+        "run", "team_id", "data__step", "data__error"
+    ):
         reason = titles.get(step, step or "No step"), in_general(error or "")
         runs[reason].add(run)
         teams[reason].add(team)
     found = [
-        Reason(step, words, len(runs[step, words]), len(teams[step, words]), len(runs[step, words] & completed))
+        Reason(
+            step,
+            words,
+            len(runs[step, words]),
+            len(teams[step, words]),
+            len(runs[step, words] & completed),
+        )
         for step, words in runs
     ]
     return sorted(found, key=lambda reason: (-reason.runs, reason.step, reason.words))
 
 
 def in_general(error: str) -> str:
-    """An error's words without what is particular to one run, so that the same reason reads the same."""
+    """An error's words without what is particular to one run, so that the same reason
+    reads the same.
+    """
     return " ".join(_PARTICULAR.sub("…", error).split()) or "No words"

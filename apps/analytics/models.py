@@ -1,4 +1,6 @@
-"""Product analytics: what happened in the journey, one row an event, recorded by signal receivers."""
+"""Product analytics: what happened in the journey, one row an event, recorded by signal
+receivers.
+"""
 
 from django.conf import settings
 from django.db import models
@@ -18,12 +20,19 @@ class EventName(models.TextChoices):
 
 
 class AnalyticsEvent(models.Model):
-    """One thing that happened. `once_key` keeps a repeated signal from counting twice."""
+    """One thing that happened.
+
+    `once_key` keeps a repeated signal from counting twice.
+    """
 
     name = models.CharField(max_length=20, choices=EventName)
     at = models.DateTimeField(auto_now_add=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
-    team = models.ForeignKey("teams.Team", on_delete=models.CASCADE, null=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    team = models.ForeignKey(
+        "teams.Team", on_delete=models.CASCADE, null=True, related_name="+"
+    )
     run = models.UUIDField(null=True)
     data = models.JSONField(default=dict)
     once_key = models.CharField(max_length=200, unique=True)
@@ -36,7 +45,9 @@ class AnalyticsEvent(models.Model):
 
 
 class Funnel(AnalyticsEvent):
-    """How far people come. Only the admin has it: a page of its own there, with a permission of its own."""
+    """How far people come. Only the admin has it: a page of its own there, with a
+    permission of its own.
+    """
 
     class Meta:
         proxy = True

@@ -1,10 +1,12 @@
-"""Records the journey: one row for each thing that happened, however often its signal is sent.
+"""Records the journey: one row for each thing that happened, however often its signal
+is sent.
 
-Accounts, sources and choices count the first time (for a team and source, for a team); runs, steps and their ends count
-once in each generation of the run. The rows are written in the transaction of what they tell of, with no outside call.
+Accounts, sources and choices count the first time (for a team and source, for a team);
+runs, steps and their ends count once in each generation of the run. The rows are
+written in the transaction of what they tell of, with no outside call.
 
-No failure in here keeps what it tells of from happening. The engine calls its receivers in a savepoint, and again later;
-those of other signals are marked as `_optional`.
+No failure in here keeps what it tells of from happening. The engine calls its receivers
+in a savepoint, and again later; those of other signals are marked as `_optional`.
 """
 
 import logging
@@ -37,17 +39,29 @@ def record(name: EventName, once_key: str, **fields: Any) -> None:
 
 
 def _row(name: EventName, once_key: str, **fields: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": name, "once_key": f"{name}:{once_key}", "data": {}, "run": None}
+    row: dict[str, Any] = {
+        "name": name,
+        "once_key": f"{name}:{once_key}",
+        "data": {},
+        "run": None,
+    }
     row |= {"team_id": None, "user_id": None} | fields
     return row | {"at": fields.get("at") or timezone.now()}
 
 
 def _write(rows: list[dict[str, Any]]) -> None:
-    statements.insert(AnalyticsEvent, list(rows[0]), [list(row.values()) for row in rows], ignore_conflicts=True)
+    statements.insert(
+        AnalyticsEvent,
+        list(rows[0]),
+        [list(row.values()) for row in rows],
+        ignore_conflicts=True,
+    )
 
 
 def team_of(run: Run) -> int | None:
-    """Return the key of the team that a run is about; None for other subjects and for deleted teams."""
+    """Return the key of the team that a run is about; None for other subjects and for
+    deleted teams.
+    """
     team_id = team_id_of(run.subject)
     if team_id is None:
         return None
@@ -60,11 +74,18 @@ def record_run(name: EventName, run: Run, at: datetime | None, **data: Any) -> N
 
 def _of_run(run: Run, **data: Any) -> dict[str, Any]:
     about = {"pipeline": run.pipeline, "generation": run.generation}
-    return {"run": run.pk, "team_id": team_of(run), "user_id": run.started_by_id, "data": about | data}
+    return {
+        "run": run.pk,
+        "team_id": team_of(run),
+        "user_id": run.started_by_id,
+        "data": about | data,
+    }
 
 
 def record_end(name: EventName, run: Run, at: datetime | None, **data: Any) -> None:
-    """The end of a run, and before it the steps that this generation passed: while it runs, its rows tell of them."""
+    """The end of a run, and before it the steps that this generation passed: while it
+    runs, its rows tell of them.
+    """
     of_run = _of_run(run)
     names = ("key", "state", "started_at", "finished_at", "attempt")
     steps = [
@@ -72,17 +93,28 @@ def record_end(name: EventName, run: Run, at: datetime | None, **data: Any) -> N
         for row in statements.select_values(StepRun, names, run_id=run.pk, order="idx")
     ]
     rows = [
-        _row(EventName.STEP, f"{run.pk}:{run.generation}:{step.key}", **of_run | {"at": step.finished_at})
+        _row(
+            EventName.STEP,
+            f"{run.pk}:{run.generation}:{step.key}",
+            **of_run | {"at": step.finished_at},
+        )
         | {"data": of_run["data"] | _of_step(step)}
         for step in steps
-        if step.state in PASSED and step.finished_at and step.finished_at >= run.generation_started_at
+        if step.state in PASSED
+        and step.finished_at
+        and step.finished_at >= run.generation_started_at
     ]
     end = _row(name, f"{run.pk}:{run.generation}", at=at, **of_run)
     _write([*rows, end | {"data": of_run["data"] | {"seconds": _seconds(run)} | data}])
 
 
 def _of_step(step: StepRun) -> dict[str, Any]:
-    return {"step": step.key, "state": step.state, "seconds": step.seconds, "attempts": step.attempt}
+    return {
+        "step": step.key,
+        "state": step.state,
+        "seconds": step.seconds,
+        "attempts": step.attempt,
+    }
 
 
 def _optional(record_it: Callable[..., None]) -> Callable[..., None]:
@@ -109,14 +141,24 @@ def on_signed_up(user: AbstractBaseUser, **kwargs: Any) -> None:
 @_optional
 def on_connected(team: Team, user: AbstractBaseUser | None, source: str, **kwargs: Any) -> None:
     record(
-        EventName.CONNECTED, f"{team.pk}:{source}", team_id=team.pk, user_id=user and user.pk, data={"source": source}
+        EventName.CONNECTED,
+        f"{team.pk}:{source}",
+        team_id=team.pk,
+        user_id=user and user.pk,
+        data={"source": source},
     )
 
 
 @receiver(repositories_chosen, dispatch_uid="analytics.chose")
 @_optional
 def on_chose(team: Team, user: AbstractBaseUser | None, count: int, **kwargs: Any) -> None:
-    record(EventName.CHOSE, str(team.pk), team_id=team.pk, user_id=user and user.pk, data={"repositories": count})
+    record(
+        EventName.CHOSE,
+        str(team.pk),
+        team_id=team.pk,
+        user_id=user and user.pk,
+        data={"repositories": count},
+    )
 
 
 @receiver(signals.pipeline_started, dispatch_uid="analytics.started")
@@ -125,9 +167,18 @@ def on_started(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> None
 
 
 @receiver(first_insight_found, dispatch_uid="analytics.first_insight")
-def on_first_insight(run: Run, title: str, preliminary: bool, sent_at: datetime | None = None, **kwargs: Any) -> None:
+def on_first_insight(
+    run: Run, title: str, preliminary: bool, sent_at: datetime | None = None, **kwargs: Any
+) -> None:
     waited = ((sent_at or timezone.now()) - run.generation_started_at).total_seconds()
-    record_run(EventName.FIRST_INSIGHT, run, sent_at, seconds=round(waited, 2), title=title, preliminary=preliminary)
+    record_run(
+        EventName.FIRST_INSIGHT,
+        run,
+        sent_at,
+        seconds=round(waited, 2),
+        title=title,
+        preliminary=preliminary,
+    )
 
 
 @receiver(signals.pipeline_completed, dispatch_uid="analytics.completed")
@@ -141,7 +192,9 @@ def on_retried(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> None
 
 
 @receiver(signals.pipeline_failed, dispatch_uid="analytics.failed")
-def on_failed(run: Run, sent_at: datetime | None = None, error: str = "", **kwargs: Any) -> None:
+def on_failed(
+    run: Run, sent_at: datetime | None = None, error: str = "", **kwargs: Any
+) -> None:
     step = run.steps.filter(state="failed").values_list("key", flat=True).first()
     record_end(EventName.FAILED, run, sent_at, step=step, error=error or run.error)
 
@@ -153,4 +206,8 @@ def on_cancelled(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> No
 
 def _seconds(run: Run) -> float | None:
     """How long this generation took."""
-    return (run.finished_at - run.generation_started_at).total_seconds() if run.finished_at else None
+    return (
+        (run.finished_at - run.generation_started_at).total_seconds()
+        if run.finished_at
+        else None
+    )

@@ -16,27 +16,35 @@ class CredentialKind(models.TextChoices):
 
 
 class Credential(TeamScopedModel):
-    """A secret that reads a source for a team, encrypted by `apps.integrations.connections.credentials`; never shown again."""
+    """A secret that reads a source for a team, encrypted by
+    `apps.integrations.connections.credentials`; never shown again.
+    """
 
     kind = models.CharField(max_length=30, choices=CredentialKind)
     secret = models.BinaryField()
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "kind"], name="credential_once_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "kind"], name="credential_once_in_team")
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of team {self.team_id}"
 
 
 class ApiBudget(models.Model):
-    """What a credential may still ask of GitHub, shared by all processes; kept by `apps.integrations.sync.rate_limiter`.
+    """What a credential may still ask of GitHub, shared by all processes; kept by
+    `apps.integrations.sync.rate_limiter`.
 
-    `key` names the credential without giving it away. `points_left` of `points` are what GitHub last told, until
-    `resets_at`; nothing may be asked before `blocked_until`. `pace` is the state of `rate limiter.Pace`.
+    `key` names the credential without giving it away. `points_left` of `points` are
+    what GitHub last told, until `resets_at`; nothing may be asked before
+    `blocked_until`. `pace` is the state of `rate limiter.Pace`.
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -53,7 +61,9 @@ class ApiBudget(models.Model):
 
 
 class ConnectionSource(models.TextChoices):
-    """GitHub and the sample are read by the same client; the sample's address comes from `settings.SAMPLE_URL`."""
+    """GitHub and the sample are read by the same client; the sample's address comes
+    from `settings.SAMPLE_URL`.
+    """
 
     GITHUB = "github", "GitHub"
     SAMPLE = "sample", "Sample organisation"
@@ -61,10 +71,12 @@ class ConnectionSource(models.TextChoices):
 
 
 class Connection(TeamScopedModel):
-    """A source that a team has connected, and what could be read of it when it was last asked.
+    """A source that a team has connected, and what could be read of it when it was last
+    asked.
 
-    `listing` is a list of `github.listing.Listed` rows, newest push first; not all of them while `listing_more`, which
-    is the page to go on with. `sizes` has `github.sizes.Size` by name. `notes` say what the token cannot read.
+    `listing` is a list of `github.listing.Listed` rows, newest push first; not all of
+    them while `listing_more`, which is the page to go on with. `sizes` has
+    `github.sizes.Size` by name. `notes` say what the token cannot read.
     """
 
     source = models.CharField(max_length=10, choices=ConnectionSource)
@@ -74,7 +86,9 @@ class Connection(TeamScopedModel):
     scopes = models.JSONField(null=True, blank=True)
     notes = models.JSONField(default=list, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    connected_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    connected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     connected_at = models.DateTimeField()
     listing = models.JSONField(default=list, blank=True)
     listing_more = models.PositiveIntegerField(null=True, blank=True)
@@ -83,26 +97,34 @@ class Connection(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "source"], name="connection_once_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "source"], name="connection_once_in_team")
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_source_display()} of team {self.team_id}"
 
 
 class SourceGrant(TeamScopedModel):
-    """The operator's permission for a team to read a source of the installation, like the clones on its server.
+    """The operator's permission for a team to read a source of the installation, like
+    the clones on its server.
 
-    Checked by `apps.integrations.connections.grants`. `folder`, relative to GIT_SOURCE_ROOT, narrows what may be read.
+    Checked by `apps.integrations.connections.grants`. `folder`, relative to
+    GIT_SOURCE_ROOT, narrows what may be read.
     """
 
     source = models.CharField(max_length=10, choices=ConnectionSource)
     folder = models.CharField(max_length=300, blank=True)
     granted_at = models.DateTimeField(auto_now_add=True)
-    granted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    granted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "source"], name="source_grant_once_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "source"], name="source_grant_once_in_team")
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_source_display()} for team {self.team_id}"
@@ -119,18 +141,26 @@ class SyncStatus(models.TextChoices):
 class TrackedRepository(TeamScopedModel):
     """The sync of one repository.
 
-    `cursor` goes on where the last committed unit ended: {"run", "since", "phase": "skeleton" | "detail" | "end",
-    "after", …}. `watermark` is the newest `updated_at` of a wholly committed window; `synced_since` is its start.
-    `cause` and `remedy` explain `last_sync_error`, see `apps.pipelines.remedy`.
+    `cursor` goes on where the last committed unit ended: {"run", "since", "phase":
+    "skeleton" | "detail" | "end", "after", …}. `watermark` is the newest `updated_at`
+    of a wholly committed window; `synced_since` is its start. `cause` and `remedy`
+    explain `last_sync_error`, see `apps.pipelines.remedy`.
     """
 
     # Shares the repository's key: an id of the one is the id of the other.
-    repository = models.OneToOneField(Repository, on_delete=models.CASCADE, primary_key=True, related_name="tracking")
-    sync_status = models.CharField(max_length=10, choices=SyncStatus, default=SyncStatus.PENDING)
+    repository = models.OneToOneField(
+        Repository, on_delete=models.CASCADE, primary_key=True, related_name="tracking"
+    )
+    sync_status = models.CharField(
+        max_length=10, choices=SyncStatus, default=SyncStatus.PENDING
+    )
     last_sync_error = models.TextField(blank=True)
     cause = models.CharField(max_length=40, blank=True, default="", db_default="")
-    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
-    # When its newest read ended, however it ended; `last_synced_at` is that of the newest read that succeeded.
+    remedy = models.CharField(
+        max_length=12, blank=True, default="", db_default="", choices=Remedy
+    )
+    # When its newest read ended, however it ended; `last_synced_at` is that of the
+    # newest read that succeeded.
     ended_at = models.DateTimeField(null=True, blank=True)
     cursor = models.JSONField(default=dict)
     done = models.PositiveIntegerField(default=0)
@@ -142,11 +172,13 @@ class TrackedRepository(TeamScopedModel):
     changed_at = models.DateTimeField(null=True, blank=True)
     # What the team should know of the repository's name: another one has it now.
     notice = models.TextField(blank=True, default="", db_default="")
-    # The rolling comparison with the source: the last pull request compared in this round, by primary key, and when
-    # the last round ended. See `apps.integrations.sync.verification`.
+    # The rolling comparison with the source: the last pull request compared in this
+    # round, by primary key, and when the last round ended. See
+    # `apps.integrations.sync.verification`.
     verified_to = models.BigIntegerField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
-    # How many pull requests GitHub counts that are not in the window. See `apps.integrations.sync.counts`.
+    # How many pull requests GitHub counts that are not in the window. See
+    # `apps.integrations.sync.counts`.
     outside = models.JSONField(null=True, blank=True)
     # When its newest read began: what changed before is read with it.
     read_began_at = models.DateTimeField(null=True, blank=True)
@@ -170,10 +202,14 @@ class TrackedRepository(TeamScopedModel):
 
 
 class SyncLog(TeamScopedModel):
-    """What the sync said through its signals: one row for each start, repository and end."""
+    """What the sync said through its signals: one row for each start, repository and
+    end.
+    """
 
     signal = models.CharField(max_length=60)
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, null=True, related_name="+")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, null=True, related_name="+"
+    )
     at = models.DateTimeField(auto_now_add=True)
     data = models.JSONField(default=dict)
 
@@ -185,12 +221,15 @@ class SyncLog(TeamScopedModel):
 
 
 class Webhook(TeamScopedModel):
-    """The address at which GitHub tells of a team's changes. What it sends is signed with the secret, which is kept
-    encrypted and shown once."""
+    """The address at which GitHub tells of a team's changes. What it sends is signed
+    with the secret, which is kept encrypted and shown once.
+    """
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     secret = models.BinaryField()
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     heard_at = models.DateTimeField(null=True, blank=True)
 
@@ -203,7 +242,10 @@ class Webhook(TeamScopedModel):
 
 
 class Delivery(models.Model):
-    """A delivery of a webhook that was taken in: GitHub, or somebody who recorded it, may send it again."""
+    """A delivery of a webhook that was taken in:
+
+    GitHub, or somebody who recorded it, may send it again.
+    """
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     guid = models.CharField(max_length=64)
@@ -212,7 +254,9 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        constraints = [models.UniqueConstraint(fields=["webhook", "guid"], name="delivery_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["webhook", "guid"], name="delivery_once")
+        ]
         indexes = [models.Index(fields=["at"], name="delivery_at")]
 
     def __str__(self) -> str:

@@ -1,4 +1,6 @@
-"""Runs that belong to integrations alone; the onboarding pipeline is in `apps.onboarding.pipeline`."""
+"""Runs that belong to integrations alone; the onboarding pipeline is in
+`apps.onboarding.pipeline`.
+"""
 
 from apps.integrations.sync.retry import prepare_retry
 from apps.integrations.tasks import (

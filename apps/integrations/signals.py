@@ -1,6 +1,8 @@
-"""What the sync tells, inside the transaction in which it became true. Receivers only write rows.
+"""What the sync tells, inside the transaction in which it became true. Receivers only
+write rows.
 
-The ids of repositories are those of `TrackedRepository`, which are those of `metrics.Repository`, too.
+The ids of repositories are those of `TrackedRepository`, which are those of
+`metrics.Repository`, too.
 """
 
 from django.dispatch import Signal

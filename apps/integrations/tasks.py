@@ -1,4 +1,7 @@
-"""The sync's and the aggregation's steps as tasks. Who runs them in which order is said by the pipelines."""
+"""The sync's and the aggregation's steps as tasks.
+
+Who runs them in which order is said by the pipelines.
+"""
 
 from datetime import date, datetime, timedelta
 
@@ -21,8 +24,15 @@ SYNC_PIPELINE = "sync"
 REPOSITORY_PIPELINE = "repository_initial"
 
 
-def _of_team(team_id: int, repo_ids: list[int] | None = None, months: int | None = None) -> Standalone:
-    return SYNC_PIPELINE, subject_of(team_id), None, {"team_id": team_id, "repo_ids": repo_ids, "months": months}
+def _of_team(
+    team_id: int, repo_ids: list[int] | None = None, months: int | None = None
+) -> Standalone:
+    return (
+        SYNC_PIPELINE,
+        subject_of(team_id),
+        None,
+        {"team_id": team_id, "repo_ids": repo_ids, "months": months},
+    )
 
 
 @step_task(name="sync_historical_data_task", standalone=_of_team)
@@ -40,15 +50,20 @@ def sync_historical_data_task(
 
     Args:
         months: how many months before the start of the run the first day is.
-        since: the first day, as 2025-11-29; goes before `months`. Without either it is the team's.
+        since: the first day, as 2025-11-29; goes before `months`. Without either it is
+            the team's.
         verify: compare everything that was read before with the source, too.
         nights: compare a share of it, so that so many runs compare all; 0 for none.
     """
     start = _start(team_id, ctx.run.created_at, months, since)
-    return sync_repositories(ctx, team_id=team_id, repo_ids=repo_ids, since=start, verify=verify, nights=nights)
+    return sync_repositories(
+        ctx, team_id=team_id, repo_ids=repo_ids, since=start, verify=verify, nights=nights
+    )
 
 
-def _start(team_id: int, created_at: datetime, months: int | None, since: str | None) -> datetime:
+def _start(
+    team_id: int, created_at: datetime, months: int | None, since: str | None
+) -> datetime:
     if since is not None:
         return window.midnight(date.fromisoformat(since))
     if months is None and (chosen := window.first_day(team_id)) is not None:
@@ -58,7 +73,12 @@ def _start(team_id: int, created_at: datetime, months: int | None, since: str | 
 
 
 def _team_of(repo_id: int) -> int:
-    team_id = TrackedRepository.objects.across_teams().filter(pk=repo_id).values_list("team_id", flat=True).first()
+    team_id = (
+        TrackedRepository.objects.across_teams()
+        .filter(pk=repo_id)
+        .values_list("team_id", flat=True)
+        .first()
+    )
     if team_id is None:
         raise Permanent(f"No team follows a repository with the id {repo_id}.")
     return team_id
@@ -71,8 +91,12 @@ def _of_repository(repo_id: int, days_back: int = 30) -> Standalone:
 
 
 @step_task(name="sync_repository_initial_task", standalone=_of_repository)
-def sync_repository_initial_task(ctx: StepContext, *, repo_id: int, days_back: int = 30) -> Outcome:
-    """Read one repository back over `days_back` days; the run's next step brings the figures up to date."""
+def sync_repository_initial_task(
+    ctx: StepContext, *, repo_id: int, days_back: int = 30
+) -> Outcome:
+    """Read one repository back over `days_back` days; the run's next step brings the
+    figures up to date.
+    """
     team_id = _team_of(repo_id)
     if days_back < 1 or days_back > window.MOST_DAYS:
         raise Permanent(f"A sync goes back 1 to {window.MOST_DAYS} days, not {days_back}.")

@@ -1,11 +1,13 @@
-"""The one way an email address comes in: checked, and in the one form that is stored and compared.
+"""The one way an email address comes in: checked, and in the one form that is stored
+and compared.
 
     normalize_address(" Ada@Example.com ")  # "ada@example.com"
     normalize_address("ada@Faß.example")    # "ada@xn--fa-hia.example", never "ada@fass.example"
 
-Two spellings of one mailbox become equal text. Two mailboxes never do: letters are lowered and nothing else is
-folded, because an invitation that reaches another mailbox lets another person in. Domains are encoded by IDNA 2008;
-mail libraries encode by IDNA 2003, which maps ß to ss, so they must only ever see ASCII.
+Two spellings of one mailbox become equal text. Two mailboxes never do: letters are
+lowered and nothing else is folded, because an invitation that reaches another mailbox
+lets another person in. Domains are encoded by IDNA 2008; mail libraries encode by IDNA
+2003, which maps ß to ss, so they must only ever see ASCII.
 """
 
 import re
@@ -33,14 +35,17 @@ def normalize_address(text: str) -> str:
         text: an address as typed; spaces around it are dropped.
 
     Raises:
-        InvalidAddress: if it is not a plain address like name@example.com. Quoted local parts, local parts outside
-            ASCII (most servers refuse them), and bare hosts other than localhost are not accepted.
+        InvalidAddress: if it is not a plain address like name@example.com. Quoted local
+            parts, local parts outside ASCII (most servers refuse them), and bare hosts
+            other than localhost are not accepted.
     """
     address = text.strip(" \t")
     if len(address) > MAX_LENGTH:
         raise InvalidAddress(_TOO_LONG)
     if not address.isprintable() or any(letter.isspace() for letter in address):
-        raise InvalidAddress(f"{_shown(address)} contains a space or a control character. {_EXAMPLE}")
+        raise InvalidAddress(
+            f"{_shown(address)} contains a space or a control character. {_EXAMPLE}"
+        )
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
         raise InvalidAddress(f"{_shown(address)} is not an email address. {_EXAMPLE}")
@@ -75,19 +80,24 @@ _TOO_LONG = f"An email address has at most {MAX_LENGTH} characters."
 
 
 def _local_part(local: str, address: str) -> str:
-    # str.lower() maps some letters outside ASCII into it (the Kelvin sign to k), so the check comes first.
+    # str.lower() maps some letters outside ASCII into it (the Kelvin sign to k), so the
+    # check comes first.
     if not local.isascii() or not _LOCAL.fullmatch(local.lower()):
         raise InvalidAddress(
             f"{_shown(address)} is not an email address that mail can be sent to: the part before the @ may only have "
             f"unaccented letters, digits, and characters like . + - _ in it. {_EXAMPLE}"
         )
     if len(local) > MAX_LOCAL_LENGTH:
-        raise InvalidAddress(f"The part of an email address before the @ has at most {MAX_LOCAL_LENGTH} characters.")
+        raise InvalidAddress(
+            f"The part of an email address before the @ has at most {MAX_LOCAL_LENGTH} characters."
+        )
     return local.lower()
 
 
 def _domain(domain: str, address: str) -> str:
-    refused = InvalidAddress(f"{_shown(address)} is not an email address: its domain is not valid. {_EXAMPLE}")
+    refused = InvalidAddress(
+        f"{_shown(address)} is not an email address: its domain is not valid. {_EXAMPLE}"
+    )
     if len(domain) > MAX_DOMAIN_LENGTH:
         raise refused
     labels = []
@@ -104,7 +114,10 @@ def _domain(domain: str, address: str) -> str:
 
 
 def _encoded(label: str) -> str:
-    """Return one label of a domain in ASCII. Raises idna.IDNAError if IDNA 2008 does not allow it."""
+    """Return one label of a domain in ASCII.
+
+    Raises idna.IDNAError if IDNA 2008 does not allow it.
+    """
     if label.isascii():
         lowered = label.lower()
         if not _LABEL.fullmatch(lowered):
@@ -113,8 +126,8 @@ def _encoded(label: str) -> str:
             # Encoded by the sender already: it must be what we would have encoded.
             return idna.alabel(idna.ulabel(lowered)).decode()
         return lowered
-    # A letter that is canonically another one (the Kelvin sign is a K) would be lowered to that one. A capital sigma
-    # has two small forms, which are two domains.
+    # A letter that is canonically another one (the Kelvin sign is a K) would be lowered
+    # to that one. A capital sigma has two small forms, which are two domains.
     if unicodedata.normalize("NFC", label) != label or "Σ" in label:
         raise idna.IDNAError("ambiguous")
     return idna.alabel(label.lower()).decode()

@@ -1,4 +1,7 @@
-"""The outbox for operators. Bodies are not shown: they may hold links that open an account."""
+"""The outbox for operators.
+
+Bodies are not shown: they may hold links that open an account.
+"""
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -35,17 +38,23 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: OutboxMessage | None = None) -> bool:
+    def has_change_permission(
+        self, request: HttpRequest, obj: OutboxMessage | None = None
+    ) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: OutboxMessage | None = None) -> bool:
+    def has_delete_permission(
+        self, request: HttpRequest, obj: OutboxMessage | None = None
+    ) -> bool:
         return False
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         """Sending again takes the right to change messages, which has no form here."""
         return request.user.has_perm("mail.change_outboxmessage")
 
-    @admin.action(description="Send again (failed, perhaps sent, and kept ones)", permissions=["send"])
+    @admin.action(
+        description="Send again (failed, perhaps sent, and kept ones)", permissions=["send"]
+    )
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
         blank = queryset.filter(state__in=AGAIN, text="", html="").count()
         if blank:
@@ -65,22 +74,35 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
                 next_attempt_at=timezone.now(),
             )
             transaction.on_commit(hint, robust=True)
-        self.message_user(request, f"{count} of {queryset.count()} will be sent again.", messages.SUCCESS)
+        self.message_user(
+            request, f"{count} of {queryset.count()} will be sent again.", messages.SUCCESS
+        )
 
 
 @admin.register(MailOutage)
 class MailOutageAdmin(admin.ModelAdmin[MailOutage]):
     """When the mail server took no messages, why, and when it is tried next."""
 
-    list_display = ("began_at", "ended_at", "reason", "needs_operator", "failures", "next_try_at")
+    list_display = (
+        "began_at",
+        "ended_at",
+        "reason",
+        "needs_operator",
+        "failures",
+        "next_try_at",
+    )
     list_filter = ("needs_operator", "began_at")
     ordering = ("-began_at",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: MailOutage | None = None) -> bool:
+    def has_change_permission(
+        self, request: HttpRequest, obj: MailOutage | None = None
+    ) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: MailOutage | None = None) -> bool:
+    def has_delete_permission(
+        self, request: HttpRequest, obj: MailOutage | None = None
+    ) -> bool:
         return False

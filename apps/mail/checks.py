@@ -10,7 +10,9 @@ from apps.mail.delivery import SMTP_TIMEOUT
 
 @register
 def check_smtp_timeout(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """mail.E001: the default mailer speaks SMTP without a timeout, or with one that is too long for the lease."""
+    """mail.E001: the default mailer speaks SMTP without a timeout, or with one that is
+    too long for the lease.
+    """
     mailer = settings.MAILERS.get("default", {})
     timeout = mailer.get("OPTIONS", {}).get("timeout")
     if "smtp" not in mailer.get("BACKEND", "smtp") or (timeout and timeout <= SMTP_TIMEOUT):

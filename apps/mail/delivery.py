@@ -5,12 +5,14 @@
        +------later-------+  +--no such mailbox, or refused for days--> failed
                              +--the answer was lost twice-------------> uncertain
 
-Without a mail server (EMAIL_URL, in development), what is due becomes `kept`: readable, and sent to no one.
+Without a mail server (EMAIL_URL, in development), what is due becomes `kept`: readable,
+and sent to no one.
 
-A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A deliverer that dies leaves a
-message that is due again after it, or at once if its death can be proved (`release_dead`). `attempts` fences: only
-the newest claim writes the outcome. The server is spoken to outside any transaction, so a kill between its acceptance
-and our commit causes a second hand-over, with the same Message-ID.
+A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A
+deliverer that dies leaves a message that is due again after it, or at once if its death
+can be proved (`release_dead`). `attempts` fences: only the newest claim writes the
+outcome. The server is spoken to outside any transaction, so a kill between its
+acceptance and our commit causes a second hand-over, with the same Message-ID.
 """
 
 import logging
@@ -24,7 +26,15 @@ from django.utils import timezone
 
 from apps.mail import outages, owners
 from apps.mail.models import OutboxMessage, OutboxState
-from apps.mail.server import Accepted, MailServer, Outcome, RecipientRefused, ReplyLost, TryLater, Unsendable
+from apps.mail.server import (
+    Accepted,
+    MailServer,
+    Outcome,
+    RecipientRefused,
+    ReplyLost,
+    TryLater,
+    Unsendable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +54,9 @@ MAX_DEATHS = 20
 
 
 def due(now: datetime) -> QuerySet[OutboxMessage]:
-    """Messages to hand over now: new ones, those to try again, and those whose deliverer did not come back."""
+    """Messages to hand over now: new ones, those to try again, and those whose
+    deliverer did not come back.
+    """
     return OutboxMessage.objects.filter(
         state__in=(OutboxState.PENDING, OutboxState.SENDING), next_attempt_at__lte=now
     ).order_by("next_attempt_at", "pk")
@@ -53,10 +65,15 @@ def due(now: datetime) -> QuerySet[OutboxMessage]:
 def release_dead(now: datetime) -> int:
     """Make due at once what dead deliverers left behind; returns how many messages."""
     released = 0
-    for message in OutboxMessage.objects.filter(state=OutboxState.SENDING, next_attempt_at__gt=now).exclude(owner=""):
+    for message in OutboxMessage.objects.filter(
+        state=OutboxState.SENDING, next_attempt_at__gt=now
+    ).exclude(owner=""):
         if owners.is_dead(message.owner):
             left = OutboxMessage.objects.filter(
-                pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts, owner=message.owner
+                pk=message.pk,
+                state=OutboxState.SENDING,
+                attempts=message.attempts,
+                owner=message.owner,
             )
             released += left.update(next_attempt_at=now, owner="")
     return released
@@ -69,13 +86,17 @@ def is_waiting(now: datetime) -> bool:
 
 
 def deliver_due(limit: int = 50) -> int:
-    """Hand over due messages, `limit` at most; returns how many the server took. To be called outside transactions.
+    """Hand over due messages, `limit` at most; returns how many the server took. To be
+    called outside transactions.
 
-    Ends early if the server takes none: the other messages would fare no better, and a worker would wait. Until the
-    next try does nothing. Without a server, keeps all that is due and returns 0.
+    Ends early if the server takes none: the other messages would fare no better, and a
+    worker would wait. Until the next try does nothing. Without a server, keeps all that
+    is due and returns 0.
     """
     if not settings.EMAIL_CONFIGURED:
-        due(timezone.now()).order_by().update(state=OutboxState.KEPT, lease_until=None, owner="")
+        due(timezone.now()).order_by().update(
+            state=OutboxState.KEPT, lease_until=None, owner=""
+        )
         return 0
     if is_waiting(timezone.now()):
         return 0
@@ -87,7 +108,9 @@ def deliver_due(limit: int = 50) -> int:
                 break
             outcome = _hand_over(server, message)
             sent += _record(message, outcome)
-            if isinstance(outcome, ReplyLost) or (isinstance(outcome, TryLater) and outcome.is_of_server):
+            if isinstance(outcome, ReplyLost) or (
+                isinstance(outcome, TryLater) and outcome.is_of_server
+            ):
                 break
     return sent
 
@@ -129,11 +152,16 @@ def _hand_over(server: MailServer, message: OutboxMessage) -> Outcome | Unsendab
 
 
 def _record(message: OutboxMessage, outcome: Outcome | Unsendable) -> int:
-    """Write down what came of a hand-over. Return 1 if the server took the message and it was still ours."""
+    """Write down what came of a hand-over.
+
+    Return 1 if the server took the message and it was still ours.
+    """
     now = timezone.now()
     if isinstance(outcome, Accepted):
         # Links in it open accounts, so a message that was handed over keeps no body.
-        taken = _finish(message, state=OutboxState.SENT, sent_at=now, last_error="", text="", html="")
+        taken = _finish(
+            message, state=OutboxState.SENT, sent_at=now, last_error="", text="", html=""
+        )
         outages.end(now)
         return taken
     if isinstance(outcome, Unsendable):
@@ -151,7 +179,9 @@ def _record(message: OutboxMessage, outcome: Outcome | Unsendable) -> int:
 
 
 def _record_lost_reply(message: OutboxMessage, outcome: ReplyLost, now: datetime) -> None:
-    """Try once more: if the server did not take it, it is not lost; if it did, there are two copies at most."""
+    """Try once more: if the server did not take it, it is not lost; if it did, there
+    are two copies at most.
+    """
     _log(message, outcome.reason)
     values = {"lost_replies": F("lost_replies") + 1, "last_error": outcome.reason}
     if message.lost_replies + 1 >= LOST_REPLIES:
@@ -161,16 +191,22 @@ def _record_lost_reply(message: OutboxMessage, outcome: ReplyLost, now: datetime
 
 
 def _record_delay(message: OutboxMessage, outcome: TryLater, now: datetime) -> None:
-    """Put the message off: until the server's next try, or by a pause that grows with each refusal of its own."""
+    """Put the message off: until the server's next try, or by a pause that grows with
+    each refusal of its own.
+    """
     if outcome.is_of_server:
         outage = outages.note(outcome, now)
         if outage.failures == 1:
-            # Told once, not at each try. /healthz, the metrics, and the admin have the rest.
+            # Told once, not at each try. /healthz, the metrics, and the admin have the
+            # rest.
             logger.warning("The mail server takes no messages: %s", outcome.reason)
         later, refusals = outage.next_try_at, 0
     else:
         _log(message, outcome.reason)
-        later, refusals = now + min(FIRST_DELAY * 2 ** min(message.refusals, 10), LONGEST_DELAY), 1
+        later, refusals = (
+            now + min(FIRST_DELAY * 2 ** min(message.refusals, 10), LONGEST_DELAY),
+            1,
+        )
     values = {"refusals": F("refusals") + refusals, "last_error": outcome.reason}
     if message.created_at < now - GIVE_UP_AFTER:
         _finish(message, state=OutboxState.FAILED, **values)
@@ -183,12 +219,16 @@ def _log(message: OutboxMessage, reason: str) -> None:
 
 
 def _finish(message: OutboxMessage, **values: object) -> int:
-    """Write the outcome of this process's claim. Returns 0 if the lease ran out and another process has it.
+    """Write the outcome of this process's claim. Returns 0 if the lease ran out and
+    another process has it.
 
-    A database that is away or locked is tried again for OUTCOME_SECONDS: without an outcome, the message is
-    sent a second time after its lease. Raises the error after that.
+    A database that is away or locked is tried again for OUTCOME_SECONDS: without an
+    outcome, the message is sent a second time after its lease. Raises the error after
+    that.
     """
-    claim = OutboxMessage.objects.filter(pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts)
+    claim = OutboxMessage.objects.filter(
+        pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts
+    )
     until = time.monotonic() + OUTCOME_SECONDS
     while True:
         try:

@@ -8,7 +8,9 @@ from apps.mail.addresses import InvalidAddress, normalize_address, validate_addr
 
 
 class AddressField(models.EmailField):  # type: ignore[type-arg]
-    """An EmailField that stores every address as `normalize_address` returns it, however the row is made."""
+    """An EmailField that stores every address as `normalize_address` returns it,
+    however the row is made.
+    """
 
     default_validators = [validate_address]
 
@@ -16,7 +18,8 @@ class AddressField(models.EmailField):  # type: ignore[type-arg]
         """Normalize the value.
 
         Raises:
-            InvalidAddress: if a new row has an address that is refused. Rows from before keep theirs.
+            InvalidAddress: if a new row has an address that is refused. Rows from
+                before keep theirs.
         """
         value = super().pre_save(model_instance, add)
         if not isinstance(value, str):

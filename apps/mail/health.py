@@ -1,4 +1,6 @@
-"""Whether email leaves: what `/healthz` and the metrics report of the outbox and the mail server."""
+"""Whether email leaves: what `/healthz` and the metrics report of the outbox and the
+mail server.
+"""
 
 from django.db.models import Count
 from django.utils import timezone
@@ -6,7 +8,9 @@ from django.utils import timezone
 from apps.mail import outages
 from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 
-LATE_AFTER = 15 * 60.0  # seconds; a message is tried within moments, and again after half a minute
+LATE_AFTER = (
+    15 * 60.0
+)  # seconds; a message is tried within moments, and again after half a minute
 
 
 def problem() -> str:
@@ -23,7 +27,9 @@ def problem() -> str:
 
 
 def outage_seconds() -> float:
-    """Return for how many seconds the mail server has taken no messages; 0 if it takes them."""
+    """Return for how many seconds the mail server has taken no messages; 0 if it takes
+    them.
+    """
     return _age(outages.current())
 
 
@@ -32,7 +38,9 @@ def _age(outage: MailOutage | None) -> float:
 
 
 def oldest_due() -> float:
-    """Return the seconds since the oldest message that has not left was written; 0 if all have."""
+    """Return the seconds since the oldest message that has not left was written; 0 if
+    all have.
+    """
     waiting = OutboxMessage.objects.filter(state__in=[OutboxState.PENDING, OutboxState.SENDING])
     oldest = waiting.order_by("created_at").values_list("created_at", flat=True).first()
     return max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0

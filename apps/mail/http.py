@@ -1,10 +1,12 @@
-"""Requests to a mail service that another thread can end, and that know how far they came.
+"""Requests to a mail service that another thread can end, and that know how far they
+came.
 
     watched = watch(backend.session)        # of a django-anymail backend
     watched.has_sent_all                    # the service may have taken the message
     watched.abort()                         # ends the connection at once
 
-A timeout of requests is one for each read, so a service that answers drop by drop could hold a worker without end.
+A timeout of requests is one for each read, so a service that answers drop by drop could
+hold a worker without end.
 """
 
 import socket
@@ -17,7 +19,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class WatchedAdapter(HTTPAdapter):
-    """Remembers the socket of the newest connection, and whether the last request went out as a whole."""
+    """Remembers the socket of the newest connection, and whether the last request went
+    out as a whole.
+    """
 
     def __init__(self) -> None:
         self.has_sent_all = False
@@ -46,7 +50,8 @@ class WatchedAdapter(HTTPAdapter):
                 # With TLS it comes before the request, which may never begin.
                 adapter.has_sent_all = False
                 super().connect()
-                # http.client forgets the socket as soon as it reads an answer that ends the connection.
+                # http.client forgets the socket as soon as it reads an answer that ends
+                # the connection.
                 adapter._socket = self.sock
 
             def request(self, *args: Any, **more: Any) -> None:

@@ -1,4 +1,5 @@
-"""The one way an email gets its words: a template as text and as HTML, with the same frame, into the outbox.
+"""The one way an email gets its words: a template as text and as HTML, with the same
+frame, into the outbox.
 
     queue_letter(
         "onboarding/email/welcome",      # welcome.txt and welcome.html, of `email/base.txt` and `email/base.html`
@@ -8,7 +9,8 @@
         context={"heading": "Welcome", "link": "https://…"},
     )
 
-Each message names its kind in the header X-Firstlight-Email: the template's name, here `welcome`.
+Each message names its kind in the header X-Firstlight-Email: the template's name, here
+`welcome`.
 """
 
 from collections.abc import Mapping
@@ -42,11 +44,18 @@ def queue_letter(
     Args:
         template: the templates' name without `.txt` and `.html`.
         context: what they show; `link` makes a button.
-        stop: the address that ends emails of this kind without signing in. Mail programs offer it, too (RFC 8058).
+        stop: the address that ends emails of this kind without signing in. Mail
+            programs offer it, too (RFC 8058).
         to_account: whether the recipient has an account, and so preferences.
         headers: further headers of the message.
     """
-    values = {"subject": subject, "heading": subject, "site": settings.SITE_URL, **context, "stop": stop}
+    values = {
+        "subject": subject,
+        "heading": subject,
+        "site": settings.SITE_URL,
+        **context,
+        "stop": stop,
+    }
     values["preferences"] = preferences_link() if to_account else ""
     all_headers = {KIND_HEADER: template.rpartition("/")[2], **(headers or {})}
     if stop:

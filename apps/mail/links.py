@@ -1,21 +1,29 @@
-"""Text of people in emails: shown as it is, without anything that a mail program turns into a link.
+"""Text of people in emails: shown as it is, without anything that a mail program turns
+into a link.
 
-without_links("Win at https://evil.example/x")  # the same letters, with invisible joiners at "://" and the dots
+without_links("Win at https://evil.example/x")  # the same letters, with invisible
+joiners at "://" and the dots
 """
 
 import re
 
-# Splits what mail programs look for, and has no width. Unlike a zero-width space it allows no line break.
+# Splits what mail programs look for, and has no width. Unlike a zero-width space it
+# allows no line break.
 _JOINER = "\u2060"
 _ADDRESS = re.compile(r"://|www\.|mailto:|[\w-]\.[\w-]+[/?#:]", re.IGNORECASE)
 _MARKS = re.compile(r"(?<=\S)(\.|@|:(?=//))(?=\S)")
 
 
 def has_address(text: str) -> bool:
-    """Return whether the text has a web address in it. A bare name with a dot, like Node.js, is not one."""
+    """Return whether the text has a web address in it.
+
+    A bare name with a dot, like Node.js, is not one.
+    """
     return _ADDRESS.search(text) is not None
 
 
 def without_links(text: str) -> str:
-    """Return the text on one line, with a joiner after each mark that addresses are made of."""
+    """Return the text on one line, with a joiner after each mark that addresses are
+    made of.
+    """
     return _MARKS.sub(rf"\1{_JOINER}", " ".join(text.split()))

@@ -1,13 +1,17 @@
-"""The outbox: every message that the product sends, from the transaction that caused it to its hand-over."""
+"""The outbox: every message that the product sends, from the transaction that caused it
+to its hand-over.
+"""
 
 from django.db import models
 
 
 class OutboxState(models.TextChoices):
-    """pending -> sending -> sent; a failure goes back to pending with a later `next_attempt_at`, or ends in failed.
+    """pending -> sending -> sent; a failure goes back to pending with a later
+    `next_attempt_at`, or ends in failed.
 
-    If the server's answer was lost twice, sending -> uncertain: a third copy would be worse than none.
-    Without a mail server, pending -> kept: nothing was sent, and the row is all there is.
+    If the server's answer was lost twice, sending -> uncertain: a third copy would be
+    worse than none. Without a mail server, pending -> kept: nothing was sent, and the
+    row is all there is.
     """
 
     PENDING = "pending", "Pending"
@@ -31,7 +35,8 @@ class OutboxMessage(models.Model):
     # Further headers, like List-Unsubscribe.
     headers = models.JSONField(default=dict, db_default={}, blank=True)
     state = models.CharField(max_length=20, choices=OutboxState, default=OutboxState.PENDING)
-    # Claims of a deliverer, which fence each other. What they came to is counted in the three below.
+    # Claims of a deliverer, which fence each other. What they came to is counted in the
+    # three below.
     attempts = models.PositiveIntegerField(default=0)
     refusals = models.PositiveIntegerField(default=0, db_default=0)
     lost_replies = models.PositiveIntegerField(default=0, db_default=0)
@@ -44,10 +49,14 @@ class OutboxMessage(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["dedupe_key", "recipient"], name="outbox_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["dedupe_key", "recipient"], name="outbox_once")
+        ]
         indexes = [
             models.Index(
-                fields=["next_attempt_at"], name="outbox_due", condition=models.Q(state__in=["pending", "sending"])
+                fields=["next_attempt_at"],
+                name="outbox_due",
+                condition=models.Q(state__in=["pending", "sending"]),
             )
         ]
 
@@ -56,7 +65,9 @@ class OutboxMessage(models.Model):
 
 
 class MailOutage(models.Model):
-    """A time in which the mail server took no messages; `ended_at` is null while it lasts."""
+    """A time in which the mail server took no messages; `ended_at` is null while it
+    lasts.
+    """
 
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -70,7 +81,9 @@ class MailOutage(models.Model):
         ordering = ["-began_at"]
         constraints = [
             models.UniqueConstraint(
-                models.Value(1), condition=models.Q(ended_at=None), name="one_mail_outage_at_a_time"
+                models.Value(1),
+                condition=models.Q(ended_at=None),
+                name="one_mail_outage_at_a_time",
             )
         ]
 

@@ -1,7 +1,9 @@
-"""Times in which the mail server takes no messages: all of them wait together, with growing pauses.
+"""Times in which the mail server takes no messages: all of them wait together, with
+growing pauses.
 
-A round of deliveries that meets such a server ends, and no other begins before `next_try_at`. So a server that is away
-for a weekend costs a connection every quarter of an hour, however many messages wait.
+A round of deliveries that meets such a server ends, and no other begins before
+`next_try_at`. So a server that is away for a weekend costs a connection every quarter
+of an hour, however many messages wait.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +24,9 @@ def current() -> MailOutage | None:
 
 
 def note(outcome: TryLater, now: datetime) -> MailOutage:
-    """Write down that the server took no message, and return the outage with the time of the next try."""
+    """Write down that the server took no message, and return the outage with the time
+    of the next try.
+    """
     values = {"reason": outcome.reason, "needs_operator": outcome.needs_operator}
     first = {"began_at": now, "next_try_at": now + FIRST_PAUSE, **values}
     outage, is_new = MailOutage.objects.get_or_create(ended_at=None, defaults=first)
@@ -42,11 +46,15 @@ def end(now: datetime) -> None:
 
 
 def make_due() -> None:
-    """Let the next round begin at once, and all messages with it that waited for the server."""
+    """Let the next round begin at once, and all messages with it that waited for the
+    server.
+    """
     outage = current()
     if outage is None:
         return
     now = timezone.now()
-    waiting = OutboxMessage.objects.filter(state=OutboxState.PENDING, next_attempt_at=outage.next_try_at)
+    waiting = OutboxMessage.objects.filter(
+        state=OutboxState.PENDING, next_attempt_at=outage.next_try_at
+    )
     waiting.update(next_attempt_at=now)
     MailOutage.objects.filter(pk=outage.pk, ended_at=None).update(next_try_at=now)

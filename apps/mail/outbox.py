@@ -1,7 +1,9 @@
-"""What the product sends: written down in the transaction that causes it, handed over after its commit.
+"""What the product sends: written down in the transaction that causes it, handed over
+after its commit.
 
-`queue_mail` inserts one row for each (dedupe_key, recipient), however often it is called. The row names its Message-ID,
-made from the same two, so that a message that had to be handed over twice can be known for the same one.
+`queue_mail` inserts one row for each (dedupe_key, recipient), however often it is
+called. The row names its Message-ID, made from the same two, so that a message that had
+to be handed over twice can be known for the same one.
 """
 
 import hashlib
@@ -30,12 +32,14 @@ def queue_mail(
     html: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> OutboxMessage:
-    """Queue one message to one address, in the caller's transaction; delivery starts when that commits.
+    """Queue one message to one address, in the caller's transaction; delivery starts
+    when that commits.
 
-    A second call with the same `dedupe_key` and `recipient` returns the row that is there and changes nothing. White
-    space in the subject, line breaks included, becomes single spaces. The address is stored as `normalize_address`
-    returns it. One that it refuses gets a row that has failed, so that the other recipients of the same cause get
-    theirs. Raises ValueError for a key of more than 200 characters.
+    A second call with the same `dedupe_key` and `recipient` returns the row that is
+    there and changes nothing. White space in the subject, line breaks included, becomes
+    single spaces. The address is stored as `normalize_address` returns it. One that it
+    refuses gets a row that has failed, so that the other recipients of the same cause
+    get theirs. Raises ValueError for a key of more than 200 characters.
     """
     from apps.mail.tasks import hint
 
@@ -71,7 +75,9 @@ def queue_mail(
 
 
 def message_id(dedupe_key: str, recipient: str) -> str:
-    """The Message-ID of a message: the same for the same key and recipient, at the domain that mails come from."""
+    """The Message-ID of a message: the same for the same key and recipient, at the
+    domain that mails come from.
+    """
     digest = hashlib.sha256(f"{dedupe_key}\0{recipient}".encode()).hexdigest()[:32]
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
     return f"<{digest}@{domain}>"
@@ -79,7 +85,9 @@ def message_id(dedupe_key: str, recipient: str) -> str:
 
 def _check_key(dedupe_key: str) -> None:
     if not 0 < len(dedupe_key) <= _KEY_LENGTH:
-        raise ValueError(f"A dedupe key has 1 to {_KEY_LENGTH} characters, not {len(dedupe_key)}.")
+        raise ValueError(
+            f"A dedupe key has 1 to {_KEY_LENGTH} characters, not {len(dedupe_key)}."
+        )
 
 
 def _one_line(subject: str) -> str:

@@ -1,5 +1,5 @@
-"""Who hands a message over, and whether that process is gone. The product says how to know; by itself mail does not,
-and waits for the lease.
+"""Who hands a message over, and whether that process is gone. The product says how to
+know; by itself mail does not, and waits for the lease.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,8 @@ is_dead: Callable[[str], bool] = _never
 
 
 def use(*, identity: Callable[[], str], proof_of_death: Callable[[str], bool]) -> None:
-    """Tell processes by `identity`; `proof_of_death` is True only where it is certain that a process is gone."""
+    """Tell processes by `identity`; `proof_of_death` is True only where it is certain
+    that a process is gone.
+    """
     global me, is_dead
     me, is_dead = identity, proof_of_death

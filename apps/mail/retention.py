@@ -1,6 +1,7 @@
 """How long the outbox keeps what it sent: bodies until the hand-over, rows for a month.
 
-Bodies have links that reset passwords and open accounts, and a copy of the database must not have them.
+Bodies have links that reset passwords and open accounts, and a copy of the database
+must not have them.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ _ENDED = (OutboxState.SENT, OutboxState.FAILED, OutboxState.UNCERTAIN, OutboxSta
 
 
 def forget_old(now: datetime) -> tuple[int, int]:
-    """Blank the bodies of ended messages, and delete old rows. Returns how many of each.
+    """Blank the bodies of ended messages, and delete old rows. Returns how many of
+    each.
 
     Messages that wait for the mail server are never touched.
     """

@@ -1,10 +1,12 @@
-"""The boundary to the mail server: whatever it answers, or the network does, becomes one of a few outcomes.
+"""The boundary to the mail server: whatever it answers, or the network does, becomes
+one of a few outcomes.
 
     with MailServer() as server:
         outcome = server.send(message)      # an OutboxMessage
 
-Only a few answers speak of the recipient. All others speak of this installation, of its log-in, or of the server, and
-another try can succeed: the message waits. Nothing but `Unsendable` is raised, for a message that no server could get.
+Only a few answers speak of the recipient. All others speak of this installation, of its
+log-in, or of the server, and another try can succeed: the message waits. Nothing but
+`Unsendable` is raised, for a message that no server could get.
 """
 
 import email.policy
@@ -28,19 +30,31 @@ from apps.mail.http import WatchedAdapter, watch
 from apps.mail.models import OutboxMessage
 from apps.masking import storable
 
-# Seconds that a server may take for one message, the connection included, however many answers it gives in that time.
-# Less than the silence after which a worker's process is ended (UNIT_LIMIT).
+# Seconds that a server may take for one message, the connection included, however many
+# answers it gives in that time. Less than the silence after which a worker's process is
+# ended (UNIT_LIMIT).
 DEADLINE = 100.0
-# Headers that mail programs read as they are. Folding a long one would encode it, and encoded words are not allowed in
-# them (RFC 2047, section 5).
+# Headers that mail programs read as they are. Folding a long one would encode it, and
+# encoded words are not allowed in them (RFC 2047, section 5).
 AS_IT_IS = {"list-unsubscribe", "list-unsubscribe-post", "message-id"}
-# Answers that end the connection, or the whole round: the server is closing, or can't authenticate for now.
+# Answers that end the connection, or the whole round: the server is closing, or can't
+# authenticate for now.
 CLOSING = {421, 454}
 # Without an enhanced code these speak of the mailbox (RFC 5321, section 4.2.3).
 NO_SUCH_MAILBOX = {550, 551, 553}
-# Enhanced codes (RFC 3463) that speak of the recipient's address: 5.1.1 to 5.1.6, 5.1.9, 5.1.10, and a mailbox that is
-# disabled. 5.1.7 and 5.1.8 speak of the sender.
-OF_RECIPIENT = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.9", "5.1.10", "5.2.1"}
+# Enhanced codes (RFC 3463) that speak of the recipient's address: 5.1.1 to 5.1.6,
+# 5.1.9, 5.1.10, and a mailbox that is disabled. 5.1.7 and 5.1.8 speak of the sender.
+OF_RECIPIENT = {
+    "5.1.0",
+    "5.1.1",
+    "5.1.2",
+    "5.1.3",
+    "5.1.4",
+    "5.1.6",
+    "5.1.9",
+    "5.1.10",
+    "5.2.1",
+}
 
 
 @dataclass(frozen=True)
@@ -59,8 +73,9 @@ class RecipientRefused:
 class TryLater:
     """The message has to wait.
 
-    `is_of_server` is true if all other messages would fare the same, and `needs_operator` if waiting alone won't help:
-    a setting, a log-in, or a certificate is wrong.
+    `is_of_server` is true if all other messages would fare the same, and
+    `needs_operator` if waiting alone won't help: a setting, a log-in, or a certificate
+    is wrong.
     """
 
     reason: str
@@ -70,7 +85,9 @@ class TryLater:
 
 @dataclass(frozen=True)
 class ReplyLost:
-    """The whole message went out, and the connection ended before an answer: the server may have taken it."""
+    """The whole message went out, and the connection ended before an answer: the server
+    may have taken it.
+    """
 
     reason: str
 
@@ -87,7 +104,9 @@ class _ReplyLost(Exception):
 
 
 class _Dialog(smtplib.SMTP):
-    """SMTP that distinguishes a lost reply from a message that never went out, and can be ended from outside."""
+    """SMTP that distinguishes a lost reply from a message that never went out, and can
+    be ended from outside.
+    """
 
     _has_sent_all = False
 
@@ -96,12 +115,17 @@ class _Dialog(smtplib.SMTP):
         super().__init__(*args, **more)
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read an answer. The first one is the greeting, which may come drop by drop, so it can be ended, too."""
+        """Read an answer. The first one is the greeting, which may come drop by drop,
+        so it can be ended, too.
+        """
         self._on_reply(self)
         return super().getreply()
 
     def data(self, msg: Any) -> Any:
-        """Hand over the message's text. Raises _ReplyLost if the server may have taken it."""
+        """Hand over the message's text.
+
+        Raises _ReplyLost if the server may have taken it.
+        """
         try:
             code, text = super().data(msg)
         except (OSError, smtplib.SMTPException) as error:
@@ -114,7 +138,10 @@ class _Dialog(smtplib.SMTP):
         return (250 if code < 300 else code), text
 
     def send(self, s: Any) -> None:
-        """Send bytes or, for a command, text. The end of a message is a line with a dot."""
+        """Send bytes or, for a command, text.
+
+        The end of a message is a line with a dot.
+        """
         super().send(s)
         self._has_sent_all = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
 
@@ -146,7 +173,9 @@ class SmtpBackend(EmailBackend):
 
 
 class _WirePolicy(email.policy.EmailPolicy):
-    """Lines as SMTP wants them, without folding the headers that have to stay on one line."""
+    """Lines as SMTP wants them, without folding the headers that have to stay on one
+    line.
+    """
 
     def fold(self, name: str, value: Any) -> str:
         if name.lower() in AS_IT_IS:
@@ -170,7 +199,9 @@ class Letter(EmailMultiAlternatives):
 
 
 class MailServer:
-    """One connection to the configured server, opened when it is needed and used for many messages."""
+    """One connection to the configured server, opened when it is needed and used for
+    many messages.
+    """
 
     def __init__(self, alias: str = "default", deadline: float = DEADLINE) -> None:
         self._alias = alias
@@ -212,11 +243,14 @@ class MailServer:
             self._open()
         except Exception as error:
             self.close()
-            return TryLater(_described(error), is_of_server=True, needs_operator=_needs_operator(error))
+            return TryLater(
+                _described(error), is_of_server=True, needs_operator=_needs_operator(error)
+            )
         try:
             self._backend.send_messages([letter])
         except ValueError as error:
-            # An address or a header that the backend checks; the server has seen none of it.
+            # An address or a header that the backend checks; the server has seen none
+            # of it.
             raise Unsendable(_described(error)) from error
         except Exception as error:
             outcome = outcome_of(error)
@@ -261,7 +295,11 @@ def letter_of(message: OutboxMessage) -> Letter:
         message.text,
         message.from_email,
         [message.recipient],
-        headers={**message.headers, "Message-ID": message.message_id, "Auto-Submitted": "auto-generated"},
+        headers={
+            **message.headers,
+            "Message-ID": message.message_id,
+            "Auto-Submitted": "auto-generated",
+        },
     )
     if message.html:
         letter.attach_alternative(message.html, "text/html")
@@ -286,12 +324,16 @@ def outcome_of(error: Exception) -> Outcome:
         return TryLater(reason, is_of_server=code in CLOSING)
     if isinstance(error, smtplib.SMTPSenderRefused):
         # One sender writes all emails. Only a message's size is its own.
-        return TryLater(reason, is_of_server=error.smtp_code != 552, needs_operator=_needs_operator(error))
+        return TryLater(
+            reason, is_of_server=error.smtp_code != 552, needs_operator=_needs_operator(error)
+        )
     if isinstance(error, smtplib.SMTPDataError):
         return TryLater(reason, is_of_server=error.smtp_code in CLOSING)
     if isinstance(error, AnymailAPIError):
         return TryLater(
-            reason, is_of_server=error.status_code in (None, 401, 403, 429), needs_operator=_needs_operator(error)
+            reason,
+            is_of_server=error.status_code in (None, 401, 403, 429),
+            needs_operator=_needs_operator(error),
         )
     is_of_server = isinstance(error, OSError)  # smtplib's and requests' errors are OSErrors
     return TryLater(reason, is_of_server=is_of_server, needs_operator=_needs_operator(error))
@@ -326,7 +368,9 @@ def _needs_operator(error: Exception) -> bool:
 
 
 def _is_without_answer(error: Exception) -> bool:
-    """Return whether a service with an interface over HTTP may have taken the message, and no answer could be read."""
+    """Return whether a service with an interface over HTTP may have taken the message,
+    and no answer could be read.
+    """
     if not isinstance(error, AnymailAPIError):
         return False
     return error.status_code is None or 200 <= error.status_code < 300

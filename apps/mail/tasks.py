@@ -1,4 +1,7 @@
-"""Delivery as Huey tasks. Their messages are hints: what is due stands in the outbox's rows."""
+"""Delivery as Huey tasks.
+
+Their messages are hints: what is due stands in the outbox's rows.
+"""
 
 import time
 from typing import Any
@@ -18,7 +21,8 @@ def _deliver() -> None:
 
 
 _every_minute = crontab(minute="*")
-# A hint that waited a minute has been followed by others; dropping it keeps a busy queue short.
+# A hint that waited a minute has been followed by others; dropping it keeps a busy
+# queue short.
 _hinted = db_task(name="mail_deliver", queue="email", expires=60)
 _periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="email")
 
@@ -43,10 +47,12 @@ def hint() -> None:
 
 
 def hint_due(**_signal: Any) -> bool:
-    """Hint if a message is due and this process gave no hint in the last 5 s. Takes a signal's arguments, unused.
+    """Hint if a message is due and this process gave no hint in the last 5 s. Takes a
+    signal's arguments, unused.
 
-    Called about once a second by the worker: a message that was put off is tried in time, and a lost hint costs
-    seconds. What a dead deliverer left behind becomes due first.
+    Called about once a second by the worker: a message that was put off is tried in
+    time, and a lost hint costs seconds. What a dead deliverer left behind becomes due
+    first.
     """
     now = timezone.now()
     if not delivery.release_dead(now) and time.monotonic() - _hinted_at < _HINT_EVERY:

@@ -1,6 +1,7 @@
 """A developer's mailbox: what the product mails, readable without a mail server.
 
-Mails hold links that open accounts and teams, so there is none of this unless DEBUG is on, and then only for this
+Mails hold links that open accounts and teams, so there is none of this unless DEBUG is
+on, and then only for this
 machine: everybody on it may read, signed in or not.
 """
 
@@ -33,8 +34,9 @@ DISCS = {
     OutboxState.UNCERTAIN: "partial",
     OutboxState.KEPT: "skipped",
 }
-# A mail's page frames its HTML part, a document of its own. That one may style itself, as mails do, and nothing else: no
-# script, no form, no request elsewhere. The sandbox holds also where it is opened by itself; links open beside it.
+# A mail's page frames its HTML part, a document of its own. That one may style itself,
+# as mails do, and nothing else: no script, no form, no request elsewhere. The sandbox
+# holds also where it is opened by itself; links open beside it.
 FRAMING: dict[str, list[str]] = {**settings.SECURE_CSP, "frame-src": [CSP.SELF]}
 FRAMED: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
@@ -78,14 +80,20 @@ def mailbox(request: HttpRequest) -> HttpResponse:
     messages = OutboxMessage.objects.order_by("-created_at", "-pk").defer("text", "html")
     page = Paginator(messages, PER_PAGE).get_page(PageQuery(request.GET).values["page"])
     rows = [(row, DISCS[OutboxState(row.state)]) for row in page]
-    return render(request, "mail/list.html", {"page": page, "rows": rows, "configured": settings.EMAIL_CONFIGURED})
+    return render(
+        request,
+        "mail/list.html",
+        {"page": page, "rows": rows, "configured": settings.EMAIL_CONFIGURED},
+    )
 
 
 @_developers_only
 @csp_override(FRAMING)
 def message(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(OutboxMessage, pk=pk)
-    return render(request, "mail/detail.html", {"mail": row, "disc": DISCS[OutboxState(row.state)]})
+    return render(
+        request, "mail/detail.html", {"mail": row, "disc": DISCS[OutboxState(row.state)]}
+    )
 
 
 @_developers_only

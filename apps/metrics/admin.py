@@ -47,7 +47,16 @@ class TeamMemberAdmin(ReadOnlyAdmin[TeamMember]):
 
 @admin.register(PullRequest)
 class PullRequestAdmin(ReadOnlyAdmin[PullRequest]):
-    list_display = ("number", "title", "repository", "state", "author", "created_at", "merged_at", "ai_assisted")
+    list_display = (
+        "number",
+        "title",
+        "repository",
+        "state",
+        "author",
+        "created_at",
+        "merged_at",
+        "ai_assisted",
+    )
     list_select_related = ("repository", "author")  # type: ignore[assignment]
     list_filter = ("state", "kind", "detail_state", "ai_assisted")
     search_fields = ("title", "number")

@@ -1,10 +1,12 @@
-"""What pages computed, kept in the process until the team's data changes: the same page is asked for many times.
+"""What pages computed, kept in the process until the team's data changes: the same page
+is asked for many times.
 
     touch(team_id)                  the data behind the pages has changed; in the transaction that changes it
     remembered(team_id, key, make)  the value of `make`, or what it gave before as long as nothing has changed
 
-A stamp in the database says whether anything has; a team without one is computed each time. What is kept is forgotten
-after a minute in any case, so that no mistake in here lasts.
+A stamp in the database says whether anything has; a team without one is computed each
+time. What is kept is forgotten after a minute in any case, so that no mistake in here
+lasts.
 """
 
 import threading
@@ -34,7 +36,9 @@ def touch(team_id: int) -> None:
 
 def stamp_of(team_id: int) -> uuid.UUID | None:
     """What changes with the data; None where it never has. One statement."""
-    stamp: uuid.UUID | None = FiguresStamp.objects.filter(pk=team_id).values_list("stamp", flat=True).first()
+    stamp: uuid.UUID | None = (
+        FiguresStamp.objects.filter(pk=team_id).values_list("stamp", flat=True).first()
+    )
     return stamp
 
 

@@ -1,4 +1,5 @@
-"""The one way in which the product writes CSV: text from outside never becomes a formula in a spreadsheet.
+"""The one way in which the product writes CSV: text from outside never becomes a
+formula in a spreadsheet.
 
 >>> neutralized("=1+1")
 "'=1+1"
@@ -11,7 +12,8 @@ from typing import Any, Protocol
 
 from django.http import HttpResponse
 
-# What spreadsheets take for the start of a formula. Full-width and small forms are folded to these first.
+# What spreadsheets take for the start of a formula. Full-width and small forms are
+# folded to these first.
 FORMULA_SIGNS = "=+-@"
 _BREAKS = str.maketrans(dict.fromkeys("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029", " "))
 # Some spreadsheets separate cells by it, whatever the file says.
@@ -29,24 +31,38 @@ class Writable(Protocol):
 BYTE_ORDER_MARK = "\ufeff"
 
 
-def download(filename: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> HttpResponse:
-    """Return the answer that saves rows as a CSV file of a name. It is UTF-8 with a byte order mark."""
+def download(
+    filename: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> HttpResponse:
+    """Return the answer that saves rows as a CSV file of a name.
+
+    It is UTF-8 with a byte order mark.
+    """
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    response = HttpResponse(BYTE_ORDER_MARK, content_type="text/csv; charset=utf-8", headers=headers)
+    response = HttpResponse(
+        BYTE_ORDER_MARK, content_type="text/csv; charset=utf-8", headers=headers
+    )
     write_csv(response, header, rows)
     return response
 
 
 def write_csv(target: Writable, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a header and rows to a target. Text is neutralized; numbers, also negative ones, stay numbers."""
+    """Write a header and rows to a target.
+
+    Text is neutralized; numbers, also negative ones, stay numbers.
+    """
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(neutralized(name) for name in header)
     for row in rows:
-        writer.writerow([neutralized(value) if isinstance(value, str) else value for value in row])
+        writer.writerow(
+            [neutralized(value) if isinstance(value, str) else value for value in row]
+        )
 
 
 def neutralized(text: str) -> str:
-    """Return the text on one line, with an apostrophe before whatever a spreadsheet would calculate."""
+    """Return the text on one line, with an apostrophe before whatever a spreadsheet
+    would calculate.
+    """
     cells = text.replace("\0", "").translate(_BREAKS).split(_OTHER_SEPARATOR)
     return _OTHER_SEPARATOR.join(f"'{cell}" if _is_formula(cell) else cell for cell in cells)
 

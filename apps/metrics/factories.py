@@ -1,11 +1,22 @@
-"""Made-up rows for tests, demonstrations and benchmarks (factory-boy, a development requirement)."""
+"""Made-up rows for tests, demonstrations and benchmarks (factory-boy, a development
+requirement).
+"""
 
 from datetime import UTC, date, datetime, timedelta
 
 import factory
 from factory.django import DjangoModelFactory
 
-from apps.metrics.models import Commit, PRReview, PullRequest, Repository, Scope, Source, TeamMember, WeeklyMetrics
+from apps.metrics.models import (
+    Commit,
+    PRReview,
+    PullRequest,
+    Repository,
+    Scope,
+    Source,
+    TeamMember,
+    WeeklyMetrics,
+)
 from apps.metrics.records import PullRequestState, ReviewState
 from apps.teams.models import Team
 
@@ -40,7 +51,9 @@ class TeamMemberFactory(DjangoModelFactory[TeamMember]):
     name = factory.Sequence(lambda n: f"Person {n}")
     github_id = factory.Sequence(lambda n: 1_000_000 + n)
     key = factory.LazyAttribute(
-        lambda member: f"github:{member.github_id}" if member.github_id else f"login:{member.login}"
+        lambda member: (
+            f"github:{member.github_id}" if member.github_id else f"login:{member.login}"
+        )
     )
     is_bot = False
     bot_by_rule = factory.SelfAttribute("is_bot")
@@ -63,7 +76,11 @@ class PullRequestFactory(DjangoModelFactory[PullRequest]):
     # Each newer than the one before, however many there were.
     created_at = factory.Sequence(lambda n: _DAY + timedelta(minutes=n))
     merged_at = factory.LazyAttribute(
-        lambda pull: pull.created_at + timedelta(hours=5) if pull.state == PullRequestState.MERGED else None
+        lambda pull: (
+            pull.created_at + timedelta(hours=5)
+            if pull.state == PullRequestState.MERGED
+            else None
+        )
     )
     closed_at = factory.SelfAttribute("merged_at")
     updated_at = factory.LazyAttribute(lambda pull: pull.closed_at or pull.created_at)
@@ -96,7 +113,9 @@ class PRReviewFactory(DjangoModelFactory[PRReview]):
     reviewer = factory.SubFactory(TeamMemberFactory, team=factory.SelfAttribute("..team"))
     external_id = factory.Sequence(lambda n: f"PRR_{n}")
     state = ReviewState.APPROVED
-    submitted_at = factory.LazyAttribute(lambda review: review.pull_request.created_at + timedelta(hours=2))
+    submitted_at = factory.LazyAttribute(
+        lambda review: review.pull_request.created_at + timedelta(hours=2)
+    )
 
 
 class WeeklyMetricsFactory(DjangoModelFactory[WeeklyMetrics]):

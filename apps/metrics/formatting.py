@@ -8,19 +8,26 @@ DAYS_FROM = 48
 
 
 def in_hours(hours: float) -> str:
-    """Return a span of hours in words: minutes below one hour, days from two days on, by the value as it is shown."""
+    """Return a span of hours in words: minutes below one hour, days from two days on,
+    by the value as it is shown.
+    """
     minutes = max(1, round(hours * 60))
     if minutes < 60:
         return f"{minutes}{NBSP}min"
     if round(hours) < DAYS_FROM:
-        return f"{hours:.1f}{NBSP}h" if hours < 10 and round(hours, 1) % 1 else f"{hours:.0f}{NBSP}h"
+        return (
+            f"{hours:.1f}{NBSP}h"
+            if hours < 10 and round(hours, 1) % 1
+            else f"{hours:.0f}{NBSP}h"
+        )
     return f"{hours / 24:.0f}{NBSP}days"
 
 
 def unit_of(typical: float | None, high: float | None) -> str:
     """Return the unit in which a panel shows all its spans: "min", "hours", or "days".
 
-    `typical` is its median and `high` its p75, both in hours. `in_unit` and the charts take it.
+    `typical` is its median and `high` its p75, both in hours. `in_unit` and the charts
+    take it.
     """
     if typical is None or (1 <= typical < DAYS_FROM):
         return "hours"

@@ -53,7 +53,9 @@ class FormatQuery(QueryForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["as"] = forms.ChoiceField(choices=[("csv", "csv"), ("json", "json")], required=False)
+        self.fields["as"] = forms.ChoiceField(
+            choices=[("csv", "csv"), ("json", "json")], required=False
+        )
 
 
 class DownloadQuery(QueryForm):
@@ -96,21 +98,32 @@ class CorrectionForm(QueryForm):
 class BotForm(QueryForm):
     """An admin's decision about an account, and the page that it was made on."""
 
-    decision = forms.ChoiceField(choices=[("bot", "Bot"), ("person", "Person"), ("undo", "Undo")])
+    decision = forms.ChoiceField(
+        choices=[("bot", "Bot"), ("person", "Person"), ("undo", "Undo")]
+    )
     back = forms.ChoiceField(choices=[("people", "People"), ("member", "Member")])
 
 
 class JoinForm(QueryForm):
-    """An admin's decision about accounts of one name; `members` are the primary keys of the others."""
+    """An admin's decision about accounts of one name; `members` are the primary keys of
+    the others.
+    """
 
     decision = forms.ChoiceField(
-        choices=[("join", "Join"), ("apart", "Not the same"), ("suggest", "Suggest again"), ("undo", "Undo")]
+        choices=[
+            ("join", "Join"),
+            ("apart", "Not the same"),
+            ("suggest", "Suggest again"),
+            ("undo", "Undo"),
+        ]
     )
     members = ListField(max_count=100, max_length=18)
 
 
 class WeeklyQuery(QueryForm):
-    """The API checks these itself: a program gets an error for a value that can't be used."""
+    """The API checks these itself: a program gets an error for a value that can't be
+    used.
+    """
 
     by = forms.CharField()
     to = forms.CharField()

@@ -1,4 +1,6 @@
-"""What a language model said of pull requests, what people said of that, and what it cost."""
+"""What a language model said of pull requests, what people said of that, and what it
+cost.
+"""
 
 from django.conf import settings
 from django.db import models
@@ -13,13 +15,19 @@ class AnalysisState(models.TextChoices):
 
 
 class Analysis(TeamScopedModel):
-    """What a model said of one pull request, checked. `input_hash` names exactly what it was asked, and whom.
+    """What a model said of one pull request, checked. `input_hash` names exactly what
+    it was asked, and whom.
 
-    `ai_disclosed` is what the author says of their own use of AI; `ai_words` are the words, which stand in the text.
+    `ai_disclosed` is what the author says of their own use of AI; `ai_words` are the
+    words, which stand in the text.
     """
 
-    pull_request = models.OneToOneField("metrics.PullRequest", on_delete=models.CASCADE, related_name="analysis")
-    state = models.CharField(max_length=10, choices=AnalysisState, default=AnalysisState.PENDING)
+    pull_request = models.OneToOneField(
+        "metrics.PullRequest", on_delete=models.CASCADE, related_name="analysis"
+    )
+    state = models.CharField(
+        max_length=10, choices=AnalysisState, default=AnalysisState.PENDING
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
     # A short name of why it could not be read (`apps.metrics.llm.outcomes.Cause`).
@@ -47,12 +55,19 @@ class Analysis(TeamScopedModel):
 
 
 class Correction(TeamScopedModel):
-    """What a person says of a pull request's use of AI. It wins over markers and model, and outlives both."""
+    """What a person says of a pull request's use of AI.
 
-    pull_request = models.OneToOneField("metrics.PullRequest", on_delete=models.CASCADE, related_name="correction")
+    It wins over markers and model, and outlives both.
+    """
+
+    pull_request = models.OneToOneField(
+        "metrics.PullRequest", on_delete=models.CASCADE, related_name="correction"
+    )
     ai_assisted = models.BooleanField()
     note = models.CharField(max_length=300, blank=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     at = models.DateTimeField(auto_now=True)
 
     class Meta(TeamScopedModel.Meta):
@@ -63,7 +78,9 @@ class Correction(TeamScopedModel):
 
 
 class LlmSettings(TeamScopedModel):
-    """Whether a team's pull requests may be sent to the model, and how many tokens a month it may cost."""
+    """Whether a team's pull requests may be sent to the model, and how many tokens a
+    month it may cost.
+    """
 
     enabled = models.BooleanField(default=True)
     monthly_tokens = models.PositiveIntegerField(default=2_000_000)
@@ -71,7 +88,9 @@ class LlmSettings(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         verbose_name = verbose_name_plural = "LLM settings"
-        constraints = [models.UniqueConstraint(fields=["team"], name="llm_settings_once_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team"], name="llm_settings_once_in_team")
+        ]
 
     def __str__(self) -> str:
         return f"{'on' if self.enabled else 'off'}, {self.monthly_tokens:,} tokens a month"
@@ -88,14 +107,19 @@ class LlmUse(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         verbose_name = verbose_name_plural = "LLM use"
-        constraints = [models.UniqueConstraint(fields=["team", "month"], name="llm_use_once_a_month")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "month"], name="llm_use_once_a_month")
+        ]
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}: {self.tokens_in + self.tokens_out:,} tokens"
 
 
 class InsightSummary(TeamScopedModel):
-    """A day's findings in the model's words. `findings`: the [rule, subject] of each that it is about."""
+    """A day's findings in the model's words.
+
+    `findings`: the [rule, subject] of each that it is about.
+    """
 
     date = models.DateField()
     text = models.TextField()
@@ -106,14 +130,18 @@ class InsightSummary(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         verbose_name_plural = "insight summaries"
-        constraints = [models.UniqueConstraint(fields=["team", "date"], name="insight_summary_once_a_day")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "date"], name="insight_summary_once_a_day")
+        ]
 
     def __str__(self) -> str:
         return f"{self.date}: {self.text[:60]}"
 
 
 class LlmPace(models.Model):
-    """How much of the model's limits is used, by all processes; kept by `apps.metrics.llm.pace`. `key` is its address."""
+    """How much of the model's limits is used, by all processes; kept by
+    `apps.metrics.llm.pace`. `key` is its address.
+    """
 
     key = models.CharField(max_length=64, primary_key=True)
     tokens_a_minute = models.PositiveIntegerField(null=True)
@@ -135,7 +163,9 @@ class LlmPace(models.Model):
 
 
 class LlmReservation(models.Model):
-    """Tokens that a request without an answer holds of the installation's budget (`apps.metrics.llm.budget`)."""
+    """Tokens that a request without an answer holds of the installation's budget
+    (`apps.metrics.llm.budget`).
+    """
 
     id = models.UUIDField(primary_key=True)
     tokens = models.PositiveBigIntegerField()
@@ -149,7 +179,9 @@ class LlmReservation(models.Model):
 
 
 class LlmDialect(models.Model):
-    """How a server and model want to be asked, as learned from them (`apps.metrics.llm.dialect`). `key` names both."""
+    """How a server and model want to be asked, as learned from them
+    (`apps.metrics.llm.dialect`). `key` names both.
+    """
 
     key = models.CharField(max_length=64, primary_key=True)
     limit = models.CharField(max_length=30, blank=True)

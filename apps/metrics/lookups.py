@@ -8,7 +8,9 @@ from django.db.models import F, Lookup
 
 
 class Among(Lookup[Any]):
-    """Whether a key is one of an array of them: they go as one parameter, where Django would write and check each."""
+    """Whether a key is one of an array of them: they go as one parameter, where Django
+    would write and check each.
+    """
 
     lookup_name = "among"
     prepare_rhs = False

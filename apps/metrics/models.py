@@ -1,5 +1,6 @@
-"""What is known of a team's work: repositories, people, pull requests with their commits and reviews, and the figures
-computed from them. Rows are written by `apps.metrics.ingest.writer` and by the aggregation; both may run any number of times.
+"""What is known of a team's work: repositories, people, pull requests with their
+commits and reviews, and the figures computed from them. Rows are written by
+`apps.metrics.ingest.writer` and by the aggregation; both may run any number of times.
 """
 
 from django.conf import settings
@@ -19,10 +20,11 @@ class Source(models.TextChoices):
 
 
 class Repository(TeamScopedModel):
-    """A repository. Of GitHub it is the one with `github_id` (its `databaseId`) on `host`, once these are known.
+    """A repository. Of GitHub it is the one with `github_id` (its `databaseId`) on
+    `host`, once these are known.
 
-    `full_name` and `external_id`, GitHub's node id, are addresses that change. A clone's `external_id` is
-    its resolved path.
+    `full_name` and `external_id`, GitHub's node id, are addresses that change. A
+    clone's `external_id` is its resolved path.
     """
 
     source = models.CharField(max_length=10, choices=Source)
@@ -38,7 +40,9 @@ class Repository(TeamScopedModel):
         abstract = False
         verbose_name_plural = "repositories"
         constraints = [
-            models.UniqueConstraint(fields=["team", "source", "full_name"], name="repository_once_in_team"),
+            models.UniqueConstraint(
+                fields=["team", "source", "full_name"], name="repository_once_in_team"
+            ),
             models.UniqueConstraint(
                 fields=["team", "host", "github_id"],
                 name="repository_identity_once",
@@ -57,68 +61,95 @@ GHOST_KEY = "ghost"
 class TeamMember(TeamScopedModel):
     """A person (or bot) who appears in the team's work; not an account of ours.
 
-    `key` is `github:<numeric id>` where GitHub gave one, else `login:<lower-cased login>`. The ghost, key `ghost`,
-    stands for deleted accounts.
+    `key` is `github:<numeric id>` where GitHub gave one, else `login:<lower-cased
+    login>`. The ghost, key `ghost`, stands for deleted accounts.
     """
 
     key = models.CharField(max_length=300)
     login = models.CharField(max_length=250)
     # What is shown: the account's name, or else that of commits in a clone.
     name = models.CharField(max_length=250, blank=True)
-    # Each is null until such a source has named the person; an account's is empty if it has no name, or none was given.
+    # Each is null until such a source has named the person; an account's is empty if it
+    # has no name, or none was given.
     account_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
     commit_name = models.CharField(max_length=250, null=True, blank=True)  # noqa: DJ001
     github_id = models.BigIntegerField(null=True, blank=True)
-    # What counts: the decision of an admin, or else the rule of `apps.metrics.ingest.bots`.
+    # What counts: the decision of an admin, or else the rule of
+    # `apps.metrics.ingest.bots`.
     is_bot = models.BooleanField(default=False)
     bot_by_rule = models.BooleanField(default=False, db_default=False)
     bot_decision = models.BooleanField(null=True, blank=True)
-    bot_decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    bot_decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     bot_decided_at = models.DateTimeField(null=True, blank=True)
-    # The same person's other account, whose work counts as this one's: see `apps.metrics.accounts.joins`.
-    joined_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="joined")
-    joined_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    # The same person's other account, whose work counts as this one's: see
+    # `apps.metrics.accounts.joins`.
+    joined_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="joined"
+    )
+    joined_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     joined_at = models.DateTimeField(null=True, blank=True)
     # An admin said that it is not the person of the same name.
     is_apart = models.BooleanField(default=False, db_default=False)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "key"], name="member_once_in_team")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "key"], name="member_once_in_team")
+        ]
 
     def __str__(self) -> str:
         return self.login
 
 
 class DetailState(models.TextChoices):
-    """Whether commits, reviews and body have been read. `degraded` names its reason in `detail_error`."""
+    """Whether commits, reviews and body have been read.
+
+    `degraded` names its reason in `detail_error`.
+    """
 
     PENDING = "pending", "Pending"
     COMPLETE = "complete", "Complete"
     DEGRADED = "degraded", "Degraded"
 
 
-# Orders pull requests that are alike in what a list is ordered by. Keys would not do: two installations over the same
-# sources give them in different orders, and have to show the same.
+# Orders pull requests that are alike in what a list is ordered by. Keys would not do:
+# two installations over the same sources give them in different orders, and have to
+# show the same.
 TIES = (models.F("number").desc(nulls_last=True), "repository__full_name", "external_id")
 
 
 class PullRequest(TeamScopedModel):
-    """A pull request, or (kind `change`) a direct commit: one that reached the trunk without a pull request."""
+    """A pull request, or (kind `change`) a direct commit: one that reached the trunk
+    without a pull request.
+    """
 
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="pull_requests")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="pull_requests"
+    )
     external_id = models.CharField(max_length=120)
     github_id = models.BigIntegerField(null=True, blank=True)
     number = models.PositiveIntegerField(null=True, blank=True)
-    kind = models.CharField(max_length=20, choices=_choices(ChangeKind), default=ChangeKind.PULL_REQUEST)
+    kind = models.CharField(
+        max_length=20, choices=_choices(ChangeKind), default=ChangeKind.PULL_REQUEST
+    )
     title = models.TextField()
     body = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=_choices(PullRequestState))
     is_draft = models.BooleanField(default=False)
-    author = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="pull_requests")
+    author = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="pull_requests"
+    )
     # The account that the source names, if it was joined into the author's.
-    signed_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
-    merged_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+")
+    signed_by = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    merged_by = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     merged_at = models.DateTimeField(null=True, blank=True)
@@ -132,15 +163,19 @@ class PullRequest(TeamScopedModel):
     url = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=list)
 
-    # What a clone does not know, or leaves out: see `apps.metrics.records.PullRequestData`.
+    # What a clone does not know, or leaves out: see
+    # `apps.metrics.records.PullRequestData`.
     opening_known = models.BooleanField(default=True, db_default=True)
     lines_left_out = models.PositiveIntegerField(default=0, db_default=0)
     digest = models.CharField(max_length=64, blank=True, default="", db_default="")
 
-    detail_state = models.CharField(max_length=10, choices=DetailState, default=DetailState.PENDING)
+    detail_state = models.CharField(
+        max_length=10, choices=DetailState, default=DetailState.PENDING
+    )
     detail_error = models.TextField(blank=True)
 
-    # The verdict of apps.metrics.ai.markers: None until read. `ai_assisted` False means "no marker found", not "no AI".
+    # The verdict of apps.metrics.ai.markers: None until read. `ai_assisted` False means
+    # "no marker found", not "no AI".
     ai_assisted = models.BooleanField(null=True, blank=True)
     ai_tools = models.JSONField(default=list)
     ai_evidence = models.JSONField(default=list)
@@ -149,8 +184,11 @@ class PullRequest(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         constraints = [
-            models.UniqueConstraint(fields=["repository", "external_id"], name="pull_request_once"),
-            # Of GitHub a pull request is its number; its node id (`external_id`) is an address.
+            models.UniqueConstraint(
+                fields=["repository", "external_id"], name="pull_request_once"
+            ),
+            # Of GitHub a pull request is its number; its node id (`external_id`) is an
+            # address.
             models.UniqueConstraint(
                 fields=["repository", "number"],
                 name="pull_request_number_once",
@@ -161,10 +199,16 @@ class PullRequest(TeamScopedModel):
             models.Index(fields=["team", "merged_at"], name="pr_team_merged"),
             models.Index(fields=["team", "created_at"], name="pr_team_created"),
             models.Index(fields=["team", "closed_at"], name="pr_team_closed"),
-            models.Index(fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"),
+            models.Index(
+                fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"
+            ),
             models.Index(fields=["team", "markers_version"], name="pr_markers_todo"),
             # Few rows have one: the others pay nothing.
-            models.Index(fields=["signed_by"], name="pr_signed_by", condition=models.Q(signed_by__isnull=False)),
+            models.Index(
+                fields=["signed_by"],
+                name="pr_signed_by",
+                condition=models.Q(signed_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -172,12 +216,16 @@ class PullRequest(TeamScopedModel):
 
 
 class Commit(TeamScopedModel):
-    pull_request = models.ForeignKey(PullRequest, on_delete=models.CASCADE, related_name="commits")
+    pull_request = models.ForeignKey(
+        PullRequest, on_delete=models.CASCADE, related_name="commits"
+    )
     oid = models.CharField(max_length=64)
     message = models.TextField()
     authored_at = models.DateTimeField()
     committed_at = models.DateTimeField()
-    author = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="commits")
+    author = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="commits"
+    )
     author_name = models.CharField(max_length=250, blank=True)
     author_email = models.CharField(max_length=320, blank=True)
     additions = models.PositiveIntegerField(null=True, blank=True)
@@ -185,26 +233,40 @@ class Commit(TeamScopedModel):
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["pull_request", "oid"], name="commit_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["pull_request", "oid"], name="commit_once")
+        ]
 
     def __str__(self) -> str:
         return self.oid[:12]
 
 
 class PRReview(TeamScopedModel):
-    pull_request = models.ForeignKey(PullRequest, on_delete=models.CASCADE, related_name="reviews")
+    pull_request = models.ForeignKey(
+        PullRequest, on_delete=models.CASCADE, related_name="reviews"
+    )
     external_id = models.CharField(max_length=120)
-    reviewer = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="reviews")
+    reviewer = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="reviews"
+    )
     # As `PullRequest.signed_by`.
-    given_by = models.ForeignKey(TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    given_by = models.ForeignKey(
+        TeamMember, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     state = models.CharField(max_length=20, choices=_choices(ReviewState))
     submitted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["pull_request", "external_id"], name="review_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["pull_request", "external_id"], name="review_once")
+        ]
         indexes = [
-            models.Index(fields=["given_by"], name="review_given_by", condition=models.Q(given_by__isnull=False)),
+            models.Index(
+                fields=["given_by"],
+                name="review_given_by",
+                condition=models.Q(given_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -218,16 +280,23 @@ class Scope(models.TextChoices):
 
 
 class WeeklyMetrics(TeamScopedModel):
-    """One ISO week (by its Monday, in the team's time zone) of a team, a repository or a member.
+    """One ISO week (by its Monday, in the team's time zone) of a team, a repository or
+    a member.
 
-    What the columns mean stands in `apps.metrics.figures.definitions`. A median of nothing is null; its `_n` says of how many.
+    What the columns mean stands in `apps.metrics.figures.definitions`. A median of
+    nothing is null; its `_n` says of how many.
     """
 
     scope = models.CharField(max_length=10, choices=Scope)
-    # "team", "repository:<pk>" or "member:<pk>": one column that a unique constraint can stand on in every database.
+    # "team", "repository:<pk>" or "member:<pk>": one column that a unique constraint
+    # can stand on in every database.
     subject = models.CharField(max_length=40)
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, null=True, related_name="weekly_metrics")
-    member = models.ForeignKey(TeamMember, on_delete=models.CASCADE, null=True, related_name="weekly_metrics")
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, null=True, related_name="weekly_metrics"
+    )
+    member = models.ForeignKey(
+        TeamMember, on_delete=models.CASCADE, null=True, related_name="weekly_metrics"
+    )
     week = models.DateField()
     opened = models.PositiveIntegerField(default=0)
     merged = models.PositiveIntegerField(default=0)
@@ -282,7 +351,9 @@ class WeeklyMetrics(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         verbose_name = verbose_name_plural = "weekly metrics"
-        constraints = [models.UniqueConstraint(fields=["team", "subject", "week"], name="weekly_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "subject", "week"], name="weekly_once")
+        ]
         indexes = [models.Index(fields=["team", "scope", "week"], name="weekly_by_scope")]
 
     def __str__(self) -> str:
@@ -290,7 +361,9 @@ class WeeklyMetrics(TeamScopedModel):
 
 
 class Insight(TeamScopedModel):
-    """One finding of one rule about one subject on one day, with the evidence that it rests on."""
+    """One finding of one rule about one subject on one day, with the evidence that it
+    rests on.
+    """
 
     date = models.DateField()
     rule = models.CharField(max_length=60)
@@ -298,30 +371,42 @@ class Insight(TeamScopedModel):
     title = models.CharField(max_length=250)
     body = models.TextField(blank=True)
     advice = models.TextField(blank=True)
-    # Numbers and references that the words are made of: {"before": …, "after": …, "n": …, "pull_requests": [pk, …]}.
+    # Numbers and references that the words are made of: {"before": …, "after": …, "n":
+    # …, "pull_requests": [pk, …]}.
     evidence = models.JSONField(default=dict)
     effect = models.FloatField(default=0.0)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "date", "rule", "subject"], name="insight_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "date", "rule", "subject"], name="insight_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title
 
 
 class InsightDismissal(TeamScopedModel):
-    """A team does not want to be told of a rule's finding about a subject, and why. It holds until it is taken back."""
+    """A team does not want to be told of a rule's finding about a subject, and why.
+
+    It holds until it is taken back.
+    """
 
     rule = models.CharField(max_length=60)
     subject = models.CharField(max_length=60)
     reason = models.CharField(max_length=500)
-    dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    dismissed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     dismissed_at = models.DateTimeField()
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "rule", "subject"], name="dismissal_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "rule", "subject"], name="dismissal_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule} of {self.subject}: {self.reason}"
@@ -330,7 +415,9 @@ class InsightDismissal(TeamScopedModel):
 class FiguresStamp(models.Model):
     """Changes whenever the data behind a team's pages does: see `apps.metrics.cache`."""
 
-    team = models.OneToOneField("teams.Team", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    team = models.OneToOneField(
+        "teams.Team", on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
     stamp = models.UUIDField()
 
     def __str__(self) -> str:
@@ -338,13 +425,18 @@ class FiguresStamp(models.Model):
 
 
 class ApiToken(TeamScopedModel):
-    """Reads a team's figures from outside. The token itself is shown once; what is kept is its SHA-256."""
+    """Reads a team's figures from outside.
+
+    The token itself is shown once; what is kept is its SHA-256.
+    """
 
     name = models.CharField(max_length=80)
     digest = models.CharField(max_length=64, unique=True)
     # What people recognise it by.
     hint = models.CharField(max_length=12)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     used_at = models.DateTimeField(null=True, blank=True)
 
@@ -369,7 +461,25 @@ from apps.metrics.llm_models import (  # noqa: E402
 )
 
 __all__ = [
-    "Analysis", "AnalysisState", "ApiToken", "Commit", "Correction", "DetailState", "FiguresStamp", "Insight", "InsightSummary",
-    "LlmDialect", "LlmPace", "LlmReservation", "LlmSettings", "LlmUse",
-    "PRReview", "PullRequest", "Repository", "Scope", "Source", "TeamMember", "WeeklyMetrics",
-]  # fmt: skip
+    "Analysis",
+    "AnalysisState",
+    "ApiToken",
+    "Commit",
+    "Correction",
+    "DetailState",
+    "FiguresStamp",
+    "Insight",
+    "InsightSummary",
+    "LlmDialect",
+    "LlmPace",
+    "LlmReservation",
+    "LlmSettings",
+    "LlmUse",
+    "PRReview",
+    "PullRequest",
+    "Repository",
+    "Scope",
+    "Source",
+    "TeamMember",
+    "WeeklyMetrics",
+]

@@ -1,4 +1,6 @@
-"""What happens to a team's API tokens when the account that made them proves its address."""
+"""What happens to a team's API tokens when the account that made them proves its
+address.
+"""
 
 from typing import Any
 
@@ -10,7 +12,9 @@ from apps.users.proof import address_proven
 
 
 @receiver(address_proven, dispatch_uid="metrics.delete_unproven_tokens")
-def delete_unproven_tokens(user: User, signed_up: bool, trusts_past: bool, **kwargs: Any) -> None:
+def delete_unproven_tokens(
+    user: User, signed_up: bool, trusts_past: bool, **kwargs: Any
+) -> None:
     """Delete the tokens that an account made before its address was proven."""
     if signed_up and not trusts_past:
         ApiToken.objects.across_teams().filter(created_by=user).delete()

@@ -1,9 +1,11 @@
 """What a source says about a pull request, before it meets the database.
 
-Every source (GitHub's GraphQL, a git clone, a webhook) is translated into these records, and one function,
-`apps.metrics.ingest.writer.ingest_pull_requests`, writes them. They carry no database identity and no team.
+Every source (GitHub's GraphQL, a git clone, a webhook) is translated into these
+records, and one function, `apps.metrics.ingest.writer.ingest_pull_requests`, writes
+them. They carry no database identity and no team.
 
-All datetimes are aware. Sizes are lines. `None` means "the source did not say", never zero.
+All datetimes are aware. Sizes are lines. `None` means "the source did not say", never
+zero.
 """
 
 from dataclasses import dataclass
@@ -18,10 +20,12 @@ class PullRequestState(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """A pull request, a direct commit (`change`), or a merge of one long-lived branch into another.
+    """A pull request, a direct commit (`change`), or a merge of one long-lived branch
+    into another.
 
-    A direct commit reached the trunk without a pull request, and is in no figure of pull requests. A release counts as a
-    pull request, but what it brings was counted before: it has no size and no duration.
+    A direct commit reached the trunk without a pull request, and is in no figure of
+    pull requests. A release counts as a pull request, but what it brings was counted
+    before: it has no size and no duration.
     """
 
     PULL_REQUEST = "pull_request"
@@ -41,10 +45,12 @@ class ReviewState(StrEnum):
 class PersonData:
     """One actor.
 
-    `github_id` is GitHub's numeric id, the key of a person where there is one; without it `login` is the key.
-    `login` ends in `[bot]` for actors that GitHub calls Bot (GraphQL leaves the suffix out; the source adds it).
-    `name` is None if the source doesn't give it here, and empty if the person has none. With `from_commits` login and
-    name are those of commits in a clone, which may be old: an account's own come before them.
+    `github_id` is GitHub's numeric id, the key of a person where there is one; without
+    it `login` is the key. `login` ends in `[bot]` for actors that GitHub calls Bot
+    (GraphQL leaves the suffix out; the source adds it). `name` is None if the source
+    doesn't give it here, and empty if the person has none. With `from_commits` login
+    and name are those of commits in a clone, which may be old: an account's own come
+    before them.
     """
 
     login: str
@@ -56,7 +62,10 @@ class PersonData:
 
 @dataclass(frozen=True, slots=True)
 class CommitData:
-    """One commit of a pull request. `author` is None where the source knows no account, `author_name` still stands."""
+    """One commit of a pull request.
+
+    `author` is None where the source knows no account, `author_name` still stands.
+    """
 
     oid: str
     message: str
@@ -71,7 +80,11 @@ class CommitData:
 
 @dataclass(frozen=True, slots=True)
 class ReviewData:
-    """One submitted review. `external_id` is unique within its pull request. `reviewer` is None for deleted accounts."""
+    """One submitted review.
+
+    `external_id` is unique within its pull request. `reviewer` is None for deleted
+    accounts.
+    """
 
     external_id: str
     state: ReviewState
@@ -83,9 +96,11 @@ class ReviewData:
 class PullRequestData:
     """One pull request or direct commit.
 
-    `external_id` is unique within its repository: GitHub's node id, or `git:<oid>` of the merge, squash or trunk commit.
-    `number` and `github_id` (GitHub's numeric database id) are two things. `author` None is a deleted account (ghost).
-    `commits` and `reviews` are None where they were not asked for; an empty tuple says that there are none.
+    `external_id` is unique within its repository: GitHub's node id, or `git:<oid>` of
+    the merge, squash or trunk commit. `number` and `github_id` (GitHub's numeric
+    database id) are two things. `author` None is a deleted account (ghost). `commits`
+    and `reviews` are None where they were not asked for; an empty tuple says that there
+    are none.
     """
 
     external_id: str
@@ -116,7 +131,8 @@ class PullRequestData:
     reviews: tuple[ReviewData, ...] | None = None
     # False if `created_at` is a guess, so that no duration can be computed from it.
     opening_known: bool = True
-    # Changed lines of generated and vendored files, which are not in `additions` and `deletions`.
+    # Changed lines of generated and vendored files, which are not in `additions` and
+    # `deletions`.
     lines_left_out: int = 0
     # Changes whenever the record does; empty if the source has no such text.
     digest: str = ""

@@ -1,9 +1,11 @@
-"""What a run's events carry of the product: each kind is a class, which producers emit and pages read.
+"""What a run's events carry of the product: each kind is a class, which producers emit
+and pages read.
 
     run_events.emit(ctx, "acme/api", RepositoryEvent(id=7, sync_status="syncing", found=120))
     RepositoryEvent.all_in(projection)      # {"acme/api": RepositoryEvent(id=7, …)}
 
-An event has the whole current state of one item, so only the newest one of each kind and key counts. Fields have
+An event has the whole current state of one item, so only the newest one of each kind
+and key counts. Fields have
 defaults: a run may have events of an earlier version.
 """
 
@@ -23,7 +25,9 @@ class RunEvent:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return the event that was stored as `data`; fields that it does not have are ignored."""
+        """Return the event that was stored as `data`; fields that it does not have are
+        ignored.
+        """
         names = {each.name for each in fields(cls)}  # type: ignore[arg-type]
         return cls(**{name: value for name, value in data.items() if name in names})
 
@@ -72,9 +76,11 @@ class WeeksEvent(RunEvent):
     """The first charts, under the key "team".
 
     Attributes:
-        weeks: for each week its Monday ("week", ISO 8601), "merged", and hours to merge ("median", "p75").
+        weeks: for each week its Monday ("week", ISO 8601), "merged", and hours to merge
+            ("median", "p75").
         so_far: whether the last week is not over.
-        whole_from: the first week, as ISO 8601, that is whole: earlier ones still grow. None if all are.
+        whole_from: the first week, as ISO 8601, that is whole: earlier ones still grow.
+            None if all are.
         counted: pull requests that the charts are about.
     """
 
@@ -93,7 +99,8 @@ class InsightEvent(RunEvent):
 
     Attributes:
         of: how many insights there are from this one on.
-        evidence: the first pull requests of its evidence, each with "number", "title", and "repository".
+        evidence: the first pull requests of its evidence, each with "number", "title",
+            and "repository".
     """
 
     kind = "insight"
@@ -118,7 +125,9 @@ class BudgetEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class SummariesEvent(RunEvent):
-    """The model's latest summaries, under "last": "number", "title", "repository", and "summary" of each."""
+    """The model's latest summaries, under "last": "number", "title", "repository", and
+    "summary" of each.
+    """
 
     kind = "summaries"
 

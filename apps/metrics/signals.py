@@ -1,6 +1,10 @@
-"""What the figures tell, inside the transaction in which it became true. Receivers only write rows."""
+"""What the figures tell, inside the transaction in which it became true.
+
+Receivers only write rows.
+"""
 
 from django.dispatch import Signal
 
-# Arguments: run (pipelines.Run), title, preliminary. Sent with the first finding of a run; a later one adds nothing.
+# Arguments: run (pipelines.Run), title, preliminary. Sent with the first finding of a
+# run; a later one adds nothing.
 first_insight_found = Signal()

@@ -26,11 +26,15 @@ def of_team(team_id: int, **params: object) -> tuple[None, str, None, dict[str, 
 
 
 @step_task(name="run_llm_analysis_batch", standalone=of_team)
-def run_llm_analysis_batch(ctx: StepContext, *, team_id: int, limit: int | None = None) -> Outcome:
-    """Read the AI markers of every pull request that the current table of markers has not seen. Then let the model, if
-    there is one, read the newest `limit` (LLM_BATCH_SIZE) that it has not read as they are now, within LLM_PATIENCE.
+def run_llm_analysis_batch(
+    ctx: StepContext, *, team_id: int, limit: int | None = None
+) -> Outcome:
+    """Read the AI markers of every pull request that the current table of markers has
+    not seen. Then let the model, if there is one, read the newest `limit`
+    (LLM_BATCH_SIZE) that it has not read as they are now, within LLM_PATIENCE.
 
-    What is left after that is read in the background (`continue_llm_reading`)."""
+    What is left after that is read in the background (`continue_llm_reading`).
+    """
     marked = _read_markers(ctx, team_id)
     outcome = _after_markers(ctx, team_id, limit, marked)
     # What hung while its markers were read is missing, whatever the model did.
@@ -43,7 +47,9 @@ def run_llm_analysis_batch(ctx: StepContext, *, team_id: int, limit: int | None 
 
 @step_task(name="read_ai_markers", standalone=of_team)
 def read_ai_markers(ctx: StepContext, *, team_id: int) -> Outcome:
-    """Read the AI markers of every pull request that the current table of markers has not seen; no model is asked."""
+    """Read the AI markers of every pull request that the current table of markers has
+    not seen; no model is asked.
+    """
     marked = _read_markers(ctx, team_id)
     result = {"pull_requests": marked}
     hung: list[Missing] = ctx.cursor.get("skipped", [])
@@ -51,10 +57,15 @@ def read_ai_markers(ctx: StepContext, *, team_id: int) -> Outcome:
 
 
 def _read_markers(ctx: StepContext, team_id: int) -> int:
-    """Read the unread markers in units. Returns how many pull requests were read, in all attempts."""
+    """Read the unread markers in units.
+
+    Returns how many pull requests were read, in all attempts.
+    """
     marked, watch = ctx.cursor.get("done", 0), Watch(ctx)
     while left := unread(team_id).count():
-        with ctx.unit(total=marked + left, unit="pull requests", message="Reading AI markers") as work:
+        with ctx.unit(
+            total=marked + left, unit="pull requests", message="Reading AI markers"
+        ) as work:
             marked += read_next(team_id, MARKER_UNIT, watch)
             skipped = [*ctx.cursor.get("skipped", []), *watch.skipped]
             watch.skipped.clear()
@@ -81,7 +92,9 @@ def _without_model(team_id: int) -> str:
     return ""
 
 
-def _read_by_model(ctx: StepContext, team_id: int, limit: int | None, result: dict[str, Any]) -> Outcome:
+def _read_by_model(
+    ctx: StepContext, team_id: int, limit: int | None, result: dict[str, Any]
+) -> Outcome:
     missing, found = steps.within_patience(ctx, team_id, limit)
     result |= found
     return Partial(missing, result) if missing else Done(result=result)
@@ -103,11 +116,15 @@ def compute_team_insights(ctx: StepContext, *, team_id: int) -> Outcome:
     watch = Watch(ctx)
     findings = find(team_id, now, watch)
     summary = wording.word(ctx, team_id, findings)
-    with ctx.unit(done=len(findings), total=len(findings), unit="insights", message="Finding insights"):
+    with ctx.unit(
+        done=len(findings), total=len(findings), unit="insights", message="Finding insights"
+    ):
         store(team_id, now.date(), findings)
         wording.store(team_id, now.date(), summary)
         if findings:
-            ctx.send(first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False)
+            ctx.send(
+                first_insight_found, run=ctx.run, title=findings[0].title, preliminary=False
+            )
         for n, rank in enumerate(("first", "second", "third")):
             event = insight_event(team_id, findings[n:], preliminary=False)
             if event is None:

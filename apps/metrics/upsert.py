@@ -1,7 +1,8 @@
-"""Many rows of a model in one statement, as tuples: what `bulk_create` does, without an instance for each row.
+"""Many rows of a model in one statement, as tuples: what `bulk_create` does, without an
+instance for each row.
 
-A sync writes six rows for each pull request; building and reading model instances was three quarters of its time
-(`python -m benchmarks.ingest`).
+A sync writes six rows for each pull request; building and reading model instances was
+three quarters of its time (`python -m benchmarks.ingest`).
 """
 
 import sqlite3
@@ -27,9 +28,11 @@ def upsert(
     update: Sequence[str],
     returning: Sequence[str] = (),
 ) -> list[Row]:
-    """Insert rows (values of `columns`, which are attnames); where one with the same `unique` is there, renew `update`.
+    """Insert rows (values of `columns`, which are attnames); where one with the same
+    `unique` is there, renew `update`.
 
-    Fields that are not given get their defaults. Returns `returning` of each row. The caller holds the transaction.
+    Fields that are not given get their defaults. Returns `returning` of each row. The
+    caller holds the transaction.
     """
     found: list[Row] = []
     if not rows:
@@ -44,13 +47,20 @@ def upsert(
 
 
 def _by_parameters(
-    cursor: Any, model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Row], tail: str
+    cursor: Any,
+    model: type[models.Model],
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    tail: str,
 ) -> Iterator[None]:
     """A parameter for each value. SQLite reads these faster than JSON."""
     makers = [(place, make) for place, make in enumerate(_preparing(model, columns)) if make]
     constants = [value for _, value in _defaults(model, columns)]
     size = MOST_PARAMETERS // (len(columns) + len(constants))
-    head, places = _head(model, columns), f"({', '.join('?' * (len(columns) + len(constants)))})"
+    head, places = (
+        _head(model, columns),
+        f"({', '.join('?' * (len(columns) + len(constants)))})",
+    )
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         values: list[Any] = []
@@ -65,7 +75,10 @@ def _by_parameters(
 
 
 def _execute(cursor: Any, text: str, values: list[Any]) -> None:
-    """By the driver itself, unless somebody watches: Django would look for each parameter in the text."""
+    """By the driver itself, unless somebody watches:
+
+    Django would look for each parameter in the text.
+    """
     if connection.execute_wrappers or connection.queries_logged:
         cursor.execute(text.replace("?", "%s"), values)
         return
@@ -75,15 +88,25 @@ def _execute(cursor: Any, text: str, values: list[Any]) -> None:
 
 
 def _by_json(
-    cursor: Any, model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Row], tail: str
+    cursor: Any,
+    model: type[models.Model],
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    tail: str,
 ) -> Iterator[None]:
-    """All values as one text: psycopg needs longer for the parameters than PostgreSQL for all else."""
+    """All values as one text: psycopg needs longer for the parameters than PostgreSQL
+    for all else.
+    """
     defaults = _defaults(model, columns)
     of = {field.attname: field for field in model._meta.concrete_fields}
-    types = ", ".join(f"c{place} {of[name].rel_db_type(connection) if of[name].is_relation else of[name].db_type(connection)}"
-                      for place, name in enumerate(columns))  # fmt: skip
+    types = ", ".join(
+        f"c{place} {of[name].rel_db_type(connection) if of[name].is_relation else of[name].db_type(connection)}"
+        for place, name in enumerate(columns)
+    )
     names = ", ".join([f"c{place}" for place in range(len(columns))] + ["%s"] * len(defaults))
-    text = orjson.dumps([{f"c{place}": value for place, value in enumerate(row)} for row in rows])
+    text = orjson.dumps(
+        [{f"c{place}": value for place, value in enumerate(row)} for row in rows]
+    )
     # A text on its own would have no type where the column wants JSON.
     cursor.execute(
         f"{_head(model, columns)} SELECT {names} FROM json_to_recordset(%s::json) AS rows({types}) {tail}",  # noqa: S608
@@ -101,8 +124,12 @@ def _defaults(model: type[models.Model], columns: Sequence[str]) -> list[tuple[A
     ]
 
 
-def _preparing(model: type[models.Model], columns: Sequence[str]) -> list[Callable[[Any], Any] | None]:
-    """For each column what makes a value fit for SQLite's driver; None where it is already."""
+def _preparing(
+    model: type[models.Model], columns: Sequence[str]
+) -> list[Callable[[Any], Any] | None]:
+    """For each column what makes a value fit for SQLite's driver; None where it is
+    already.
+    """
     of = {field.attname: field for field in model._meta.concrete_fields}
     return [_maker(of[name]) for name in columns]
 
@@ -123,12 +150,17 @@ def _columns(model: type[models.Model]) -> dict[str, str]:
 
 def _head(model: type[models.Model], columns: Sequence[str]) -> str:
     quote, of = connection.ops.quote_name, _columns(model)
-    names = [of[name] for name in columns] + [str(field.column) for field, _ in _defaults(model, columns)]
+    names = [of[name] for name in columns] + [
+        str(field.column) for field, _ in _defaults(model, columns)
+    ]
     return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, names))})"
 
 
 def _conflict(
-    model: type[models.Model], unique: tuple[str, ...], update: tuple[str, ...], returning: tuple[str, ...]
+    model: type[models.Model],
+    unique: tuple[str, ...],
+    update: tuple[str, ...],
+    returning: tuple[str, ...],
 ) -> str:
     quote, of = connection.ops.quote_name, _columns(model)
     renewed = ", ".join(f"{quote(of[name])} = excluded.{quote(of[name])}" for name in update)

@@ -1,4 +1,7 @@
-"""The dashboard and what it leads to. The team stands in the address, and every view asks for membership."""
+"""The dashboard and what it leads to.
+
+The team stands in the address, and every view asks for membership.
+"""
 
 from django.urls import path
 
@@ -13,7 +16,11 @@ urlpatterns = [
     path("t/<slug:slug>/findings/dismiss/", views.dismiss, name="dismiss"),
     path("t/<slug:slug>/findings/restore/", views.restore, name="restore"),
     path("t/<slug:slug>/pull-requests/", views.pull_requests, name="pull_requests"),
-    path("t/<slug:slug>/pull-requests/<id:pull_id>/correct/", views.correct_pull, name="correct_pull"),
+    path(
+        "t/<slug:slug>/pull-requests/<id:pull_id>/correct/",
+        views.correct_pull,
+        name="correct_pull",
+    ),
     path("t/<slug:slug>/api/", settings.api_tokens, name="api_tokens"),
     path("api/v1/openapi.json", api.openapi, name="api_openapi"),
     path("api/v1/weekly", api.weekly, name="api_weekly"),
@@ -30,9 +37,23 @@ urlpatterns = [
     path("t/<slug:slug>/people/", views.people, name="people"),
     path("t/<slug:slug>/people/<id:member_id>/", views.member, name="member"),
     path("t/<slug:slug>/people/<id:member_id>/bot/", accounts.decide_bot, name="decide_bot"),
-    path("t/<slug:slug>/people/<id:member_id>/join/", accounts.join_accounts, name="join_accounts"),
-    path("t/<slug:slug>/charts/<slug:key>.csv", downloads.chart_data, {"kind": "csv"}, name="chart_csv"),
-    path("t/<slug:slug>/charts/<slug:key>.json", downloads.chart_data, {"kind": "json"}, name="chart_json"),
+    path(
+        "t/<slug:slug>/people/<id:member_id>/join/",
+        accounts.join_accounts,
+        name="join_accounts",
+    ),
+    path(
+        "t/<slug:slug>/charts/<slug:key>.csv",
+        downloads.chart_data,
+        {"kind": "csv"},
+        name="chart_csv",
+    ),
+    path(
+        "t/<slug:slug>/charts/<slug:key>.json",
+        downloads.chart_data,
+        {"kind": "json"},
+        name="chart_json",
+    ),
     path("t/<slug:slug>/weekly.csv", downloads.weekly_csv, name="weekly_csv"),
     path("t/<slug:slug>/weekly.json", downloads.weekly_json, name="weekly_json"),
 ]

@@ -7,7 +7,8 @@ class OnboardingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Every process knows the pipelines: the web starts runs, workers run them, commands watch them.
+        # Every process knows the pipelines: the web starts runs, workers run them,
+        # commands watch them.
         from apps.onboarding import fragments, pipeline, receivers, streaming  # noqa: F401 - connects the receivers
         from apps.onboarding.state import teams
         from apps.pipelines import stream

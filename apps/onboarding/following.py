@@ -1,6 +1,7 @@
 """Following a run from a terminal: its events as they come, and a display of its steps.
 
-On a terminal the display is drawn in place (rich); elsewhere each change is a plain line. Everything goes to stderr.
+On a terminal the display is drawn in place (rich); elsewhere each change is a plain
+line. Everything goes to stderr.
 """
 
 import time
@@ -56,13 +57,18 @@ class Follower:
     def __init__(self, run: Run, title: str) -> None:
         self.run, self.title = run, title
         self.console = Console(stderr=True)
-        # A run that is joined in its midst is followed from here on; what happened before stands in its rows.
+        # A run that is joined in its midst is followed from here on; what happened
+        # before stands in its rows.
         self._seq = max(0, run.seq - 1)
         self._percent = run.percent
         # The last event without its digits, and how often it came again.
         self._alike, self._repeated = "", 0
         self._began = self._said = time.monotonic()
-        self._live = Live(console=self.console, refresh_per_second=8) if self.console.is_terminal else None
+        self._live = (
+            Live(console=self.console, refresh_per_second=8)
+            if self.console.is_terminal
+            else None
+        )
         if self._live:
             self._live.start()
 
@@ -73,7 +79,8 @@ class Follower:
     def follow(self, check: Callable[[], None] = lambda: None) -> None:
         """Follow the run until it has ended.
 
-        Raises NoWorker if it waits for a worker in vain, LostDatabase, and what `check` raises.
+        Raises NoWorker if it waits for a worker in vain, LostDatabase, and what `check`
+        raises.
         """
         waiting_since: float | None = None
         away_since: float | None = None
@@ -83,7 +90,8 @@ class Follower:
                 steps = self._refresh()
                 missing = queues_without_workers().keys()
             except (DatabaseError, InterfaceError) as error:
-                # The follower's trouble: the run may go on, and does so once the database is back.
+                # The follower's trouble: the run may go on, and does so once the
+                # database is back.
                 away_since = self._await_database(error, away_since)
                 continue
             away_since = None
@@ -104,13 +112,19 @@ class Follower:
         return steps
 
     def _await_database(self, error: Exception, since: float | None) -> float:
-        """Wait a little for the database, and return since when it is away. Raises LostDatabase after GIVE_UP_AFTER."""
+        """Wait a little for the database, and return since when it is away.
+
+        Raises LostDatabase after GIVE_UP_AFTER.
+        """
         words = database_error(error)
         if not words:
             raise error
         now = time.monotonic()
         if since is None:
-            self.say(f"{words} The run is not affected by this command; it waits for the database.", "yellow")
+            self.say(
+                f"{words} The run is not affected by this command; it waits for the database.",
+                "yellow",
+            )
         elif now - since > GIVE_UP_AFTER:
             raise LostDatabase(
                 f"{words} Not following any more. The run {self.run.pk} goes on when the database is back."
@@ -123,11 +137,13 @@ class Follower:
         if self._live:
             self._live.stop()
 
-    def _watch_workers(self, steps: list[StepRun], without: Collection[str], since: float | None) -> float | None:
+    def _watch_workers(
+        self, steps: list[StepRun], without: Collection[str], since: float | None
+    ) -> float | None:
         """Return since when a step waits for a worker of its queue; None if none does.
 
-        `without` are the queues without a worker. Without workers a parked step stays parked, and no
-        other worker takes over from a dead one.
+        `without` are the queues without a worker. Without workers a parked step stays
+        parked, and no other worker takes over from a dead one.
         """
         wanted = {step.queue for step in steps if step.state in LIVE}
         missing = wanted & set(without)
@@ -136,7 +152,10 @@ class Follower:
         now = time.monotonic()
         if since is not None and now - since >= NO_WORKER_AFTER:
             if database_is_locked():
-                self.say("The database is locked by another program; its workers wait for it.", "yellow")
+                self.say(
+                    "The database is locked by another program; its workers wait for it.",
+                    "yellow",
+                )
                 return now
             raise NoWorker(
                 f"No worker for the queue {', '.join(sorted(missing))} was seen for {NO_WORKER_AFTER:.0f} s. The run "
@@ -153,7 +172,9 @@ class Follower:
                 self._line_once(event)
 
     def _line_once(self, event: Event) -> None:
-        """Print an event; one that only differs in numbers from the last one is counted instead."""
+        """Print an event; one that only differs in numbers from the last one is counted
+        instead.
+        """
         words = self._words(event)
         alike = words.translate(WITHOUT_DIGITS)
         if alike == self._alike and event.level in LEVELS:
@@ -196,7 +217,12 @@ class Follower:
         table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
         for step in steps:
             mark, style = MARKS[StepState(step.state)]
-            table.add_row(Text(mark, style), Text(step.title), Text(count(step)), Text(step.message, "dim"))
+            table.add_row(
+                Text(mark, style),
+                Text(step.title),
+                Text(count(step)),
+                Text(step.message, "dim"),
+            )
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(f"{self.run.percent:>3} %", "bold"),
@@ -219,7 +245,10 @@ def count(step: StepRun) -> str:
 
 
 def eta_in_words(run: Run, watched: float) -> str:
-    """Return what is left, rounded to what is known. `watched` is for how many seconds the run has been followed."""
+    """Return what is left, rounded to what is known.
+
+    `watched` is for how many seconds the run has been followed.
+    """
     if not run.is_live or (run.eta_seconds is None and watched >= 10):
         return ""
     return time_left(run.eta_seconds).replace(NBSP, " ")

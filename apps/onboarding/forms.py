@@ -9,14 +9,20 @@ MAX_NAME = 300
 
 
 class ConnectForm(QueryForm):
-    """A source, and the token for it. The source's own check states what is wrong with them."""
+    """A source, and the token for it.
+
+    The source's own check states what is wrong with them.
+    """
 
     source = forms.CharField(max_length=40)
     token = forms.CharField(max_length=4000)
 
 
 class ListingQuery(QueryForm):
-    """What an address of the list of repositories asks for: `?again`, `?further`, `?sizes`, `?part` are flags."""
+    """What an address of the list of repositories asks for:
+
+    `?again`, `?further`, `?sizes`, `?part` are flags.
+    """
 
     q = forms.CharField(max_length=1000)
     view = forms.CharField(max_length=20)
@@ -24,7 +30,9 @@ class ListingQuery(QueryForm):
 
 
 class ListingForm(QueryForm):
-    """The form around the list: what it showed, what was ticked of it, and the button that sent it."""
+    """The form around the list: what it showed, what was ticked of it, and the button
+    that sent it.
+    """
 
     q = forms.CharField(max_length=1000)
     months = NumberField(most=1000)
@@ -40,7 +48,9 @@ class RetryForm(QueryForm):
 
 
 class InstalledQuery(QueryForm):
-    """What GitHub adds to the address at which a person comes back from installing the app."""
+    """What GitHub adds to the address at which a person comes back from installing the
+    app.
+    """
 
     setup_action = forms.CharField(max_length=40)
     installation_id = NumberField()

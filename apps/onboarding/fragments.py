@@ -1,4 +1,6 @@
-"""The live page's parts as HTML: for the page that is asked for, and for the stream that keeps it so."""
+"""The live page's parts as HTML: for the page that is asked for, and for the stream
+that keeps it so.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,7 +11,13 @@ from django.urls import reverse
 
 from apps.metrics.charts.weekly import Week, bar_chart, line_chart
 from apps.metrics.llm import continuing
-from apps.metrics.run_events import BudgetEvent, InsightEvent, RepositoryEvent, SummariesEvent, WeeksEvent
+from apps.metrics.run_events import (
+    BudgetEvent,
+    InsightEvent,
+    RepositoryEvent,
+    SummariesEvent,
+    WeeksEvent,
+)
 from apps.onboarding.live import Live, live
 from apps.onboarding.state import credentials
 from apps.onboarding.state.kinds import Kind
@@ -39,10 +47,20 @@ PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "summ
 def addresses(team: Team, run_id: Any) -> dict[str, str]:
     """The addresses that the page's links and buttons lead to."""
     of_run = {"slug": team.slug, "run_id": run_id}
-    names = {"page": "detail", "events": "events", "retry": "retry", "cancel": "cancel", "pause": "pause",
-             "resume": "resume", "workers_url": "workers"}  # fmt: skip
-    return {name: reverse(f"onboarding:run_{view}", kwargs=of_run) for name, view in names.items()} | {
-        # Open to every member: the parts of the page are the same for all viewers of the run.
+    names = {
+        "page": "detail",
+        "events": "events",
+        "retry": "retry",
+        "cancel": "cancel",
+        "pause": "pause",
+        "resume": "resume",
+        "workers_url": "workers",
+    }
+    return {
+        name: reverse(f"onboarding:run_{view}", kwargs=of_run) for name, view in names.items()
+    } | {
+        # Open to every member: the parts of the page are the same for all viewers of
+        # the run.
         "connect": reverse("onboarding:sources", kwargs={"slug": team.slug}) + "#token",
         "choose": reverse("onboarding:sources", kwargs={"slug": team.slug}),
         "dashboard": reverse("metrics:dashboard", kwargs={"slug": team.slug}),
@@ -53,7 +71,9 @@ def context_of(projection: Projection, team: Team) -> dict[str, Any]:
     """What all parts are rendered from."""
     run = projection.run
     failed_at = moment(run.get("finished_at")) if run.get("state") == RunState.FAILED else None
-    shown = live(projection, team.name, token_replaced=credentials.replaced_after(team.pk, failed_at))
+    shown = live(
+        projection, team.name, token_replaced=credentials.replaced_after(team.pk, failed_at)
+    )
     return {
         "live": shown,
         "charts": charts(shown.weeks),
@@ -65,10 +85,11 @@ def context_of(projection: Projection, team: Team) -> dict[str, Any]:
 
 
 def render(projection: Projection, since: int | None) -> str:
-    """Return what the stream sends: what has changed after that event number, or, for None, every part.
+    """Return what the stream sends: what has changed after that event number, or, for
+    None, every part.
 
-    Of a list (steps, repositories, log), only the rows that changed are sent, so that a frame weighs the same
-    however long the list is.
+    Of a list (steps, repositories, log), only the rows that changed are sent, so that a
+    frame weighs the same however long the list is.
     """
     team = team_of(projection.subject)
     context = context_of(projection, team)
@@ -88,7 +109,9 @@ def render(projection: Projection, since: int | None) -> str:
 
 
 def _log(log: Sequence[LogLine], since: int) -> dict[str, Any]:
-    """Return the part that adds the new lines; the whole log if the page has none of the lines before them."""
+    """Return the part that adds the new lines; the whole log if the page has none of
+    the lines before them.
+    """
     lines = [line for line in log if line.seq > since]
     if len(lines) == len(log):
         return _part("log")
@@ -118,8 +141,11 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
         for step in shown.steps
         if every or ("step", step.key) in changed or step.key == summed
     ]
-    return [*(_part(name) for name in PARTS if name in names), *steps,
-            *({"name": "repository", "row": row} for row in rows)]  # fmt: skip
+    return [
+        *(_part(name) for name in PARTS if name in names),
+        *steps,
+        *({"name": "repository", "row": row} for row in rows),
+    ]
 
 
 def charts(weeks: WeeksEvent | None) -> dict[str, Any]:

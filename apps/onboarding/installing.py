@@ -1,7 +1,9 @@
-"""Connecting through the GitHub App: off to GitHub with a signed state, and back with proof of who came.
+"""Connecting through the GitHub App: off to GitHub with a signed state, and back with
+proof of who came.
 
-The state names the team and the person, is good for an hour and for one way back of the session that it was made in. An
-installation that comes without it joins nothing: whoever installs the app at GitHub alone is told where to begin.
+The state names the team and the person, is good for an hour and for one way back of the
+session that it was made in. An installation that comes without it joins nothing:
+whoever installs the app at GitHub alone is told where to begin.
 """
 
 import secrets
@@ -41,7 +43,9 @@ def install(request: HttpRequest, team: Team) -> HttpResponse:
         return see_other("onboarding:connect", team)
     nonce = secrets.token_urlsafe(16)
     request.session[SESSION] = {"nonce": nonce}
-    state = signing.dumps({"team": team.pk, "user": cast(User, request.user).pk, "nonce": nonce}, salt=SALT)
+    state = signing.dumps(
+        {"team": team.pk, "user": cast(User, request.user).pk, "nonce": nonce}, salt=SALT
+    )
     return HttpResponseRedirect(app.install_url(state), status=303)
 
 
@@ -51,11 +55,16 @@ def installed(request: HttpRequest) -> HttpResponse:
     """Back from GitHub."""
     team = _team(request)
     if team is None:
-        messages.warning(request, f"That did not come from a page of yours, or an hour has passed. {BEGIN}")
+        messages.warning(
+            request, f"That did not come from a page of yours, or an hour has passed. {BEGIN}"
+        )
         return HttpResponseRedirect(reverse("onboarding:home"))
     asked = InstalledQuery(request.GET).values
     if asked["setup_action"] == "request":
-        messages.info(request, "An owner of the organization has to approve the app first. Come back when they have.")
+        messages.info(
+            request,
+            "An owner of the organization has to approve the app first. Come back when they have.",
+        )
         return see_other("onboarding:connect", team)
     kept = request.session[SESSION]
     number = asked["installation_id"] or kept.get("installation")
@@ -71,13 +80,19 @@ def installed(request: HttpRequest) -> HttpResponse:
 
 
 def _team(request: HttpRequest) -> Team | None:
-    """The team of the state, if it is this person's, of this session, and they still manage the team."""
+    """The team of the state, if it is this person's, of this session, and they still
+    manage the team.
+    """
     try:
-        state = signing.loads(InstalledQuery(request.GET).values["state"], salt=SALT, max_age=LASTS)
+        state = signing.loads(
+            InstalledQuery(request.GET).values["state"], salt=SALT, max_age=LASTS
+        )
     except signing.BadSignature:
         return None
     user, kept = cast(User, request.user), request.session.get(SESSION) or {}
-    if state["user"] != user.pk or not secrets.compare_digest(state["nonce"], kept.get("nonce", "")):
+    if state["user"] != user.pk or not secrets.compare_digest(
+        state["nonce"], kept.get("nonce", "")
+    ):
         return None
     team = Team.objects.filter(pk=state["team"]).first()
     return team if team is not None and role_of(user, team) in MANAGING else None
@@ -86,7 +101,9 @@ def _team(request: HttpRequest) -> Team | None:
 def _connect(request: HttpRequest, team: Team, number: int, code: str) -> HttpResponse:
     try:
         installation = app.installation_of(app.person_token(code), number)
-        connection = journey.connect(team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation)
+        connection = journey.connect(
+            team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation
+        )
         service.refresh(connection)
     except (GitHubError, CredentialError, service.CannotConnect) as error:
         messages.error(request, str(error))

@@ -1,7 +1,8 @@
-"""The pages between a new team and its run: connect a source, choose repositories, start.
+"""The pages between a new team and its run: connect a source, choose repositories,
+start.
 
-Sources are asked before anything is stored, never inside a transaction. Every POST ends in a redirect (303); HTMX gets
-fragments of the same templates.
+Sources are asked before anything is stored, never inside a transaction. Every POST ends
+in a redirect (303); HTMX gets fragments of the same templates.
 """
 
 from typing import cast
@@ -37,7 +38,9 @@ from apps.teams.models import Team
 from apps.teams.services import MANAGING, recipients_of
 from apps.users.models import User
 
-TOKEN_LEFT = " Its token is deleted here; only you can revoke it at GitHub, in your developer settings."  # noqa: S105
+TOKEN_LEFT = (
+    " Its token is deleted here; only you can revoke it at GitHub, in your developer settings."  # noqa: S105
+)
 ASKING = (GitHubError, GitError, CredentialError, service.CannotConnect)
 
 
@@ -64,7 +67,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @team_view()
 def team_home(request: HttpRequest, team: Team) -> HttpResponse:
-    """Lead to what a member of the team wants now: its figures, its run, or the next step of its setup."""
+    """Lead to what a member of the team wants now: its figures, its run, or the next
+    step of its setup.
+    """
     address = home_of(team)
     if address in _setup_pages(team) and cast(Request, request).role not in MANAGING:
         return setup(request, slug=team.slug)
@@ -79,10 +84,20 @@ def _setup_pages(team: Team) -> list[str]:
 @require_safe
 @team_view()
 def setup(request: HttpRequest, team: Team) -> HttpResponse:
-    """Lead to where the team left off. Members watch; what they cannot do is shown to them as somebody else's to do."""
+    """Lead to where the team left off.
+
+    Members watch; what they cannot do is shown to them as somebody else's to do.
+    """
     name, arguments = journey.left_off(team)
-    if name in ("onboarding:connect", "onboarding:choose") and cast(Request, request).role not in MANAGING:
-        return render(request, "onboarding/not_set_up.html", {"team": team, "managers": recipients_of(team)})
+    if (
+        name in ("onboarding:connect", "onboarding:choose")
+        and cast(Request, request).role not in MANAGING
+    ):
+        return render(
+            request,
+            "onboarding/not_set_up.html",
+            {"team": team, "managers": recipients_of(team)},
+        )
     return HttpResponseRedirect(reverse(name, kwargs=arguments))
 
 
@@ -90,7 +105,10 @@ def setup(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view(manage=True)
 @sensitive_post_parameters("token")
 def connect(request: HttpRequest, team: Team) -> HttpResponse:
-    """The sources on offer, and those that are connected. A POST checks one and keeps it."""
+    """The sources on offer, and those that are connected.
+
+    A POST checks one and keeps it.
+    """
     if request.method != "POST":
         if TrackedRepository.objects.for_team(team).exists() and service.connections_of(team):
             return see_other("onboarding:sources", team)
@@ -105,7 +123,10 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
     resumable = states.of_team(team.pk).resumable
     if resumable is not None:
         # A new token leads back to the run that failed for want of one.
-        messages.success(request, f"{_connected(connection)} Token replaced. Resume from {resumable.resumes_at} %.")
+        messages.success(
+            request,
+            f"{_connected(connection)} Token replaced. Resume from {resumable.resumes_at} %.",
+        )
         response = see_other("onboarding:run_detail", team, run_id=resumable.id)
     else:
         messages.success(request, _connected(connection))
@@ -150,15 +171,27 @@ def _connected(connection: Connection) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
-    """Leave a source: its token is deleted. What was read stays, but for the sample's figures."""
+    """Leave a source: its token is deleted.
+
+    What was read stays, but for the sample's figures.
+    """
     if request.method == "POST":
-        of_app = Connection.objects.for_team(team).filter(source=source, installation_id__isnull=False).exists()
+        of_app = (
+            Connection.objects.for_team(team)
+            .filter(source=source, installation_id__isnull=False)
+            .exists()
+        )
         try:
             if source == ConnectionSource.GITHUB:
                 service.revoke(team)
             if service.leave(team, source):
-                left, token = ConnectionSource(source).label, source == ConnectionSource.GITHUB and not of_app
-                messages.success(request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}")
+                left, token = (
+                    ConnectionSource(source).label,
+                    source == ConnectionSource.GITHUB and not of_app,
+                )
+                messages.success(
+                    request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}"
+                )
         except service.CannotConnect as error:
             messages.error(request, str(error))
     return see_other("onboarding:sources", team)
@@ -167,7 +200,9 @@ def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def webhook(request: HttpRequest, team: Team) -> HttpResponse:
-    """Make the team's webhook, or give it a new secret; both are shown on the page that answers, and never again."""
+    """Make the team's webhook, or give it a new secret; both are shown on the page that
+    answers, and never again.
+    """
     if request.method != "POST":
         return see_other("onboarding:sources", team)
     try:
@@ -175,7 +210,9 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
     except CredentialError as error:
         messages.error(request, str(error))
         return see_other("onboarding:sources", team)
-    address = request.build_absolute_uri(reverse("integrations:webhook", kwargs={"key": made.key}))
+    address = request.build_absolute_uri(
+        reverse("integrations:webhook", kwargs={"key": made.key})
+    )
     context = {"team": team, "address": address, "secret": secret, "events": handling.EVENTS}
     response = render(request, "onboarding/webhook.html", context)
     response.headers["Cache-Control"] = "no-store"
@@ -198,7 +235,10 @@ def refresh(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def choose(request: HttpRequest, team: Team) -> HttpResponse:
-    """The repositories that the team's sources list. A POST keeps what was ticked, searched or set."""
+    """The repositories that the team's sources list.
+
+    A POST keeps what was ticked, searched or set.
+    """
     sources = service.connections_of(team)
     if not sources:
         messages.info(request, "Connect a source first; then choose its repositories.")
@@ -209,8 +249,11 @@ def choose(request: HttpRequest, team: Team) -> HttpResponse:
         if ListingForm(request.POST).values["do"] == "back":
             return see_other("onboarding:sources", team)
         if _htmx(request):
-            # A tick changes what is said of the choice, a search or a window the rows, too.
-            return _choose_page(request, team, page, "ticked" if query.has("part") else "changed")
+            # A tick changes what is said of the choice, a search or a window the rows,
+            # too.
+            return _choose_page(
+                request, team, page, "ticked" if query.has("part") else "changed"
+            )
         return see_other("onboarding:choose", team)
     if state.follow(query):
         state.save(request.session, team)
@@ -226,7 +269,9 @@ def choose(request: HttpRequest, team: Team) -> HttpResponse:
     return _choose_page(request, team, page, sources=sources)
 
 
-def _choose_page(request: HttpRequest, team: Team, page: Page, fragment: str = "", **rest: object) -> HttpResponse:
+def _choose_page(
+    request: HttpRequest, team: Team, page: Page, fragment: str = "", **rest: object
+) -> HttpResponse:
     here = reverse("onboarding:choose", kwargs={"slug": team.slug})
     template = f"onboarding/choose.html{f'#{fragment}' if fragment else ''}"
     return render(request, template, {"team": team, "page": page, "here": here, **rest})
@@ -241,7 +286,10 @@ def take(request: HttpRequest, team: Team, sources: list[Connection], state: Sta
 
 
 def _list(sources: list[Connection], *, again: bool, further: bool) -> list[ConnectionProblem]:
-    """Read lists that are old, or wanted further. What cannot be read now is shown as it was."""
+    """Read lists that are old, or wanted further.
+
+    What cannot be read now is shown as it was.
+    """
     troubles = []
     for connection in sources:
         try:
@@ -268,17 +316,28 @@ def _measure(sources: list[Connection], page: Page) -> list[ConnectionProblem]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def start(request: HttpRequest, team: Team) -> HttpResponse:
-    """Start the run over what is ticked, or join the one under way; two clicks give one run."""
+    """Start the run over what is ticked, or join the one under way; two clicks give one
+    run.
+    """
     if request.method != "POST":  # the way back from the log-in page after a session has ended
         return see_other("onboarding:choose", team)
     sources, state = service.connections_of(team), State.load(request.session, team)
     page = take(request, team, sources, state)
     known = {row.key for row in page.rows}
-    gone = [key.partition(":")[2] for key in ListingForm(request.POST).values["pick"] if key not in known]
+    gone = [
+        key.partition(":")[2]
+        for key in ListingForm(request.POST).values["pick"]
+        if key not in known
+    ]
     if gone:
-        messages.warning(request, f"{', '.join(gone[:5])} is not listed any more. Look through the list, then start.")
+        messages.warning(
+            request,
+            f"{', '.join(gone[:5])} is not listed any more. Look through the list, then start.",
+        )
     elif not page.picked:
-        messages.error(request, "Nothing is ticked. Choose at least one repository, then start.")
+        messages.error(
+            request, "Nothing is ticked. Choose at least one repository, then start."
+        )
     elif _is_set_up(team):
         return _change(request, team, page)
     else:
@@ -287,13 +346,20 @@ def start(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 def _is_set_up(team: Team) -> bool:
-    """Return whether the team reads repositories, and no setup is under way that a second click should join."""
+    """Return whether the team reads repositories, and no setup is under way that a
+    second click should join.
+    """
     run = journey.newest_run(team)
-    return TrackedRepository.objects.for_team(team).exists() and not (run is not None and run.is_live)
+    return TrackedRepository.objects.for_team(team).exists() and not (
+        run is not None and run.is_live
+    )
 
 
 def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
-    """Add and remove repositories of a team that is set up. A run reads only what is new."""
+    """Add and remove repositories of a team that is set up.
+
+    A run reads only what is new.
+    """
     try:
         for row in page.dropped:
             tracking.untrack_name(team, choice.source_of(row), row.name)
@@ -303,7 +369,9 @@ def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
     if page.dropped:
         names = ", ".join(row.name for row in page.dropped[:5])
         more = f", and {len(page.dropped) - 5} more" if len(page.dropped) > 5 else ""
-        messages.success(request, f"Not read any more: {names}{more}. What was read stays in the figures.")
+        messages.success(
+            request, f"Not read any more: {names}{more}. What was read stays in the figures."
+        )
     if page.to_read:
         return _begin(request, team, page, page.to_read)
     State.forget(request.session, team)
@@ -312,11 +380,15 @@ def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
     return see_other("onboarding:sources", team)
 
 
-def _begin(request: HttpRequest, team: Team, page: Page, rows: list[choice.Row]) -> HttpResponse:
+def _begin(
+    request: HttpRequest, team: Team, page: Page, rows: list[choice.Row]
+) -> HttpResponse:
     months = page.state.months
     since = choice.first_day_of(team, months)
     try:
-        run, created, tracked = journey.begin(team, _user(request), choice.by_source(rows), months, since)
+        run, created, tracked = journey.begin(
+            team, _user(request), choice.by_source(rows), months, since
+        )
     except (InvalidName, NotAllowed) as error:
         messages.error(request, str(error))
         return see_other("onboarding:choose", team)

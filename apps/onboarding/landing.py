@@ -1,4 +1,6 @@
-"""The start page: what this is, shown by an example; for whoever is signed in, the way to their teams."""
+"""The start page: what this is, shown by an example; for whoever is signed in, the way
+to their teams.
+"""
 
 from datetime import date, timedelta
 from typing import Any
@@ -14,7 +16,19 @@ from apps.teams import states
 from apps.teams.models import Team
 
 # Hours to merge of the example's weeks, median and p75; made up, and the page says so.
-HOURS = [(29, 64), (27, 60), (30, 66), (26, 58), (24, 55), (25, 57), (23, 52), (22, 49), (24, 54), (21, 48), (19, 44)]
+HOURS = [
+    (29, 64),
+    (27, 60),
+    (30, 66),
+    (26, 58),
+    (24, 55),
+    (25, 57),
+    (23, 52),
+    (22, 49),
+    (24, 54),
+    (21, 48),
+    (19, 44),
+]
 
 
 @require_safe

@@ -1,7 +1,9 @@
-"""A run as its page shows it: rows for the templates, made of a projection and of nothing else.
+"""A run as its page shows it: rows for the templates, made of a projection and of
+nothing else.
 
-The page and the stream use the same rows and the same partials, so that what a stream has built and what a reload
-renders are the same at the same event number. Times are ISO 8601; the page's script turns them into running clocks.
+The page and the stream use the same rows and the same partials, so that what a stream
+has built and what a reload renders are the same at the same event number. Times are ISO
+8601; the page's script turns them into running clocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from apps.metrics.run_events import BudgetEvent, InsightEvent, RepositoryEvent, SummariesEvent, WeeksEvent
+from apps.metrics.run_events import (
+    BudgetEvent,
+    InsightEvent,
+    RepositoryEvent,
+    SummariesEvent,
+    WeeksEvent,
+)
 from apps.onboarding.state import run_state
 from apps.onboarding.state.kinds import EMAILING
 from apps.pipelines.models import PASSED, RunState, StepState
@@ -27,9 +35,16 @@ REPOSITORY = {
     "error": ("failed", "Failed"),
 }
 STEP_WORDS = {
-    "waiting": "Waiting", "ready": "Queued", "running": "Running", "parked": "Waiting", "done": "Done",
-    "partial": "Incomplete", "skipped": "Skipped", "failed": "Failed", "cancelled": "Canceled",
-}  # fmt: skip
+    "waiting": "Waiting",
+    "ready": "Queued",
+    "running": "Running",
+    "parked": "Waiting",
+    "done": "Done",
+    "partial": "Incomplete",
+    "skipped": "Skipped",
+    "failed": "Failed",
+    "cancelled": "Canceled",
+}
 # Why a run waits, for its page's one line.
 WAITS = {
     "rate_limit": "Waiting for GitHub",
@@ -90,7 +105,10 @@ class RepositoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that the live region shows. `now` is the run's state, which decides its words."""
+    """All that the live region shows.
+
+    `now` is the run's state, which decides its words.
+    """
 
     now: states.RunState
     seq: int
@@ -138,13 +156,19 @@ class Live:
 
     @property
     def token_replaced(self) -> bool:
-        """Return whether a token was stored since the run failed because of the one before."""
+        """Return whether a token was stored since the run failed because of the one
+        before.
+        """
         return self.now.state.cause in OF_TOKEN and self.now.state.remedy == Remedy.RETRY
 
     @property
     def is_counting(self) -> bool:
         """Whether it is not known yet how much there is to do."""
-        return self.state == RunState.RUNNING and self.percent == 0 and self.steps[0].state == StepState.RUNNING
+        return (
+            self.state == RunState.RUNNING
+            and self.percent == 0
+            and self.steps[0].state == StepState.RUNNING
+        )
 
     @property
     def log_most(self) -> int:
@@ -165,15 +189,22 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
     """Return the rows of a run's page; the arguments are those of `state.run_state`."""
     run = projection.run
     now = run_state(projection, team_name, token_replaced=token_replaced)
-    steps = [_step(step, index, projection.steps, now) for index, step in enumerate(projection.steps)]
-    repositories = [_repository(name, event, now) for name, event in RepositoryEvent.all_in(projection).items()]
+    steps = [
+        _step(step, index, projection.steps, now) for index, step in enumerate(projection.steps)
+    ]
+    repositories = [
+        _repository(name, event, now)
+        for name, event in RepositoryEvent.all_in(projection).items()
+    ]
     if steps and steps[0].state == StepState.RUNNING:
         steps[0] = replace(steps[0], why=_sum_up(repositories) or steps[0].why)
     insights = InsightEvent.all_in(projection)
     summaries = SummariesEvent.all_in(projection).get("last", SummariesEvent())
     budget = BudgetEvent.all_in(projection).get("github", BudgetEvent())
     parked = next((step for step in steps if step.state == StepState.PARKED), None)
-    failed = next((index for index, step in enumerate(steps) if step.state == StepState.FAILED), None)
+    failed = next(
+        (index for index, step in enumerate(steps) if step.state == StepState.FAILED), None
+    )
     return Live(
         now=now,
         seq=projection.seq,
@@ -201,18 +232,31 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
 
 
 def _budget(state: State, github: BudgetEvent) -> str:
-    """What GitHub allows until its hour is over, while something is read; its unit is the point."""
+    """What GitHub allows until its hour is over, while something is read; its unit is
+    the point.
+    """
     if not state.is_moving or github.points_left is None or github.points is None:
         return ""
     return f"{github.points_left:,} of {github.points:,}"
 
 
-def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]], now: states.RunState) -> StepRow:
+def _step(
+    step: Mapping[str, Any],
+    index: int,
+    steps: Sequence[Mapping[str, Any]],
+    now: states.RunState,
+) -> StepRow:
     state, total = step["state"], step["total"]
     passed = state in PASSED
     # A step that the run is at, while the run itself rests, rests too.
-    rests = state in (StepState.READY, StepState.RUNNING, StepState.PARKED) and not now.state.is_moving
-    disc, word = ("waiting" if state == StepState.READY else state), STEP_WORDS.get(state, state.capitalize())
+    rests = (
+        state in (StepState.READY, StepState.RUNNING, StepState.PARKED)
+        and not now.state.is_moving
+    )
+    disc, word = (
+        ("waiting" if state == StepState.READY else state),
+        STEP_WORDS.get(state, state.capitalize()),
+    )
     why = _why(step, steps[index - 1]["title"] if index else "")
     if rests:
         disc, word, why = now.state.disc, now.state.label, now.state.reason
@@ -226,7 +270,9 @@ def _step(step: Mapping[str, Any], index: int, steps: Sequence[Mapping[str, Any]
         word=word,
         count=_count(step["done"], total),
         why=why,
-        until=step["parked_until"] if state == StepState.PARKED and now.state.name == StateName.PARKED else None,
+        until=step["parked_until"]
+        if state == StepState.PARKED and now.state.name == StateName.PARKED
+        else None,
         clock=_step_clock(step, now.state),
         percent=100 if passed else round(100 * min(1.0, step["done"] / total)) if total else 0,
     )
@@ -259,7 +305,10 @@ def _of(number: int, unit: str) -> str:
 
 def _sum_up(rows: Sequence[RepositoryRow]) -> str:
     """`1 of 6 repositories finished, 1 partial, 1 failed`."""
-    ended = {state: sum(row.state == state for row in rows) for state in ("done", "partial", "failed")}
+    ended = {
+        state: sum(row.state == state for row in rows)
+        for state in ("done", "partial", "failed")
+    }
     if len(rows) < 2 or not any(ended.values()):
         return ""
     gaps = [f"{ended[state]:,} {state}" for state in ("partial", "failed") if ended[state]]
@@ -268,7 +317,11 @@ def _sum_up(rows: Sequence[RepositoryRow]) -> str:
 
 def _kept(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """What stays of a run, by the step that brought it."""
-    return [(step["title"], _of(step["done"], step["unit"])) for step in steps if step["done"] and step["unit"]]
+    return [
+        (step["title"], _of(step["done"], step["unit"]))
+        for step in steps
+        if step["done"] and step["unit"]
+    ]
 
 
 def _count(done: int, total: int | None) -> str:
@@ -278,7 +331,11 @@ def _count(done: int, total: int | None) -> str:
 
 
 def _step_clock(step: Mapping[str, Any], state: State) -> Clock | None:
-    if step["state"] == StepState.RUNNING and step["attempt_started_at"] and state.name != StateName.PAUSED:
+    if (
+        step["state"] == StepState.RUNNING
+        and step["attempt_started_at"]
+        and state.name != StateName.PAUSED
+    ):
         return Clock(step["active_seconds"], step["attempt_started_at"])
     return Clock(step["active_seconds"]) if step["started_at"] else None
 
@@ -289,7 +346,9 @@ def _run_clock(run: Mapping[str, Any], state: State) -> Clock:
         return Clock((state.since - datetime.fromisoformat(run["created_at"])).total_seconds())
     if run.get("finished_at") is None:
         return Clock(0.0, run.get("created_at"))
-    span = datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["created_at"])
+    span = datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(
+        run["created_at"]
+    )
     return Clock(span.total_seconds())
 
 
@@ -304,7 +363,11 @@ def _repository(name: str, event: RepositoryEvent, now: states.RunState) -> Repo
     why = event.last_sync_error
     seconds = event.seconds
     took = clock_words(seconds) if seconds else ""
-    pace = f"{done / seconds:.0f}/s" if state == "running" and seconds >= 1 and done >= seconds else ""
+    pace = (
+        f"{done / seconds:.0f}/s"
+        if state == "running" and seconds >= 1 and done >= seconds
+        else ""
+    )
     return RepositoryRow(
         id=event.id,
         name=name,
@@ -320,13 +383,17 @@ def _repository(name: str, event: RepositoryEvent, now: states.RunState) -> Repo
 
 
 def _can_retry_alone(now: states.RunState, name: str) -> bool:
-    """Return whether the repository lacks something for a reason of its own, and others do not share it."""
+    """Return whether the repository lacks something for a reason of its own, and others
+    do not share it.
+    """
     if now.state.name != StateName.PARTIAL or len(now.gaps) < 2:
         return False
     return any(gap.what == (name,) for gap in now.gaps)
 
 
-def _current(now: states.RunState, steps: Sequence[Mapping[str, Any]], rows: Sequence[StepRow]) -> str:
+def _current(
+    now: states.RunState, steps: Sequence[Mapping[str, Any]], rows: Sequence[StepRow]
+) -> str:
     """What is happening, in one line beside the percentage."""
     at = next((index for index, step in enumerate(steps) if step["state"] not in PASSED), None)
     state = now.state

@@ -1,7 +1,9 @@
-"""Why a page that is open can no longer be asked for: the viewer left the team, or the team or the run is gone.
+"""Why a page that is open can no longer be asked for: the viewer left the team, or the
+team or the run is gone.
 
-To people outside a team the team does not exist (404), and a page that was opened before is refused in the same way. It
-has a proof that its viewer was let in, and for that proof the reason is given:
+To people outside a team the team does not exist (404), and a page that was opened
+before is refused in the same way. It has a proof that its viewer was let in, and for
+that proof the reason is given:
 
     proof = proof_of(user, team, run_id)     # in the page
     reason_for(proof, user)                  # later: Reason.NOT_A_MEMBER, or None if nothing keeps the viewer out
@@ -44,13 +46,17 @@ class ProofQuery(QueryForm):
 
 
 def proof_of(user: User, team: Team, run_id: UUID | None) -> str:
-    """Return the signed proof that this user was shown a page of this run of this team; of no run if it is None."""
+    """Return the signed proof that this user was shown a page of this run of this team;
+    of no run if it is None.
+    """
     shown = {"user": user.pk, "team": team.pk, "name": team.name, "run": run_id and str(run_id)}
     return signing.dumps(shown, salt=_SALT)
 
 
 def address_of(user: User, team: Team, run_id: UUID | None = None) -> str:
-    """Return the address at which a page of this team, and of this run if it is given, asks why it was refused."""
+    """Return the address at which a page of this team, and of this run if it is given,
+    asks why it was refused.
+    """
     return f"{reverse('onboarding:lost_access')}?proof={proof_of(user, team, run_id)}"
 
 
@@ -77,7 +83,9 @@ def reason_for(shown: dict[str, Any], user: User) -> Reason | None:
 @never_cache
 @require_GET
 def lost_access(request: HttpRequest) -> HttpResponse:
-    """Take the place of a page whose viewer may no longer see it, with the reason. 404 without a proof."""
+    """Take the place of a page whose viewer may no longer see it, with the reason. 404
+    without a proof.
+    """
     if not isinstance(request.user, User):
         return to_log_in(request)
     shown = shown_by(ProofQuery(request.GET).values["proof"])
@@ -86,5 +94,9 @@ def lost_access(request: HttpRequest) -> HttpResponse:
     reason = reason_for(shown, request.user)
     if reason is None:
         return HttpResponseClientRefresh()
-    context = {"reason": reason, "team_name": shown["name"], "team": Team.objects.filter(pk=shown["team"]).first()}
+    context = {
+        "reason": reason,
+        "team_name": shown["name"],
+        "team": Team.objects.filter(pk=shown["team"]).first(),
+    }
     return render(request, "onboarding/lost_access.html", context)

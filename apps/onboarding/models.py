@@ -9,9 +9,11 @@ from apps.teams.scoping import TeamScopedModel
 
 
 class RefreshFailure(TeamScopedModel):
-    """A time in which a team's figures were not refreshed, from the first failed run to the first that succeeded.
+    """A time in which a team's figures were not refreshed, from the first failed run to
+    the first that succeeded.
 
-    One email is sent when the row is made, and one when it ends. Only one row of a team is open at a time.
+    One email is sent when the row is made, and one when it ends. Only one row of a team
+    is open at a time.
     """
 
     run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -24,7 +26,9 @@ class RefreshFailure(TeamScopedModel):
     class Meta(TeamScopedModel.Meta):
         abstract = False
         constraints = [
-            models.UniqueConstraint(fields=["team"], name="refresh_failure_one_open", condition=Q(ended_at=None))
+            models.UniqueConstraint(
+                fields=["team"], name="refresh_failure_one_open", condition=Q(ended_at=None)
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,9 @@
-"""Which teams' nightly refresh is due. A night that was missed, because no worker ran, is made good at once.
+"""Which teams' nightly refresh is due. A night that was missed, because no worker ran,
+is made good at once.
 
-A team's night is at NIGHTLY_HOUR UTC and some minutes, which differ by team: GitHub and the workers meet them spread over
-the hour. It is due from then on, until something has refreshed the team.
+A team's night is at NIGHTLY_HOUR UTC and some minutes, which differ by team: GitHub and
+the workers meet them spread over the hour. It is due from then on, until something has
+refreshed the team.
 """
 
 from datetime import datetime, timedelta
@@ -24,14 +26,21 @@ RETRY_AFTER = timedelta(minutes=30)
 
 
 def ready_teams() -> QuerySet[Team]:
-    """Return the teams that are connected and have figures: set up once, or a repository that was read.
+    """Return the teams that are connected and have figures: set up once, or a
+    repository that was read.
 
     A later setup that failed or was canceled changes nothing about that.
     """
-    read = TrackedRepository.objects.across_teams().exclude(last_synced_at=None).values("team_id")
-    is_set_up = Team.objects.filter(onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL])
+    read = (
+        TrackedRepository.objects.across_teams().exclude(last_synced_at=None).values("team_id")
+    )
+    is_set_up = Team.objects.filter(
+        onboarding_pipeline_status__in=[OnboardingStatus.DONE, OnboardingStatus.PARTIAL]
+    )
     has_read = Team.objects.filter(pk__in=read)
-    return (is_set_up | has_read).filter(pk__in=Connection.objects.across_teams().values("team_id"))
+    return (is_set_up | has_read).filter(
+        pk__in=Connection.objects.across_teams().values("team_id")
+    )
 
 
 def last_due(team_id: int, now: datetime) -> datetime:
@@ -42,7 +51,8 @@ def last_due(team_id: int, now: datetime) -> datetime:
 
 
 def due(now: datetime) -> list[tuple[int, datetime]]:
-    """Return the teams that nothing has refreshed since their night was to begin, each with that moment.
+    """Return the teams that nothing has refreshed since their night was to begin, each
+    with that moment.
 
     What a webhook causes reads only some repositories, so it doesn't count.
     """
@@ -58,13 +68,18 @@ def due(now: datetime) -> list[tuple[int, datetime]]:
 
 
 def paused_runs(pipeline: str, since: datetime) -> list[Run]:
-    """Return the refreshes that have been paused since a moment, or for longer. None of their teams has a night."""
+    """Return the refreshes that have been paused since a moment, or for longer.
+
+    None of their teams has a night.
+    """
     runs = Run.objects.filter(pipeline=pipeline, state=RunState.PAUSED)
     return [run for run in runs if paused_at(run) <= since]
 
 
 def to_retry(pipeline: str, now: datetime) -> list[Run]:
-    """Return the nights that failed a while ago for a cause that passes, and that nothing has made up for since."""
+    """Return the nights that failed a while ago for a cause that passes, and that
+    nothing has made up for since.
+    """
     since = now - timedelta(days=1)
     failed = Run.objects.filter(
         pipeline=pipeline,
@@ -80,15 +95,21 @@ def to_retry(pipeline: str, now: datetime) -> list[Run]:
 
 
 def paused_at(run: Run) -> datetime:
-    """Return when a paused run was paused; runs of earlier versions know only when they began."""
+    """Return when a paused run was paused; runs of earlier versions know only when they
+    began.
+    """
     return run.acted_at or run.created_at
 
 
 def _newest_reads(since: datetime) -> dict[str, datetime]:
-    """Return when the newest whole read of each subject began, or is still going on, of those begun since."""
+    """Return when the newest whole read of each subject began, or is still going on, of
+    those begun since.
+    """
     newest: dict[str, datetime] = {}
     rows = Run.objects.filter(created_at__gte=since).order_by("created_at")
-    for subject, pipeline, kind, created_at in rows.values_list("subject", "pipeline", "kind", "created_at"):
+    for subject, pipeline, kind, created_at in rows.values_list(
+        "subject", "pipeline", "kind", "created_at"
+    ):
         if kind_of(pipeline, kind) in (Kind.ONBOARDING, Kind.NIGHTLY, Kind.REFRESH):
             newest[subject] = created_at
     return newest

@@ -1,4 +1,7 @@
-"""The names of the pipelines that read a team's sources. Runs keep them, so they don't change."""
+"""The names of the pipelines that read a team's sources.
+
+Runs keep them, so they don't change.
+"""
 
 ONBOARDING = "onboarding"
 NIGHTLY = "nightly"

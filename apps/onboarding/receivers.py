@@ -1,6 +1,7 @@
 """What an onboarding's signals cause: the Team's columns, and mails.
 
-The nightly run and the runs of one step cause neither; only who calls the telling step by itself asks for its mails.
+The nightly run and the runs of one step cause neither; only who calls the telling step
+by itself asks for its mails.
 """
 
 from typing import Any
@@ -27,7 +28,9 @@ from apps.users.models import User
 
 
 def _project(run: Run, status: OnboardingStatus) -> None:
-    """Repeat the run in its team's row, unless the run went on since, or a newer one is there."""
+    """Repeat the run in its team's row, unless the run went on since, or a newer one is
+    there.
+    """
     if run.pipeline != pipeline_names.ONBOARDING or not signals.is_current(run):
         return
     newer = Q(onboarding_pipeline_started_at__gt=run.created_at)
@@ -39,19 +42,27 @@ def _project(run: Run, status: OnboardingStatus) -> None:
     )
 
 
-@receiver([signals.pipeline_started, signals.pipeline_retried], dispatch_uid="onboarding.running")
+@receiver(
+    [signals.pipeline_started, signals.pipeline_retried], dispatch_uid="onboarding.running"
+)
 def on_running(run: Run, **kwargs: Any) -> None:
     _project(run, OnboardingStatus.RUNNING)
 
 
 @receiver(signals.pipeline_completed, dispatch_uid="onboarding.completed")
 def on_completed(run: Run, **kwargs: Any) -> None:
-    _project(run, OnboardingStatus.PARTIAL if run.state == RunState.PARTIAL else OnboardingStatus.DONE)
+    _project(
+        run,
+        OnboardingStatus.PARTIAL if run.state == RunState.PARTIAL else OnboardingStatus.DONE,
+    )
 
 
 @receiver(signals.pipeline_filled, dispatch_uid="onboarding.filled")
 def on_filled(run: Run, **kwargs: Any) -> None:
-    _project(run, OnboardingStatus.PARTIAL if run.state == RunState.PARTIAL else OnboardingStatus.DONE)
+    _project(
+        run,
+        OnboardingStatus.PARTIAL if run.state == RunState.PARTIAL else OnboardingStatus.DONE,
+    )
 
 
 @receiver(signals.pipeline_cancelled, dispatch_uid="onboarding.cancelled")
@@ -95,11 +106,17 @@ def mail_welcome(team: Team, owner: User, by_operator: bool = False, **kwargs: A
 
 @receiver(onboarding_completed, dispatch_uid="onboarding.complete_mail")
 def mail_completion(
-    team_id: int, run_id: UUID, totals: Totals, missing: list[Missing], generation: int | None = None, **kwargs: Any
+    team_id: int,
+    run_id: UUID,
+    totals: Totals,
+    missing: list[Missing],
+    generation: int | None = None,
+    **kwargs: Any,
 ) -> None:
     """Queue one email for each recipient, in the step's transaction.
 
-    `generation` is the run's at that time: if this is called again after a retry of the run, it is still its email.
+    `generation` is the run's at that time: if this is called again after a retry of the
+    run, it is still its email.
     """
     run = Run.objects.get(pk=run_id)
     run.generation = generation or run.generation
@@ -107,7 +124,8 @@ def mail_completion(
         notifications.send_sync_complete_email(run, recipient, totals, missing)
 
 
-# The outbox is delivered by its own tasks; a worker that ticks makes sure that none of their messages was lost, and
-# that what a killed worker was about to hand over does not wait for its lease.
+# The outbox is delivered by its own tasks; a worker that ticks makes sure that none of
+# their messages was lost, and that what a killed worker was about to hand over does not
+# wait for its lease.
 mail_owners.use(identity=pipeline_owners.me, proof_of_death=pipeline_owners.is_dead)
 signals.worker_tick.connect(hint_due, dispatch_uid="onboarding.outbox")

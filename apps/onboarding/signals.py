@@ -1,10 +1,12 @@
-"""What happens on a team's way to its first insight. Sent in the transaction of the change; receivers only write rows.
+"""What happens on a team's way to its first insight. Sent in the transaction of the
+change; receivers only write rows.
 
 source_connected(team, user, source)        a credential was checked and kept; source is "github", "sample" or "git"
 repositories_chosen(team, user, count)      how many repositories are to be synced
 onboarding_completed(team_id, run_id, generation, totals, missing)
-                                            an onboarding has reached its end; totals as in `services.runs.Totals`,
-                                            missing as in `pipelines.outcomes.Missing`
+                                            an onboarding has reached its end; totals as
+                                            in `services.runs.Totals`, missing as in
+                                            `pipelines.outcomes.Missing`
 """
 
 from django.dispatch import Signal

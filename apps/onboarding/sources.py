@@ -1,7 +1,9 @@
-"""The page "Sources": what a team reads, from where, how new it is, and everything that can be changed about it.
+"""The page "Sources": what a team reads, from where, how new it is, and everything that
+can be changed about it.
 
-All members of the team see it; owners and admins also get its forms. The pages `connect` and `choose` of
-`journey` are the steps of the first setup, and lead back here once there are repositories.
+All members of the team see it; owners and admins also get its forms. The pages
+`connect` and `choose` of `journey` are the steps of the first setup, and lead back here
+once there are repositories.
 """
 
 from typing import cast
@@ -29,14 +31,20 @@ from apps.teams.services import MANAGING, recipients_of
 @require_safe
 @team_view()
 def sources(request: HttpRequest, team: Team) -> HttpResponse:
-    """Show the team's connections and repositories; lead to the first setup if there are none."""
+    """Show the team's connections and repositories; lead to the first setup if there
+    are none.
+    """
     can_manage = cast(Request, request).role in MANAGING
     connected = {row.source: row for row in service.connections_of(team)}
     tracked = TrackedRepository.objects.for_team(team).exists()
     if not connected and not tracked:
         if can_manage:
             return see_other("onboarding:connect", team)
-        return render(request, "onboarding/not_set_up.html", {"team": team, "managers": recipients_of(team)})
+        return render(
+            request,
+            "onboarding/not_set_up.html",
+            {"team": team, "managers": recipients_of(team)},
+        )
     team_state = states.of_team(team.pk)
     context = {
         "team": team,
@@ -59,7 +67,9 @@ def sources(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 def _left(team: Team) -> list[str]:
-    """Return the names of repositories whose pull requests stay in the figures, and which are not read any more."""
+    """Return the names of repositories whose pull requests stay in the figures, and
+    which are not read any more.
+    """
     rows = Repository.objects.for_team(team).filter(tracking__isnull=True)
     return list(rows.order_by("full_name").values_list("full_name", flat=True))
 
@@ -75,5 +85,7 @@ def stop_reading(request: HttpRequest, team: Team, repository_id: int) -> HttpRe
             messages.error(request, str(error))
         else:
             if name:
-                messages.success(request, f"{name} is not read any more. What was read stays in the figures.")
+                messages.success(
+                    request, f"{name} is not read any more. What was read stays in the figures."
+                )
     return see_other("onboarding:sources", team)

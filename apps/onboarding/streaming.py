@@ -18,15 +18,23 @@ from apps.users.models import User
 
 
 def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
-    """Members of the run's team; at an address that names a team, it has to be that one."""
+    """Members of the run's team; at an address that names a team, it has to be that
+    one.
+    """
     if not isinstance(user, User):
         return False
     team = Team.objects.filter(pk=team_id_of(run.subject) or 0).first()
-    return team is not None and address.get("slug", team.slug) == team.slug and can_watch(user, team)
+    return (
+        team is not None
+        and address.get("slug", team.slug) == team.slug
+        and can_watch(user, team)
+    )
 
 
 @views.run_stream
 @require_safe
 @team_view()
 def run_events(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    return views.respond(request, get_object_or_404(Run, pk=run_id, subject=subject_of(team.pk)))
+    return views.respond(
+        request, get_object_or_404(Run, pk=run_id, subject=subject_of(team.pk))
+    )

@@ -1,4 +1,6 @@
-"""The last step of an onboarding, and what refreshes a team later: the night, a webhook, a person."""
+"""The last step of an onboarding, and what refreshes a team later: the night, a
+webhook, a person.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -38,10 +40,16 @@ def _of_team(team_id: int) -> Standalone:
 
 
 @step_task(name="send_onboarding_complete_email", standalone=_of_team)
-def send_onboarding_complete_email(ctx: StepContext, *, team_id: int, repo_ids: list[int] | None = None) -> Done:
-    """Say that the onboarding is complete: what there is, and what is missing. The receivers queue the mails."""
+def send_onboarding_complete_email(
+    ctx: StepContext, *, team_id: int, repo_ids: list[int] | None = None
+) -> Done:
+    """Say that the onboarding is complete: what there is, and what is missing.
+
+    The receivers queue the mails.
+    """
     totals = totals_of(team_id, repo_ids)
-    # As a run of this step alone there are no earlier steps: the repositories themselves know what they lack.
+    # As a run of this step alone there are no earlier steps: the repositories
+    # themselves know what they lack.
     missing = ctx.missing_so_far() if ctx.step.idx else gaps_of(team_id)
     if not ctx.cursor.get("told"):
         with ctx.unit(cursor={"told": True}, done=1, total=1, unit="messages"):
@@ -58,7 +66,10 @@ def send_onboarding_complete_email(ctx: StepContext, *, team_id: int, repo_ids: 
 
 @db_periodic_task(crontab(minute="*"), name="nightly_refresh", queue="compute")  # type: ignore[untyped-decorator]
 def nightly_refresh() -> None:
-    """Refresh each team whose night is due. Several workers may fire; each team's night has one run."""
+    """Refresh each team whose night is due.
+
+    Several workers may fire; each team's night has one run.
+    """
     now = timezone.now()
     _end_long_pauses(now)
     _retry_failed_nights(now)
@@ -67,9 +78,11 @@ def nightly_refresh() -> None:
 
 
 def _end_long_pauses(now: datetime) -> None:
-    """Email each team once whose refresh is paused, and let a refresh go on that was paused for a day.
+    """Email each team once whose refresh is paused, and let a refresh go on that was
+    paused for a day.
 
-    A run goes on where it was, so what it has read is kept; the night that is due begins when it has ended.
+    A run goes on where it was, so what it has read is kept; the night that is due
+    begins when it has ended.
     """
     for run in nights.paused_runs(pipeline_names.NIGHTLY, now - PAUSE_EMAILED_AFTER):
         try:
@@ -82,7 +95,9 @@ def _end_long_pauses(now: datetime) -> None:
 
 
 def _retry_failed_nights(now: datetime) -> None:
-    """Let nights go on that failed because GitHub was away: otherwise minutes without it would cost a day."""
+    """Let nights go on that failed because GitHub was away: otherwise minutes without
+    it would cost a day.
+    """
     for run in nights.to_retry(pipeline_names.NIGHTLY, now):
         try:
             engine.retry(run, by=SCHEDULE)
@@ -117,17 +132,24 @@ def forget_old_deliveries() -> None:
 
 @db_periodic_task(crontab(minute="*"), name="refresh_changed", queue="compute")  # type: ignore[untyped-decorator]
 def refresh_changed() -> None:
-    """Read what webhooks announced: a minute after, and no more often than every five, however much is announced."""
+    """Read what webhooks announced: a minute after, and no more often than every five,
+    however much is announced.
+    """
     now = timezone.now()
     for team_id, repo_ids in attempts.due(now, nights.ready_teams()).items():
         subject = subject_of(team_id)
-        if not Run.objects.filter(subject=subject, created_at__gt=now - attempts.REFRESH_EVERY).exists():
+        if not Run.objects.filter(
+            subject=subject, created_at__gt=now - attempts.REFRESH_EVERY
+        ).exists():
             _refresh(team_id, Kind.WEBHOOK, repo_ids=repo_ids)
 
 
 @db_periodic_task(crontab(minute="10"), name="weekly_digest", queue="compute")  # type: ignore[untyped-decorator]
 def weekly_digest() -> None:
-    """Queue last week's mail where Monday morning has come. Any number of workers may do it, each hour of that day."""
+    """Queue last week's mail where Monday morning has come.
+
+    Any number of workers may do it, each hour of that day.
+    """
     now = timezone.now()
     for team in digest.due(now):
         try:

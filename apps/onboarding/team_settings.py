@@ -17,11 +17,20 @@ from apps.teams.models import Team
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def team_settings(request: HttpRequest, team: Team) -> HttpResponse:
-    """Another time zone has other weeks: the weekly table is computed anew, by a run of that step."""
-    form = TeamSettingsForm(request.POST or None, initial={"name": team.name, "time_zone": team.time_zone})
+    """Another time zone has other weeks: the weekly table is computed anew, by a run of
+    that step.
+    """
+    form = TeamSettingsForm(
+        request.POST or None, initial={"name": team.name, "time_zone": team.time_zone}
+    )
     if request.method != "POST" or not form.is_valid():
         context = {"team": team, "form": form}
-        return render(request, "onboarding/team_settings.html", context, status=422 if form.errors else 200)
+        return render(
+            request,
+            "onboarding/team_settings.html",
+            context,
+            status=422 if form.errors else 200,
+        )
     other_weeks = form.cleaned_data["time_zone"] != team.time_zone
     team.name, team.time_zone = form.cleaned_data["name"], form.cleaned_data["time_zone"]
     with transaction.atomic():
@@ -29,6 +38,12 @@ def team_settings(request: HttpRequest, team: Team) -> HttpResponse:
         if other_weeks:
             touch(team.pk)
             aggregate_team_weekly_metrics_task(team.pk)
-    said = " The weeks are counted anew; the figures follow within a minute." if other_weeks else ""
+    said = (
+        " The weeks are counted anew; the figures follow within a minute."
+        if other_weeks
+        else ""
+    )
     messages.success(request, f"Kept.{said}")
-    return HttpResponseRedirect(reverse("onboarding:team_settings", args=[team.slug]), status=303)
+    return HttpResponseRedirect(
+        reverse("onboarding:team_settings", args=[team.slug]), status=303
+    )

@@ -24,7 +24,12 @@ WORDS = {
 
 
 def tab_of(kind: Kind, state: str, percent: int, team: Team) -> dict[str, str]:
-    """Return the title, for example `42 % · Setup of Acme · Firstlight`, and the name of the icon."""
+    """Return the title, for example `42 % · Setup of Acme · Firstlight`, and the name
+    of the icon.
+    """
     words = WORDS.get(RunState(state), f"{percent}\N{NO-BREAK SPACE}%")
     noun = NOUNS[kind].capitalize()
-    return {"title": f"{words} · {noun} of {team.name} · {SITE}", "icon": ICONS[RunState(state)]}
+    return {
+        "title": f"{words} · {noun} of {team.name} · {SITE}",
+        "icon": ICONS[RunState(state)],
+    }

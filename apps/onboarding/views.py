@@ -1,4 +1,6 @@
-"""A run's page, what may be done there, and how a team's setup stands for other pages and programs."""
+"""A run's page, what may be done there, and how a team's setup stands for other pages
+and programs.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -41,7 +43,9 @@ NOT_YOURS = "Only owners and admins of the team may do this. Ask one of them."
 
 
 def run_of(team: Team, run_id: UUID) -> Run:
-    return get_object_or_404(Run.objects.select_related("started_by"), pk=run_id, subject=subject_of(team.pk))
+    return get_object_or_404(
+        Run.objects.select_related("started_by"), pk=run_id, subject=subject_of(team.pk)
+    )
 
 
 @require_GET
@@ -50,7 +54,9 @@ def run_detail(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
     return _page(request, team, run_of(team, run_id))
 
 
-def _page(request: HttpRequest, team: Team, run: Run, *, said: str = "", status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, team: Team, run: Run, *, said: str = "", status: int = 200
+) -> HttpResponse:
     """The run's page; for HTMX its live part."""
     projection = project(run.pk)
     context = context_of(projection, team) | {
@@ -80,8 +86,12 @@ def _htmx(request: HttpRequest) -> bool:
     return bool(request.htmx)  # type: ignore[attr-defined]
 
 
-def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run, Any], Any]) -> HttpResponse:
-    """Do something to a run, and show it; what is not allowed, or not any more, is said there and does no harm."""
+def _act(
+    request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run, Any], Any]
+) -> HttpResponse:
+    """Do something to a run, and show it; what is not allowed, or not any more, is said
+    there and does no harm.
+    """
     run = run_of(team, run_id)
     if request.method != "POST":  # the way back from the log-in page after a session has ended
         return see_other("onboarding:run_detail", team, run_id=run_id)
@@ -109,7 +119,9 @@ def _act(request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run, Any
 def run_retry(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
     """From the step that failed; with `repository` only those that are named."""
     names = RetryForm(request.POST).values["repository"]
-    return _act(request, team, run_id, lambda run, user: engine.retry(run, names or None, by=user))
+    return _act(
+        request, team, run_id, lambda run, user: engine.retry(run, names or None, by=user)
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -133,7 +145,9 @@ def run_resume(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
 @require_GET
 @team_view()
 def run_workers(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    """Whether a worker is there for the run, and its newest event's number: polled by its page."""
+    """Whether a worker is there for the run, and its newest event's number: polled by
+    its page.
+    """
     run = run_of(team, run_id)
     tab = tab_of(kind_of_run(run), run.state, run.percent, team)
     context = _workers(run, run.seq) | addresses(team, run.pk) | {"tab": tab}
@@ -144,7 +158,11 @@ def _workers(run: Run, seq: int) -> dict[str, Any]:
     """Queues that the run needs now and that nobody serves."""
     missing = silent_queues(run)
     seen = [age for age in missing.values() if age is not None]
-    silent = {"queues": list(missing), "seconds": round(max(seen)) if seen else None} if missing else None
+    silent = (
+        {"queues": list(missing), "seconds": round(max(seen)) if seen else None}
+        if missing
+        else None
+    )
     disk_problem = health.disk_problem() if run.is_live else ""
     return {
         "silent": silent,
@@ -159,8 +177,9 @@ def _workers(run: Run, seq: int) -> dict[str, Any]:
 @require_GET
 @team_view()
 def indicator(request: HttpRequest, team: Team) -> HttpResponse:
-    """For the header of the team's other pages: how far a run under way is. Polled, for a stream in every tab would
-    use up the browser's connections."""
+    """For the header of the team's other pages: how far a run under way is. Polled, for
+    a stream in every tab would use up the browser's connections.
+    """
     address = lost_access.address_of(request.user, team)  # type: ignore[arg-type]
     return render(request, "onboarding/indicator.html", {"team": team, "lost_access": address})
 
@@ -172,7 +191,13 @@ def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
     run = newest_run(team)
     told = as_json(states.of_team(team.pk))
     if run is None:
-        nothing = {"run": None, "seq": 0, "state": "not_started", "percent": 0, "eta_seconds": None}
+        nothing = {
+            "run": None,
+            "seq": 0,
+            "state": "not_started",
+            "percent": 0,
+            "eta_seconds": None,
+        }
         return JsonResponse({**nothing, "steps": [], "repositories": [], "team": told})
     projection = project(run.pk)
     return JsonResponse(
@@ -182,11 +207,17 @@ def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
             "state": projection.run["state"],
             "percent": projection.run["percent"],
             "eta_seconds": projection.run["eta_seconds"],
-            "steps": [{key: step[key] for key in ("key", "state", "done", "total")} for step in projection.steps],
+            "steps": [
+                {key: step[key] for key in ("key", "state", "done", "total")}
+                for step in projection.steps
+            ],
             "repositories": [
                 {
                     "name": name,
-                    **{key: getattr(row, key) for key in ("sync_status", "last_sync_error", "done", "total")},
+                    **{
+                        key: getattr(row, key)
+                        for key in ("sync_status", "last_sync_error", "done", "total")
+                    },
                 }
                 for name, row in RepositoryEvent.all_in(projection).items()
             ],

@@ -28,8 +28,24 @@ class ReadOnlyInline(admin.TabularInline[Any, Run]):
 
 class StepInline(ReadOnlyInline):
     model = StepRun
-    fields = ("idx", "key", "state", "queue", "attempt", "failures", "crashes", "done", "total", "message", "error",
-              "owner", "lease_until", "parked_until", "started_at", "finished_at")  # fmt: skip
+    fields = (
+        "idx",
+        "key",
+        "state",
+        "queue",
+        "attempt",
+        "failures",
+        "crashes",
+        "done",
+        "total",
+        "message",
+        "error",
+        "owner",
+        "lease_until",
+        "parked_until",
+        "started_at",
+        "finished_at",
+    )
 
 
 class EventInline(ReadOnlyInline):
@@ -39,7 +55,9 @@ class EventInline(ReadOnlyInline):
     ordering = ("-seq",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        run_id = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+        run_id = (
+            request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+        )
         events = Event.objects.filter(run_id=run_id).order_by("-seq")
         newest = list(events.values_list("pk", flat=True)[:EVENTS_SHOWN])
         return Event.objects.filter(pk__in=newest).order_by("-seq")
@@ -47,7 +65,16 @@ class EventInline(ReadOnlyInline):
 
 @admin.register(Run)
 class RunAdmin(admin.ModelAdmin[Run]):
-    list_display = ("id", "pipeline", "subject", "state", "percent", "generation", "created_at", "finished_at")
+    list_display = (
+        "id",
+        "pipeline",
+        "subject",
+        "state",
+        "percent",
+        "generation",
+        "created_at",
+        "finished_at",
+    )
     list_filter = ("pipeline", "state")
     search_fields = ("id", "subject", "error", "incidents__reference")
     inlines = (StepInline, EventInline)
@@ -56,7 +83,9 @@ class RunAdmin(admin.ModelAdmin[Run]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Run | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Run | None = None
+    ) -> tuple[str, ...]:
         return tuple(field.name for field in Run._meta.fields)
 
     @admin.action(description="Retry from the failed step", permissions=["change"])
@@ -75,7 +104,9 @@ class RunAdmin(admin.ModelAdmin[Run]):
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, engine.cancel, "is canceled")
 
-    def _each(self, request: HttpRequest, runs: QuerySet[Run], act: Callable[..., Run], words: str) -> None:
+    def _each(
+        self, request: HttpRequest, runs: QuerySet[Run], act: Callable[..., Run], words: str
+    ) -> None:
         for run in runs:
             try:
                 act(run, by=request.user)
@@ -112,9 +143,20 @@ class IncidentAdmin(admin.ModelAdmin[Incident]):
 
 @admin.register(FailedReceiver)
 class FailedReceiverAdmin(admin.ModelAdmin[FailedReceiver]):
-    """What follows from a run and failed: whether it is tried again, was done later, or was given up."""
+    """What follows from a run and failed: whether it is tried again, was done later, or
+    was given up.
+    """
 
-    list_display = ("receiver", "run", "state", "attempts", "failed_at", "next_attempt_at", "told_at", "error")
+    list_display = (
+        "receiver",
+        "run",
+        "state",
+        "attempts",
+        "failed_at",
+        "next_attempt_at",
+        "told_at",
+        "error",
+    )
     list_filter = ("state",)
     search_fields = ("receiver", "reference", "run__id", "error")
     actions = ("try_again",)
@@ -122,7 +164,9 @@ class FailedReceiverAdmin(admin.ModelAdmin[FailedReceiver]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: FailedReceiver | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: FailedReceiver | None = None
+    ) -> tuple[str, ...]:
         return tuple(field.name for field in FailedReceiver._meta.fields)
 
     @admin.action(description="Try again now", permissions=["change"])

@@ -1,10 +1,11 @@
 """The arguments of a signal as JSON, and back.
 
-    {"run": <Run 5>, "state": "done"}
-    {"run": {"!": "copy", "of": {"model": "pipelines.run", "pk": …, "fields": {…}}}, "state": "done"}
+    {"run": <Run 5>, "state": "done"} {"run": {"!": "copy", "of": {"model":
+    "pipelines.run", "pk": …, "fields": {…}}}, "state": "done"}
 
-A run and its steps are stored as they are, because a receiver that is called again has to see what it saw the first
-time. Objects of other models are stored by their keys, and read again.
+A run and its steps are stored as they are, because a receiver that is called again has
+to see what it saw the first time. Objects of other models are stored by their keys, and
+read again.
 """
 
 from datetime import datetime
@@ -21,7 +22,10 @@ KIND = "!"
 
 
 def encode(value: Any) -> Any:
-    """Return a value that JSON can hold. Raises TypeError for one of an unknown kind."""
+    """Return a value that JSON can hold.
+
+    Raises TypeError for one of an unknown kind.
+    """
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool | int | float):
@@ -46,12 +50,17 @@ def encode(value: Any) -> Any:
 
 def _encode_dict(value: dict[Any, Any]) -> dict[str, Any]:
     if KIND in value or not all(isinstance(key, str) for key in value):
-        raise TypeError("Only a dictionary with plain names as keys can be stored as an argument of a signal.")
+        raise TypeError(
+            "Only a dictionary with plain names as keys can be stored as an argument of a signal."
+        )
     return {key: encode(item) for key, item in value.items()}
 
 
 def decode(stored: Any) -> Any:
-    """Return the value that `encode` was given. Raises ObjectDoesNotExist for an object that is gone."""
+    """Return the value that `encode` was given.
+
+    Raises ObjectDoesNotExist for an object that is gone.
+    """
     if isinstance(stored, list):
         return [decode(item) for item in stored]
     if not isinstance(stored, dict):

@@ -1,8 +1,9 @@
 """The time that leases, deadlines and back-offs are measured in.
 
-Several machines share a PostgreSQL, and their clocks differ, so there the database's clock counts: it is asked once in
-a while, and in between this machine only counts the seconds since, by a clock that nobody sets. SQLite lives on one
-machine, whose clock Python reads with more digits than SQLite 3.40 can.
+Several machines share a PostgreSQL, and their clocks differ, so there the database's
+clock counts: it is asked once in a while, and in between this machine only counts the
+seconds since, by a clock that nobody sets. SQLite lives on one machine, whose clock
+Python reads with more digits than SQLite 3.40 can.
 """
 
 import time
@@ -11,14 +12,18 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
-# After so many seconds the database is asked again: two quartz clocks drift apart by less than 2 ms in that time.
+# After so many seconds the database is asked again: two quartz clocks drift apart by
+# less than 2 ms in that time.
 ASK_EVERY = 10.0
-# Of each database (its name tells tests' apart): what it said, and what the counting clock said then.
+# Of each database (its name tells tests' apart): what it said, and what the counting
+# clock said then.
 _heard: dict[str, tuple[datetime, float]] = {}
 
 
 def _count() -> float:
-    """Seconds since the boot, the time that the machine slept included where the system can tell."""
+    """Seconds since the boot, the time that the machine slept included where the system
+    can tell.
+    """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

@@ -1,4 +1,6 @@
-"""What a step body gets: its run, its cursor, and units of work that commit once or not at all."""
+"""What a step body gets: its run, its cursor, and units of work that commit once or not
+at all.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +33,9 @@ CHANGED = ("seq", "state", "percent", "eta_seconds")
 
 @dataclass(slots=True)
 class Unit:
-    """The open unit: set `cursor`, `done`, `total`, `unit` and `message` as the work goes; they commit with it."""
+    """The open unit: set `cursor`, `done`, `total`, `unit` and `message` as the work
+    goes; they commit with it.
+    """
 
     cursor: dict[str, Any]
     done: int
@@ -42,13 +46,18 @@ class Unit:
 
 @dataclass(slots=True)
 class StepContext:
-    """One attempt at one step. `parts` are all steps as they were at the claim: till it ends, nobody changes others."""
+    """One attempt at one step.
+
+    `parts` are all steps as they were at the claim: till it ends, nobody changes
+    others.
+    """
 
     run: Run
     step: StepRun
     parts: Sequence[Part]
     hold: Hold
-    # Seconds between two signs of progress after which the process is ended from outside.
+    # Seconds between two signs of progress after which the process is ended from
+    # outside.
     unit_limit: float = 120.0
     _unit: Unit | None = None
     _published: float = 0.0
@@ -69,26 +78,35 @@ class StepContext:
         return dict(self.step.cursor)
 
     def hung_count(self, what: str = "") -> int:
-        """Return how often what `marks.watching` called so had to be ended from outside; without a name, the unit at the
-        cursor."""
+        """Return how often what `marks.watching` called so had to be ended from
+        outside; without a name, the unit at the cursor.
+        """
         units = self.step.hung.get("units", {})
         return int(units.get(marks.short(what) if what else marks.unit_at(self.step.cursor), 0))
 
     def missing_so_far(self) -> list[Missing]:
         """What earlier steps of this run could not do."""
-        return [item for part in self.parts if part.idx < self.step.idx for item in part.missing]
+        return [
+            item for part in self.parts if part.idx < self.step.idx for item in part.missing
+        ]
 
     def check(self) -> None:
-        """Call between units and before an outside call: raises where this attempt must stop."""
+        """Call between units and before an outside call: raises where this attempt must
+        stop.
+        """
         marks.alive()
         if self.hold.lost.is_set():
-            raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
+            raise Superseded(
+                f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one."
+            )
         if stopping.is_set():
             raise Released("The worker is shutting down.")
         if self.hold.yield_requested:
             raise Released(*self.hold.yield_requested)
         if self.step.deadline_at and clock.now() > self.step.deadline_at:
-            raise Retryable(f"“{self.step.title}” took longer than {self.step.deadline_seconds:.0f} s.")
+            raise Retryable(
+                f"“{self.step.title}” took longer than {self.step.deadline_seconds:.0f} s."
+            )
 
     @contextmanager
     def unit(
@@ -101,10 +119,12 @@ class StepContext:
         message: str | None = None,
         last: bool = False,
     ) -> Iterator[Unit]:
-        """One short transaction: effects, cursor and progress, guarded by the attempt. No outside call inside.
+        """One short transaction: effects, cursor and progress, guarded by the attempt.
+        No outside call inside.
 
-        Raises Superseded, with nothing written, where another attempt or a cancel came first. `last` keeps what was at
-        hand when the step was asked to stop: it does so after this unit.
+        Raises Superseded, with nothing written, where another attempt or a cancel came
+        first. `last` keeps what was at hand when the step was asked to stop: it does so
+        after this unit.
         """
         if not last:
             self.check()
@@ -126,7 +146,8 @@ class StepContext:
                 self._save(work)
             marks.alive()
         except BaseException:
-            # Whoever goes on after this finds the step as the last unit that was committed left it.
+            # Whoever goes on after this finds the step as the last unit that was
+            # committed left it.
             self._set(before)
             raise
         finally:
@@ -146,7 +167,9 @@ class StepContext:
         """Raises where a change of this attempt's row did not find it."""
         if found is None:
             self.hold.lost.set()
-            raise Superseded(f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one.")
+            raise Superseded(
+                f"Attempt {self.attempt} at {self.step.key!r} is no longer the valid one."
+            )
 
     def _save(self, work: Unit) -> None:
         if work.message != self.step.message:
@@ -161,11 +184,14 @@ class StepContext:
         for name, value in values.items():
             setattr(self.step, name, value)
 
-    def publish(self, words: str = "", level: str = "info", with_changes: Sequence[Change] = ()) -> None:
-        """Write the run's progress and what was emitted meanwhile, with changes of steps, the first of them of our own.
+    def publish(
+        self, words: str = "", level: str = "info", with_changes: Sequence[Change] = ()
+    ) -> None:
+        """Write the run's progress and what was emitted meanwhile, with changes of
+        steps, the first of them of our own.
 
-        The words are the step's line in the log. Inside a transaction that holds the step, unless such a change is among
-        the changes.
+        The words are the step's line in the log. Inside a transaction that holds the
+        step, unless such a change is among the changes.
         """
         shown = [events.RowSnapshot(place) for place in range(1, len(with_changes))]
         told: list[events.Entry | events.RowSnapshot] = [
@@ -185,27 +211,41 @@ class StepContext:
         parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
         now = clock.now()
         self._pace.add(progress.active_seconds(self.step, now), self.step.done)
-        percent, eta = progress.percent(self.run, parts), progress.eta_seconds(parts, now, self._pace)
+        percent, eta = (
+            progress.percent(self.run, parts),
+            progress.eta_seconds(parts, now, self._pace),
+        )
         changes = {
             "seq": Sql("seq + %s", (count,)),
-            "percent": Sql("CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)),
+            "percent": Sql(
+                "CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)
+            ),
             # Somebody may just have paused it.
-            "eta_seconds": Sql("CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)),
+            "eta_seconds": Sql(
+                "CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)
+            ),
         }
         return Change(Run, changes, {"id": self.run.pk}, CHANGED)
 
     def tell_emitted(self) -> None:
-        """Write what was emitted since the last progress write. Inside a transaction that holds the step."""
+        """Write what was emitted since the last progress write.
+
+        Inside a transaction that holds the step.
+        """
         events.append(self.run.pk, list(self._pending.values()))
         self._pending.clear()
 
     def published(self) -> None:
-        """Something was just written for the page: the next progress write is due one interval from now."""
+        """Something was just written for the page: the next progress write is due one
+        interval from now.
+        """
         self._published = time.monotonic()
 
     def emit(self, *, kind: str, key: str, data: dict[str, Any]) -> None:
-        """The whole current state of one of the product's rows, for the page; only the newest of a key is written,
-        with the next progress write or at the end of the step."""
+        """The whole current state of one of the product's rows, for the page; only the
+        newest of a key is written, with the next progress write or at the end of the
+        step.
+        """
         self._pending[kind, key] = events.Entry(kind, key, data=data)
 
     def log(self, message: str, *, level: str = "info", **data: Any) -> None:
@@ -219,7 +259,11 @@ class StepContext:
             events.append(self.run.pk, [entry])
 
     def send(self, signal: Signal, *, sender: Any = None, **named: Any) -> None:
-        """Send a signal with the open unit, each receiver in a savepoint; one that fails is tried again later."""
+        """Send a signal with the open unit, each receiver in a savepoint; one that
+        fails is tried again later.
+        """
         if self._unit is None:
-            raise RuntimeError("Signals are sent inside a unit, so that they happen with its effects or not at all.")
+            raise RuntimeError(
+                "Signals are sent inside a unit, so that they happen with its effects or not at all."
+            )
         deliver(signal, sender, on_error=partial(redelivery.record, self.run.pk), **named)

@@ -1,4 +1,7 @@
-"""What a pipeline is: a tuple of frozen steps. Rows, titles, order, totals and progress all derive from it."""
+"""What a pipeline is: a tuple of frozen steps.
+
+Rows, titles, order, totals and progress all derive from it.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +13,8 @@ if TYPE_CHECKING:
     from apps.pipelines.models import Run, StepRun
     from apps.pipelines.registry import StepTask
 
-# Called in a retry's transaction for the step that the retry starts from, with the names that the user selected.
+# Called in a retry's transaction for the step that the retry starts from, with the
+# names that the user selected.
 PrepareRetry = Callable[["Run", "StepRun", Sequence[str] | None], None]
 
 ONE_STEP = "only:"
@@ -18,9 +22,11 @@ ONE_STEP = "only:"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `weight` is its share of the run's time, `backoff` the seconds before the first retry (doubled each
-    time), `deadline` the seconds that one attempt may take, `unit_limit` the seconds between two signs of progress after
-    which the process is ended from outside (None: the setting)."""
+    """One step. `weight` is its share of the run's time, `backoff` the seconds before
+    the first retry (doubled each time), `deadline` the seconds that one attempt may
+    take, `unit_limit` the seconds between two signs of progress after which the process
+    is ended from outside (None: the setting).
+    """
 
     key: str
     title: str
@@ -36,7 +42,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A named, ordered tuple of steps. Bump `version` when steps are added, removed or reordered."""
+    """A named, ordered tuple of steps.
+
+    Bump `version` when steps are added, removed or reordered.
+    """
 
     name: str
     title: str
@@ -52,7 +61,9 @@ class Pipeline:
                 raise ValueError(f"Pipeline {self.name!r} names one {field} twice.")
 
     def register(self) -> "Pipeline":
-        """Make the pipeline known in this process and send each step's task to the step's queue."""
+        """Make the pipeline known in this process and send each step's task to the
+        step's queue.
+        """
         if self.name in _pipelines and _pipelines[self.name] is not self:
             raise ValueError(f"There is a pipeline {self.name!r} already.")
         for step in self.steps:
@@ -68,7 +79,9 @@ _pipelines: dict[str, Pipeline] = {}
 
 
 def get(name: str) -> Pipeline:
-    """The registered pipeline of that name; `only:<task name>` is made up of the one step that runs that task."""
+    """The registered pipeline of that name; `only:<task name>` is made up of the one
+    step that runs that task.
+    """
     if name in _pipelines:
         return _pipelines[name]
     if name.startswith(ONE_STEP):

@@ -1,8 +1,9 @@
 """Sending steps to workers.
 
-`dispatch_tail` is the one way by which a step that is not simply next gets to a worker: recovery, a back-off that is
-over, a release, a retry, a resume. It wins a compare-and-set, raises the epoch of the step and all later ones, and only
-then sends; any older message dies at its claim. On the normal path Huey's own `.then()` hands on.
+`dispatch_tail` is the one way by which a step that is not simply next gets to a worker:
+recovery, a back-off that is over, a release, a retry, a resume. It wins a
+compare-and-set, raises the epoch of the step and all later ones, and only then sends;
+any older message dies at its claim. On the normal path Huey's own `.then()` hands on.
 """
 
 import logging
@@ -22,13 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **changes: Any) -> bool:
-    """Send the steps from `idx` on with a new epoch, if the step still is as `when` says. False: somebody else did.
+    """Send the steps from `idx` on with a new epoch, if the step still is as `when`
+    says. False: somebody else did.
 
-    `changes` are written to the step; unless they say otherwise it becomes ready. A paused run's is sent when it goes on.
+    `changes` are written to the step; unless they say otherwise it becomes ready. A
+    paused run's is sent when it goes on.
     """
     with transaction.atomic():
         steps = lock(run_id, from_idx=idx)
-        still = StepRun.objects.filter(when, run_id=run_id, idx=idx, run__state__in=ACTIVE_RUN_STATES)
+        still = StepRun.objects.filter(
+            when, run_id=run_id, idx=idx, run__state__in=ACTIVE_RUN_STATES
+        )
         if not still.exists():
             return False
         run = Run.objects.select_for_update().get(pk=run_id)
@@ -54,8 +59,14 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
 
 
 def lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
-    """The steps of a run, locked in order (on SQLite the transaction holds the whole database)."""
-    return list(StepRun.objects.select_for_update().filter(run_id=run_id, idx__gte=from_idx).order_by("idx"))
+    """The steps of a run, locked in order (on SQLite the transaction holds the whole
+    database).
+    """
+    return list(
+        StepRun.objects.select_for_update()
+        .filter(run_id=run_id, idx__gte=from_idx)
+        .order_by("idx")
+    )
 
 
 def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
@@ -63,7 +74,10 @@ def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
 
 
 def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
-    """Enqueue one Huey pipeline of these steps, in this order. What fails here the sweeper makes good."""
+    """Enqueue one Huey pipeline of these steps, in this order.
+
+    What fails here the sweeper makes good.
+    """
     first, *rest = (registry.get(name).s(run=str(run_id), epoch=epoch) for name in tasks)
     for message in rest:
         first.then(message)
@@ -71,22 +85,33 @@ def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
 
 
 def live_steps() -> list[StepRun]:
-    """All steps that somebody has to move on: those of live runs, and of paused ones what still runs."""
-    moving = Q(run__state=RunState.RUNNING, state__in=LIVE) | Q(run__state=RunState.PAUSED, state=StepState.RUNNING)
+    """All steps that somebody has to move on: those of live runs, and of paused ones
+    what still runs.
+    """
+    moving = Q(run__state=RunState.RUNNING, state__in=LIVE) | Q(
+        run__state=RunState.PAUSED, state=StepState.RUNNING
+    )
     return list(StepRun.objects.filter(moving, state__in=LIVE).select_related("run"))
 
 
 def unknown_task(run_id: Any, idx: int) -> str:
-    """The first task from a step on that this process's code does not have, or an empty text."""
-    names = StepRun.objects.filter(run_id=run_id, idx__gte=idx).order_by("idx").values_list("task", flat=True)
+    """The first task from a step on that this process's code does not have, or an empty
+    text.
+    """
+    names = (
+        StepRun.objects.filter(run_id=run_id, idx__gte=idx)
+        .order_by("idx")
+        .values_list("task", flat=True)
+    )
     return next((name for name in names if not registry.is_known(name)), "")
 
 
 def removed_task_reason(run: Run, idx: int) -> str:
     """Why a run cannot go on with the present definition, in words; empty where it can.
 
-    A run keeps the steps that it began with, whatever the definition says now, as long as their tasks are there. Where
-    one is missing, the definition's version tells an update that took it out from a process whose code is older.
+    A run keeps the steps that it began with, whatever the definition says now, as long
+    as their tasks are there. Where one is missing, the definition's version tells an
+    update that took it out from a process whose code is older.
     """
     task = unknown_task(run.pk, idx)
     if not task:

@@ -1,10 +1,11 @@
-"""How long steps work: totals that are added to at each end and never fall, whatever rows are deleted.
+"""How long steps work: totals that are added to at each end and never fall, whatever
+rows are deleted.
 
     note("sync", 12.5)   in the memory of the process that ended the step
     flush()              adds what was noted to the rows; every 10 s, and when the process ends
 
-A process that is killed loses what it noted since its last flush. Nothing is written between two
-steps of a run.
+A process that is killed loses what it noted since its last flush. Nothing is written
+between two steps of a run.
 """
 
 import logging
@@ -20,7 +21,8 @@ from apps.pipelines.models import StepDuration
 
 logger = logging.getLogger(__name__)
 
-# Upper bounds in seconds. What takes longer is in one more bucket. A change needs other rows.
+# Upper bounds in seconds. What takes longer is in one more bucket. A change needs other
+# rows.
 BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 FLUSH_EVERY = 10.0
 
@@ -76,7 +78,9 @@ def _add(step: str, bucket: int, count: int, seconds: float) -> None:
 
 
 def totals() -> dict[str, tuple[list[int], float]]:
-    """Return {step: (counts up to each bucket's bound, the last without a bound; seconds)}."""
+    """Return {step: (counts up to each bucket's bound, the last without a bound;
+    seconds)}.
+    """
     found: dict[str, tuple[list[int], float]] = {}
     for row in StepDuration.objects.order_by("step", "bucket"):
         counts, seconds = found.get(row.step, ([0] * (len(BUCKETS) + 1), 0.0))

@@ -1,7 +1,8 @@
 """Starting, ending, pausing, resuming, retrying and cancelling runs.
 
-Each is one transaction under the locks of the run's steps and of the run, so that two at once come one after the other;
-the second finds what it wanted, or says why not. How steps get to workers is `dispatch`'s business.
+Each is one transaction under the locks of the run's steps and of the run, so that two
+at once come one after the other; the second finds what it wanted, or says why not. How
+steps get to workers is `dispatch`'s business.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,13 @@ from django.db.models import Q
 from apps.masking import storable
 from apps.pipelines import clock, definitions, events, progress, redelivery
 from apps.pipelines.conf import config
-from apps.pipelines.dispatch import dispatch_tail, live_steps, lock, removed_task_reason, send_on_commit
+from apps.pipelines.dispatch import (
+    dispatch_tail,
+    live_steps,
+    lock,
+    removed_task_reason,
+    send_on_commit,
+)
 from apps.pipelines.exceptions import NotAllowed
 from apps.pipelines.models import ACTIVE_RUN_STATES, PASSED, Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Missing
@@ -30,7 +37,16 @@ from apps.pipelines.signals import (
 )
 from apps.pipelines.sql import statements
 
-__all__ = ["NotAllowed", "cancel", "dispatch_tail", "live_steps", "pause", "resume", "retry", "start"]
+__all__ = [
+    "NotAllowed",
+    "cancel",
+    "dispatch_tail",
+    "live_steps",
+    "pause",
+    "resume",
+    "retry",
+    "start",
+]
 
 
 def start(
@@ -44,10 +60,12 @@ def start(
     kind: str = "",
     send: bool = True,
 ) -> tuple[Run, bool]:
-    """Start a pipeline, or join the live run that holds the same `dedupe_key` (default: the subject).
+    """Start a pipeline, or join the live run that holds the same `dedupe_key` (default:
+    the subject).
 
-    `kind` is stored with a new run. With `once_key` an ended run of that key is joined too. Returns the run
-    and whether it is new. The first step is sent after commit; if that fails the sweeper sends it.
+    `kind` is stored with a new run. With `once_key` an ended run of that key is joined
+    too. Returns the run and whether it is new. The first step is sent after commit; if
+    that fails the sweeper sends it.
     """
     key = dedupe_key or subject
     same = Q(pipeline=pipeline, dedupe_key=key, state__in=ACTIVE_RUN_STATES)
@@ -64,7 +82,9 @@ def start(
             # There is one already. If it has ended until we look, insert again.
             if joined := Run.objects.filter(same).first():
                 return joined, False
-    raise NotAllowed("The run could not be started, because others of its kind start and end all the time. Try again.")
+    raise NotAllowed(
+        "The run could not be started, because others of its kind start and end all the time. Try again."
+    )
 
 
 def _create(
@@ -121,9 +141,16 @@ def _step_entries(run: Run) -> list[events.Entry]:
 
 
 def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) -> None:
-    """End a run whose steps have all passed: partial where a step was, else done. The caller holds the rows."""
+    """End a run whose steps have all passed: partial where a step was, else done.
+
+    The caller holds the rows.
+    """
     missing: list[Missing] = [item for step in steps for item in step.missing]
-    state = RunState.PARTIAL if any(step.state == StepState.PARTIAL for step in steps) else RunState.DONE
+    state = (
+        RunState.PARTIAL
+        if any(step.state == StepState.PARTIAL for step in steps)
+        else RunState.DONE
+    )
     whole = state == RunState.DONE
     percent = 100 if whole else progress.percent(run, steps)
     _end(run, state=state, percent=percent, eta_seconds=0, missing=missing, finished_at=now)
@@ -133,8 +160,13 @@ def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) ->
     _tell(pipeline_completed, run, state=run.state)
 
 
-def fail(run: Run, error: str, now: datetime, *, cause: str = "failed", remedy: str = Remedy.RETRY) -> None:
-    """End a run whose step has failed for good. The caller holds the rows and has written the step."""
+def fail(
+    run: Run, error: str, now: datetime, *, cause: str = "failed", remedy: str = Remedy.RETRY
+) -> None:
+    """End a run whose step has failed for good.
+
+    The caller holds the rows and has written the step.
+    """
     error = storable(error)
     why = {"error": error, "cause": cause, "remedy": remedy}
     _end(run, state=RunState.FAILED, eta_seconds=None, finished_at=now, **why)
@@ -149,10 +181,12 @@ def _end(run: Run, **changes: Any) -> None:
 
 
 def park(step: StepRun, now: datetime, error: str) -> bool:
-    """Write a failure of a step that its caller holds: parked for its back-off, or failed if its budget is used up.
+    """Write a failure of a step that its caller holds: parked for its back-off, or
+    failed if its budget is used up.
 
-    Returns True if the run goes on. `step` is changed but the attempt's own fields are left to the caller, who has
-    written the cause and the remedy, too; a step that is tried again by itself has the remedy WAIT.
+    Returns True if the run goes on. `step` is changed but the attempt's own fields are
+    left to the caller, who has written the cause and the remedy, too; a step that is
+    tried again by itself has the remedy WAIT.
     """
     error = storable(error)
     step.failures += 1
@@ -161,18 +195,40 @@ def park(step: StepRun, now: datetime, error: str) -> bool:
         step.state, step.finished_at = StepState.FAILED, now
         return False
     delay = min(step.backoff_seconds * 2 ** (step.failures - 1), config().backoff_cap)
-    step.state, step.parked_at, step.parked_until = StepState.PARKED, now, now + timedelta(seconds=delay)
+    step.state, step.parked_at, step.parked_until = (
+        StepState.PARKED,
+        now,
+        now + timedelta(seconds=delay),
+    )
     step.remedy = Remedy.WAIT
     step.message = f"{error} Tries again by itself ({step.failures} of {step.max_failures})."
     return True
 
 
-def give_up(step: StepRun, when: Q, text: str, now: datetime, *, cause: str, remedy: Remedy, **changes: Any) -> bool:
-    """Fail a step that nothing works on, and its run, if it still is as `when` states. Returns whether it was."""
+def give_up(
+    step: StepRun,
+    when: Q,
+    text: str,
+    now: datetime,
+    *,
+    cause: str,
+    remedy: Remedy,
+    **changes: Any,
+) -> bool:
+    """Fail a step that nothing works on, and its run, if it still is as `when` states.
+
+    Returns whether it was.
+    """
     why: dict[str, Any] = {"error": text, "cause": cause, "remedy": remedy}
     with transaction.atomic():
         moved = dispatch_tail(
-            step.run_id, step.idx, when=when, state=StepState.FAILED, finished_at=now, **why, **changes
+            step.run_id,
+            step.idx,
+            when=when,
+            state=StepState.FAILED,
+            finished_at=now,
+            **why,
+            **changes,
         )
         if moved:
             run = Run.objects.select_for_update().get(pk=step.run_id)
@@ -181,10 +237,12 @@ def give_up(step: StepRun, when: Q, text: str, now: datetime, *, cause: str, rem
 
 
 def retry(run: Run, selection: Sequence[str] | None = None, *, by: Any = None) -> Run:
-    """Go on with an ended run from its first step that did not wholly succeed, at its cursor, as a new generation.
+    """Go on with an ended run from its first step that did not wholly succeed, at its
+    cursor, as a new generation.
 
-    `selection` is handed to the step's `prepare_retry`, `by` is who retries it (see `_acted`). A second click
-    at once, whose caller still sees the run as ended, gets what the first one did.
+    `selection` is handed to the step's `prepare_retry`, `by` is who retries it (see
+    `_acted`). A second click at once, whose caller still sees the run as ended, gets
+    what the first one did.
 
     Raises:
         NotAllowed: if there is nothing to retry.
@@ -197,7 +255,9 @@ def retry(run: Run, selection: Sequence[str] | None = None, *, by: Any = None) -
             first = _retry_from(fresh, steps)
             _reopen(fresh, steps, first, selection, by)
     except IntegrityError:
-        raise NotAllowed("Another run of the same kind is under way. Wait for it, or cancel it, then retry.") from None
+        raise NotAllowed(
+            "Another run of the same kind is under way. Wait for it, or cancel it, then retry."
+        ) from None
     return fresh
 
 
@@ -216,12 +276,24 @@ def _retry_from(run: Run, steps: Sequence[StepRun]) -> StepRun:
     raise NotAllowed("All steps of the run are done; there is nothing to retry.")
 
 
-def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Sequence[str] | None, by: Any) -> None:
+def _reopen(
+    run: Run, steps: Sequence[StepRun], first: StepRun, selection: Sequence[str] | None, by: Any
+) -> None:
     now = clock.now()
     run.cause, run.remedy = "", ""
     acted = _acted(run, "retried", by, now)
-    run.state, run.error, run.missing, run.finished_at, run.eta_seconds = RunState.RUNNING, "", [], None, None
-    run.epoch, run.generation, run.generation_started_at = run.epoch + 1, run.generation + 1, now
+    run.state, run.error, run.missing, run.finished_at, run.eta_seconds = (
+        RunState.RUNNING,
+        "",
+        [],
+        None,
+        None,
+    )
+    run.epoch, run.generation, run.generation_started_at = (
+        run.epoch + 1,
+        run.generation + 1,
+        now,
+    )
     run.compacted_at = None
     fresh = {
         "failures": 0,
@@ -234,27 +306,63 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
         "finished_at": None,
         "epoch": run.epoch,
     }
-    idle = {"owner": "", "lease_until": None, "deadline_at": None, "parked_until": None, "redispatches": 0}
+    idle = {
+        "owner": "",
+        "lease_until": None,
+        "deadline_at": None,
+        "parked_until": None,
+        "redispatches": 0,
+    }
     later = [step.pk for step in steps if step.idx > first.idx]
     StepRun.objects.filter(pk__in=later).update(
-        **fresh, **idle, state=StepState.WAITING, cursor={}, result={}, done=0, total=None, message="",
-        dispatched_at=None, started_at=None, active_seconds=0.0,
-    )  # fmt: skip
+        **fresh,
+        **idle,
+        state=StepState.WAITING,
+        cursor={},
+        result={},
+        done=0,
+        total=None,
+        message="",
+        dispatched_at=None,
+        started_at=None,
+        active_seconds=0.0,
+    )
     StepRun.objects.filter(pk=first.pk).update(
-        **fresh, **idle, state=StepState.READY, dispatched_at=now, message="", active_seconds=0.0
+        **fresh,
+        **idle,
+        state=StepState.READY,
+        dispatched_at=now,
+        message="",
+        active_seconds=0.0,
     )
     definition = definitions.get(run.pipeline).step(first.key)
     if definition and definition.prepare_retry:
         definition.prepare_retry(run, StepRun.objects.get(pk=first.pk), selection)
     elif selection:
-        raise NotAllowed(f"Only whole steps can be retried here; {first.title!r} has no parts to choose from.")
+        raise NotAllowed(
+            f"Only whole steps can be retried here; {first.title!r} has no parts to choose from."
+        )
     run.percent = 0
     run.percent = progress.percent(run, list(StepRun.objects.filter(run=run)))
-    # Not the whole row: `prepare_retry` may have written events, which number themselves on it.
+    # Not the whole row: `prepare_retry` may have written events, which number
+    # themselves on it.
     run.save(
-        update_fields=["state", "error", "missing", "finished_at", "eta_seconds", "epoch", "generation",
-                       "generation_started_at", "percent", "compacted_at", "cause", "remedy", *acted]
-    )  # fmt: skip
+        update_fields=[
+            "state",
+            "error",
+            "missing",
+            "finished_at",
+            "eta_seconds",
+            "epoch",
+            "generation",
+            "generation_started_at",
+            "percent",
+            "compacted_at",
+            "cause",
+            "remedy",
+            *acted,
+        ]
+    )
     text = f"Retry from “{first.title}”{_by(run)}."
     events.append(run.pk, [*_step_entries(run), events.run_entry(run, text)])
     _tell(pipeline_retried, run, step=first)
@@ -262,7 +370,10 @@ def _reopen(run: Run, steps: Sequence[StepRun], first: StepRun, selection: Seque
 
 
 def cancel(run: Run, *, by: Any = None) -> Run:
-    """End a live run now; `by` as in `_acted`. A worker in the midst of it can commit nothing more and stops at its next unit."""
+    """End a live run now; `by` as in `_acted`.
+
+    A worker in the midst of it can commit nothing more and stops at its next unit.
+    """
     with transaction.atomic():
         steps, fresh = _hold(run)
         if fresh.state == RunState.CANCELLED:
@@ -275,9 +386,16 @@ def cancel(run: Run, *, by: Any = None) -> Run:
         fresh.save(update_fields=["state", "finished_at", "eta_seconds", "epoch", *acted])
         open_steps = [step.pk for step in steps if step.state not in PASSED]
         StepRun.objects.filter(pk__in=open_steps).update(
-            state=StepState.CANCELLED, epoch=fresh.epoch, owner="", lease_until=None, deadline_at=None,
-            parked_until=None, finished_at=now, cause="", remedy="",
-        )  # fmt: skip
+            state=StepState.CANCELLED,
+            epoch=fresh.epoch,
+            owner="",
+            lease_until=None,
+            deadline_at=None,
+            parked_until=None,
+            finished_at=now,
+            cause="",
+            remedy="",
+        )
         cancelled = StepRun.objects.filter(pk__in=open_steps).order_by("idx")
         said = events.run_entry(fresh, f"Canceled{_by(fresh)}.", "warning")
         events.append(fresh.pk, [*map(events.step_entry, cancelled), said])
@@ -296,7 +414,8 @@ def pause(run: Run, *, by: Any = None) -> Run:
             return fresh
         _must_be_live(fresh, "pause")
         fresh.state, fresh.eta_seconds = RunState.PAUSED, None
-        # A message that waits dies at its claim. What runs keeps its epoch: it is one attempt to its end.
+        # A message that waits dies at its claim. What runs keeps its epoch: it is one
+        # attempt to its end.
         if queued := [step.idx for step in steps if step.state == StepState.READY]:
             fresh.epoch += 1
             StepRun.objects.filter(run=fresh, idx__gte=queued[0]).update(epoch=fresh.epoch)
@@ -307,7 +426,10 @@ def pause(run: Run, *, by: Any = None) -> Run:
 
 
 def resume(run: Run, *, by: Any = None) -> Run:
-    """Let a paused run go on where it was; `by` as in `_acted`. A step that is parked until some time keeps it."""
+    """Let a paused run go on where it was; `by` as in `_acted`.
+
+    A step that is parked until some time keeps it.
+    """
     with transaction.atomic():
         steps, fresh = _hold(run)
         if fresh.state == RunState.RUNNING:
@@ -330,7 +452,8 @@ def _acted(run: Run, act: str, by: Any, at: datetime) -> list[str]:
     """Write on the run what a person did to it. Returns the fields to save.
 
     Args:
-        by: a user, the name of somebody without an account ("the command line"), or None if it is not known.
+        by: a user, the name of somebody without an account ("the command line"), or
+            None if it is not known.
     """
     is_name = isinstance(by, str)
     run.act, run.acted_at = act, at
@@ -351,7 +474,9 @@ def _hold(run: Run) -> tuple[list[StepRun], Run]:
 
 def _must_be_live(run: Run, verb: str) -> None:
     if not run.is_live:
-        raise NotAllowed(f"The run has ended already ({run.get_state_display().lower()}); nothing to {verb}.")
+        raise NotAllowed(
+            f"The run has ended already ({run.get_state_display().lower()}); nothing to {verb}."
+        )
 
 
 def _tell(signal: Any, run: Run, **named: Any) -> None:

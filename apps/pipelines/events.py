@@ -1,4 +1,6 @@
-"""The event log of a run: numbered under the run's row, in the transaction of the change that they tell of."""
+"""The event log of a run: numbered under the run's row, in the transaction of the
+change that they tell of.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +22,44 @@ from apps.pipelines.stream import hints
 
 # What the events of a step and of a run say: these fields of their rows.
 STEP = (
-    "idx", "title", "queue", "state", "attempt", "failures", "max_failures", "done", "total", "unit", "message",
-    "error", "cause", "remedy", "missing", "parked_at", "parked_until", "started_at", "attempt_started_at", "finished_at",
+    "idx",
+    "title",
+    "queue",
+    "state",
+    "attempt",
+    "failures",
+    "max_failures",
+    "done",
+    "total",
+    "unit",
+    "message",
+    "error",
+    "cause",
+    "remedy",
+    "missing",
+    "parked_at",
+    "parked_until",
+    "started_at",
+    "attempt_started_at",
+    "finished_at",
     "active_seconds",
-)  # fmt: skip
+)
 RUN = (
-    "state", "generation", "percent", "eta_seconds", "missing", "error", "created_at", "generation_started_at",
-    "finished_at", "cause", "remedy", "act", "acted_by_name", "acted_at",
-)  # fmt: skip
+    "state",
+    "generation",
+    "percent",
+    "eta_seconds",
+    "missing",
+    "error",
+    "created_at",
+    "generation_started_at",
+    "finished_at",
+    "cause",
+    "remedy",
+    "act",
+    "acted_by_name",
+    "acted_at",
+)
 FIELDS: dict[type[models.Model], tuple[str, ...]] = {StepRun: ("key", *STEP), Run: RUN}
 # Characters of a line in a run's log: a reason, and what it is about.
 LONGEST_LINE = 800
@@ -36,7 +68,9 @@ COLUMNS = ("run_id", "seq", "at", "kind", "key", "message", "level", "data")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event to write. Its message is masked and bounded: it may quote what another server answered."""
+    """An event to write. Its message is masked and bounded: it may quote what another
+    server answered.
+    """
 
     kind: str
     key: str = ""
@@ -51,13 +85,18 @@ class Entry:
 
 @lru_cache(1000)
 def _line(message: str) -> str:
-    """Return a message as the log keeps it. The engine's own repeat, and masking takes longer than to look one up."""
+    """Return a message as the log keeps it.
+
+    The engine's own repeat, and masking takes longer than to look one up.
+    """
     return storable(message, LONGEST_LINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A message that depends on a row which only its change reads: in Python, and in SQL with {row} for the row."""
+    """A message that depends on a row which only its change reads: in Python, and in
+    SQL with {row} for the row.
+    """
 
     of: Callable[[Any], str]
     sql: str
@@ -65,7 +104,9 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class RowSnapshot:
-    """An event with the whole state of a row as a change leaves it; `place` is that of the change among its likes."""
+    """An event with the whole state of a row as a change leaves it; `place` is that of
+    the change among its likes.
+    """
 
     place: int
     message: Words | None = None
@@ -73,7 +114,10 @@ class RowSnapshot:
 
 
 def append(run_id: Any, entries: Sequence[Entry]) -> int:
-    """Write events and return the run's new sequence number. The caller's transaction then holds the run's row."""
+    """Write events and return the run's new sequence number.
+
+    The caller's transaction then holds the run's row.
+    """
     if not entries:
         return Run.objects.values_list("seq", flat=True).get(pk=run_id)
     more = statements.Sql(f"seq + {len(entries)}")
@@ -83,7 +127,10 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
 
 
 def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
-    """Write events with the newest numbers of a run, `last` and those before it. The caller has taken them."""
+    """Write events with the newest numbers of a run, `last` and those before it.
+
+    The caller has taken them.
+    """
     at, before = clock.now(), last - len(entries)
     statements.insert(
         Event,
@@ -103,16 +150,21 @@ def update_with_events(
     listing: Listing | None = None,
     async_commit: bool = False,
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
-    """Change rows and write events of it in one transaction, where the database gains by it in one statement.
+    """Change rows and write events of it in one transaction, where the database gains
+    by it in one statement.
 
-    The last change is that of the run: it adds the number of events to `seq` and names it. Where the first
-    finds no row, nothing happens. Returns the named columns of each changed row, None for one that isn't there, and the
-    rows of the listing. `async_commit`: see `batch.change_in_one`.
+    The last change is that of the run: it adds the number of events to `seq` and names
+    it. Where the first finds no row, nothing happens. Returns the named columns of each
+    changed row, None for one that isn't there, and the rows of the listing.
+    `async_commit`: see `batch.change_in_one`.
     """
     run_id, numbers = changes[-1].where["id"], changes[-1].names.index("seq")
     if statements.in_one_statement():
         rows, listed = batch.change_in_one(
-            changes, insertion=_insertion(changes, told), listing=listing, async_commit=async_commit
+            changes,
+            insertion=_insertion(changes, told),
+            listing=listing,
+            async_commit=async_commit,
         )
         if rows[-1] is not None:
             hints.after_commit(run_id, rows[-1][numbers] - len(told))
@@ -138,13 +190,19 @@ def update_with_events(
         return rows, statements.select_values(listing.model, listing.names, **where)
 
 
-def _reads(changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]) -> tuple[tuple[str, ...], ...]:
+def _reads(
+    changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]
+) -> tuple[tuple[str, ...], ...]:
     """The columns of each changed row that the events show."""
     shown = {one.place for one in told if isinstance(one, RowSnapshot)}
-    return tuple([FIELDS[one.model] if place in shown else () for place, one in enumerate(changes)])
+    return tuple(
+        [FIELDS[one.model] if place in shown else () for place, one in enumerate(changes)]
+    )
 
 
-def _entry(shown: RowSnapshot, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]) -> Entry:
+def _entry(
+    shown: RowSnapshot, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]
+) -> Entry:
     """What is shown of a row that has been read."""
     model, names = changes[shown.place].model, changes[shown.place].names
     row = SimpleNamespace(**dict(zip(names, rows[shown.place] or (), strict=True)))
@@ -170,7 +228,10 @@ def _insertion(changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]) -
 
 def _shown_in_sql(shown: RowSnapshot, model: type[models.Model]) -> dict[str, Any]:
     row, is_step = f"c{shown.place}", model is StepRun
-    data = Sql(_data_in_sql(row, model) + (" || %s" if shown.data else ""), (Jsonb(shown.data),) if shown.data else ())
+    data = Sql(
+        _data_in_sql(row, model) + (" || %s" if shown.data else ""),
+        (Jsonb(shown.data),) if shown.data else (),
+    )
     return {
         "kind": "step" if is_step else "run",
         "key": Sql(f'{row}."key"') if is_step else "",
@@ -193,7 +254,9 @@ def _data_in_sql(row: str, model: type[models.Model]) -> str:
 
 def step_entry(step: Any, message: str = "", level: str = "info") -> Entry:
     """The whole current state of a step. Times are ISO 8601 with their offset."""
-    return Entry("step", step.key, message, level, {name: _plain(getattr(step, name)) for name in STEP})
+    return Entry(
+        "step", step.key, message, level, {name: _plain(getattr(step, name)) for name in STEP}
+    )
 
 
 def run_entry(run: Any, message: str = "", level: str = "info") -> Entry:

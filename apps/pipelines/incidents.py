@@ -1,9 +1,11 @@
-"""Errors that nobody foresaw: a plain sentence with a reference for members, everything else for operators.
+"""Errors that nobody foresaw: a plain sentence with a reference for members, everything
+else for operators.
 
     incidents.record(error, "Run 5, sync")     "Something unexpected went wrong. Reference 7F3K2."
 
-The text and traceback of an exception may hold paths, host names, or parts of a token, so no page, event, or email of a
-team has them. The log and the admin (*Incidents*) have them under the reference, masked.
+The text and traceback of an exception may hold paths, host names, or parts of a token,
+so no page, event, or email of a team has them. The log and the admin (*Incidents*) have
+them under the reference, masked.
 """
 
 import logging
@@ -33,8 +35,13 @@ def record(error: BaseException, where: str, run_id: Any = None) -> str:
     return f"Something unexpected went wrong. Reference {note(error, where, run_id)}."
 
 
-def note(error: BaseException, where: str, run_id: Any = None, *, level: int = logging.ERROR) -> str:
-    """Log an exception, keep it for operators, and return its reference. Errors are mailed to ADMINS, warnings not."""
+def note(
+    error: BaseException, where: str, run_id: Any = None, *, level: int = logging.ERROR
+) -> str:
+    """Log an exception, keep it for operators, and return its reference.
+
+    Errors are mailed to ADMINS, warnings not.
+    """
     reference = new_reference()
     logger.log(level, "Incident %s: %s", reference, where, exc_info=error)
     keep(reference, where, details_of(error), run_id)
@@ -47,24 +54,34 @@ def new_reference() -> str:
 
 
 def details_of(error: BaseException) -> str:
-    """Return the exception with its traceback, masked, and bounded at its beginning: the end names the cause."""
+    """Return the exception with its traceback, masked, and bounded at its beginning:
+    the end names the cause.
+    """
     text = "".join(traceback.format_exception(error))
     return storable(text[-LONGEST_DETAILS:], LONGEST_DETAILS)
 
 
 def keep(reference: str, where: str, details: str, run_id: Any = None) -> None:
-    """Store an incident. A database that fails costs the row alone: the log has all of it."""
+    """Store an incident. A database that fails costs the row alone: the log has all of
+    it.
+    """
     try:
         with transaction.atomic():
             Incident.objects.create(
-                reference=reference, at=timezone.now(), where=storable(where, 200), details=details, run_id=run_id
+                reference=reference,
+                at=timezone.now(),
+                where=storable(where, 200),
+                details=details,
+                run_id=run_id,
             )
     except Exception:
         logger.exception("Incident %s could not be stored.", reference)
 
 
 def reason_of(error: Exception, where: str, run_id: Any = None) -> str:
-    """Return the reason for a failure in words for members: the error's own if it was written for them."""
+    """Return the reason for a failure in words for members: the error's own if it was
+    written for them.
+    """
     if isinstance(error, PipelineError):
         return storable(str(error))
     return record(error, where, run_id)

@@ -17,16 +17,23 @@ from apps.pipelines.signals import deliver, pipeline_filled
 
 
 def fill(run_id: Any, key: str, missing: Sequence[Missing], *, done: int) -> bool:
-    """Replace what a step of an ended run lacks; `done` is how much of it is there now. Returns whether the run changed.
+    """Replace what a step of an ended run lacks; `done` is how much of it is there now.
+    Returns whether the run changed.
 
-    A run that goes on, or ended otherwise than as partial, stays as it is. With nothing missing in any step, the run is
-    done. No completion is announced again; `pipeline_filled` is sent.
+    A run that goes on, or ended otherwise than as partial, stays as it is. With nothing
+    missing in any step, the run is done. No completion is announced again;
+    `pipeline_filled` is sent.
     """
     with transaction.atomic():
         steps = lock(run_id)
         run = Run.objects.select_for_update().filter(pk=run_id).first()
         step = next((one for one in steps if one.key == key), None)
-        if run is None or step is None or run.state != RunState.PARTIAL or step.state != StepState.PARTIAL:
+        if (
+            run is None
+            or step is None
+            or run.state != RunState.PARTIAL
+            or step.state != StepState.PARTIAL
+        ):
             return False
         if list(step.missing) == list(missing) and step.done == done:
             return False
@@ -39,7 +46,11 @@ def fill(run_id: Any, key: str, missing: Sequence[Missing], *, done: int) -> boo
             run.state = RunState.DONE
         run.percent = 100 if run.state == RunState.DONE else progress.percent(run, steps)
         run.save(update_fields=["missing", "state", "percent"])
-        words = f"{step.title}: the rest has arrived." if not missing else f"{step.title}: more has arrived."
+        words = (
+            f"{step.title}: the rest has arrived."
+            if not missing
+            else f"{step.title}: more has arrived."
+        )
         events.append(run.pk, [events.step_entry(step), events.run_entry(run, words)])
         deliver(pipeline_filled, Run, on_error=partial(redelivery.record, run.pk), run=run)
     return True

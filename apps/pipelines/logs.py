@@ -1,4 +1,6 @@
-"""Which step a log record was written in: a filter for handlers, which gives each record `run`, `step` and `attempt`."""
+"""Which step a log record was written in: a filter for handlers, which gives each
+record `run`, `step` and `attempt`.
+"""
 
 import logging
 from collections.abc import Iterator

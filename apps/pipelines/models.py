@@ -1,15 +1,19 @@
-"""Runs, their steps and their events: the truth about every pipeline. Messages in the queue are only hints.
+"""Runs, their steps and their events: the truth about every pipeline. Messages in the
+queue are only hints.
 
     run    running <-> paused
-           running -> done | partial | failed | cancelled, and back to running by a retry (a new generation)
+           running -> done | partial | failed | cancelled, and back to running by a
+           retry (a new generation)
     step   waiting -> ready -> running -> done | partial | skipped | failed | cancelled
                         ^        |
                         +-- parked (until T: a back-off or a limit)
 
-A paused run's step that is ready is sent when it goes on; one that runs ends its unit first.
+A paused run's step that is ready is sent when it goes on; one that runs ends its unit
+first.
 
-Exactly one epoch of a run is valid. It stands on the step rows, because a claim is one compare-and-set on one row.
-Locks are always taken in the order: steps by index, then the run, then whatever receivers touch.
+Exactly one epoch of a run is valid. It stands on the step rows, because a claim is one
+compare-and-set on one row. Locks are always taken in the order: steps by index, then
+the run, then whatever receivers touch.
 """
 
 import uuid
@@ -53,10 +57,12 @@ LIVE = (StepState.READY, StepState.RUNNING, StepState.PARKED)
 class Run(models.Model):
     """One execution of a pipeline for one subject.
 
-    `subject` is an opaque tenant key of the product's ("team:5"); `dedupe_key` is what only one live run may hold.
-    `params` are the arguments of the step bodies. `seq` numbers the events. `percent` never falls within a generation.
-    `kind` is the product's name for what the run is for ("nightly"). `cause` and `remedy` explain a failed run, see
-    `apps.pipelines.remedy`. `act` is what a person last did to the run ("paused"), with the person and the time.
+    `subject` is an opaque tenant key of the product's ("team:5"); `dedupe_key` is what
+    only one live run may hold. `params` are the arguments of the step bodies. `seq`
+    numbers the events. `percent` never falls within a generation. `kind` is the
+    product's name for what the run is for ("nightly"). `cause` and `remedy` explain a
+    failed run, see `apps.pipelines.remedy`. `act` is what a person last did to the run
+    ("paused"), with the person and the time.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -76,16 +82,26 @@ class Run(models.Model):
     error = models.TextField(blank=True)
     kind = models.CharField(max_length=20, blank=True, default="", db_default="")
     cause = models.CharField(max_length=40, blank=True, default="", db_default="")
-    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
+    remedy = models.CharField(
+        max_length=12, blank=True, default="", db_default="", choices=Remedy
+    )
     act = models.CharField(max_length=12, blank=True, default="", db_default="")
     acted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
     )
     # The person's name as it was; also of those who have no account here.
     acted_by_name = models.CharField(max_length=150, blank=True, default="", db_default="")
     acted_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
     )
     created_at = models.DateTimeField()
     generation_started_at = models.DateTimeField()
@@ -96,12 +112,16 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["pipeline", "dedupe_key"], name="run_one_live", condition=Q(state__in=ACTIVE_RUN_STATES)
+                fields=["pipeline", "dedupe_key"],
+                name="run_one_live",
+                condition=Q(state__in=ACTIVE_RUN_STATES),
             ),
         ]
         indexes = [
             models.Index(fields=["subject", "-created_at"], name="run_by_subject"),
-            models.Index(fields=["finished_at"], name="run_to_compact", condition=Q(compacted_at=None)),
+            models.Index(
+                fields=["finished_at"], name="run_to_compact", condition=Q(compacted_at=None)
+            ),
         ]
         ordering = ["-created_at"]
 
@@ -114,11 +134,13 @@ class Run(models.Model):
 
 
 class StepRun(models.Model):
-    """One step of one run, with everything that a worker needs to go on where another ended.
+    """One step of one run, with everything that a worker needs to go on where another
+    ended.
 
-    `failures` is the budget of errors, `crashes` that of vanished workers; neither is spent by a release or a park.
-    `hung` counts what had to be ended from outside, see `hangs`.
-    `cursor` is where the last committed unit ended. `done`/`total` count `unit`s; `total` None is unknown.
+    `failures` is the budget of errors, `crashes` that of vanished workers; neither is
+    spent by a release or a park. `hung` counts what had to be ended from outside, see
+    `hangs`. `cursor` is where the last committed unit ended. `done`/`total` count
+    `unit`s; `total` None is unknown.
     """
 
     # Found by `step_order`; an index more would be written at each change.
@@ -154,7 +176,9 @@ class StepRun(models.Model):
     error = models.TextField(blank=True)
     # Why the step waits or has failed: see `apps.pipelines.remedy`.
     cause = models.CharField(max_length=40, blank=True, default="", db_default="")
-    remedy = models.CharField(max_length=12, blank=True, default="", db_default="", choices=Remedy)
+    remedy = models.CharField(
+        max_length=12, blank=True, default="", db_default="", choices=Remedy
+    )
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
     unit = models.CharField(max_length=60, blank=True)
@@ -162,7 +186,8 @@ class StepRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     attempt_started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # Seconds spent in attempts of this generation, without the time parked or queued: what an ETA may count.
+    # Seconds spent in attempts of this generation, without the time parked or queued:
+    # what an ETA may count.
     active_seconds = models.FloatField(default=0.0)
 
     class Meta:
@@ -170,7 +195,9 @@ class StepRun(models.Model):
             # Keys and tasks are unique in a pipeline's definition.
             models.UniqueConstraint(fields=["run", "idx"], name="step_order"),
         ]
-        indexes = [models.Index(fields=["state"], name="step_live", condition=Q(state__in=LIVE))]
+        indexes = [
+            models.Index(fields=["state"], name="step_live", condition=Q(state__in=LIVE))
+        ]
         ordering = ["run", "idx"]
 
     def __str__(self) -> str:
@@ -185,13 +212,24 @@ class StepRun(models.Model):
 
 
 class Event(models.Model):
-    """One change of a run, in order. `data` is the whole new state of what `kind` and `key` name, never a delta."""
+    """One change of a run, in order.
 
-    # Found by `event_order`. Events are only written with their run's row in hand, so nothing needs to look it up again.
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False, db_constraint=False)
+    `data` is the whole new state of what `kind` and `key` name, never a delta.
+    """
+
+    # Found by `event_order`. Events are only written with their run's row in hand, so
+    # nothing needs to look it up again.
+    run = models.ForeignKey(
+        Run,
+        on_delete=models.CASCADE,
+        related_name="events",
+        db_index=False,
+        db_constraint=False,
+    )
     seq = models.PositiveBigIntegerField()
     at = models.DateTimeField()
-    # "run", "step", "log", "receiver_failed", or a kind of the product's own ("repository").
+    # "run", "step", "log", "receiver_failed", or a kind of the product's own
+    # ("repository").
     kind = models.CharField(max_length=40)
     key = models.CharField(max_length=300, blank=True)
     level = models.CharField(max_length=10, default="info")
@@ -208,7 +246,10 @@ class Event(models.Model):
 
 
 class Worker(models.Model):
-    """A worker process that was seen: who, which queues, when. Rows of ended processes are removed after a day."""
+    """A worker process that was seen: who, which queues, when.
+
+    Rows of ended processes are removed after a day.
+    """
 
     owner = models.CharField(max_length=200, unique=True)
     queues = models.JSONField(default=list)
@@ -226,7 +267,9 @@ class Worker(models.Model):
 
 
 class ProcessSeen(models.Model):
-    """A web process or a worker that runs, with its release and a fingerprint of its first key."""
+    """A web process or a worker that runs, with its release and a fingerprint of its
+    first key.
+    """
 
     owner = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=20)
@@ -248,7 +291,9 @@ class ProcessSeen(models.Model):
 
 
 class StepDuration(models.Model):
-    """How many steps of a key ended well within a range of seconds, and how long they worked; see `durations`."""
+    """How many steps of a key ended well within a range of seconds, and how long they
+    worked; see `durations`.
+    """
 
     step = models.CharField(max_length=60)
     bucket = models.SmallIntegerField()
@@ -256,21 +301,28 @@ class StepDuration(models.Model):
     seconds = models.FloatField(default=0.0, db_default=0.0)
 
     class Meta:
-        constraints = [models.UniqueConstraint("step", "bucket", name="pipelines_step_duration")]
+        constraints = [
+            models.UniqueConstraint("step", "bucket", name="pipelines_step_duration")
+        ]
 
     def __str__(self) -> str:
         return f"{self.step}, {self.bucket}: {self.count}"
 
 
 class Incident(models.Model):
-    """An unexpected exception, for operators; members read its reference alone. Kept for 90 days."""
+    """An unexpected exception, for operators; members read its reference alone.
+
+    Kept for 90 days.
+    """
 
     reference = models.CharField(max_length=12, unique=True)
     at = models.DateTimeField(db_index=True)
     where = models.CharField(max_length=200)
     # The traceback, masked.
     details = models.TextField()
-    run = models.ForeignKey(Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="incidents")
+    run = models.ForeignKey(
+        Run, on_delete=models.SET_NULL, null=True, blank=True, related_name="incidents"
+    )
 
     class Meta:
         ordering = ["-at"]
@@ -288,14 +340,20 @@ class ReceiverState(models.TextChoices):
 
 
 class FailedReceiver(models.Model):
-    """A receiver of a signal that raised, until it is done (see `redelivery`). Ended ones are kept for 90 days."""
+    """A receiver of a signal that raised, until it is done (see `redelivery`).
+
+    Ended ones are kept for 90 days.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="failed_receivers")
-    # "apps.pipelines.signals.pipeline_completed"; empty if the signal or its arguments can't be stored.
+    # "apps.pipelines.signals.pipeline_completed"; empty if the signal or its arguments
+    # can't be stored.
     signal = models.CharField(max_length=200, blank=True)
     receiver = models.CharField(max_length=300)
     arguments = models.JSONField(default=dict)
-    state = models.CharField(max_length=20, choices=ReceiverState, default=ReceiverState.WAITING)
+    state = models.CharField(
+        max_length=20, choices=ReceiverState, default=ReceiverState.WAITING
+    )
     attempts = models.PositiveIntegerField(default=1)
     failed_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField()
@@ -310,7 +368,11 @@ class FailedReceiver(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["next_attempt_at"], name="receiver_due", condition=Q(state=ReceiverState.WAITING))
+            models.Index(
+                fields=["next_attempt_at"],
+                name="receiver_due",
+                condition=Q(state=ReceiverState.WAITING),
+            )
         ]
         ordering = ["-failed_at"]
 

@@ -1,4 +1,7 @@
-"""How a step can end well. A body returns one of these, or None for a plain `Done()`."""
+"""How a step can end well.
+
+A body returns one of these, or None for a plain `Done()`.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
@@ -7,7 +10,9 @@ from apps.pipelines.models import StepState
 
 
 class Missing(TypedDict):
-    """One thing that could not be done, the reason in words, and its cause and remedy (`apps.pipelines.remedy`)."""
+    """One thing that could not be done, the reason in words, and its cause and remedy
+    (`apps.pipelines.remedy`).
+    """
 
     what: str
     why: str
@@ -25,7 +30,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Some of it: `missing` names what isn't there and why. The run goes on and ends as partial."""
+    """Some of it: `missing` names what isn't there and why.
+
+    The run goes on and ends as partial.
+    """
 
     missing: list[Missing]
     result: dict[str, Any] = field(default_factory=dict)

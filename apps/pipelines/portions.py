@@ -1,11 +1,14 @@
-"""Work on many items in portions, so that one item that hangs is found, skipped, and named.
+"""Work on many items in portions, so that one item that hangs is found, skipped, and
+named.
 
-    for portion in portions.of(context, records, lambda some: f"{len(some)} of {name}, from {some[0].number}"):
+    for portion in portions.of(context, records, lambda some: f"{len(some)} of {name},
+    from {some[0].number}"):
         with portion.watched():
             ingest(portion.items)
 
-The first time all items are one portion. After a hang it is halved, down to a single item, which is skipped at last:
-then `portion.skipped` is True and `portion.why` has the reason in words.
+The first time all items are one portion. After a hang it is halved, down to a single
+item, which is skipped at last: then `portion.skipped` is True and `portion.why` has the
+reason in words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,13 +36,15 @@ class Portion[T]:
 
 
 class Watch:
-    """Names what a step reads, one thing after the other; for loops that know each thing.
+    """Names what a step reads, one thing after the other; for loops that know each
+    thing.
 
     if watch.allows("#12"):
         with watch.on("#12"):
             read(…)
 
-    `skipped` has what may not be read any more, with the reason. Helper threads may use it, too.
+    `skipped` has what may not be read any more, with the reason. Helper threads may use
+    it, too.
     """
 
     def __init__(self, context: StepContext) -> None:
@@ -47,7 +52,9 @@ class Watch:
         self.skipped: list[Missing] = []
 
     def allows(self, what: str, shown: Callable[[], str] | None = None) -> bool:
-        """Return False if it hung too often, and note it in `skipped`, under the name that `shown` returns."""
+        """Return False if it hung too often, and note it in `skipped`, under the name
+        that `shown` returns.
+        """
         if not self._context.step.hung or self._context.hung_count(what) < config().hangs:
             return True
         self.skipped.append(Missing(what=shown() if shown else what, why=self.why))
@@ -63,9 +70,12 @@ class Watch:
         return why(self._context)
 
 
-def of[T](context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]], str]) -> Iterator[Portion[T]]:
-    """Yield portions of all items, in their order. `name` must be the same for the same items, and is what users read
-    of a single one."""
+def of[T](
+    context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]], str]
+) -> Iterator[Portion[T]]:
+    """Yield portions of all items, in their order. `name` must be the same for the same
+    items, and is what users read of a single one.
+    """
     if not context.step.hung:
         if items:
             yield Portion(marks.short(name(items)), items)
@@ -82,7 +92,9 @@ def of[T](context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]]
     yield from _halved(context, rest, name)
 
 
-def _halved[T](context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]], str]) -> Iterator[Portion[T]]:
+def _halved[T](
+    context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]], str]
+) -> Iterator[Portion[T]]:
     if not items:
         return
     if len(items) == 1 or not context.hung_count(name(items)):

@@ -1,4 +1,7 @@
-"""One percentage and one estimate for a run, from the rows of its steps. Pure: rows in, numbers out."""
+"""One percentage and one estimate for a run, from the rows of its steps.
+
+Pure: rows in, numbers out.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,13 +10,14 @@ from typing import NamedTuple
 from apps.pipelines.models import PASSED, Run, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 
-# Below these an estimate would be a guess: seconds of work seen, and share of the run's weight that is done.
+# Below these an estimate would be a guess: seconds of work seen, and share of the run's
+# weight that is done.
 MIN_SECONDS = 2.0
 MIN_SHARE = 0.02
 # The share of a step that must be done before its pace counts for the rest of it.
 MIN_SHARE_OF_STEP = 0.1
-# Later steps are guessed by their weight. A guess may be at most so much of what the running step has left, or it
-# would decide the estimate.
+# Later steps are guessed by their weight. A guess may be at most so much of what the
+# running step has left, or it would decide the estimate.
 MOST_GUESSED = 0.5
 # The pace of the last part of a step may differ so much from that of all of it.
 STEADY = 1.6
@@ -42,7 +46,8 @@ def fraction(step: Part | StepRun) -> float:
 def brought(step: Part | StepRun) -> float:
     """Return how much of what a step was asked for is there, 0 to 1.
 
-    It differs from `fraction` for a partial step: its work is over, but some of what was asked is missing.
+    It differs from `fraction` for a partial step: its work is over, but some of what
+    was asked is missing.
     """
     if step.state == StepState.PARTIAL and step.total:
         return min(1.0, step.done / step.total)
@@ -52,8 +57,8 @@ def brought(step: Part | StepRun) -> float:
 def percent(run: Run, steps: Sequence[Part | StepRun]) -> int:
     """Return the weighted share of what was asked: never lower than before, 99 at most.
 
-    Later steps work on what the first one brought. If it could read 62 % of the pull requests, all figures are
-    those of 62 %, so the run ends at 62 %.
+    Later steps work on what the first one brought. If it could read 62 % of the pull
+    requests, all figures are those of 62 %, so the run ends at 62 %.
     """
     if not steps:
         return run.percent
@@ -73,7 +78,9 @@ def active_seconds(step: Part | StepRun, now: datetime) -> float:
 
 
 class Pace:
-    """How fast a step has gone lately, to tell whether its pace so far holds for the rest."""
+    """How fast a step has gone lately, to tell whether its pace so far holds for the
+    rest.
+    """
 
     def __init__(self) -> None:
         self._samples: list[tuple[float, int]] = []
@@ -98,14 +105,19 @@ class Pace:
         return overall / STEADY <= lately <= overall * STEADY
 
 
-def eta_seconds(steps: Sequence[Part | StepRun], now: datetime, pace: Pace | None = None) -> int | None:
-    """Return the seconds of work that are left, None if they cannot be told within a factor of two.
+def eta_seconds(
+    steps: Sequence[Part | StepRun], now: datetime, pace: Pace | None = None
+) -> int | None:
+    """Return the seconds of work that are left, None if they cannot be told within a
+    factor of two.
 
-    The running step is judged by its own pace, the later ones by their weight at the pace of the run so far.
-    Time in which the run is parked is not counted, neither behind nor ahead.
+    The running step is judged by its own pace, the later ones by their weight at the
+    pace of the run so far. Time in which the run is parked is not counted, neither
+    behind nor ahead.
 
     Args:
-        pace: the running step's, if it is known; an estimate is given only while it is steady.
+        pace: the running step's, if it is known; an estimate is given only while it is
+            steady.
     """
     weight = sum(step.weight for step in steps) or 1
     done = sum(step.weight * fraction(step) for step in steps)

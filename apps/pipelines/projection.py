@@ -1,7 +1,8 @@
 """What a page shows of a run, computed from the run's event log and from nothing else.
 
-`project` reads the newest event of each row; `Projection.apply` goes on from there, event by event. At an equal number
-both give the same, so that what a stream has built and what a reload renders are the same.
+`project` reads the newest event of each row; `Projection.apply` goes on from there,
+event by event. At an equal number both give the same, so that what a stream has built
+and what a reload renders are the same.
 
     kind "run"                      the run's whole state
     kind "step", key                that step's whole state
@@ -20,7 +21,8 @@ from django.db.models import Max
 from apps.pipelines.models import ACTIVE_RUN_STATES, Event, Run
 
 LOG_LINES = 100
-# Events of these kinds are lines of the log where they have a message; the first two are nothing else.
+# Events of these kinds are lines of the log where they have a message; the first two
+# are nothing else.
 LINES_ONLY = ("log", "receiver_failed")
 LOG_KINDS = (*LINES_ONLY, "run", "step")
 LOG = ("log", "")
@@ -44,11 +46,14 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A run as its page shows it at event number `seq`. Nothing of it is changed; `apply` gives another one.
+    """A run as its page shows it at event number `seq`. Nothing of it is changed;
+    `apply` gives another one.
 
-    `run` and `steps` are the data of `events.run_entry` and `events.step_entry`, steps in order and with their "key".
-    `items` has the product's own by kind and key, sorted by key. `log` has the newest lines, oldest first, `log_total`
-    the number of all. `versions` has the number of the newest event of each (kind, key); ("log", "") is the log's.
+    `run` and `steps` are the data of `events.run_entry` and `events.step_entry`, steps
+    in order and with their "key". `items` has the product's own by kind and key, sorted
+    by key. `log` has the newest lines, oldest first, `log_total` the number of all.
+    `versions` has the number of the newest event of each (kind, key); ("log", "") is
+    the log's.
     """
 
     run_id: UUID
@@ -63,7 +68,8 @@ class Projection:
     versions: dict[Name, int] = field(default_factory=dict)
     # The run's kind, as stored.
     kind: str = ""
-    # The newest event at which the run or a step may have changed its state, or a wait began or ended.
+    # The newest event at which the run or a step may have changed its state, or a wait
+    # began or ended.
     states_seq: int = field(default=0, compare=False)
 
     @property
@@ -71,7 +77,8 @@ class Projection:
         return self.run.get("state") in ACTIVE_RUN_STATES
 
     def changed_since(self, seq: int) -> frozenset[Name]:
-        """Return what has changed after that event: (kind, key) of the run ("run", ""), steps, items, and ("log", "").
+        """Return what has changed after that event: (kind, key) of the run ("run", ""),
+        steps, items, and ("log", "").
 
         ("states", "") is among them if a state may have changed, not only numbers.
         """
@@ -79,11 +86,17 @@ class Projection:
         return changed | {STATES} if self.states_seq > seq else changed
 
     def apply(self, events: Iterable[Event]) -> "Projection":
-        """The projection after these events, which are in order; those that it has already are passed over."""
+        """The projection after these events, which are in order; those that it has
+        already are passed over.
+        """
         news = [event for event in events if event.seq > self.seq]
         if not news:
             return self
-        run, steps, items = self.run, {step["key"]: step for step in self.steps}, dict(self.items)
+        run, steps, items = (
+            self.run,
+            {step["key"]: step for step in self.steps},
+            dict(self.items),
+        )
         log, versions = [], dict(self.versions)
         for event in news:
             if event.kind in LOG_KINDS and event.message:
@@ -116,13 +129,16 @@ class Projection:
 def project(run_id: Any) -> Projection:
     """The run as it is now. Raises Run.DoesNotExist.
 
-    Numbers are given in the order of commits, so that what is read up to the run's own number is whole, whatever is
-    written meanwhile.
+    Numbers are given in the order of commits, so that what is read up to the run's own
+    number is whole, whatever is written meanwhile.
     """
     run = Run.objects.only("pk", "pipeline", "subject", "seq", "kind").get(pk=run_id)
     written = Event.objects.filter(run_id=run.pk, seq__lte=run.seq)
     newest = (
-        written.exclude(kind__in=LINES_ONLY).values("kind", "key").annotate(newest=Max("seq")).values("newest")
+        written.exclude(kind__in=LINES_ONLY)
+        .values("kind", "key")
+        .annotate(newest=Max("seq"))
+        .values("newest")
     ).order_by()
     state = Projection(run.pk, run.pipeline, run.subject, kind=run.kind).apply(
         written.filter(seq__in=newest).order_by("seq")
@@ -132,20 +148,31 @@ def project(run_id: Any) -> Projection:
     versions = state.versions | ({LOG: log[-1].seq} if log else {})
     total = len(log) if len(log) < LOG_LINES else lines.count()
     return replace(
-        state, seq=run.seq, states_seq=_newest_state(state.versions), log=log, log_total=total, versions=versions
+        state,
+        seq=run.seq,
+        states_seq=_newest_state(state.versions),
+        log=log,
+        log_total=total,
+        versions=versions,
     )
 
 
 def _newest_state(versions: dict[Name, int]) -> int:
-    """Return the newest event that may have changed a state: of the run, a step, or a wait."""
-    found = [version for (kind, _), version in versions.items() if kind in ("run", "step", WAIT)]
+    """Return the newest event that may have changed a state: of the run, a step, or a
+    wait.
+    """
+    found = [
+        version for (kind, _), version in versions.items() if kind in ("run", "step", WAIT)
+    ]
     return max(found, default=0)
 
 
 def _states(
     run: dict[str, Any], steps: tuple[dict[str, Any], ...], items: dict[str, dict[str, Any]]
 ) -> tuple[Any, ...]:
-    """Return what decides whether things move: the states of the run and its steps, and what they wait for."""
+    """Return what decides whether things move: the states of the run and its steps, and
+    what they wait for.
+    """
     return run.get("state"), tuple([step["state"] for step in steps]), items.get(WAIT)
 
 
@@ -162,8 +189,13 @@ def _place(step: dict[str, Any]) -> tuple[int, str]:
     return step["idx"], step["key"]
 
 
-def _in_order(items: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Sorted, so that the order says nothing of when an item first came; without those that were taken away."""
+def _in_order(
+    items: dict[str, dict[str, dict[str, Any]]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Sorted, so that the order says nothing of when an item first came; without those
+    that were taken away.
+    """
     return {
-        kind: {key: data for key, data in sorted(of_kind.items()) if data} for kind, of_kind in sorted(items.items())
+        kind: {key: data for key, data in sorted(of_kind.items()) if data}
+        for kind, of_kind in sorted(items.items())
     }

@@ -6,8 +6,8 @@
     it raises again        a longer back-off; after `receiver_told_after` failures the operators are told, once
     `receiver_patience`    it is given up: the admin, the metrics, and the run's log show it
 
-The claim counts the attempt before the call, so that a receiver that ends its process costs one process for each
-back-off.
+The claim counts the attempt before the call, so that a receiver that ends its process
+costs one process for each back-off.
 """
 
 import logging
@@ -37,7 +37,9 @@ KEPT = timedelta(days=90)
 UNKNOWN_PAUSE = 60.0
 FAILED = "A part of what follows from this step failed and is tried again. Reference {}."
 WORKED = "What had failed is done now (reference {})."
-GIVEN_UP = "A part of what follows from this step keeps failing and is not tried again. Reference {}."
+GIVEN_UP = (
+    "A part of what follows from this step keeps failing and is not tried again. Reference {}."
+)
 KIND = "receiver_failed"
 
 
@@ -46,7 +48,9 @@ class UnknownReceiver(Exception):
 
 
 def record(run_id: Any, failure: Failure) -> None:
-    """Keep a receiver that failed, to be called again; in the transaction of what it was to follow."""
+    """Keep a receiver that failed, to be called again; in the transaction of what it
+    was to follow.
+    """
     name, now = _name_of(failure.receiver), clock.now()
     reference = incidents.note(failure.error, f"Receiver {name}", run_id, level=logging.WARNING)
     try:
@@ -76,7 +80,9 @@ def record(run_id: Any, failure: Failure) -> None:
 
 def retry_due() -> int:
     """Call the receivers whose back-off is over. Returns how many worked."""
-    due = FailedReceiver.objects.filter(state=ReceiverState.WAITING, next_attempt_at__lte=clock.now())
+    due = FailedReceiver.objects.filter(
+        state=ReceiverState.WAITING, next_attempt_at__lte=clock.now()
+    )
     worked = 0
     for row in list(due.order_by("next_attempt_at")[:AT_ONCE]):
         if _claim(row):
@@ -87,7 +93,9 @@ def retry_due() -> int:
 def _claim(row: FailedReceiver) -> bool:
     """Take the row for this attempt, unless another process did."""
     pause = _back_off(row.attempts + 1)
-    same = FailedReceiver.objects.filter(pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts)
+    same = FailedReceiver.objects.filter(
+        pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
+    )
     taken = same.filter(next_attempt_at=row.next_attempt_at).update(
         attempts=F("attempts") + 1, next_attempt_at=clock.now() + pause
     )
@@ -99,11 +107,13 @@ def _try(row: FailedReceiver) -> bool:
     """Call the receiver. Returns whether it worked; a failure is written to its row."""
     try:
         with transaction.atomic():
-            # The order of locks is that of the first delivery: the run, then whatever receivers touch.
+            # The order of locks is that of the first delivery: the run, then whatever
+            # receivers touch.
             Run.objects.select_for_update().get(pk=row.run_id)
             _call(row)
             if not _end(row, ReceiverState.DONE):
-                # Another process has called it meanwhile, because this one took longer than the back-off.
+                # Another process has called it meanwhile, because this one took longer
+                # than the back-off.
                 transaction.set_rollback(True)
                 return False
             line = WORKED.format(row.reference)
@@ -116,7 +126,9 @@ def _try(row: FailedReceiver) -> bool:
     except Exception as error:
         _failed_again(row, error)
         return False
-    logger.info("Receiver %s of run %s worked at attempt %s.", row.receiver, row.run_id, row.attempts)
+    logger.info(
+        "Receiver %s of run %s worked at attempt %s.", row.receiver, row.run_id, row.attempts
+    )
     return True
 
 
@@ -132,20 +144,35 @@ def _call(row: FailedReceiver) -> None:
 
 
 def _wait_for_another_release(row: FailedReceiver, error: Exception) -> None:
-    """Leave the receiver to a process that knows it, as in the midst of an upgrade. That spends no attempt."""
+    """Leave the receiver to a process that knows it, as in the midst of an upgrade.
+
+    That spends no attempt.
+    """
     now = clock.now()
     if now > row.patient_until:
         _give_up(row, error, now)
         return
-    mine = FailedReceiver.objects.filter(pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts)
-    mine.update(attempts=F("attempts") - 1, next_attempt_at=now + timedelta(seconds=UNKNOWN_PAUSE))
+    mine = FailedReceiver.objects.filter(
+        pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
+    )
+    mine.update(
+        attempts=F("attempts") - 1, next_attempt_at=now + timedelta(seconds=UNKNOWN_PAUSE)
+    )
 
 
 def _failed_again(row: FailedReceiver, error: Exception) -> None:
     now = clock.now()
-    mine = FailedReceiver.objects.filter(pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts)
+    mine = FailedReceiver.objects.filter(
+        pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
+    )
     mine.update(error=_text_of(error))
-    logger.warning("Receiver %s of run %s failed again (%s).", row.receiver, row.run_id, row.attempts, exc_info=error)
+    logger.warning(
+        "Receiver %s of run %s failed again (%s).",
+        row.receiver,
+        row.run_id,
+        row.attempts,
+        exc_info=error,
+    )
     if row.attempts >= config().receiver_told_after:
         _tell_operators(row, error, now)
     if now > row.patient_until:
@@ -170,15 +197,27 @@ def _tell_operators(row: FailedReceiver, error: Exception, now: datetime) -> Non
 
 
 def _end(row: FailedReceiver, state: ReceiverState, **changes: Any) -> bool:
-    """Write the end of this attempt's row. Returns whether it was still this attempt's."""
-    mine = FailedReceiver.objects.filter(pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts)
+    """Write the end of this attempt's row.
+
+    Returns whether it was still this attempt's.
+    """
+    mine = FailedReceiver.objects.filter(
+        pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
+    )
     return bool(mine.update(state=state, ended_at=clock.now(), **changes))
 
 
 def try_again(row: FailedReceiver) -> bool:
-    """Let the sweepers call a receiver now, for as long as at first. Returns False if it is done or can't be called."""
+    """Let the sweepers call a receiver now, for as long as at first.
+
+    Returns False if it is done or can't be called.
+    """
     now = clock.now()
-    open_rows = FailedReceiver.objects.filter(pk=row.pk).exclude(state=ReceiverState.DONE).exclude(signal="")
+    open_rows = (
+        FailedReceiver.objects.filter(pk=row.pk)
+        .exclude(state=ReceiverState.DONE)
+        .exclude(signal="")
+    )
     return bool(
         open_rows.update(
             state=ReceiverState.WAITING,
@@ -212,9 +251,13 @@ def _name_of(receiver: Any) -> str:
 
 @cache
 def _address_of(signal: Signal) -> str:
-    """Return the module and the name under which a signal is found. Raises LookupError if it is nowhere."""
+    """Return the module and the name under which a signal is found.
+
+    Raises LookupError if it is nowhere.
+    """
     names = [name for name in list(sys.modules) if name.startswith(("apps.", "tests."))]
-    # Its own module before those that import it from there, which the next release may not.
+    # Its own module before those that import it from there, which the next release may
+    # not.
     for name in sorted(names, key=lambda name: (not name.endswith(".signals"), name)):
         for attribute, value in vars(sys.modules[name]).items():
             if value is signal:

@@ -1,10 +1,12 @@
-"""What went wrong, as fields of the error: its cause, and what a person can do about it.
+"""What went wrong, as fields of the error: its cause, and what a person can do about
+it.
 
     raise Permanent("GitHub does not accept the token.", cause="token_refused", remedy=Remedy.NEW_TOKEN)
     raise Permanent.of(error)        the same, from any error that has the two fields
 
-Pages, emails, and commands read these fields and never the words of an error. A cause is a short name
-that stays the same when the words are improved; it is stored and published.
+Pages, emails, and commands read these fields and never the words of an error. A cause
+is a short name that stays the same when the words are improved; it is stored and
+published.
 """
 
 from typing import Protocol
@@ -22,7 +24,8 @@ class Remedy(models.TextChoices):
     OPERATOR = "operator", "Ask the operator of this site"
 
 
-# The cause of an error that nobody expected. Its reference is in the log and in the admin.
+# The cause of an error that nobody expected. Its reference is in the log and in the
+# admin.
 UNEXPECTED = "unexpected"
 
 
@@ -34,7 +37,8 @@ class Explained(Protocol):
 
 
 def cause_of(error: BaseException) -> tuple[str, Remedy]:
-    """Return the cause and the remedy of an error; those of an unexpected one if it has none.
+    """Return the cause and the remedy of an error; those of an unexpected one if it has
+    none.
 
     Example:
         cause_of(BadCredentials())    # ("token_refused", Remedy.NEW_TOKEN)

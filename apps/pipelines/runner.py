@@ -1,9 +1,11 @@
 """One message at work: claim the step, run its body, record how it ended.
 
-    message (run, epoch) -> claim: one compare-and-set -> body, unit by unit -> complete | park | fail | release
+    message (run, epoch) -> claim: one compare-and-set -> body, unit by unit -> complete
+    | park | fail | release
 
-The wrapper holds the only broad `except`: whatever a body raises becomes a recorded outcome. Returning normally makes
-Huey send the next step's message; in every other case the message's chain is cut, and the rows say who goes on.
+The wrapper holds the only broad `except`: whatever a body raises becomes a recorded
+outcome. Returning normally makes Huey send the next step's message; in every other case
+the message's chain is cut, and the rows say who goes on.
 """
 
 import logging
@@ -17,10 +19,26 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from apps.masking import storable
-from apps.pipelines import clock, definitions, durations, engine, events, incidents, logs, redelivery
+from apps.pipelines import (
+    clock,
+    definitions,
+    durations,
+    engine,
+    events,
+    incidents,
+    logs,
+    redelivery,
+)
 from apps.pipelines.conf import config
 from apps.pipelines.context import StepContext
-from apps.pipelines.exceptions import AttemptOver, Park, Permanent, PipelineError, Released, UnknownPipeline
+from apps.pipelines.exceptions import (
+    AttemptOver,
+    Park,
+    Permanent,
+    PipelineError,
+    Released,
+    UnknownPipeline,
+)
 from apps.pipelines.models import Run, RunState, StepRun, StepState
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
 from apps.pipelines.progress import Part, active_seconds
@@ -38,16 +56,20 @@ LONGEST_NAME = 300
 
 Body = Callable[..., Outcome | None]
 STARTED = events.Words(
-    lambda step: f"{step.title}: started{f' (attempt {step.attempt})' if step.attempt > 1 else ''}.",
+    lambda step: (
+        f"{step.title}: started{f' (attempt {step.attempt})' if step.attempt > 1 else ''}."
+    ),
     """{row}."title" || ': started' || CASE WHEN {row}."attempt" > 1 THEN ' (attempt ' || {row}."attempt" || ')'"""
     " ELSE '' END || '.'",
 )
 
 
 def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = False) -> bool:
-    """Run one step, if the message is still valid. True where the next step's message may be sent.
+    """Run one step, if the message is still valid. True where the next step's message
+    may be sent.
 
-    `inline` is a call in the caller's own process: nothing is parked for a failure, which is final and raised.
+    `inline` is a call in the caller's own process: nothing is parked for a failure,
+    which is final and raised.
     """
     claimed = claim(task, run_id, epoch)
     if claimed is None:
@@ -66,7 +88,9 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
         try:
             outcome = body(context) or Done()
             if not isinstance(outcome, Done | Partial | Skipped):
-                raise Permanent(f"“{step.title}” ended with {outcome!r}, which is no outcome of a step.")
+                raise Permanent(
+                    f"“{step.title}” ended with {outcome!r}, which is no outcome of a step."
+                )
             return _complete(context, outcome)
         except Released as released:
             _release(context, released.message)
@@ -85,7 +109,9 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
 
 
 def _unit_limit(step: StepRun) -> float:
-    """Return the seconds that a unit of this step may take: those of its definition, else those of the settings."""
+    """Return the seconds that a unit of this step may take: those of its definition,
+    else those of the settings.
+    """
     try:
         definition = definitions.get(step.run.pipeline).step(step.key)
     except UnknownPipeline:
@@ -96,15 +122,17 @@ def _unit_limit(step: StepRun) -> float:
 
 
 def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
-    """Take the step if the message's epoch is the valid one: one compare-and-set; a stale message costs no more.
+    """Take the step if the message's epoch is the valid one: one compare-and-set; a
+    stale message costs no more.
 
     Returns the step, with its run, and all steps of the run.
     """
     try:
         return _claim(task, run_id, epoch)
     except OperationalError:
-        # A worker keeps its connection between two messages, and the database may have been restarted since. Had the
-        # claim been made all the same, the second one finds the message stale, and the lease runs out.
+        # A worker keeps its connection between two messages, and the database may have
+        # been restarted since. Had the claim been made all the same, the second one
+        # finds the message stale, and the lease runs out.
         if connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
@@ -113,7 +141,8 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
 
 def _claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
     numbering = Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run))
-    # On disk no later than what the step then does: a claim that a crash of the database undoes is made again.
+    # On disk no later than what the step then does: a claim that a crash of the
+    # database undoes is made again.
     (taken, numbered), parts = events.update_with_events(
         [_taking(task, run_id, epoch), numbering],
         [events.RowSnapshot(0, STARTED, {"message_epoch": epoch})],
@@ -157,13 +186,25 @@ def _end_attempt(context: StepContext, **changes: Any) -> StepRun:
 
 def _ending(context: StepContext, **changes: Any) -> dict[str, Any]:
     spent = active_seconds(context.step, clock.now())
-    return {"active_seconds": spent, "owner": "", "lease_until": None, "deadline_at": None} | changes
+    return {
+        "active_seconds": spent,
+        "owner": "",
+        "lease_until": None,
+        "deadline_at": None,
+    } | changes
 
 
 def _complete(context: StepContext, outcome: Outcome) -> bool:
-    """The step is done, the next one ready, the signals sent: one transaction. True where there is a next one."""
+    """The step is done, the next one ready, the signals sent: one transaction.
+
+    True where there is a next one.
+    """
     now, step = clock.now(), context.step
-    changes: dict[str, Any] = {"state": outcome.state, "result": outcome.result, "finished_at": now}
+    changes: dict[str, Any] = {
+        "state": outcome.state,
+        "result": outcome.result,
+        "finished_at": now,
+    }
     match outcome:
         case Partial():
             missing = [_storable_missing(item) for item in outcome.missing]
@@ -176,17 +217,25 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
     with nullcontext() if alone else transaction.atomic():
         _pass_on(context, _ending(context, **changes), now)
         failed = partial(redelivery.record, context.run.pk)
-        deliver(step_completed, Run, on_error=failed, run=context.run, step=step, state=step.state)
+        deliver(
+            step_completed, Run, on_error=failed, run=context.run, step=step, state=step.state
+        )
         if not following:
             engine.finish(context.run, [*context.parts[:-1], step], now)
     durations.note(step.key, step.active_seconds)
-    # Who pauses takes the lock of this step first, so the state is still what it was when we took it.
+    # Who pauses takes the lock of this step first, so the state is still what it was
+    # when we took it.
     return following and context.run.state == RunState.RUNNING
 
 
 def _storable_missing(item: Missing) -> Missing:
-    """Return it bounded; the reason is masked, too. The name may be one by which a retry finds its repository."""
-    stored = Missing(what=item["what"].replace("\0", "")[:LONGEST_NAME], why=storable(item["why"]))
+    """Return it bounded; the reason is masked, too.
+
+    The name may be one by which a retry finds its repository.
+    """
+    stored = Missing(
+        what=item["what"].replace("\0", "")[:LONGEST_NAME], why=storable(item["why"])
+    )
     if "cause" in item:
         stored["cause"] = item["cause"]
     if "remedy" in item:
@@ -226,7 +275,12 @@ def _park(context: StepContext, park: Park) -> None:
     try:
         reason = storable(park.reason)
         with transaction.atomic():
-            why = {"parked_at": clock.now(), "message": reason, "cause": park.cause, "remedy": park.remedy}
+            why = {
+                "parked_at": clock.now(),
+                "message": reason,
+                "cause": park.cause,
+                "remedy": park.remedy,
+            }
             step = _end_attempt(context, state=StepState.PARKED, parked_until=park.until, **why)
             context.publish()
             words = f"{step.title}: waits until {park.until:%H:%M:%S} UTC. {reason}"
@@ -239,16 +293,29 @@ def _wait_for_room(context: StepContext) -> None:
     """Park a step that found the disk full; that spends no retry."""
     logger.error("Run %s, %s: the disk is full.", context.run.pk, context.step.key)
     try:
-        _park(context, Park(clock.now() + disk.PAUSE, disk.FULL, cause="disk_full", remedy=Remedy.OPERATOR))
+        _park(
+            context,
+            Park(
+                clock.now() + disk.PAUSE, disk.FULL, cause="disk_full", remedy=Remedy.OPERATOR
+            ),
+        )
     except DatabaseError as error:
         if not disk.is_cause_of(error):
             raise
-        # Not even that can be written. The lease runs out, and a sweeper sends the step again when there is room.
-        logger.warning("Run %s, %s could not be parked: the disk is full.", context.run.pk, context.step.key)
+        # Not even that can be written. The lease runs out, and a sweeper sends the step
+        # again when there is room.
+        logger.warning(
+            "Run %s, %s could not be parked: the disk is full.",
+            context.run.pk,
+            context.step.key,
+        )
 
 
 def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
-    """Park the step for its back-off, or end the run as failed. Of a foreign exception only a reference is shown."""
+    """Park the step for its back-off, or end the run as failed.
+
+    Of a foreign exception only a reference is shown.
+    """
     where = f"Run {context.run.pk}, {context.step.key}"
     text = incidents.reason_of(error, where, context.run.pk)
     cause, remedy = cause_of(error)
@@ -257,34 +324,50 @@ def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
-            # As they are in the database: a completion that failed has left its marks on those in memory.
+            # As they are in the database: a completion that failed has left its marks
+            # on those in memory.
             context.step.refresh_from_db()
             context.run.refresh_from_db()
             step = _end_attempt(context)
             step.cause = cause
-            _record_failure(step, text, now, remedy, final=final or isinstance(error, Permanent))
+            _record_failure(
+                step, text, now, remedy, final=final or isinstance(error, Permanent)
+            )
             context.publish()
             if step.state == StepState.FAILED:
-                engine.fail(Run.objects.get(pk=step.run_id), text, now, cause=cause, remedy=remedy)
+                engine.fail(
+                    Run.objects.get(pk=step.run_id), text, now, cause=cause, remedy=remedy
+                )
     except AttemptOver as over:
         logger.info("%s", over)
 
 
-def _record_failure(step: StepRun, text: str, now: datetime, remedy: Remedy, *, final: bool) -> None:
+def _record_failure(
+    step: StepRun, text: str, now: datetime, remedy: Remedy, *, final: bool
+) -> None:
     goes_on = engine.park(step, now, text)
     if goes_on and final:
-        step.state, step.parked_until, step.finished_at, step.message = StepState.FAILED, None, now, ""
+        step.state, step.parked_until, step.finished_at, step.message = (
+            StepState.FAILED,
+            None,
+            now,
+            "",
+        )
     if step.state == StepState.FAILED:
         step.remedy = remedy
     step.save()
     if step.state == StepState.FAILED:
         # The run's own event has the reason: one cause is written once.
         return
-    events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
+    events.append(
+        step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")]
+    )
 
 
 def _release(context: StepContext, message: str) -> None:
-    """Give the step back: nothing is spent, and a free worker goes on at once, or in a paused run when it goes on."""
+    """Give the step back: nothing is spent, and a free worker goes on at once, or in a
+    paused run when it goes on.
+    """
     step = context.step
     changes: dict[str, Any] = {"message": message} if message else {}
     with transaction.atomic():
@@ -300,10 +383,15 @@ def _release(context: StepContext, message: str) -> None:
 
 
 def run_inline(run: Run, bodies: dict[str, Body]) -> Run:
-    """Run all steps of a run in this process, one after the other; `bodies` by task name. Raises what a step raised."""
+    """Run all steps of a run in this process, one after the other; `bodies` by task
+    name. Raises what a step raised.
+    """
     for step in list(run.steps.order_by("idx")):
         execute(step.task, bodies[step.task], str(run.pk), run.epoch, inline=True)
         run.refresh_from_db()
-        if run.state != RunState.RUNNING or run.steps.filter(pk=step.pk, state=StepState.PARKED).exists():
+        if (
+            run.state != RunState.RUNNING
+            or run.steps.filter(pk=step.pk, state=StepState.PARKED).exists()
+        ):
             break
     return run

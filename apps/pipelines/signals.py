@@ -1,8 +1,9 @@
 """The engine's signals, and how they are delivered.
 
-All but `worker_tick` are sent inside the transaction of the change, each receiver in a savepoint: receivers only write
-rows. One that raises is rolled back, and recorded as a row that the sweeper tries again (see `redelivery`); it can
-neither undo the change nor keep the others from being called.
+All but `worker_tick` are sent inside the transaction of the change, each receiver in a
+savepoint: receivers only write rows. One that raises is rolled back, and recorded as a
+row that the sweeper tries again (see `redelivery`); it can neither undo the change nor
+keep the others from being called.
 
     pipeline_started(run)                          pipeline_failed(run, error)
     step_completed(run, step, state)               pipeline_cancelled(run)
@@ -10,8 +11,9 @@ neither undo the change nor keep the others from being called.
     pipeline_filled(run)      what an ended run lacked has arrived (see `late`)
     worker_tick(owner)        about once a second in every worker process, outside any transaction
 
-Each also gets `sent_at`, the moment of the change. A receiver that is called again later gets the same arguments: the
-run as it was then. One that repeats the run's state elsewhere asks `is_current` first.
+Each also gets `sent_at`, the moment of the change. A receiver that is called again
+later gets the same arguments: the run as it was then. One that repeats the run's state
+elsewhere asks `is_current` first.
 """
 
 from collections.abc import Callable
@@ -44,11 +46,14 @@ class Failure:
     error: Exception
 
 
-def deliver(signal: Signal, sender: Any, *, on_error: Callable[[Failure], None], **named: Any) -> None:
+def deliver(
+    signal: Signal, sender: Any, *, on_error: Callable[[Failure], None], **named: Any
+) -> None:
     """Call the receivers in a savepoint, and `on_error` for each of those that raise.
 
-    `Signal.send_robust` would swallow the exception but leave a broken transaction behind. All share one savepoint as
-    long as none raises. If one does, all that they wrote is rolled back and each is called again, in one of its own.
+    `Signal.send_robust` would swallow the exception but leave a broken transaction
+    behind. All share one savepoint as long as none raises. If one does, all that they
+    wrote is rolled back and each is called again, in one of its own.
     """
     receivers, _asynchronous = signal._live_receivers(sender)
     if not receivers:
@@ -71,9 +76,14 @@ def deliver(signal: Signal, sender: Any, *, on_error: Callable[[Failure], None],
 def is_current(run: Any) -> bool:
     """Return whether the run is still in the state in which it is given.
 
-    It is not if a receiver is called again after a retry, a cancel, or the end of the run.
+    It is not if a receiver is called again after a retry, a cancel, or the end of the
+    run.
     """
     from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 
-    state = Run.objects.filter(pk=run.pk, generation=run.generation).values_list("state", flat=True).first()
+    state = (
+        Run.objects.filter(pk=run.pk, generation=run.generation)
+        .values_list("state", flat=True)
+        .first()
+    )
     return state == run.state or (state in ACTIVE_RUN_STATES and run.state in ACTIVE_RUN_STATES)

@@ -1,6 +1,8 @@
-"""A GitHub App as the sandbox knows it: one installation, in the account of its repositories.
+"""A GitHub App as the sandbox knows it: one installation, in the account of its
+repositories.
 
-A code that begins with `stranger` belongs to somebody who may not use it, one that begins with `stale` to nobody.
+A code that begins with `stranger` belongs to somebody who may not use it, one that
+begins with `stale` to nobody.
 """
 
 import base64
@@ -16,14 +18,24 @@ from .world import World
 INSTALLATION = 4242
 
 
-def answer(world: World, method: str, path: str, authorization: str, body: bytes) -> Reply | None:
+def answer(
+    world: World, method: str, path: str, authorization: str, body: bytes
+) -> Reply | None:
     """The answer to a call that only apps make; None for every other."""
     match method, path.strip("/").split("/"):
         case "POST", ["login", "oauth", "access_token"]:
             code = dict(parse_qsl(body.decode())).get("code", "")
             if not code or code.startswith("stale"):
-                return Reply(200, {"error": "bad_verification_code", "error_description": "The code is incorrect."})
-            return Reply(200, {"access_token": f"ghu_{code}", "token_type": "bearer", "scope": ""})
+                return Reply(
+                    200,
+                    {
+                        "error": "bad_verification_code",
+                        "error_description": "The code is incorrect.",
+                    },
+                )
+            return Reply(
+                200, {"access_token": f"ghu_{code}", "token_type": "bearer", "scope": ""}
+            )
         case "GET", ["user", "installations"]:
             return Reply(200, _installations(world, authorization))
         case "DELETE", ["installation", "token"]:
@@ -34,7 +46,13 @@ def answer(world: World, method: str, path: str, authorization: str, body: bytes
             if number != str(INSTALLATION):
                 return not_found()
             ends = datetime.now(UTC) + timedelta(hours=1)
-            return Reply(201, {"token": f"ghs_{time.time_ns()}", "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ")})
+            return Reply(
+                201,
+                {
+                    "token": f"ghs_{time.time_ns()}",
+                    "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                },
+            )
     return None
 
 
@@ -47,11 +65,20 @@ def _installations(world: World, authorization: str) -> dict[str, Any]:
 
 
 def _is_app(authorization: str) -> bool:
-    """Whether it is a signed JSON web token that is good now; whose key it is signed with is not looked at."""
+    """Whether it is a signed JSON web token that is good now; whose key it is signed
+    with is not looked at.
+    """
     parts = authorization.removeprefix("Bearer ").split(".")
     try:
-        head, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+        head, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+            for part in parts[:2]
+        )
     except ValueError:
         return False
     now = time.time()
-    return head.get("alg") == "RS256" and claims["iat"] <= now <= claims["exp"] <= now + 600 and bool(claims["iss"])
+    return (
+        head.get("alg") == "RS256"
+        and claims["iat"] <= now <= claims["exp"] <= now + 600
+        and bool(claims["iss"])
+    )

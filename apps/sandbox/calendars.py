@@ -1,4 +1,6 @@
-"""Moments of work: seconds since 1970 in UTC, moved into the hours of the person who acts."""
+"""Moments of work: seconds since 1970 in UTC, moved into the hours of the person who
+acts.
+"""
 
 import random
 import time
@@ -16,14 +18,19 @@ def text(moment: float) -> str:
 
 
 def working_moment(week: int, person: Person, rng: random.Random) -> int:
-    """When this person might open a pull request in the week that begins at `week`, a Monday, 0:00 UTC."""
+    """When this person might open a pull request in the week that begins at `week`, a
+    Monday, 0:00 UTC.
+    """
     day = rng.choices(range(7), _WEEKDAYS)[0]
     hour = min(23.5, max(0.5, rng.gauss(person.starts + 4.6, 2.4)))
     return int(week + day * DAY + (hour - person.offset) * HOUR + rng.random() * 600)
 
 
 def next_at_work(moment: float, person: Person, rng: random.Random) -> int:
-    """The moment itself within working hours, else soon after the person's next start. Some work late, at times."""
+    """The moment itself within working hours, else soon after the person's next start.
+
+    Some work late, at times.
+    """
     if rng.random() < 0.06:
         return int(moment)
     local = moment + person.offset * HOUR

@@ -1,4 +1,5 @@
-"""Changes at GitHub that concern identity: what is deleted, created, or renamed, and the format of node ids.
+"""Changes at GitHub that concern identity: what is deleted, created, or renamed, and
+the format of node ids.
 
     delete(world, {"repository": "acme/api", "numbers": [3]})    pull requests vanish; without numbers, the repository
     create(world, {"name": "acme/api"})                          a repository of its own identity, on a free name
@@ -7,7 +8,8 @@
     account(world, {"from": "ada", "to": None})                  an account is deleted
     ids(world, {"format": "legacy"})                             node ids like MDEx…; "next" is like PR_kwDO…
 
-Each answers with the ids or logins that it changed. Raises KeyError for what is not there.
+Each answers with the ids or logins that it changed. Raises KeyError for what is not
+there.
 """
 
 from dataclasses import replace
@@ -33,7 +35,9 @@ def create(world: World, body: dict[str, Any]) -> dict[str, Any]:
     name = body["name"]
     if name.lower() in world.repositories:
         raise KeyError(f"{name} is there already")
-    owner = world.account(name.partition("/")[0]) or Actor(name.partition("/")[0], "Organization")
+    owner = world.account(name.partition("/")[0]) or Actor(
+        name.partition("/")[0], "Organization"
+    )
     world.generation += 1
     repository = Repository(name, owner, key=f"{name.lower()}#{world.generation}")
     world.add_repository(repository)
@@ -73,13 +77,19 @@ def _with(pull_request: PullRequest, login: str, changed: Actor | None) -> PullR
     """Return the pull request with another account in place of the one of that login."""
 
     def swap(actor: Actor | None) -> Actor | None:
-        is_meant = actor is not None and actor.typename == "User" and actor.login.lower() == login.lower()
+        is_meant = (
+            actor is not None
+            and actor.typename == "User"
+            and actor.login.lower() == login.lower()
+        )
         return changed if is_meant else actor
 
     commits: list[Commit] = []
     for commit in pull_request.commits:
         author = commit.author
-        commits.append(replace(commit, author=replace(author, user=swap(author.user)) if author else None))
+        commits.append(
+            replace(commit, author=replace(author, user=swap(author.user)) if author else None)
+        )
     reviews: list[Review] = []
     for review in pull_request.reviews:
         reviews.append(replace(review, author=swap(review.author)))

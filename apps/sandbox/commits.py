@@ -1,4 +1,6 @@
-"""The commits of a generated pull request: most before it is opened, some after its reviews."""
+"""The commits of a generated pull request: most before it is opened, some after its
+reviews.
+"""
 
 import random
 
@@ -10,7 +12,9 @@ from .story import Story
 
 
 def partition(total: int, parts: int) -> list[int]:
-    """A total in so many parts, each smaller than the one before it where there is enough."""
+    """A total in so many parts, each smaller than the one before it where there is
+    enough.
+    """
     weights = [1 / (index + 1) for index in range(parts)]
     shares = [int(total * weight / sum(weights)) for weight in weights]
     shares[0] += total - sum(shares)
@@ -26,11 +30,18 @@ def commits(
     now: int,
     rng: random.Random,
 ) -> tuple[Commit, ...]:
-    """One to twelve commits, or `count`. `size` is (additions, deletions, files) of the whole pull request."""
+    """One to twelve commits, or `count`.
+
+    `size` is (additions, deletions, files) of the whole pull request.
+    """
     asked = sum(state == "CHANGES_REQUESTED" for _, _, state in story.reviews)
     bot = story.opening.bot
     if count is None:
-        count = 1 if bot is not None and bot.login == "dependabot" else min(12, 1 + asked + int(rng.expovariate(0.55)))
+        count = (
+            1
+            if bot is not None and bot.login == "dependabot"
+            else min(12, 1 + asked + int(rng.expovariate(0.55)))
+        )
     moments = _moments(story, count, min(asked, count - 1), now, rng)
     additions, deletions = partition(size[0], count), partition(size[1], count)
     linked = rng.random() > 0.02
@@ -43,12 +54,26 @@ def commits(
         oid = identity.oid(f"{key}:{index}")
         author = _author(story, date, linked)
         files = max(1, size[2] // count)
-        result.append(Commit(oid, message, date, date, author, additions[index], deletions[index], files, repository))
+        result.append(
+            Commit(
+                oid,
+                message,
+                date,
+                date,
+                author,
+                additions[index],
+                deletions[index],
+                files,
+                repository,
+            )
+        )
     return tuple(result)
 
 
 def _moments(story: Story, count: int, after: int, now: int, rng: random.Random) -> list[int]:
-    """Sorted moments; the last `after` of them lie between the first review and the end."""
+    """Sorted moments; the last `after` of them lie between the first review and the
+    end.
+    """
     opened = story.opening.moment
     begun = opened - int(skewed(5.0 if count < 100 else 200.0, rng) * HOUR)
     moments = [rng.randint(begun, opened) for _ in range(count - after)]
@@ -60,10 +85,14 @@ def _moments(story: Story, count: int, after: int, now: int, rng: random.Random)
 
 
 def _author(story: Story, date: str, linked: bool) -> GitActor:
-    """Bots, imported and deleted accounts have a name and an e-mail, but no user; so has an e-mail nobody claimed."""
+    """Bots, imported and deleted accounts have a name and an e-mail, but no user; so
+    has an e-mail nobody claimed.
+    """
     bot, person = story.opening.bot, story.opening.person
     if bot is not None:
         return GitActor(f"{bot.login}[bot]", BOT_EMAILS[bot.login], date)
     if not linked:
         return GitActor(person.name, f"{person.login}@laptop.local", date)
-    return GitActor(person.name, person.email, date, person.actor if person.typename == "User" else None)
+    return GitActor(
+        person.name, person.email, date, person.actor if person.typename == "User" else None
+    )

@@ -1,17 +1,21 @@
 """What a GraphQL request costs by GitHub's published rule.
 
-Every connection is fetched once for each of its parents, counted from the `first` and `last` arguments alone, whatever
-the data holds. With `requests` the sum over all connections of a query:
+Every connection is fetched once for each of its parents, counted from the `first` and
+`last` arguments alone, whatever the data holds. With `requests` the sum over all
+connections of a query:
 
     points = round(requests / 100), at least 1
 
-and the node count is the sum, over all connections, of parents x (`first` or `last`). `nodes(ids:)` asks no connection:
-it counts as many nodes as it has ids, and each of them is a parent.
+and the node count is the sum, over all connections, of parents x (`first` or `last`).
+`nodes(ids:)` asks no connection: it counts as many nodes as it has ids, and each of
+them is a parent.
 
-GitHub's own examples: 100 repositories x 50 issues x 60 labels are 1 + 100 + 5,000 = 5,101 requests and 51 points;
-50 repositories x 10 issues are 550 nodes. A query of more than 500,000 nodes is refused.
+GitHub's own examples: 100 repositories x 50 issues x 60 labels are 1 + 100 + 5,000 =
+5,101 requests and 51 points; 50 repositories x 10 issues are 550 nodes. A query of more
+than 500,000 nodes is refused.
 
-A field selected through several fragments is one connection; the branches of a union each count.
+A field selected through several fragments is one connection; the branches of a union
+each count.
 """
 
 from collections.abc import Iterator
@@ -53,9 +57,15 @@ class Cost:
 
 
 def cost_of(
-    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, Any],
 ) -> Cost:
-    """The cost of one valid operation. `variables` are the raw values; defaults of the operation fill the gaps."""
+    """The cost of one valid operation.
+
+    `variables` are the raw values; defaults of the operation fill the gaps.
+    """
     query_type = schema.query_type
     if query_type is None or operation.operation.value != "query":
         return Cost(0, 0)
@@ -73,7 +83,9 @@ class _Walk:
         self.schema = schema
         self.operation = operation
         self.fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
         }
         self.variables = {
             definition.variable.name.value: self.literal(definition.default_value)
@@ -86,7 +98,9 @@ class _Walk:
         self.descend(root, [self.operation.selection_set], 1)
         return Cost(self.requests, self.nodes)
 
-    def descend(self, parent: GraphQLNamedType, selections: list[SelectionSetNode], parents: int) -> None:
+    def descend(
+        self, parent: GraphQLNamedType, selections: list[SelectionSetNode], parents: int
+    ) -> None:
         merged: dict[tuple[str, str], tuple[GraphQLNamedType, list[FieldNode]]] = {}
         for selection_set in selections:
             for holder, node in self.fields(parent, selection_set):
@@ -104,10 +118,20 @@ class _Walk:
         if definition is None or not children:
             return
         returned = get_named_type(definition.type)
-        arguments = {argument.name.value: self.literal(argument.value) for argument in node.arguments or ()}
+        arguments = {
+            argument.name.value: self.literal(argument.value)
+            for argument in node.arguments or ()
+        }
         if returned.name.endswith("Connection"):
             self.requests += parents
-            parents *= next((arguments[bound] for bound in _BOUNDS if isinstance(arguments.get(bound), int)), 0)
+            parents *= next(
+                (
+                    arguments[bound]
+                    for bound in _BOUNDS
+                    if isinstance(arguments.get(bound), int)
+                ),
+                0,
+            )
             self.nodes += parents
         elif holder.name == "Query" and node.name.value == "nodes":
             ids = arguments.get("ids")
@@ -124,12 +148,17 @@ class _Walk:
             if isinstance(selection, FieldNode):
                 yield parent, selection
             elif isinstance(selection, InlineFragmentNode):
-                condition = selection.type_condition.name.value if selection.type_condition else None
-                yield from self.fields(self.narrowed(parent, condition), selection.selection_set)
+                condition = (
+                    selection.type_condition.name.value if selection.type_condition else None
+                )
+                yield from self.fields(
+                    self.narrowed(parent, condition), selection.selection_set
+                )
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self.fragments[selection.name.value]
                 yield from self.fields(
-                    self.narrowed(parent, fragment.type_condition.name.value), fragment.selection_set
+                    self.narrowed(parent, fragment.type_condition.name.value),
+                    fragment.selection_set,
                 )
 
     def narrowed(self, parent: GraphQLNamedType, condition: str | None) -> GraphQLNamedType:
@@ -139,12 +168,17 @@ class _Walk:
         """Whether `@skip` and `@include` leave a selection in."""
         for directive in directives:
             wanted = {"include": True, "skip": False}.get(directive.name.value)
-            if wanted is not None and bool(self.literal(directive.arguments[0].value)) is not wanted:
+            if (
+                wanted is not None
+                and bool(self.literal(directive.arguments[0].value)) is not wanted
+            ):
                 return False
         return True
 
     def literal(self, value: ValueNode | None) -> Any:
-        """Integers, booleans, lists and variables as Python values; nothing else matters here."""
+        """Integers, booleans, lists and variables as Python values; nothing else
+        matters here.
+        """
         match value:
             case VariableNode():
                 return self.variables.get(value.name.value)

@@ -1,4 +1,7 @@
-"""Errors as GitHub words and shapes them: `type`, `path`, `locations`, `message` on one level."""
+"""Errors as GitHub words and shapes them:
+
+`type`, `path`, `locations`, `message` on one level.
+"""
 
 from typing import Any
 
@@ -6,15 +9,23 @@ from graphql import GraphQLError
 
 
 class GitHubError(GraphQLError):
-    """An error with GitHub's `type` beside the message. The executor adds path and locations."""
+    """An error with GitHub's `type` beside the message.
 
-    def __init__(self, kind: str, message: str, extensions: dict[str, Any] | None = None) -> None:
+    The executor adds path and locations.
+    """
+
+    def __init__(
+        self, kind: str, message: str, extensions: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message, extensions=extensions)
         self.kind = kind
 
 
 def formatted(error: GraphQLError) -> dict[str, Any]:
-    """The error as GitHub answers it. An exception of our own inside a resolver counts as GitHub's bug."""
+    """The error as GitHub answers it.
+
+    An exception of our own inside a resolver counts as GitHub's bug.
+    """
     original = error if isinstance(error, GitHubError) else error.original_error
     result: dict[str, Any] = {}
     if isinstance(original, GitHubError):
@@ -30,11 +41,15 @@ def formatted(error: GraphQLError) -> dict[str, Any]:
 
 
 def not_found_repository(name: str) -> GitHubError:
-    return GitHubError("NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'.")
+    return GitHubError(
+        "NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'."
+    )
 
 
 def not_found_pull_request(number: int) -> GitHubError:
-    return GitHubError("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
+    return GitHubError(
+        "NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}."
+    )
 
 
 def not_found_login(kind: str, login: str) -> GitHubError:
@@ -42,4 +57,6 @@ def not_found_login(kind: str, login: str) -> GitHubError:
 
 
 def not_found_node(node_id: str) -> GitHubError:
-    return GitHubError("NOT_FOUND", f"Could not resolve to a node with the global id of '{node_id}'")
+    return GitHubError(
+        "NOT_FOUND", f"Could not resolve to a node with the global id of '{node_id}'"
+    )

@@ -1,4 +1,6 @@
-"""One GraphQL request: parsed and validated once per text, costed, charged, executed on GitHub's schema."""
+"""One GraphQL request: parsed and validated once per text, costed, charged, executed on
+GitHub's schema.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,10 +66,16 @@ class Executor:
         return Prepared(None, tuple(errors)) if errors else Prepared(document)
 
     def read(self, body: Any) -> Operation | Answer:
-        """The operation of a request's JSON body, or GitHub's answer to one that cannot be run."""
+        """The operation of a request's JSON body, or GitHub's answer to one that cannot
+        be run.
+        """
         query = body.get("query") if isinstance(body, dict) else None
         if not isinstance(query, str):
-            return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
+            return {
+                "errors": [
+                    {"message": "A query attribute must be specified and must be a string."}
+                ]
+            }
         variables = body.get("variables") or {}
         if not isinstance(variables, dict):
             return {"errors": [{"message": "Variables must be an object."}]}
@@ -80,7 +88,9 @@ class Executor:
         return Operation(prepared.document, definition, variables)
 
     def cost(self, operation: Operation) -> Cost:
-        return cost_of(self.schema, operation.document, operation.definition, operation.variables)
+        return cost_of(
+            self.schema, operation.document, operation.definition, operation.variables
+        )
 
     def run(self, operation: Operation, token: Token, budget: Budget, cost: Cost) -> Answer:
         """Execute a request whose points are already charged."""
@@ -107,13 +117,19 @@ class Executor:
         return answer
 
     def repositories(self, operation: Operation) -> set[str]:
-        """Names of the repositories that the top-level fields ask for, in lower case; faults match on them."""
+        """Names of the repositories that the top-level fields ask for, in lower case;
+        faults match on them.
+        """
         names: set[str] = set()
         for node in operation.definition.selection_set.selections:
             if not isinstance(node, FieldNode):
                 continue
-            arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
-            given = {name: _value(value, operation.variables) for name, value in arguments.items()}
+            arguments = {
+                argument.name.value: argument.value for argument in node.arguments or ()
+            }
+            given = {
+                name: _value(value, operation.variables) for name, value in arguments.items()
+            }
             if node.name.value == "repository":
                 names.add(f"{given.get('owner')}/{given.get('name')}".lower())
             for node_id in given.get("ids") or [given.get("id")]:

@@ -1,7 +1,8 @@
 """Faults that a test sets at run time: what goes wrong, for which requests, how often.
 
-A fault is a JSON object: an optional `match`, `times` (how many requests it hits; always without it), `after` (how many
-matching requests pass first), `share` (of the matching requests it hits only so many, at random), and what happens:
+A fault is a JSON object: an optional `match`, `times` (how many requests it hits;
+always without it), `after` (how many matching requests pass first), `share` (of the
+matching requests it hits only so many, at random), and what happens:
 
 | key                      | what the client sees                                                                |
 |--------------------------|-------------------------------------------------------------------------------------|
@@ -20,8 +21,9 @@ matching requests pass first), `share` (of the matching requests it hits only so
 | `llm: "empty"`, …        | what the language model answers (`operation: "chat"`): see `llm`                    |
 | `oidc: "nonce"`, …        | what the OpenID Connect provider answers (`operation: "oidc token"`): see `oidc`    |
 
-`match` holds any of `repository` (`acme/ledger`), `operation` (the GraphQL operation's name, or like `GET /user`),
-`contains` (text within the request body), `token` (its beginning). All given ones must agree.
+`match` holds any of `repository` (`acme/ledger`), `operation` (the GraphQL operation's
+name, or like `GET /user`), `contains` (text within the request body), `token` (its
+beginning). All given ones must agree.
 """
 
 import random
@@ -136,7 +138,9 @@ class Fault:
             raise BadFault("A fault is a JSON object.")
         known = {each.name for each in fields(cls)}
         if unknown := sorted(raw.keys() - known):
-            raise BadFault(f"Unknown keys in a fault: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+            raise BadFault(
+                f"Unknown keys in a fault: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+            )
         match = raw.get("match") or {}
         if not isinstance(match, dict) or (match.keys() - set(_MATCHES)):
             raise BadFault(f"match takes {', '.join(_MATCHES)}.")
@@ -171,7 +175,10 @@ class Fault:
 
 
 class Faults:
-    """The faults in force, in the order in which they were set. A request meets the first that matches."""
+    """The faults in force, in the order in which they were set.
+
+    A request meets the first that matches.
+    """
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -197,7 +204,9 @@ class Faults:
         return None
 
 
-def outermost_nodes(data: Any, path: tuple[str | int, ...] = ()) -> tuple[list[Any], tuple[str | int, ...]] | None:
+def outermost_nodes(
+    data: Any, path: tuple[str | int, ...] = ()
+) -> tuple[list[Any], tuple[str | int, ...]] | None:
     """The first non-empty list called `nodes` in an answer, with its path."""
     if not isinstance(data, dict):
         return None
@@ -210,7 +219,9 @@ def outermost_nodes(data: Any, path: tuple[str | int, ...] = ()) -> tuple[list[A
 
 
 def spoil(answer: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    """The answer of a request that was executed, with the fault's errors, nulls or values in it."""
+    """The answer of a request that was executed, with the fault's errors, nulls or
+    values in it.
+    """
     if fault.errors is not None:
         return {"data": answer.get("data") if fault.partial else None, "errors": fault.errors}
     found = outermost_nodes(answer.get("data"))
@@ -225,9 +236,7 @@ def spoil(answer: dict[str, Any], fault: Fault) -> dict[str, Any]:
         broken = range(1, len(nodes), 2) if len(nodes) > 1 else range(1)
         for index in broken:
             nodes[index] = None
-        message = (
-            "Something went wrong while executing your query. Please include the request id when reporting this issue."
-        )
+        message = "Something went wrong while executing your query. Please include the request id when reporting this issue."
         errors = [{"path": [*path, index], "message": message} for index in broken]
         answer["errors"] = [*answer.get("errors", []), *errors]
     if fault.gone_nodes:

@@ -1,10 +1,13 @@
-"""A folder of pull request files as a world: `OWNER__REPO.jsonl`, one pull request a line.
+"""A folder of pull request files as a world: `OWNER__REPO.jsonl`, one pull request a
+line.
 
-Field names are those of GitHub's GraphQL `PullRequest` with connections flattened to lists. `number`, `title`, `state`
-and `createdAt` are required, the rest has neutral defaults. What files lack is invented, the same in every run: node
-ids, database ids, URLs, cursors, and `headRefName` as `pr-<number>`.
+Field names are those of GitHub's GraphQL `PullRequest` with connections flattened to
+lists. `number`, `title`, `state` and `createdAt` are required, the rest has neutral
+defaults. What files lack is invented, the same in every run: node ids, database ids,
+URLs, cursors, and `headRefName` as `pr-<number>`.
 
-A Bot keeps its name without `[bot]`, and the author of its commits has no `user`, as on GitHub: only name and e-mail.
+A Bot keeps its name without `[bot]`, and the author of its commits has no `user`, as on
+GitHub: only name and e-mail.
 """
 
 import json
@@ -33,7 +36,10 @@ class BadData(Exception):
 
 
 class Accounts:
-    """Actors by login as the files write it. A bot is known by `isBot` or by the ending `[bot]`."""
+    """Actors by login as the files write it.
+
+    A bot is known by `isBot` or by the ending `[bot]`.
+    """
 
     def __init__(self) -> None:
         self.actors: dict[str, Actor] = {}
@@ -45,11 +51,14 @@ class Accounts:
             login = author["login"]
             if author.get("isBot") and not login.endswith(BOT):
                 name = author.get("name") or login
-                # GitHub's GraphQL names an app by its slug, which the git name of its account shows: copilot-swe-agent.
+                # GitHub's GraphQL names an app by its slug, which the git name of its
+                # account shows: copilot-swe-agent.
                 self.actors[login] = Actor(name.removesuffix(BOT), "Bot", name)
             elif not login.endswith(BOT):
                 name = author.get("name") or _usual_name(login)
-                self.actors.setdefault(login, Actor(login, name=name, email=f"{login}@users.noreply.example"))
+                self.actors.setdefault(
+                    login, Actor(login, name=name, email=f"{login}@users.noreply.example")
+                )
 
     def actor(self, raw: dict[str, Any] | None) -> Actor | None:
         """The account that a record names; None for a deleted one."""
@@ -70,7 +79,9 @@ class Accounts:
             return GitActor("Unknown", "unknown@users.noreply.example", date)
         if actor.typename == "Bot":
             login = raw["login"]
-            return GitActor(login, f"{actor.database_id}+{login}@users.noreply.github.com", date)
+            return GitActor(
+                login, f"{actor.database_id}+{login}@users.noreply.github.com", date
+            )
         return GitActor(actor.name or actor.login, actor.email, date, actor)
 
 
@@ -80,7 +91,10 @@ def _usual_name(login: str) -> str:
 
 
 def load(folder: Path) -> World:
-    """Read the pull request files of a folder. Files with other names are left out, with a warning. Raises BadData."""
+    """Read the pull request files of a folder.
+
+    Files with other names are left out, with a warning. Raises BadData.
+    """
     found = sorted(folder.glob("*.jsonl"))
     if not found:
         raise BadData(f"{folder} has no file named OWNER__REPO.jsonl.")
@@ -112,19 +126,25 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except OSError as error:
         raise BadData(f"{path.name} cannot be read: {error.strerror}.") from error
     except json.JSONDecodeError as error:
-        raise BadData(f"{path.name} line {number}: not valid JSON ({error.msg}, column {error.colno}).") from error
+        raise BadData(
+            f"{path.name} line {number}: not valid JSON ({error.msg}, column {error.colno})."
+        ) from error
     except ValueError as error:
         raise BadData(f"{path.name} line {number}: {error}.") from error
 
 
-def _repository(path: Path, records: list[tuple[int, dict[str, Any]]], accounts: Accounts) -> Repository:
+def _repository(
+    path: Path, records: list[tuple[int, dict[str, Any]]], accounts: Accounts
+) -> Repository:
     owner, _, name = path.stem.partition("__")
     full_name = f"{owner}/{name}"
     pull_requests: dict[int, PullRequest] = {}
     for line, record in records:
         try:
             if record.get("repository", full_name) != full_name:
-                raise ValueError(f"repository is {record['repository']!r}, the file is of {full_name}")
+                raise ValueError(
+                    f"repository is {record['repository']!r}, the file is of {full_name}"
+                )
             pull_request = parse(full_name, record, accounts)
             if pull_request.number in pull_requests:
                 raise ValueError(f"number {pull_request.number} is there already")
@@ -137,17 +157,25 @@ def _repository(path: Path, records: list[tuple[int, dict[str, Any]]], accounts:
         full_name,
         Actor(owner, "Organization", owner),
         pull_requests,
-        created_at=min((pr.created_at for pr in pull_requests.values()), default="2020-01-15T09:00:00Z"),
+        created_at=min(
+            (pr.created_at for pr in pull_requests.values()), default="2020-01-15T09:00:00Z"
+        ),
         default_branch=max(set(branches), key=branches.count, default="main"),
     )
 
 
 def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRequest:
-    """One record as a pull request. Raises ValueError, TypeError or KeyError with the field's name."""
+    """One record as a pull request.
+
+    Raises ValueError, TypeError or KeyError with the field's name.
+    """
     number, created_at = _integer(record, "number", None), _moment(record, "createdAt")
     if number < 1:
         raise ValueError(f"number must be positive, not {number}")
-    merged_at, closed_at = _moment_or_none(record, "mergedAt"), _moment_or_none(record, "closedAt")
+    merged_at, closed_at = (
+        _moment_or_none(record, "mergedAt"),
+        _moment_or_none(record, "closedAt"),
+    )
     author = accounts.actor(_object(record, "author"))
     merge_oid = (_object(record, "mergeCommit") or {}).get("oid")
     commits = tuple(_commit(repository, raw, accounts) for raw in _objects(record, "commits"))
@@ -155,7 +183,9 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
     merge_commit = next((commit for commit in commits if commit.oid == merge_oid), None)
     title, base = _text(record, "title", None), _text(record, "baseRefName", "main")
     if merge_commit is None and merge_oid and merged_at:
-        merge_commit = Commit(merge_oid, title, merged_at, merged_at, None, repository_name=repository)
+        merge_commit = Commit(
+            merge_oid, title, merged_at, merged_at, None, repository_name=repository
+        )
     return PullRequest(
         repository_name=repository,
         number=number,
@@ -176,7 +206,10 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
         base_ref_name=base,
         head_ref_name=_text(record, "headRefName", f"pr-{number}"),
         is_cross_repository=bool(record.get("isCrossRepository")),
-        labels=tuple(Label(raw["name"] if isinstance(raw, dict) else str(raw)) for raw in _list(record, "labels")),
+        labels=tuple(
+            Label(raw["name"] if isinstance(raw, dict) else str(raw))
+            for raw in _list(record, "labels")
+        ),
         commits=commits,
         reviews=tuple(
             _review(f"{repository}#{number}:{index}", raw, accounts)
@@ -186,7 +219,9 @@ def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRe
     )
 
 
-def _timeline(key: str, merged_at: str | None, closed_at: str | None, actor: Actor | None) -> tuple[TimelineEvent, ...]:
+def _timeline(
+    key: str, merged_at: str | None, closed_at: str | None, actor: Actor | None
+) -> tuple[TimelineEvent, ...]:
     moments = (("MergedEvent", merged_at), ("ClosedEvent", closed_at or merged_at))
     return tuple(
         TimelineEvent(kind, moment, actor, identity.node_id("EV", f"{key}:{kind}"))

@@ -1,4 +1,7 @@
-"""The life of one generated pull request: work, opening, reviews, end. All of it is cut off at the history's end."""
+"""The life of one generated pull request: work, opening, reviews, end.
+
+All of it is cut off at the history's end.
+"""
 
 import random
 import re
@@ -14,14 +17,22 @@ from .story import Opening, Story
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9]+")
 
 _LABELS = {name: Label(name, color) for name, color in texts.LABEL_COLORS.items()}
-_BRANCHES = {DEPENDABOT.login: "dependabot", DEVIN.login: "devin", COPILOT_AGENT.login: "copilot"}
-# Pull requests, by their position in the repository, with more commits or reviews than fit on one inner page.
+_BRANCHES = {
+    DEPENDABOT.login: "dependabot",
+    DEVIN.login: "devin",
+    COPILOT_AGENT.login: "copilot",
+}
+# Pull requests, by their position in the repository, with more commits or reviews than
+# fit on one inner page.
 _LONG_BRANCHES = {("storefront", 120): 131, ("checkout-api", 90): 240, ("infra", 60): 104}
 _LONG_DISCUSSIONS = {("ledger", 150): 64, ("design-system", 40): 57}
 
 
 class Historian:
-    """Writes the pull requests of one repository up to `now`. The same plan, `rng` and `now` give the same history."""
+    """Writes the pull requests of one repository up to `now`.
+
+    The same plan, `rng` and `now` give the same history.
+    """
 
     def __init__(self, plan: Plan, owner: str, rng: random.Random, now: int) -> None:
         self.plan = plan
@@ -43,22 +54,33 @@ class Historian:
     def begin(self, opening: Opening) -> Story:
         """What it is about, and whether an assistant left marks."""
         rng, bot = self.rng, opening.bot
-        subject, kind = rng.choice(texts.SUBJECTS[self.plan.name]), wording.kind(self.plan.name, rng)
-        story = Story(opening, kind, subject, wording.title(kind, subject, rng), ready=opening.moment)
+        subject, kind = (
+            rng.choice(texts.SUBJECTS[self.plan.name]),
+            wording.kind(self.plan.name, rng),
+        )
+        story = Story(
+            opening, kind, subject, wording.title(kind, subject, rng), ready=opening.moment
+        )
         if bot is DEPENDABOT:
             story.title, story.body = wording.dependency_bump(rng)
             return story
         story.body = wording.description(self.plan.name, subject, rng)
         if bot is DEVIN:
             story.body = f"{story.body}\n\n{marks.devin_footer(rng)}".strip()
-        elif bot is None and opening.person.tool and rng.random() < self.ai_share(opening.moment) * 1.5:
+        elif (
+            bot is None
+            and opening.person.tool
+            and rng.random() < self.ai_share(opening.moment) * 1.5
+        ):
             story.trailer, footer = marks.of_tool(opening.person.tool, rng)
             story.body = f"{story.body}\n\n{footer}".strip()
         else:
             story.trailer = marks.look_alike(rng)
         if rng.random() < (0.9 if bot is COPILOT_AGENT else 0.12):
             story.starts_as_draft = True
-            story.ready = next_at_work(opening.moment + skewed(9, rng) * HOUR, opening.person, rng)
+            story.ready = next_at_work(
+                opening.moment + skewed(9, rng) * HOUR, opening.person, rng
+            )
         return story
 
     def ai_share(self, moment: int) -> float:
@@ -67,7 +89,9 @@ class Historian:
         return start * age + end * (1 - age)
 
     def review(self, story: Story, discussion: int) -> None:
-        """Fill the reviews in the order in which they come: one reviewer in rounds, at times a second one."""
+        """Fill the reviews in the order in which they come: one reviewer in rounds, at
+        times a second one.
+        """
         rng, plan = self.rng, self.plan
         if rng.random() < plan.ai_review:
             story.reviews.append((story.ready + rng.randint(90, 400), CODERABBIT, "COMMENTED"))
@@ -93,10 +117,16 @@ class Historian:
             if state == "APPROVED":
                 break
             if rng.random() < 0.2:
-                story.reviews.append((moment + rng.randint(600, 9000), story.author, "COMMENTED"))
-            moment = next_at_work(moment + max(3.0, skewed(plan.review_hours, rng)) * HOUR, reviewer, rng)
+                story.reviews.append(
+                    (moment + rng.randint(600, 9000), story.author, "COMMENTED")
+                )
+            moment = next_at_work(
+                moment + max(3.0, skewed(plan.review_hours, rng)) * HOUR, reviewer, rng
+            )
         if rng.random() < 0.22 and len(weights) > 1:
-            second = BY_LOGIN[rng.choice([login for login in weights if login != reviewer.login])]
+            second = BY_LOGIN[
+                rng.choice([login for login in weights if login != reviewer.login])
+            ]
             state = rng.choice(("APPROVED", "APPROVED", "COMMENTED", "DISMISSED"))
             late = next_at_work(moment + skewed(2, rng) * HOUR, second, rng)
             story.reviews.append((late, second.actor, state))
@@ -118,11 +148,15 @@ class Historian:
             if closed < self.now:
                 story.closed = closed
             return
-        merged = next_at_work(story.last_review + skewed(self.plan.merge_hours, rng) * HOUR + 120, person, rng)
+        merged = next_at_work(
+            story.last_review + skewed(self.plan.merge_hours, rng) * HOUR + 120, person, rng
+        )
         if merged < self.now:
             story.merged = story.closed = merged
             people = [reviewer for _, reviewer, state in story.reviews if state == "APPROVED"]
-            story.merged_by = rng.choice(people) if people and rng.random() < 0.25 else person.actor
+            story.merged_by = (
+                rng.choice(people) if people and rng.random() < 0.25 else person.actor
+            )
 
     def record(self, story: Story, number: int, commit_count: int | None) -> PullRequest:
         rng, moment = self.rng, story.opening.moment
@@ -131,13 +165,28 @@ class Historian:
         deletions = int(lines * rng.betavariate(1.4, 3.2))
         additions = lines - deletions
         files = self.files(additions, deletions)
-        branch = commits(self.name, key, story, (additions, deletions, len(files)), commit_count, self.now, rng)
+        branch = commits(
+            self.name,
+            key,
+            story,
+            (additions, deletions, len(files)),
+            commit_count,
+            self.now,
+            rng,
+        )
         reviews = tuple(
             Review(identity.node_id("PRR", f"{key}:{index}"), actor, state, text(at))
             for index, (at, actor, state) in enumerate(story.reviews)
         )
         ready = story.ready if story.ready < self.now else 0
-        last = max(moment, ready, story.closed or 0, story.shelved or 0, *(at for at, _, _ in story.reviews), 0)
+        last = max(
+            moment,
+            ready,
+            story.closed or 0,
+            story.shelved or 0,
+            *(at for at, _, _ in story.reviews),
+            0,
+        )
         late = [commit.committed_date for commit in branch[-1:]]
         return PullRequest(
             repository_name=self.name,
@@ -147,7 +196,8 @@ class Historian:
             created_at=text(moment),
             updated_at=max(text(last), *late),
             body=story.body,
-            is_draft=story.shelved is not None or (story.starts_as_draft and story.ready >= self.now),
+            is_draft=story.shelved is not None
+            or (story.starts_as_draft and story.ready >= self.now),
             merged_at=text(story.merged) if story.merged else None,
             closed_at=text(story.closed) if story.closed else None,
             additions=additions,
@@ -155,7 +205,9 @@ class Historian:
             changed_files=len(files),
             author=story.author,
             merged_by=story.merged_by,
-            merge_commit=self.merge_commit(key, number, story, branch) if story.merged else None,
+            merge_commit=self.merge_commit(key, number, story, branch)
+            if story.merged
+            else None,
             head_ref_name=self.branch_name(story, number),
             labels=self.labels(story),
             commits=branch,
@@ -166,12 +218,20 @@ class Historian:
             total_comments_count=rng.randint(0, 3),
         )
 
-    def merge_commit(self, key: str, number: int, story: Story, branch: tuple[Commit, ...]) -> Commit:
-        """A squash: one commit on the trunk with the pull request's title and the trailers of its commits."""
+    def merge_commit(
+        self, key: str, number: int, story: Story, branch: tuple[Commit, ...]
+    ) -> Commit:
+        """A squash: one commit on the trunk with the pull request's title and the
+        trailers of its commits.
+        """
         at = text(story.merged or 0)
-        message = f"{story.title} (#{number})" + (f"\n\n{story.trailer}" if story.trailer else "")
+        message = f"{story.title} (#{number})" + (
+            f"\n\n{story.trailer}" if story.trailer else ""
+        )
         author = branch[0].author if branch else GitActor("Unknown", "", at)
-        return Commit(identity.oid(f"{key}:merge"), message, at, at, author, repository_name=self.name)
+        return Commit(
+            identity.oid(f"{key}:merge"), message, at, at, author, repository_name=self.name
+        )
 
     def files(self, additions: int, deletions: int) -> tuple[ChangedFile, ...]:
         rng = self.rng
@@ -179,7 +239,11 @@ class Historian:
         subjects = texts.SUBJECTS[self.plan.name]
         suffix = texts.SUFFIXES[self.plan.language]
         return tuple(
-            ChangedFile(f"{rng.choice(texts.FOLDERS)}/{_slug(rng.choice(subjects))}_{index}.{suffix}", added, deleted)
+            ChangedFile(
+                f"{rng.choice(texts.FOLDERS)}/{_slug(rng.choice(subjects))}_{index}.{suffix}",
+                added,
+                deleted,
+            )
             for index, (added, deleted) in enumerate(
                 zip(partition(additions, count), partition(deletions, count), strict=True)
             )
@@ -188,8 +252,15 @@ class Historian:
     def labels(self, story: Story) -> tuple[Label, ...]:
         if story.opening.bot is DEPENDABOT:
             return (_LABELS["dependencies"],)
-        names = [texts.LABELS[story.kind]] if story.kind in texts.LABELS and self.rng.random() < 0.6 else []
-        return tuple(_LABELS[name] for name in [*names, *(["urgent"] if self.rng.random() < 0.03 else [])])
+        names = (
+            [texts.LABELS[story.kind]]
+            if story.kind in texts.LABELS and self.rng.random() < 0.6
+            else []
+        )
+        return tuple(
+            _LABELS[name]
+            for name in [*names, *(["urgent"] if self.rng.random() < 0.03 else [])]
+        )
 
     def branch_name(self, story: Story, number: int) -> str:
         bot = story.opening.bot

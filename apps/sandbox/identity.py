@@ -1,12 +1,15 @@
-"""Stable invented identities: numeric database ids, node ids and object ids, derived from what they name.
+"""Stable invented identities: numeric database ids, node ids and object ids, derived
+from what they name.
 
-The same name gives the same id in every run, so that a client may sync twice, or after a restart of the sandbox.
+The same name gives the same id in every run, so that a client may sync twice, or after
+a restart of the sandbox.
 """
 
 import base64
 import hashlib
 
-# Accounts whose numeric id is public knowledge; marker rules recognise some of them by it.
+# Accounts whose numeric id is public knowledge; marker rules recognise some of them by
+# it.
 KNOWN_ACCOUNT_IDS = {
     "dependabot": 49699333,
     "renovate": 29139614,
@@ -36,7 +39,9 @@ def account_id(login: str, *, is_bot: bool = False) -> int:
 
 def node_id(prefix: str, text: str) -> str:
     """A node id in GitHub's format, like `PR_kwDO…`: opaque, unique by `text`."""
-    digest = hashlib.blake2b(f"{prefix}:{text}".encode(errors="surrogatepass"), digest_size=12).digest()
+    digest = hashlib.blake2b(
+        f"{prefix}:{text}".encode(errors="surrogatepass"), digest_size=12
+    ).digest()
     return f"{prefix}_kwDO{base64.urlsafe_b64encode(digest).decode()}"
 
 

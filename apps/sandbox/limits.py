@@ -1,4 +1,6 @@
-"""The primary rate limit: points in an hour, for each token and resource (`graphql`, `core`)."""
+"""The primary rate limit: points in an hour, for each token and resource (`graphql`,
+`core`).
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -25,7 +27,9 @@ class Budget:
         return datetime.fromtimestamp(self.resets_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def charge(self, points: int) -> bool:
-        """Spend points; False where the window has too few left, which then stays as it is."""
+        """Spend points; False where the window has too few left, which then stays as it
+        is.
+        """
         if points > self.remaining:
             return False
         self.used += points
@@ -42,7 +46,9 @@ class Budget:
 
 
 class Budgets:
-    """A budget of `limit` points for every token and resource, opened at its first use and again after its hour."""
+    """A budget of `limit` points for every token and resource, opened at its first use
+    and again after its hour.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

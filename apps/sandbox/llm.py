@@ -1,11 +1,13 @@
 """A stand-in for a language model: an OpenAI-compatible `POST /v1/chat/completions`.
 
-It reads the JSON document in the last message and says of each pull request what can be told from its words: no model,
-but an answer of the form that was asked for, as slow as a real one and within the same limits. Its faults (`llm` of a
-fault): `empty`, `truncated`, `malformed`, `invalid` (a value that the schema forbids), `few`, `many` (twice the same),
-`strangers` (pull requests that were not asked about), `invented` (quotes what nobody wrote), `huge_key` (a key of the
-answer has a name of 300 kB), `key_echo` (status 400, and the message repeats the API key, as some gateways do), `thinks`
-(it uses up small answers by thinking), and those of `llm_shapes`.
+It reads the JSON document in the last message and says of each pull request what can be
+told from its words: no model, but an answer of the form that was asked for, as slow as
+a real one and within the same limits. Its faults (`llm` of a fault): `empty`,
+`truncated`, `malformed`, `invalid` (a value that the schema forbids), `few`, `many`
+(twice the same), `strangers` (pull requests that were not asked about), `invented`
+(quotes what nobody wrote), `huge_key` (a key of the answer has a name of 300 kB),
+`key_echo` (status 400, and the message repeats the API key, as some gateways do),
+`thinks` (it uses up small answers by thinking), and those of `llm_shapes`.
 """
 
 import json
@@ -22,10 +24,20 @@ WINDOW = 60.0
 FIRST_TOKEN, PER_TOKEN = 1.5, 0.008
 
 _KINDS = (
-    ("revert", "revert"), ("fix", "fix"), ("bug", "fix"), ("bump", "dependency"), ("refactor", "refactor"),
-    ("docs", "docs"), ("test", "test"), ("perf", "performance"), ("ci", "build"), ("build", "build"), ("chore", "build"),
-    ("feat", "feature"), ("add", "feature"),
-)  # fmt: skip
+    ("revert", "revert"),
+    ("fix", "fix"),
+    ("bug", "fix"),
+    ("bump", "dependency"),
+    ("refactor", "refactor"),
+    ("docs", "docs"),
+    ("test", "test"),
+    ("perf", "performance"),
+    ("ci", "build"),
+    ("build", "build"),
+    ("chore", "build"),
+    ("feat", "feature"),
+    ("add", "feature"),
+)
 _DIGITS = re.compile(r"\d+")
 _TITLE_PREFIX = re.compile(r"^\w+(\([^)]*\))?!?:\s*")
 _SENTENCE_END = re.compile(r"[.\n]")
@@ -43,7 +55,10 @@ def tokens_of(text: str) -> int:
 
 @dataclass
 class Model:
-    """One account of the model. `share` scales its times and its minute, so that tests are quick; 0 takes no time."""
+    """One account of the model.
+
+    `share` scales its times and its minute, so that tests are quick; 0 takes no time.
+    """
 
     share: float = 0.0
     requests: int = 1_000_000
@@ -54,25 +69,35 @@ class Model:
     billed: list[int] = field(default_factory=lambda: [0, 0])
     asked: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, body: Any, fault: str | None, authorization: str = "") -> tuple[Reply, float]:
+    def answer(
+        self, body: Any, fault: str | None, authorization: str = ""
+    ) -> tuple[Reply, float]:
         """The reply, and the seconds after which it comes."""
         if fault == "key_echo":
             key = authorization.removeprefix("Bearer ")
-            return _error(400, f"Incorrect API key provided: {key}. It was sent as Authorization: {authorization}"), 0.0
+            return _error(
+                400,
+                f"Incorrect API key provided: {key}. It was sent as Authorization: {authorization}",
+            ), 0.0
         try:
             document = json.loads(_enclosed(body["messages"]))
             asked, findings = document.get("pull_requests", []), document.get("findings", [])
             if not asked and not findings:
                 raise KeyError("pull_requests")
         except (KeyError, IndexError, TypeError, ValueError):
-            return _error(400, "This stand-in reads a JSON document with pull_requests or findings in a message."), 0.0
+            return _error(
+                400,
+                "This stand-in reads a JSON document with pull_requests or findings in a message.",
+            ), 0.0
         if fault in DEMANDS and (refusal := DEMANDS[fault](body, len(asked))) is not None:
             return refusal, 0.0
         spent_in = sum(tokens_of(message["content"]) for message in body["messages"])
         content = _summary(findings, fault) if findings else _content(asked, fault)
         spent_out = tokens_of(content)
         if (wait := self._refused(spent_in + spent_out)) is not None:
-            return _error(429, "Rate limit reached.", {"retry-after": f"{wait:.2f}"} | self.headers()), 0.0
+            return _error(
+                429, "Rate limit reached.", {"retry-after": f"{wait:.2f}"} | self.headers()
+            ), 0.0
         for each in asked:
             self.asked[each["title"]] = self.asked.get(each["title"], 0) + 1
         self.answered += 1
@@ -85,18 +110,26 @@ class Model:
         return reply, (FIRST_TOKEN + PER_TOKEN * spent_out) * self.share
 
     def _refused(self, tokens: int) -> float | None:
-        """The seconds until a request of so many tokens may come; None where it may now, and is counted."""
+        """The seconds until a request of so many tokens may come; None where it may
+        now, and is counted.
+        """
         now, window = time.monotonic(), WINDOW * (self.share or 1.0)
         while self.sent and self.sent[0][0] <= now - window:
             self.sent.popleft()
-        if len(self.sent) >= self.requests or sum(spent for _, spent in self.sent) + tokens > self.tokens:
+        if (
+            len(self.sent) >= self.requests
+            or sum(spent for _, spent in self.sent) + tokens > self.tokens
+        ):
             return self.sent[0][0] + window - now if self.sent else window
         self.sent.append((now, tokens))
         return None
 
     def headers(self) -> dict[str, str]:
         left = max(0, self.tokens - sum(spent for _, spent in self.sent))
-        return {"x-ratelimit-limit-tokens": str(self.tokens), "x-ratelimit-remaining-tokens": str(left)}
+        return {
+            "x-ratelimit-limit-tokens": str(self.tokens),
+            "x-ratelimit-remaining-tokens": str(left),
+        }
 
     def report(self) -> dict[str, Any]:
         return {
@@ -109,7 +142,9 @@ class Model:
 
 def _enclosed(messages: list[dict[str, str]]) -> str:
     """The JSON document of the last message that holds one."""
-    texts = [message["content"] for message in reversed(messages) if "<data-" in message["content"]]
+    texts = [
+        message["content"] for message in reversed(messages) if "<data-" in message["content"]
+    ]
     # The instructions may be in the same message.
     text = texts[0][texts[0].rindex("<data-") :] if texts else ""
     return text[text.index("{") : text.rindex("}") + 1]
@@ -127,18 +162,35 @@ def _summary(findings: list[dict[str, str]], fault: str | None) -> str:
 
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
-    return Reply(status, {"error": {"message": text, "type": "error", "code": status}}, headers or {})
+    return Reply(
+        status, {"error": {"message": text, "type": "error", "code": status}}, headers or {}
+    )
 
 
-def _completion(body: Any, content: str, spent_in: int, spent_out: int, fault: str | None) -> dict[str, Any]:
+def _completion(
+    body: Any, content: str, spent_in: int, spent_out: int, fault: str | None
+) -> dict[str, Any]:
     reason = "length" if fault == "truncated" else "stop"
     if fault == "thinks" and body.get("max_tokens", 0) < 1_000:
         content, reason = "", "length"
     return {
-        "id": "chatcmpl-sandbox", "object": "chat.completion", "created": int(time.time()), "model": body.get("model", ""),
-        "choices": [{"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": content}}],
-        "usage": {"prompt_tokens": spent_in, "completion_tokens": spent_out, "total_tokens": spent_in + spent_out},
-    }  # fmt: skip
+        "id": "chatcmpl-sandbox",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.get("model", ""),
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": reason,
+                "message": {"role": "assistant", "content": content},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": spent_in,
+            "completion_tokens": spent_out,
+            "total_tokens": spent_in + spent_out,
+        },
+    }
 
 
 def _content(asked: list[dict[str, Any]], fault: str | None) -> str:
@@ -154,7 +206,10 @@ def _content(asked: list[dict[str, Any]], fault: str | None) -> str:
     elif fault == "huge_key":
         items = [item | {"k" * 300_000: True} for item in items]
     elif fault == "invented":
-        items = [item | {"ai_disclosed": True, "ai_words": "I confess that a robot wrote this"} for item in items]
+        items = [
+            item | {"ai_disclosed": True, "ai_words": "I confess that a robot wrote this"}
+            for item in items
+        ]
     text = json.dumps({"pull_requests": items})
     if fault == "empty":
         return ""
@@ -171,8 +226,12 @@ def _item(each: dict[str, Any]) -> dict[str, Any]:
     text = "\n".join([body, *map(str, each.get("commits", []))])
     said = _DISCLOSURE.search(text)
     subject = _TITLE_PREFIX.sub("", title).strip() or "the code"
-    first = next((part.strip() for part in _SENTENCE_END.split(body) if len(part.strip()) > 20), "")
-    summary = f"{subject[:1].upper()}{subject[1:]}" + (f": {first[:1].lower()}{first[1:140]}" if first else "")
+    first = next(
+        (part.strip() for part in _SENTENCE_END.split(body) if len(part.strip()) > 20), ""
+    )
+    summary = f"{subject[:1].upper()}{subject[1:]}" + (
+        f": {first[:1].lower()}{first[1:140]}" if first else ""
+    )
     return {
         "ref": each.get("ref", ""),
         "summary": f"{summary[:240]}.",

@@ -1,7 +1,7 @@
 """Other servers' ways with the same answer, for faults like `{"llm": "fenced"}`.
 
-Shapes change a good answer into what some servers send instead. Demands are what some servers refuse, in their words;
-a request that does not have it is answered.
+Shapes change a good answer into what some servers send instead. Demands are what some
+servers refuse, in their words; a request that does not have it is answered.
 """
 
 import json
@@ -37,7 +37,9 @@ def _each(**changes: Callable[[dict[str, Any]], Any]) -> Callable[[Completion], 
     """Return a shape that sets fields of each object."""
     return _items(
         lambda items: {
-            "pull_requests": [item | {name: value(item) for name, value in changes.items()} for item in items]
+            "pull_requests": [
+                item | {name: value(item) for name, value in changes.items()} for item in items
+            ]
         }
     )
 
@@ -72,17 +74,29 @@ def _error(completion: Completion) -> None:
 
 
 def _filtered(completion: Completion) -> None:
-    completion["choices"][0] |= {"finish_reason": "content_filter", "message": {"role": "assistant", "content": ""}}
+    completion["choices"][0] |= {
+        "finish_reason": "content_filter",
+        "message": {"role": "assistant", "content": ""},
+    }
 
 
 _FENCE = "```"
 SHAPES: dict[str, Callable[[Completion], None]] = {
-    "parts": _content(lambda text: [{"type": "text", "text": text[:40]}, {"type": "text", "text": text[40:]}]),
-    "thinking_part": _content(
-        lambda text: [{"type": "thinking", "thinking": "One { two."}, {"type": "text", "text": text}]
+    "parts": _content(
+        lambda text: [{"type": "text", "text": text[:40]}, {"type": "text", "text": text[40:]}]
     ),
-    "fenced": _content(lambda text: f"Here you are:\n{_FENCE}json\n{text}\n{_FENCE}\nAnything else?"),
-    "thinking": _content(lambda text: f'<think>\nSay {{"pull_requests": []}}?\n</think>\n\n{text}'),
+    "thinking_part": _content(
+        lambda text: [
+            {"type": "thinking", "thinking": "One { two."},
+            {"type": "text", "text": text},
+        ]
+    ),
+    "fenced": _content(
+        lambda text: f"Here you are:\n{_FENCE}json\n{text}\n{_FENCE}\nAnything else?"
+    ),
+    "thinking": _content(
+        lambda text: f'<think>\nSay {{"pull_requests": []}}?\n</think>\n\n{text}'
+    ),
     "end_of_thinking": _content(lambda text: f"Let me see: [1, 2]\n</think>\n{text}"),
     "byte_order_mark": _content(lambda text: f"\ufeff{text}"),
     "text_in_text": _content(json.dumps),
@@ -118,7 +132,12 @@ SHAPES: dict[str, Callable[[Completion], None]] = {
 
 
 def _invalid(message: str, param: str = "", code: str = "", **more: Any) -> Reply:
-    error = {"message": message, "type": "invalid_request_error", "param": param or None, "code": code or None}
+    error = {
+        "message": message,
+        "type": "invalid_request_error",
+        "param": param or None,
+        "code": code or None,
+    }
     return Reply(400, {"error": error | more})
 
 
@@ -136,7 +155,9 @@ def _completion_tokens(body: Any, asked: int) -> Reply | None:
 
 def _no_temperature(body: Any, asked: int) -> Reply | None:
     words = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) is supported."
-    return _invalid(words, "temperature", "unsupported_value") if "temperature" in body else None
+    return (
+        _invalid(words, "temperature", "unsupported_value") if "temperature" in body else None
+    )
 
 
 def _newest(body: Any, asked: int) -> Reply | None:
@@ -149,7 +170,11 @@ def _no_schema(body: Any, asked: int) -> Reply | None:
 
 
 def _no_format(body: Any, asked: int) -> Reply | None:
-    return _invalid("'response_format' is not available for this model.") if "response_format" in body else None
+    return (
+        _invalid("'response_format' is not available for this model.")
+        if "response_format" in body
+        else None
+    )
 
 
 def _plain(body: Any, asked: int) -> Reply | None:
@@ -158,7 +183,11 @@ def _plain(body: Any, asked: int) -> Reply | None:
 
 def _no_system(body: Any, asked: int) -> Reply | None:
     roles = [message["role"] for message in body["messages"]]
-    return _invalid("System role not supported by this model's template.") if "system" in roles else None
+    return (
+        _invalid("System role not supported by this model's template.")
+        if "system" in roles
+        else None
+    )
 
 
 def _short_context(body: Any, asked: int) -> Reply | None:
@@ -167,7 +196,10 @@ def _short_context(body: Any, asked: int) -> Reply | None:
 
 
 def _quota(body: Any, asked: int) -> Reply | None:
-    error = {"message": "You exceeded your current quota, please check your plan.", "code": "insufficient_quota"}
+    error = {
+        "message": "You exceeded your current quota, please check your plan.",
+        "code": "insufficient_quota",
+    }
     return Reply(429, {"error": error | {"type": "insufficient_quota", "param": None}})
 
 

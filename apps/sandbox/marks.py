@@ -8,7 +8,8 @@ COPILOT_TRAILER = "Co-authored-by: Copilot <175728472+Copilot@users.noreply.gith
 CURSOR_TRAILER = "Co-authored-by: Cursor <cursoragent@cursor.com>"
 # A suggestion accepted from a scanner is no AI-assisted pull request.
 AUTOFIX_TRAILER = (
-    "Co-authored-by: Copilot Autofix powered by AI <62310815+github-advanced-security[bot]@users.noreply.github.com>"
+    "Co-authored-by: Copilot Autofix powered by AI "
+    "<62310815+github-advanced-security[bot]@users.noreply.github.com>"
 )
 # A colleague whose name is that of an assistant.
 NAMESAKE_TRAILER = "Co-authored-by: Claude Moreau <claude.moreau@acme.example>"
@@ -17,7 +18,9 @@ _TRAILERS = {"claude": CLAUDE_TRAILER, "copilot": COPILOT_TRAILER, "cursor": CUR
 
 
 def of_tool(tool: str, rng: random.Random) -> tuple[str, str]:
-    """The trailer of a commit and the footer of the description that an assistant leaves; either may be empty."""
+    """The trailer of a commit and the footer of the description that an assistant
+    leaves; either may be empty.
+    """
     if tool == "claude":
         kind = rng.random()
         return ("" if kind < 0.15 else CLAUDE_TRAILER), ("" if kind > 0.7 else CLAUDE_FOOTER)

@@ -6,9 +6,10 @@
     GET  /oidc/userinfo                              the claims again
     GET  /oidc/keys                                  the key set
 
-`POST /_sandbox/oidc` changes it: `{"people": {"ada": {"email": …}}, "signed_in": "ada"}` adds
-people and signs one in at the provider (null: nobody, so that it asks). `{"rotate": true}`
-changes the key. `GET /_sandbox/oidc` returns how often each address was asked.
+`POST /_sandbox/oidc` changes it: `{"people": {"ada": {"email": …}}, "signed_in":
+"ada"}` adds people and signs one in at the provider (null: nobody, so that it asks).
+`{"rotate": true}` changes the key. `GET /_sandbox/oidc` returns how often each address
+was asked.
 
 A fault (see `faults`) with `oidc: "…"` and the operation `oidc token`, `oidc userinfo`,
 `oidc discovery`, `oidc keys`, or `oidc authorize` makes an answer wrong:
@@ -60,8 +61,18 @@ LASTS = 300
 Claims = dict[str, Any]
 
 PEOPLE: dict[str, Claims] = {
-    "ada": {"email": "ada@example.com", "email_verified": True, "name": "Ada Lovelace", "groups": ["engineers"]},
-    "grace": {"email": "grace@example.com", "email_verified": True, "name": "Grace Hopper", "groups": ["leads"]},
+    "ada": {
+        "email": "ada@example.com",
+        "email_verified": True,
+        "name": "Ada Lovelace",
+        "groups": ["engineers"],
+    },
+    "grace": {
+        "email": "grace@example.com",
+        "email_verified": True,
+        "name": "Grace Hopper",
+        "groups": ["leads"],
+    },
 }
 
 
@@ -73,7 +84,9 @@ class Key:
         self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def published(self) -> Claims:
-        numbers: Claims = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private.public_key()))
+        numbers: Claims = json.loads(
+            jwt.algorithms.RSAAlgorithm.to_jwk(self.private.public_key())
+        )
         return {**numbers, "kid": self.id, "use": "sig", "alg": "RS256"}
 
     def pem(self) -> bytes:
@@ -96,7 +109,9 @@ class Code:
 class Provider:
     """The provider's state."""
 
-    people: dict[str, Claims] = field(default_factory=lambda: {name: dict(claims) for name, claims in PEOPLE.items()})
+    people: dict[str, Claims] = field(
+        default_factory=lambda: {name: dict(claims) for name, claims in PEOPLE.items()}
+    )
     signed_in: str | None = None
     gives_refresh_tokens: bool = True
     key: Key | None = None
@@ -127,7 +142,13 @@ class Provider:
             self.rotate()
 
     def answer(
-        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes, fault: Fault | None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        headers: dict[str, str],
+        body: bytes,
+        fault: Fault | None,
     ) -> Reply:
         """Answer a call below PREFIX."""
         issuer = f"http://{headers.get('host', 'localhost')}{PREFIX}"
@@ -139,7 +160,9 @@ class Provider:
             return Reply(200, {"padding": "x" * 5_000_000})
         match method, name:
             case "GET", "oidc discovery":
-                return Reply(200, discovery(f"{issuer}/other" if wrong == "issuer" else issuer, issuer))
+                return Reply(
+                    200, discovery(f"{issuer}/other" if wrong == "issuer" else issuer, issuer)
+                )
             case "GET", "oidc keys":
                 return Reply(200, {"keys": [self.signing_key().published()]})
             case "GET" | "POST", "oidc authorize":
@@ -163,7 +186,9 @@ class Provider:
                 return _redirect(target, {"error": "login_required", "state": state})
             return Reply(200, self.form(asked))
         code = secrets.token_urlsafe(16)
-        self.codes[code] = Code(person, asked.get("nonce", ""), asked.get("code_challenge", ""), target)
+        self.codes[code] = Code(
+            person, asked.get("nonce", ""), asked.get("code_challenge", ""), target
+        )
         answer = {"code": code, "state": state}
         if wrong == "issuer":
             answer["iss"] = f"{issuer}/other"
@@ -175,17 +200,24 @@ class Provider:
             for name, value in asked.items()
         )
         buttons = "".join(
-            f'<button name="person" value="{html.escape(name)}">{html.escape(name)}</button> ' for name in self.people
+            f'<button name="person" value="{html.escape(name)}">{html.escape(name)}</button> '
+            for name in self.people
         )
         return f"<h1>Sandbox sign-in</h1><form method=post action={PREFIX}/authorize>{kept}{buttons}</form>"
 
-    def token(self, form: dict[str, str], headers: dict[str, str], wrong: str, issuer: str) -> Reply:
+    def token(
+        self, form: dict[str, str], headers: dict[str, str], wrong: str, issuer: str
+    ) -> Reply:
         if not _is_client(form, headers):
             return Reply(401, {"error": "invalid_client"})
         nonce: str | None = None
         if form.get("grant_type") == "authorization_code":
             code = self.codes.pop(form.get("code", ""), None)
-            if code is None or not _is_verifier(form.get("code_verifier", ""), code) or wrong == "refuse":
+            if (
+                code is None
+                or not _is_verifier(form.get("code_verifier", ""), code)
+                or wrong == "refuse"
+            ):
                 return Reply(400, {"error": "invalid_grant"})
             person, nonce = code.person, code.nonce
         else:
@@ -205,9 +237,16 @@ class Provider:
             answer["id_token"] = self.id_token(person, nonce, access, wrong, issuer)
         return Reply(200, answer)
 
-    def id_token(self, person: str, nonce: str | None, access: str, wrong: str, issuer: str) -> str:
+    def id_token(
+        self, person: str, nonce: str | None, access: str, wrong: str, issuer: str
+    ) -> str:
         claims = _of_person(self.people[person], wrong) | _times(wrong)
-        claims |= {"sub": person, "iss": issuer, "aud": CLIENT_ID, "at_hash": _half_hash(access)}
+        claims |= {
+            "sub": person,
+            "iss": issuer,
+            "aud": CLIENT_ID,
+            "at_hash": _half_hash(access),
+        }
         if nonce is not None and wrong != "no_nonce":
             claims["nonce"] = "another" if wrong == "nonce" else nonce
         match wrong:
@@ -227,7 +266,9 @@ class Provider:
         if wrong == "alg_none":
             return jwt.encode(claims, "", algorithm="none", headers=headers)
         if wrong in ("hmac_public", "hmac_secret"):
-            return _hmac_token(claims, key.pem() if wrong == "hmac_public" else CLIENT_SECRET.encode(), key.id)
+            return _hmac_token(
+                claims, key.pem() if wrong == "hmac_public" else CLIENT_SECRET.encode(), key.id
+            )
         private = key.private
         if wrong == "signature":
             private = Key().private
@@ -239,7 +280,9 @@ class Provider:
         person = self.access.get(headers.get("authorization", "").removeprefix("Bearer "))
         if person is None or wrong == "refuse":
             return Reply(401, {"error": "invalid_token"})
-        claims = _of_person(self.people[person], wrong) | {"sub": "another" if wrong == "subject" else person}
+        claims = _of_person(self.people[person], wrong) | {
+            "sub": "another" if wrong == "subject" else person
+        }
         return Reply(200, claims)
 
 
@@ -310,7 +353,9 @@ def _half_hash(token: str) -> str:
 
 
 def _hmac_token(claims: Claims, secret: bytes, key_id: str) -> str:
-    """Return an HS256 token; made by hand, because PyJWT refuses to sign with a public key."""
+    """Return an HS256 token; made by hand, because PyJWT refuses to sign with a public
+    key.
+    """
 
     def part(value: bytes) -> str:
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -1,11 +1,22 @@
-"""A made-up organisation, `acme`: about 3,000 pull requests of a year, the same for the same seed and last day."""
+"""A made-up organisation, `acme`: about 3,000 pull requests of a year, the same for the
+same seed and last day.
+"""
 
 import random
 from datetime import UTC, date, datetime, timedelta
 
 from .calendars import DAY, WEEK, working_moment
 from .history import Historian
-from .people import BOTS, BY_LOGIN, COPILOT_AGENT, DEPENDABOT, DEVIN, ORGANISATION, PEOPLE, VIEWER
+from .people import (
+    BOTS,
+    BY_LOGIN,
+    COPILOT_AGENT,
+    DEPENDABOT,
+    DEVIN,
+    ORGANISATION,
+    PEOPLE,
+    VIEWER,
+)
 from .plans import EMPTY, PLANS, Plan
 from .story import Opening
 from .world import Repository, World
@@ -14,13 +25,21 @@ WEEKS = 52
 
 
 def generate(seed: int, last_day: date) -> World:
-    """The organisation as it stands when `last_day` begins (UTC): nothing lies in the future of that day."""
+    """The organisation as it stands when `last_day` begins (UTC): nothing lies in the
+    future of that day.
+    """
     now = int(datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC).timestamp())
-    repositories = [_repository(plan, random.Random(f"{seed}:{plan.name}"), now) for plan in PLANS]
+    repositories = [
+        _repository(plan, random.Random(f"{seed}:{plan.name}"), now) for plan in PLANS
+    ]
     name, description = EMPTY
-    repositories.append(Repository(f"{ORGANISATION.login}/{name}", ORGANISATION, description=description))
+    repositories.append(
+        Repository(f"{ORGANISATION.login}/{name}", ORGANISATION, description=description)
+    )
     people = [person.actor for person in PEOPLE]
-    return World(VIEWER, repositories, [*(actor for actor in people if actor is not None), *BOTS])
+    return World(
+        VIEWER, repositories, [*(actor for actor in people if actor is not None), *BOTS]
+    )
 
 
 def _repository(plan: Plan, rng: random.Random, now: int) -> Repository:
@@ -45,7 +64,9 @@ def _repository(plan: Plan, rng: random.Random, now: int) -> Repository:
 
 
 def _openings(plan: Plan, historian: Historian, rng: random.Random, now: int) -> list[Opening]:
-    """Who opens a pull request when, week by week, with quiet weeks around the New Year."""
+    """Who opens a pull request when, week by week, with quiet weeks around the New
+    Year.
+    """
     monday = now - now % DAY - datetime.fromtimestamp(now, UTC).weekday() * DAY
     team = list(plan.team)
     weights = [plan.team[login] * BY_LOGIN[login].pace for login in team]

@@ -1,7 +1,9 @@
-"""GitHub's connections: opaque cursors, `first` and `last` of at most 100, one of them required for nodes.
+"""GitHub's connections: opaque cursors, `first` and `last` of at most 100, one of them
+required for nodes.
 
-A cursor holds the sort value of its item, not its position: under an order that never changes (CREATED_AT) it stays
-right while items are added; under UPDATED_AT an item that is touched meanwhile moves, as on GitHub.
+A cursor holds the sort value of its item, not its position: under an order that never
+changes (CREATED_AT) it stays right while items are added; under UPDATED_AT an item that
+is touched meanwhile moves, as on GitHub.
 """
 
 import base64
@@ -24,7 +26,9 @@ _NEEDS_BOUNDS = {"nodes", "edges", "pageInfo"}
 
 
 def encode_cursor(key: Any) -> str:
-    return base64.b64encode(f"{_CURSOR}{json.dumps(key, separators=(',', ':'))}".encode()).decode()
+    return base64.b64encode(
+        f"{_CURSOR}{json.dumps(key, separators=(',', ':'))}".encode()
+    ).decode()
 
 
 def decode_cursor(cursor: str) -> Any:
@@ -57,7 +61,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class Listing:
-    """Items in ascending order of `keys`, which are unique; by default of their positions."""
+    """Items in ascending order of `keys`, which are unique; by default of their
+    positions.
+    """
 
     items: Sequence[Any]
     keys: Sequence[Any] = ()
@@ -83,7 +89,10 @@ class Listing:
 
 
 class Connection:
-    """One page of a listing. Attributes are those of GitHub's connection types, in snake case."""
+    """One page of a listing.
+
+    Attributes are those of GitHub's connection types, in snake case.
+    """
 
     def __init__(self, listing: Listing, arguments: dict[str, Any]) -> None:
         self._listing = listing
@@ -143,14 +152,16 @@ def check_bounds(info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> No
         if value is None:
             continue
         if value > LIMIT:
-            message = (
-                f"Requesting {value} records on the `{name}` connection exceeds the `{bound}` limit of {LIMIT} records."
-            )
+            message = f"Requesting {value} records on the `{name}` connection exceeds the `{bound}` limit of {LIMIT} records."
             raise GitHubError("EXCESSIVE_PAGINATION", message)
         if value < 0:
             message = f"`{bound}` on the `{name}` connection cannot be less than zero."
             raise GitHubError("INVALID_PAGINATION", message)
-    if arguments.get("first") is None and arguments.get("last") is None and _selects_items(info):
+    if (
+        arguments.get("first") is None
+        and arguments.get("last") is None
+        and _selects_items(info)
+    ):
         message = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
         raise GitHubError("MISSING_PAGINATION_BOUNDARIES", message)
 

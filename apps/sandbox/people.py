@@ -1,4 +1,6 @@
-"""Who works at the generated organisation: people with their hours and habits, and the bots beside them."""
+"""Who works at the generated organisation: people with their hours and habits, and the
+bots beside them.
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +9,11 @@ from .records import Actor
 
 @dataclass(frozen=True)
 class Person:
-    """`offset` is the distance to UTC in hours, `pace` the share of pull requests against a colleague's 1.0.
+    """`offset` is the distance to UTC in hours, `pace` the share of pull requests
+    against a colleague's 1.0.
 
-    `tool` is the assistant whose marks this person's work carries, at times; `starts` the hour at which the day begins.
+    `tool` is the assistant whose marks this person's work carries, at times; `starts`
+    the hour at which the day begins.
     """
 
     login: str
@@ -19,7 +23,8 @@ class Person:
     tool: str = ""
     starts: float = 9.0
     typename: str = "User"
-    # Whether the account is gone: its pull requests have no author, its commits keep name and e-mail.
+    # Whether the account is gone: its pull requests have no author, its commits keep
+    # name and e-mail.
     deleted: bool = False
 
     @property
@@ -62,7 +67,13 @@ PEOPLE = (
 BY_LOGIN = {person.login: person for person in PEOPLE}
 
 VIEWER = Actor("mara-lindqvist", name="Mara Lindqvist", email="mara.lindqvist@acme.example")
-ORGANISATION = Actor("acme", "Organization", "Acme Engineering", "engineering@acme.example", "2018-05-02T08:00:00Z")
+ORGANISATION = Actor(
+    "acme",
+    "Organization",
+    "Acme Engineering",
+    "engineering@acme.example",
+    "2018-05-02T08:00:00Z",
+)
 
 DEPENDABOT = Actor("dependabot", "Bot", "dependabot[bot]")
 DEVIN = Actor("devin-ai-integration", "Bot", "devin-ai-integration[bot]")

@@ -30,7 +30,11 @@ def pull_request(world: World, repository: Repository, of: PullRequest) -> dict[
         "changed_files": of.changed_files,
         "commits": len(of.commits),
         "base": {"ref": of.base_ref_name, "repo": here},
-        "head": {"ref": of.head_ref_name, "repo": None if of.is_cross_repository else here, "sha": of.head_ref_oid},
+        "head": {
+            "ref": of.head_ref_name,
+            "repo": None if of.is_cross_repository else here,
+            "sha": of.head_ref_oid,
+        },
         "merge_commit_sha": of.merge_commit.oid if of.merge_commit else None,
         "merged": of.merged,
         "user": _user(of.author),
@@ -44,4 +48,9 @@ def _user(actor: Actor | None) -> dict[str, Any]:
         return GHOST
     # A bot's login has a suffix here.
     login = f"{actor.login}[bot]" if actor.typename == "Bot" else actor.login
-    return {"login": login, "id": actor.database_id, "node_id": actor.id, "type": actor.typename}
+    return {
+        "login": login,
+        "id": actor.database_id,
+        "node_id": actor.id,
+        "type": actor.typename,
+    }

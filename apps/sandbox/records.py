@@ -1,7 +1,8 @@
 """What the sandbox serves, in plain frozen records.
 
-Attributes are GitHub's field names in snake case: `resolvers` binds every schema field that has an attribute of its
-name to it. Moments are GitHub's own strings (`2026-02-03T10:20:30Z`): they sort as text and need no formatting.
+Attributes are GitHub's field names in snake case: `resolvers` binds every schema field
+that has an attribute of its name to it. Moments are GitHub's own strings
+(`2026-02-03T10:20:30Z`): they sort as text and need no formatting.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,12 @@ class Actor:
     created_at: str = "2019-03-01T09:00:00Z"
     # What its ids are made of, if that is not its login.
     key: str = ""
-    prefixes: ClassVar[dict[str, str]] = {"User": "U", "Bot": "BOT", "Mannequin": "M", "Organization": "O"}
+    prefixes: ClassVar[dict[str, str]] = {
+        "User": "U",
+        "Bot": "BOT",
+        "Mannequin": "M",
+        "Organization": "O",
+    }
 
     @cached_property
     def database_id(self) -> int:
@@ -49,7 +55,10 @@ class Actor:
 
 @dataclass(frozen=True)
 class GitActor:
-    """Who git says wrote a commit. `user` is None where no account of a person matches, as for bots."""
+    """Who git says wrote a commit.
+
+    `user` is None where no account of a person matches, as for bots.
+    """
 
     name: str
     email: str
@@ -203,12 +212,19 @@ class PullRequest:
 
     @cached_property
     def id(self) -> str:
-        return identity.node_id("PR", f"{(self.origin or self.repository_name).lower()}#{self.number}")
+        return identity.node_id(
+            "PR", f"{(self.origin or self.repository_name).lower()}#{self.number}"
+        )
 
     @cached_property
     def database_id(self) -> int:
-        # Numbers of one repository stay apart by construction, up to 100,000 of them, below 2**31.
-        return identity.number(f"pulls:{(self.origin or self.repository_name).lower()}", 20_000) * 100_000 + self.number
+        # Numbers of one repository stay apart by construction, up to 100,000 of them,
+        # below 2**31.
+        return (
+            identity.number(f"pulls:{(self.origin or self.repository_name).lower()}", 20_000)
+            * 100_000
+            + self.number
+        )
 
     @property
     def full_database_id(self) -> str:
@@ -250,7 +266,11 @@ class PullRequest:
     @property
     def review_decision(self) -> str | None:
         """The newest opinion of each reviewer decides."""
-        opinions = {r.author: r.state for r in self.reviews if r.state in ("APPROVED", "CHANGES_REQUESTED")}
+        opinions = {
+            r.author: r.state
+            for r in self.reviews
+            if r.state in ("APPROVED", "CHANGES_REQUESTED")
+        }
         if "CHANGES_REQUESTED" in opinions.values():
             return "CHANGES_REQUESTED"
         return "APPROVED" if opinions else None

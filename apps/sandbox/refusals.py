@@ -1,4 +1,5 @@
-"""What GitHub answers when it refuses to show a repository, in its own sentences, by name.
+"""What GitHub answers when it refuses to show a repository, in its own sentences, by
+name.
 
 answer_of("ip_allow_list", graphql=True, field="repository")    200, with FORBIDDEN at the path ["repository"]
 answer_of("dmca", graphql=False)                                451, with the block's reason
@@ -13,7 +14,8 @@ CORRECT = "Although you appear to have the correct authorization credentials, th
 
 @dataclass(frozen=True)
 class Refusal:
-    """GraphQL's type of the error and GitHub's message; `status` is that of REST's answer.
+    """GraphQL's type of the error and GitHub's message; `status` is that of REST's
+    answer.
 
     `whole` refuses every request with that status, over GraphQL as well.
     """
@@ -60,7 +62,10 @@ REFUSALS = {
     "dmca": Refusal(
         "Repository access blocked",
         status=451,
-        block={"reason": "dmca", "html_url": "https://github.com/github/dmca/blob/master/2026/01/notice.md"},
+        block={
+            "reason": "dmca",
+            "html_url": "https://github.com/github/dmca/blob/master/2026/01/notice.md",
+        },
     ),
     "legal": Refusal("Repository unavailable due to legal reasons", status=451),
     "terms": Refusal("Repository access blocked", block={"reason": "tos", "html_url": None}),
@@ -70,19 +75,29 @@ REFUSALS = {
     ),
     "suspended": Refusal("Sorry. Your account was suspended.", whole=True),
     "installation_suspended": Refusal("This installation has been suspended", whole=True),
-    "unknown": Refusal("The owners of this repository have decided to talk to nobody this week."),
+    "unknown": Refusal(
+        "The owners of this repository have decided to talk to nobody this week."
+    ),
 }
 
 
 def answer_of(name: str, fields: Sequence[str] | None = None) -> tuple[int, dict[str, Any]]:
-    """Return the status and the body of GitHub's refusal; over GraphQL, of these outermost fields of a request."""
+    """Return the status and the body of GitHub's refusal; over GraphQL, of these
+    outermost fields of a request.
+    """
     refusal = REFUSALS[name]
     if fields is None or refusal.whole or refusal.status == 451:
-        body: dict[str, Any] = {"message": refusal.message, "documentation_url": "https://docs.github.com/rest"}
+        body: dict[str, Any] = {
+            "message": refusal.message,
+            "documentation_url": "https://docs.github.com/rest",
+        }
         if refusal.block:
             body["block"] = refusal.block
         return refusal.status, body
     error: dict[str, Any] = {"type": refusal.kind, "message": refusal.message}
     if refusal.extensions:
         error["extensions"] = refusal.extensions
-    return 200, {"data": dict.fromkeys(fields), "errors": [{**error, "path": [field]} for field in fields]}
+    return 200, {
+        "data": dict.fromkeys(fields),
+        "errors": [{**error, "path": [field]} for field in fields],
+    }

@@ -15,19 +15,26 @@ class Reply:
     status: int
     payload: Any
     headers: dict[str, str] = field(default_factory=dict)
-    # Share of the body that is sent: less than all for a body that is cut; `drop` also closes the connection.
+    # Share of the body that is sent: less than all for a body that is cut; `drop` also
+    # closes the connection.
     cut: bool = False
     drop: bool = False
 
     @property
     def body(self) -> bytes:
-        text = self.payload if isinstance(self.payload, str) else json.dumps(self.payload, separators=(",", ":"))
+        text = (
+            self.payload
+            if isinstance(self.payload, str)
+            else json.dumps(self.payload, separators=(",", ":"))
+        )
         return text.encode()
 
 
 def message(status: int, text: str, **headers: str) -> Reply:
     payload = {"message": text, "documentation_url": DOCUMENTATION, "status": str(status)}
-    return Reply(status, payload, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Reply(
+        status, payload, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
 def unauthorized() -> Reply:
@@ -42,9 +49,7 @@ def not_found() -> Reply:
     return message(404, "Not Found")
 
 
-_GATEWAY = (
-    "Something went wrong while executing your query. This may be the result of a timeout, or it could be a GitHub bug."
-)
+_GATEWAY = "Something went wrong while executing your query. This may be the result of a timeout, or it could be a GitHub bug."
 _TIMEOUT = "We couldn't respond to your request in time. Sorry about that. Please try resubmitting your request."
 _BODIES: dict[int, Any] = {
     401: {"message": "Bad credentials", "documentation_url": DOCUMENTATION, "status": "401"},
@@ -57,7 +62,10 @@ _BODIES: dict[int, Any] = {
 
 
 def of_status(status: int, body: Any, headers: dict[str, str]) -> Reply:
-    """Return the answer of a status. Without a body it has the one that GitHub sends."""
+    """Return the answer of a status.
+
+    Without a body it has the one that GitHub sends.
+    """
     payload = body if body is not None else _BODIES.get(status, {"message": f"Status {status}"})
     return Reply(status, payload, dict(headers))
 
@@ -65,7 +73,11 @@ def of_status(status: int, body: Any, headers: dict[str, str]) -> Reply:
 def primary_limit(budget: Budget, *, rest: bool = False, resets_in: int | None = None) -> Reply:
     """The hour's points are spent: 200 with an error over GraphQL, 403 over REST."""
     text = "API rate limit exceeded for user ID 1."
-    headers = {**budget.headers(), "x-ratelimit-remaining": "0", "x-ratelimit-used": str(budget.limit)}
+    headers = {
+        **budget.headers(),
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-used": str(budget.limit),
+    }
     if resets_in is not None:
         headers["x-ratelimit-reset"] = str(int(time.time()) + resets_in)
     if rest:

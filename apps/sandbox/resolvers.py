@@ -13,7 +13,16 @@ from . import errors
 from .cost import Cost
 from .limits import Budget
 from .paging import Connection, Listing, check_bounds
-from .records import Actor, Commit, PullRequest, PullRequestCommit, RateLimit, Ref, Review, ReviewThread
+from .records import (
+    Actor,
+    Commit,
+    PullRequest,
+    PullRequestCommit,
+    RateLimit,
+    Ref,
+    Review,
+    ReviewThread,
+)
 from .tokens import Token
 from .world import Repository, World
 
@@ -47,10 +56,19 @@ def query_viewer(root: Any, info: Info) -> Actor:
 
 def query_rate_limit(root: Any, info: Info, **arguments: Any) -> RateLimit:
     budget, cost = info.context.budget, info.context.cost
-    return RateLimit(budget.limit, cost.points, budget.remaining, budget.used, budget.reset_moment, cost.nodes)
+    return RateLimit(
+        budget.limit,
+        cost.points,
+        budget.remaining,
+        budget.used,
+        budget.reset_moment,
+        cost.nodes,
+    )
 
 
-def query_repository(root: Any, info: Info, *, owner: str, name: str, **arguments: Any) -> Repository:
+def query_repository(
+    root: Any, info: Info, *, owner: str, name: str, **arguments: Any
+) -> Repository:
     repository = info.context.world.repository(owner, name)
     if repository is None:
         raise errors.not_found_repository(f"{owner}/{name}")
@@ -73,7 +91,11 @@ def query_user(root: Any, info: Info, *, login: str) -> Actor:
 
 def query_repository_owner(root: Any, info: Info, *, login: str) -> Actor | None:
     account = info.context.world.account(login)
-    return account if account is not None and account.typename in ("User", "Organization") else None
+    return (
+        account
+        if account is not None and account.typename in ("User", "Organization")
+        else None
+    )
 
 
 def query_node(root: Any, info: Info, **arguments: str) -> object:
@@ -87,7 +109,8 @@ def query_nodes(root: Any, info: Info, *, ids: list[str]) -> list[object]:
     # An exception among the items becomes a null with an error at its index.
     if len(ids) > 100:
         raise errors.GitHubError(
-            "ARGUMENT_LIMIT", f"You may not provide more than 100 node ids; you provided {len(ids)}."
+            "ARGUMENT_LIMIT",
+            f"You may not provide more than 100 node ids; you provided {len(ids)}.",
         )
     return [_readable_node(info, node_id) for node_id in ids]
 
@@ -96,7 +119,9 @@ def _readable_node(info: Info, node_id: str) -> object:
     found = info.context.world.node(node_id)
     if found is None:
         return errors.not_found_node(node_id)
-    if isinstance(found, PullRequest) and (refusal := info.context.token.refusal(found.repository_name)):
+    if isinstance(found, PullRequest) and (
+        refusal := info.context.token.refusal(found.repository_name)
+    ):
         return refusal
     return found
 
@@ -120,12 +145,16 @@ def owner_repositories(owner: Actor, info: Info, **arguments: Any) -> Connection
         owned = list(world.repositories.values())
     for name, attribute in (("isFork", "is_fork"), ("isArchived", "is_archived")):
         if (wanted := arguments.get(name)) is not None:
-            owned = [repository for repository in owned if getattr(repository, attribute) is wanted]
+            owned = [
+                repository for repository in owned if getattr(repository, attribute) is wanted
+            ]
     if (privacy := arguments.get("privacy") or arguments.get("visibility")) is not None:
         owned = [repository for repository in owned if repository.visibility == privacy]
     order = arguments.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
     sort = _REPOSITORY_SORT[order["field"]]
-    keyed = sorted(((sort(repository), repository.database_id), repository) for repository in owned)
+    keyed = sorted(
+        ((sort(repository), repository.database_id), repository) for repository in owned
+    )
     keys, items = [key for key, _ in keyed], [repository for _, repository in keyed]
     return connection(info, Listing(items, keys, order["direction"] == "DESC"), arguments)
 
@@ -136,7 +165,9 @@ def owner_repository(owner: Actor, info: Info, *, name: str, **arguments: Any) -
 
 def user_organizations(user: Actor, info: Info, **arguments: Any) -> Connection:
     world = info.context.world
-    return connection(info, Listing(world.organizations() if user is world.viewer else []), arguments)
+    return connection(
+        info, Listing(world.organizations() if user is world.viewer else []), arguments
+    )
 
 
 # Repository
@@ -150,7 +181,9 @@ def repository_language(repository: Repository, info: Info) -> dict[str, str] | 
     return {"name": repository.language} if repository.language else None
 
 
-def repository_pull_requests(repository: Repository, info: Info, **arguments: Any) -> Connection:
+def repository_pull_requests(
+    repository: Repository, info: Info, **arguments: Any
+) -> Connection:
     if refusal := info.context.token.refusal(repository.name_with_owner):
         raise refusal
     order = arguments.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
@@ -186,7 +219,9 @@ def shown_id(source: Repository | PullRequest | Review, info: Info) -> str:
 
 
 def pull_commits(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
-    return connection(info, Listing([PullRequestCommit(pr, commit) for commit in pr.commits]), arguments)
+    return connection(
+        info, Listing([PullRequestCommit(pr, commit) for commit in pr.commits]), arguments
+    )
 
 
 def pull_reviews(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
@@ -204,7 +239,9 @@ def pull_timeline(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
     wanted = {name.replace("_", "").lower() for name in arguments.get("itemTypes") or ()}
     since = arguments.get("since") or ""
     items = [
-        event for event in pr.timeline if (not wanted or event.typename.lower() in wanted) and event.created_at >= since
+        event
+        for event in pr.timeline
+        if (not wanted or event.typename.lower() in wanted) and event.created_at >= since
     ]
     return connection(info, Listing(items[arguments.get("skip") or 0 :]), arguments)
 
@@ -235,7 +272,10 @@ def commit_authors(commit: Commit, info: Info, **arguments: Any) -> Connection:
     return connection(info, Listing((commit.author,) if commit.author else ()), arguments)
 
 
-_OWNER: dict[str, Resolver] = {"repositories": owner_repositories, "repository": owner_repository}
+_OWNER: dict[str, Resolver] = {
+    "repositories": owner_repositories,
+    "repository": owner_repository,
+}
 
 RESOLVERS: dict[str, dict[str, Resolver]] = {
     "Query": {

@@ -1,4 +1,6 @@
-"""The REST calls that are served, paged as GitHub pages them (`per_page` up to 100, a Link header)."""
+"""The REST calls that are served, paged as GitHub pages them (`per_page` up to 100, a
+Link header).
+"""
 
 import re
 from collections.abc import Callable
@@ -23,14 +25,22 @@ _SORT: dict[str, Callable[[Repository], Any]] = {
 }
 
 
-def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, Budget], token: Token) -> Reply:
+def answer(
+    world: World, path: str, query: Query, base: str, budgets: dict[str, Budget], token: Token
+) -> Reply:
     """The answer to `GET path`; `base` is the URL below which REST lives, for links."""
     parts = [part for part in path.split("/") if part]
     match parts:
         case []:
-            return Reply(200, {"current_user_url": f"{base}/user", "rate_limit_url": f"{base}/rate_limit"})
+            return Reply(
+                200,
+                {"current_user_url": f"{base}/user", "rate_limit_url": f"{base}/rate_limit"},
+            )
         case ["meta"]:
-            return Reply(200, {"verifiable_password_authentication": False, "installed_version": "sandbox"})
+            return Reply(
+                200,
+                {"verifiable_password_authentication": False, "installed_version": "sandbox"},
+            )
         case ["user", *_]:
             return _of_viewer(world, path, query, base, token)
         case ["rate_limit"]:
@@ -39,12 +49,18 @@ def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, 
         case ["installation", "repositories"] if token.of_app:
             listed = _listed(world, token)
             reply = _repositories(listed, path, query, base, token)
-            return Reply(200, {"total_count": len(listed), "repositories": reply.payload}, reply.headers)
+            return Reply(
+                200, {"total_count": len(listed), "repositories": reply.payload}, reply.headers
+            )
         case ["orgs" | "users", login, "repos"]:
             account = world.account(login)
-            if account is None or (account.typename == "Organization") is not (parts[0] == "orgs"):
+            if account is None or (account.typename == "Organization") is not (
+                parts[0] == "orgs"
+            ):
                 return not_found()
-            owned = [repository for repository in world.owned_by(login) if token.lists(repository)]
+            owned = [
+                repository for repository in world.owned_by(login) if token.lists(repository)
+            ]
             return _repositories(owned, path, query, base, token)
         case ["orgs" | "users", login]:
             account = world.account(login)
@@ -55,7 +71,11 @@ def answer(world: World, path: str, query: Query, base: str, budgets: dict[str, 
         case ["repos", owner, name, "pulls", number]:
             repository = world.repository(owner, name)
             found = repository.pull_requests.get(_whole(number, 0)) if repository else None
-            return Reply(200, pull_request(world, repository, found)) if repository and found else not_found()
+            return (
+                Reply(200, pull_request(world, repository, found))
+                if repository and found
+                else not_found()
+            )
     return not_found()
 
 
@@ -66,7 +86,9 @@ def _of_viewer(world: World, path: str, query: Query, base: str, token: Token) -
         case []:
             return Reply(200, _account(world.viewer))
         case ["orgs"]:
-            return _page([_account(account) for account in world.organizations()], path, query, base)
+            return _page(
+                [_account(account) for account in world.organizations()], path, query, base
+            )
         case ["repos"]:
             return _repositories(_listed(world, token), path, query, base, token)
     return not_found()
@@ -76,13 +98,18 @@ def _listed(world: World, token: Token) -> list[Repository]:
     return [repository for repository in world.repositories.values() if token.lists(repository)]
 
 
-def _repositories(repositories: list[Repository], path: str, query: Query, base: str, token: Token) -> Reply:
+def _repositories(
+    repositories: list[Repository], path: str, query: Query, base: str, token: Token
+) -> Reply:
     sort = query.get("sort", "full_name" if "user/repos" in path else "created")
     direction = query.get("direction", "asc" if sort == "full_name" else "desc")
-    ordered = sorted(repositories, key=_SORT.get(sort, _SORT["full_name"]), reverse=direction == "desc")
+    ordered = sorted(
+        repositories, key=_SORT.get(sort, _SORT["full_name"]), reverse=direction == "desc"
+    )
     reply = _page([_repository(repository) for repository in ordered], path, query, base)
     if token.behaviour is Behaviour.SSO:
-        # Lists leave out what single sign-on hides, and name the organisations by number only.
+        # Lists leave out what single sign-on hides, and name the organisations by
+        # number only.
         reply.headers["x-github-sso"] = "partial-results; organizations=21955855"
     return reply
 
@@ -92,7 +119,10 @@ def _page(items: list[Any], path: str, query: Query, base: str) -> Reply:
     page, last = max(1, _whole(query.get("page"), 1)), max(1, -(-len(items) // per_page))
     targets = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
     wanted = [rel for rel in targets if (page > 1 if rel in ("prev", "first") else page < last)]
-    link = ", ".join(f'<{base}{path}?{urlencode({**query, "page": targets[rel]})}>; rel="{rel}"' for rel in wanted)
+    link = ", ".join(
+        f'<{base}{path}?{urlencode({**query, "page": targets[rel]})}>; rel="{rel}"'
+        for rel in wanted
+    )
     start = (page - 1) * per_page
     return Reply(200, items[start : start + per_page], {"link": link} if link else {})
 
@@ -143,7 +173,9 @@ def _repository(repository: Repository) -> dict[str, Any]:
         "default_branch": repository.default_branch,
         "stargazers_count": repository.stargazer_count,
         "forks_count": repository.fork_count,
-        "open_issues_count": sum(pr.state == "OPEN" for pr in repository.pull_requests.values()),
+        "open_issues_count": sum(
+            pr.state == "OPEN" for pr in repository.pull_requests.values()
+        ),
         "created_at": repository.created_at,
         "updated_at": repository.updated_at,
         "pushed_at": repository.pushed_at,

@@ -1,6 +1,8 @@
-"""GitHub's public schema from its npm package; the fields that the sandbox serves are bound to records and resolvers.
+"""GitHub's public schema from its npm package; the fields that the sandbox serves are
+bound to records and resolvers.
 
-A field that is in the schema but not served answers with an error that names it, never with a silent null.
+A field that is in the schema but not served answers with an error that names it, never
+with a silent null.
 """
 
 import os
@@ -9,7 +11,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from graphql import GraphQLError, GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema
+from graphql import (
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    build_schema,
+)
 
 from . import paging, records, world
 from .resolvers import RESOLVERS, Resolver
@@ -57,12 +66,17 @@ def schema_path() -> Path:
 
 
 def load_schema(path: Path | None = None) -> GraphQLSchema:
-    """Parse the schema and bind every served field; about a second. Raises SchemaMissing."""
+    """Parse the schema and bind every served field; about a second.
+
+    Raises SchemaMissing.
+    """
     path = path or schema_path()
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SchemaMissing(f"GitHub's schema is not at {path}. `make setup` installs it.") from error
+        raise SchemaMissing(
+            f"GitHub's schema is not at {path}. `make setup` installs it."
+        ) from error
     schema = build_schema(text, assume_valid=True, no_location=True)
     for name, served in SERVED.items():
         bind(schema, name, served)
@@ -80,10 +94,14 @@ def bind(schema: GraphQLSchema, name: str, served: type) -> None:
         return
     computed = RESOLVERS.get(name, {})
     for field_name, field in kind.fields.items():
-        field.resolve = computed.get(field_name) or _by_attribute(name, field_name, field, served)
+        field.resolve = computed.get(field_name) or _by_attribute(
+            name, field_name, field, served
+        )
 
 
-def _by_attribute(type_name: str, field_name: str, field: GraphQLField, served: type) -> Resolver:
+def _by_attribute(
+    type_name: str, field_name: str, field: GraphQLField, served: type
+) -> Resolver:
     attribute = _CAPITAL.sub(r"_\1", field_name).lower()
     if not _has(served, attribute):
         return _unserved(f"{type_name}.{field_name}")
@@ -92,8 +110,12 @@ def _by_attribute(type_name: str, field_name: str, field: GraphQLField, served: 
 
 
 def _has(served: type, attribute: str) -> bool:
-    """Whether instances carry the attribute: a dataclass field, a property or a class attribute."""
-    return attribute in getattr(served, "__dataclass_fields__", ()) or hasattr(served, attribute)
+    """Whether instances carry the attribute: a dataclass field, a property or a class
+    attribute.
+    """
+    return attribute in getattr(served, "__dataclass_fields__", ()) or hasattr(
+        served, attribute
+    )
 
 
 def _unserved(field: str) -> Resolver:

@@ -1,19 +1,23 @@
 """The sandbox over HTTP: one raw ASGI application, and the uvicorn server that runs it.
 
-`POST /graphql` (also `/api/graphql`), REST below `/` (also below `/api/v3`), and the sandbox's own control calls, which
-need no token:
+`POST /graphql` (also `/api/graphql`), REST below `/` (also below `/api/v3`), and the
+sandbox's own control calls, which need no token:
 
 - `POST /_sandbox/faults`         a JSON list of faults (see `faults`); replaces those in force
-- `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files (see `files`), each with its
-                                  `repository`: added, or put in place of the one with its number
-- `POST /_sandbox/delete`, `create`, `rename`, `account`, `ids`  what changes identities at GitHub (see `changes`)
+- `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files
+  (see `files`), each with its
+                                  `repository`: added, or put in place of the one with
+                                      its number
+- `POST /_sandbox/delete`, `create`, `rename`, `account`, `ids`  what changes identities
+  at GitHub (see `changes`)
 - `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status; with timing
                                   also the seconds of its work, and how many answers the limit on them refused
 - `GET  /_sandbox/llm`            what the language model answered (see `llm`): requests, tokens, how often by title
 - `POST /_sandbox/oidc`           people and keys of the OpenID Connect provider below `/oidc` (see `oidc`)
 - `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
 
-Requests are executed one at a time in the event loop; waiting (pace, delays) blocks nobody.
+Requests are executed one at a time in the event loop; waiting (pace, delays) blocks
+nobody.
 """
 
 import asyncio
@@ -60,9 +64,11 @@ class Incoming:
 
 
 class Sandbox:
-    """The application. `pace` is the delay of every answer in seconds, `points` the hourly budget of a token.
+    """The application. `pace` is the delay of every answer in seconds, `points` the
+    hourly budget of a token.
 
-    `every` bounds how fast answers follow each other: one in so many seconds, however long the caller takes between.
+    `every` bounds how fast answers follow each other: one in so many seconds, however
+    long the caller takes between.
     """
 
     def __init__(
@@ -106,26 +112,43 @@ class Sandbox:
     async def serve(self, incoming: Incoming) -> Reply:
         token = tokens.read(incoming.headers.get("authorization", ""))
         is_graphql = incoming.path in ("/graphql", "/api/graphql")
-        operation = self.operation(incoming) if is_graphql and incoming.method == "POST" else None
+        operation = (
+            self.operation(incoming) if is_graphql and incoming.method == "POST" else None
+        )
         path = incoming.path.removeprefix("/api/v3") or "/"
         authorization = incoming.headers.get("authorization", "")
-        if (reply := app.answer(self.world, incoming.method, path, authorization, incoming.body)) is not None:
+        if (
+            reply := app.answer(self.world, incoming.method, path, authorization, incoming.body)
+        ) is not None:
             self.log["operations"][f"{incoming.method} {path}"] += 1
             return reply
         repositories: set[str] = set()
         name = f"{incoming.method} {path}"
         if isinstance(operation, Operation):
-            name, repositories = operation.name or "anonymous", self.executor.repositories(operation)
+            name, repositories = (
+                operation.name or "anonymous",
+                self.executor.repositories(operation),
+            )
         elif path.startswith("/repos/"):
             repositories = {path.removeprefix("/repos/").lower()}
-        call = Call(name, token.value if token else "", frozenset(repositories), incoming.body.decode(errors="replace"))
+        call = Call(
+            name,
+            token.value if token else "",
+            frozenset(repositories),
+            incoming.body.decode(errors="replace"),
+        )
         fault = self.faults.take(call)
         for change, body in fault.change.items() if fault else ():
             changes.CALLS[change](self.world, body)
         if (delay := self.pace + self.turn() + (fault.delay if fault else 0.0)) > 0:
             await asyncio.sleep(delay)
         reply = self.answer(incoming, path, token, operation, fault)
-        if self.timing and token and isinstance(operation, Operation) and isinstance(reply.payload, dict):
+        if (
+            self.timing
+            and token
+            and isinstance(operation, Operation)
+            and isinstance(reply.payload, dict)
+        ):
             seconds = self.timing.take(token.value, reply.payload.get("data"))
             if seconds is None:
                 reply = replies.secondary_limit(self.timing.retry_after)
@@ -138,7 +161,9 @@ class Sandbox:
 
     async def chat(self, incoming: Incoming) -> Reply:
         """An answer of the language model, with the fault that it meets."""
-        fault = self.faults.take(Call("chat", "", frozenset(), incoming.body.decode(errors="replace")))
+        fault = self.faults.take(
+            Call("chat", "", frozenset(), incoming.body.decode(errors="replace"))
+        )
         self.log["operations"]["chat"] += 1
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
@@ -160,13 +185,24 @@ class Sandbox:
         return reply
 
     async def identify(self, incoming: Incoming) -> Reply:
-        """Return an answer of the OpenID Connect provider, with the fault that it meets."""
-        fault = self.faults.take(Call(oidc.operation(incoming.path), "", body=incoming.body.decode(errors="replace")))
+        """Return an answer of the OpenID Connect provider, with the fault that it
+        meets.
+        """
+        fault = self.faults.take(
+            Call(oidc.operation(incoming.path), "", body=incoming.body.decode(errors="replace"))
+        )
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.status is not None:
             return replies.of_status(fault.status or 500, fault.body, fault.headers)
-        reply = self.oidc.answer(incoming.method, incoming.path, incoming.query, incoming.headers, incoming.body, fault)
+        reply = self.oidc.answer(
+            incoming.method,
+            incoming.path,
+            incoming.query,
+            incoming.headers,
+            incoming.body,
+            fault,
+        )
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
         return reply
@@ -211,7 +247,9 @@ class Sandbox:
         if token.expires is not None:
             reply.headers["github-authentication-token-expiration"] = token.expires
         if token.behaviour is Behaviour.SSO:
-            required = "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
+            required = (
+                "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
+            )
             reply.headers.setdefault("x-github-sso", required)
         if fault is not None:
             reply.cut, reply.drop = fault.malformed, fault.disconnect
@@ -228,17 +266,28 @@ class Sandbox:
         return Reply(*refusals.answer_of(refusal, names))
 
     def spend(
-        self, incoming: Incoming, path: str, token: Token, operation: Operation | Reply | None, fault: Fault | None
+        self,
+        incoming: Incoming,
+        path: str,
+        token: Token,
+        operation: Operation | Reply | None,
+        fault: Fault | None,
     ) -> Reply:
         """The answer within the token's budget."""
         budget = self.budgets.of(token.value, "core" if operation is None else "graphql")
         if fault is not None and fault.rate_limit == "primary":
-            return replies.primary_limit(budget, rest=operation is None, resets_in=fault.reset_in)
+            return replies.primary_limit(
+                budget, rest=operation is None, resets_in=fault.reset_in
+            )
         if operation is None:
             if path != "/rate_limit" and not budget.charge(1):
                 return replies.primary_limit(budget, rest=True)
-            open_budgets = {name: self.budgets.of(token.value, name) for name in ("core", "graphql")}
-            reply = rest.answer(self.world, path, incoming.query, incoming.base, open_budgets, token)
+            open_budgets = {
+                name: self.budgets.of(token.value, name) for name in ("core", "graphql")
+            }
+            reply = rest.answer(
+                self.world, path, incoming.query, incoming.base, open_budgets, token
+            )
         elif isinstance(operation, Reply):
             reply = operation
         else:
@@ -257,8 +306,14 @@ class Sandbox:
             match incoming.method, incoming.path.removeprefix("/_sandbox/"):
                 case "GET", "requests":
                     counts = {name: dict(counter) for name, counter in self.log.items()}
-                    times = {"seconds": self.timing.seconds, "refused": self.timing.refused} if self.timing else {}
-                    return Reply(200, {"total": sum(self.log["operations"].values()), **counts, **times})
+                    times = (
+                        {"seconds": self.timing.seconds, "refused": self.timing.refused}
+                        if self.timing
+                        else {}
+                    )
+                    return Reply(
+                        200, {"total": sum(self.log["operations"].values()), **counts, **times}
+                    )
                 case "GET", "llm":
                     return Reply(200, self.model.report())
                 case "GET", "oidc":
@@ -283,7 +338,10 @@ class Sandbox:
                     return Reply(200, {})
         except (ValueError, TypeError, KeyError) as error:
             return replies.message(
-                422, str(error) if isinstance(error, BadFault) else f"{type(error).__name__}: {error}"
+                422,
+                str(error)
+                if isinstance(error, BadFault)
+                else f"{type(error).__name__}: {error}",
             )
         return replies.not_found()
 
@@ -292,7 +350,10 @@ class Sandbox:
         accounts.actors.update({actor.login: actor for actor in self.world.renamed.values()})
         for record in records:
             accounts.learn(record)
-        added = [files.parse(self.world.named(r["repository"]).name_with_owner, r, accounts) for r in records]
+        added = [
+            files.parse(self.world.named(r["repository"]).name_with_owner, r, accounts)
+            for r in records
+        ]
         for pull_request in added:
             self.world.put(pull_request)
         return Reply(200, {"pull_requests": [pull_request.id for pull_request in added]})
@@ -305,7 +366,10 @@ async def _read(scope: Scope, receive: Receive) -> Incoming:
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in scope["headers"]
+    }
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     return Incoming(scope["method"], scope["path"], query, headers, body)
 
@@ -315,7 +379,12 @@ async def _write(send: Send, reply: Reply) -> None:
     sent = body[: len(body) // 2] if reply.cut or reply.drop else body
     kind = "text/html" if isinstance(reply.payload, str) else "application/json; charset=utf-8"
     length = len(body) if reply.drop else len(sent)
-    headers = {"content-type": kind, "content-length": str(length), "server": "github.com", **reply.headers}
+    headers = {
+        "content-type": kind,
+        "content-length": str(length),
+        "server": "github.com",
+        **reply.headers,
+    }
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw})
     # A body that stays behind its announced length makes uvicorn close the connection.
@@ -323,7 +392,10 @@ async def _write(send: Send, reply: Reply) -> None:
 
 
 def run(application: Sandbox, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then stop at once. Says its URL on stdout when ready."""
+    """Serve until SIGTERM or SIGINT, then stop at once.
+
+    Says its URL on stdout when ready.
+    """
     config = uvicorn.Config(
         application,
         lifespan="off",

@@ -8,7 +8,10 @@ from .records import Actor
 
 @dataclass(frozen=True)
 class Opening:
-    """Who opens a pull request, and when. `bot` is its author where it is not the person who asked for it."""
+    """Who opens a pull request, and when.
+
+    `bot` is its author where it is not the person who asked for it.
+    """
 
     moment: int
     person: Person

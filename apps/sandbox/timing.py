@@ -1,7 +1,9 @@
-"""How long GitHub takes for an answer, and its secondary limit: so many seconds of its own work in any minute.
+"""How long GitHub takes for an answer, and its secondary limit: so many seconds of its
+own work in any minute.
 
-The times are a model: 150 ms an answer, 2 ms a pull request by its scalars, 20 ms one with nested lists; `share` scales
-all of it, the limit included, so that a test of minutes takes seconds.
+The times are a model: 150 ms an answer, 2 ms a pull request by its scalars, 20 ms one
+with nested lists; `share` scales all of it, the limit included, so that a test of
+minutes takes seconds.
 """
 
 import time
@@ -21,15 +23,21 @@ def work(data: Any) -> float:
     """Seconds of GitHub's work that an answer's data stands for."""
     found = outermost_nodes(data)
     nodes = [node for node in found[0] if isinstance(node, dict)] if found else []
-    return ANSWER + sum(NESTED if any(name in node for name in LISTS) else SCALARS for node in nodes)
+    return ANSWER + sum(
+        NESTED if any(name in node for name in LISTS) else SCALARS for node in nodes
+    )
 
 
 @dataclass
 class Timing:
-    """Answers take their time, and a token's answers of any minute together at most `LIMIT` seconds."""
+    """Answers take their time, and a token's answers of any minute together at most
+    `LIMIT` seconds.
+    """
 
     share: float = 1.0
-    spent: dict[str, deque[tuple[float, float]]] = field(default_factory=lambda: defaultdict(deque))
+    spent: dict[str, deque[tuple[float, float]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
     refused: int = 0
     seconds: float = 0.0
 

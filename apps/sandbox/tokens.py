@@ -1,4 +1,5 @@
-"""How a token behaves: by its beginning, from one table. Any other token that is not empty is accepted.
+"""How a token behaves: by its beginning, from one table. Any other token that is not
+empty is accepted.
 
 | token          | behaviour                                                                               |
 |----------------|-----------------------------------------------------------------------------------------|
@@ -75,14 +76,18 @@ class Token:
         return self.value.startswith("ghs_")
 
     def lists(self, repository: Guarded) -> bool:
-        """Whether the repository stands in the token's lists; single sign-on and scopes leave out without a word."""
+        """Whether the repository stands in the token's lists; single sign-on and scopes
+        leave out without a word.
+        """
         if self.scopes == "public_repo" and repository.is_private:
             return False
         hidden = self.behaviour is Behaviour.SSO and self.refusal(repository.name_with_owner)
         return not hidden
 
     def refusal(self, name_with_owner: str) -> GitHubError | None:
-        """Why this token may not read the pull requests of a repository; None where it may."""
+        """Why this token may not read the pull requests of a repository; None where it
+        may.
+        """
         if self.repository not in ("", name_with_owner.partition("/")[2].lower()):
             return None
         if self.behaviour is Behaviour.NO_SCOPE:
@@ -98,12 +103,16 @@ class Token:
 
 
 def read(authorization: str) -> Token | None:
-    """The token of an Authorization header (`Bearer …` or `token …`); None where there is none."""
+    """The token of an Authorization header (`Bearer …` or `token …`); None where there
+    is none.
+    """
     scheme, _, value = authorization.strip().partition(" ")
     value = value.strip()
     if scheme.lower() not in ("bearer", "token") or not value:
         return None
     for beginning, behaviour in TABLE.items():
         if value.startswith(beginning):
-            return Token(value, behaviour, value.removeprefix(beginning).removeprefix("-").lower())
+            return Token(
+                value, behaviour, value.removeprefix(beginning).removeprefix("-").lower()
+            )
     return Token(value, Behaviour.ACCEPTED)

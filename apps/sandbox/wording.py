@@ -17,7 +17,9 @@ def title(kind: str, subject: str, rng: random.Random) -> str:
     if rng.random() < 0.004:
         return rng.choice(texts.ODD_TITLES)
     token = subject.split()[0].lower()
-    words = rng.choice(texts.TITLES[kind]).format(s=subject, d=rng.choice(texts.DETAILS), t=token)
+    words = rng.choice(texts.TITLES[kind]).format(
+        s=subject, d=rng.choice(texts.DETAILS), t=token
+    )
     return (
         f"{words[0].upper()}{words[1:]}"
         if not words.startswith(("feat", "fix", "docs", "test", "ci", "perf"))
@@ -38,10 +40,16 @@ def description(repository: str, subject: str, rng: random.Random) -> str:
         "m": rng.randint(2, 4),
         "f": f"{subject.split()[0].lower()}_v2",
     }
-    why, how, tests = (rng.choice(table).format(**blanks) for table in (texts.WHY, texts.HOW, texts.TESTING))
+    why, how, tests = (
+        rng.choice(table).format(**blanks) for table in (texts.WHY, texts.HOW, texts.TESTING)
+    )
     if style < 0.4:
         return why
-    parts = [f"## Why\n{why}", f"## What\n{how}", f"## Testing\n{tests}"] if style > 0.8 else [why, how, tests]
+    parts = (
+        [f"## Why\n{why}", f"## What\n{how}", f"## Testing\n{tests}"]
+        if style > 0.8
+        else [why, how, tests]
+    )
     if rng.random() < 0.25:
         parts.append(f"Closes #{rng.randint(10, 4000)}")
     if rng.random() < 0.01:

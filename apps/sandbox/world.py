@@ -1,4 +1,7 @@
-"""All that one sandbox serves: accounts, repositories, pull requests. Made by `files` or by `organisation`."""
+"""All that one sandbox serves: accounts, repositories, pull requests.
+
+Made by `files` or by `organisation`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +17,8 @@ _SORT_ATTRIBUTES = {"CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}
 
 @dataclass(eq=False)
 class Repository:
-    """A repository and its pull requests by number. Attributes are GitHub's field names in snake case.
+    """A repository and its pull requests by number. Attributes are GitHub's field names
+    in snake case.
 
     It is empty while it has no pull request.
     """
@@ -53,7 +57,9 @@ class Repository:
 
     @cached_property
     def database_id(self) -> int:
-        return identity.number(f"repository:{self.key or self.name_with_owner.lower()}", 900_000_000)
+        return identity.number(
+            f"repository:{self.key or self.name_with_owner.lower()}", 900_000_000
+        )
 
     @property
     def name(self) -> str:
@@ -112,7 +118,9 @@ class Repository:
         head: str | None = None,
         labels: frozenset[str] = frozenset(),
     ) -> Listing:
-        """Pull requests by `order`, ascending keys of (moment, number); kept until a pull request changes."""
+        """Pull requests by `order`, ascending keys of (moment, number); kept until a
+        pull request changes.
+        """
         query = (order, descending, states, base, head, labels)
         if query not in self._listings:
             attribute = _SORT_ATTRIBUTES.get(order, "created_at")
@@ -131,12 +139,22 @@ class Repository:
 
 
 class World:
-    """All that is served. `viewer` is the account of every token; `accounts` are people and bots known by login."""
+    """All that is served. `viewer` is the account of every token; `accounts` are people
+    and bots known by login.
+    """
 
-    def __init__(self, viewer: Actor, repositories: Iterable[Repository], accounts: Iterable[Actor] = ()) -> None:
+    def __init__(
+        self, viewer: Actor, repositories: Iterable[Repository], accounts: Iterable[Actor] = ()
+    ) -> None:
         self.viewer = viewer
-        self.repositories = {repository.name_with_owner.lower(): repository for repository in repositories}
-        known = [viewer, *accounts, *(repository.owner for repository in self.repositories.values())]
+        self.repositories = {
+            repository.name_with_owner.lower(): repository for repository in repositories
+        }
+        known = [
+            viewer,
+            *accounts,
+            *(repository.owner for repository in self.repositories.values()),
+        ]
         self.accounts = {account.login.lower(): account for account in known}
         self._former: dict[str, Repository] = {}
         self._as_loaded = dict(self.repositories), dict(self.accounts)
@@ -175,14 +193,18 @@ class World:
         return self.accounts.get(login.lower())
 
     def organizations(self) -> list[Actor]:
-        return [account for account in self.accounts.values() if account.typename == "Organization"]
+        return [
+            account for account in self.accounts.values() if account.typename == "Organization"
+        ]
 
     def node(self, node_id: str) -> object | None:
         """A repository, pull request or account by its node id."""
         return self._nodes.get(node_id)
 
     def shown_id(self, of: "Repository | PullRequest | Review") -> str:
-        """Return a node id in the format of now; `node` finds what has it in either format."""
+        """Return a node id in the format of now; `node` finds what has it in either
+        format.
+        """
         return identity.legacy_id(of.typename, of.database_id) if self.has_legacy_ids else of.id
 
     def home_of(self, pull_request: PullRequest) -> Repository:
@@ -193,7 +215,13 @@ class World:
         """Add or replace a pull request of a repository that is served."""
         repository = self.named(pull_request.repository_name)
         # Its ids are those of the repository's first name.
-        origin = next((known.origin or known.repository_name for known in repository.pull_requests.values()), "")
+        origin = next(
+            (
+                known.origin or known.repository_name
+                for known in repository.pull_requests.values()
+            ),
+            "",
+        )
         self.put_in(repository, replace(pull_request, origin=repository.key or origin))
 
     def put_in(self, repository: Repository, pull_request: PullRequest) -> None:
@@ -205,7 +233,10 @@ class World:
         """Let a pull request vanish from its list and from the nodes."""
         pull_request = repository.pull_requests[number]
         repository.remove(number)
-        for address in (pull_request.id, identity.legacy_id(pull_request.typename, pull_request.database_id)):
+        for address in (
+            pull_request.id,
+            identity.legacy_id(pull_request.typename, pull_request.database_id),
+        ):
             self._nodes.pop(address, None)
 
     def add_repository(self, repository: Repository) -> None:
@@ -215,7 +246,9 @@ class World:
     def remove_repository(self, repository: Repository) -> None:
         """Let a repository vanish, with its former names."""
         del self.repositories[repository.name_with_owner.lower()]
-        self._former = {name: other for name, other in self._former.items() if other is not repository}
+        self._former = {
+            name: other for name, other in self._former.items() if other is not repository
+        }
         self._index()
 
     def restore(self) -> None:
@@ -229,15 +262,21 @@ class World:
         self._index()
 
     def _index(self) -> None:
-        self._nodes: dict[str, object] = {account.id: account for account in self.accounts.values()}
+        self._nodes: dict[str, object] = {
+            account.id: account for account in self.accounts.values()
+        }
         self._homes: dict[str, Repository] = {}
         for repository in self.repositories.values():
             self._nodes[repository.id] = repository
-            self._nodes[identity.legacy_id(repository.typename, repository.database_id)] = repository
+            self._nodes[identity.legacy_id(repository.typename, repository.database_id)] = (
+                repository
+            )
             for pull_request in repository.pull_requests.values():
                 self._learn(repository, pull_request)
 
     def _learn(self, repository: Repository, pull_request: PullRequest) -> None:
         self._homes[pull_request.id] = repository
         self._nodes[pull_request.id] = pull_request
-        self._nodes[identity.legacy_id(pull_request.typename, pull_request.database_id)] = pull_request
+        self._nodes[identity.legacy_id(pull_request.typename, pull_request.database_id)] = (
+            pull_request
+        )

@@ -1,22 +1,26 @@
-"""The program that keeps a group of processes running and ends them together, in about 12 MB.
+"""The program that keeps a group of processes running and ends them together, in about
+12 MB.
 
-It runs alone, `python -I -S group.py '{"members": [...], "grace": 9.0, "as_json": false}'`, and
-imports nothing but the standard library. `manage.py serve` becomes this program.
+It runs alone, `python -I -S group.py '{"members": [...], "grace": 9.0, "as_json":
+false}'`, and imports nothing but the standard library. `manage.py serve` becomes this
+program.
 
-A member that ends is started again. Its first restart is immediate; the pauses then double up to
-8 seconds. The group ends as a whole
+A member that ends is started again. Its first restart is immediate; the pauses then
+double up to 8 seconds. The group ends as a whole
 
     with 0   after SIGTERM, SIGINT, or SIGHUP
     with 78  when a member ended with 78: a setting is wrong, and another start changes nothing
     with 1   when a member ended MOST_FAILURES times, each time less than STEADY seconds after its
              start
 
-SIGUSR1 replaces the members: new ones start, for example from the code of a new release, and the old
-ones get SIGTERM. Sockets are inherited from here and stay open, so no connection is refused.
+SIGUSR1 replaces the members: new ones start, for example from the code of a new
+release, and the old ones get SIGTERM. Sockets are inherited from here and stay open, so
+no connection is refused.
 
-When the group ends, all members get SIGTERM at once. Those that are left after `grace` seconds are
-killed; a second SIGINT kills them immediately. If this program is killed, the members end by
-themselves, because each reads its stdin, whose other end is held here.
+When the group ends, all members get SIGTERM at once. Those that are left after `grace`
+seconds are killed; a second SIGINT kills them immediately. If this program is killed,
+the members end by themselves, because each reads its stdin, whose other end is held
+here.
 """
 
 import json
@@ -41,7 +45,10 @@ TICK = 0.5
 
 @dataclass(slots=True)
 class Member:
-    """One process of the group. `files` are the numbers of open files that it inherits."""
+    """One process of the group.
+
+    `files` are the numbers of open files that it inherits.
+    """
 
     name: str
     command: list[str]
@@ -52,7 +59,9 @@ class Member:
     restart_at: float | None = None
 
     def start(self) -> None:
-        """Start the process in a session of its own, so that Ctrl-C reaches the group alone."""
+        """Start the process in a session of its own, so that Ctrl-C reaches the group
+        alone.
+        """
         self.started_at = time.monotonic()
         self.restart_at = None
         self.process = subprocess.Popen(  # noqa: S603 - the command comes from `manage.py serve`
@@ -63,7 +72,9 @@ class Member:
         )
 
     def status(self) -> int | None:
-        """Return the exit status (below 0: a signal), or None if the process runs or never ran."""
+        """Return the exit status (below 0: a signal), or None if the process runs or
+        never ran.
+        """
         return None if self.process is None else self.process.poll()
 
     def is_running(self) -> bool:
@@ -86,10 +97,13 @@ class Member:
 class Group:
     """The members, and what was asked of the group."""
 
-    def __init__(self, members: list[Member], grace: float, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, members: list[Member], grace: float, report: Callable[[str, str], None]
+    ) -> None:
         """Create a group without starting it.
 
-        `grace`: seconds that members get to end. `report` takes a level and a line for the log.
+        `grace`: seconds that members get to end. `report` takes a level and a line for
+            the log.
         """
         self._members = members
         self._grace = grace
@@ -131,7 +145,9 @@ class Group:
         self._replacing = True
 
     def _replace_members(self) -> None:
-        """Start each member again if this was asked for, and kill old processes whose grace is over."""
+        """Start each member again if this was asked for, and kill old processes whose
+        grace is over.
+        """
         now = time.monotonic()
         if self._replacing and self._status is None:
             self._replacing = False
@@ -158,7 +174,9 @@ class Group:
             os.read(self._wakeup, 1024)
 
     def _reap_orphans(self) -> None:
-        """Collect ended processes that members left behind, if this is a container's first process."""
+        """Collect ended processes that members left behind, if this is a container's
+        first process.
+        """
         if os.getpid() != 1:
             return
         own = {member.process.pid for member in self._members if member.process}
@@ -188,7 +206,10 @@ class Group:
         member.close_stdin()
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         if status == EX_CONFIG:
-            self._report("error", f"The {member.name} ended {how}: a setting is wrong. All processes end.")
+            self._report(
+                "error",
+                f"The {member.name} ended {how}: a setting is wrong. All processes end.",
+            )
             self._status = EX_CONFIG
             return
         if now - member.started_at >= STEADY:
@@ -203,7 +224,9 @@ class Group:
         if member.failures > 1:
             pause = min(FIRST_PAUSE * 2 ** (member.failures - 2), LONGEST_PAUSE)
         member.restart_at = now + pause
-        self._report("warning", f"The {member.name} ended {how}. It starts again in {pause:.1f} s.")
+        self._report(
+            "warning", f"The {member.name} ended {how}. It starts again in {pause:.1f} s."
+        )
 
     def _end_members(self) -> None:
         running = [member for member in self._members if member.is_running()]
@@ -220,18 +243,27 @@ class Group:
             process.wait()
         for member in running:
             if member.is_running():
-                self._report("warning", f"The {member.name} did not end in time and was killed.")
+                self._report(
+                    "warning", f"The {member.name} did not end in time and was killed."
+                )
                 member.kill()
 
 
 def reporter(*, as_json: bool) -> Callable[[str, str], None]:
-    """Return a function that writes a line of the log to stderr, as `project.logs` formats it."""
+    """Return a function that writes a line of the log to stderr, as `project.logs`
+    formats it.
+    """
 
     def report(level: str, text: str) -> None:
         line = text
         if as_json:
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            fields = {"message": text, "logger": "apps.supervision", "level": level, "timestamp": at}
+            fields = {
+                "message": text,
+                "logger": "apps.supervision",
+                "level": level,
+                "timestamp": at,
+            }
             line = json.dumps(fields)
         print(line, file=sys.stderr, flush=True)
 
@@ -239,13 +271,18 @@ def reporter(*, as_json: bool) -> Callable[[str, str], None]:
 
 
 def become(members: list[Member], *, grace: float, as_json: bool) -> None:
-    """Replace the calling process by this program. Signals that arrive meanwhile are not lost."""
+    """Replace the calling process by this program.
+
+    Signals that arrive meanwhile are not lost.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, {*ENDING, REPLACING, signal.SIGCHLD})
     described = []
     for member in members:
         for number in member.files:
             os.set_inheritable(number, True)
-        described.append({"name": member.name, "command": member.command, "files": member.files})
+        described.append(
+            {"name": member.name, "command": member.command, "files": member.files}
+        )
     order = {"members": described, "grace": grace, "as_json": as_json}
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,9 +2,11 @@
 
     table = launch.supervise(Limits(...))     # returns in the working process alone
 
-The starting process forks and then replaces itself by the small program in `supervisor.py`: it keeps its process id,
-so whoever started it signals and awaits the supervisor, which passes signals on. When the supervisor has ended a child
-that hung, it starts another one by the original command line; that one finds the table in its environment.
+The starting process forks and then replaces itself by the small program in
+`supervisor.py`: it keeps its process id, so whoever started it signals and awaits the
+supervisor, which passes signals on. When the supervisor has ended a child that hung, it
+starts another one by the original command line; that one finds the table in its
+environment.
 """
 
 import ctypes
@@ -19,7 +21,14 @@ from apps.supervision.table import Table
 
 # "<file number>:<process id of the supervisor>"
 VARIABLE = "FIRSTLIGHT_MARKS"
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
+FORWARDED = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGQUIT,
+)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -27,8 +36,9 @@ _PR_SET_PDEATHSIG = 1
 class Limits:
     """When a process is ended; all in seconds.
 
-    silence: how long no Python code may run in it. grace: how long it may go on after SIGTERM. reports: the folder in
-    which the supervisor notes what it ended and why. name: what its log lines call the process.
+    silence: how long no Python code may run in it. grace: how long it may go on after
+    SIGTERM. reports: the folder in which the supervisor notes what it ended and why.
+    name: what its log lines call the process.
     """
 
     silence: float
@@ -39,10 +49,11 @@ class Limits:
 
 
 def supervise(limits: Limits) -> Table | None:
-    """Return the table of marks in the working process; None on a system that can't supervise.
+    """Return the table of marks in the working process; None on a system that can't
+    supervise.
 
-    Call it early, with one thread and without open connections. The calling process never returns from here unless it
-    is the supervisor's child already.
+    Call it early, with one thread and without open connections. The calling process
+    never returns from here unless it is the supervisor's child already.
     """
     if not _is_possible():
         return None
@@ -53,7 +64,8 @@ def supervise(limits: Limits) -> Table | None:
     parent = os.getpid()
     os.environ[VARIABLE] = f"{table.number}:{parent}"
     os.set_inheritable(table.number, True)
-    # What arrives from here on waits for the supervisor: it is passed on, and none is lost.
+    # What arrives from here on waits for the supervisor: it is passed on, and none is
+    # lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED, signal.SIGCHLD})
     sys.stdout.flush()
     sys.stderr.flush()
@@ -66,14 +78,21 @@ def supervise(limits: Limits) -> Table | None:
 
 
 def _become_supervisor(child: int, table: Table, limits: Limits) -> None:
-    order = {"child": child, "table": table.number, "command": sys.orig_argv, "python": sys.executable}
+    order = {
+        "child": child,
+        "table": table.number,
+        "command": sys.orig_argv,
+        "python": sys.executable,
+    }
     program = str(Path(__file__).with_name("supervisor.py"))
-    os.execv(sys.executable, [sys.executable, "-I", "-S", program, json.dumps(order | asdict(limits))])  # noqa: S606
+    command = [sys.executable, "-I", "-S", program, json.dumps(order | asdict(limits))]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 def _inherited() -> Table | None:
     number, _, supervisor = os.environ.get(VARIABLE, "").partition(":")
-    # A process that a working process starts inherits the variable, but it is not the supervisor's child.
+    # A process that a working process starts inherits the variable, but it is not the
+    # supervisor's child.
     if not number.isdecimal() or supervisor != str(os.getppid()):
         return None
     try:
@@ -86,11 +105,17 @@ def _inherited() -> Table | None:
 
 
 def _is_possible() -> bool:
-    return sys.platform == "linux" and hasattr(os, "memfd_create") and Path("/proc/self/stat").exists()
+    return (
+        sys.platform == "linux"
+        and hasattr(os, "memfd_create")
+        and Path("/proc/self/stat").exists()
+    )
 
 
 def _die_with_parent(parent: int | None = None) -> None:
-    """Let the kernel end this process when the supervisor was killed: the supervisor's end is this one's."""
+    """Let the kernel end this process when the supervisor was killed: the supervisor's
+    end is this one's.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if parent is not None and os.getppid() != parent:
         os._exit(1)

@@ -20,7 +20,10 @@ _starting = threading.Lock()
 
 
 def start(table: Table, owner: str) -> None:
-    """Start this process's pulse, once; threads do not survive a fork. `owner` names the process in reports."""
+    """Start this process's pulse, once; threads do not survive a fork.
+
+    `owner` names the process in reports.
+    """
     global _pulsing_in
     with _starting:
         if _pulsing_in == os.getpid():
@@ -37,7 +40,9 @@ def _pulse(table: Table, owner: str) -> None:
 
 
 async def keep_loop(table: Table, owner: str, limit: float) -> None:
-    """Mark that the event loop turns, until cancelled; one that is blocked for `limit` seconds ends its process."""
+    """Mark that the event loop turns, until cancelled; one that is blocked for `limit`
+    seconds ends its process.
+    """
     slot = table.take(owner)
     if slot is None:
         return

@@ -1,15 +1,18 @@
-"""The supervisor's program: start a working process again when it had to be ended, and pass signals on to it.
+"""The supervisor's program: start a working process again when it had to be ended, and
+pass signals on to it.
 
-Runs alone, `python -I -S supervisor.py '{"child": 12, …}'` (see `launch`), in about 15 MB. It ends as its child ends:
-with the same exit status, or by the same signal. It ends a process itself in three cases:
+Runs alone, `python -I -S supervisor.py '{"child": 12, …}'` (see `launch`), in about 15
+MB. It ends as its child ends: with the same exit status, or by the same signal. It ends
+a process itself in three cases:
 
     silent    no Python code ran for `silence` seconds while one of its threads used the processor: that thread holds
               Python's lock
     overdue   a thread has worked on one thing for longer than its mark allows
     asked     after SIGTERM it went on for longer than `grace`, or was silent for that long
 
-Before that it writes a report, a JSON file: the process as its marks name it (`owner`), and what the threads to blame
-worked on (`blamed`). A process that was stopped (SIGSTOP) blames nothing.
+Before that it writes a report, a JSON file: the process as its marks name it (`owner`),
+and what the threads to blame worked on (`blamed`). A process that was stopped (SIGSTOP)
+blames nothing.
 """
 
 import json
@@ -36,10 +39,11 @@ FORWARDED = {
 # si_code of kill, the kernel (a terminal's Ctrl-C), sigqueue, and tgkill.
 SENDERS = {0, 0x80, -1, -6}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-# Seconds that an ended process may need beyond its own grace, and until a silence is looked at.
+# Seconds that an ended process may need beyond its own grace, and until a silence is
+# looked at.
 ROOM = 5.0
-# Of the seconds of a silence, the share that one thread has to spend on the processor to count as its cause. Less is
-# a machine that is busy with other things.
+# Of the seconds of a silence, the share that one thread has to spend on the processor
+# to count as its cause. Less is a machine that is busy with other things.
 BUSY_SHARE = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
@@ -47,7 +51,9 @@ PROC = Path("/proc")
 
 @dataclass(slots=True)
 class Silence:
-    """A process without a pulse: since when (monotonic), and what its threads had used of the processor when first seen."""
+    """A process without a pulse: since when (monotonic), and what its threads had used
+    of the processor when first seen.
+    """
 
     pulse: float
     used: dict[int, float]
@@ -70,7 +76,9 @@ class Supervisor:
     asked_at: float | None = None
 
     def run(self) -> None:
-        """Watch until the child has ended by itself, or was asked to end; then end as it did."""
+        """Watch until the child has ended by itself, or was asked to end; then end as
+        it did.
+        """
         tick = min(0.5, self.silence / 8)
         while True:
             found = signal.sigtimedwait({*FORWARDED, signal.SIGCHLD}, tick)
@@ -85,7 +93,9 @@ class Supervisor:
         _send(self.child, number)
 
     def _reap(self) -> None:
-        """Collect the processes that have ended; when the child is one of them, end as it did."""
+        """Collect the processes that have ended; when the child is one of them, end as
+        it did.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -137,12 +147,15 @@ class Supervisor:
             if overdue:
                 self._end(pid, marks, [], "stopped", silent_for)
             return
-        # When the thread to blame is not known, all that worked at the time are suspects.
+        # When the thread to blame is not known, all that worked at the time are
+        # suspects.
         blamed = [mark for mark in working if mark.thread == burning] or overdue or working
         self._end(pid, marks, blamed, "silent" if burning else "overdue", silent_for)
 
     def _burning(self, pid: int, pulse: float, silent_for: float) -> int | None:
-        """Return the thread that has used the processor for most of the silence, or None."""
+        """Return the thread that has used the processor for most of the silence, or
+        None.
+        """
         used = _used_by_thread(pid)
         if pid not in self.silences or self.silences[pid].pulse != pulse:
             self.silences[pid] = Silence(pulse, used)
@@ -154,14 +167,18 @@ class Supervisor:
         needed = BUSY_SHARE * (self.silence - min(1.0, self.silence / 2))
         return thread if thread is not None and spent[thread] >= needed else None
 
-    def _end(self, pid: int, marks: list[Mark], blamed: list[Mark], cause: str, seconds: float) -> None:
+    def _end(
+        self, pid: int, marks: list[Mark], blamed: list[Mark], cause: str, seconds: float
+    ) -> None:
         """Report, kill, and when it was the child, start another one."""
         owner = next((mark.owner for mark in marks), "")
         self._report(owner, blamed, cause, seconds)
         self.silences.pop(pid, None)
         _send(pid, signal.SIGKILL)
         subjects = "; ".join(mark.subject for mark in blamed) or "nothing that it had marked"
-        self._say(f"The {self.name} process {pid} was ended ({cause}, {seconds:.0f} s) while it worked on {subjects}.")
+        self._say(
+            f"The {self.name} process {pid} was ended ({cause}, {seconds:.0f} s) while it worked on {subjects}."
+        )
         if pid != self.child:
             return
         os.waitpid(pid, 0)
@@ -186,7 +203,9 @@ class Supervisor:
             draft.write_text(json.dumps(report))
             draft.rename(self.reports / f"{name}.json")
         except OSError as error:
-            self._say(f"The report about a process that hung could not be written to {self.reports}: {error.strerror}.")
+            self._say(
+                f"The report about a process that hung could not be written to {self.reports}: {error.strerror}."
+            )
 
     def _start(self) -> int:
         pid = os.fork()
@@ -198,7 +217,12 @@ class Supervisor:
     def _say(self, text: str) -> None:
         if self.as_json:
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            line = {"message": text, "logger": "apps.supervision", "level": "error", "timestamp": at}
+            line = {
+                "message": text,
+                "logger": "apps.supervision",
+                "level": "error",
+                "timestamp": at,
+            }
             text = json.dumps(line)
         print(text, file=sys.stderr, flush=True)
 
@@ -206,8 +230,8 @@ class Supervisor:
 def _is_sent(found: signal.struct_siginfo) -> bool:
     """Return whether this is a signal to pass on that a process or the terminal sent.
 
-    If this process was stopped (SIGSTOP) and goes on after the time limit, Python's sigtimedwait returns no signal but
-    what happens to be in memory.
+    If this process was stopped (SIGSTOP) and goes on after the time limit, Python's
+    sigtimedwait returns no signal but what happens to be in memory.
     """
     return found.si_signo in FORWARDED and found.si_code in SENDERS
 
@@ -220,7 +244,9 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _stat(path: Path) -> list[str]:
-    """Return the fields of a stat file of /proc from the state on; empty when the process is gone."""
+    """Return the fields of a stat file of /proc from the state on; empty when the
+    process is gone.
+    """
     try:
         return path.read_text().rpartition(")")[2].split()
     except OSError:

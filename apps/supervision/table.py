@@ -6,8 +6,9 @@
     slot.alive()                              # the same, and since now
     slot.release()
 
-A pulse is a mark of kind PULSE: a thread writes it several times a second. When it stops, no Python code runs in that
-process. The file holds no pointers and no lock, so it may be read while its writer is frozen or dead.
+A pulse is a mark of kind PULSE: a thread writes it several times a second. When it
+stops, no Python code runs in that process. The file holds no pointers and no lock, so
+it may be read while its writer is frozen or dead.
 """
 
 import contextlib
@@ -25,7 +26,8 @@ from typing import Self
 PULSE, WORK = 1, 2
 SLOTS = 256
 SLOT_BYTES = 1024
-# kind, moment (monotonic, in nanoseconds; 0 means idle), process, thread, limit in milliseconds, lengths of two texts.
+# kind, moment (monotonic, in nanoseconds; 0 means idle), process, thread, limit in
+# milliseconds, lengths of two texts.
 _HEAD = struct.Struct("<qqqqqHH")
 _OWNER_BYTES, _SUBJECT_BYTES = 250, 700
 _allocating = threading.Lock()
@@ -33,7 +35,9 @@ _allocating = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One slot as read: `at` and `limit` are in seconds, `at` by the monotonic clock; `owner` names the process."""
+    """One slot as read: `at` and `limit` are in seconds, `at` by the monotonic clock;
+    `owner` names the process.
+    """
 
     kind: int
     at: float
@@ -92,7 +96,9 @@ class Table:
         marks = []
         for index in range(SLOTS):
             start = index * SLOT_BYTES
-            kind, at, pid, thread, limit, owner_size, subject_size = _HEAD.unpack_from(self._memory, start)
+            kind, at, pid, thread, limit, owner_size, subject_size = _HEAD.unpack_from(
+                self._memory, start
+            )
             if not at or not pid:
                 continue
             texts = start + _HEAD.size
@@ -118,7 +124,9 @@ class Slot:
         self._write(0)
 
     def mark(self, subject: str, limit: float) -> None:
-        """State what this thread works on from now on, and how many seconds it may take for it."""
+        """State what this thread works on from now on, and how many seconds it may take
+        for it.
+        """
         self._write(0)
         text = subject.encode(errors="replace")[:_SUBJECT_BYTES]
         start = self._start + _HEAD.size + _OWNER_BYTES
@@ -140,7 +148,16 @@ class Slot:
 
     def _write(self, at: int) -> None:
         sizes = len(self._owner), self._subject_size
-        _HEAD.pack_into(self._memory, self._start, self._kind, at, self._pid, self._thread, self._limit, *sizes)
+        _HEAD.pack_into(
+            self._memory,
+            self._start,
+            self._kind,
+            at,
+            self._pid,
+            self._thread,
+            self._limit,
+            *sizes,
+        )
 
 
 def _text(data: bytes) -> str:

@@ -1,6 +1,8 @@
-"""The one gate of every page below `/t/<slug>/`: signed in, a member of the team, and of a sufficient role.
+"""The one gate of every page below `/t/<slug>/`: signed in, a member of the team, and
+of a sufficient role.
 
-To people outside a team the team does not exist (404); members whose role is not enough are told so (403).
+To people outside a team the team does not exist (404); members whose role is not enough
+are told so (403).
 """
 
 from collections.abc import Callable
@@ -30,7 +32,9 @@ class TeamRequest(HttpRequest):
 
 
 def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
-    """The team of the address and the person's role in it; raises Http404 for everybody who is no member."""
+    """The team of the address and the person's role in it; raises Http404 for everybody
+    who is no member.
+    """
     team = get_object_or_404(Team, slug=slug)
     role = role_of(request.user, team) if isinstance(request.user, User) else None
     if role is None:
@@ -39,7 +43,10 @@ def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
 
 
 def to_log_in(request: HttpRequest) -> HttpResponse:
-    """Lead to the log-in page and back. HTMX would take that page for the fragment it asked for, so it is led whole."""
+    """Lead to the log-in page and back.
+
+    HTMX would take that page for the fragment it asked for, so it is led whole.
+    """
     htmx = getattr(request, "htmx", None)
     if not htmx:
         return redirect_to_login(request.get_full_path())
@@ -48,9 +55,11 @@ def to_log_in(request: HttpRequest) -> HttpResponse:
 
 
 def team_view(*, manage: bool = False) -> Callable[[TeamView], Callable[..., HttpResponse]]:
-    """Make `view(request, team, …)` of a page whose address has a `slug`. With `manage`, owners and admins only.
+    """Make `view(request, team, …)` of a page whose address has a `slug`. With
+    `manage`, owners and admins only.
 
-    The request gets `team` and `role`, which templates use to show what a person may do.
+    The request gets `team` and `role`, which templates use to show what a person may
+    do.
     """
 
     def decorate(view: TeamView) -> Callable[..., HttpResponse]:
@@ -60,7 +69,9 @@ def team_view(*, manage: bool = False) -> Callable[[TeamView], Callable[..., Htt
                 return to_log_in(request)
             team, role = team_for(request, slug)
             if manage and role not in MANAGING:
-                raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")
+                raise PermissionDenied(
+                    "Only owners and admins of the team may do this. Ask one of them."
+                )
             request.team, request.role = team, role  # type: ignore[attr-defined]
             return view(request, team, **rest)
 

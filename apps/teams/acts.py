@@ -1,4 +1,5 @@
-"""Acts on the page of a team's members: views of functions that do one thing and return a sentence about it.
+"""Acts on the page of a team's members: views of functions that do one thing and return
+a sentence about it.
 
 @team_view(manage=True)
 @leads_back
@@ -22,10 +23,11 @@ from apps.users.models import User
 
 
 def leads_back(act: Callable[..., str]) -> Callable[..., HttpResponse]:
-    """Make a view of `act(request, team, …)`: a POST that leads back to the members, or home for a former member.
+    """Make a view of `act(request, team, …)`: a POST that leads back to the members, or
+    home for a former member.
 
-    A GET, which comes from the sign-in page after a session has ended, leads there without doing anything. If the act
-    raises NotPossible, the page shows the reason.
+    A GET, which comes from the sign-in page after a session has ended, leads there
+    without doing anything. If the act raises NotPossible, the page shows the reason.
     """
 
     @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,7 +40,11 @@ def leads_back(act: Callable[..., str]) -> Callable[..., HttpResponse]:
                 messages.error(request, str(reason))
         user = cast(User, request.user)
         is_member = Membership.objects.filter(team=team, user=user).exists()
-        target = reverse("teams:members", args=[team.slug]) if is_member else reverse("onboarding:home")
+        target = (
+            reverse("teams:members", args=[team.slug])
+            if is_member
+            else reverse("onboarding:home")
+        )
         return HttpResponseRedirect(target, status=303)
 
     return view

@@ -1,4 +1,6 @@
-"""The admin sees all teams; `TeamScopedAdmin` lets it read rows that are guarded by `apps.teams.scoping`."""
+"""The admin sees all teams; `TeamScopedAdmin` lets it read rows that are guarded by
+`apps.teams.scoping`.
+"""
 
 from typing import Any
 
@@ -14,16 +16,20 @@ from apps.teams.scoping import TeamQuerySet
 
 
 class TeamScopedAdmin(admin.options.BaseModelAdmin[Any]):
-    """Mixin for the ModelAdmin or inline of a team-scoped model, or of one with a foreign key to such a model.
+    """Mixin for the ModelAdmin or inline of a team-scoped model, or of one with a
+    foreign key to such a model.
 
-    For long lists of choices use `autocomplete_fields`; `raw_id_fields` and list filters on such a foreign key read
-    through the default manager and so end in UnscopedQuery.
+    For long lists of choices use `autocomplete_fields`; `raw_id_fields` and list
+    filters on such a foreign key read through the default manager and so end in
+    UnscopedQuery.
     """
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return _across_teams(super().get_queryset(request))
 
-    def get_field_queryset(self, db: str | None, db_field: Any, request: HttpRequest) -> QuerySet[Any] | None:
+    def get_field_queryset(
+        self, db: str | None, db_field: Any, request: HttpRequest
+    ) -> QuerySet[Any] | None:
         queryset = super().get_field_queryset(db, db_field, request)
         if queryset is None:  # the field would take the default manager's rows
             queryset = db_field.remote_field.model._default_manager.using(db)
@@ -44,9 +50,13 @@ class MembershipFormSet(BaseInlineFormSet[Membership, Team, Any]):
             if data and not data.get("DELETE") and data.get("user"):
                 kept.append(data)
         had_owner = self.instance.pk is not None and has_owner(self.instance)
-        keeps_owner = any(data["role"] == Role.OWNER and data["user"].is_active for data in kept)
+        keeps_owner = any(
+            data["role"] == Role.OWNER and data["user"].is_active for data in kept
+        )
         if had_owner and not keeps_owner:
-            raise ValidationError("A team needs an active owner. Make another member owner first.")
+            raise ValidationError(
+                "A team needs an active owner. Make another member owner first."
+            )
 
 
 class MembershipInline(admin.TabularInline[Membership, Team]):

@@ -1,4 +1,6 @@
-"""A system check: a group of OIDC_GROUPS whose team does not exist gives no account a role."""
+"""A system check: a group of OIDC_GROUPS whose team does not exist gives no account a
+role.
+"""
 
 from typing import Any
 
@@ -10,8 +12,13 @@ from apps.teams.oidc_roles import unknown_teams
 
 
 @register(Tags.database)
-def check_oidc_groups(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """teams.W001: OIDC_GROUPS names a team that does not exist. Django asks at `migrate` and `check --database`."""
+def check_oidc_groups(
+    app_configs: Any, databases: Any = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """teams.W001: OIDC_GROUPS names a team that does not exist.
+
+    Django asks at `migrate` and `check --database`.
+    """
     if not databases:
         return []
     try:

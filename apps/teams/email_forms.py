@@ -11,13 +11,17 @@ from apps.teams.models import Membership
 
 
 class StopForm(QueryForm):
-    """The link in an email: nothing, or what a mail program sends, turns off; `digest=on` turns on again."""
+    """The link in an email: nothing, or what a mail program sends, turns off;
+    `digest=on` turns on again.
+    """
 
     digest = forms.BooleanField()
 
 
 class EmailPreferencesForm(forms.Form):
-    """One box for each team and kind that the person can get, named `7-digest` for team 7."""
+    """One box for each team and kind that the person can get, named `7-digest` for team
+    7.
+    """
 
     def __init__(self, memberships: Iterable[Membership], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

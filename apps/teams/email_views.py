@@ -1,4 +1,6 @@
-"""Which emails a person gets: the page for all teams, and the link in an email that turns one kind off."""
+"""Which emails a person gets: the page for all teams, and the link in an email that
+turns one kind off.
+"""
 
 from typing import cast
 
@@ -24,7 +26,9 @@ from apps.users.models import User
 def email_preferences(request: HttpRequest) -> HttpResponse:
     """Show and save what the person gets about each team."""
     memberships = (
-        Membership.objects.filter(user=cast(User, request.user)).select_related("team").order_by("team__name", "pk")
+        Membership.objects.filter(user=cast(User, request.user))
+        .select_related("team")
+        .order_by("team__name", "pk")
     )
     form = EmailPreferencesForm(memberships, request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
@@ -40,10 +44,14 @@ def email_preferences(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # the signed address is the proof, and a mail program has no cookie of ours
 @require_http_methods(["GET", "HEAD", "POST"])
 def email_stop(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask on a GET, because mail scanners open links; turn the emails off, or on again, on a POST."""
+    """Ask on a GET, because mail scanners open links; turn the emails off, or on again,
+    on a POST.
+    """
     found = find(token)
     if found is None:
-        raise Http404("This link is not from an email of ours, or the person has left the team.")
+        raise Http404(
+            "This link is not from an email of ours, or the person has left the team."
+        )
     membership, kind = found
     form = StopForm(request.POST)
     if request.method == "POST":

@@ -4,7 +4,8 @@
     stop_link(membership, EmailKind.DIGEST)          # https://…/account/emails/stop/<token>/
     find(token)                                      # (membership, EmailKind.DIGEST)
 
-Emails about an account's security, and those that a person asked for, can't be turned off.
+Emails about an account's security, and those that a person asked for, can't be turned
+off.
 """
 
 from django.conf import settings
@@ -44,7 +45,11 @@ ALWAYS = (
         "Account and security",
         "Your password, email address, or a second factor changed, or a link was asked for.",
     ),
-    ("answers", "Invitations and answers", "A person invited you, or answered your request to join a team."),
+    (
+        "answers",
+        "Invitations and answers",
+        "A person invited you, or answered your request to join a team.",
+    ),
     ("welcome", "New team", "You created a team."),
 )
 # The rest goes to owners and admins.
@@ -52,7 +57,9 @@ FOR_ALL_MEMBERS = (EmailKind.DIGEST,)
 
 
 def field_of(kind: EmailKind) -> str:
-    """Return the column of Membership that holds whether the person wants emails of this kind."""
+    """Return the column of Membership that holds whether the person wants emails of
+    this kind.
+    """
     return "digest" if kind == EmailKind.DIGEST else f"email_{kind.value}"
 
 
@@ -69,7 +76,9 @@ def wants(membership: Membership, kind: EmailKind) -> bool:
 
 
 def user_wants(user: User, team: Team, kind: EmailKind) -> bool:
-    """Return whether a member wants emails of this kind; False for a person outside the team."""
+    """Return whether a member wants emails of this kind; False for a person outside the
+    team.
+    """
     membership = Membership.objects.filter(team=team, user=user).first()
     return membership is not None and wants(membership, kind)
 
@@ -92,7 +101,9 @@ def stop_link_of(user: User, team: Team, kind: EmailKind) -> str:
 
 
 def find(token: str) -> tuple[Membership, EmailKind] | None:
-    """Return whose emails of which kind a link turns off; None if it is not ours or the person left the team."""
+    """Return whose emails of which kind a link turns off; None if it is not ours or the
+    person left the team.
+    """
     try:
         key, name = signing.loads(token, salt=_SALT)
     except signing.BadSignature:

@@ -8,22 +8,35 @@ from apps.mail.links import has_address
 
 class TeamForm(forms.Form):
     name = forms.CharField(
-        max_length=120, label="Name", help_text="What your colleagues call it. It stands in mails and addresses."
+        max_length=120,
+        label="Name",
+        help_text="What your colleagues call it. It stands in mails and addresses.",
     )
 
     def clean_name(self) -> str:
         """One line without control characters: names stand in subjects of mails."""
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
-            raise forms.ValidationError("The name contains characters that cannot be shown. Type it anew.")
+            raise forms.ValidationError(
+                "The name contains characters that cannot be shown. Type it anew."
+            )
         if has_address(name):
-            raise forms.ValidationError("A team's name appears in emails, so it cannot contain a web address.")
+            raise forms.ValidationError(
+                "A team's name appears in emails, so it cannot contain a web address."
+            )
         return name
 
 
 def zones() -> list[tuple[str, str]]:
     """The time zones of the IANA database that name a place, and UTC first."""
-    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in sorted(available_timezones()) if "/" in name)]
+    return [
+        ("UTC", "UTC"),
+        *(
+            (name, name.replace("_", " "))
+            for name in sorted(available_timezones())
+            if "/" in name
+        ),
+    ]
 
 
 class TeamSettingsForm(TeamForm):

@@ -1,7 +1,8 @@
 """Inviting people by e-mail.
 
-An invitation is good once, for seven days, and for the address that it was sent to. Nobody joins by opening a link:
-only by a POST of somebody who is signed in with that address.
+An invitation is good once, for seven days, and for the address that it was sent to.
+Nobody joins by opening a link: only by a POST of somebody who is signed in with that
+address.
 """
 
 import hashlib
@@ -27,8 +28,9 @@ from apps.users.proof import is_unproven
 LASTS = timedelta(days=7)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-# How many emails a day: of a team, of a person over all teams, and of one team to one address. The last two are for
-# one address over all teams and people, an hour and a day: teams cost nothing, so limits of a team protect nobody.
+# How many emails a day: of a team, of a person over all teams, and of one team to one
+# address. The last two are for one address over all teams and people, an hour and a
+# day: teams cost nothing, so limits of a team protect nobody.
 TEAM_LIMIT, PERSON_LIMIT, ADDRESS_LIMIT = 50, 50, 3
 RECIPIENT_HOUR_LIMIT, RECIPIENT_DAY_LIMIT = 3, 10
 
@@ -38,7 +40,10 @@ class NotForYou(NotPossible):
 
 
 def invite(team: Team, by: User, email: str, role: str) -> Invitation:
-    """Invite an address, or invite it again: an earlier link to it ends. Raises NotPossible."""
+    """Invite an address, or invite it again: an earlier link to it ends.
+
+    Raises NotPossible.
+    """
     address = _checked(email)
     if is_unproven(by):
         raise NotPossible("Confirm your own email address before you invite other people.")
@@ -67,41 +72,61 @@ def invite(team: Team, by: User, email: str, role: str) -> Invitation:
 
 def revoke(team: Team, invitation_id: int) -> bool:
     """End an open invitation; False where there is none of that id."""
-    return bool(_open(team).filter(pk=invitation_id).update(state=InvitationState.REVOKED, ended_at=timezone.now()))
+    return bool(
+        _open(team)
+        .filter(pk=invitation_id)
+        .update(state=InvitationState.REVOKED, ended_at=timezone.now())
+    )
 
 
 def resend(team: Team, by: User, invitation_id: int) -> Invitation:
     """Send it again, with a new link and seven new days. Raises NotPossible."""
     invitation = _open(team).filter(pk=invitation_id).first()
     if invitation is None:
-        raise NotPossible("This invitation was already accepted or withdrawn. You can invite the address again.")
+        raise NotPossible(
+            "This invitation was already accepted or withdrawn. You can invite the address again."
+        )
     return invite(team, by, invitation.email, invitation.role)
 
 
 def open_invitations(team: Team) -> list[Invitation]:
-    """Those not answered yet, the newest first; also such whose time is over, to be sent again or withdrawn."""
+    """Those not answered yet, the newest first; also such whose time is over, to be
+    sent again or withdrawn.
+    """
     return list(_open(team).select_related("invited_by").order_by("-created_at", "-pk"))
 
 
 def find(token: str) -> Invitation | None:
     """The invitation of a link, in whatever state."""
     return (
-        Invitation.objects.across_teams().filter(token_hash=_hash(token)).select_related("team", "invited_by").first()
+        Invitation.objects.across_teams()
+        .filter(token_hash=_hash(token))
+        .select_related("team", "invited_by")
+        .first()
     )
 
 
 def is_for(invitation: Invitation, user: User) -> bool:
-    """Whether the person has the address that was invited: the account's own, or another one that is confirmed."""
+    """Whether the person has the address that was invited: the account's own, or
+    another one that is confirmed.
+    """
     if address_or_none(user.email) == invitation.email:
         return True
-    confirmed = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True)
+    confirmed = EmailAddress.objects.filter(user=user, verified=True).values_list(
+        "email", flat=True
+    )
     return any(address_or_none(address) == invitation.email for address in confirmed)
 
 
 def accept(invitation: Invitation, user: User) -> Membership:
-    """Join the team. Raises NotForYou, NotPossible. Who is in the team already keeps their role."""
+    """Join the team. Raises NotForYou, NotPossible.
+
+    Who is in the team already keeps their role.
+    """
     if not is_for(invitation, user):
-        raise NotForYou(f"This invitation is for {invitation.email}, and you are signed in as {user.email}.")
+        raise NotForYou(
+            f"This invitation is for {invitation.email}, and you are signed in as {user.email}."
+        )
     with transaction.atomic():
         now = timezone.now()
         if not _may_still_invite(invitation):
@@ -122,7 +147,8 @@ def accept(invitation: Invitation, user: User) -> Membership:
 def _may_still_invite(invitation: Invitation) -> bool:
     """Return whether the person who sent the invitation could send it today.
 
-    Somebody who was removed, deactivated, or given a lower role would otherwise still let people in.
+    Somebody who was removed, deactivated, or given a lower role would otherwise still
+    let people in.
     """
     if invitation.invited_by is None:
         return False
@@ -147,13 +173,20 @@ def _check_limits(team: Team, by: User, address: str) -> None:
     received = sent.filter(email=address)
     in_an_hour = received.filter(created_at__gt=now - HOUR).count()
     if in_an_hour >= RECIPIENT_HOUR_LIMIT or received.count() >= RECIPIENT_DAY_LIMIT:
-        raise NotPossible(f"{address} was sent several invitations a short time ago. Send the next one tomorrow.")
+        raise NotPossible(
+            f"{address} was sent several invitations a short time ago. Send the next one tomorrow."
+        )
     if sent.filter(team=team, email=address).count() >= ADDRESS_LIMIT:
         raise NotPossible(
             f"{address} was sent {ADDRESS_LIMIT} invitations in the last day. Send the next one tomorrow."
         )
-    if sent.filter(team=team).count() >= TEAM_LIMIT or sent.filter(invited_by=by).count() >= PERSON_LIMIT:
-        raise NotPossible(f"No more than {TEAM_LIMIT} invitations are sent in a day. Send the next one tomorrow.")
+    if (
+        sent.filter(team=team).count() >= TEAM_LIMIT
+        or sent.filter(invited_by=by).count() >= PERSON_LIMIT
+    ):
+        raise NotPossible(
+            f"No more than {TEAM_LIMIT} invitations are sent in a day. Send the next one tomorrow."
+        )
 
 
 def _hash(token: str) -> str:
@@ -161,7 +194,8 @@ def _hash(token: str) -> str:
 
 
 def _mail(invitation: Invitation, team: Team, by: User, token: str) -> None:
-    # Both are free text of the sender, in an email to a stranger: no mail program may make a link of them.
+    # Both are free text of the sender, in an email to a stranger: no mail program may
+    # make a link of them.
     team_name, inviter = without_links(team.name), without_links(by.display_name)
     subject = f"{inviter} invites you to {team_name} on Firstlight"
     context = {

@@ -7,15 +7,22 @@ from apps.teams.scoping import TeamScopedModel
 
 
 class JoinDomain(TeamScopedModel):
-    """A domain whose people may ask to join the team: IDNA 2008's ASCII form, in lower case."""
+    """A domain whose people may ask to join the team:
+
+    IDNA 2008's ASCII form, in lower case.
+    """
 
     domain = models.CharField(max_length=253)
-    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TeamScopedModel.Meta):
         abstract = False
-        constraints = [models.UniqueConstraint(fields=["team", "domain"], name="join_domain_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "domain"], name="join_domain_once")
+        ]
         indexes = [models.Index(fields=["domain"], name="join_domain_by_name")]
 
     def __str__(self) -> str:
@@ -33,12 +40,18 @@ class JoinState(models.TextChoices):
 class JoinRequest(TeamScopedModel):
     """One person's wish to join, with the confirmed address that entitles them to ask."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     email = models.EmailField()
     state = models.CharField(max_length=10, choices=JoinState, default=JoinState.OPEN)
     created_at = models.DateTimeField()
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
     )
     decided_at = models.DateTimeField(null=True, blank=True)
 
@@ -46,7 +59,9 @@ class JoinRequest(TeamScopedModel):
         abstract = False
         constraints = [
             models.UniqueConstraint(
-                fields=["team", "user"], name="join_request_one_open", condition=models.Q(state=JoinState.OPEN)
+                fields=["team", "user"],
+                name="join_request_one_open",
+                condition=models.Q(state=JoinState.OPEN),
             )
         ]
         indexes = [models.Index(fields=["user", "created_at"], name="join_request_by_person")]

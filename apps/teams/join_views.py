@@ -1,4 +1,7 @@
-"""Asking to join a team, answering, and the domains that a team is open to. Every POST ends in a redirect (303)."""
+"""Asking to join a team, answering, and the domains that a team is open to.
+
+Every POST ends in a redirect (303).
+"""
 
 from typing import cast
 
@@ -62,7 +65,9 @@ def ask(request: HttpRequest, team_id: int) -> HttpResponse:
         except NotPossible as reason:
             messages.error(request, str(reason))
         else:
-            messages.success(request, f"The owners and admins of {team.name} have your request.")
+            messages.success(
+                request, f"The owners and admins of {team.name} have your request."
+            )
     return HttpResponseRedirect(reverse("onboarding:home"), status=303)
 
 

@@ -1,8 +1,10 @@
-"""Joining a team by the domain of one's confirmed address, with the approval of an admin.
+"""Joining a team by the domain of one's confirmed address, with the approval of an
+admin.
 
-An owner opens a team to a domain at which the owner has a confirmed address, for example
-`example.com`. A person with a confirmed address there sees the team and may ask to join; an
-owner or admin approves or declines. To everyone else the team does not exist.
+An owner opens a team to a domain at which the owner has a confirmed address, for
+example `example.com`. A person with a confirmed address there sees the team and may ask
+to join; an owner or admin approves or declines. To everyone else the team does not
+exist.
 """
 
 from datetime import timedelta
@@ -26,7 +28,8 @@ from apps.teams.services import MANAGING, recipients_of, role_of
 from apps.users.models import User
 from apps.users.sign_up import domain_of
 
-# How long a declined person can't ask the same team again, and how many teams one may ask in a day.
+# How long a declined person can't ask the same team again, and how many teams one may
+# ask in a day.
 PAUSE = timedelta(days=30)
 DAY = timedelta(days=1)
 PERSON_LIMIT = 10
@@ -37,8 +40,12 @@ GONE = "This request was answered already."
 
 
 def confirmed_addresses(user: User) -> dict[str, str]:
-    """Return the user's confirmed addresses by their domain, without public email providers."""
-    rows = EmailAddress.objects.filter(user=user, user__is_active=True, verified=True).order_by("-primary", "pk")
+    """Return the user's confirmed addresses by their domain, without public email
+    providers.
+    """
+    rows = EmailAddress.objects.filter(user=user, user__is_active=True, verified=True).order_by(
+        "-primary", "pk"
+    )
     found: dict[str, str] = {}
     for email in rows.values_list("email", flat=True):
         domain = domain_of(email)
@@ -71,7 +78,9 @@ def add_domain(team: Team, by: User, domain: str) -> JoinDomain:
             )
         if domains_of(team).count() >= MAX_DOMAINS:
             raise NotPossible(f"A team can be open to {MAX_DOMAINS} domains. Remove one first.")
-        added, _ = JoinDomain.objects.across_teams().get_or_create(team=team, domain=domain, defaults={"added_by": by})
+        added, _ = JoinDomain.objects.across_teams().get_or_create(
+            team=team, domain=domain, defaults={"added_by": by}
+        )
     return added
 
 
@@ -87,19 +96,31 @@ def remove_domain(team: Team, by: User, domain_id: int) -> str:
 
 
 def joinable_teams(user: User) -> list[tuple[Team, JoinRequest | None]]:
-    """Return the teams that the user may ask to join, each with the user's last request."""
+    """Return the teams that the user may ask to join, each with the user's last
+    request.
+    """
     domains = list(confirmed_addresses(user))
     if not domains:
         return []
     open_to = JoinDomain.objects.across_teams().filter(domain__in=domains).values("team_id")
-    teams = Team.objects.filter(pk__in=open_to).exclude(memberships__user=user).order_by("name", "pk")
-    requests = JoinRequest.objects.across_teams().filter(user=user, team__in=teams).order_by("created_at", "pk")
+    teams = (
+        Team.objects.filter(pk__in=open_to)
+        .exclude(memberships__user=user)
+        .order_by("name", "pk")
+    )
+    requests = (
+        JoinRequest.objects.across_teams()
+        .filter(user=user, team__in=teams)
+        .order_by("created_at", "pk")
+    )
     last = {request.team_id: request for request in requests}
     return [(team, last.get(team.pk)) for team in teams]
 
 
 def find_team(user: User, team_id: int) -> Team | None:
-    """Return the team if the user may know of it: as a member, or by a confirmed address."""
+    """Return the team if the user may know of it: as a member, or by a confirmed
+    address.
+    """
     known = Team.objects.of(user).filter(pk=team_id).first()
     if known is not None:
         return known
@@ -122,7 +143,9 @@ def ask(team: Team, user: User) -> JoinRequest:
         if open_request is not None:
             return open_request
         if earlier.filter(created_at__gt=now - PAUSE).exists():
-            raise NotPossible(f"{team.name} answered your request already. You can ask again after {PAUSE.days} days.")
+            raise NotPossible(
+                f"{team.name} answered your request already. You can ask again after {PAUSE.days} days."
+            )
         if own.filter(created_at__gt=now - DAY).count() >= PERSON_LIMIT:
             raise NotPossible(f"You can ask {PERSON_LIMIT} teams in a day. Go on tomorrow.")
         request = JoinRequest.objects.create(team=team, user=user, email=email, created_at=now)
@@ -132,7 +155,9 @@ def ask(team: Team, user: User) -> JoinRequest:
 
 def open_requests(team: Team) -> QuerySet[JoinRequest]:
     """Return the requests that wait for an answer, the oldest first."""
-    waiting = JoinRequest.objects.for_team(team).filter(state=JoinState.OPEN, user__is_active=True)
+    waiting = JoinRequest.objects.for_team(team).filter(
+        state=JoinState.OPEN, user__is_active=True
+    )
     return waiting.select_related("user").order_by("created_at", "pk")
 
 
@@ -141,9 +166,13 @@ def approve(team: Team, by: User, request_id: int) -> JoinRequest:
     with transaction.atomic():
         request = _locked(team, by, request_id)
         if _entitling_address(team, request.user) is None:
-            raise NotPossible(f"{request.email} is no longer a confirmed address at one of the team's domains.")
+            raise NotPossible(
+                f"{request.email} is no longer a confirmed address at one of the team's domains."
+            )
         _decide(request, by, JoinState.APPROVED)
-        Membership.objects.get_or_create(team=team, user=request.user, defaults={"role": Role.MEMBER})
+        Membership.objects.get_or_create(
+            team=team, user=request.user, defaults={"role": Role.MEMBER}
+        )
         _tell_person(request, team)
     return request
 

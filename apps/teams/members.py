@@ -1,7 +1,9 @@
 """Who belongs to a team, and in which role.
 
-Owners may do everything; admins manage admins and members, but no owner. Everybody may leave. A team always keeps an
-owner: changes are made under the team's row, so that two owners cannot demote each other at once.
+Owners may do everything; admins manage admins and members, but no owner. Everybody may
+leave. A team always keeps an
+owner: changes are made under the team's row, so that two owners cannot demote each
+    other at once.
 """
 
 from django.db import transaction
@@ -14,7 +16,9 @@ class NotPossible(Exception):
     """The change cannot be made; the message says why and what to do."""
 
 
-LAST_OWNER = "A team needs an owner, and this is the only one. Make another member an owner first."
+LAST_OWNER = (
+    "A team needs an owner, and this is the only one. Make another member an owner first."
+)
 OWNERS_ONLY = "Only owners can change owners or add new ones. Ask an owner of the team."
 
 
@@ -42,7 +46,10 @@ def change_role(team: Team, by: User, user_id: int, role: str) -> Membership:
 
 
 def remove(team: Team, by: User, user_id: int) -> Membership:
-    """Take a member out of the team; everybody may take out themselves. Raises NotPossible."""
+    """Take a member out of the team; everybody may take out themselves.
+
+    Raises NotPossible.
+    """
     with transaction.atomic():
         membership, own = _locked(team, by, user_id)
         if membership.user_id != by.pk and Role(membership.role) not in grantable(own):
@@ -53,16 +60,22 @@ def remove(team: Team, by: User, user_id: int) -> Membership:
 
 
 def _locked(team: Team, by: User, user_id: int) -> tuple[Membership, Role]:
-    """The membership and the role of whoever changes it, both as they are under the team's lock."""
+    """The membership and the role of whoever changes it, both as they are under the
+    team's lock.
+    """
     Team.objects.select_for_update().get(pk=team.pk)
     own = Membership.objects.filter(team=team, user=by).values_list("role", flat=True).first()
-    membership = Membership.objects.filter(team=team, user_id=user_id).select_related("user").first()
+    membership = (
+        Membership.objects.filter(team=team, user_id=user_id).select_related("user").first()
+    )
     if own is None or membership is None:
         raise NotPossible("This person is no longer in the team. Reload the page.")
     return membership, Role(own)
 
 
 def _keep_an_owner(team: Team, membership: Membership) -> None:
-    others = Membership.objects.filter(team=team, role=Role.OWNER, user__is_active=True).exclude(pk=membership.pk)
+    others = Membership.objects.filter(
+        team=team, role=Role.OWNER, user__is_active=True
+    ).exclude(pk=membership.pk)
     if membership.role == Role.OWNER and not others.exists():
         raise NotPossible(LAST_OWNER)

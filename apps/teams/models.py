@@ -37,16 +37,22 @@ class TeamsQuerySet(models.QuerySet["Team"]):
 
 
 class Team(models.Model):
-    """A tenant. Its `onboarding_pipeline_*` columns repeat its newest onboarding run, in that run's transactions."""
+    """A tenant. Its `onboarding_pipeline_*` columns repeat its newest onboarding run,
+    in that run's transactions.
+    """
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=80, unique=True)
-    # Whose midnight ends a day and whose Monday begins a week in the figures: a name of the IANA time zone database.
+    # Whose midnight ends a day and whose Monday begins a week in the figures: a name of
+    # the IANA time zone database.
     time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
-    # The first day (UTC) of what is read, chosen at the setup; None until then. A later setup only widens it.
+    # The first day (UTC) of what is read, chosen at the setup; None until then. A later
+    # setup only widens it.
     history_start = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="teams")
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="teams"
+    )
 
     onboarding_pipeline_status = models.CharField(
         max_length=50, choices=OnboardingStatus, default=OnboardingStatus.NOT_STARTED
@@ -74,7 +80,9 @@ class Team(models.Model):
 
     @classmethod
     def free_slug(cls, name: str) -> str:
-        """A slug made from the name that no team has; random where the name has no letters or is taken."""
+        """A slug made from the name that no team has; random where the name has no
+        letters or is taken.
+        """
         base = slugify(name)[:60]
         if base and not cls.objects.filter(slug=base).exists():
             return base
@@ -83,7 +91,9 @@ class Team(models.Model):
 
 class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
     role = models.CharField(max_length=20, choices=Role, default=Role.MEMBER)
     # Which emails the person wants; see `apps.teams.emails`.
     digest = models.BooleanField(default=True, db_default=True)
@@ -110,15 +120,26 @@ class InvitationState(models.TextChoices):
 
 
 class Invitation(TeamScopedModel):
-    """One mail that asks one address to join. Only the hash of its token is kept; sending again makes another row."""
+    """One mail that asks one address to join.
+
+    Only the hash of its token is kept; sending again makes another row.
+    """
 
     email = models.EmailField()
     role = models.CharField(max_length=20, choices=Role, default=Role.MEMBER)
     token_hash = models.CharField(max_length=64, unique=True)
-    state = models.CharField(max_length=10, choices=InvitationState, default=InvitationState.OPEN)
-    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(
+        max_length=10, choices=InvitationState, default=InvitationState.OPEN
+    )
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     accepted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
     )
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -128,10 +149,14 @@ class Invitation(TeamScopedModel):
         abstract = False
         constraints = [
             models.UniqueConstraint(
-                fields=["team", "email"], name="invitation_one_open", condition=models.Q(state=InvitationState.OPEN)
+                fields=["team", "email"],
+                name="invitation_one_open",
+                condition=models.Q(state=InvitationState.OPEN),
             )
         ]
-        indexes = [models.Index(fields=["invited_by", "created_at"], name="invitation_by_person")]
+        indexes = [
+            models.Index(fields=["invited_by", "created_at"], name="invitation_by_person")
+        ]
 
     def __str__(self) -> str:
         return f"{self.email} to team {self.team_id} ({self.state})"

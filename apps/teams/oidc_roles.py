@@ -1,12 +1,13 @@
 """Roles in teams from groups of the sign-in provider (OIDC_GROUPS).
 
-With `engineers=acme:member,leads=acme:admin`, a person in both groups is an admin of Acme, and
-loses the membership when the provider lists neither group any more. It happens at each sign-in
-and at each check of a session.
+With `engineers=acme:member,leads=acme:admin`, a person in both groups is an admin of
+Acme, and loses the membership when the provider lists neither group any more. It
+happens at each sign-in and at each check of a session.
 
-A membership that came from a group is marked as `managed`. One that was made by hand is left
-alone, until a group of the person names its team; from then on the groups decide. The last
-owner of a team is neither removed nor demoted; the log has a line for the operator.
+A membership that came from a group is marked as `managed`. One that was made by hand is
+left alone, until a group of the person names its team; from then on the groups decide.
+The last owner of a team is neither removed nor demoted; the log has a line for the
+operator.
 """
 
 import logging
@@ -28,7 +29,10 @@ RANKS = [Role.MEMBER, Role.ADMIN, Role.OWNER]
 
 @receiver(identity_confirmed, dispatch_uid="teams.oidc_roles")
 def handle_identity_confirmed(user: User, groups: frozenset[str], **kwargs: Any) -> None:
-    """Make the person's memberships what their groups say. In the caller's transaction."""
+    """Make the person's memberships what their groups say.
+
+    In the caller's transaction.
+    """
     if not settings.OIDC_GROUPS:
         return
     wanted = _wanted(groups)
@@ -45,7 +49,10 @@ def handle_identity_confirmed(user: User, groups: frozenset[str], **kwargs: Any)
 
 
 def unknown_teams() -> list[str]:
-    """Return the slugs that OIDC_GROUPS names and no team has, sorted. Their groups give no role."""
+    """Return the slugs that OIDC_GROUPS names and no team has, sorted.
+
+    Their groups give no role.
+    """
     named: set[str] = set()
     for roles in settings.OIDC_GROUPS.values():
         named.update(slug for slug, _ in roles)
@@ -80,17 +87,23 @@ def _give(team: Team, user: User, role: Role) -> None:
 
 def _change(team: Team, membership: Membership, role: Role) -> None:
     # An owner may make every change, so it is made in the name of another one.
-    others = Membership.objects.filter(team=team, role=Role.OWNER, user__is_active=True).exclude(pk=membership.pk)
+    others = Membership.objects.filter(
+        team=team, role=Role.OWNER, user__is_active=True
+    ).exclude(pk=membership.pk)
     owner = others.select_related("user").first()
     if owner is None:
-        _log_refusal(team, membership.user_id, f"become {role}, because the team has no other owner")
+        _log_refusal(
+            team, membership.user_id, f"become {role}, because the team has no other owner"
+        )
         return
     try:
         change_role(team, owner.user, membership.user_id, role)
     except NotPossible as reason:
         _log_refusal(team, membership.user_id, f"become {role}: {reason}")
         return
-    logger.info("OIDC groups: user %s is %s of team %s now", membership.user_id, role, team.slug)
+    logger.info(
+        "OIDC groups: user %s is %s of team %s now", membership.user_id, role, team.slug
+    )
 
 
 def _remove(team: Team, user: User) -> None:

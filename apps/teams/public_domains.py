@@ -1,4 +1,7 @@
-"""Email domains at which anyone can get an address. Having one shows nothing about a team."""
+"""Email domains at which anyone can get an address.
+
+Having one shows nothing about a team.
+"""
 
 _TEXT = """
 126.com 139.com 163.com aim.com aol.com att.net bellsouth.net bluewin.ch bol.com.br btinternet.com

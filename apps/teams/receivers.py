@@ -1,7 +1,9 @@
-"""End what a person made for a team when the person's rights in it end, whichever way they end.
+"""End what a person made for a team when the person's rights in it end, whichever way
+they end.
 
-Removal, leaving, a lower role, the admin's forms, and the deletion of an account all change memberships; a deactivated
-account keeps its memberships, so it is handled by the account's own signal.
+Removal, leaving, a lower role, the admin's forms, and the deletion of an account all
+change memberships; a deactivated account keeps its memberships, so it is handled by the
+account's own signal.
 """
 
 from typing import Any
@@ -18,11 +20,12 @@ _MANAGING = (Role.OWNER, Role.ADMIN)
 
 
 def end_rights(team: Team, user: User, *, left: bool) -> None:
-    """Revoke the open invitations that a person sent, and let the other apps end what the person made.
+    """Revoke the open invitations that a person sent, and let the other apps end what
+    the person made.
 
     Args:
-        left: whether the person is out of the team. Then open invitations to the person end, too: somebody who was
-            removed must not come back through one.
+        left: whether the person is out of the team. Then open invitations to the person
+            end, too: somebody who was removed must not come back through one.
     """
     opened = Invitation.objects.for_team(team).filter(state=InvitationState.OPEN)
     ended = {"state": InvitationState.REVOKED, "ended_at": timezone.now()}
@@ -46,9 +49,15 @@ def membership_changes(instance: Membership, raw: bool = False, **_: Any) -> Non
         end_rights(instance.team, instance.user, left=False)
 
 
-def account_saved(instance: User, raw: bool = False, update_fields: Any = None, **_: Any) -> None:
+def account_saved(
+    instance: User, raw: bool = False, update_fields: Any = None, **_: Any
+) -> None:
     """End the rights of an account that was deactivated."""
-    if raw or instance.is_active or (update_fields is not None and "is_active" not in update_fields):
+    if (
+        raw
+        or instance.is_active
+        or (update_fields is not None and "is_active" not in update_fields)
+    ):
         return
     for membership in Membership.objects.filter(user=instance).select_related("team"):
         end_rights(membership.team, instance, left=False)
@@ -56,6 +65,10 @@ def account_saved(instance: User, raw: bool = False, update_fields: Any = None, 
 
 def connect() -> None:
     """Connect the receivers; called once, when the app is ready."""
-    pre_delete.connect(membership_deleted, sender=Membership, dispatch_uid="teams.membership_deleted")
-    pre_save.connect(membership_changes, sender=Membership, dispatch_uid="teams.membership_changes")
+    pre_delete.connect(
+        membership_deleted, sender=Membership, dispatch_uid="teams.membership_deleted"
+    )
+    pre_save.connect(
+        membership_changes, sender=Membership, dispatch_uid="teams.membership_changes"
+    )
     post_save.connect(account_saved, sender=User, dispatch_uid="teams.account_saved")

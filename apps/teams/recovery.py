@@ -1,4 +1,7 @@
-"""Who may get a recovery link, and who is told of it. The link itself: `apps.users.oidc.recovery`."""
+"""Who may get a recovery link, and who is told of it.
+
+The link itself: `apps.users.oidc.recovery`.
+"""
 
 from email.utils import parseaddr
 
@@ -20,7 +23,9 @@ def may_recover(user: User) -> bool:
 
 
 def make_link(user: User) -> str:
-    """Return the address of a new recovery link; its row and the emails about it are written with it."""
+    """Return the address of a new recovery link; its row and the emails about it are
+    written with it.
+    """
     with transaction.atomic():
         link, address = recovery.make(user)
         _tell(link, user)
@@ -30,7 +35,9 @@ def make_link(user: User) -> str:
 def _tell(link: RecoveryLink, user: User) -> None:
     """Email the operators, and the other owners of the person's teams."""
     owned = Membership.objects.filter(user=user, role=Role.OWNER).values("team")
-    owners = User.objects.filter(memberships__team__in=owned, memberships__role=Role.OWNER, is_active=True)
+    owners = User.objects.filter(
+        memberships__team__in=owned, memberships__role=Role.OWNER, is_active=True
+    )
     owners = without_unproven(owners).exclude(pk=user.pk)
     recipients = {parseaddr(admin)[1] for admin in settings.ADMINS}
     recipients |= set(owners.values_list("email", flat=True))

@@ -1,4 +1,5 @@
-"""Which team a run is about: the subject of the run, which the engine compares and never reads.
+"""Which team a run is about: the subject of the run, which the engine compares and
+never reads.
 
 subject_of(5)              # "team:5"
 team_id_of("team:5")       # 5
@@ -24,5 +25,8 @@ def team_id_of(subject: str) -> int | None:
 
 
 def team_of(subject: str) -> Team:
-    """Return the team that a subject names. Raises Team.DoesNotExist if there is none, or not any more."""
+    """Return the team that a subject names.
+
+    Raises Team.DoesNotExist if there is none, or not any more.
+    """
     return Team.objects.get(pk=team_id_of(subject) or 0)

@@ -1,14 +1,17 @@
-"""Tenancy at the query: rows of a team are read through their team, or the read is an error.
+"""Tenancy at the query: rows of a team are read through their team, or the read is an
+error.
 
     PullRequest.objects.for_team(team).filter(…)     one team's rows
     PullRequest.objects.across_teams().filter(…)     all teams' rows, said aloud (admin, engine, benchmarks)
     PullRequest.objects.filter(…)                    UnscopedQuery when it is evaluated
 
-The guard sits on the SQL query, not on the methods of the queryset, because everything that reads ends there: also
-subqueries, unions, `Exists`, prefetches, pickling and the asynchronous methods.
+The guard sits on the SQL query, not on the methods of the queryset, because everything
+that reads ends there: also subqueries, unions, `Exists`, prefetches, pickling and the
+asynchronous methods.
 
-Rows reached through a row of the team (`repository.pull_requests.all()`) are scoped by it; rows reached through
-something that belongs to no team (a user) are not. Creating rows is free: they name their team themselves.
+Rows reached through a row of the team (`repository.pull_requests.all()`) are scoped by
+it; rows reached through something that belongs to no team (a user) are not. Creating
+rows is free: they name their team themselves.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,7 +23,8 @@ from django.db import models
 from django.db.models import sql
 from django.db.models.sql.where import AND
 
-# Set while Django checks uniqueness: a unique constraint may span teams, and no row is handed out.
+# Set while Django checks uniqueness: a unique constraint may span teams, and no row is
+# handed out.
 _checking_uniqueness: ContextVar[bool] = ContextVar("checking_uniqueness", default=False)
 
 
@@ -36,7 +40,8 @@ class UnscopedQuery(RuntimeError):
 class TeamQuery(sql.Query):
     """A query that gives no SQL until it knows its team."""
 
-    # Queries that Django makes inside a query (for `exclude`) are correlated with the outer one, which is guarded.
+    # Queries that Django makes inside a query (for `exclude`) are correlated with the
+    # outer one, which is guarded.
     scoped = True
 
     def require_scope(self) -> None:
@@ -55,14 +60,17 @@ class TeamQuery(sql.Query):
     def combine(self, rhs: sql.Query, connector: str) -> None:
         other = getattr(rhs, "scoped", True)
         super().combine(rhs, connector)
-        # An intersection stays within either scope; a union is as wide as the wider one.
+        # An intersection stays within either scope; a union is as wide as the wider
+        # one.
         self.scoped = (self.scoped or other) if connector == AND else (self.scoped and other)
 
 
 class TeamQuerySet[M: models.Model](models.QuerySet[M]):
     """A queryset that refuses to touch the database until it knows its team."""
 
-    def __init__(self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None) -> None:
+    def __init__(
+        self, model: Any = None, query: Any = None, using: Any = None, hints: Any = None
+    ) -> None:
         if query is None:
             query = TeamQuery(model)
             query.scoped = False
@@ -71,7 +79,9 @@ class TeamQuerySet[M: models.Model](models.QuerySet[M]):
 
     def for_team(self, team: "models.Model | int") -> Self:
         """Only the rows of one team, given as an instance or its primary key."""
-        return self.across_teams().filter(team_id=team.pk if isinstance(team, models.Model) else team)
+        return self.across_teams().filter(
+            team_id=team.pk if isinstance(team, models.Model) else team
+        )
 
     def across_teams(self) -> Self:
         """The rows of all teams."""
@@ -89,8 +99,9 @@ class TeamQuerySet[M: models.Model](models.QuerySet[M]):
         self.query.require_scope()  # type: ignore[attr-defined]
         return super()._raw_delete(using)
 
-    # Related managers and prefetches name the instance that they start from and then filter by it. That instance is
-    # the scope: of the next copy only, because a prefetch names it on the caller's own queryset, which stays unscoped.
+    # Related managers and prefetches name the instance that they start from and then
+    # filter by it. That instance is the scope: of the next copy only, because a
+    # prefetch names it on the caller's own queryset, which stays unscoped.
     def _add_hints(self, **hints: Any) -> None:
         super()._add_hints(**hints)  # type: ignore[misc]
         self._instance_named = _belongs_to_a_team(hints.get("instance"))
@@ -127,7 +138,8 @@ class TeamScopedModel(models.Model):
 
     class Meta:
         abstract = True
-        # Foreign keys, cascades and refresh_from_db follow known rows: they need no scope.
+        # Foreign keys, cascades and refresh_from_db follow known rows: they need no
+        # scope.
         base_manager_name = "_plain"
 
     _plain = models.Manager()  # noqa: DJ012 - the first manager is the default one

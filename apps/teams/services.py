@@ -13,10 +13,12 @@ from apps.teams.signals import team_founded
 from apps.users.models import User
 from apps.users.proof import without_unproven
 
-# Roles that may start, retry and cancel runs, connect sources, and choose repositories. Every member may watch.
+# Roles that may start, retry and cancel runs, connect sources, and choose repositories.
+# Every member may watch.
 MANAGING = (Role.OWNER, Role.ADMIN)
 _SLUG_TRIES = 10
-# A second team of the same name by the same person within this time is the first one, sent twice.
+# A second team of the same name by the same person within this time is the first one,
+# sent twice.
 SENT_TWICE = timedelta(minutes=1)
 
 
@@ -35,7 +37,8 @@ def create_team_for(name: str, owner: User, *, by_operator: bool = False) -> Tea
     """Make a team and send `team_founded`. Two clicks make one team.
 
     Args:
-        by_operator: whether an operator makes it for the owner, who has not seen a page yet.
+        by_operator: whether an operator makes it for the owner, who has not seen a page
+            yet.
 
     Raises:
         TooManyTeams: if the owner has as many teams as an account may have.
@@ -63,14 +66,17 @@ def create_team(name: str, owner: User) -> Team:
                 Membership.objects.create(team=team, user=owner, role=Role.OWNER)
                 return team
         except IntegrityError:
-            # Somebody took the slug after it was found free. Anything else fails again, and then comes out.
+            # Somebody took the slug after it was found free. Anything else fails again,
+            # and then comes out.
             if not tries_left:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
 
 
 def role_of(user: User, team: Team) -> Role | None:
-    """The user's role in the team, None for outsiders and for accounts that are not active."""
+    """The user's role in the team, None for outsiders and for accounts that are not
+    active.
+    """
     role = (
         Membership.objects.filter(team=team, user_id=user.pk, user__is_active=True)
         .values_list("role", flat=True)
@@ -85,12 +91,15 @@ def can_watch(user: User, team: Team) -> bool:
 
 
 def can_manage(user: User, team: Team) -> bool:
-    """Whether the user may start, retry and cancel the team's runs, and connect and choose its sources."""
+    """Whether the user may start, retry and cancel the team's runs, and connect and
+    choose its sources.
+    """
     return role_of(user, team) in MANAGING
 
 
 def recipients_of(team: Team, kind: EmailKind | None = None) -> QuerySet[User]:
-    """Return the active owners and admins whom the team's emails go to, in the order of their addresses.
+    """Return the active owners and admins whom the team's emails go to, in the order of
+    their addresses.
 
     Args:
         kind: leaves out those who turned emails of this kind off.

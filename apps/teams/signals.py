@@ -1,4 +1,5 @@
-"""What happens to teams. Sent in the transaction of the change; receivers only write rows.
+"""What happens to teams. Sent in the transaction of the change; receivers only write
+rows.
 
 team_founded(team, owner, by_operator)
                                a person made a team, or an operator made it for them

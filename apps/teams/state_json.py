@@ -1,4 +1,7 @@
-"""States as the API and commands publish them. Names and codes stay; words may be improved at any time."""
+"""States as the API and commands publish them.
+
+Names and codes stay; words may be improved at any time.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -34,21 +37,31 @@ def run_as_json(run: RunState) -> dict[str, Any]:
 
 
 def as_json(team: TeamState) -> dict[str, Any]:
-    """Return the state of a team, its newest runs, its repositories, and its connections."""
+    """Return the state of a team, its newest runs, its repositories, and its
+    connections.
+    """
     return state_as_json(team.state) | {
         "run": run_as_json(team.live) if team.live else None,
         "newest": run_as_json(team.newest) if team.newest else None,
         "missing": [_gap(gap) for gap in team.gaps],
         "repositories": [
-            {"name": row.name, "read_at": _time(row.read_at), **state_as_json(row.state)} for row in team.repositories
+            {"name": row.name, "read_at": _time(row.read_at), **state_as_json(row.state)}
+            for row in team.repositories
         ],
-        "sources": [{"source": row.source, **state_as_json(row.state)} for row in team.credentials],
+        "sources": [
+            {"source": row.source, **state_as_json(row.state)} for row in team.credentials
+        ],
         "updated_at": _time(team.updated_at),
     }
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    return {"what": list(gap.what), "reason": gap.reason, "cause": gap.cause, "remedy": str(gap.remedy)}
+    return {
+        "what": list(gap.what),
+        "reason": gap.reason,
+        "cause": gap.cause,
+        "remedy": str(gap.remedy),
+    }
 
 
 def _time(moment: datetime | None) -> str | None:

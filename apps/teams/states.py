@@ -1,4 +1,5 @@
-"""The states of a team and of what belongs to it. `apps.onboarding.state` decides them; everybody else renders them.
+"""The states of a team and of what belongs to it. `apps.onboarding.state` decides them;
+everybody else renders them.
 
 Apps below onboarding get them through the provider that onboarding registers:
 
@@ -22,7 +23,10 @@ from apps.pipelines.remedy import Remedy
 
 
 class StateName(TextChoices):
-    """The states of a run, a repository, a credential, and a team. Values are published; labels are shown."""
+    """The states of a run, a repository, a credential, and a team.
+
+    Values are published; labels are shown.
+    """
 
     NOT_STARTED = "not_started", "Not set up"
     QUEUED = "queued", "Queued"
@@ -54,7 +58,13 @@ class Figures(TextChoices):
 
 
 # States in which a run can still move.
-LIVE = (StateName.QUEUED, StateName.RUNNING, StateName.PARKED, StateName.STALLED, StateName.PAUSED)
+LIVE = (
+    StateName.QUEUED,
+    StateName.RUNNING,
+    StateName.PARKED,
+    StateName.STALLED,
+    StateName.PAUSED,
+)
 
 
 # The disc that shows each state; those that are not listed have one of their own name.
@@ -73,7 +83,10 @@ DISCS = {
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What is missing for one reason: names of repositories, or of other things. One cause is one gap."""
+    """What is missing for one reason: names of repositories, or of other things.
+
+    One cause is one gap.
+    """
 
     what: tuple[str, ...]
     reason: str
@@ -99,7 +112,8 @@ class State:
         cause: a short name of why (`data-cause`), empty if there is nothing to explain.
         reason: the same in words.
         remedy: what the person can do (`data-remedy`).
-        act: what a person did last ("paused", "canceled", "retried", "resumed"), with `actor` as who did it.
+        act: what a person did last ("paused", "canceled", "retried", "resumed"), with
+            `actor` as who did it.
         until: when it ends by itself, if that is known.
         figures: what it means for the figures.
     """
@@ -121,7 +135,9 @@ class State:
 
     @property
     def is_moving(self) -> bool:
-        """Return whether something is being done right now, so that clocks run and discs turn."""
+        """Return whether something is being done right now, so that clocks run and
+        discs turn.
+        """
         return self.name in (StateName.QUEUED, StateName.RUNNING)
 
     @property
@@ -140,8 +156,10 @@ class RunState:
         title: the heading: what the run does or how it ended.
         percent: of what was asked; 100 only if all of it is there.
         eta: what is left, in words; empty if the run does not move.
-        resumes_at: the percentage from which a retry continues, None if it cannot be retried.
-        repositories: how many the run was asked for, and `missing_repositories` how many of them lack something.
+        resumes_at: the percentage from which a retry continues, None if it cannot be
+            retried.
+        repositories: how many the run was asked for, and `missing_repositories` how
+            many of them lack something.
     """
 
     id: UUID
@@ -160,7 +178,9 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryState:
-    """The state of a repository's newest read; `read_at` is when it was last read successfully."""
+    """The state of a repository's newest read; `read_at` is when it was last read
+    successfully.
+    """
 
     id: int
     name: str
@@ -186,10 +206,12 @@ class TeamState:
         state: of the team as a whole; its `figures` say what it means for the numbers.
         live: the run that is under way, if any.
         newest: the newest run that has ended, of any kind.
-        failing: the run because of which the figures are not refreshed any more, if that is so.
+        failing: the run because of which the figures are not refreshed any more, if
+            that is so.
         resumable: the failed run to which a new token leads back.
         gaps: what is missing in the figures now, grouped by cause.
-        updated_at: when the repository that was read the longest time ago was read. Everything is as new as this.
+        updated_at: when the repository that was read the longest time ago was read.
+            Everything is as new as this.
         newest_read_at: when any repository was read last.
     """
 
@@ -210,7 +232,9 @@ class TeamState:
         return self.state.figures
 
     def read_at(self, repository_id: int | None) -> datetime | None:
-        """Return when a repository was last read successfully; without one, when everything was."""
+        """Return when a repository was last read successfully; without one, when
+        everything was.
+        """
         if repository_id is None:
             return self.updated_at
         for repository in self.repositories:
@@ -224,7 +248,9 @@ _provider: Provider | None = None
 
 
 def use(provider: Provider) -> None:
-    """Register the function that decides a team's state; onboarding does it when it is ready."""
+    """Register the function that decides a team's state; onboarding does it when it is
+    ready.
+    """
     global _provider
     _provider = provider
 
@@ -232,5 +258,7 @@ def use(provider: Provider) -> None:
 def of_team(team_id: int) -> TeamState:
     """Return the state of a team as it is now."""
     if _provider is None:
-        raise RuntimeError("No provider of team states is registered; apps.onboarding registers it.")
+        raise RuntimeError(
+            "No provider of team states is registered; apps.onboarding registers it."
+        )
     return _provider(team_id)

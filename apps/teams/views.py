@@ -1,4 +1,7 @@
-"""Making a team, its members, and answering invitations. Every POST ends in a redirect (303)."""
+"""Making a team, its members, and answering invitations.
+
+Every POST ends in a redirect (303).
+"""
 
 from typing import cast
 
@@ -38,24 +41,34 @@ def create(request: HttpRequest) -> HttpResponse:
         except TooManyTeams as error:
             form.add_error(None, str(error))
         else:
-            return HttpResponseRedirect(reverse("onboarding:setup", args=[team.slug]), status=303)
+            return HttpResponseRedirect(
+                reverse("onboarding:setup", args=[team.slug]), status=303
+            )
     has_team = Membership.objects.filter(user=_user(request)).exists()
     return render(
-        request, "teams/create.html", {"form": form, "has_team": has_team}, status=422 if form.errors else 200
+        request,
+        "teams/create.html",
+        {"form": form, "has_team": has_team},
+        status=422 if form.errors else 200,
     )
 
 
 @require_safe
 @team_view()
 def members(request: HttpRequest, team: Team) -> HttpResponse:
-    """Show who is in the team. Owners and admins also see invitations, and change both."""
+    """Show who is in the team.
+
+    Owners and admins also see invitations, and change both.
+    """
     return _members_page(request, team)
 
 
 def _members_page(
     request: HttpRequest, team: Team, *, asked: dict[str, str] | None = None, error: str = ""
 ) -> HttpResponse:
-    """Render the page; with `error` as it was `asked` for: an invitation that was refused, and the reason."""
+    """Render the page; with `error` as it was `asked` for: an invitation that was
+    refused, and the reason.
+    """
     own = cast(TeamRequest, request).role
     grantable = membership.grantable(own)
     rows = sorted(
@@ -78,7 +91,9 @@ def _members_page(
 @team_view(manage=True)
 @leads_back
 def role(request: HttpRequest, team: Team, user_id: int) -> str:
-    changed = membership.change_role(team, _user(request), user_id, RoleForm(request.POST).values["role"])
+    changed = membership.change_role(
+        team, _user(request), user_id, RoleForm(request.POST).values["role"]
+    )
     return f"The role of {changed.user.display_name} is now {Role(changed.role).label.lower()}."
 
 
@@ -99,11 +114,15 @@ def invite(request: HttpRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         asked = InvitationForm(request.POST).values
         try:
-            invitation = invitations.invite(team, _user(request), asked["email"], asked["role"] or Role.MEMBER)
+            invitation = invitations.invite(
+                team, _user(request), asked["email"], asked["role"] or Role.MEMBER
+            )
         except NotPossible as reason:
             return _members_page(request, team, asked=asked, error=str(reason))
         days = invitations.LASTS.days
-        messages.success(request, f"Invitation sent to {invitation.email}. It expires in {days} days.")
+        messages.success(
+            request, f"Invitation sent to {invitation.email}. It expires in {days} days."
+        )
     return HttpResponseRedirect(reverse("teams:members", args=[team.slug]), status=303)
 
 
@@ -126,12 +145,18 @@ def revoke(request: HttpRequest, team: Team, invitation_id: int) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @rate_limit(action="accept_invitation")  # type: ignore[untyped-decorator]
 def accept(request: HttpRequest, token: str) -> HttpResponse:
-    """What a link of a mail opens. Only the POST joins, and only whoever is signed in with the invited address."""
+    """What a link of a mail opens.
+
+    Only the POST joins, and only whoever is signed in with the invited address.
+    """
     invitation = invitations.find(token)
     if invitation is None:
         return _answer(request, None, "unknown", 404)
     if invitation.state != InvitationState.OPEN or invitation.is_over:
-        mine = invitation.accepted_by_id is not None and invitation.accepted_by_id == request.user.pk
+        mine = (
+            invitation.accepted_by_id is not None
+            and invitation.accepted_by_id == request.user.pk
+        )
         return _answer(request, invitation, "mine" if mine else "ended", 200 if mine else 410)
     if not isinstance(request.user, User):
         if request.method == "POST":
@@ -140,7 +165,9 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
         return _answer(request, invitation, "anonymous")
     if request.method == "POST":
         return _join(request, invitation)
-    return _answer(request, invitation, "open" if invitations.is_for(invitation, request.user) else "other")
+    return _answer(
+        request, invitation, "open" if invitations.is_for(invitation, request.user) else "other"
+    )
 
 
 def _join(request: HttpRequest, invitation: Invitation) -> HttpResponse:
@@ -151,11 +178,18 @@ def _join(request: HttpRequest, invitation: Invitation) -> HttpResponse:
     except NotPossible as reason:
         messages.error(request, str(reason))
         return HttpResponseRedirect(request.path, status=303)
-    messages.success(request, f"You’ve joined {invitation.team.name}. Your role: {Role(joined.role).label.lower()}.")
-    return HttpResponseRedirect(reverse("onboarding:team_home", args=[invitation.team.slug]), status=303)
+    messages.success(
+        request,
+        f"You’ve joined {invitation.team.name}. Your role: {Role(joined.role).label.lower()}.",
+    )
+    return HttpResponseRedirect(
+        reverse("onboarding:team_home", args=[invitation.team.slug]), status=303
+    )
 
 
-def _answer(request: HttpRequest, invitation: Invitation | None, state: str, status: int = 200) -> HttpResponse:
+def _answer(
+    request: HttpRequest, invitation: Invitation | None, state: str, status: int = 200
+) -> HttpResponse:
     back = urlencode({"next": request.path})
     context = {
         "invitation": invitation,

@@ -1,4 +1,6 @@
-"""Time zones by name. The names of the IANA database change: a name that was once chosen may be gone."""
+"""Time zones by name. The names of the IANA database change: a name that was once
+chosen may be gone.
+"""
 
 import logging
 from functools import cache
@@ -9,7 +11,8 @@ logger = logging.getLogger(__name__)
 
 @cache
 def zone_or_utc(name: str) -> ZoneInfo:
-    """Return the zone, or UTC if neither the system nor the package tzdata knows the name.
+    """Return the zone, or UTC if neither the system nor the package tzdata knows the
+    name.
 
     Example:
         zone_or_utc("Europe/Berlin")    # ZoneInfo(key="Europe/Berlin")
@@ -19,5 +22,7 @@ def zone_or_utc(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         # Not there, not a path of a zone, or a folder of zones.
-        logger.warning("The time zone %r is unknown here; its teams' weeks are those of UTC.", name)
+        logger.warning(
+            "The time zone %r is unknown here; its teams' weeks are those of UTC.", name
+        )
         return ZoneInfo("UTC")

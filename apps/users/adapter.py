@@ -1,10 +1,12 @@
 """How allauth is fitted to this product.
 
-- Its emails go through the outbox, and their links start with SITE_URL, whatever host was asked.
-- No session before the address is proven; a reset goes to proven addresses and the account's own.
-- Wrong passwords are counted for each pair of account and IP address, so that a stranger locks
-  nobody out. A higher limit for each account slows an attack from many addresses; browsers that the
-  owner signed in with before are exempt from it.
+- Its emails go through the outbox, and their links start with SITE_URL, whatever host
+  was asked.
+- No session before the address is proven; a reset goes to proven addresses and the
+  account's own.
+- Wrong passwords are counted for each pair of account and IP address, so that a
+  stranger locks nobody out. A higher limit for each account slows an attack from many
+  addresses; browsers that the owner signed in with before are exempt from it.
 """
 
 import uuid
@@ -48,7 +50,14 @@ class QueuedMail(EmailMultiAlternatives):
     def send(self, fail_silently: bool = False, *, using: str | None = None) -> int:
         # Whoever asks twice for a link gets two: each request is a mail of its own.
         key = f"account:{uuid.uuid4()}"
-        html = next((str(content) for content, mimetype in self.alternatives if mimetype == "text/html"), "")
+        html = next(
+            (
+                str(content)
+                for content, mimetype in self.alternatives
+                if mimetype == "text/html"
+            ),
+            "",
+        )
         for recipient in self.recipients():
             queue_mail(
                 dedupe_key=key,
@@ -68,7 +77,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Return whether this visitor may see the sign-up form; the form checks the address."""
+        """Return whether this visitor may see the sign-up form; the form checks the
+        address.
+        """
         return is_open_for(request)
 
     def clean_email(self, email: str) -> str:
@@ -79,18 +90,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             raise ValidationError(str(error)) from None
 
     def is_safe_url(self, url: str) -> bool:
-        """Return whether a redirect may go to `url`; False for a text that is no address at all."""
+        """Return whether a redirect may go to `url`; False for a text that is no
+        address at all.
+        """
         try:
             return bool(super().is_safe_url(url))
         except ValueError:
             return False
 
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
-        """Return whether an invitation whose link this visitor opened proves the address."""
+        """Return whether an invitation whose link this visitor opened proves the
+        address.
+        """
         return email.lower() == invited_address(request)
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Sign in, but never to an unproven account, whatever other address of it was used."""
+        """Sign in, but never to an unproven account, whatever other address of it was
+        used.
+        """
         if is_unproven(user):
             send_verification_email_for_user(request, user)
             raise ImmediateHttpResponse(self.respond_email_verification_sent(request, user))
@@ -102,9 +119,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return response
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        """Send the link to the account's own address, or to another one once the own one is proven."""
+        """Send the link to the account's own address, or to another one once the own
+        one is proven.
+        """
         if email.lower() != user.email.lower():
-            verified = EmailAddress.objects.filter(user=user, email__iexact=email, verified=True)
+            verified = EmailAddress.objects.filter(
+                user=user, email__iexact=email, verified=True
+            )
             if not has_proven_address(user) or not verified.exists():
                 send_unknown_account_mail(context["request"], email)
                 return
@@ -129,12 +150,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             usage.rollback()
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Return what allauth counts wrong passwords by: the account and the visitor's IP address."""
+        """Return what allauth counts wrong passwords by: the account and the visitor's
+        IP address.
+        """
         account = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{ratelimit.get_ip(request)}:{account}"
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send with links that start with SITE_URL. allauth builds them from the request's Host header."""
+        """Send with links that start with SITE_URL. allauth builds them from the
+        request's Host header.
+        """
         request = context.get("request") or self.request
         if request is not None:
             asked = request.build_absolute_uri("/")
@@ -150,43 +175,68 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         context: dict[str, Any],
         headers: dict[str, str] | None = None,
     ) -> QueuedMail:
-        """Return the email as allauth renders it, with this site's name in place of the request's host."""
-        context["current_site"] = SimpleNamespace(domain=urlsplit(settings.SITE_URL).netloc, name="Firstlight")
-        context["subject"] = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
+        """Return the email as allauth renders it, with this site's name in place of the
+        request's host.
+        """
+        context["current_site"] = SimpleNamespace(
+            domain=urlsplit(settings.SITE_URL).netloc, name="Firstlight"
+        )
+        context["subject"] = " ".join(
+            render_to_string(f"{template_prefix}_subject.txt", context).split()
+        )
         context["heading"] = context["subject"]
         context["site"] = settings.SITE_URL
         # The provider's people have no password here.
-        context["password_page"] = None if oidc.is_only() else settings.SITE_URL + reverse("account_reset_password")
+        context["password_page"] = (
+            None if oidc.is_only() else settings.SITE_URL + reverse("account_reset_password")
+        )
         if "user_agent" in context:
-            # A header is free text of the visitor, who may not be the owner of the account.
+            # A header is free text of the visitor, who may not be the owner of the
+            # account.
             context["user_agent"] = without_links(context["user_agent"])
         name = template_prefix.rpartition("/")[2]
         context["preferences"] = "" if name in _TO_STRANGERS else preferences_link()
-        mail = super().render_mail(template_prefix, email, context, {**(headers or {}), KIND_HEADER: name})
-        queued = QueuedMail(mail.subject, mail.body, mail.from_email, mail.to, headers=mail.extra_headers)
+        mail = super().render_mail(
+            template_prefix, email, context, {**(headers or {}), KIND_HEADER: name}
+        )
+        queued = QueuedMail(
+            mail.subject, mail.body, mail.from_email, mail.to, headers=mail.extra_headers
+        )
         queued.alternatives = getattr(mail, "alternatives", [])
         return queued
 
 
 class SocialAccountAdapter(OidcHooks):
-    """Obeys the sign-up modes; a provider that is not configured is a page that does not exist."""
+    """Obeys the sign-up modes; a provider that is not configured is a page that does
+    not exist.
+    """
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        """Return whether an account may be created for the address that the provider states."""
+        """Return whether an account may be created for the address that the provider
+        states.
+        """
         email = sociallogin.user.email
         if not email or sociallogin.provider.id == oidc.PROVIDER:
             return super().is_open_for_signup(request, sociallogin)
         return may_sign_up(email, invited=email.lower() == invited_address(request))
 
-    def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
-        """Create the account; of two at once for one address, the second is answered as if it existed."""
+    def save_user(
+        self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None
+    ) -> User:
+        """Create the account; of two at once for one address, the second is answered as
+        if it existed.
+        """
         try:
             with transaction.atomic():
                 return cast(User, super().save_user(request, sociallogin, form))
         except IntegrityError:
-            raise ImmediateHttpResponse(prevent_enumeration(request, email=sociallogin.user.email)) from None
+            raise ImmediateHttpResponse(
+                prevent_enumeration(request, email=sociallogin.user.email)
+            ) from None
 
-    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+    def get_app(
+        self, request: HttpRequest, provider: str, client_id: str | None = None
+    ) -> SocialApp:
         try:
             return super().get_app(request, provider, client_id=client_id)
         except SocialApp.DoesNotExist:

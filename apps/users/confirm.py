@@ -1,12 +1,14 @@
-"""The page that an email's confirmation link opens. A GET changes nothing, because scanners open links, too.
+"""The page that an email's confirmation link opens. A GET changes nothing, because
+scanners open links, too.
 
 Whose link it is decides what the page asks:
 
-- The first proof of an account, in the browser that signed up or gave the password: one button.
-- The first proof in another browser: a new password. Whoever signed up knows the old one and may be
-  another person than the owner of the mailbox.
-- A change of address: the account must be signed in. Otherwise a stranger could attach an address
-  of somebody who clicks without reading.
+- The first proof of an account, in the browser that signed up or gave the password: one
+  button.
+- The first proof in another browser: a new password. Whoever signed up knows the old
+  one and may be another person than the owner of the mailbox.
+- A change of address: the account must be signed in. Otherwise a stranger could attach
+  an address of somebody who clicks without reading.
 """
 
 from typing import Any, cast
@@ -53,7 +55,9 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _no_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Answer a link that confirms nothing: its address is confirmed already, or it is old or incomplete."""
+    """Answer a link that confirms nothing: its address is confirmed already, or it is
+    old or incomplete.
+    """
     try:
         pk = signing.loads(key, salt=app_settings.SALT)
     except signing.BadSignature:
@@ -77,11 +81,17 @@ def _first_proof(request: HttpRequest, address: EmailAddress, user: User) -> Htt
         prove(user, trusts_past=False)
         if request.user.is_authenticated:
             request.session.flush()
-        return _signed_in(request, address, perform_login(request, Login(user=user, email=address.email)))
-    return _page(request, "new_password", address, form=form, status=422 if form.is_bound else 200)
+        return _signed_in(
+            request, address, perform_login(request, Login(user=user, email=address.email))
+        )
+    return _page(
+        request, "new_password", address, form=form, status=422 if form.is_bound else 200
+    )
 
 
-def _change(request: HttpRequest, link: EmailConfirmationHMAC, address: EmailAddress, user: User) -> HttpResponse:
+def _change(
+    request: HttpRequest, link: EmailConfirmationHMAC, address: EmailAddress, user: User
+) -> HttpResponse:
     if request.user.pk != user.pk:
         if request.user.is_authenticated:
             return _page(request, "other", address, status=403)
@@ -96,7 +106,9 @@ def _change(request: HttpRequest, link: EmailConfirmationHMAC, address: EmailAdd
 
 
 def _is_own_browser(request: HttpRequest, user: User) -> bool:
-    """Return whether this session signed the account up, is signed in to it, or gave its password."""
+    """Return whether this session signed the account up, is signed in to it, or gave
+    its password.
+    """
     if request.user.is_authenticated:
         return request.user.pk == user.pk
     login = unstash_login(request, peek=True)
@@ -105,8 +117,12 @@ def _is_own_browser(request: HttpRequest, user: User) -> bool:
     return bool(request.session.get(SIGNED_UP_SESSION_KEY) == user.pk)
 
 
-def _signed_in(request: HttpRequest, address: EmailAddress, response: HttpResponse | None) -> HttpResponse:
-    """Return the answer to a proof: that of the sign-in, or the sign-in page if its time is over."""
+def _signed_in(
+    request: HttpRequest, address: EmailAddress, response: HttpResponse | None
+) -> HttpResponse:
+    """Return the answer to a proof: that of the sign-in, or the sign-in page if its
+    time is over.
+    """
     address.refresh_from_db()
     signals.email_confirmed.send(sender=EmailAddress, request=request, email_address=address)
     if response is not None:
@@ -116,7 +132,12 @@ def _signed_in(request: HttpRequest, address: EmailAddress, response: HttpRespon
 
 
 def _page(
-    request: HttpRequest, state: str, address: EmailAddress | None = None, *, status: int = 200, **context: Any
+    request: HttpRequest,
+    state: str,
+    address: EmailAddress | None = None,
+    *,
+    status: int = 200,
+    **context: Any,
 ) -> HttpResponse:
     context |= {"state": state, "address": address}
     return render(request, "account/email_confirm.html", context, status=status)

@@ -1,7 +1,8 @@
 """Browsers in which a person has signed in before, by a signed cookie.
 
-They are exempt from the limit of wrong passwords for a whole account, so that an attack from many IP
-addresses does not keep the owner out. The cookie is no proof: it signs nobody in.
+They are exempt from the limit of wrong passwords for a whole account, so that an attack
+from many IP addresses does not keep the owner out. The cookie is no proof: it signs
+nobody in.
 """
 
 from datetime import timedelta

@@ -11,12 +11,16 @@ from apps.mail.addresses import InvalidAddress, normalize_address
 class AccountEmailField(EmailField):  # type: ignore[misc]  # allauth has no types
     """allauth's field, which returns the address as `normalize_address` does.
 
-    allauth lowers the text before it calls `clean_email` of the adapter, and that maps some
-    letters into ASCII: the Kelvin sign to k. So the text is normalized as it was typed.
+    allauth lowers the text before it calls `clean_email` of the adapter, and that maps
+    some letters into ASCII: the Kelvin sign to k. So the text is normalized as it was
+    typed.
     """
 
     def to_python(self, value: Any) -> str:
-        """Return the normalized address, "" for none. Raises ValidationError with the reason."""
+        """Return the normalized address, "" for none.
+
+        Raises ValidationError with the reason.
+        """
         text = cast(str, super().to_python(value))
         if not text:
             return text

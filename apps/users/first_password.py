@@ -1,4 +1,6 @@
-"""The link by which a person whose account the operator made chooses a password: it proves the address, too."""
+"""The link by which a person whose account the operator made chooses a password: it
+proves the address, too.
+"""
 
 from urllib.parse import urlencode
 
@@ -15,16 +17,19 @@ from apps.users.proof import has_proven_address
 
 
 def first_password_link(user: User, next_path: str) -> str | None:
-    """Return the absolute link that leads on to `next_path`, None for a person who can sign in otherwise.
+    """Return the absolute link that leads on to `next_path`, None for a person who can
+    sign in otherwise.
 
-    It works once, and for PASSWORD_RESET_TIMEOUT seconds (three days). It must go to the account's own address only.
+    It works once, and for PASSWORD_RESET_TIMEOUT seconds (three days). It must go to
+    the account's own address only.
     """
     if oidc.is_only() or user.has_usable_password() or has_proven_address(user):
         return None
     if SocialAccount.objects.filter(user=user).exists():
         return None
     if address_or_none(user.email) is None:
-        # An address from before they were checked: no email reaches it, and allauth would raise for it.
+        # An address from before they were checked: no email reaches it, and allauth
+        # would raise for it.
         return None
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     key = {"uidb36": user_pk_to_url_str(user), "key": token}

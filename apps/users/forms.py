@@ -1,10 +1,17 @@
-"""Forms of signing up, confirming, and changing an address: allauth's, with this installation's rules."""
+"""Forms of signing up, confirming, and changing an address: allauth's, with this
+installation's rules.
+"""
 
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import PasswordField, SetPasswordField
-from allauth.account.forms import AddEmailForm, LoginForm, PasswordVerificationMixin, ResetPasswordForm
+from allauth.account.forms import (
+    AddEmailForm,
+    LoginForm,
+    PasswordVerificationMixin,
+    ResetPasswordForm,
+)
 from allauth.account.forms import SignupForm as AccountSignUpForm
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.models import EmailAddress, Login
@@ -20,12 +27,18 @@ from apps.users.models import User
 from apps.users.proof import has_proven_address, is_unproven, prove
 from apps.users.sign_up import forget_invitation, invited_address, may_sign_up
 
-NEEDS_INVITATION = "You need an invitation to sign up here. Ask an admin of your team to invite this address."
-CONFIRM_FIRST = "Confirm your current address first: sign out, sign in, and open the link in the email."
+NEEDS_INVITATION = (
+    "You need an invitation to sign up here. Ask an admin of your team to invite this address."
+)
+CONFIRM_FIRST = (
+    "Confirm your current address first: sign out, sign in, and open the link in the email."
+)
 
 
 class _Rules:
-    """What both sign-up forms check: the mode, the domains, and the address of an invitation."""
+    """What both sign-up forms check: the mode, the domains, and the address of an
+    invitation.
+    """
 
     fields: dict[str, forms.Field]
     initial: dict[str, Any]
@@ -52,7 +65,9 @@ class _Rules:
         return cast(str, super().validate_unique_email(value))  # type: ignore[misc]  # of allauth's form
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Create the account. For an address that has one, answer the same and send an email to its owner."""
+        """Create the account. For an address that has one, answer the same and send an
+        email to its owner.
+        """
         if not self.account_already_exists:
             try:
                 with transaction.atomic():
@@ -63,7 +78,9 @@ class _Rules:
         return super().try_save(request)  # type: ignore[misc,no-any-return]  # of allauth's form
 
     def _spend_time_of_hashing(self) -> None:
-        """Hash a password as for a new account, because the time of the answer would reveal an existing one."""
+        """Hash a password as for a new account, because the time of the answer would
+        reveal an existing one.
+        """
         if password := self.cleaned_data.get("password1"):
             User().set_password(password)
 
@@ -72,14 +89,18 @@ class SignUpForm(_Rules, AccountSignUpForm):  # type: ignore[misc]  # allauth ha
     email = AccountEmailField()
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Create the account, or take over an unproven one: an invitation's link is the proof of its address."""
+        """Create the account, or take over an unproven one: an invitation's link is the
+        proof of its address.
+        """
         if self.account_already_exists and self.cleaned_data["email"] == self.invited:
             user = User.objects.filter(email__iexact=self.invited, is_active=True).first()
             if user is not None and is_unproven(user):
                 user.set_password(self.cleaned_data["password1"])
                 prove(user, trusts_past=False)
                 forget_invitation(request)
-                return user, perform_login(request, Login(user=user, email=user.email, signup=True))
+                return user, perform_login(
+                    request, Login(user=user, email=user.email, signup=True)
+                )
         return super().try_save(request)
 
 
@@ -110,7 +131,9 @@ class ChangeAddressForm(AddEmailForm):  # type: ignore[misc]  # allauth has no t
 
 
 class NewPasswordForm(PasswordVerificationMixin, forms.Form):  # type: ignore[misc]  # allauth has no types
-    """A new password for an account whose link was opened in another browser than the sign-up."""
+    """A new password for an account whose link was opened in another browser than the
+    sign-up.
+    """
 
     password1 = SetPasswordField(label="New password")
     password2 = PasswordField(label="New password (again)", autocomplete="new-password")

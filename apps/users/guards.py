@@ -1,4 +1,7 @@
-"""Reasons why a person cannot be deleted or deactivated now. Apps above this one add them (`add_guard`)."""
+"""Reasons why a person cannot be deleted or deactivated now.
+
+Apps above this one add them (`add_guard`).
+"""
 
 from collections.abc import Callable
 from typing import Any

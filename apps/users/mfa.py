@@ -1,7 +1,8 @@
-"""Secrets of second factors at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with any of them.
+"""Secrets of second factors at rest: encrypted with the first of
+`settings.CREDENTIAL_KEYS`, readable with any of them.
 
-Rows from releases before are in the clear. They stay readable and are encrypted by a migration, or by
-`manage.py rotate_credentials`, which also replaces an older key.
+Rows from releases before are in the clear. They stay readable and are encrypted by a
+migration, or by `manage.py rotate_credentials`, which also replaces an older key.
 
     encrypt("JBSWY3DP…")   # "fernet:gAAAAA…"
     decrypt("JBSWY3DP…")   # "JBSWY3DP…", from a release before
@@ -38,11 +39,16 @@ def decrypt(stored: str) -> str:
     try:
         return _keys().decrypt(stored.removeprefix(PREFIX).encode()).decode()
     except InvalidToken:
-        raise UnreadableSecret("A second factor cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+        raise UnreadableSecret(
+            "A second factor cannot be decrypted with any of CREDENTIAL_KEYS."
+        ) from None
 
 
 def rotate_secrets() -> int:
-    """Encrypt all secrets with the first key; return of how many second factors. Raises UnreadableSecret."""
+    """Encrypt all secrets with the first key; return of how many second factors.
+
+    Raises UnreadableSecret.
+    """
     count = 0
     with transaction.atomic():
         for factor in Authenticator.objects.select_for_update().order_by("pk"):

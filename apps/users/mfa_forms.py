@@ -1,6 +1,7 @@
 """Forms for second factors: allauth's, with fields that suit codes.
 
-A phone shows its digits for such a field, and the page starts in it, because it has nothing else to do.
+A phone shows its digits for such a field, and the page starts in it, because it has
+nothing else to do.
 """
 
 from typing import Any
@@ -37,7 +38,10 @@ class ConfirmForm(_CodeField, ReauthenticateForm):  # type: ignore[misc]  # alla
 
 
 class ActivateAppForm(_CodeField, ActivateTOTPForm):  # type: ignore[misc]  # allauth has no types
-    """The first code of an authenticator app. The page starts above it, with the QR code."""
+    """The first code of an authenticator app.
+
+    The page starts above it, with the QR code.
+    """
 
     label = "Code from the app"
     hint = ""

@@ -1,6 +1,8 @@
-"""Ends the session of an account whose address is not proven: such an account has no rights, whatever it holds.
+"""Ends the session of an account whose address is not proven: such an account has no
+rights, whatever it holds.
 
-A sign-in needs the proof, so this concerns sessions from releases before it was asked for.
+A sign-in needs the proof, so this concerns sessions from releases before it was asked
+for.
 """
 
 from django.conf import settings

@@ -10,13 +10,17 @@ from django.db.models.functions import Now
 class OidcSession(models.Model):
     """One session that began at the provider, and when the provider last confirmed it.
 
-    The browser's session holds this row's key. Without the row the session is over. `user` is
-    empty until the whole sign-in, with a second factor if the person has one, is complete.
+    The browser's session holds this row's key. Without the row the session is over.
+    `user` is empty until the whole sign-in, with a second factor if the person has one,
+    is complete.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="oidc_sessions"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="oidc_sessions",
     )
     subject = models.CharField(max_length=191)
     # Encrypted with CREDENTIAL_KEYS; empty if the provider gave none.
@@ -25,7 +29,8 @@ class OidcSession(models.Model):
     groups = models.JSONField(default=list)
     started_at = models.DateTimeField(db_default=Now())
     checked_at = models.DateTimeField(db_default=Now())
-    # A process that checks the session claims it until then; no other one asks meanwhile.
+    # A process that checks the session claims it until then; no other one asks
+    # meanwhile.
     claimed_until = models.DateTimeField(null=True)
 
     class Meta:
@@ -36,13 +41,16 @@ class OidcSession(models.Model):
 
 
 class RecoveryLink(models.Model):
-    """One link that `manage.py recovery_link` printed: for whom, by whom, and its use. Never deleted.
+    """One link that `manage.py recovery_link` printed: for whom, by whom, and its use.
+    Never deleted.
 
     Only the hash of its token is kept.
     """
 
     token_hash = models.CharField(max_length=64, unique=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     # The address outlives the account.
     email = models.EmailField()
     # Who ran the command: the account of the operating system, and the machine.

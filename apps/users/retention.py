@@ -1,4 +1,6 @@
-"""How long an account waits for its confirmation: anyone can sign up with an address of another person."""
+"""How long an account waits for its confirmation: anyone can sign up with an address of
+another person.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -15,7 +17,8 @@ UNCONFIRMED_KEPT = timedelta(days=30)
 
 
 def delete_unconfirmed(now: datetime) -> int:
-    """Delete accounts that were signed up long ago and never confirmed. Returns how many.
+    """Delete accounts that were signed up long ago and never confirmed. Returns how
+    many.
 
     Accounts of the operator, staff, and members of a team stay.
     """
@@ -36,12 +39,19 @@ def _unconfirmed(now: datetime) -> QuerySet[User]:
         is_superuser=False,
         pk__in=addresses.filter(primary=True, verified=False),
     )
-    return users.exclude(pk__in=addresses.filter(verified=True)).exclude(memberships__isnull=False).order_by("pk")
+    return (
+        users.exclude(pk__in=addresses.filter(verified=True))
+        .exclude(memberships__isnull=False)
+        .order_by("pk")
+    )
 
 
 @transaction.atomic
 def _delete(pk: int, now: datetime) -> bool:
-    """Delete the account, unless it was confirmed in the meantime: `prove` locks the same row."""
+    """Delete the account, unless it was confirmed in the meantime:
+
+    `prove` locks the same row.
+    """
     User.objects.select_for_update().filter(pk=pk).first()
     user = _unconfirmed(now).filter(pk=pk).first()
     if user is None:

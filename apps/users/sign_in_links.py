@@ -1,7 +1,9 @@
-"""Links that sign a person in once, without a password: for the demo, and for a terminal in development.
+"""Links that sign a person in once, without a password: for the demo, and for a
+terminal in development.
 
-A link is signed and short-lived, and it names the person's last sign-in: whoever signs in, by it or otherwise, uses it
-up. It stands in for every other proof of who somebody is, so it works only while DEBUG is on.
+A link is signed and short-lived, and it names the person's last sign-in: whoever signs
+in, by it or otherwise, uses it up. It stands in for every other proof of who somebody
+is, so it works only while DEBUG is on.
 """
 
 from datetime import timedelta
@@ -19,7 +21,10 @@ _SALT = "apps.users.sign_in_links"
 
 
 class LinkRefused(Exception):
-    """The link does not sign anybody in. `user_id` is whose it was, where that can be known."""
+    """The link does not sign anybody in.
+
+    `user_id` is whose it was, where that can be known.
+    """
 
     def __init__(self, user_id: int | None = None) -> None:
         super().__init__("This sign-in link has been used or is too old.")
@@ -32,7 +37,10 @@ def is_inside(path: str) -> bool:
 
 
 def make_link(user: User, next_path: str = "") -> str:
-    """The absolute address that signs `user` in once and goes on to `next_path`. Raises ValueError for other sites."""
+    """The absolute address that signs `user` in once and goes on to `next_path`.
+
+    Raises ValueError for other sites.
+    """
     if next_path and not is_inside(next_path):
         raise ValueError(f"{next_path!r} is no path of this site.")
     token = signing.dumps([user.pk, _nonce(user)], salt=_SALT)
@@ -41,7 +49,10 @@ def make_link(user: User, next_path: str = "") -> str:
 
 
 def redeem(token: str) -> User:
-    """The person whom the link signs in, now used up. Raises LinkRefused; of two calls at once, one does."""
+    """The person whom the link signs in, now used up.
+
+    Raises LinkRefused; of two calls at once, one does.
+    """
     try:
         user_id, nonce = signing.loads(token, salt=_SALT, max_age=MAX_AGE)
     except signing.BadSignature:
@@ -50,7 +61,9 @@ def redeem(token: str) -> User:
     if user is None or _nonce(user) != nonce:
         raise LinkRefused(user_id)
     now = timezone.now()
-    if not User.objects.filter(pk=user.pk, is_active=True, last_login=user.last_login).update(last_login=now):
+    if not User.objects.filter(pk=user.pk, is_active=True, last_login=user.last_login).update(
+        last_login=now
+    ):
         raise LinkRefused(user_id)
     user.last_login = now
     return user

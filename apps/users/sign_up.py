@@ -1,4 +1,5 @@
-"""Who may create an account: the settings SIGN_UP and SIGN_UP_DOMAINS, decided here for every way to sign up.
+"""Who may create an account: the settings SIGN_UP and SIGN_UP_DOMAINS, decided here for
+every way to sign up.
 
 For example, with SIGN_UP=invite and SIGN_UP_DOMAINS=example.com:
 
@@ -6,9 +7,10 @@ For example, with SIGN_UP=invite and SIGN_UP_DOMAINS=example.com:
     may_sign_up("ada@example.com", invited=True)      # True
     may_sign_up("ada@eu.example.com", invited=True)   # False: another domain
 
-An invitation belongs to the teams app, which this app does not know. The page of an invitation
-stores its id in the visitor's session (`remember_invitation`), and the teams app registers the
-function that finds the address of an open invitation (`set_invitation_lookup`).
+An invitation belongs to the teams app, which this app does not know. The page of an
+invitation stores its id in the visitor's session (`remember_invitation`), and the teams
+app registers the function that finds the address of an open invitation
+(`set_invitation_lookup`).
 """
 
 from collections.abc import Callable
@@ -25,7 +27,8 @@ _lookup: Callable[[int], str | None] = lambda invitation_id: None  # noqa: E731 
 def may_sign_up(email: str, *, invited: bool = False) -> bool:
     """Return whether an account may be created for an address.
 
-    `invited` states that an open invitation to this very address exists. The domains limit invited
+    `invited` states that an open invitation to this very address exists. The domains
+    limit invited
     people, too: they state whom the installation is for.
     """
     if settings.SIGN_UP == "closed":
@@ -47,7 +50,9 @@ def domain_of(email: str) -> str:
 
 
 def set_invitation_lookup(lookup: Callable[[int], str | None]) -> None:
-    """Register the function that returns the address of an open invitation, None for any other id."""
+    """Register the function that returns the address of an open invitation, None for
+    any other id.
+    """
     global _lookup
     _lookup = lookup
 
@@ -63,7 +68,9 @@ def forget_invitation(request: HttpRequest) -> None:
 
 
 def invited_address(request: HttpRequest) -> str | None:
-    """Return the address of the invitation that this visitor opened, if it is still open."""
+    """Return the address of the invitation that this visitor opened, if it is still
+    open.
+    """
     invitation_id = request.session.get(INVITATION_SESSION_KEY)
     if not isinstance(invitation_id, int):
         return None

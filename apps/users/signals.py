@@ -24,7 +24,10 @@ from apps.users.proof import is_unproven, prove
 
 @receiver(pre_save, sender=EmailAddress, dispatch_uid="users.normalize_address")
 def normalize_row(instance: EmailAddress, **kwargs: Any) -> None:
-    """Give a new row of allauth the spelling that `User.email` has. Raises InvalidAddress."""
+    """Give a new row of allauth the spelling that `User.email` has.
+
+    Raises InvalidAddress.
+    """
     if instance.pk is None:
         instance.email = normalize_address(instance.email)
 
@@ -48,7 +51,9 @@ def handle_user_signed_up(request: HttpRequest, user: User, **kwargs: Any) -> No
 
 @receiver(user_signed_up, dispatch_uid="users.note_sign_up")
 def note_sign_up(user: User, **kwargs: Any) -> None:
-    """Record that the person made the account, so that it is deleted if it is never confirmed."""
+    """Record that the person made the account, so that it is deleted if it is never
+    confirmed.
+    """
     user.signed_up_at = timezone.now()
     user.save(update_fields=["signed_up_at"])
 
@@ -69,5 +74,7 @@ def note_proof(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
 
 @receiver(password_reset, dispatch_uid="users.prove_by_reset")
 def prove_by_reset(user: User, **kwargs: Any) -> None:
-    """Take a completed reset as a proof: its link goes to no other address before the first one."""
+    """Take a completed reset as a proof: its link goes to no other address before the
+    first one.
+    """
     prove(user, trusts_past=False)

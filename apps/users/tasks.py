@@ -15,7 +15,9 @@ def _delete_unconfirmed() -> None:
     retention.delete_unconfirmed(timezone.now())
 
 
-_daily = db_periodic_task(crontab(minute="37", hour="4"), name="users_delete_unconfirmed", queue="compute")
+_daily = db_periodic_task(
+    crontab(minute="37", hour="4"), name="users_delete_unconfirmed", queue="compute"
+)
 delete_unconfirmed = _daily(_delete_unconfirmed)
 
 
@@ -24,5 +26,7 @@ def _clear_sessions() -> None:
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
 
 
-_nightly = db_periodic_task(crontab(minute="52", hour="4"), name="users_clear_sessions", queue="compute")
+_nightly = db_periodic_task(
+    crontab(minute="52", hour="4"), name="users_clear_sessions", queue="compute"
+)
 clear_sessions = _nightly(_clear_sessions)

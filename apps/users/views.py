@@ -26,9 +26,11 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 @never_cache
 @require_GET
 def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Sign in and go on to `next`. A GET suffices, since the link is opened from a terminal.
+    """Sign in and go on to `next`. A GET suffices, since the link is opened from a
+    terminal.
 
-    Who opens a used link and is signed in as its person goes on all the same; anybody else is sent to the log-in page.
+    Who opens a used link and is signed in as its person goes on all the same; anybody
+    else is sent to the log-in page.
     """
     if not settings.DEBUG:
         raise Http404("Sign-in links work only in development.")
@@ -39,6 +41,10 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     except LinkRefused as refused:
         if refused.user_id is not None and request.user.pk == refused.user_id:
             return redirect(target)
-        messages.error(request, f"{refused} Sign in below, or print another: manage.py sign_in_link EMAIL")
-        return redirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: target})}")
+        messages.error(
+            request, f"{refused} Sign in below, or print another: manage.py sign_in_link EMAIL"
+        )
+        return redirect(
+            f"{resolve_url(settings.LOGIN_URL)}?{urlencode({REDIRECT_FIELD_NAME: target})}"
+        )
     return redirect(target)

@@ -1,4 +1,7 @@
-"""Five steps that do nothing, as a durable pipeline and as a plain Huey chain. Each notes when it began and ended."""
+"""Five steps that do nothing, as a durable pipeline and as a plain Huey chain.
+
+Each notes when it began and ended.
+"""
 
 import os
 import time
@@ -12,7 +15,11 @@ from apps.pipelines.definitions import Pipeline, Step
 from apps.pipelines.tasks import StepTask, step_task
 from benchmarks.lab.notes import note
 
-QUEUES = ("sync",) * 5 if os.environ.get("BENCH_ONE_QUEUE") == "1" else ("sync", "llm", "compute", "llm", "sync")
+QUEUES = (
+    ("sync",) * 5
+    if os.environ.get("BENCH_ONE_QUEUE") == "1"
+    else ("sync", "llm", "compute", "llm", "sync")
+)
 
 
 def durable(step: int) -> StepTask:
@@ -25,7 +32,9 @@ def durable(step: int) -> StepTask:
 DURABLE = Pipeline(
     "bench",
     "Benchmark",
-    steps=tuple(Step(f"s{n}", f"Step {n}", durable(n), queue=queue) for n, queue in enumerate(QUEUES)),
+    steps=tuple(
+        Step(f"s{n}", f"Step {n}", durable(n), queue=queue) for n, queue in enumerate(QUEUES)
+    ),
 )
 
 
@@ -49,7 +58,9 @@ def _endless(ctx: StepContext, pause: float) -> None:
 
 
 ENDLESS = Pipeline(
-    "endless", "Endless", steps=(Step("work", "Work", step_task(name="bench_endless")(_endless), queue="sync"),)
+    "endless",
+    "Endless",
+    steps=(Step("work", "Work", step_task(name="bench_endless")(_endless), queue="sync"),),
 )
 
 
@@ -59,5 +70,7 @@ def _asleep(ctx: StepContext, seconds: float) -> None:
 
 
 ASLEEP = Pipeline(
-    "asleep", "Asleep", steps=(Step("sleep", "Sleep", step_task(name="bench_asleep")(_asleep), queue="llm"),)
+    "asleep",
+    "Asleep",
+    steps=(Step("sleep", "Sleep", step_task(name="bench_asleep")(_asleep), queue="llm"),),
 )

@@ -1,4 +1,6 @@
-"""A step whose units say when they were committed, and a page of about 10 KB that shows what they said."""
+"""A step whose units say when they were committed, and a page of about 10 KB that shows
+what they said.
+"""
 
 import random
 import time
@@ -9,12 +11,16 @@ from apps.pipelines.definitions import Pipeline, Step
 from apps.pipelines.projection import Name, Projection
 from apps.pipelines.tasks import step_task
 
-PADDING = "".join(f'<tr id="row-{n}"><td>A repository</td><td>{n} of 100 pull requests</td></tr>' for n in range(120))
+PADDING = "".join(
+    f'<tr id="row-{n}"><td>A repository</td><td>{n} of 100 pull requests</td></tr>'
+    for n in range(120)
+)
 
 
 def _tell(ctx: StepContext, times: int, pause: float, go: str) -> None:
-    """Once the file `go` is there, `times` units, `pause` seconds apart on average; each logs when it is about to
-    commit."""
+    """Once the file `go` is there, `times` units, `pause` seconds apart on average;
+    each logs when it is about to commit.
+    """
     while not Path(go).exists():
         time.sleep(0.1)
     for _ in range(times):
@@ -24,7 +30,9 @@ def _tell(ctx: StepContext, times: int, pause: float, go: str) -> None:
 
 
 WATCHED = Pipeline(
-    "watched", "Watched", steps=(Step("tell", "Tell", step_task(name="bench_tell")(_tell), queue="sync"),)
+    "watched",
+    "Watched",
+    steps=(Step("tell", "Tell", step_task(name="bench_tell")(_tell), queue="sync"),),
 )
 
 

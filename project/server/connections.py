@@ -1,9 +1,10 @@
 """Counts the connections of a process, and makes room for the next one.
 
-A process has as many connections as its limit of open files allows, less what database, queue, and files need. When all
-are in use, the connection that has been idle for longest is closed: one between two requests, or one whose request is
-not complete. Only if every connection is being answered is the new one refused. So neither half-open nor idle
-connections, however many, keep other visitors out.
+A process has as many connections as its limit of open files allows, less what database,
+queue, and files need. When all are in use, the connection that has been idle for
+longest is closed: one between two requests, or one whose request is not complete. Only
+if every connection is being answered is the new one refused. So neither half-open nor
+idle connections, however many, keep other visitors out.
 """
 
 import logging
@@ -33,9 +34,11 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The open connections of this process. `most` of all, `most_per_client` of one address.
+    """The open connections of this process. `most` of all, `most_per_client` of one
+    address.
 
-    The addresses of `trusted` are proxies: many visitors come through one, so they have no bound of their own.
+    The addresses of `trusted` are proxies: many visitors come through one, so they have
+    no bound of their own.
     """
 
     def __init__(self, most: int, trusted: str, files: int) -> None:
@@ -51,7 +54,9 @@ class Connections:
         self.webhooks = 0
 
     def key_of(self, address: str) -> str:
-        """Return what counts as one client: an IPv4 address, or 64 bits of an IPv6 one; "" for a trusted proxy."""
+        """Return what counts as one client: an IPv4 address, or 64 bits of an IPv6 one;
+        "" for a trusted proxy.
+        """
         if not address or address in self._trusted:
             return ""
         try:
@@ -63,7 +68,10 @@ class Connections:
         return address
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection. Returns False if there is no room for it; it isn't counted then."""
+        """Count a new connection.
+
+        Returns False if there is no room for it; it isn't counted then.
+        """
         key = connection.client_key
         if key and self._per_client[key] >= self.most_per_client and not self._make_room(key):
             return self._refuse()
@@ -75,7 +83,9 @@ class Connections:
         return True
 
     def busy(self, connection: Connection) -> None:
-        """Note that a connection's request is complete and being answered: it isn't closed for others any more."""
+        """Note that a connection's request is complete and being answered: it isn't
+        closed for others any more.
+        """
         self._idle.pop(connection, None)
 
     def idle(self, connection: Connection) -> None:
@@ -109,7 +119,9 @@ class Connections:
         return False
 
     def _log(self) -> None:
-        """Log why connections are closed or refused: the first time, then once a minute with how many there were."""
+        """Log why connections are closed or refused: the first time, then once a minute
+        with how many there were.
+        """
         now = time.monotonic()
         if now - self._logged_at < LOG_EVERY:
             return
@@ -117,13 +129,21 @@ class Connections:
         logger.warning(
             "Connections are full: %s of %s in use, of one address %s at most (open files: %s). "
             "Idle ones closed: %s, refused: %s. To allow more, raise the limit of open files (LimitNOFILE).",
-            len(self._open), self.most, self.most_per_client, self._files, self._closed, self._refused,
-        )  # fmt: skip
+            len(self._open),
+            self.most,
+            self.most_per_client,
+            self._files,
+            self._closed,
+            self._refused,
+        )
         self._closed = self._refused = 0
 
 
 def raise_file_limit() -> int:
-    """Raise this process's limit of open files as far as it may go, 65,536 at most. Returns the limit."""
+    """Raise this process's limit of open files as far as it may go, 65,536 at most.
+
+    Returns the limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = limits.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, limits.MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -133,5 +153,8 @@ def raise_file_limit() -> int:
 
 
 def most_connections(files: int) -> int:
-    """Return how many of a process's open files connections may be. A quarter, 256 at most, is left for the rest."""
+    """Return how many of a process's open files connections may be.
+
+    A quarter, 256 at most, is left for the rest.
+    """
     return max(16, files - min(RESERVED, files // 4))

@@ -14,10 +14,11 @@ BODY = b"This takes longer than it should. Try again in a moment.\n"
 
 
 class Deadline:
-    """An ASGI application around another one, whose answers have to begin within `seconds`.
+    """An ASGI application around another one, whose answers have to begin within
+    `seconds`.
 
-    The work isn't stopped: a thread can't be. What it would answer later is dropped. Streams begin at once and aren't
-    affected.
+    The work isn't stopped: a thread can't be. What it would answer later is dropped.
+    Streams begin at once and aren't affected.
     """
 
     def __init__(self, app: App, seconds: float = limits.ANSWER_SECONDS) -> None:
@@ -52,15 +53,20 @@ class Deadline:
             work.cancel()
             raise
         except RuntimeError:
-            # Django stops the work for a client that has left. What asgiref had handed to a thread then is without its
-            # executor, and the signal at the end of the request fails. No client waits for an answer.
+            # Django stops the work for a client that has left. What asgiref had handed
+            # to a thread then is without its executor, and the signal at the end of the
+            # request fails. No client waits for an answer.
             if not has_left:
                 raise
-            logger.info("The client left before the answer: %s %s", scope["method"], scope["path"][:200])
+            logger.info(
+                "The client left before the answer: %s %s", scope["method"], scope["path"][:200]
+            )
             return
         is_late = True
         work.add_done_callback(_log_failure)
-        logger.error("No answer within %s s: %s %s", self._seconds, scope["method"], scope["path"][:200])
+        logger.error(
+            "No answer within %s s: %s %s", self._seconds, scope["method"], scope["path"][:200]
+        )
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(BODY)).encode()),

@@ -1,4 +1,5 @@
-"""How much one request and one connection may take. Times are in seconds, sizes in bytes.
+"""How much one request and one connection may take. Times are in seconds, sizes in
+bytes.
 
 >>> body_limit(b"/t/acme/settings/", [])
 262144
@@ -10,7 +11,8 @@ HEADERS = 32 * 1024
 HEADER_COUNT = 100
 HEADER_SECONDS = 10.0
 
-# Body. Nothing on the site takes files; the largest form is the choice of some thousand repositories.
+# Body. Nothing on the site takes files; the largest form is the choice of some thousand
+# repositories.
 FORM = 256 * 1024
 WEBHOOK = 25 * 1024 * 1024  # the largest that GitHub sends
 WEBHOOKS_AT_ONCE = 3
@@ -21,8 +23,9 @@ WEBHOOK_SECONDS = 60.0
 ANSWER_SECONDS = 30.0  # until the answer begins
 UNREAD_SECONDS = 60.0  # for which a client may leave an answer unread
 LINGER_SECONDS = 2.0  # in which a refused client can read why
-# How much of a refused body is read meanwhile: as much as a proxy in front lets through. A proxy that is still sending
-# when the connection is closed answers 502 in place of our own answer.
+# How much of a refused body is read meanwhile: as much as a proxy in front lets
+# through. A proxy that is still sending when the connection is closed answers 502 in
+# place of our own answer.
 LINGER = WEBHOOK
 
 # Connections
@@ -37,11 +40,17 @@ _SIGNATURE_LENGTH = len("sha256=") + 64
 
 
 def is_signed_hook(path: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a request is a webhook delivery with a signature of the right form; its value is checked later."""
+    """Return whether a request is a webhook delivery with a signature of the right
+    form; its value is checked later.
+    """
     if not path.startswith(HOOKS):
         return False
     values = [value for name, value in headers if name == SIGNATURE]
-    return len(values) == 1 and values[0].startswith(b"sha256=") and len(values[0]) == _SIGNATURE_LENGTH
+    return (
+        len(values) == 1
+        and values[0].startswith(b"sha256=")
+        and len(values[0]) == _SIGNATURE_LENGTH
+    )
 
 
 def body_limit(path: bytes, headers: list[tuple[bytes, bytes]]) -> int:

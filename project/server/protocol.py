@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol with bounds: header, body, time, and connections.
 
-What is too much is refused with a plain answer and its status: 408 (too slow), 413 (body), 414 (address), 431 (header),
-503 (connections). The connection is closed after it. uvicorn itself has none of these bounds, and reads on.
+What is too much is refused with a plain answer and its status: 408 (too slow), 413
+(body), 414 (address), 431 (header), 503 (connections). The connection is closed after
+it. uvicorn itself has none of these bounds, and reads on.
 """
 
 import asyncio
@@ -25,11 +26,16 @@ ANSWERS = {
 
 
 class _Refused(Exception):
-    """Ends the parsing of a request. The status is in `_refusal`: the parser hides the exception's own."""
+    """Ends the parsing of a request.
+
+    The status is in `_refusal`: the parser hides the exception's own.
+    """
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `connections_of_process` counts it; `serve` sets that on a subclass."""
+    """One connection. `connections_of_process` counts it; `serve` sets that on a
+    subclass.
+    """
 
     connections_of_process: Connections
 
@@ -57,7 +63,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.client_key = self.connections_of_process.key_of(self.client[0] if self.client else "")
+        self.client_key = self.connections_of_process.key_of(
+            self.client[0] if self.client else ""
+        )
         if self.connections_of_process.admit(self):
             self._wait(limits.IDLE_SECONDS, self.drop)
         else:
@@ -115,7 +123,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._announced_size() > limits.FORM:
             self._begin_webhook()
         is_webhook = self._body_limit == limits.WEBHOOK
-        self._wait(limits.WEBHOOK_SECONDS if is_webhook else limits.BODY_SECONDS, self._too_slow)
+        self._wait(
+            limits.WEBHOOK_SECONDS if is_webhook else limits.BODY_SECONDS, self._too_slow
+        )
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -167,7 +177,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with a status and a sentence, and close once the client can have read them."""
+        """Answer with a status and a sentence, and close once the client can have read
+        them.
+        """
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
@@ -184,7 +196,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        # A client that is still sending would get a reset instead of the answer, if the connection were closed at once.
+        # A client that is still sending would get a reset instead of the answer, if the
+        # connection were closed at once.
         self._wait(limits.LINGER_SECONDS, self.drop)
 
     def _discard(self, size: int) -> None:

@@ -1,4 +1,7 @@
-"""Starts uvicorn with the bounds of this package. A caller gives sockets that listen already, or an address."""
+"""Starts uvicorn with the bounds of this package.
+
+A caller gives sockets that listen already, or an address.
+"""
 
 import logging
 import socket
@@ -15,7 +18,8 @@ from project.startup import prepare
 APPLICATION = "project.asgi:application"
 logger = logging.getLogger(__name__)
 
-# Seconds that open answers get when the process ends. A stream of events is open as long as its page is.
+# Seconds that open answers get when the process ends. A stream of events is open as
+# long as its page is.
 GRACE = 5
 # Connections that wait for the process to take them; the kernel holds the others back.
 BACKLOG = 1024
@@ -24,7 +28,8 @@ BACKLOG = 1024
 def configuration(**changes: Any) -> Config:
     """Return uvicorn's configuration. `changes` are more of its own settings.
 
-    Of X-Forwarded-For and X-Forwarded-Proto only what the proxies in FORWARDED_ALLOW_IPS write counts.
+    Of X-Forwarded-For and X-Forwarded-Proto only what the proxies in
+    FORWARDED_ALLOW_IPS write counts.
     """
     prepare()  # it refuses a value that trusts everybody
     trusted = ",".join(settings.FORWARDED_ALLOW_IPS)
@@ -45,7 +50,9 @@ def configuration(**changes: Any) -> Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which announces this process while it serves (`apps.pipelines.worker.presence`)."""
+    """uvicorn's server, which announces this process while it serves
+    (`apps.pipelines.worker.presence`).
+    """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # Here, because models need the application to be loaded.
@@ -57,10 +64,14 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # uvicorn ends the process by the signal that it got, so nothing runs after this.
+        # uvicorn ends the process by the signal that it got, so nothing runs after
+        # this.
         self._beat.end()
 
 
 def serve(sockets: list[socket.socket] | None = None, **changes: Any) -> None:
-    """Serve until a signal ends the process. `sockets` listen already; otherwise `host` and `port` are among `changes`."""
+    """Serve until a signal ends the process.
+
+    `sockets` listen already; otherwise `host` and `port` are among `changes`.
+    """
     Server(configuration(**changes)).run(sockets=sockets)

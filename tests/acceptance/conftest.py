@@ -1,4 +1,6 @@
-"""A team's onboarding with everything real: the sandbox over HTTP, worker processes, a mail server, the database."""
+"""A team's onboarding with everything real: the sandbox over HTTP, worker processes, a
+mail server, the database.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,23 +20,49 @@ REPOSITORIES = {"acme/api": 60, "acme/web": 55}
 
 
 def pull_request(repository, number):
-    """A merged pull request in the sandbox's file format; every third one was written with an assistant."""
+    """A merged pull request in the sandbox's file format; every third one was written
+    with an assistant.
+    """
     opened = datetime.now(UTC).replace(microsecond=0) - timedelta(days=4 * number + 1)
     merged = opened + timedelta(hours=3 + number % 40)
     trailer = "\n\nCo-authored-by: Claude <noreply@anthropic.com>" if number % 3 == 0 else ""
     author = {"login": f"dev-{number % 5}", "name": f"Dev {number % 5}", "isBot": False}
     commit = {
-        "oid": f"{number:040x}", "message": f"Change {number}{trailer}", "authoredDate": iso(opened),
-        "committedDate": iso(opened), "author": author, "additions": 5, "deletions": 2, "changedFiles": 1,
-    }  # fmt: skip
+        "oid": f"{number:040x}",
+        "message": f"Change {number}{trailer}",
+        "authoredDate": iso(opened),
+        "committedDate": iso(opened),
+        "author": author,
+        "additions": 5,
+        "deletions": 2,
+        "changedFiles": 1,
+    }
     return {
-        "repository": repository, "number": number, "title": f"Change {number}", "body": "", "state": "MERGED",
-        "isDraft": False, "createdAt": iso(opened), "updatedAt": iso(merged), "mergedAt": iso(merged),
-        "closedAt": iso(merged), "additions": 5, "deletions": 2, "changedFiles": 1, "author": author,
-        "mergedBy": author, "mergeCommit": {"oid": f"{number + 10000:040x}"}, "baseRefName": "main",
-        "headRefName": None, "labels": [], "commitsTotalCount": 1, "commits": [commit],
-        "reviews": [{"author": {"login": "dev-9"}, "state": "APPROVED", "submittedAt": iso(merged)}],
-    }  # fmt: skip
+        "repository": repository,
+        "number": number,
+        "title": f"Change {number}",
+        "body": "",
+        "state": "MERGED",
+        "isDraft": False,
+        "createdAt": iso(opened),
+        "updatedAt": iso(merged),
+        "mergedAt": iso(merged),
+        "closedAt": iso(merged),
+        "additions": 5,
+        "deletions": 2,
+        "changedFiles": 1,
+        "author": author,
+        "mergedBy": author,
+        "mergeCommit": {"oid": f"{number + 10000:040x}"},
+        "baseRefName": "main",
+        "headRefName": None,
+        "labels": [],
+        "commitsTotalCount": 1,
+        "commits": [commit],
+        "reviews": [
+            {"author": {"login": "dev-9"}, "state": "APPROVED", "submittedAt": iso(merged)}
+        ],
+    }
 
 
 def iso(moment):
@@ -58,7 +86,9 @@ class Mailbox:
     def __init__(self):
         self.port = free_port()
         self.received = []
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test")
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test"
+        )
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         self.received.append((envelope.rcpt_tos[0], envelope.content.decode()))

@@ -1,4 +1,6 @@
-"""A pull request that hangs in the real sync: the database itself never comes back from writing it."""
+"""A pull request that hangs in the real sync: the database itself never comes back from
+writing it.
+"""
 
 import pytest
 from django.db import connection
@@ -48,7 +50,9 @@ def poison(transactional_db):
 
 
 @pytest.mark.long
-def test_a_pull_request_that_hangs_is_named_and_all_others_are_read(github, mailbox, onboarding, poison, workers):
+def test_a_pull_request_that_hangs_is_named_and_all_others_are_read(
+    github, mailbox, onboarding, poison, workers
+):
     run = onboarding()
     workers.start(**environment(github, mailbox), **SHORT)
     eventually(ended(run), seconds=240)

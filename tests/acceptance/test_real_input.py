@@ -1,4 +1,7 @@
-"""The main job over real input: `onboard` and `export_weekly` as processes, their figures against the truth."""
+"""The main job over real input:
+
+`onboard` and `export_weekly` as processes, their figures against the truth.
+"""
 
 import csv
 import io
@@ -29,35 +32,59 @@ def manage(queue):
 
 
 def numbers(row):
-    """A row of the CSV as the figures that it holds: counts as int, hours as float or None."""
+    """A row of the CSV as the figures that it holds: counts as int, hours as float or
+    None.
+    """
     return {
-        name: (float(text) if text else None) if "hours" in name else text if name in ("week", "repository") else int(text)
+        name: (float(text) if text else None)
+        if "hours" in name
+        else text
+        if name in ("week", "repository")
+        else int(text)
         for name, text in row.items()
-    }  # fmt: skip
+    }
 
 
 @sample.needs_sample
 def test_the_sample_gives_the_figures_of_the_truth(manage):
     truth = sample.truth()["repositories"]
     with start_sandbox(data=sample.SAMPLE) as url:
-        result = manage.onboard("--worker", "--months", 24, repos=",".join(truth), GITHUB_API_URL=url, seconds=120)
+        result = manage.onboard(
+            "--worker", "--months", 24, repos=",".join(truth), GITHUB_API_URL=url, seconds=120
+        )
     assert result.status == 0, result.stderr
     assert result.summary["state"] == "done"
     assert result.summary["totals"]["pull_requests"] == 596
-    exported = manage("export_weekly", "--team", "acme", "--by", "repository", "--format", "csv")
+    exported = manage(
+        "export_weekly", "--team", "acme", "--by", "repository", "--format", "csv"
+    )
     assert exported.status == 0, exported.stderr
     assert exported.stdout.splitlines()[0] == f"week,repository,{FIGURES}"
-    rows = {(row["repository"], row["week"]): numbers(row) for row in csv.DictReader(io.StringIO(exported.stdout))}
-    expected = {(name, week): row for name, facts in truth.items() for week, row in facts["weeks"].items()}
+    rows = {
+        (row["repository"], row["week"]): numbers(row)
+        for row in csv.DictReader(io.StringIO(exported.stdout))
+    }
+    expected = {
+        (name, week): row
+        for name, facts in truth.items()
+        for week, row in facts["weeks"].items()
+    }
     assert rows.keys() == expected.keys()
     for place, figures in expected.items():
         check(rows[place], figures)
 
 
 def test_the_project_reads_itself(manage):
-    if subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False).returncode != 0:
+    if (
+        subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False
+        ).returncode
+        != 0
+    ):
         pytest.skip("this copy of the project is no git repository")
-    result = manage.onboard("--worker", "--source", "git", repos=str(ROOT), GIT_SOURCE_ROOT=ROOT.parent)
+    result = manage.onboard(
+        "--worker", "--source", "git", repos=str(ROOT), GIT_SOURCE_ROOT=ROOT.parent
+    )
     # A shallow clone, as continuous integration makes it, is read as far as it goes.
     shallow = (ROOT / ".git" / "shallow").exists()
     assert result.status == (2 if shallow else 0), result.stderr

@@ -1,4 +1,6 @@
-"""How far people come: each journey counts once in a stage, whatever was retried, repeated, or left no event."""
+"""How far people come: each journey counts once in a stage, whatever was retried,
+repeated, or left no event.
+"""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -30,9 +32,13 @@ class Story:
     def tell(self, name, minutes=1.0, **data):
         self.now += timedelta(minutes=minutes)
         event = AnalyticsEvent.objects.create(
-            name=name, once_key=str(uuid4()), user=self.user, team=self.team,
-            run=self.run if "pipeline" in data else None, data=data,
-        )  # fmt: skip
+            name=name,
+            once_key=str(uuid4()),
+            user=self.user,
+            team=self.team,
+            run=self.run if "pipeline" in data else None,
+            data=data,
+        )
         AnalyticsEvent.objects.filter(pk=event.pk).update(at=self.now)
         return self
 
@@ -69,12 +75,21 @@ def counts(since=None):
 def test_without_events_all_is_zero_and_nothing_is_divided(db):
     stages = funnel.stages()
     assert [stage.title for stage in stages] == [
-        "Signed up", "Connected a source", "Chose repositories", "Run started", "Sync pull requests", "Analyse with AI",
-        "Weekly metrics", "Insights", "Email the team", "Completed",
-    ]  # fmt: skip
-    assert {(stage.count, stage.of_first, stage.of_previous, stage.p50, stage.p90) for stage in stages} == {
-        (0, None, None, None, None)
-    }
+        "Signed up",
+        "Connected a source",
+        "Chose repositories",
+        "Run started",
+        "Sync pull requests",
+        "Analyse with AI",
+        "Weekly metrics",
+        "Insights",
+        "Email the team",
+        "Completed",
+    ]
+    assert {
+        (stage.count, stage.of_first, stage.of_previous, stage.p50, stage.p90)
+        for stage in stages
+    } == {(0, None, None, None, None)}
     assert funnel.reasons() == []
 
 
@@ -98,15 +113,23 @@ def test_retries_and_later_runs_count_once_and_time_runs_to_the_first(db):
     stages = {stage.title: stage for stage in funnel.stages()}
     assert {stage.count for stage in stages.values()} == {1}
     assert stages["Connected a source"].p50 == pytest.approx(600)
-    assert (stages["Sync pull requests"].p50, stages["Sync pull requests"].measured) == (pytest.approx(240), 1)
-    assert stages["Analyse with AI"].p50 == pytest.approx(180), "the failure and the retry are waited for"
+    assert (stages["Sync pull requests"].p50, stages["Sync pull requests"].measured) == (
+        pytest.approx(240),
+        1,
+    )
+    assert stages["Analyse with AI"].p50 == pytest.approx(180), (
+        "the failure and the retry are waited for"
+    )
 
 
 def test_percentiles_interpolate(db):
     for number, minutes in enumerate((1, 2, 3, 4, 11)):
         Story(f"p{number}").signs_up().connects(minutes)
     connected = funnel.stages()[1]
-    assert (connected.p50, connected.p90) == (pytest.approx(180), pytest.approx((4 + 0.6 * 7) * 60))
+    assert (connected.p50, connected.p90) == (
+        pytest.approx(180),
+        pytest.approx((4 + 0.6 * 7) * 60),
+    )
 
 
 def test_who_came_by_the_command_line_passed_the_stages_before(db):
@@ -143,12 +166,24 @@ def test_a_window_takes_the_journeys_that_began_in_it(db):
 
 
 def test_failures_are_counted_by_reason_not_by_what_is_particular(db):
-    ada = Story("ada").connects().starts().fails("sync", "GitHub knows no repository acme/api: 404 after 3.5 s.")
-    ada.fails("sync", "GitHub knows no repository acme/api: 404 after 7 s.").passes(*STEPS).completes()
-    Story("bob").connects().starts().fails("sync", "GitHub knows no repository other/web-2: 404 after 12 s.")
+    ada = (
+        Story("ada")
+        .connects()
+        .starts()
+        .fails("sync", "GitHub knows no repository acme/api: 404 after 3.5 s.")
+    )
+    ada.fails("sync", "GitHub knows no repository acme/api: 404 after 7 s.").passes(
+        *STEPS
+    ).completes()
+    Story("bob").connects().starts().fails(
+        "sync", "GitHub knows no repository other/web-2: 404 after 12 s."
+    )
     Story("cy").connects().starts().fails("analyse", "The key “sk-1” was refused.")
     first, second = funnel.reasons()
-    assert (first.step, first.words) == ("Sync pull requests", "GitHub knows no repository …: … after … s.")
+    assert (first.step, first.words) == (
+        "Sync pull requests",
+        "GitHub knows no repository …: … after … s.",
+    )
     assert (first.runs, first.teams, first.completed) == (2, 2, 1)
     assert (second.words, second.runs, second.completed) == ("The key … was refused.", 1, 0)
     assert funnel.reasons(timezone.now()) == []

@@ -1,4 +1,6 @@
-"""The journey is recorded from the signals that the product itself sends, each thing once."""
+"""The journey is recorded from the signals that the product itself sends, each thing
+once.
+"""
 
 import pytest
 from allauth.account.signals import user_signed_up
@@ -28,7 +30,9 @@ def team(user):
 
 @pytest.fixture
 def run(lab, team, user):
-    return engine.start("lab", subject=f"team:{team.pk}", params={"items": 2}, started_by=user)[0]
+    return engine.start("lab", subject=f"team:{team.pk}", params={"items": 2}, started_by=user)[
+        0
+    ]
 
 
 def names():
@@ -45,7 +49,11 @@ def test_a_run_is_recorded_from_start_to_end(lab, run, team, user):
     for row in AnalyticsEvent.objects.all():
         assert (row.team, row.user, row.run) == (team, user, run.pk)
         assert row.data["pipeline"] == "lab"
-    steps = AnalyticsEvent.objects.filter(name=EventName.STEP).order_by("pk").values_list("data", flat=True)
+    steps = (
+        AnalyticsEvent.objects.filter(name=EventName.STEP)
+        .order_by("pk")
+        .values_list("data", flat=True)
+    )
     assert [(step["step"], step["state"]) for step in steps] == [
         (key, "done") for key in ("one", "two", "three", "four", "five")
     ]
@@ -61,7 +69,11 @@ def test_a_failure_and_its_retry_are_recorded_by_generation(lab, team, tmp_path)
     run, _ = engine.start("lab", subject=f"team:{team.pk}", params=params)
     lab.drain()
     failed = event(EventName.FAILED).data
-    assert (failed["step"], failed["error"], failed["generation"]) == ("two", "No such thing.", 1)
+    assert (failed["step"], failed["error"], failed["generation"]) == (
+        "two",
+        "No such thing.",
+        1,
+    )
     mended.touch()
     engine.retry(Run.objects.get(pk=run.pk))
     lab.drain()
@@ -72,7 +84,11 @@ def test_a_failure_and_its_retry_are_recorded_by_generation(lab, team, tmp_path)
 
 
 def test_a_gap_is_counted(lab, team):
-    engine.start("lab", subject=f"team:{team.pk}", params={"items": 1, "partial": {"one": "Not readable."}})
+    engine.start(
+        "lab",
+        subject=f"team:{team.pk}",
+        params={"items": 1, "partial": {"one": "Not readable."}},
+    )
     lab.drain()
     data = event(EventName.COMPLETED).data
     assert (data["state"], data["missing"]) == ("partial", 1)
@@ -92,7 +108,9 @@ def test_a_signal_that_is_sent_again_counts_once(lab, run):
     assert AnalyticsEvent.objects.count() == before
 
 
-@pytest.mark.parametrize("subject", ["lab:1", "team:", "team:x", "team:²", "team:999999", "repository:5"])
+@pytest.mark.parametrize(
+    "subject", ["lab:1", "team:", "team:x", "team:²", "team:999999", "repository:5"]
+)
 def test_runs_of_other_subjects_have_no_team(lab, subject):
     engine.start("lab", subject=subject, params={"items": 1})
     assert event(EventName.STARTED).team is None
@@ -132,9 +150,13 @@ def test_what_happened_outlives_the_account_and_goes_with_the_team(team, user):
 
 def test_the_admin_lists_events(admin_client, team, user):
     source_connected.send(sender=None, team=team, user=user, source="git")
-    page = admin_client.get(reverse("admin:analytics_analyticsevent_changelist"), {"q": "acme"}).text
+    page = admin_client.get(
+        reverse("admin:analytics_analyticsevent_changelist"), {"q": "acme"}
+    ).text
     assert "Connected a source" in page
-    assert admin_client.post(reverse("admin:analytics_analyticsevent_add"), {}).status_code == 403
+    assert (
+        admin_client.post(reverse("admin:analytics_analyticsevent_add"), {}).status_code == 403
+    )
 
 
 @pytest.fixture

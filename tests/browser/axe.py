@@ -1,4 +1,6 @@
-"""axe-core over a page as it is drawn, from the same npm package as the rest of the front end."""
+"""axe-core over a page as it is drawn, from the same npm package as the rest of the
+front end.
+"""
 
 from tests.fixtures.workers import ROOT
 
@@ -12,7 +14,10 @@ def grave_findings(page, options=None):
     """What is seriously wrong with the page, a line each."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(SOURCE.read_text())
-    found = page.evaluate("options => axe.run(document, options)", {"resultTypes": ["violations"], **(options or {})})
+    found = page.evaluate(
+        "options => axe.run(document, options)",
+        {"resultTypes": ["violations"], **(options or {})},
+    )
     return [
         f"{violation['id']}: {node['target']}: {node['failureSummary']}"
         for violation in found["violations"]

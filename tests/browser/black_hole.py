@@ -28,7 +28,9 @@ class BlackHole:
             far = socket.create_connection(("127.0.0.1", self._to))
             self._sockets.append(far)
             for source, target in ((near, far), (far, near)):
-                self._threads.append(threading.Thread(target=self._pass_on, args=(source, target), daemon=True))
+                self._threads.append(
+                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True)
+                )
                 self._threads[-1].start()
 
     def _pass_on(self, source, target):

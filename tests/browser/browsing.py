@@ -1,4 +1,7 @@
-"""Pages of a real Chromium, in contexts of their own. Whatever one complains of fails the test."""
+"""Pages of a real Chromium, in contexts of their own.
+
+Whatever one complains of fails the test.
+"""
 
 import re
 from contextlib import contextmanager
@@ -11,9 +14,15 @@ from tests import services
 
 TIMEOUT = 20_000  # ms that a condition may take; the machine may be busy
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 # What a browser logs when a page navigates away from what it was loading.
 HARMLESS = re.compile(r"net::ERR_ABORTED")
 
@@ -53,18 +62,25 @@ class Visits:
 
     def context(self, user=None, *, scheme="light", width=1280, height=900, **options):
         context = self._browser.new_context(
-            base_url=self.url, color_scheme=scheme, viewport={"width": width, "height": height},
-            reduced_motion="reduce", **options,
-        )  # fmt: skip
+            base_url=self.url,
+            color_scheme=scheme,
+            viewport={"width": width, "height": height},
+            reduced_motion="reduce",
+            **options,
+        )
         context.set_default_timeout(TIMEOUT)
         context.on("page", self._listen)
         if user is not None:
-            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": self.url}])
+            context.add_cookies(
+                [{"name": "sessionid", "value": session_of(user), "url": self.url}]
+            )
         self._contexts.append(context)
         return context
 
     def __call__(self, user=None, path=None, **options):
-        """A page in a context of its own, signed in as `user`; at `path`, where one is given."""
+        """A page in a context of its own, signed in as `user`; at `path`, where one is
+        given.
+        """
         page = self.context(user, **options).new_page()
         if path is not None:
             page.goto(path)
@@ -76,7 +92,9 @@ class Visits:
             "console",
             lambda message: (
                 message.type == "error"
-                and self._complain(f"{page.url}: {message.text} {message.location.get('url', '')}")
+                and self._complain(
+                    f"{page.url}: {message.text} {message.location.get('url', '')}"
+                )
             ),
         )
 
@@ -89,7 +107,11 @@ class Visits:
 
     @property
     def unforgiven(self):
-        return [text for text in self.complaints if not any(known.search(text) for known in self._forgiven)]
+        return [
+            text
+            for text in self.complaints
+            if not any(known.search(text) for known in self._forgiven)
+        ]
 
     def close(self):
         for context in self._contexts:

@@ -1,4 +1,7 @@
-"""The pages in a real browser: Debian's Chromium, against real web, worker and sandbox processes."""
+"""The pages in a real browser:
+
+Debian's Chromium, against real web, worker and sandbox processes.
+"""
 
 import json
 from pathlib import Path
@@ -56,8 +59,8 @@ def web_server(django_db_setup, github_server, tmp_path_factory):
 def browser():
     """One browser for all tests of this folder.
 
-    Playwright keeps an event loop in this thread, in which Django refuses to query unless it is told that nothing runs
-    beside it; so the browser ends with this folder.
+    Playwright keeps an event loop in this thread, in which Django refuses to query
+    unless it is told that nothing runs beside it; so the browser ends with this folder.
     """
     with pytest.MonkeyPatch.context() as patch, chromium() as started:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -76,7 +79,10 @@ def web(web_server, queue, github):
 
 @pytest.fixture
 def visit(browser, web):
-    """Opens pages: `visit(user, "/path/", width=390, scheme="dark")`. Their consoles must stay silent."""
+    """Opens pages: `visit(user, "/path/", width=390, scheme="dark")`.
+
+    Their consoles must stay silent.
+    """
     visits = Visits(browser, web.url)
     yield visits
     visits.close()
@@ -92,7 +98,10 @@ def worker(workers, github):
 @pytest.fixture
 def team(queue):
     """Acme with its owner Mara, an admin Teo and a member Ida."""
-    people = {name: User.objects.create_user(f"{name}@acme.example") for name in ("mara", "teo", "ida")}
+    people = {
+        name: User.objects.create_user(f"{name}@acme.example")
+        for name in ("mara", "teo", "ida")
+    }
     team = create_team("Acme", people["mara"])
     team.memberships.create(user=people["teo"], role="admin")
     team.memberships.create(user=people["ida"], role="member")

@@ -8,7 +8,8 @@ keys.press("Enter")      # and waits for the page that it leads to
 from playwright.sync_api import expect
 
 MOST_STOPS = 60
-# The element with the focus: is it visible, does it show its focus, does it follow the one before in the document?
+# The element with the focus: is it visible, does it show its focus, does it follow the
+# one before in the document?
 STOP = """() => {
     const now = document.activeElement;
     const before = window.stopBefore;

@@ -1,4 +1,6 @@
-"""The site as it runs: a sandbox of GitHub and a web process, real ones, over this session's test database."""
+"""The site as it runs: a sandbox of GitHub and a web process, real ones, over this
+session's test database.
+"""
 
 import os
 import signal
@@ -26,7 +28,9 @@ class GitHub:
         self.url = url
 
     def _post(self, name, body=()):
-        httpx.post(f"{self.url}/_sandbox/{name}", json=list(body), timeout=10).raise_for_status()
+        httpx.post(
+            f"{self.url}/_sandbox/{name}", json=list(body), timeout=10
+        ).raise_for_status()
 
     def reset(self):
         self._post("reset")
@@ -41,7 +45,11 @@ class GitHub:
 
     def hide(self, repository):
         """Let GitHub know no such repository."""
-        gone = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}
+        gone = {
+            "type": "NOT_FOUND",
+            "path": ["repository"],
+            "message": "Could not resolve to a Repository.",
+        }
         self.faults({"match": {"repository": repository}, "errors": [gone]})
 
     def requests(self):
@@ -69,16 +77,25 @@ class Web:
 
     def environment(self):
         return {
-            **os.environ, "DATABASE_URL": database_url(connection), "GITHUB_API_URL": self._github.url, "PORT": str(self.port),
-            "DJANGO_SETTINGS_MODULE": "project.settings", **self._env,
-        }  # fmt: skip
+            **os.environ,
+            "DATABASE_URL": database_url(connection),
+            "GITHUB_API_URL": self._github.url,
+            "PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            **self._env,
+        }
 
     def start(self):
         command = [sys.executable, "-W", "ignore", "scripts/web.py", "--port", str(self.port)]
         with self.log.open("ab") as log:
             # It ends with its stdin, so also when these tests are killed.
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.PIPE
+                command,
+                cwd=ROOT,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.PIPE,
             )
         until = time.monotonic() + START_SECONDS
         while True:
@@ -103,7 +120,9 @@ class Web:
         return self._process is not None and self._process.poll() is None
 
     def complaints(self):
-        """Return what the process logged since this was last asked, from the first error on; empty if there is none."""
+        """Return what the process logged since this was last asked, from the first
+        error on; empty if there is none.
+        """
         with self.log.open() as log:
             log.seek(self._read)
             text = log.read()

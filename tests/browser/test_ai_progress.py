@@ -1,4 +1,6 @@
-"""The progress of the background reading of AI summaries, on open pages: it follows without a reload."""
+"""The progress of the background reading of AI summaries, on open pages: it follows
+without a reload.
+"""
 
 import pytest
 from playwright.sync_api import expect
@@ -24,12 +26,17 @@ def shown(page, state, **options):
 def with_model(worker, github):
     """Starts a worker that has a language model: the sandbox's."""
     return lambda: worker(
-        LLM_BASE_URL=f"{github.url}/v1", LLM_REQUESTS_A_MINUTE="100000", LLM_PATIENCE="10", GROQ_API_KEY="none"
+        LLM_BASE_URL=f"{github.url}/v1",
+        LLM_REQUESTS_A_MINUTE="100000",
+        LLM_PATIENCE="10",
+        GROQ_API_KEY="none",
     )
 
 
 @pytest.mark.long
-def test_reading_on_is_followed_from_its_begin_to_its_end(visit, begin, with_model, github, mara):
+def test_reading_on_is_followed_from_its_begin_to_its_end(
+    visit, begin, with_model, github, mara
+):
     github.faults(CHAT | {"status": 429, "reset_in": 7200})
     run = begin()
     page = visit(mara, f"/t/acme/onboarding/runs/{run.pk}/")
@@ -56,7 +63,12 @@ def test_reading_on_is_followed_from_its_begin_to_its_end(visit, begin, with_mod
 def test_dashboard_follows_without_a_reload(visit, acme):
     chosen = list(PullRequest.objects.for_team(acme.team).values_list("pk", flat=True)[:5])
     params = {"team_id": acme.team.pk, "chosen": chosen, "origins": []}
-    run, _ = engine.start(continuing.PIPELINE, subject=f"{continuing.SUBJECT}{acme.team.pk}", params=params, send=False)
+    run, _ = engine.start(
+        continuing.PIPELINE,
+        subject=f"{continuing.SUBJECT}{acme.team.pk}",
+        params=params,
+        send=False,
+    )
     page = visit(acme.owner, "/t/acme/")
     page.evaluate(MARK)
     shown(page, "reading")

@@ -1,4 +1,6 @@
-"""Clocks that differ, and windows that slept: the live page shows the server's time, and catches up."""
+"""Clocks that differ, and windows that slept: the live page shows the server's time,
+and catches up.
+"""
 
 import re
 from datetime import timedelta
@@ -48,8 +50,12 @@ def page_with_clock(visit, begin, mara):
 
 
 def shows_right_clock(page):
-    """Wait until the clock counts: it shows more than nothing, and less than the test takes."""
-    page.wait_for_function(f"() => {{ const shown = ({ELAPSED})(); return shown > 2 && shown < {MOST_SECONDS}; }}")
+    """Wait until the clock counts: it shows more than nothing, and less than the test
+    takes.
+    """
+    page.wait_for_function(
+        f"() => {{ const shown = ({ELAPSED})(); return shown > 2 && shown < {MOST_SECONDS}; }}"
+    )
 
 
 @pytest.mark.parametrize("wrong_by", [HOUR, -HOUR])
@@ -134,7 +140,9 @@ def test_window_that_slept_while_its_viewer_lost_access_states_it(visit, begin, 
 
 
 @pytest.mark.long
-def test_computer_that_slept_finds_a_dead_connection_at_once(browser, web, black_hole, begin, mara):
+def test_computer_that_slept_finds_a_dead_connection_at_once(
+    browser, web, black_hole, begin, mara
+):
     run = begin()
     visits = Visits(browser, f"http://127.0.0.1:{black_hole.port}")
     page = visits(mara)

@@ -30,7 +30,9 @@ def copied_ids():
     """Return the ids that templates give to `components/copy.html`."""
     found = set()
     for template in (ROOT / "templates").rglob("*.html"):
-        for tag in re.findall(r"{% include \"components/copy.html\"[^%]*%}", template.read_text()):
+        for tag in re.findall(
+            r"{% include \"components/copy.html\"[^%]*%}", template.read_text()
+        ):
             found.add(re.search(r" of=\"([\w-]+)\"", tag)[1])
     return found
 
@@ -87,8 +89,8 @@ def test_error_and_reference_of_a_failed_run_are_copied(copies, begin, work, mar
 
 
 def test_secret_and_recovery_codes_are_copied(copies, mara):
-    # The web process has the product's hashers, not those of the tests. A weaker hash would end the session when it is
-    # replaced.
+    # The web process has the product's hashers, not those of the tests. A weaker hash
+    # would end the session when it is replaced.
     mara.password = PBKDF2PasswordHasher().encode(PASSWORD, "0123456789abcdefghijkl")
     mara.save()
     page = copies(mara, "/accounts/2fa/totp/activate/")
@@ -105,8 +107,12 @@ def test_secret_and_recovery_codes_are_copied(copies, mara):
 
 def test_reference_of_an_error_page_is_copied(copies):
     page = copies()
-    # The web process of these tests runs with DEBUG, in which Django shows a page of its own.
+    # The web process of these tests runs with DEBUG, in which Django shows a page of
+    # its own.
     html = render_to_string("500.html", {"reference": "FL7K2M"})
-    page.route("**/broken/", lambda route: route.fulfill(status=200, content_type="text/html", body=html))
+    page.route(
+        "**/broken/",
+        lambda route: route.fulfill(status=200, content_type="text/html", body=html),
+    )
     page.goto("/broken/")
     check_copy(page, "reference", "FL7K2M")

@@ -1,4 +1,6 @@
-"""What holds for every page, found by walking the site's addresses: accessible in light and dark, and never too wide."""
+"""What holds for every page, found by walking the site's addresses: accessible in light
+and dark, and never too wide.
+"""
 
 import pytest
 from playwright.sync_api import Error
@@ -18,11 +20,15 @@ NOT_OURS = ("/admin/", "/accounts/github/", "/hooks/", "/api/")
 NO_PAGES = ("/events/", "/html/")
 BELOW_THE_FOOTER = """document.querySelector(".site-footer") ? Math.max(0, document.documentElement.scrollHeight
     - Math.max(innerHeight, document.querySelector(".site-footer").getBoundingClientRect().bottom + scrollY)) : 0"""
-WIDER_THAN_THE_WINDOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+WIDER_THAN_THE_WINDOW = (
+    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+)
 
 
 def faults_of(page):
-    """What is wrong with the page as it is shown: in light, in dark, on a phone, at each width."""
+    """What is wrong with the page as it is shown: in light, in dark, on a phone, at
+    each width.
+    """
     found = [f"light: {finding}" for finding in axe.grave_findings(page)]
     page.emulate_media(color_scheme="dark")
     found += [f"dark: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
@@ -39,7 +45,9 @@ def faults_of(page):
 
 
 def opened(page, path):
-    """Whether the address is a page of its own: no fragment, no file, no redirect to another."""
+    """Whether the address is a page of its own: no fragment, no file, no redirect to
+    another.
+    """
     if path.endswith(NO_PAGES):
         return False
     try:
@@ -48,12 +56,16 @@ def opened(page, path):
         if "Download is starting" in error.message:
             return False
         raise
-    return answer.status == 200 and not answer.request.redirected_from and "<html" in answer.text()
+    return (
+        answer.status == 200 and not answer.request.redirected_from and "<html" in answer.text()
+    )
 
 
 def check(visits, user, paths):
     page = visits(user)
-    visits.forgive("the server responded with a status of 4")  # some are for people in another state
+    visits.forgive(
+        "the server responded with a status of 4"
+    )  # some are for people in another state
     seen, found = [], []
     for path in paths:
         if opened(page, path):
@@ -66,7 +78,9 @@ def check(visits, user, paths):
 def paths(acme):
     mail = OutboxMessage.objects.first().pk
     given = values(acme) | {"mail:detail:pk": mail, "mail:html:pk": mail}
-    return sorted({address.filled(given) for address in walk() if not address.path.startswith(NOT_OURS)})
+    return sorted(
+        {address.filled(given) for address in walk() if not address.path.startswith(NOT_OURS)}
+    )
 
 
 def test_the_pages_of_a_team(visit, acme, mara):

@@ -1,4 +1,6 @@
-"""What stands around every page: menus, buttons that are at work, times in the viewer's zone."""
+"""What stands around every page: menus, buttons that are at work, times in the viewer's
+zone.
+"""
 
 import re
 
@@ -41,7 +43,9 @@ def test_a_menu_closes_on_a_click_elsewhere_and_when_another_opens(page):
 
 def test_a_form_under_way_is_sent_once(page):
     posts = []
-    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+    page.on(
+        "request", lambda request: posts.append(request) if request.method == "POST" else None
+    )
     # An answer without content leaves the page as it is, as a slow one would.
     page.route(f"**{PASSWORD}", lambda route: route.fulfill(status=204))
     button = page.locator("main form .button.primary")
@@ -90,10 +94,13 @@ GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Ga
 
 
 @pytest.mark.parametrize(
-    "answer", ["error", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("login", "nothing"))]
+    "answer",
+    ["error", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("login", "nothing"))],
 )
 def test_an_answer_from_elsewhere_takes_no_part_s_place(visit, begin, mara, answer):
-    """A proxy's error, a whole page, or no answer at all: the part stays, its poll goes on, and a press is answered."""
+    """A proxy's error, a whole page, or no answer at all: the part stays, its poll goes
+    on, and a press is answered.
+    """
     visit.forgive("502|net::ERR_FAILED|Failed to fetch")
     page = visit(mara, f"/t/acme/onboarding/runs/{begin().pk}/")
     title, polls = page.title(), []
@@ -105,14 +112,18 @@ def test_an_answer_from_elsewhere_takes_no_part_s_place(visit, begin, mara, answ
         elif answer == "error":
             route.fulfill(status=502, content_type="text/html", body=GATEWAY)
         else:
-            route.fulfill(status=200, content_type="text/html", body=f"<!doctype html>{GATEWAY}")
+            route.fulfill(
+                status=200, content_type="text/html", body=f"<!doctype html>{GATEWAY}"
+            )
 
     for path in ("**/workers/", "**/pause/"):
         page.route(path, disturbed)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("alert").get_by_text("That did not get through")).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).not_to_have_attribute("aria-busy", "true")
-    eventually(lambda: page.wait_for_timeout(100) or sum("workers" in url for url in polls) >= 2)
+    eventually(
+        lambda: page.wait_for_timeout(100) or sum("workers" in url for url in polls) >= 2
+    )
     assert page.title() == title
     page.unroute_all()
     page.get_by_role("button", name="Pause").click()
@@ -123,7 +134,10 @@ def test_an_answer_from_elsewhere_takes_no_part_s_place(visit, begin, mara, answ
 def test_a_second_press_is_not_even_queued(visit, begin, mara):
     page = visit(mara, f"/t/acme/onboarding/runs/{begin().pk}/")
     posts = []
-    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.on(
+        "request",
+        lambda request: posts.append(request.url) if request.method == "POST" else None,
+    )
     page.get_by_role("button", name="Pause").dblclick()
     expect(page.locator("#run-note[data-state=paused]")).to_be_visible()
     assert len(posts) == 1

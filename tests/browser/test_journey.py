@@ -21,7 +21,9 @@ NUMBERS = itertools.count()
 
 
 def sign_up(page):
-    """Sign up and confirm; return the address, which no other test uses: emails to one address are limited."""
+    """Sign up and confirm; return the address, which no other test uses: emails to one
+    address are limited.
+    """
     email = new_address()
     page.goto("/")
     page.get_by_role("link", name="Sign up").first.click()
@@ -66,7 +68,9 @@ def to_the_choice(page):
 
 
 def chosen(page):
-    return page.locator("[name=pick]:checked").evaluate_all("boxes => boxes.map(box => box.value)")
+    return page.locator("[name=pick]:checked").evaluate_all(
+        "boxes => boxes.map(box => box.value)"
+    )
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without"])
@@ -76,7 +80,9 @@ def test_from_signing_up_to_the_dashboard(visit, worker, scripts):
     make_team(page)
     visit.forgive("status of 422")
     connect(page, "bad-token")
-    expect(page.get_by_role("alert").filter(has_text="GitHub does not accept this token")).to_be_visible()
+    expect(
+        page.get_by_role("alert").filter(has_text="GitHub does not accept this token")
+    ).to_be_visible()
     connect(page)
     page.wait_for_url("**/t/globex/onboarding/repositories/")
     assert sorted(chosen(page)) == ["github:acme/api", "github:acme/docs", "github:acme/web"]
@@ -89,7 +95,9 @@ def test_from_signing_up_to_the_dashboard(visit, worker, scripts):
     page.locator("#start").click()
     page.wait_for_url("**/t/globex/onboarding/runs/*/")
     run = Run.objects.get()
-    followed = TrackedRepository.objects.for_team(Team.objects.get()).select_related("repository")
+    followed = TrackedRepository.objects.for_team(Team.objects.get()).select_related(
+        "repository"
+    )
     assert sorted(row.repository.full_name for row in followed) == ["acme/api", "acme/web"]
     assert len(run.params["repo_ids"]) == 2
     page.goto("/t/globex/onboarding/")
@@ -119,7 +127,9 @@ def test_two_clicks_and_two_tabs_start_one_run(visit):
 def test_a_session_that_ended_leads_through_the_log_in_page_back(visit):
     page = visit()
     email = to_the_choice(page)
-    expect(page.locator("#sizes")).to_have_count(0)  # the sizes have come: nothing else is asked for meanwhile
+    expect(page.locator("#sizes")).to_have_count(
+        0
+    )  # the sizes have come: nothing else is asked for meanwhile
     Session.objects.all().delete()
     page.locator("#start").click()
     page.wait_for_url(re.compile(r"/accounts/login/\?next="))

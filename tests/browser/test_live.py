@@ -1,4 +1,6 @@
-"""A run's page while it runs: kept by the stream, whatever happens to worker, web process, network, tab or session."""
+"""A run's page while it runs: kept by the stream, whatever happens to worker, web
+process, network, tab or session.
+"""
 
 import contextlib
 import re
@@ -18,8 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LONG = pytest.mark.long
 
 STEPS = ["sync", "analyse", "metrics", "insights", "notify"]
-# The live region of this page and of one that a reload would give, each as its lines and its event number: without
-# clocks, without times in the viewer's zone, without what a viewer has set.
+# The live region of this page and of one that a reload would give, each as its lines
+# and its event number: without clocks, without times in the viewer's zone, without what
+# a viewer has set.
 REGIONS = """async () => {
     function lines(document) {
         const region = document.getElementById("live-region").cloneNode(true);
@@ -58,18 +61,25 @@ class Watched:
         expect(self.page.locator(f"#step-{key} .word")).to_have_text(state, timeout=PATIENCE)
 
     def state(self, state):
-        expect(self.page.locator(f"#run-seq[data-state={state}]")).to_be_attached(timeout=PATIENCE)
+        expect(self.page.locator(f"#run-seq[data-state={state}]")).to_be_attached(
+            timeout=PATIENCE
+        )
 
     @property
     def percent(self):
-        return int(self.page.get_by_role("progressbar", name="Setup").get_attribute("aria-valuenow") or 0)
+        return int(
+            self.page.get_by_role("progressbar", name="Setup").get_attribute("aria-valuenow")
+            or 0
+        )
 
     @property
     def seq(self):
         return int(self.page.locator("#run-seq").get_attribute("value"))
 
     def agrees(self):
-        """The event number at which this page was found to be what a reload gives; None where they are not at one."""
+        """The event number at which this page was found to be what a reload gives; None
+        where they are not at one.
+        """
         found = self.page.evaluate(REGIONS)
         if found["seq"] != found["freshSeq"]:
             return None
@@ -77,7 +87,9 @@ class Watched:
         return found["seq"]
 
     def connection(self, state, **options):
-        expect(self.page.locator(f"#connection[data-connection={state}]")).to_be_visible(**options)
+        expect(self.page.locator(f"#connection[data-connection={state}]")).to_be_visible(
+            **options
+        )
 
     @property
     def was_not_reloaded(self):
@@ -91,7 +103,9 @@ def watch(visit, mara):
 
 @pytest.fixture
 def under_way(worker, github):
-    """Starts a worker on the run that a page shows, and waits until that says so; answers take `pace` seconds then."""
+    """Starts a worker on the run that a page shows, and waits until that says so;
+    answers take `pace` seconds then.
+    """
 
     def start(tab, pace):
         # Without these seconds, a busy browser might look only when the step has ended.
@@ -120,7 +134,9 @@ window.announced = [];
 new MutationObserver(() => window.announced.push(document.getElementById("polite").textContent))
     .observe(document.getElementById("polite"), {childList: true, characterData: true, subtree: true});
 """
-LIVE_REGIONS = "main :is([aria-live=polite], [aria-live=assertive], [role=status], [role=alert])"
+LIVE_REGIONS = (
+    "main :is([aria-live=polite], [aria-live=assertive], [role=status], [role=alert])"
+)
 
 
 def test_run_goes_to_its_end_without_a_reload_and_the_page_stays(watch, begin, under_way):
@@ -144,7 +160,11 @@ def test_run_goes_to_its_end_without_a_reload_and_the_page_stays(watch, begin, u
     assert len(announced) <= 5
     assert announced[-1] == tab.page.locator("#run-title").inner_text()
     assert tab.page.evaluate("shifted") < 0.05
-    shown = [region for region in tab.page.locator(LIVE_REGIONS).all() if region.get_attribute("id") != "polite"]
+    shown = [
+        region
+        for region in tab.page.locator(LIVE_REGIONS).all()
+        if region.get_attribute("id") != "polite"
+    ]
     assert not shown
     dashboard = tab.page.locator("#live").get_attribute("data-dashboard")
     tab.page.locator(f"#run-note a[href='{dashboard}']").click()
@@ -152,7 +172,9 @@ def test_run_goes_to_its_end_without_a_reload_and_the_page_stays(watch, begin, u
 
 
 @pytest.mark.long
-def test_a_killed_worker_is_said_and_another_one_goes_on(watch, begin, under_way, worker, workers, github):
+def test_a_killed_worker_is_said_and_another_one_goes_on(
+    watch, begin, under_way, worker, workers, github
+):
     tab = watch(begin())
     victim = under_way(tab, 2)
     silent = tab.page.locator("#run-workers[data-state]")
@@ -199,7 +221,9 @@ def test_a_failed_run_goes_on_from_there(watch, begin, worker, github, way):
     assert github.requests()["Detail"] > 0
 
 
-def test_a_web_process_that_starts_again_is_found_by_the_page(watch, begin, under_way, web, visit):
+def test_a_web_process_that_starts_again_is_found_by_the_page(
+    watch, begin, under_way, web, visit
+):
     visit.forgive("net::ERR_|Failed to fetch|network")
     tab = watch(begin())
     under_way(tab, 0.3)
@@ -214,7 +238,9 @@ def test_a_web_process_that_starts_again_is_found_by_the_page(watch, begin, unde
 
 
 def test_a_page_built_by_the_stream_is_the_one_that_a_reload_gives(watch, begin, under_way):
-    """At the same event number: in the midst of the run and at its end, in two tabs that came at different times."""
+    """At the same event number: in the midst of the run and at its end, in two tabs
+    that came at different times.
+    """
     early = watch(begin())
     under_way(early, 0.4)
     late = watch(early.run)
@@ -347,7 +373,9 @@ def test_an_ended_session_leads_to_the_log_in_page(watch, begin, visit):
     tab.page.locator("details:has(#cancel) summary").click()
     Session.objects.all().delete()
     with contextlib.suppress(PlaywrightError):
-        tab.page.locator("#cancel").click(timeout=5_000)  # the stream may have left the page already
+        tab.page.locator("#cancel").click(
+            timeout=5_000
+        )  # the stream may have left the page already
     tab.page.wait_for_url("**/accounts/login/**")
     assert Run.objects.get().is_live
 
@@ -392,7 +420,8 @@ def test_back_shows_the_whole_page_after_its_part_was_fetched(watch, begin):
     expect(tab.page).to_have_title(re.compile("Acme"))
 
 
-# Headless Chromium shows every tab, so the page is given what a tab behind another one has.
+# Headless Chromium shows every tab, so the page is given what a tab behind another one
+# has.
 HIDE = """hidden => {
     Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
     Object.defineProperty(document, "visibilityState", {configurable: true, get: () => hidden ? "hidden" : "visible"});
@@ -413,8 +442,12 @@ def test_window_opened_in_the_background_keeps_no_stream(watch, begin, worker):
     tab.state("done")
 
 
-@pytest.mark.parametrize(("end", "icon"), [("Done", "icon-done"), pytest.param("Failed", "icon-failed", marks=LONG)])
-def test_hidden_tab_shows_the_end_in_its_title_and_icon(watch, begin, worker, github, end, icon):
+@pytest.mark.parametrize(
+    ("end", "icon"), [("Done", "icon-done"), pytest.param("Failed", "icon-failed", marks=LONG)]
+)
+def test_hidden_tab_shows_the_end_in_its_title_and_icon(
+    watch, begin, worker, github, end, icon
+):
     if end == "Failed":
         failing(github)
     tab = watch(begin())

@@ -1,4 +1,6 @@
-"""A live page whose viewer may no longer see it: the reason takes its place, and nothing more is asked of the server."""
+"""A live page whose viewer may no longer see it: the reason takes its place, and
+nothing more is asked of the server.
+"""
 
 import re
 
@@ -20,7 +22,8 @@ from tests.browser.test_live import HIDE
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = pytest.mark.long
 
-# Longer than a page's poll (4 s), and than what the stream waits for after some refusals (8 s).
+# Longer than a page's poll (4 s), and than what the stream waits for after some
+# refusals (8 s).
 QUIET = {"short": 6_000, "long": 20_000}
 # The header of a team's pages asks for it every 60 s while no run is under way.
 ASK_FOR_THE_STATE = """() => {
@@ -131,7 +134,9 @@ def test_deleted_team_is_told(open_page, team, mara):
 def test_another_account_of_the_same_browser_is_told(open_page, mara, web):
     page = open_page(mara)
     stranger = User.objects.create_user("stranger@globex.example")
-    page.context.add_cookies([{"name": "sessionid", "value": session_of(stranger), "url": web.url}])
+    page.context.add_cookies(
+        [{"name": "sessionid", "value": session_of(stranger), "url": web.url}]
+    )
     page.evaluate(HIDE, True)
     page.evaluate(HIDE, False)
     lost(page, "other_account")
@@ -145,7 +150,11 @@ def test_page_without_a_session_leads_to_the_log_in_page(open_page, ida, way):
     else:
         User.objects.filter(pk=ida.pk).update(is_active=False)
     page.wait_for_url("**/accounts/login/**")
-    assert not [url for url in asked_within(page, QUIET["short"]) if "/t/" in url or "lost-access" in url]
+    assert not [
+        url
+        for url in asked_within(page, QUIET["short"])
+        if "/t/" in url or "lost-access" in url
+    ]
 
 
 def test_reason_is_given_for_a_valid_proof_only(begin, team, mara, ida):

@@ -1,4 +1,6 @@
-"""Emails are read on phones, in programs that may know nothing of media queries, in light and dark."""
+"""Emails are read on phones, in programs that may know nothing of media queries, in
+light and dark.
+"""
 
 import re
 
@@ -52,7 +54,8 @@ def test_text_stands_out_from_its_background(mail_page, kind, scheme):
     assert faults == []
 
 
-# The texts whose contrast with the background behind them is below 4.5, the least that WCAG wants.
+# The texts whose contrast with the background behind them is below 4.5, the least that
+# WCAG wants.
 CONTRAST = """() => {
   const light = (color) => {
     const parts = color.match(/[\\d.]+/g).map(Number);

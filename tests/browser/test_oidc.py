@@ -1,6 +1,8 @@
-"""Sign-in through an OpenID Connect provider, as a browser does it with the Content-Security-Policy in force.
+"""Sign-in through an OpenID Connect provider, as a browser does it with the
+Content-Security-Policy in force.
 
-The sandbox's provider has another host name than the site (localhost, 127.0.0.1), so the way leads across sites.
+The sandbox's provider has another host name than the site (localhost, 127.0.0.1), so
+the way leads across sites.
 """
 
 import re
@@ -34,7 +36,9 @@ def _settings(github_server):
 
 @pytest.fixture(scope="module")
 def server(django_db_setup, github_server, tmp_path_factory):
-    with serving(github_server, tmp_path_factory.mktemp("oidc"), _settings(github_server)) as web:
+    with serving(
+        github_server, tmp_path_factory.mktemp("oidc"), _settings(github_server)
+    ) as web:
         yield web
 
 
@@ -86,7 +90,9 @@ def press(page):
 
 
 def test_policy_does_not_allow_the_provider(site):
-    """So a redirect in answer to the form would be stopped, and the tests below would fail."""
+    """So a redirect in answer to the form would be stopped, and the tests below would
+    fail.
+    """
     policy = httpx.get(f"{site.url}/accounts/login/").headers["content-security-policy"]
     (rule,) = re.findall("form-action ([^;]*)", policy)
     assert "localhost" not in rule

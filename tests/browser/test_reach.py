@@ -1,4 +1,6 @@
-"""What a page offers beyond a mouse: keyboard, touch, copying, sharing an address, forced colors, and paper."""
+"""What a page offers beyond a mouse: keyboard, touch, copying, sharing an address,
+forced colors, and paper.
+"""
 
 import pytest
 from playwright.sync_api import expect
@@ -62,9 +64,15 @@ def test_override_in_a_title_turns_nothing_else_around(visit, ready, team, mara)
     pull.save()
     page = visit(mara, "/t/acme/pull-requests/")
     row = page.locator(f"#pull-{pull.pk} .title")
-    name, place = row.locator(".name").bounding_box(), row.locator(".place").first.bounding_box()
+    name, place = (
+        row.locator(".name").bounding_box(),
+        row.locator(".place").first.bounding_box(),
+    )
     assert name["x"] + name["width"] <= place["x"] + 1 or name["y"] < place["y"]
-    assert row.locator(".name").evaluate("element => getComputedStyle(element).unicodeBidi") == "isolate"
+    assert (
+        row.locator(".name").evaluate("element => getComputedStyle(element).unicodeBidi")
+        == "isolate"
+    )
 
 
 def test_forced_colors_keep_switches_and_dots(visit, ready, mara):
@@ -88,7 +96,9 @@ def test_paper_shows_figures_and_no_controls(visit, ready, mara):
 
 
 def test_phone_shows_a_time_to_merge_only_of_what_has_one(visit, ready, team, mara):
-    merged, opened = PullRequest.objects.for_team(team).filter(state="merged").order_by("-created_at")[:2]
+    merged, opened = (
+        PullRequest.objects.for_team(team).filter(state="merged").order_by("-created_at")[:2]
+    )
     PullRequest.objects.for_team(team).filter(pk=opened.pk).update(state="open", merged_at=None)
     page = visit(mara, "/t/acme/pull-requests/", width=390)
     expect(page.locator(f"#pull-{merged.pk} .took")).to_be_visible()
@@ -110,7 +120,9 @@ def test_a_year_names_its_months(visit, ready, mara):
 
 
 def test_many_repositories_leave_no_void_and_take_the_focus(visit, github, mara, team):
-    tracked = track_repositories(team, "github", [f"acme/service-{number:03d}" for number in range(100)])
+    tracked = track_repositories(
+        team, "github", [f"acme/service-{number:03d}" for number in range(100)]
+    )
     run, _ = start_onboarding(team, mara, tracked, 12)
     page = visit(mara, f"/t/acme/onboarding/runs/{run.pk}/")
     below = page.evaluate(

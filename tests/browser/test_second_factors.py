@@ -1,4 +1,7 @@
-"""Second factors by keyboard alone: set up, sign in with, rename, and remove. Each page is checked with axe."""
+"""Second factors by keyboard alone: set up, sign in with, rename, and remove.
+
+Each page is checked with axe.
+"""
 
 import re
 
@@ -26,7 +29,9 @@ MAIN = "#main form:not(#logout-from-stage)"
 def ada(queue):
     user = User.objects.create_user("ada@acme.example")
     # The web process has the product's hashers, not those of the tests.
-    user.password = PBKDF2PasswordHasher().encode(PASSWORD, "0123456789abcdefghijkl", iterations=1000)
+    user.password = PBKDF2PasswordHasher().encode(
+        PASSWORD, "0123456789abcdefghijkl", iterations=1000
+    )
     user.save()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     create_team("Acme", user)
@@ -35,7 +40,9 @@ def ada(queue):
 
 @pytest.fixture
 def visits(browser, web):
-    """Visits of the site as localhost: browsers have no security keys for an IP address."""
+    """Visits of the site as localhost: browsers have no security keys for an IP
+    address.
+    """
     found = Visits(browser, web.url.replace("127.0.0.1", "localhost"))
     yield found
     found.close()
@@ -47,14 +54,20 @@ def plug_in(page):
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
-        "protocol": "ctap2", "transport": "usb", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True,
-    }  # fmt: skip
+        "protocol": "ctap2",
+        "transport": "usb",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
     return session
 
 
 def check(page, path):
-    """Check that the page is at this address, and that axe finds nothing in it, light and dark."""
+    """Check that the page is at this address, and that axe finds nothing in it, light
+    and dark.
+    """
     expect(page).to_have_url(re.compile(rf"^[^?]*{path}(\?.*)?$"))
     found = axe.grave_findings(page)
     page.emulate_media(color_scheme="dark")
@@ -64,7 +77,9 @@ def check(page, path):
 
 
 def check_error(page, field):
-    """Check that the field has the focus and is described by its error, so that a screen reader reads both."""
+    """Check that the field has the focus and is described by its error, so that a
+    screen reader reads both.
+    """
     expect(page.locator(field)).to_be_focused()
     described = page.locator(field).get_attribute("aria-describedby").split()
     errors = [name for name in described if name.endswith("_error")]
@@ -124,7 +139,9 @@ def read_codes(page, keys):
     assert len(codes) == 10
     keys.go_to("[data-copy-of=recovery-codes]")
     page.keyboard.press("Space")
-    expect(page.locator("[data-copy-of=recovery-codes] [data-copy-words]")).to_have_text("Copied")
+    expect(page.locator("[data-copy-of=recovery-codes] [data-copy-words]")).to_have_text(
+        "Copied"
+    )
     keys.follow("#codes-new")
     check(page, "/2fa/recovery-codes/generate/")
     keys.follow(f"{MAIN} .button.primary")

@@ -1,4 +1,6 @@
-"""How many bytes a run's stream sends, measured over HTTP from a real web process and a real worker."""
+"""How many bytes a run's stream sends, measured over HTTP from a real web process and a
+real worker.
+"""
 
 import json
 import time
@@ -35,8 +37,13 @@ def received(url, path, user, seconds):
     return text
 
 
-@pytest.mark.parametrize(("repositories", "pulls", "seconds", "limit"), [(8, 200, 45, 300_000), (100, 20, 20, 500_000)])
-def test_stream_stays_light(tmp_path, web, workers, team, mara, repositories, pulls, seconds, limit):
+@pytest.mark.parametrize(
+    ("repositories", "pulls", "seconds", "limit"),
+    [(8, 200, 45, 300_000), (100, 20, 20, 500_000)],
+)
+def test_stream_stays_light(
+    tmp_path, web, workers, team, mara, repositories, pulls, seconds, limit
+):
     names = [f"acme/service-{number:03d}" for number in range(repositories)]
     for name in names:
         lines = [json.dumps(pull_request(name, number)) for number in range(1, pulls + 1)]

@@ -1,4 +1,6 @@
-"""Who may hear a stream, at the endpoint that a web process really serves: found by walking the addresses."""
+"""Who may hear a stream, at the endpoint that a web process really serves: found by
+walking the addresses.
+"""
 
 from types import SimpleNamespace
 
@@ -23,19 +25,26 @@ def acme(begin, team, mara):
 def globex(queue):
     owner = User.objects.create_user("owner@globex.example")
     team = create_team("Globex", owner)
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     return SimpleNamespace(team=team, run=run, owner=owner)
 
 
 def streams(of, **changed):
     """The path of every stream of one team."""
     found = [address for address in walk() if getattr(address.view, "streams_a_run", False)]
-    return [address.filled({"slug": of.team.slug, "run_id": of.run.pk} | changed) for address in found]
+    return [
+        address.filled({"slug": of.team.slug, "run_id": of.run.pk} | changed)
+        for address in found
+    ]
 
 
 @pytest.fixture
 def listen(web):
-    """Asks for a stream as its client does: status, headers, and up to the first event if that is to be read."""
+    """Asks for a stream as its client does: status, headers, and up to the first event
+    if that is to be read.
+    """
 
     def open_stream(user, path, *, read=False, headers=()):
         cookies = {"sessionid": session_of(user)} if user else {}
@@ -68,10 +77,16 @@ def test_client_that_asks_once_gets_what_it_lacks_and_no_stream(web, acme):
         cookies = {"sessionid": session_of(acme.owner)}
         # It would time out, if the answer did not end.
         answer = httpx.get(
-            f"{web.url}{path}?once=1", cookies=cookies, headers={"accept": "text/event-stream"}, timeout=20
+            f"{web.url}{path}?once=1",
+            cookies=cookies,
+            headers={"accept": "text/event-stream"},
+            timeout=20,
         )
         acme.run.refresh_from_db()
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "text/event-stream",
+        )
         assert f"id: {acme.run.seq}\n" in answer.text
 
 
@@ -84,7 +99,8 @@ def test_nobody_else_hears_any(listen, acme, globex):
         visitor = listen(None, path)
         assert visitor.status == 302
         assert visitor.headers["location"].startswith("/accounts/login/")
-        # htmx would follow that, and take the log-in page for a stream: it is told to load its page again.
+        # htmx would follow that, and take the log-in page for a stream: it is told to
+        # load its page again.
         htmx = listen(None, path, headers={"hx-request": "true"})
         assert (htmx.status, htmx.headers["hx-refresh"], htmx.text) == (401, "true", "")
 

@@ -1,4 +1,6 @@
-"""Every page is valid HTML by html-validate, which knows elements, attributes, and values, and needs no network."""
+"""Every page is valid HTML by html-validate, which knows elements, attributes, and
+values, and needs no network.
+"""
 
 import json
 import re
@@ -29,7 +31,8 @@ RULES = {
         "form-dup-name": "off",
         # Within `noscript`: a run's page has no other way to follow the run.
         "meta-refresh": "off",
-        # A box that scrolls has a role and a name, so that it can be focused; the progress bar shows its parts.
+        # A box that scrolls has a role and a name, so that it can be focused; the
+        # progress bar shows its parts.
         "prefer-native-element": "off",
         # A token of another service must not be offered to a password manager.
         "autocomplete-password": "off",
@@ -66,18 +69,31 @@ def is_whole(answer):
 
 
 def findings(folder):
-    """Return what html-validate finds in the files of a folder, a line for each kind and file."""
+    """Return what html-validate finds in the files of a folder, a line for each kind
+    and file.
+    """
     node = services.require("node", "html-validate runs in it")
     (folder / ".htmlvalidate.json").write_text(json.dumps(RULES))
     # Not to a pipe: Node.js ends before a long report is through.
     report = folder / "report.json"
-    command = [node, str(CHECKER), "--formatter", f"json={report}", "--ext", "html", str(folder)]
+    command = [
+        node,
+        str(CHECKER),
+        "--formatter",
+        f"json={report}",
+        "--ext",
+        "html",
+        str(folder),
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     lines = []
     for file in json.loads(report.read_text()):
         name = file["filePath"].removeprefix(f"{folder}/")
-        lines += [f"{name}:{found['line']}: {found['ruleId']}: {found['message']}" for found in file["messages"]]
+        lines += [
+            f"{name}:{found['line']}: {found['ruleId']}: {found['message']}"
+            for found in file["messages"]
+        ]
     return lines
 
 
@@ -89,13 +105,19 @@ def without_heading(html):
 
 
 def faulty_times(html):
-    """Return each machine-readable time that HTML does not allow, such as one with microseconds."""
-    return [value for value in re.findall(r'datetime="([^"]*)"', html) if not TIME.fullmatch(value)]
+    """Return each machine-readable time that HTML does not allow, such as one with
+    microseconds.
+    """
+    return [
+        value for value in re.findall(r'datetime="([^"]*)"', html) if not TIME.fullmatch(value)
+    ]
 
 
 @pytest.fixture
 def pages(tmp_path):
-    """Return a function that keeps the pages at addresses, as a person or a visitor is answered."""
+    """Return a function that keeps the pages at addresses, as a person or a visitor is
+    answered.
+    """
     kept = {}
 
     def keep(who, user, addresses):
@@ -117,7 +139,11 @@ def pages(tmp_path):
 
 def test_every_page_is_valid(acme, pages, begin, work, mara, team):
     pages("owner", mara, paths(acme))
-    pages("member", team.memberships.get(role="member").user, [path for path in paths(acme) if path.startswith("/t/")])
+    pages(
+        "member",
+        team.memberships.get(role="member").user,
+        [path for path in paths(acme) if path.startswith("/t/")],
+    )
     pages("visitor", None, [path for path in paths(acme) if not path.startswith("/t/")])
     runs = [acme.run, work(begin(token="bad-token")), begin()]
     engine.cancel(runs[-1])
@@ -125,8 +151,16 @@ def test_every_page_is_valid(acme, pages, begin, work, mara, team):
     for run in runs:
         state = Run.objects.get(pk=run.pk).state
         pages(state, mara, [f"/t/acme/onboarding/runs/{run.pk}/"])
-        pages(f"team_with_{state}", mara, ["/t/acme/", "/t/acme/?weeks=52", "/t/acme/compare/", "/t/acme/sources/"])
+        pages(
+            f"team_with_{state}",
+            mara,
+            ["/t/acme/", "/t/acme/?weeks=52", "/t/acme/compare/", "/t/acme/sources/"],
+        )
     assert len(pages.kept) > 60
     assert findings(pages.folder) == []
-    assert {name: found for name, html in pages.kept.items() if (found := without_heading(html))} == {}
-    assert {name: found for name, html in pages.kept.items() if (found := faulty_times(html))} == {}
+    assert {
+        name: found for name, html in pages.kept.items() if (found := without_heading(html))
+    } == {}
+    assert {
+        name: found for name, html in pages.kept.items() if (found := faulty_times(html))
+    } == {}

@@ -1,4 +1,6 @@
-"""Many windows of one browser, over HTTP/1.1, which lets it open six connections to the site."""
+"""Many windows of one browser, over HTTP/1.1, which lets it open six connections to the
+site.
+"""
 
 import re
 
@@ -33,7 +35,9 @@ def is_stream(request):
 
 
 def has_poll(page):
-    """Return whether the page's newest request for the stream was one for what it lacks; waits for one."""
+    """Return whether the page's newest request for the stream was one for what it
+    lacks; waits for one.
+    """
     with page.expect_request(lambda request: "/events/" in request.url) as newest:
         pass
     return not is_stream(newest.value)
@@ -67,15 +71,23 @@ class Windows:
 
     def all_show(self, state):
         for page in self.pages:
-            expect(page.locator(f"#run-seq[data-state={state}]")).to_be_attached(timeout=PATIENCE)
+            expect(page.locator(f"#run-seq[data-state={state}]")).to_be_attached(
+                timeout=PATIENCE
+            )
 
     def streaming(self):
         """Return the pages whose newest request for the stream was one for a stream."""
         self.pages[-1].evaluate("0")  # brings the events of the requests
-        return [page for page in self.pages if page in self._newest and is_stream(self._newest[page])]
+        return [
+            page
+            for page in self.pages
+            if page in self._newest and is_stream(self._newest[page])
+        ]
 
     def have_streams(self):
-        """Return whether exactly as many windows as there are slots have a stream, which may take a while."""
+        """Return whether exactly as many windows as there are slots have a stream,
+        which may take a while.
+        """
         return eventually(lambda: len(self.streaming()) == SLOTS)
 
     def held(self):
@@ -137,7 +149,9 @@ def test_windows_of_different_teams_share_the_streams(windows, mara, queue):
     runs = []
     for number in range(8):
         team = create_team(f"Team {number}", mara)
-        run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+        run, _ = engine.start(
+            "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+        )
         of_one_browser.open(run, 1, team)
         runs.append(run)
     assert of_one_browser.held() == SLOTS
@@ -153,7 +167,8 @@ def test_windows_without_web_locks_share_the_streams(windows, begin, worker, git
     of_one_browser.context.add_init_script(WITHOUT_LOCKS)
     of_one_browser.open(run, 8)
     assert of_one_browser.have_streams()
-    # A window that closes, one that shows another page, and one that is hidden leave their streams to others.
+    # A window that closes, one that shows another page, and one that is hidden leave
+    # their streams to others.
     of_one_browser.close(of_one_browser.streaming()[0])
     assert of_one_browser.have_streams()
     elsewhere = of_one_browser.streaming()[0]

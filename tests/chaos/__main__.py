@@ -1,7 +1,7 @@
 """Run it: servers, workers, faults, checks, report.
 
-Exits with 0 if nothing was lost or doubled and at least `--floor` runs were reached, otherwise
-with 1.
+Exits with 0 if nothing was lost or doubled and at least `--floor` runs were reached,
+otherwise with 1.
 """
 
 import argparse
@@ -28,7 +28,9 @@ def main(arguments=None):
     options.seconds = options.seconds or 60 + 1.5 * options.runs
     # A pass that hangs says where, while whoever started it still listens.
     faulthandler.dump_traceback_later(options.seconds + 100, exit=True)
-    with tempfile.TemporaryDirectory(prefix="firstlight-chaos-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="firstlight-chaos-", ignore_cleanup_errors=True
+    ) as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101 - PostgreSQL runs as another user
         with contextlib.ExitStack() as stack:
             return run(options, Path(folder), stack)
@@ -37,15 +39,30 @@ def main(arguments=None):
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=40, help="how many runs (40)")
-    parser.add_argument("--seed", type=int, default=1, help="what decides on runs and faults (1)")
-    parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite", help="postgres comes with Redis")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="what decides on runs and faults (1)"
+    )
+    parser.add_argument(
+        "--db",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="postgres comes with Redis",
+    )
     parser.add_argument("--workers", type=int, default=3, help="worker processes (3)")
     parser.add_argument("--seconds", type=float, help="at most so long (60 and 1.5 a run)")
-    parser.add_argument("--start-for", type=float, help="start runs for so many seconds, however many that are")
-    parser.add_argument("--floor", type=int, default=1, help="fail if fewer runs than this were reached (1)")
-    parser.add_argument("--faults", nargs="+", help="only these (all that there are)", metavar="FAULT")
     parser.add_argument(
-        "--without", choices=["epochs", "fencing", "sweeper"], help="take a guard out, to see that it is missed"
+        "--start-for", type=float, help="start runs for so many seconds, however many that are"
+    )
+    parser.add_argument(
+        "--floor", type=int, default=1, help="fail if fewer runs than this were reached (1)"
+    )
+    parser.add_argument(
+        "--faults", nargs="+", help="only these (all that there are)", metavar="FAULT"
+    )
+    parser.add_argument(
+        "--without",
+        choices=["epochs", "fencing", "sweeper"],
+        help="take a guard out, to see that it is missed",
     )
     options = parser.parse_args(arguments)
     if not 1 <= options.runs <= MOST_RUNS or not 1 <= options.workers <= 16:
@@ -60,10 +77,16 @@ def run(options, folder, stack):
     mailbox.start()
     stack.callback(mailbox.stop)
     environment = {
-        "FIRSTLIGHT_TESTS": "1", "FIRSTLIGHT_DOTENV": "0", "DEBUG": "1", "STATE_DIR": str(folder / "state"),
-        "DJANGO_SETTINGS_MODULE": "tests.settings", "PIPELINES_LEASE": str(LEASE), "EMAIL_URL": mailbox.url,
-        "LAB_MAIL": "1", "LAB_MUTATION": f"no-{options.without}" if options.without else "",
-    }  # fmt: skip
+        "FIRSTLIGHT_TESTS": "1",
+        "FIRSTLIGHT_DOTENV": "0",
+        "DEBUG": "1",
+        "STATE_DIR": str(folder / "state"),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PIPELINES_LEASE": str(LEASE),
+        "EMAIL_URL": mailbox.url,
+        "LAB_MAIL": "1",
+        "LAB_MUTATION": f"no-{options.without}" if options.without else "",
+    }
     if options.db == "postgres":
         for name in ("redis", "postgres"):
             (folder / name).mkdir()
@@ -118,16 +141,28 @@ def report(options, planned, driver, mailbox, took):
     from tests.chaos import checks
     from tests.pipelines.lab.models import Effect
 
-    found = [(kind, f"run {plan.number} ({plan.kind}): {words}") for plan in planned if plan.run
-             for kind, words in checks.check(plan)]  # fmt: skip
+    found = [
+        (kind, f"run {plan.number} ({plan.kind}): {words}")
+        for plan in planned
+        if plan.run
+        for kind, words in checks.check(plan)
+    ]
     mail_findings, repeats = checks.mails(planned, mailbox.accepted)
-    found += mail_findings + [("lost", f"run {plan.number} was never started") for plan in planned if not plan.run]
+    found += mail_findings + [
+        ("lost", f"run {plan.number} was never started") for plan in planned if not plan.run
+    ]
     states = Counter(Run.objects.values_list("state", flat=True))
     if len(planned) < options.floor:
-        found.append(("too few", f"{len(planned)} runs were reached, the floor is {options.floor}"))
-    print(f"{len(planned)} runs on {options.db}, seed {options.seed}, {took:.0f} s: {listed(states)}")
+        found.append(
+            ("too few", f"{len(planned)} runs were reached, the floor is {options.floor}")
+        )
+    print(
+        f"{len(planned)} runs on {options.db}, seed {options.seed}, {took:.0f} s: {listed(states)}"
+    )
     print(f"faults: {listed(driver.done)}")
-    print(f"effects: {Effect.objects.count()}; mails accepted: {sum(mailbox.accepted.values())}, repeats: {repeats}")
+    print(
+        f"effects: {Effect.objects.count()}; mails accepted: {sum(mailbox.accepted.values())}, repeats: {repeats}"
+    )
     for kind, count in sorted(Counter(kind for kind, _ in found).items()):
         print(f"FOUND {kind}: {count}")
     for kind, words in found[:20]:

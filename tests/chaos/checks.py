@@ -1,4 +1,7 @@
-"""What must hold of every run, whatever was done to it. Each check names what it finds; nothing found is good."""
+"""What must hold of every run, whatever was done to it.
+
+Each check names what it finds; nothing found is good.
+"""
 
 from collections import Counter
 
@@ -42,11 +45,17 @@ def numbers(run, events):
 
 
 def progress(run, events):
-    told = [(event.data["generation"], event.data["percent"]) for event in events if event.kind == "run"]
+    told = [
+        (event.data["generation"], event.data["percent"])
+        for event in events
+        if event.kind == "run"
+    ]
     if told != sorted(told):
         yield "progress", "the percentage fell"
     whole = [
-        event.data["state"] == RunState.DONE for event in events if event.kind == "run" and event.data["percent"] == 100
+        event.data["state"] == RunState.DONE
+        for event in events
+        if event.kind == "run" and event.data["percent"] == 100
     ]
     # A partial run lacks something of what was asked, so it ends below 100 %.
     if not all(whole) or (run.percent == 100) != (run.state == RunState.DONE):
@@ -56,7 +65,9 @@ def progress(run, events):
 def order(steps, events):
     """Steps begin one after the other, and no message of an earlier epoch begins one."""
     place = {step.key: step.idx for step in steps}
-    begun = [event for event in events if event.kind == "step" and "message_epoch" in event.data]
+    begun = [
+        event for event in events if event.kind == "step" and "message_epoch" in event.data
+    ]
     epochs = [event.data["message_epoch"] for event in begun]
     if epochs != sorted(epochs):
         yield "stale message", f"messages of epochs {epochs} began steps"
@@ -66,8 +77,12 @@ def order(steps, events):
 
 
 def mails(plans, accepted):
-    """Findings about mail, and how many messages were accepted twice (kills between acceptance and commit)."""
-    ended = Run.objects.filter(pk__in=[plan.run for plan in plans], state__in=ENDED_WELL).count()
+    """Findings about mail, and how many messages were accepted twice (kills between
+    acceptance and commit).
+    """
+    ended = Run.objects.filter(
+        pk__in=[plan.run for plan in plans], state__in=ENDED_WELL
+    ).count()
     sent = OutboxMessage.objects.filter(state="sent")
     findings = []
     if OutboxMessage.objects.count() != ended:

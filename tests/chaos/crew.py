@@ -13,7 +13,9 @@ from tests.fixtures.workers import ROOT
 
 
 class Workers:
-    """Keeps `size` workers going: the dead are replaced within moments, the frozen are woken when their time is up."""
+    """Keeps `size` workers going: the dead are replaced within moments, the frozen are
+    woken when their time is up.
+    """
 
     def __init__(self, size, log):
         self.size, self.log = size, log
@@ -33,14 +35,30 @@ class Workers:
 
     def _start(self, place):
         kind = ("thread", "process")[place % 2]
-        command = [sys.executable, "-W", "ignore", "manage.py", "run_worker", "--workers", "3", "--worker-type", kind]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "manage.py",
+            "run_worker",
+            "--workers",
+            "3",
+            "--worker-type",
+            kind,
+        ]
         return subprocess.Popen(
-            [*command, "--verbosity", "0"], cwd=ROOT, env=os.environ, stdout=self.log, stderr=self.log,
+            [*command, "--verbosity", "0"],
+            cwd=ROOT,
+            env=os.environ,
+            stdout=self.log,
+            stderr=self.log,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     def kill(self, worker):
-        """Send SIGKILL to the supervisor, the consumer, and its worker processes when it has some."""
+        """Send SIGKILL to the supervisor, the consumer, and its worker processes when
+        it has some.
+        """
         for pid in [*descendants(worker.pid), worker.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -48,7 +66,9 @@ class Workers:
         self.frozen.pop(worker, None)
 
     def kill_child(self, worker):
-        """Send SIGKILL to one worker process of a consumer, or to a consumer that has none."""
+        """Send SIGKILL to one worker process of a consumer, or to a consumer that has
+        none.
+        """
         if found := descendants(worker.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(found[0], signal.SIGKILL)
@@ -70,7 +90,9 @@ class Workers:
 
 def children(pid):
     try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except OSError:
         return []
 

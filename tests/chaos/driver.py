@@ -17,15 +17,27 @@ from tests.pipelines.lab.tasks import LAB
 
 AWAY = (OperationalError, InterfaceError)
 # How often each fault comes, relative to the others.
-FAULTS = {"kill one": 6, "kill a child": 3, "kill all": 1, "freeze": 6, "flush": 3, "restart queue": 1,
-          "restart database": 1, "duplicate": 8, "old snapshot": 1}  # fmt: skip
+FAULTS = {
+    "kill one": 6,
+    "kill a child": 3,
+    "kill all": 1,
+    "freeze": 6,
+    "flush": 3,
+    "restart queue": 1,
+    "restart database": 1,
+    "duplicate": 8,
+    "old snapshot": 1,
+}
 PAUSE = (0.1, 0.5)
-# Between two faults something has to happen, or a busy machine would see nothing but workers that start and die.
+# Between two faults something has to happen, or a busy machine would see nothing but
+# workers that start and die.
 EVENTS_BETWEEN, PATIENCE = 10, 5.0
 
 
 class Driver:
-    """One pass: `start` some runs, `hurt` now and then, `mend` what waits for it, until all have ended."""
+    """One pass: `start` some runs, `hurt` now and then, `mend` what waits for it, until
+    all have ended.
+    """
 
     def __init__(self, plans, crew, chance, lease, faults, redis=None, postgres=None):
         self.plans, self.crew, self.chance, self.lease = plans, crew, chance, lease
@@ -37,9 +49,11 @@ class Driver:
         self._hurt_at, self._events, self._pause = time.monotonic(), 0, 0.0
 
     def go(self, seconds, start_for=None):
-        """Drive all runs to their end, and return those that have not ended after `seconds`.
+        """Drive all runs to their end, and return those that have not ended after
+        `seconds`.
 
-        With `start_for`, plans that have not been started after so many seconds are dropped.
+        With `start_for`, plans that have not been started after so many seconds are
+        dropped.
         """
         until = time.monotonic() + seconds
         if start_for:
@@ -75,12 +89,17 @@ class Driver:
                 self.plans[:] = [started for started in self.plans if started.run]
                 return
             self._trying = plan
-            twice(lambda plan=plan: engine.start("lab", subject=plan.subject, params=plan.params))
+            twice(
+                lambda plan=plan: engine.start("lab", subject=plan.subject, params=plan.params)
+            )
             runs = list(Run.objects.filter(subject=plan.subject).order_by("created_at"))
             if not runs:
                 return  # the database went away; again
             # A click that comes after the end starts another one, rightly.
-            if any(first.is_live or first.finished_at > second.created_at for first, second in pairwise(runs)):
+            if any(
+                first.is_live or first.finished_at > second.created_at
+                for first, second in pairwise(runs)
+            ):
                 plan.problems.append(f"two clicks on start made {len(runs)} runs at once")
             plan.run = runs[-1].pk
             self._todo.pop(0)
@@ -88,11 +107,19 @@ class Driver:
 
     def _open(self):
         live = set(Run.objects.filter(state=RunState.RUNNING).values_list("pk", flat=True))
-        waiting = [plan for plan in self.plans if plan.kind == "mends" and plan.run and not plan.retried]
-        return [plan for plan in self.plans if plan.run in live] + [plan for plan in waiting if plan.run not in live]
+        waiting = [
+            plan
+            for plan in self.plans
+            if plan.kind == "mends" and plan.run and not plan.retried
+        ]
+        return [plan for plan in self.plans if plan.run in live] + [
+            plan for plan in waiting if plan.run not in live
+        ]
 
     def _mend(self):
-        """Click twice on retry where the cause is mended, and twice on cancel where that is planned."""
+        """Click twice on retry where the cause is mended, and twice on cancel where
+        that is planned.
+        """
         for plan in self.plans:
             if plan.run is None:
                 continue
@@ -142,14 +169,20 @@ class Driver:
         self.done[name] += 1
 
     def _restore_old_messages(self):
-        """The queue comes back as it was before a sweeper sent its steps again: only messages of older epochs are there.
+        """The queue comes back as it was before a sweeper sent its steps again: only
+        messages of older epochs are there.
 
         The new ones have to be sent again, after the old ones have died.
         """
         waiting = [step for step in engine.live_steps() if step.state == StepState.READY]
         with contextlib.suppress(Exception):  # the queue may be away
-            sent = [step for step in waiting
-                    if engine.dispatch_tail(step.run_id, step.idx, when=Q(state=StepState.READY, epoch=step.epoch))]  # fmt: skip
+            sent = [
+                step
+                for step in waiting
+                if engine.dispatch_tail(
+                    step.run_id, step.idx, when=Q(state=StepState.READY, epoch=step.epoch)
+                )
+            ]
             HUEY.flush()
             for step in sent:
                 HUEY.enqueue(message(step.run_id, step.idx, step.epoch))
@@ -161,7 +194,9 @@ class Driver:
         restart.join()
 
     def _duplicate(self):
-        """Send a message again, of this epoch or of one before: what a queue gives out twice."""
+        """Send a message again, of this epoch or of one before: what a queue gives out
+        twice.
+        """
         live = [plan for plan in self.plans if plan.run]
         if not live:
             return
@@ -173,7 +208,9 @@ class Driver:
 
 
 def message(run_id, start, epoch):
-    """The message of a step, with those that follow it, as a pipeline of that epoch carries it."""
+    """The message of a step, with those that follow it, as a pipeline of that epoch
+    carries it.
+    """
     first, *rest = (step.task.s(run=str(run_id), epoch=epoch) for step in LAB.steps[start:])
     for later in rest:
         first.then(later)

@@ -1,5 +1,6 @@
-"""`make chaos GUARDS=1`: with a guard taken out, the harness has to find what the guard keeps away, or it could not be
-believed when it finds nothing. Passes are made, each with another seed, until one finds it; status 1 where none does.
+"""`make chaos GUARDS=1`: with a guard taken out, the harness has to find what the guard
+keeps away, or it could not be believed when it finds nothing. Passes are made, each
+with another seed, until one finds it; status 1 where none does.
 """
 
 import subprocess
@@ -16,7 +17,11 @@ GUARDS = {
 
 
 def main():
-    missed = [guard for guard, (found, faults) in GUARDS.items() if not is_missed(guard, found, faults)]
+    missed = [
+        guard
+        for guard, (found, faults) in GUARDS.items()
+        if not is_missed(guard, found, faults)
+    ]
     for guard in missed:
         print(f"Without {guard} nothing was found in {TRIES} passes.")
     return 1 if missed else 0
@@ -24,12 +29,29 @@ def main():
 
 def is_missed(guard, found, faults):
     for seed in range(1, TRIES + 1):
-        command = ["--runs", "20", "--seed", str(seed), "--seconds", "90", "--without", guard, *faults]
+        command = [
+            "--runs",
+            "20",
+            "--seed",
+            str(seed),
+            "--seconds",
+            "90",
+            "--without",
+            guard,
+            *faults,
+        ]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.chaos", *command], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "tests.chaos", *command],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if found in done.stdout:
-            print(f"Without {guard}, seed {seed}: {found.removeprefix('FOUND ')} found.", flush=True)
+            print(
+                f"Without {guard}, seed {seed}: {found.removeprefix('FOUND ')} found.",
+                flush=True,
+            )
             return True
     return False
 

@@ -28,8 +28,17 @@ class Plan:
 
 
 def make(count: int, chance: random.Random, folder: Path) -> list[Plan]:
-    """Half of them plain, the others fail once, park, stay partial, fail until mended, or are to be cancelled."""
-    kinds = ["plain"] * 10 + ["flaky"] * 3 + ["parks"] * 2 + ["partial"] * 2 + ["mends"] * 3 + ["cancelled"] * 2
+    """Half of them plain, the others fail once, park, stay partial, fail until mended,
+    or are to be cancelled.
+    """
+    kinds = (
+        ["plain"] * 10
+        + ["flaky"] * 3
+        + ["parks"] * 2
+        + ["partial"] * 2
+        + ["mends"] * 3
+        + ["cancelled"] * 2
+    )
     return [_plan(number, chance.choice(kinds), chance, folder) for number in range(count)]
 
 
@@ -38,11 +47,15 @@ def _plan(number: int, kind: str, chance: random.Random, folder: Path) -> Plan:
     params = {"items": chance.randint(2, 5), "pace": chance.choice([0.0, 0.03, 0.1])}
     match kind:
         case "flaky":
-            return Plan(number, kind, params | {"fail": {step: "A server answered 502."}}, ("done",))
+            return Plan(
+                number, kind, params | {"fail": {step: "A server answered 502."}}, ("done",)
+            )
         case "parks":
             return Plan(number, kind, params | {"park": {step: 0.5}}, ("done",))
         case "partial":
-            return Plan(number, kind, params | {"partial": {step: "It was not there."}}, ("partial",))
+            return Plan(
+                number, kind, params | {"partial": {step: "It was not there."}}, ("partial",)
+            )
         case "mends":
             mended = folder / f"mended-{number}"
             broken = {"permanent": {step: "The key was refused."}, "mended": str(mended)}

@@ -1,4 +1,7 @@
-"""The servers that the faults restart: PostgreSQL, Redis, and a mail server that counts what it accepts."""
+"""The servers that the faults restart:
+
+PostgreSQL, Redis, and a mail server that counts what it accepts.
+"""
 
 import contextlib
 import email
@@ -28,7 +31,12 @@ class Server:
     def start(self):
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.folder, user=self.user, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self.command(),
+                cwd=self.folder,
+                user=self.user,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.wait()
 
@@ -51,7 +59,17 @@ class Redis(Server):
 
     def command(self):
         program = require("redis-server", "chaos over Redis needs it")
-        return [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [
+            program,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
 
     def wait(self):
         with redis.Redis(port=self.port) as client:
@@ -63,9 +81,14 @@ class Redis(Server):
 
 
 class Postgres(Server):
-    # A frozen worker must not hold rows for longer than those that wait for it have time.
+    # A frozen worker must not hold rows for longer than those that wait for it have
+    # time.
     idle = "options=-c%20idle_in_transaction_session_timeout=5s"
-    url = property(lambda self: f"postgresql://firstlight@127.0.0.1:{self.port}/postgres?pool_size=8&{self.idle}")
+    url = property(
+        lambda self: (
+            f"postgresql://firstlight@127.0.0.1:{self.port}/postgres?pool_size=8&{self.idle}"
+        )
+    )
 
     def __init__(self, folder, fsync=False):
         super().__init__(folder)
@@ -74,20 +97,48 @@ class Postgres(Server):
         if self.user is not None:
             os.chown(self.folder, self.user, -1)
         initdb = require("initdb", "chaos over PostgreSQL needs it")
-        new = [initdb, "-D", "data", "-U", "firstlight", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        new = [
+            initdb,
+            "-D",
+            "data",
+            "-U",
+            "firstlight",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
         subprocess.run(new, user=self.user, cwd=self.folder, check=True, capture_output=True)
 
     def command(self):
         program = require("postgres", "chaos over PostgreSQL needs it")
-        options = ["listen_addresses=127.0.0.1", f"fsync={'on' if self.fsync else 'off'}", "unix_socket_directories="]
-        return [program, "-D", "data", "-p", str(self.port), *(word for option in options for word in ("-c", option))]
+        options = [
+            "listen_addresses=127.0.0.1",
+            f"fsync={'on' if self.fsync else 'off'}",
+            "unix_socket_directories=",
+        ]
+        return [
+            program,
+            "-D",
+            "data",
+            "-p",
+            str(self.port),
+            *(word for option in options for word in ("-c", option)),
+        ]
 
     def wait(self):
         address = f"postgresql://firstlight@127.0.0.1:{self.port}/postgres"
-        wait_until(lambda: psycopg.connect(address, connect_timeout=2).close(), psycopg.OperationalError, self.process)
+        wait_until(
+            lambda: psycopg.connect(address, connect_timeout=2).close(),
+            psycopg.OperationalError,
+            self.process,
+        )
 
     def stop(self, number=signal.SIGQUIT):
-        # At once, without a word to its clients; what was committed is recovered at the start.
+        # At once, without a word to its clients; what was committed is recovered at the
+        # start.
         super().stop(number)
 
 
@@ -96,7 +147,9 @@ class Mailbox:
 
     def __init__(self):
         self.accepted = Counter()
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port(), server_hostname="mail.test")
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=free_port(), server_hostname="mail.test"
+        )
 
     url = property(lambda self: f"smtp://127.0.0.1:{self._controller.port}")
 

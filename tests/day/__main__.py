@@ -34,7 +34,8 @@ NEIGHBORS = ("github", "model", "smtp", "redis", "postgres")
 NIGHT = (START + timedelta(hours=15), START + timedelta(hours=16))
 WEEKLY = START + timedelta(hours=19)
 LATE = timedelta(minutes=15)
-# How fast the clock runs while something is being done, and at most. It slows down when the worker can't keep up.
+# How fast the clock runs while something is being done, and at most. It slows down when
+# the worker can't keep up.
 BUSY, FASTEST = 4.0, 900.0
 # Seconds of the clock that the worker's last sign of life may be old.
 BEHIND = 20.0
@@ -54,11 +55,21 @@ class Sandbox(Server):
         self.data = data
 
     def command(self):
-        words = ["manage.py", "sandbox", f"--port={self.port}", f"--data={self.data}", "--points=1000000"]
+        words = [
+            "manage.py",
+            "sandbox",
+            f"--port={self.port}",
+            f"--data={self.data}",
+            "--points=1000000",
+        ]
         return [sys.executable, str(ROOT / words[0]), *words[1:]]
 
     def wait(self):
-        wait_until(lambda: httpx.get(f"{self.url}/_sandbox/requests"), httpx.TransportError, self.process)
+        wait_until(
+            lambda: httpx.get(f"{self.url}/_sandbox/requests"),
+            httpx.TransportError,
+            self.process,
+        )
 
 
 class Mail:
@@ -72,7 +83,9 @@ class Mail:
     url = property(lambda self: f"smtp://127.0.0.1:{self.port}")
 
     def start(self):
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test")
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test"
+        )
         self._controller.start()
 
     def stop(self):
@@ -82,7 +95,10 @@ class Mail:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
         message = email.message_from_bytes(envelope.content)
-        self.accepted += [(recipient, message["Message-ID"], message["Subject"]) for recipient in envelope.rcpt_tos]
+        self.accepted += [
+            (recipient, message["Message-ID"], message["Subject"])
+            for recipient in envelope.rcpt_tos
+        ]
         return "250 OK"
 
 
@@ -99,7 +115,10 @@ class Day:
         data.mkdir()
         for name in TEAMS.values():
             write_pull_requests(data, name)
-        self.servers = {"github": Sandbox(self._folder("github"), data), "model": Sandbox(self._folder("model"), data)}
+        self.servers = {
+            "github": Sandbox(self._folder("github"), data),
+            "model": Sandbox(self._folder("model"), data),
+        }
         self.servers["smtp"] = Mail()
         if neighbor == "redis":
             self.servers["redis"] = Redis(self._folder("redis"))
@@ -114,16 +133,27 @@ class Day:
         return folder
 
     def environment(self):
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("FIRSTLIGHT_", "SERVERS"))}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FIRSTLIGHT_", "SERVERS"))
+        }
         servers = self.servers
         return env | {
-            "FIRSTLIGHT_DOTENV": "0", "DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "1", "UNIT_LIMIT": "0",
-            "STATE_DIR": str(self.folder / "state"), "EMAIL_URL": servers["smtp"].url, "GITHUB_TOKEN": "token",
-            "GITHUB_API_URL": servers["github"].url, "LLM_BASE_URL": f"{servers['model'].url}/v1",
-            "LLM_REQUESTS_A_MINUTE": "100000", "DEFAULT_FROM_EMAIL": "firstlight@example.com",
+            "FIRSTLIGHT_DOTENV": "0",
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DEBUG": "1",
+            "UNIT_LIMIT": "0",
+            "STATE_DIR": str(self.folder / "state"),
+            "EMAIL_URL": servers["smtp"].url,
+            "GITHUB_TOKEN": "token",
+            "GITHUB_API_URL": servers["github"].url,
+            "LLM_BASE_URL": f"{servers['model'].url}/v1",
+            "LLM_REQUESTS_A_MINUTE": "100000",
+            "DEFAULT_FROM_EMAIL": "firstlight@example.com",
             "REDIS_URL": servers["redis"].url if "redis" in servers else "",
             "DATABASE_URL": servers["postgres"].url if "postgres" in servers else "",
-        }  # fmt: skip
+        }
 
     def start(self):
         """Set up both teams, with everything there."""
@@ -134,16 +164,34 @@ class Day:
             command = [sys.executable, "manage.py", "run_worker"]
             self.processes.append(
                 subprocess.Popen(
-                    command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                    command,
+                    cwd=ROOT,
+                    env=self.environment(),
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
                 )
             )
         for team, repository in TEAMS.items():
-            self._manage("onboard", "--team", team, "--email", f"{team.lower()}@example.com", "--repos", repository)
+            self._manage(
+                "onboard",
+                "--team",
+                team,
+                "--email",
+                f"{team.lower()}@example.com",
+                "--repos",
+                repository,
+            )
 
     def _manage(self, *words):
         command = [sys.executable, "-W", "ignore", "manage.py", *words]
         subprocess.run(
-            command, cwd=ROOT, env=self.environment(), check=True, timeout=SETUP_SECONDS, capture_output=True
+            command,
+            cwd=ROOT,
+            env=self.environment(),
+            check=True,
+            timeout=SETUP_SECONDS,
+            capture_output=True,
         )
 
     def live(self):
@@ -154,7 +202,8 @@ class Day:
             now = self.clock.now()
             wanted = any(start <= now < stop for start, stop in self.away)
             if wanted != is_away:
-                # A server takes a second of real time to start: none of the clock's hours.
+                # A server takes a second of real time to start: none of the clock's
+                # hours.
                 self.clock.rate = 1
                 self._toggle(away=wanted)
                 is_away = wanted
@@ -167,7 +216,10 @@ class Day:
 
     def _toggle(self, *, away):
         server = self.servers[self.neighbor]
-        print(f"{self.clock.now():%a %H:%M} {self.neighbor} is {'away' if away else 'back'}", flush=True)
+        print(
+            f"{self.clock.now():%a %H:%M} {self.neighbor} is {'away' if away else 'back'}",
+            flush=True,
+        )
         server.stop() if away else server.start()
 
     def _adjust(self, now):
@@ -198,11 +250,18 @@ class Day:
 
     def query(self, sql, *values):
         if "postgres" in self.servers:
-            address = f"postgresql://firstlight@127.0.0.1:{self.servers['postgres'].port}/postgres"
+            address = (
+                f"postgresql://firstlight@127.0.0.1:{self.servers['postgres'].port}/postgres"
+            )
             with psycopg.connect(address, connect_timeout=1) as connection:
                 return connection.execute(sql.replace("?", "%s"), values).fetchall()
-        texts = [f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value for value in values]
-        with closing(sqlite3.connect(self.folder / "state" / "db.sqlite3", timeout=5)) as connection:
+        texts = [
+            f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
+            for value in values
+        ]
+        with closing(
+            sqlite3.connect(self.folder / "state" / "db.sqlite3", timeout=5)
+        ) as connection:
             return connection.execute(sql, texts).fetchall()
 
     def end(self):
@@ -221,23 +280,37 @@ class Day:
     # What has to be true at the end
 
     def check(self):
-        nights = self.query("SELECT subject, state, created_at, cause FROM pipelines_run WHERE kind = 'nightly'")
+        nights = self.query(
+            "SELECT subject, state, created_at, cause FROM pipelines_run WHERE kind = 'nightly'"
+        )
         print(f"nights: {[(subject, state, str(at)[:16]) for subject, state, at, _ in nights]}")
-        assert len({subject for subject, *_ in nights}) == len(nights) == len(TEAMS), "each team has one night"
-        # Without its queue or its database nothing can begin; then it is made good at once.
+        assert len({subject for subject, *_ in nights}) == len(nights) == len(TEAMS), (
+            "each team has one night"
+        )
+        # Without its queue or its database nothing can begin; then it is made good at
+        # once.
         last = max(NIGHT[1], self.away[0][1]) + LATE
         for subject, state, at, cause in nights:
             assert state in ("done", "partial"), (subject, state, cause)
             assert NIGHT[0] <= moment(at) <= last, (subject, at)
-        sent = self.query("SELECT recipient, message_id, state, subject FROM mail_outboxmessage")
-        assert {state for _, _, state, _ in sent} == {"sent"}, sent
-        accepted = Counter((recipient, identity) for recipient, identity, _ in self.servers["smtp"].accepted)
-        assert accepted == Counter((recipient, identity) for recipient, identity, _, _ in sent), (
-            "each email arrives once"
+        sent = self.query(
+            "SELECT recipient, message_id, state, subject FROM mail_outboxmessage"
         )
+        assert {state for _, _, state, _ in sent} == {"sent"}, sent
+        accepted = Counter(
+            (recipient, identity) for recipient, identity, _ in self.servers["smtp"].accepted
+        )
+        assert accepted == Counter(
+            (recipient, identity) for recipient, identity, _, _ in sent
+        ), "each email arrives once"
         print(f"emails: {sorted(subject for *_, subject in sent)}")
-        weekly = self.query("SELECT recipient, created_at FROM mail_outboxmessage WHERE dedupe_key LIKE ?", "%digest%")
-        assert sorted(recipient for recipient, _ in weekly) == sorted(f"{team.lower()}@example.com" for team in TEAMS)
+        weekly = self.query(
+            "SELECT recipient, created_at FROM mail_outboxmessage WHERE dedupe_key LIKE ?",
+            "%digest%",
+        )
+        assert sorted(recipient for recipient, _ in weekly) == sorted(
+            f"{team.lower()}@example.com" for team in TEAMS
+        )
         # It is tried each hour.
         last = max(WEEKLY, self.away[1][1]) + timedelta(hours=2)
         assert all(WEEKLY <= moment(at) <= last for _, at in weekly), weekly
@@ -264,7 +337,11 @@ LEFT = """
 
 def moment(value):
     """Return a time of the database; SQLite keeps text."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return (
+        value
+        if isinstance(value, datetime)
+        else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    )
 
 
 def iso(at):
@@ -272,7 +349,9 @@ def iso(at):
 
 
 def outages(chance):
-    """Return when the neighbor is away: over the beginning of the night, and over the hour of the weekly email."""
+    """Return when the neighbor is away: over the beginning of the night, and over the
+    hour of the weekly email.
+    """
     midnight = START + timedelta(hours=12)
     found = []
     for hour in (2, 6):
@@ -282,31 +361,60 @@ def outages(chance):
 
 
 def write_pull_requests(folder, name, count=12):
-    """Write a repository's pull requests, two a week, the newest of the week before the day."""
+    """Write a repository's pull requests, two a week, the newest of the week before the
+    day.
+    """
     with (folder / f"{name.replace('/', '__')}.jsonl").open("w") as file:
         for number in range(1, count + 1):
             opened = START - timedelta(days=3 * number, hours=number)
             merged = opened + timedelta(hours=5)
             author = {"login": f"dev-{number % 3}", "name": f"Dev {number % 3}", "isBot": False}
             commit = {
-                "oid": f"{number:040x}", "message": f"Change {number}", "authoredDate": iso(opened),
-                "committedDate": iso(opened), "author": author, "additions": 5, "deletions": 2, "changedFiles": 1,
-            }  # fmt: skip
+                "oid": f"{number:040x}",
+                "message": f"Change {number}",
+                "authoredDate": iso(opened),
+                "committedDate": iso(opened),
+                "author": author,
+                "additions": 5,
+                "deletions": 2,
+                "changedFiles": 1,
+            }
             record = {
-                "repository": name, "number": number, "title": f"Change {number}", "body": "", "state": "MERGED",
-                "isDraft": False, "createdAt": iso(opened), "updatedAt": iso(merged), "mergedAt": iso(merged),
-                "closedAt": iso(merged), "additions": 5, "deletions": 2, "changedFiles": 1, "author": author,
-                "mergedBy": author, "mergeCommit": {"oid": f"{number + 10000:040x}"}, "baseRefName": "main",
-                "headRefName": None, "labels": [], "commitsTotalCount": 1, "commits": [commit], "reviews": [],
-            }  # fmt: skip
+                "repository": name,
+                "number": number,
+                "title": f"Change {number}",
+                "body": "",
+                "state": "MERGED",
+                "isDraft": False,
+                "createdAt": iso(opened),
+                "updatedAt": iso(merged),
+                "mergedAt": iso(merged),
+                "closedAt": iso(merged),
+                "additions": 5,
+                "deletions": 2,
+                "changedFiles": 1,
+                "author": author,
+                "mergedBy": author,
+                "mergeCommit": {"oid": f"{number + 10000:040x}"},
+                "baseRefName": "main",
+                "headRefName": None,
+                "labels": [],
+                "commitsTotalCount": 1,
+                "commits": [commit],
+                "reviews": [],
+            }
             file.write(json.dumps(record) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.day")
-    parser.add_argument("--neighbor", choices=NEIGHBORS, help="who is away (default: chosen by the seed)")
+    parser.add_argument(
+        "--neighbor", choices=NEIGHBORS, help="who is away (default: chosen by the seed)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", action="store_true", help="leave the folder with the logs behind")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the folder with the logs behind"
+    )
     options = parser.parse_args()
     neighbor = options.neighbor or NEIGHBORS[options.seed % len(NEIGHBORS)]
     began = time.monotonic()
@@ -316,18 +424,27 @@ def main():
     day = Day(folder, neighbor, options.seed)
     try:
         day.start()
-        print(f"set up after {time.monotonic() - began:.0f} s, at {day.clock.now():%a %H:%M}", flush=True)
+        print(
+            f"set up after {time.monotonic() - began:.0f} s, at {day.clock.now():%a %H:%M}",
+            flush=True,
+        )
         day.live()
         day.settle()
         day.check()
     except BaseException:
-        print((folder / "worker.log").read_text()[-4000:] if (folder / "worker.log").exists() else "")
+        print(
+            (folder / "worker.log").read_text()[-4000:]
+            if (folder / "worker.log").exists()
+            else ""
+        )
         raise
     finally:
         day.end()
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"cases: {len(TEAMS)}\nA day with {neighbor} away took {time.monotonic() - began:.0f} s.")
+    print(
+        f"cases: {len(TEAMS)}\nA day with {neighbor} away took {time.monotonic() - began:.0f} s."
+    )
     return 0
 
 

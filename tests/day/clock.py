@@ -22,13 +22,17 @@ SECOND = 1_000_000_000
 
 
 class Clock:
-    """Shows `start` at first, and runs as fast as the real one until its rate is changed."""
+    """Shows `start` at first, and runs as fast as the real one until its rate is
+    changed.
+    """
 
     def __init__(self, folder, start):
         self.library, self.file = Path(folder) / "clock.so", Path(folder) / "clock"
         compiler = require("cc", "the trial of a day compiles its clock")
         options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(self.library)]
-        subprocess.run([compiler, *options, str(SOURCE), "-ldl", "-lpthread"], check=True, timeout=60)
+        subprocess.run(
+            [compiler, *options, str(SOURCE), "-ldl", "-lpthread"], check=True, timeout=60
+        )
         self.file.write_bytes(bytes(mmap.PAGESIZE))
         # PostgreSQL's own user reads them, too.
         self.library.chmod(0o755)
@@ -60,7 +64,9 @@ class Clock:
 
     def now(self):
         passed = (time.monotonic_ns() - self._real) * self._rate
-        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=(self._wall + passed) / 1000)
+        return datetime.fromtimestamp(0, UTC) + timedelta(
+            microseconds=(self._wall + passed) / 1000
+        )
 
     def _write(self):
         values = (self._real, self._wall, self._steady, self._rate)

@@ -1,4 +1,7 @@
-"""A certificate that no authority signed: `context.load_cert_chain(self_signed(folder))`."""
+"""A certificate that no authority signed:
+
+`context.load_cert_chain(self_signed(folder))`.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +12,9 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder):
-    """Write a key and its certificate for localhost into one file of the folder; return its path."""
+    """Write a key and its certificate for localhost into one file of the folder; return
+    its path.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -24,7 +29,9 @@ def self_signed(folder):
         .sign(key, hashes.SHA256())
     )
     secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     path = folder / "certificate.pem"
     path.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))

@@ -1,4 +1,6 @@
-"""What all tables need: a team, real workers, the sandbox of two small repositories, and a neighbor in front of it."""
+"""What all tables need: a team, real workers, the sandbox of two small repositories,
+and a neighbor in front of it.
+"""
 
 import pytest
 from huey.contrib.djhuey import HUEY
@@ -35,7 +37,9 @@ def team(owner):
 
 @pytest.fixture
 def workers(transactional_db):
-    """Start real worker processes on this test's database and queue; whatever is left is ended with the test."""
+    """Start real worker processes on this test's database and queue; whatever is left
+    is ended with the test.
+    """
     HUEY.flush()
     crew = Workers()
     crew.log.write_text("")

@@ -1,6 +1,8 @@
-"""The databases' rows of the fault table: what is done to a real PostgreSQL and to a SQLite file, and bytes of a stand-in.
+"""The databases' rows of the fault table: what is done to a real PostgreSQL and to a
+SQLite file, and bytes of a stand-in.
 
-Pages answer 503 with a time to come back while a database is away, work goes on when it is back, and nothing is lost.
+Pages answer 503 with a time to come back while a database is away, work goes on when it
+is back, and nothing is lost.
 """
 
 import contextlib
@@ -17,13 +19,15 @@ import psycopg
 from tests.faults.postgres_wire import error
 from tests.faults.table import Most, Row
 
-# Seconds: a setup without a fault takes 6 here; what failed is tried again after a while.
+# Seconds: a setup without a fault takes 6 here; what failed is tried again after a
+# while.
 SETUP, PAGES = 75, 60
 # What pages do meanwhile: all as usual, only reading as usual, or nothing.
 NOTHING, BUSY, AWAY = "", "busy", "away"
 # Only those pages fail that send the chosen statement.
 SOME = "some"
-# Statements that rows choose: any with a quoted name, that by which a step is claimed, and that for pull requests.
+# Statements that rows choose: any with a quoted name, that by which a step is claimed,
+# and that for pull requests.
 ANY = b'"'
 CLAIM, PULLS = b'UPDATE "pipelines_steprun"', b'INSERT INTO "metrics_pullrequest"'
 
@@ -31,27 +35,36 @@ CLAIM, PULLS = b'UPDATE "pipelines_steprun"', b'INSERT INTO "metrics_pullrequest
 def row(name, outcome, lines=300, *, onboarding=None, night=None, page=None, **fault):
     """Return a row. Requests are connections to PostgreSQL.
 
-    A row without limits of its own has those of all; each limit is (seconds, requests, lines).
+    A row without limits of its own has those of all; each limit is (seconds, requests,
+    lines).
     """
     onboarding = Most(*onboarding or (SETUP, 800, lines))
     night = Most(*night) if night else onboarding
-    return Row(name, outcome, onboarding, night, Most(*page or (PAGES, 600, lines)), "done", **fault)
+    return Row(
+        name, outcome, onboarding, night, Most(*page or (PAGES, 600, lines)), "done", **fault
+    )
 
 
 def log_in(name, state):
-    """Return a row in which each log-in is refused: pages wait for the pool, and give up."""
+    """Return a row in which each log-in is refused: pages wait for the pool, and give
+    up.
+    """
     limits = {"onboarding": (45, 90, 60), "night": (45, 70, 30), "page": (45, 150, 80)}
     return row(name, AWAY, how={"log_in": state}, **limits)
 
 
 def every(name, outcome, state, by="error"):
-    """Return a row in which each statement with a name in it is refused: pages answer at once."""
+    """Return a row in which each statement with a name in it is refused: pages answer
+    at once.
+    """
     limits = {"onboarding": (45, 80, 50), "night": (45, 60, 30), "page": (25, 40, 50)}
     return row(name, outcome, how={"words": ANY, "state": state, "by": by}, **limits)
 
 
 def chosen(name, words, state, by="error", seconds=45):
-    """Return a row in which statements with these words are refused, in the midst of transactions."""
+    """Return a row in which statements with these words are refused, in the midst of
+    transactions.
+    """
     limits = {"onboarding": (seconds, 90, 40), "night": (seconds, 70, 30), "page": (25, 50, 50)}
     return row(name, SOME, how={"words": words, "state": state, "by": by}, **limits)
 
@@ -69,7 +82,9 @@ def configured(server, **settings):
 
 def as_before(server):
     """Undo `configured`, also if this session can't write."""
-    with server.connected("-c default_transaction_read_only=off -c statement_timeout=0") as connection:
+    with server.connected(
+        "-c default_transaction_read_only=off -c statement_timeout=0"
+    ) as connection:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
 
@@ -86,13 +101,19 @@ def connections_are_taken(server):
     server.held = []
     with contextlib.suppress(psycopg.OperationalError):
         while True:
-            server.held.append(psycopg.connect(server.address, connect_timeout=5, application_name="holder"))
+            server.held.append(
+                psycopg.connect(server.address, connect_timeout=5, application_name="holder")
+            )
     # Those that the site had open make room for more.
     for _ in range(3):
         server.end_sessions(server.held[0])
         with contextlib.suppress(psycopg.OperationalError):
             while True:
-                server.held.append(psycopg.connect(server.address, connect_timeout=5, application_name="holder"))
+                server.held.append(
+                    psycopg.connect(
+                        server.address, connect_timeout=5, application_name="holder"
+                    )
+                )
 
 
 def connections_are_free(server):
@@ -255,7 +276,9 @@ POSTGRES_ROWS = [
     row("silence", AWAY, how={"silence": True}),
     row("resets", AWAY, content=b"", how={"then": "reset"}),
     row("ends_without_a_word", AWAY, content=b"", how={"then": "close"}),
-    row("speaks_http", AWAY, content=b"HTTP/1.1 400 Bad Request\r\n\r\n", how={"then": "close"}),
+    row(
+        "speaks_http", AWAY, content=b"HTTP/1.1 400 Bad Request\r\n\r\n", how={"then": "close"}
+    ),
     # Log-ins that are refused.
     log_in("too_many_clients", "53300"),
     log_in("wrong_password", "28P01"),
@@ -264,7 +287,8 @@ POSTGRES_ROWS = [
     log_in("log_in_without_memory", "53200"),
     log_in("log_in_without_right", "42501"),
     row("error_before_encryption", AWAY, content=error("53300"), how={"then": "close"}),
-    # All statements are refused, the pool's own as well, so that it gives out no connection.
+    # All statements are refused, the pool's own as well, so that it gives out no
+    # connection.
     row("disk_full", AWAY, how={"all": "53100"}),
     row("data_damaged", AWAY, how={"all": "XX001"}),
     row("internal_error", AWAY, how={"all": "XX000"}),
@@ -297,7 +321,7 @@ POSTGRES_ROWS = [
     chosen("outbox_without_right", b'"mail_outboxmessage"', "42501"),
     chosen("analytics_without_right", b'"analytics_analyticsevent"', "42501"),
     chosen("runs_without_right", b'"pipelines_run"', "42501"),
-]  # fmt: skip
+]
 
 
 # SQLite.
@@ -324,7 +348,9 @@ def is_written_without_end(file):
     file.goes_on = True
 
     def write():
-        with contextlib.closing(sqlite3.connect(file.path, isolation_level=None, timeout=30)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(file.path, isolation_level=None, timeout=30)
+        ) as connection:
             while file.goes_on:
                 connection.execute("BEGIN IMMEDIATE")
                 time.sleep(0.15)
@@ -341,19 +367,25 @@ def is_written_no_more(file):
 
 
 def is_cleaned_up(file):
-    with contextlib.closing(sqlite3.connect(file.path, isolation_level=None, timeout=30)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(file.path, isolation_level=None, timeout=30)
+    ) as connection:
         connection.execute("VACUUM")
         connection.execute("ANALYZE")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def queue_is_held(file):
-    file.holder = sqlite3.connect(file.path.with_name("queue.sqlite3"), isolation_level=None, timeout=30)
+    file.holder = sqlite3.connect(
+        file.path.with_name("queue.sqlite3"), isolation_level=None, timeout=30
+    )
     file.holder.execute("BEGIN IMMEDIATE")
 
 
 def queue_is_emptied(file):
-    with contextlib.closing(sqlite3.connect(file.path.with_name("queue.sqlite3"), timeout=30)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(file.path.with_name("queue.sqlite3"), timeout=30)
+    ) as connection:
         connection.execute("DELETE FROM task")
         connection.commit()
 
@@ -408,4 +440,4 @@ SQLITE_ROWS = [
     row("sqlite_queue_emptied", NOTHING, fault="queue emptied"),
     row("sqlite_worker_without_files", NOTHING, fault="no files"),
     row("sqlite_worker_frozen", NOTHING, fault="frozen"),
-]  # fmt: skip
+]

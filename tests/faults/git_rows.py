@@ -1,7 +1,8 @@
-"""The rows of the fault table for clones: what is wrong with a repository on the server, or with the program git.
+"""The rows of the fault table for clones: what is wrong with a repository on the
+server, or with the program git.
 
-A fault is a function that hurts the clone `api` below a folder that also has the sound clone `web`; the clone is made anew
-when the fault has passed.
+A fault is a function that hurts the clone `api` below a folder that also has the sound
+clone `web`; the clone is made anew when the fault has passed.
 """
 
 import os
@@ -21,8 +22,9 @@ GIT = shutil.which("git")
 def row(name, ends, outcome, fault=None, script="", night=None, lines=4):
     """Return a row.
 
-    `fault` gets the clone's path, `script` is what the program git is then, as text of sh, and `night` has the end
-    and the outcome of the night if they differ, because something was read before.
+    `fault` gets the clone's path, `script` is what the program git is then, as text of
+    sh, and `night` has the end and the outcome of the night if they differ, because
+    something was read before.
     """
     most = Most(QUICK, 0, lines)
     how = {name: value for name, value in (("script", script), ("night", night)) if value}
@@ -40,7 +42,9 @@ def overwrite(path, content):
 
 
 def run(clone, *words):
-    return subprocess.run([GIT, *words], cwd=clone, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [GIT, *words], cwd=clone, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def tip_object(clone):
@@ -102,7 +106,14 @@ def borrows_from_outside(clone):
 
 
 def is_locked(clone):
-    for name in ("index.lock", "HEAD.lock", "refs/heads/main.lock", "shallow.lock", "packed-refs.lock", "config.lock"):
+    for name in (
+        "index.lock",
+        "HEAD.lock",
+        "refs/heads/main.lock",
+        "shallow.lock",
+        "packed-refs.lock",
+        "config.lock",
+    ):
         (clone / ".git" / name).write_text("")
 
 
@@ -247,12 +258,21 @@ def commit_raw(clone, author, message=b"Squash 9 (#9)\n", extra=b""):
     """Put a commit with this author's line on the trunk."""
     tree, parent = run(clone, "rev-parse", "HEAD^{tree}"), run(clone, "rev-parse", "HEAD")
     content = (
-        f"tree {tree}\nparent {parent}\n".encode() + b"author " + author + b"\ncommitter " + author + b"\n" + extra
+        f"tree {tree}\nparent {parent}\n".encode()
+        + b"author "
+        + author
+        + b"\ncommitter "
+        + author
+        + b"\n"
+        + extra
     )
     done = subprocess.run(
         [GIT, "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
-        cwd=clone, input=content + b"\n" + message, check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=clone,
+        input=content + b"\n" + message,
+        check=True,
+        capture_output=True,
+    )
     run(clone, "update-ref", "refs/heads/main", done.stdout.decode().strip())
 
 
@@ -350,7 +370,12 @@ ROWS = [
     row("git_ends_with_3", FAILED, "clone", script="#!/bin/sh\nexit 3\n"),
     row("git_ends_with_1_in_silence", FAILED, "clone", script="#!/bin/sh\nexit 1\n"),
     row("git_is_killed", FAILED, "clone", script="#!/bin/sh\nkill -9 $$\n"),
-    row("git_complains", FAILED, "clone", script="#!/bin/sh\necho \"fatal: /etc/secret is odd\" >&2\nexit 128\n"),
+    row(
+        "git_complains",
+        FAILED,
+        "clone",
+        script='#!/bin/sh\necho "fatal: /etc/secret is odd" >&2\nexit 128\n',
+    ),
     row("git_prints_bytes", FAILED, "clone", script="#!/bin/sh\nhead -c 100000 /dev/urandom\n"),
     row("git_prints_nothing", FAILED, "clone", script="#!/bin/sh\nexit 0\n"),
-]  # fmt: skip
+]

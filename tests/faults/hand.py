@@ -1,4 +1,5 @@
-"""What tests do in an installation besides asking its pages: a process of its own, told on stdin what to do.
+"""What tests do in an installation besides asking its pages: a process of its own, told
+on stdin what to do.
 
 with Hand(installation.env) as hand:
     made = hand.do("team", number=1)         # {"slug": "team-1", "session": "…", "team": 3, "email": "…"}
@@ -66,7 +67,9 @@ def team(number):
 
 
 def state(team):
-    """Return what has become of a team's newest run, of its pull requests, and of its emails."""
+    """Return what has become of a team's newest run, of its pull requests, and of its
+    emails.
+    """
     from apps.mail.models import OutboxMessage
     from apps.metrics.models import PullRequest, WeeklyMetrics
     from apps.pipelines.models import Run
@@ -83,18 +86,26 @@ def state(team):
         "missing": run.missing if run else [],
         "pulls": PullRequest.objects.for_team(team).count(),
         "figures": WeeklyMetrics.objects.for_team(team).exists(),
-        "emails": sorted([email.state, email.dedupe_key.rpartition(":")[2]] for email in emails),
+        "emails": sorted(
+            [email.state, email.dedupe_key.rpartition(":")[2]] for email in emails
+        ),
     }
 
 
 def webhook(team):
-    """Make the team's webhook, and return its address, its secret, and the node id of a repository, if one is read."""
+    """Make the team's webhook, and return its address, its secret, and the node id of a
+    repository, if one is read.
+    """
     from apps.integrations import webhooks
     from apps.integrations.models import TrackedRepository
     from apps.teams.models import Team
 
     hook, secret = webhooks.make(Team.objects.get(pk=team), None)
-    tracked = TrackedRepository.objects.for_team(team).filter(repository__full_name="octo/hello").first()
+    tracked = (
+        TrackedRepository.objects.for_team(team)
+        .filter(repository__full_name="octo/hello")
+        .first()
+    )
     node_id = tracked.repository.external_id if tracked else ""
     return {"path": f"/hooks/github/{hook.key}/", "secret": secret, "node_id": node_id}
 
@@ -109,7 +120,10 @@ def main():
         name, arguments = json.loads(line)
         # The fault may have ended the connection of the last command.
         connection.close()
-        print(json.dumps({"team": team, "state": state, "webhook": webhook}[name](**arguments)), flush=True)
+        print(
+            json.dumps({"team": team, "state": state, "webhook": webhook}[name](**arguments)),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""A neighbor that sends any bytes: a TCP server in a process of its own, told on stdin what to do.
+"""A neighbor that sends any bytes: a TCP server in a process of its own, told on stdin
+what to do.
 
 with start_neighbor(forward=sandbox_url) as neighbor:
     neighbor.answers(b"HTTP/1.1 200 OK\\r\\n\\r\\n{")      # every request gets these bytes, then the end
@@ -39,12 +40,18 @@ class Neighbor:
         self.url = f"http://127.0.0.1:{port}"
 
     def answers(self, content, *, pause=0.0, piece=MOST_BYTES, then="close", times=None):
-        """Answer the next `times` requests (all without it) with these bytes; `then` is close, hang, or reset."""
+        """Answer the next `times` requests (all without it) with these bytes; `then` is
+        close, hang, or reset.
+        """
         encoded = base64.b64encode(content).decode()
-        self._tell({"bytes": encoded, "pause": pause, "piece": piece, "then": then, "times": times})
+        self._tell(
+            {"bytes": encoded, "pause": pause, "piece": piece, "then": then, "times": times}
+        )
 
     def forwards(self, shift=0, date=None):
-        """Pass requests on to the sandbox, with its clock this many seconds ahead, or with this text as its Date."""
+        """Pass requests on to the sandbox, with its clock this many seconds ahead, or
+        with this text as its Date.
+        """
         self._tell({"forward": True, "shift": shift, "date": date})
 
     def count(self):
@@ -62,7 +69,12 @@ def start_neighbor(forward=""):
     """Yield a neighbor on a free port; it ends with its stdin."""
     command = [sys.executable, "-m", "tests.faults.neighbor", forward]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as process:
         try:
             yield Neighbor(process, int(process.stdout.readline()))
@@ -119,7 +131,9 @@ class Server:
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ", 2)
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-        upstream = http.client.HTTPConnection(self.forward.hostname, self.forward.port, timeout=60)
+        upstream = http.client.HTTPConnection(
+            self.forward.hostname, self.forward.port, timeout=60
+        )
         upstream.request(method, path, body, headers)
         answer = upstream.getresponse()
         try:
@@ -157,7 +171,9 @@ def read_request(connection):
         received += more
     head, _, body = received.partition(b"\r\n\r\n")
     names = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-    size = next((int(value) for name, _, value in names if name.lower() == b"content-length"), 0)
+    size = next(
+        (int(value) for name, _, value in names if name.lower() == b"content-length"), 0
+    )
     while len(body) < size:
         body += connection.recv(65536)
     return head, body

@@ -1,4 +1,5 @@
-"""The optional parts' rows of the fault table: analytics, webhooks, and the proxy of live streams.
+"""The optional parts' rows of the fault table: analytics, webhooks, and the proxy of
+live streams.
 
 None of them keeps a setup or a night from being done, or a page from answering.
 """
@@ -16,14 +17,18 @@ import uuid
 
 from tests.faults.table import Most, Row
 
-# Seconds: a setup without a fault takes 4 here, and one beside a flood shares the processor with it.
+# Seconds: a setup without a fault takes 4 here, and one beside a flood shares the
+# processor with it.
 SETUP, PAGES = 60, 45
 FLOODERS = 6
 SOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def row(name, lines=60, requests=200, **fault):
-    """Return a row; its night may take what its onboarding may. Requests are connections to the proxy of streams."""
+    """Return a row; its night may take what its onboarding may.
+
+    Requests are connections to the proxy of streams.
+    """
     most = Most(SETUP, requests, lines)
     return Row(name, "", most, most, Most(PAGES, requests, lines), "done", **fault)
 
@@ -32,7 +37,9 @@ def row(name, lines=60, requests=200, **fault):
 
 
 def changed(parts, *statements):
-    with contextlib.closing(sqlite3.connect(parts.path, isolation_level=None, timeout=30)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(parts.path, isolation_level=None, timeout=30)
+    ) as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -60,13 +67,19 @@ def analytics_takes(parts):
 
 
 def signed(parts, team):
-    """Return the headers and the body of a delivery that marks a pull request of the team as changed."""
+    """Return the headers and the body of a delivery that marks a pull request of the
+    team as changed.
+    """
     hook = parts.webhook(team)
     repository = {"node_id": hook["node_id"], "full_name": "octo/hello"}
     payload = {"action": "submitted", "repository": repository, "pull_request": {"number": 1}}
     body = json.dumps(payload).encode()
     digest = hmac.new(hook["secret"].encode(), body, hashlib.sha256).hexdigest()
-    return hook["path"], {"X-GitHub-Event": "pull_request_review", "X-Hub-Signature-256": f"sha256={digest}"}, body
+    return (
+        hook["path"],
+        {"X-GitHub-Event": "pull_request_review", "X-Hub-Signature-256": f"sha256={digest}"},
+        body,
+    )
 
 
 def unsigned(parts, team):
@@ -97,7 +110,8 @@ def flood(make):
         parts.goes_on, parts.sent = True, 0
         path, headers, body = make(parts, parts.team)
         parts.threads = [
-            threading.Thread(target=send, args=[parts, path, headers, body], daemon=True) for _ in range(FLOODERS)
+            threading.Thread(target=send, args=[parts, path, headers, body], daemon=True)
+            for _ in range(FLOODERS)
         ]
         for thread in parts.threads:
             thread.start()
@@ -108,7 +122,10 @@ def flood(make):
 def send(parts, path, headers, body):
     while parts.goes_on:
         connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=5)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        with (
+            contextlib.suppress(OSError, http.client.HTTPException),
+            contextlib.closing(connection),
+        ):
             own = {"X-GitHub-Delivery": str(uuid.uuid4()), "Content-Type": "application/json"}
             connection.request("POST", path, body, own | headers)
             if int(headers.get("Content-Length", 0)) > len(body):
@@ -156,7 +173,14 @@ ROWS = [
     row("streams_end_without_a_word", content=b"", how={"then": "close"}),
     row("streams_fail", content=b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"),
     row("streams_forbidden", content=b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"),
-    row("streams_elsewhere", content=b"HTTP/1.1 302 No\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n"),
+    row(
+        "streams_elsewhere",
+        content=b"HTTP/1.1 302 No\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n",
+    ),
     row("streams_answer_bytes", content=b"\xff\xfe\x00\r\n", how={"then": "close"}),
-    row("streams_answer_half", content=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", how={"then": "close"}),
-]  # fmt: skip
+    row(
+        "streams_answer_half",
+        content=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf",
+        how={"then": "close"},
+    ),
+]

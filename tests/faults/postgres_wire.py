@@ -1,4 +1,5 @@
-"""A stand-in between a client and a real PostgreSQL that answers chosen statements with an error.
+"""A stand-in between a client and a real PostgreSQL that answers chosen statements with
+an error.
 
     with PostgresWire(port_of_postgres) as wire:
         wire.breaks(b"UPDATE", state="40001")                   # PostgreSQL raises this error instead
@@ -6,8 +7,9 @@
         wire.breaks(b"COMMIT", state="57P01", by="lost answer") # it is done, and the client isn't told so
         wire.broken                                             # statements that met it
 
-An error that does not end the connection is raised by the real server, by a statement that is sent in place of the chosen
-one. So the server's transaction and the client's idea of it agree, as they do in the world.
+An error that does not end the connection is raised by the real server, by a statement
+that is sent in place of the chosen one. So the server's transaction and the client's
+idea of it agree, as they do in the world.
 """
 
 import selectors
@@ -35,7 +37,9 @@ def error(state, text=TEXT, severity="ERROR"):
 
 
 READY = message(b"Z", b"I")
-WELCOME = message(b"R", struct.pack("!i", 0)) + message(b"S", b"server_version\x0016.0\0") + READY
+WELCOME = (
+    message(b"R", struct.pack("!i", 0)) + message(b"S", b"server_version\x0016.0\0") + READY
+)
 
 
 def code_of(sent):
@@ -44,17 +48,26 @@ def code_of(sent):
 
 
 def refuses_log_in(state, text=TEXT):
-    """Return a function that answers each log-in with an error of an SQLSTATE, as the server does: FATAL."""
+    """Return a function that answers each log-in with an error of an SQLSTATE, as the
+    server does: FATAL.
+    """
 
     def answer(sent):
-        # The question for encryption is answered by one letter: an error at that place has no SQLSTATE for the client.
-        return b"N" if code_of(sent) in (SSL_WANTED, ENCRYPTION_WANTED) else error(state, text, "FATAL")
+        # The question for encryption is answered by one letter: an error at that place
+        # has no SQLSTATE for the client.
+        return (
+            b"N"
+            if code_of(sent) in (SSL_WANTED, ENCRYPTION_WANTED)
+            else error(state, text, "FATAL")
+        )
 
     return answer
 
 
 def refuses_statements(state, text=TEXT):
-    """Return a function that takes each log-in, and answers each statement with an error of an SQLSTATE."""
+    """Return a function that takes each log-in, and answers each statement with an
+    error of an SQLSTATE.
+    """
 
     def answer(sent):
         if code_of(sent) in (SSL_WANTED, ENCRYPTION_WANTED):
@@ -72,7 +85,10 @@ class PostgresWire(Wire):
     broken = 0
 
     def breaks(self, words, state, by="error", text=TEXT):
-        """Answer each statement that contains these bytes with an error. `by` is error, fatal, or lost answer."""
+        """Answer each statement that contains these bytes with an error.
+
+        `by` is error, fatal, or lost answer.
+        """
         self._use({"words": words, "state": state, "by": by, "text": text})
 
     def _pass_on(self, connection):
@@ -103,7 +119,9 @@ class PostgresWire(Wire):
 
     @staticmethod
     def _end_session(connection, upstream, session):
-        """Let the server do what it was sent, and tell the client that its connection has ended."""
+        """Let the server do what it was sent, and tell the client that its connection
+        has ended.
+        """
         upstream.shutdown(socket.SHUT_WR)
         upstream.settimeout(5)
         with suppress(OSError):
@@ -113,7 +131,9 @@ class PostgresWire(Wire):
 
 
 class _Session:
-    """One connection's messages to the server, with those of chosen statements replaced."""
+    """One connection's messages to the server, with those of chosen statements
+    replaced.
+    """
 
     def __init__(self, rule):
         self._rule = rule
@@ -173,4 +193,7 @@ class _Session:
 
     def _raise(self):
         text, state = self._rule["text"], self._rule["state"]
-        return f"DO $$BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = '{state}'; END$$".encode() + b"\0"
+        return (
+            f"DO $$BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = '{state}'; END$$".encode()
+            + b"\0"
+        )

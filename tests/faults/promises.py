@@ -1,8 +1,10 @@
-"""What the product promises of everything around it, and where that is shown: tables of faults, and tests beside them.
+"""What the product promises of everything around it, and where that is shown: tables of
+faults, and tests beside them.
 
     python -m tests.faults.promises      prints all of it, and how many rows each table has
 
-A place is a table's module, whose rows are tried in all situations, or one test. `test_table` checks that each is there.
+A place is a table's module, whose rows are tried in all situations, or one test.
+`test_table` checks that each is there.
 """
 
 import importlib
@@ -162,7 +164,9 @@ def is_there(place):
     """Return whether a place exists: its file, and in it the test."""
     path, _, test = place.partition("::")
     file = ROOT / path
-    return file.exists() and (not test or re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE) is not None)
+    return file.exists() and (
+        not test or re.search(rf"^def {test}\(", file.read_text(), re.MULTILINE) is not None
+    )
 
 
 def rows_of(path):

@@ -1,7 +1,8 @@
-"""Redis's rows of the fault table: what is done to a real server, and bytes of a stand-in that speaks its protocol badly.
+"""Redis's rows of the fault table: what is done to a real server, and bytes of a
+stand-in that speaks its protocol badly.
 
-The queue holds only hints and the cache only counts: pages, sign-in, and starting work succeed meanwhile, and what was
-started is done when the fault has passed.
+The queue holds only hints and the cache only counts: pages, sign-in, and starting work
+succeed meanwhile, and what was started is done when the fault has passed.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ from tests.faults.table import Most, Row
 
 # A stand-in that speaks Redis's protocol until it is asked for something.
 WELCOMES = {"welcomes": True}
-# Seconds: a setup without a fault takes 6 here, and one whose messages were lost is found by the sweeper.
+# Seconds: a setup without a fault takes 6 here, and one whose messages were lost is
+# found by the sweeper.
 SETUP, PAGES = 45, 45
 # What stays wrong in the server for the whole situation, and what passes at once.
 LASTS, PASSES = "lasts", "passes"
@@ -26,7 +28,10 @@ NOTHING, REFUSES = "", "queue_refuses"
 
 
 def row(name, outcome=REFUSES, lines=60, connections=120, **fault):
-    """Return a row; its night may take what its onboarding may. Requests are connections to the server."""
+    """Return a row; its night may take what its onboarding may.
+
+    Requests are connections to the server.
+    """
     most = Most(SETUP, connections, lines)
     return Row(name, outcome, most, most, Most(PAGES, connections, lines), "done", **fault)
 
@@ -94,7 +99,9 @@ def password_is_taken_away(server):
 
 def right_is_taken(server):
     with server.client() as client:
-        client.acl_setuser("default", enabled=True, nopass=True, commands=["+@all", "-@write"], keys=["*"])
+        client.acl_setuser(
+            "default", enabled=True, nopass=True, commands=["+@all", "-@write"], keys=["*"]
+        )
 
 
 def right_is_given(server):
@@ -136,7 +143,10 @@ def script_runs_without_end(server):
         client.config_set("lua-time-limit", "100")
 
     def run():
-        with contextlib.suppress(redis.RedisError), redis.Redis(port=server.port, socket_timeout=60) as client:
+        with (
+            contextlib.suppress(redis.RedisError),
+            redis.Redis(port=server.port, socket_timeout=60) as client,
+        ):
             client.eval("while true do end", 0)
 
     threading.Thread(target=run, daemon=True).start()
@@ -149,7 +159,9 @@ def script_is_killed(server):
 
 
 def keys_are_of_another_type(server):
-    """Put text where the queue's messages are (WRONGTYPE), as another program on the same server might."""
+    """Put text where the queue's messages are (WRONGTYPE), as another program on the
+    same server might.
+    """
     with server.client() as client:
         client.flushall()
         for queue in HUEY["queues"]:
@@ -224,11 +236,20 @@ ROWS = [
     row("try_again", content=b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n"),
     row("primary_down", content=b"-MASTERDOWN Link with MASTER is down\r\n"),
     row("no_replicas", content=b"-NOREPLICAS Not enough good replicas to write.\r\n"),
-    row("transaction_aborted", content=b"-EXECABORT Transaction discarded because of previous errors.\r\n"),
+    row(
+        "transaction_aborted",
+        content=b"-EXECABORT Transaction discarded because of previous errors.\r\n",
+    ),
     row("script_unknown", content=b"-NOSCRIPT No matching script.\r\n"),
-    row("wrong_password", connections=60, content=b"-WRONGPASS invalid username-password pair\r\n"),
+    row(
+        "wrong_password",
+        connections=60,
+        content=b"-WRONGPASS invalid username-password pair\r\n",
+    ),
     row("log_in_wanted", content=b"-NOAUTH Authentication required.\r\n"),
-    row("out_of_memory", content=b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
+    row(
+        "out_of_memory", content=b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+    ),
     row("read_only", content=b"-READONLY You can't write against a read only replica.\r\n"),
     row("error_without_end", content=b"-ERR " + b"x" * 200_000 + b"\r\n"),
     row("error_with_bytes", content=b"-ERR \xff\xfe\x00\r\n"),
@@ -254,4 +275,4 @@ ROWS = [
     row("map_to_commands", content=b"%1\r\n+a\r\n+b\r\n", how=WELCOMES),
     row("null_to_commands", content=b"_\r\n", how=WELCOMES),
     row("timeout_in_words_to_commands", content=b"-ERR upstream timed out\r\n", how=WELCOMES),
-]  # fmt: skip
+]

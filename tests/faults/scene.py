@@ -1,4 +1,6 @@
-"""What the tables of all neighbors share: a row's measurements, and what no page and no email may hold."""
+"""What the tables of all neighbors share: a row's measurements, and what no page and no
+email may hold.
+"""
 
 import re
 import time
@@ -6,12 +8,15 @@ import time
 from django.urls import reverse
 
 # What no page and no email may hold.
-OURS = re.compile(r"Traceback|\w(?:Error|Exception):|GROQ_API_KEY|LLM_BASE_URL|check_model|httpx|gsk_|psycopg|smtplib")
+OURS = re.compile(
+    r"Traceback|\w(?:Error|Exception):|GROQ_API_KEY|LLM_BASE_URL|check_model|httpx|gsk_|psycopg|smtplib"
+)
 PAGE_BYTES = 400_000
 
 
 class Scene:
-    """One row, a worker's log, and the neighbor. A neighbor's table adds how its fault begins and ends.
+    """One row, a worker's log, and the neighbor. A neighbor's table adds how its fault
+    begins and ends.
 
     `tried` is called with each situation that was tried.
     """
@@ -36,13 +41,18 @@ class Scene:
         self.lines = self.log_lines()
 
     def measured(self, situation, work):
-        """Do the work, and compare what it took with the most that it may take. Returns what the work returns."""
+        """Do the work, and compare what it took with the most that it may take.
+
+        Returns what the work returns.
+        """
         most = getattr(self.row, situation)
         began = time.monotonic()
         result = work()
         seconds = time.monotonic() - began
         requests, lines = self.requests(), self.log_lines() - self.lines
-        text = f"{self.row.name}, {situation}: {seconds:.1f} s, {requests} requests, {lines} lines"
+        text = (
+            f"{self.row.name}, {situation}: {seconds:.1f} s, {requests} requests, {lines} lines"
+        )
         print(text)
         assert seconds <= most.seconds, text
         assert requests <= most.requests, text
@@ -54,7 +64,12 @@ class Scene:
 def look(client, team, user, run):
     """Return the pages that a user sees of the team and of a run."""
     client.force_login(user)
-    names = ("metrics:ai_reading", "metrics:dashboard", "metrics:pull_requests", "onboarding:sources")
+    names = (
+        "metrics:ai_reading",
+        "metrics:dashboard",
+        "metrics:pull_requests",
+        "onboarding:sources",
+    )
     addresses = [reverse(name, args=[team.slug]) for name in names]
     addresses.append(reverse("onboarding:run_detail", args=[team.slug, run.pk]))
     return [client.get(address) for address in addresses]

@@ -1,4 +1,5 @@
-"""A site whose server fails: the pages and the worker of an installation, over a database and a Redis with faults.
+"""A site whose server fails: the pages and the worker of an installation, over a
+database and a Redis with faults.
 
     with site_over(folder, octo_server, REDIS_URL=url) as site:
         made = site.new_team()
@@ -19,7 +20,11 @@ from tests.faults.scene import OURS, PAGE_BYTES, Scene
 from tests.project.installation import Installation
 
 REPOSITORIES = ("octo/hello", "octo/world")
-PICKS = "&".join(f"{field}=github%3A{name.replace('/', '%2F')}" for name in REPOSITORIES for field in ("shown", "pick"))
+PICKS = "&".join(
+    f"{field}=github%3A{name.replace('/', '%2F')}"
+    for name in REPOSITORIES
+    for field in ("shown", "pick")
+)
 # What a visitor may wait for an answer during a fault.
 PAGE_SECONDS = 8.0
 
@@ -41,16 +46,22 @@ class Site:
         return self._hand.do("webhook", team=team["team"])
 
     def ask(self, team, path, method="GET", body=None, **headers):
-        """Return status, headers, and body of a request as the team's owner; check how long it took and what is shown."""
+        """Return status, headers, and body of a request as the team's owner; check how
+        long it took and what is shown.
+        """
         cookie = f"sessionid={team['session']}; csrftoken={'c' * 32}"
-        status, seconds, answered, text = self.installation.ask(path, method, body, Cookie=cookie, **headers)
+        status, seconds, answered, text = self.installation.ask(
+            path, method, body, Cookie=cookie, **headers
+        )
         assert seconds < PAGE_SECONDS, (path, seconds)
         assert not OURS.search(text), (path, OURS.search(text))
         assert len(text) < PAGE_BYTES
         return status, answered, text
 
     def start(self, team):
-        return self.ask(team, f"/t/{team['slug']}/onboarding/start/", "POST", f"{PICKS}&months=12")[0]
+        return self.ask(
+            team, f"/t/{team['slug']}/onboarding/start/", "POST", f"{PICKS}&months=12"
+        )[0]
 
     def refresh(self, team):
         return self.ask(team, f"/t/{team['slug']}/onboarding/refresh/", "POST", "")[0]
@@ -63,18 +74,28 @@ class Site:
     def pages(self, team):
         """Return the statuses of the pages that people open most, by path."""
         below = f"/t/{team['slug']}/"
-        paths = [f"{below}{path}" for path in ("", "pull-requests/", "sources/", "onboarding/indicator/")]
-        return {path: self.ask(team, path)[0] for path in [*paths, "/home/", "/accounts/login/"]}
+        paths = [
+            f"{below}{path}"
+            for path in ("", "pull-requests/", "sources/", "onboarding/indicator/")
+        ]
+        return {
+            path: self.ask(team, path)[0] for path in [*paths, "/home/", "/accounts/login/"]
+        }
 
     def wait_until_pages_work(self, team, seconds=30.0):
         """Wait until the team's page and the probe of the site answer as usual."""
         until = time.monotonic() + seconds
-        while self.ask(team, f"/t/{team['slug']}/sources/")[0] != 200 or self.installation.status("/readyz") != 200:
+        while (
+            self.ask(team, f"/t/{team['slug']}/sources/")[0] != 200
+            or self.installation.status("/readyz") != 200
+        ):
             assert time.monotonic() < until
             time.sleep(0.2)
 
     def probe(self, path):
-        """Return the status and the text of a probe whose last answer is not given again."""
+        """Return the status and the text of a probe whose last answer is not given
+        again.
+        """
         time.sleep(1.1)
         status, seconds, _, text = self.installation.ask(path)
         assert seconds < PAGE_SECONDS, (path, seconds)
@@ -82,10 +103,14 @@ class Site:
         return status, text
 
     def log_lines(self):
-        return sum(path.read_bytes().count(b"\n") for path in self.installation.folder.glob("*.log"))
+        return sum(
+            path.read_bytes().count(b"\n") for path in self.installation.folder.glob("*.log")
+        )
 
     def log(self):
-        return "".join(path.read_text(errors="replace") for path in self.installation.folder.glob("*.log"))
+        return "".join(
+            path.read_text(errors="replace") for path in self.installation.folder.glob("*.log")
+        )
 
     def eventually(self, team, condition, seconds=60.0):
         """Wait until the team's state is as wanted, and return it."""
@@ -113,9 +138,11 @@ def site_over(folder, sandbox, **env):
 
 
 class SiteScene(Scene):
-    """A site, and a server behind it with one fault: of a real server, or of the wire in front of it.
+    """A site, and a server behind it with one fault: of a real server, or of the wire
+    in front of it.
 
-    `faults` has, by name, what begins and what ends a fault of the real server. `wire` is None for a file.
+    `faults` has, by name, what begins and what ends a fault of the real server. `wire`
+    is None for a file.
     """
 
     def __init__(self, row, tried, site, server, wire, faults):
@@ -143,7 +170,10 @@ class SiteScene(Scene):
             self.play()
 
     def play(self):
-        """Let the wire do what the row states. A server with a protocol of its own adds to it."""
+        """Let the wire do what the row states.
+
+        A server with a protocol of its own adds to it.
+        """
         how = self.row.how
         if how.get("refuse"):
             self.wire.refuses()
@@ -162,7 +192,10 @@ class SiteScene(Scene):
             self.end()
 
     def end(self):
-        """Let the fault pass, if it is there. The connections that the wire had count on."""
+        """Let the fault pass, if it is there.
+
+        The connections that the wire had count on.
+        """
         if not self.is_on:
             return
         self.is_on = False
@@ -182,7 +215,12 @@ def has_completion(found):
 
 def assert_whole(found, runs):
     """Check that a team has everything, once."""
-    assert (found["pulls"], found["figures"], found["missing"], found["runs"]) == (33, True, [], runs)
+    assert (found["pulls"], found["figures"], found["missing"], found["runs"]) == (
+        33,
+        True,
+        [],
+        runs,
+    )
     assert [kind for _, kind in found["emails"]].count("complete") == 1
 
 

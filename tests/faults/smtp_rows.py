@@ -1,9 +1,13 @@
-"""The mail server's rows of the fault table. No fault of it keeps a setup or a night from being done."""
+"""The mail server's rows of the fault table.
+
+No fault of it keeps a setup or a night from being done.
+"""
 
 from tests.faults.table import Most, Row
 
-# What becomes of the email: sent; it waits for the server, for an operator, or for its own next try; there is no such
-# mailbox; or its answer was lost twice, so that it may have been sent.
+# What becomes of the email: sent; it waits for the server, for an operator, or for its
+# own next try; there is no such mailbox; or its answer was lost twice, so that it may
+# have been sent.
 SENT, SERVER, OPERATOR, WAITS = "sent", "server_waits", "operator_needed", "message_waits"
 NO_MAILBOX, PERHAPS = "no_mailbox", "perhaps_sent"
 PLAIN = "smtp://127.0.0.1:{port}"
@@ -12,14 +16,25 @@ QUICK = 25
 
 
 def row(name, outcome, connections=2, lines=2, url=PLAIN, drip=0.0, member="", **answers):
-    """Return a row. `answers` are those of the server that differ from a sound one's; see `tests.mail.smtp_script`.
+    """Return a row. `answers` are those of the server that differ from a sound one's;
+    see `tests.mail.smtp_script`.
 
-    The setup's welcome and completion emails go out, by night nothing is due, and a page sends one more.
+    The setup's welcome and completion emails go out, by night nothing is due, and a
+    page sends one more.
     """
     most = Most(QUICK, connections, lines)
     page = Most(10, connections, lines)
     how = {"url": url, "drip": drip, "member": member}
-    return Row(name, outcome, most, Most(QUICK, connections, lines), page, "done", how=how, fault=answers)
+    return Row(
+        name,
+        outcome,
+        most,
+        Most(QUICK, connections, lines),
+        page,
+        "done",
+        how=how,
+        fault=answers,
+    )
 
 
 LOG_IN = b"250-mail.test\r\n250 AUTH PLAIN LOGIN\r\n"
@@ -39,11 +54,21 @@ ROWS = [
     # Settings and certificates: an operator has to act.
     row("log_in_not_offered", OPERATOR, url=SECURED),
     row("password_wrong", OPERATOR, url=SECURED, EHLO=LOG_IN, AUTH=b"535 5.7.8 wrong\r\n"),
-    row("log_in_of_no_known_kind", OPERATOR, url=SECURED, EHLO=b"250-mail.test\r\n250 AUTH GSSAPI\r\n"),
+    row(
+        "log_in_of_no_known_kind",
+        OPERATOR,
+        url=SECURED,
+        EHLO=b"250-mail.test\r\n250 AUTH GSSAPI\r\n",
+    ),
     row("log_in_fails_for_now", SERVER, url=SECURED, EHLO=LOG_IN, AUTH=b"454 4.7.0 later\r\n"),
     row("tls_not_offered", OPERATOR, url="smtp://127.0.0.1:{port}/?tls=1"),
-    row("tls_offered_and_not_spoken", SERVER, url="smtp://127.0.0.1:{port}/?tls=1",
-        EHLO=b"250-mail.test\r\n250 STARTTLS\r\n", STAR=b"220 go\r\n"),
+    row(
+        "tls_offered_and_not_spoken",
+        SERVER,
+        url="smtp://127.0.0.1:{port}/?tls=1",
+        EHLO=b"250-mail.test\r\n250 STARTTLS\r\n",
+        STAR=b"220 go\r\n",
+    ),
     row("tls_from_the_start_not_spoken", SERVER, url="smtps://127.0.0.1:{port}"),
     row("certificate_not_trusted", OPERATOR, url="smtps://127.0.0.1:{tls_port}"),
     row("host_without_an_address", SERVER, url="smtp://mail.invalid:{port}"),
@@ -84,4 +109,4 @@ ROWS = [
     row("silent", SERVER, GREETING=b""),
     row("address_without_a_domain", SENT, 3, member="ops@mailhost"),
     row("address_of_two_lines", SENT, 3, member="a@example.com\nBcc: b@example.com"),
-]  # fmt: skip
+]

@@ -1,7 +1,8 @@
-"""The clocks' rows of the fault table: a setup, a night, and the pages, with a real worker whose clock libfaketime sets.
+"""The clocks' rows of the fault table: a setup, a night, and the pages, with a real
+worker whose clock libfaketime sets.
 
-All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_clock_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_clock_table.py`. `make test-long` tries a sample by SEED.
 """
 
 from datetime import timedelta
@@ -31,9 +32,11 @@ TOLERANCE = timedelta(seconds=90)
 
 
 def faketime(clock):
-    """Return the environment that gives a process another clock. What it counts seconds with stays right.
+    """Return the environment that gives a process another clock. What it counts seconds
+    with stays right.
 
-    The library reads its settings anew every ten seconds, and lets a sleep at that moment fail: it is to read them once.
+    The library reads its settings anew every ten seconds, and lets a sleep at that
+    moment fail: it is to read them once.
     """
     program = require("faketime", "the clock's rows of the fault table set a worker's clock")
     library = next(Path(program).parents[1].glob("lib*/**/libfaketimeMT.so.1"))
@@ -46,7 +49,9 @@ class ClockScene(GitHubScene):
 
     def begin(self):
         self.sandbox.faults(*([self.row.fault] if self.row.fault else []))
-        self.neighbor.forwards(**{name: value for name, value in self.row.how.items() if name != "clock"})
+        self.neighbor.forwards(
+            **{name: value for name, value in self.row.how.items() if name != "clock"}
+        )
         self.mark()
 
     def offset(self):
@@ -55,7 +60,9 @@ class ClockScene(GitHubScene):
         return timedelta(seconds=int(clock))
 
     def check_wait(self, run):
-        """Check that a limit is waited for as long as GitHub asked, whatever the clocks say."""
+        """Check that a limit is waited for as long as GitHub asked, whatever the clocks
+        say.
+        """
         step = run.steps.get(state=StepState.PARKED)
         wait = step.parked_until - timezone.now() - self.offset()
         assert abs(wait - timedelta(seconds=RESET_IN)) < TOLERANCE, wait
@@ -63,7 +70,9 @@ class ClockScene(GitHubScene):
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", sample("clock", ROWS), ids=lambda row: row.name)
-def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_server, client, tried):
+def test_fault_ends_as_its_row_states(
+    row, team, owner, workers, neighbor, octo_server, client, tried
+):
     octo_server.reset()
     clock = row.how.get("clock")
     workers.start(GITHUB_API_URL=neighbor.url, **(faketime(clock) if clock else {}))
@@ -72,7 +81,9 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_
     tracked = track_repositories(team, "github", ["octo/hello", "octo/world"])
 
     scene.begin()
-    run = scene.measured("onboarding", lambda: scene.until_settled(start_onboarding(team, owner, tracked, 12)[0]))
+    run = scene.measured(
+        "onboarding", lambda: scene.until_settled(start_onboarding(team, owner, tracked, 12)[0])
+    )
     scene.check(run)
     if row.ends == "waiting":
         scene.check_wait(run)

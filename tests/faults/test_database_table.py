@@ -1,7 +1,8 @@
-"""The databases' rows of the fault table: a setup, a night, and the pages, over a real web process and a real worker.
+"""The databases' rows of the fault table: a setup, a night, and the pages, over a real
+web process and a real worker.
 
-All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_database_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_database_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import contextlib
@@ -13,12 +14,21 @@ import psycopg
 import pytest
 
 from tests.chaos.servers import Postgres
-from tests.faults.database_rows import AWAY, BUSY, POSTGRES, POSTGRES_ROWS, SOME, SQLITE, SQLITE_ROWS
+from tests.faults.database_rows import (
+    AWAY,
+    BUSY,
+    POSTGRES,
+    POSTGRES_ROWS,
+    SOME,
+    SQLITE,
+    SQLITE_ROWS,
+)
 from tests.faults.postgres_wire import PostgresWire, refuses_log_in, refuses_statements
 from tests.faults.site import SiteScene, assert_whole, has_completion, new_folder, site_over
 from tests.faults.table import assert_rows_differ, sample
 
-# Seconds that a fault holds after work was started, and that a row may wait for its chosen statement before that.
+# Seconds that a fault holds after work was started, and that a row may wait for its
+# chosen statement before that.
 HOLDS, LONGEST_HOLD = 3, 12
 FINE, REFUSED = {200, 302, 303}, {503}
 
@@ -35,7 +45,9 @@ def children_of(pid):
 
 
 class RealPostgres(Postgres):
-    """A server with few connections, as the faults of `database_rows.POSTGRES` treat it."""
+    """A server with few connections, as the faults of `database_rows.POSTGRES` treat
+    it.
+    """
 
     address = property(lambda self: f"postgresql://firstlight@127.0.0.1:{self.port}/postgres")
 
@@ -45,7 +57,9 @@ class RealPostgres(Postgres):
     @contextlib.contextmanager
     def connected(self, options="", database="postgres"):
         address = self.address.replace("/postgres", f"/{database}")
-        with psycopg.connect(address, autocommit=True, connect_timeout=5, options=options) as connection:
+        with psycopg.connect(
+            address, autocommit=True, connect_timeout=5, options=options
+        ) as connection:
             yield connection
 
     @staticmethod
@@ -79,7 +93,10 @@ class DatabaseScene(SiteScene):
 
 
 class PostgresScene(DatabaseScene):
-    """A site, and a PostgreSQL with one fault. `broken` counts the chosen statements that met it."""
+    """A site, and a PostgreSQL with one fault.
+
+    `broken` counts the chosen statements that met it.
+    """
 
     broken = 0
 
@@ -95,7 +112,9 @@ class PostgresScene(DatabaseScene):
             super().play()
 
     def hold(self):
-        """Wait until the chosen statement was sent, which a refresh need not do, and then as long as others."""
+        """Wait until the chosen statement was sent, which a refresh need not do, and
+        then as long as others.
+        """
         until = time.monotonic() + LONGEST_HOLD
         while "words" in self.row.how and not self.wire.broken and time.monotonic() < until:
             time.sleep(0.1)
@@ -161,8 +180,11 @@ def try_row(scene):
             # Nothing was changed, so the user may try again.
             site.wait_until_pages_work(team)
             assert site.start(team) == 303
-        # The email's row is written with the run's end, or a little later if that failed.
-        return site.eventually(team, lambda found: found["state"] == "done" and has_completion(found))
+        # The email's row is written with the run's end, or a little later if that
+        # failed.
+        return site.eventually(
+            team, lambda found: found["state"] == "done" and has_completion(found)
+        )
 
     with scene.fault():
         found = scene.measured("onboarding", set_up)
@@ -173,17 +195,24 @@ def try_row(scene):
         assert site.refresh(team) == 303
         with scene.fault():
             scene.hold()
-        return site.eventually(team, lambda found: found["runs"] == 2 and found["state"] == "done")
+        return site.eventually(
+            team, lambda found: found["runs"] == 2 and found["state"] == "done"
+        )
 
     site.wait_until_pages_work(team)
     assert_whole(scene.measured("night", refresh), runs=2)
 
     def look():
-        expected = {AWAY: REFUSED, BUSY: FINE | REFUSED, SOME: FINE | REFUSED}.get(row.outcome, FINE)
+        expected = {AWAY: REFUSED, BUSY: FINE | REFUSED, SOME: FINE | REFUSED}.get(
+            row.outcome, FINE
+        )
         answered = site.pages(team)
         for path, status in answered.items():
             # Pages that need no row, as the sign-in page, may answer as usual.
-            assert status in expected | ({200} if path == "/accounts/login/" else set()), (path, status)
+            assert status in expected | ({200} if path == "/accounts/login/" else set()), (
+                path,
+                status,
+            )
         assert site.sign_in(team) in expected | {429}
         ready, _ = site.probe("/readyz")
         if row.outcome == AWAY:

@@ -1,7 +1,8 @@
-"""The rows of the fault table for clones: a setup, a night, and the pages, with a real worker and the real git.
+"""The rows of the fault table for clones: a setup, a night, and the pages, with a real
+worker and the real git.
 
-All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_git_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_git_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import shutil
@@ -32,7 +33,9 @@ LANDED = 6
 
 
 class GitScene(Scene):
-    """A folder with two clones, and what is wrong with one of them or with the program git."""
+    """A folder with two clones, and what is wrong with one of them or with the program
+    git.
+    """
 
     def __init__(self, row, log, tried, root, programs):
         super().__init__(row, log, tried)
@@ -72,7 +75,8 @@ class GitScene(Scene):
         for text in (run.error, *(one["why"] for one in run.missing)):
             assert len(text) <= 1000
             assert not OURS.search(text), text
-            # Where the clones lie on the server is nobody's business, nor what git quotes of files.
+            # Where the clones lie on the server is nobody's business, nor what git
+            # quotes of files.
             assert str(self.clone.parent) not in text
             assert "secret" not in text
 
@@ -118,7 +122,9 @@ def test_fault_ends_as_its_row_states(row, owner, workers, root, programs, clien
         return run
 
     scene.begin()
-    run = scene.measured("onboarding", lambda: until_ended(start_onboarding(team, owner, tracked, MONTHS)[0]))
+    run = scene.measured(
+        "onboarding", lambda: until_ended(start_onboarding(team, owner, tracked, MONTHS)[0])
+    )
     scene.check(run)
     if "script" not in row.how:
         assert pulls.filter(repository__full_name="web").count() == LANDED
@@ -130,7 +136,9 @@ def test_fault_ends_as_its_row_states(row, owner, workers, root, programs, clien
         until_ended(refreshing.refresh(team.pk)[0])
     assert_whole(pulls, LANDED * 2)
 
-    Builder.git(Bare(scene.clone), "commit", "--quiet", "--allow-empty", "-m", "Squash 8 (#8)", hour=60)
+    Builder.git(
+        Bare(scene.clone), "commit", "--quiet", "--allow-empty", "-m", "Squash 8 (#8)", hour=60
+    )
     scene.begin()
     night = scene.measured("night", lambda: until_ended(refreshing.refresh(team.pk)[0]))
     scene.check(night, is_night=True)

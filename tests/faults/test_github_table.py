@@ -1,7 +1,8 @@
-"""GitHub's rows of the fault table: a setup, a night, and the pages, with a real worker.
+"""GitHub's rows of the fault table: a setup, a night, and the pages, with a real
+worker.
 
-All of it by hand, in about 20 minutes: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_github_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about 20 minutes: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_github_table.py`. `make test-long` tries a sample by SEED.
 """
 
 from datetime import timedelta
@@ -69,7 +70,9 @@ class GitHubScene(Scene):
         def is_settled():
             run.refresh_from_db()
             soon = timezone.now() + self.offset() + WAITS
-            waiting = StepRun.objects.filter(run=run, state=StepState.PARKED, parked_until__gt=soon)
+            waiting = StepRun.objects.filter(
+                run=run, state=StepState.PARKED, parked_until__gt=soon
+            )
             return not run.is_live or waiting.exists()
 
         eventually(is_settled, 120)
@@ -113,7 +116,9 @@ class GitHubScene(Scene):
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", sample("github", ROWS), ids=lambda row: row.name)
-def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_server, client, tried):
+def test_fault_ends_as_its_row_states(
+    row, team, owner, workers, neighbor, octo_server, client, tried
+):
     octo_server.reset()
     workers.start(GITHUB_API_URL=neighbor.url)
     eventually(lambda: len(live_workers()) == 1)
@@ -121,7 +126,9 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_
     tracked = track_repositories(team, "github", ["octo/hello", "octo/world"])
 
     scene.begin()
-    run = scene.measured("onboarding", lambda: scene.until_settled(start_onboarding(team, owner, tracked, 12)[0]))
+    run = scene.measured(
+        "onboarding", lambda: scene.until_settled(start_onboarding(team, owner, tracked, 12)[0])
+    )
     scene.check(run)
     scene.completed(run)
     scene.check_whole(33)

@@ -1,4 +1,6 @@
-"""The boundary to the language model: no bytes of a server make it raise, and nothing unbounded passes it."""
+"""The boundary to the language model: no bytes of a server make it raise, and nothing
+unbounded passes it.
+"""
 
 import os
 from datetime import timedelta
@@ -19,8 +21,15 @@ from tests.faults.neighbor import start_neighbor
 
 QUICK, LONG, BATCH = 200, 10_000, 500
 DOCUMENT = prompt.document(
-    1, title="fix: A", body="B", branch="c", labels=[], size=(1, 1, 1), messages=["d"], reviews={}
-)  # fmt: skip
+    1,
+    title="fix: A",
+    body="B",
+    branch="c",
+    labels=[],
+    size=(1, 1, 1),
+    messages=["d"],
+    reviews={},
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +40,13 @@ def neighbor():
 
 @pytest.fixture
 def asked(neighbor, settings):
-    """Return a function that asks a server of these bytes, and checks what passes the boundary."""
-    settings.LLM_BASE_URL, settings.GROQ_API_KEY = f"{neighbor.url}/v1", "gsk_a-key-of-the-tests"
+    """Return a function that asks a server of these bytes, and checks what passes the
+    boundary.
+    """
+    settings.LLM_BASE_URL, settings.GROQ_API_KEY = (
+        f"{neighbor.url}/v1",
+        "gsk_a-key-of-the-tests",
+    )
     messages, refs = prompt.messages([DOCUMENT])
 
     def ask(content, **more):
@@ -46,7 +60,9 @@ def asked(neighbor, settings):
             good, bad = check(outcome.texts, refs)
             assert good.keys() | bad.keys() == refs.keys()
             assert all(len(why) <= 500 for why in bad.values())
-            assert all(isinstance(passed(text, [{"title": "A"}])[0], str) for text in outcome.texts)
+            assert all(
+                isinstance(passed(text, [{"title": "A"}])[0], str) for text in outcome.texts
+            )
             return outcome
         assert outcome.cause in list(Cause)
         assert outcome.cause != Cause.UNEXPECTED, outcome.detail
@@ -69,7 +85,11 @@ def feed(asked, examples, seed):
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=False
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=False,
     )
     @given(content=ANSWERS)
     def no_answer_passes_as_an_exception(content):
@@ -146,17 +166,27 @@ def test_bomb_of_gzip_is_not_unpacked(asked):
     import gzip
 
     bomb = gzip.compress(b" " * 200_000_000, 9)
-    assert asked(OK + b"content-encoding: gzip\r\n\r\n" + bomb).reason == "its answer is too long"
+    assert (
+        asked(OK + b"content-encoding: gzip\r\n\r\n" + bomb).reason == "its answer is too long"
+    )
 
 
 def test_dead_port_is_unreachable(settings, asked):
     settings.LLM_BASE_URL = "http://127.0.0.1:9/v1"
-    assert LlmClient(dialect.Dialect()).send([{"role": "user", "content": "a"}], "a", {}, 5).cause == Cause.UNREACHABLE
+    assert (
+        LlmClient(dialect.Dialect()).send([{"role": "user", "content": "a"}], "a", {}, 5).cause
+        == Cause.UNREACHABLE
+    )
 
 
-@pytest.mark.parametrize("address", ["http://[::1", "http://exa mple", "http://a..b/v1", "http://\u2028/v1", "ftp://a"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://[::1", "http://exa mple", "http://a..b/v1", "http://\u2028/v1", "ftp://a"],
+)
 def test_unusable_address_is_no_exception(settings, address):
     settings.LLM_BASE_URL = address
-    outcome = LlmClient(dialect.Dialect()).send([{"role": "user", "content": "a"}], "a", {}, 5, seconds=2)
+    outcome = LlmClient(dialect.Dialect()).send(
+        [{"role": "user", "content": "a"}], "a", {}, 5, seconds=2
+    )
     assert isinstance(outcome, Broken)
     assert outcome.cause == Cause.UNREACHABLE

@@ -1,7 +1,8 @@
-"""The language model's rows of the fault table: a setup, a night, and the pages, with a real worker.
+"""The language model's rows of the fault table: a setup, a night, and the pages, with a
+real worker.
 
-All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_model_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_model_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import httpx
@@ -10,7 +11,14 @@ from django.utils import timezone
 
 from apps.integrations.connections.tracking import track_repositories
 from apps.mail.models import OutboxMessage
-from apps.metrics.models import Analysis, LlmDialect, LlmPace, LlmReservation, PullRequest, WeeklyMetrics
+from apps.metrics.models import (
+    Analysis,
+    LlmDialect,
+    LlmPace,
+    LlmReservation,
+    PullRequest,
+    WeeklyMetrics,
+)
 from apps.onboarding.services import refreshing
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine
@@ -37,13 +45,17 @@ class ModelScene(Scene):
         return self.neighbor.count()
 
     def begin(self):
-        """Let the fault begin; what was learned of the server and read from it is forgotten."""
+        """Let the fault begin; what was learned of the server and read from it is
+        forgotten.
+        """
         for run in Run.objects.filter(pipeline="ai_reading", state__in=ACTIVE_RUN_STATES):
             engine.cancel(run)
         Analysis.objects.for_team(self.team).delete()
         for model in (LlmPace, LlmDialect, LlmReservation):
             model.objects.all().delete()
-        self.sandbox.faults(*([{"match": {"operation": "chat"}} | self.row.fault] if self.row.fault else []))
+        self.sandbox.faults(
+            *([{"match": {"operation": "chat"}} | self.row.fault] if self.row.fault else [])
+        )
         if self.row.content is None:
             self.neighbor.forwards()
         else:
@@ -51,9 +63,13 @@ class ModelScene(Scene):
         self.mark()
 
     def check(self, run):
-        """Compare a run's end with the row: the main job is done, and only the model's part may be missing."""
+        """Compare a run's end with the row: the main job is done, and only the model's
+        part may be missing.
+        """
         assert run.state == self.row.ends, run.missing
-        assert {one["cause"] for one in run.missing} == ({self.row.outcome} if self.row.outcome else set())
+        assert {one["cause"] for one in run.missing} == (
+            {self.row.outcome} if self.row.outcome else set()
+        )
         assert all(len(one["why"]) <= 500 for one in run.missing)
         assert all(state in PASSED for state in run.steps.values_list("state", flat=True))
         pulls = PullRequest.objects.for_team(self.team)
@@ -62,7 +78,10 @@ class ModelScene(Scene):
         assert not LlmReservation.objects.filter(expires_at__lt=timezone.now()).exists()
         rows = Analysis.objects.for_team(self.team)
         if self.row.outcome == "ai_content_filter":
-            assert (rows.filter(state="done").count(), rows.filter(state="failed").count()) == (32, 1)
+            assert (rows.filter(state="done").count(), rows.filter(state="failed").count()) == (
+                32,
+                1,
+            )
         else:
             # Nothing is lost for good because of the server.
             assert not rows.filter(state="failed").exists()
@@ -70,9 +89,15 @@ class ModelScene(Scene):
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", sample("model", ROWS), ids=lambda row: row.name)
-def test_fault_ends_as_its_row_states(row, team, owner, workers, neighbor, octo_server, client, tried):
+def test_fault_ends_as_its_row_states(
+    row, team, owner, workers, neighbor, octo_server, client, tried
+):
     octo_server.reset()
-    env = {"GITHUB_API_URL": octo_server.url, "LLM_BASE_URL": f"{neighbor.url}/v1", "LLM_PATIENCE": str(PATIENCE)}
+    env = {
+        "GITHUB_API_URL": octo_server.url,
+        "LLM_BASE_URL": f"{neighbor.url}/v1",
+        "LLM_PATIENCE": str(PATIENCE),
+    }
     workers.start(LLM_REQUESTS_A_MINUTE="100000", GROQ_API_KEY="gsk_of-the-fault-table", **env)
     eventually(lambda: len(live_workers()) == 1)
     scene = ModelScene(row, workers.log, tried, team, neighbor, octo_server)

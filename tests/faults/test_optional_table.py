@@ -1,7 +1,8 @@
-"""The optional parts' rows of the fault table: a setup, a night, and the pages, over a real web process and a real worker.
+"""The optional parts' rows of the fault table: a setup, a night, and the pages, over a
+real web process and a real worker.
 
-All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_optional_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_optional_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import contextlib
@@ -26,7 +27,10 @@ class Parts:
     team = None
 
     def __init__(self, site):
-        self.path, self.port = site.installation.folder / "state/db.sqlite3", site.installation.port
+        self.path, self.port = (
+            site.installation.folder / "state/db.sqlite3",
+            site.installation.port,
+        )
         self._site = site
 
     def webhook(self, team):
@@ -40,7 +44,10 @@ class Parts:
 
 
 class OptionalScene(SiteScene):
-    """A site, and one optional part with a fault. The proxy of streams is a stand-in also if it is sound."""
+    """A site, and one optional part with a fault.
+
+    The proxy of streams is a stand-in also if it is sound.
+    """
 
     def end(self):
         super().end()
@@ -70,7 +77,9 @@ def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
     def set_up():
         assert site.start(team) == 303
         # While the fault lasts.
-        return site.eventually(team, lambda found: found["state"] == "done" and has_completion(found))
+        return site.eventually(
+            team, lambda found: found["state"] == "done" and has_completion(found)
+        )
 
     with scene.fault():
         found = scene.measured("onboarding", set_up)
@@ -80,7 +89,9 @@ def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
         assert site.refresh(team) == 303
         time.sleep(HOLDS)
         # A webhook may have caused a further run.
-        return site.eventually(team, lambda found: found["runs"] >= 2 and found["state"] == "done")
+        return site.eventually(
+            team, lambda found: found["runs"] >= 2 and found["state"] == "done"
+        )
 
     with scene.fault():
         found = scene.measured("night", refresh)

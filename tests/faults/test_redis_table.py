@@ -1,7 +1,8 @@
-"""Redis's rows of the fault table: a setup, a night, and the pages, over a real web process and a real worker.
+"""Redis's rows of the fault table: a setup, a night, and the pages, over a real web
+process and a real worker.
 
-All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_redis_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about half an hour: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_redis_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import signal
@@ -18,7 +19,8 @@ from tests.faults.table import assert_rows_differ, sample
 from tests.faults.wire import Wire
 from tests.fixtures.workers import eventually
 
-# Seconds that a fault holds after work was started: floods of connections and of log lines show by then.
+# Seconds that a fault holds after work was started: floods of connections and of log
+# lines show by then.
 HOLDS = 4
 
 
@@ -74,7 +76,10 @@ def place(octo_server):
         server.start()
         try:
             url = "redis://127.0.0.1:{}/0"
-            with Wire(server.port) as wire, site_over(folder, octo_server, REDIS_URL=url.format(wire.port)) as site:
+            with (
+                Wire(server.port) as wire,
+                site_over(folder, octo_server, REDIS_URL=url.format(wire.port)) as site,
+            ):
                 yield site, server, wire
         finally:
             server.signal(signal.SIGCONT)
@@ -103,7 +108,9 @@ def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
         assert site.refresh(team) == 303
         time.sleep(HOLDS)
         scene.end()
-        return site.eventually(team, lambda found: found["runs"] == 2 and found["state"] == "done")
+        return site.eventually(
+            team, lambda found: found["runs"] == 2 and found["state"] == "done"
+        )
 
     with scene.fault():
         found = scene.measured("night", refresh)
@@ -115,7 +122,8 @@ def test_fault_ends_as_its_row_states(row, place, octo_server, tried):
         assert site.sign_in(team) == 302
         ready, notes = site.probe("/readyz")
         healthy, _ = site.probe("/healthz")
-        # Pages work, so the load balancer keeps sending people here; an operator is called.
+        # Pages work, so the load balancer keeps sending people here; an operator is
+        # called.
         assert ready == 200
         if row.outcome == REFUSES:
             assert "The queue" in notes

@@ -1,7 +1,8 @@
-"""The mail server's rows of the fault table: a setup, a night, and a page that sends, with a real worker.
+"""The mail server's rows of the fault table: a setup, a night, and a page that sends,
+with a real worker.
 
-All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s tests/faults/test_smtp_table.py`.
-`make test-long` tries a sample by SEED.
+All of it by hand, in about ten minutes: `SAMPLE=all python -m pytest -m long -n 0 -s
+tests/faults/test_smtp_table.py`. `make test-long` tries a sample by SEED.
 """
 
 import email
@@ -23,7 +24,16 @@ from apps.pipelines.worker.health import live_workers
 from apps.users.models import User
 from tests.faults.certificates import self_signed
 from tests.faults.scene import OURS, Scene, assert_fit_for_people, look
-from tests.faults.smtp_rows import NO_MAILBOX, OPERATOR, PERHAPS, PLAIN, ROWS, SENT, SERVER, WAITS
+from tests.faults.smtp_rows import (
+    NO_MAILBOX,
+    OPERATOR,
+    PERHAPS,
+    PLAIN,
+    ROWS,
+    SENT,
+    SERVER,
+    WAITS,
+)
 from tests.faults.table import assert_rows_differ, sample
 from tests.fixtures.workers import ended, eventually
 from tests.mail.smtp_script import USUAL, Script
@@ -62,7 +72,9 @@ class SmtpScene(Scene):
 
     def make_due(self):
         outages.make_due()
-        OutboxMessage.objects.filter(state=OutboxState.PENDING).update(next_attempt_at=timezone.now())
+        OutboxMessage.objects.filter(state=OutboxState.PENDING).update(
+            next_attempt_at=timezone.now()
+        )
 
     def until_tried(self):
         """Wait until each message was tried, or waits for the server."""
@@ -70,10 +82,15 @@ class SmtpScene(Scene):
         def is_over():
             left = OutboxMessage.objects.filter(state__in=OPEN)
             if self.row.outcome in (SERVER, OPERATOR):
-                return outages.current() is not None and not left.filter(state=OutboxState.SENDING).exists()
+                return (
+                    outages.current() is not None
+                    and not left.filter(state=OutboxState.SENDING).exists()
+                )
             if self.row.outcome == PERHAPS:
                 # Its second try is due in half a minute.
-                left.filter(lost_replies=1, state=OutboxState.PENDING).update(next_attempt_at=timezone.now())
+                left.filter(lost_replies=1, state=OutboxState.PENDING).update(
+                    next_attempt_at=timezone.now()
+                )
                 return not left.exists()
             if self.row.outcome == WAITS:
                 return not left.filter(refusals=0).exists()
@@ -83,10 +100,18 @@ class SmtpScene(Scene):
 
     def check(self):
         """Compare what became of the email with the row."""
-        messages = [message for message in OutboxMessage.objects.all() if message.recipient != self.row.how["member"]]
+        messages = [
+            message
+            for message in OutboxMessage.objects.all()
+            if message.recipient != self.row.how["member"]
+        ]
         states = {message.state for message in messages}
-        expected = {SENT: "sent", NO_MAILBOX: "failed", PERHAPS: "uncertain"}.get(self.row.outcome, "pending")
-        assert states == {expected}, [(message.state, message.last_error) for message in messages]
+        expected = {SENT: "sent", NO_MAILBOX: "failed", PERHAPS: "uncertain"}.get(
+            self.row.outcome, "pending"
+        )
+        assert states == {expected}, [
+            (message.state, message.last_error) for message in messages
+        ]
         outage = outages.current()
         assert (outage is not None) == (self.row.outcome in (SERVER, OPERATOR))
         if outage is not None:
@@ -111,10 +136,14 @@ def script(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", sample("smtp", ROWS), ids=lambda row: row.name)
-def test_fault_ends_as_its_row_states(row, team, owner, workers, octo_server, script, client, tried):
+def test_fault_ends_as_its_row_states(
+    row, team, owner, workers, octo_server, script, client, tried
+):
     octo_server.reset()
     cache.clear()  # counts password resets
-    url = row.how["url"].format(port=script.port, tls_port=script.secure.port, closed_port=free_port())
+    url = row.how["url"].format(
+        port=script.port, tls_port=script.secure.port, closed_port=free_port()
+    )
     workers.start(GITHUB_API_URL=octo_server.url, EMAIL_URL=url)
     eventually(lambda: len(live_workers()) == 1)
     if row.how["member"]:
@@ -171,7 +200,9 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, octo_server, sc
         workers.start(GITHUB_API_URL=octo_server.url, EMAIL_URL=PLAIN.format(port=script.port))
     scene.end()
     eventually(lambda: not OutboxMessage.objects.filter(state__in=OPEN).exists(), 60)
-    sent = Counter(str(email.message_from_bytes(letter)["Message-ID"]) for letter in script.letters)
+    sent = Counter(
+        str(email.message_from_bytes(letter)["Message-ID"]) for letter in script.letters
+    )
     expected = OutboxMessage.objects.filter(state=OutboxState.SENT)
     if row.fault.get("TEXT", USUAL["TEXT"]) == USUAL["TEXT"]:
         assert sent == Counter(expected.values_list("message_id", flat=True))
@@ -180,7 +211,10 @@ def test_fault_ends_as_its_row_states(row, team, owner, workers, octo_server, sc
         lines = letter.split(b"\r\n")
         assert max(map(len, lines)) < 998
         if b"List-Unsubscribe-Post" in letter:
-            assert any(line.startswith(b"List-Unsubscribe: <http") and line.endswith(b">") for line in lines)
+            assert any(
+                line.startswith(b"List-Unsubscribe: <http") and line.endswith(b">")
+                for line in lines
+            )
 
 
 def test_rows_differ_in_bytes():

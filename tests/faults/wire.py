@@ -1,4 +1,5 @@
-"""A stand-in for any server over TCP: it passes bytes on to the real one, or plays one that is broken.
+"""A stand-in for any server over TCP: it passes bytes on to the real one, or plays one
+that is broken.
 
     with Wire(port_of_redis) as wire:
         wire.plays(b"-ERR no\\r\\n")                  # each time that a client sends something
@@ -22,7 +23,10 @@ LONGEST_PAUSE = 0.1
 
 
 class Wire:
-    """A listener on a free port. `greeting` is sent before the client has said a word."""
+    """A listener on a free port.
+
+    `greeting` is sent before the client has said a word.
+    """
 
     def __init__(self, port):
         self._upstream = port
@@ -46,7 +50,8 @@ class Wire:
         self._use({})
 
     def plays(self, answer, then="go on"):
-        """Answer whatever a client sends with these bytes, or those that a function returns for what it sent.
+        """Answer whatever a client sends with these bytes, or those that a function
+        returns for what it sent.
 
         `then` is "go on", "close", or "reset".
         """
@@ -96,13 +101,16 @@ class Wire:
             if rule["then"] == "close":
                 return
             if rule["then"] == "reset":
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
                 return
 
     def _pass_on(self, connection):
         with (
             socket.create_connection(("127.0.0.1", self._upstream), timeout=5) as upstream,
-            # A process of many tests has file descriptors above those that select() takes.
+            # A process of many tests has file descriptors above those that select()
+            # takes.
             selectors.PollSelector() as selector,
         ):
             upstream.settimeout(None)

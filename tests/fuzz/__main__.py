@@ -1,4 +1,7 @@
-"""`python -m tests.fuzz`: prepare an installation, send requests, report. Exit status 1 if anything was found."""
+"""`python -m tests.fuzz`: prepare an installation, send requests, report.
+
+Exit status 1 if anything was found.
+"""
 
 import argparse
 import base64
@@ -24,9 +27,13 @@ MAX_FOUND = 20
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--requests", type=int, help="how many requests to send")
-    parser.add_argument("--seconds", type=float, help="for how long to send requests instead (60)")
+    parser.add_argument(
+        "--seconds", type=float, help="for how long to send requests instead (60)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--db", choices=("sqlite", "postgres"), default="sqlite", help="postgres: with Redis")
+    parser.add_argument(
+        "--db", choices=("sqlite", "postgres"), default="sqlite", help="postgres: with Redis"
+    )
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         state = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstlight-fuzz-"))
@@ -43,19 +50,30 @@ def main():
 
 def environment(state, port):
     return {
-        "FIRSTLIGHT_DOTENV": "0", "DJANGO_SETTINGS_MODULE": "tests.fuzz.settings", "DEBUG": "0", "STATE_DIR": state,
-        "SECRET_KEY": secrets.token_urlsafe(60), "CREDENTIAL_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
-        "ALLOWED_HOSTS": "127.0.0.1", "SITE_URL": f"http://127.0.0.1:{port}", "EMAIL_URL": "console:",
-        "ADMINS": "ops@fuzz.example", "DEFAULT_FROM_EMAIL": "hello@fuzz.example", "SIGN_UP": "open",
-        "DATABASE_URL": "", "REDIS_URL": "",
-    }  # fmt: skip
+        "FIRSTLIGHT_DOTENV": "0",
+        "DJANGO_SETTINGS_MODULE": "tests.fuzz.settings",
+        "DEBUG": "0",
+        "STATE_DIR": state,
+        "SECRET_KEY": secrets.token_urlsafe(60),
+        "CREDENTIAL_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SITE_URL": f"http://127.0.0.1:{port}",
+        "EMAIL_URL": "console:",
+        "ADMINS": "ops@fuzz.example",
+        "DEFAULT_FROM_EMAIL": "hello@fuzz.example",
+        "SIGN_UP": "open",
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+    }
 
 
 @contextlib.contextmanager
 def web_process(port, log):
     command = [sys.executable, "-W", "ignore", "-m", "project.server", "--port", str(port)]
     with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL
+        )
     try:
         wait_for(port, process, log)
         yield
@@ -98,7 +116,11 @@ def run(options, port, log):
     seconds = options.seconds or (None if options.requests else 60.0)
     began = time.monotonic()
     number = 0
-    while (number < options.requests) if options.requests else (time.monotonic() - began < seconds):
+    while (
+        (number < options.requests)
+        if options.requests
+        else (time.monotonic() - began < seconds)
+    ):
         if number % REPAIR_EVERY == REPAIR_EVERY - 1:
             world.repair()
             sender.forget_sessions()
@@ -113,7 +135,10 @@ def run(options, port, log):
         elif answer.seconds <= SLOW or sender.is_fast_again(attempt):
             continue
         found.append(attempt)
-        print(f"{answer.status} {answer.reason} {answer.seconds:.1f} s: {str(attempt)[:1500]}", flush=True)
+        print(
+            f"{answer.status} {answer.reason} {answer.seconds:.1f} s: {str(attempt)[:1500]}",
+            flush=True,
+        )
         time.sleep(0.2)
         with log.open("rb") as file:
             file.seek(position)
@@ -123,7 +148,11 @@ def run(options, port, log):
     mails = OutboxMessage.objects.filter(recipient=world.OPERATOR).count()
     took = time.monotonic() - began
     floor = options.requests or int(PER_SECOND_FLOOR * seconds)
-    least = min(reached[address.name] for address in attempts.addresses) if number >= len(attempts.addresses) else 0
+    least = (
+        min(reached[address.name] for address in attempts.addresses)
+        if number >= len(attempts.addresses)
+        else 0
+    )
     print(
         f"{number} requests in {took:.0f} s over {len(reached)} addresses, each at least {least} times; floor {floor}"
     )

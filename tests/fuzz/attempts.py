@@ -1,4 +1,6 @@
-"""Random requests: an address, its arguments, query, form, and header fields, each sound or odd."""
+"""Random requests: an address, its arguments, query, form, and header fields, each
+sound or odd.
+"""
 
 import importlib
 from dataclasses import dataclass, field, replace
@@ -13,11 +15,25 @@ from tests.project.addresses import walk
 METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What ends the people's own sessions, or the team, is tried by other tests.
 LEFT_OUT = {"account_logout", "admin:logout"}
-FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=cut"
+FORM, JSON, MULTIPART = (
+    "application/x-www-form-urlencoded",
+    "application/json",
+    "multipart/form-data; boundary=cut",
+)
 
 KINDS = (FORM, JSON, MULTIPART, f"{FORM}; charset=utf-7", "text/plain; charset=\xff")
 
-NUMBERS = ["0", "1", "-1", "007", "2147483647", "2147483648", "9223372036854775807", "9223372036854775808", "9" * 23]
+NUMBERS = [
+    "0",
+    "1",
+    "-1",
+    "007",
+    "2147483647",
+    "2147483648",
+    "9223372036854775807",
+    "9223372036854775808",
+    "9" * 23,
+]
 NUMBERS += [
     "9" * 5000,
     "0" * 12 + "9" * 30,
@@ -33,7 +49,16 @@ NUMBERS += [
     " 3 ",
     "3.5",
 ]
-DAYS = ["2026-02-09", "0001-01-01", "9999-12-31", "9999-12-27", "2026-02-30", "20260209", "2026-W07", "2026-W53-7"]
+DAYS = [
+    "2026-02-09",
+    "0001-01-01",
+    "9999-12-31",
+    "9999-12-27",
+    "2026-02-30",
+    "20260209",
+    "2026-W07",
+    "2026-W53-7",
+]
 DAYS += ["1969-12-31", "2026-02-09T10:00:00Z", "-2026-01-01", "today"]
 TEXTS = [
     "",
@@ -166,17 +191,47 @@ EXTRA_NAMES += [
     "term",
 ]
 HEADERS = [
-    ("HX-Request", "true"), ("HX-Current-URL", "http://[::1"), ("HX-Current-URL", "//"), ("HX-Target", "\xff"),
-    ("HX-Boosted", "true"), ("HX-Prompt", "%00"), ("HX-Prompt-URI-AutoEncoded", "true"), ("Accept", "text/event-stream"),
-    ("Accept", "*/*;q=nan"), ("Accept-Language", "de;q=9," * 300), ("Accept-Language", "\xff"), ("Accept-Encoding", "x"),
-    ("Last-Event-ID", "9" * 40), ("Last-Event-ID", "²"), ("Authorization", "Bearer fl_\xff"), ("Authorization", "Basic =="),
-    ("X-Forwarded-For", "\xff, 1"), ("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Host", "other.example"),
-    ("Forwarded", "for=\"[\""), ("Host", "other.example"), ("Host", "[::1"), ("Host", "127.0.0.1:99999"), ("Range", "bytes=9-1"),
-    ("If-Modified-Since", "31 Feb"), ("If-None-Match", "W/"), ("Origin", "null"), ("Origin", "http://["), ("Referer", "http://["),
-    ("X-HTTP-Method-Override", "DELETE"), ("Cookie", 'sessionid="\\000\\777"'), ("Cookie", "messages=x; csrftoken=\xff"),
-    ("Cookie", "=;;;=" * 50), ("Content-Encoding", "gzip"), ("Expect", "nothing"), ("Grip-Sig", "x.y.z"), ("User-Agent", "\x7f"),
-    ("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "x" * 70), ("X-Hub-Signature-256", "sha256=" + "0" * 64),
-]  # fmt: skip
+    ("HX-Request", "true"),
+    ("HX-Current-URL", "http://[::1"),
+    ("HX-Current-URL", "//"),
+    ("HX-Target", "\xff"),
+    ("HX-Boosted", "true"),
+    ("HX-Prompt", "%00"),
+    ("HX-Prompt-URI-AutoEncoded", "true"),
+    ("Accept", "text/event-stream"),
+    ("Accept", "*/*;q=nan"),
+    ("Accept-Language", "de;q=9," * 300),
+    ("Accept-Language", "\xff"),
+    ("Accept-Encoding", "x"),
+    ("Last-Event-ID", "9" * 40),
+    ("Last-Event-ID", "²"),
+    ("Authorization", "Bearer fl_\xff"),
+    ("Authorization", "Basic =="),
+    ("X-Forwarded-For", "\xff, 1"),
+    ("X-Forwarded-Proto", "gopher"),
+    ("X-Forwarded-Host", "other.example"),
+    ("Forwarded", 'for="["'),
+    ("Host", "other.example"),
+    ("Host", "[::1"),
+    ("Host", "127.0.0.1:99999"),
+    ("Range", "bytes=9-1"),
+    ("If-Modified-Since", "31 Feb"),
+    ("If-None-Match", "W/"),
+    ("Origin", "null"),
+    ("Origin", "http://["),
+    ("Referer", "http://["),
+    ("X-HTTP-Method-Override", "DELETE"),
+    ("Cookie", 'sessionid="\\000\\777"'),
+    ("Cookie", "messages=x; csrftoken=\xff"),
+    ("Cookie", "=;;;=" * 50),
+    ("Content-Encoding", "gzip"),
+    ("Expect", "nothing"),
+    ("Grip-Sig", "x.y.z"),
+    ("User-Agent", "\x7f"),
+    ("X-GitHub-Event", "push"),
+    ("X-GitHub-Delivery", "x" * 70),
+    ("X-Hub-Signature-256", "sha256=" + "0" * 64),
+]
 JSON_BODIES = [
     b"",
     b"{}",
@@ -188,15 +243,20 @@ JSON_BODIES = [
     b"\x00",
 ]
 PARTS = [
-    b"", b"--cut", b"--cut\r\n\r\n--cut--", b"--cut\r\nContent-Disposition: form-data\r\n\r\nx\r\n--cut--\r\n",
+    b"",
+    b"--cut",
+    b"--cut\r\n\r\n--cut--",
+    b"--cut\r\nContent-Disposition: form-data\r\n\r\nx\r\n--cut--\r\n",
     b'--cut\r\nContent-Disposition: form-data; name="role"\r\n\r\n\x00\r\n--cut--\r\n',
     b'--cut\r\nContent-Disposition: form-data; name="email"; filename="../a"\r\n\r\nx\r\n--cut--\r\n',
     b'--cut\r\nContent-Disposition: form-data; name="name"\r\nContent-Transfer-Encoding: base64\r\n\r\n*\r\n--cut--\r\n',
-]  # fmt: skip
+]
 
 
 def names_of_fields():
-    """Every field of every form of ours, so that a new one is tried without a change here."""
+    """Every field of every form of ours, so that a new one is tried without a change
+    here.
+    """
     found = set(EXTRA_NAMES)
     for config in apps.get_app_configs():
         if config.name.startswith("apps."):
@@ -240,7 +300,8 @@ class Attempt:
 
 def encoded(pairs):
     return "&".join(
-        f"{quote_plus(name)}={quote_from_bytes(text.encode('utf-8', 'surrogatepass'))}" for name, text in pairs
+        f"{quote_plus(name)}={quote_from_bytes(text.encode('utf-8', 'surrogatepass'))}"
+        for name, text in pairs
     )
 
 
@@ -250,7 +311,9 @@ class Attempts:
     known: dict
     words: list
     token: str
-    addresses: list = field(default_factory=lambda: [each for each in walk() if each.name not in LEFT_OUT])
+    addresses: list = field(
+        default_factory=lambda: [each for each in walk() if each.name not in LEFT_OUT]
+    )
     names: list = field(default_factory=names_of_fields)
 
     def text(self):
@@ -263,10 +326,15 @@ class Attempts:
             return self.dice.choice(DAYS)
         if kind < 0.95:
             return self.dice.choice(TEXTS)
-        return "".join(chr(self.dice.randrange(0x3000)) for _ in range(self.dice.randrange(1, 30)))
+        return "".join(
+            chr(self.dice.randrange(0x3000)) for _ in range(self.dice.randrange(1, 30))
+        )
 
     def pairs(self, most):
-        return tuple((self.dice.choice(self.names), self.text()) for _ in range(self.dice.randrange(most + 1)))
+        return tuple(
+            (self.dice.choice(self.names), self.text())
+            for _ in range(self.dice.randrange(most + 1))
+        )
 
     def next(self, number):
         """The next request. Each address has its turn, so that none is left to chance."""
@@ -276,16 +344,23 @@ class Attempts:
             odd = quote(self.text().encode("utf-8", "surrogatepass")[:300], safe="") or "x"
             known[f"{address.name}:{self.dice.choice(address.arguments)}"] = odd
         person = (
-            "superuser" if address.path.startswith("/admin/") and self.dice.random() < 0.8 else self.dice.choice(PEOPLE)
+            "superuser"
+            if address.path.startswith("/admin/") and self.dice.random() < 0.8
+            else self.dice.choice(PEOPLE)
         )
         method = self.dice.choices(METHODS, (9, 9, 1, 1, 1, 1, 1))[0]
-        headers = tuple(self.dice.choice(HEADERS) for _ in range(self.dice.choice((0, 0, 0, 1, 2))))
+        headers = tuple(
+            self.dice.choice(HEADERS) for _ in range(self.dice.choice((0, 0, 0, 1, 2)))
+        )
         if address.path.startswith("/api/") and self.dice.random() < 0.8:
             headers = (*headers, ("Authorization", f"Bearer {self.token}"))
-        attempt = Attempt(address.name, person, method, address.filled(known), self.pairs(4), headers=headers)
+        attempt = Attempt(
+            address.name, person, method, address.filled(known), self.pairs(4), headers=headers
+        )
         if method in ("POST", "PUT", "PATCH"):
             kind = self.dice.choices(
-                (FORM, JSON, MULTIPART, f"{FORM}; charset=utf-7", "text/plain; charset=\xff"), (12, 2, 2, 1, 1)
+                (FORM, JSON, MULTIPART, f"{FORM}; charset=utf-7", "text/plain; charset=\xff"),
+                (12, 2, 2, 1, 1),
             )[0]
             raw = {JSON: JSON_BODIES, MULTIPART: PARTS}.get(kind)
             chosen = self.dice.choice(raw) if raw else None

@@ -14,7 +14,9 @@ CSRF = "f" * 32
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is 0 for a request that can't be put on the wire, and -1 for a broken connection."""
+    """`status` is 0 for a request that can't be put on the wire, and -1 for a broken
+    connection.
+    """
 
     status: int
     seconds: float
@@ -43,7 +45,11 @@ class Sender:
         return answer
 
     def _once(self, attempt):
-        headers = {"Host": f"127.0.0.1:{self.port}", "Cookie": self._cookie(attempt.person), "X-CSRFToken": CSRF}
+        headers = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Cookie": self._cookie(attempt.person),
+            "X-CSRFToken": CSRF,
+        }
         if attempt.content_type:
             headers["Content-Type"] = attempt.content_type
         headers |= dict(attempt.headers)
@@ -54,11 +60,15 @@ class Sender:
             answer = connection.getresponse()
             if "event-stream" not in answer.headers.get("Content-Type", ""):
                 answer.read()
-            return Answer(answer.status, time.monotonic() - began, answer.headers.get("Location", ""))
+            return Answer(
+                answer.status, time.monotonic() - began, answer.headers.get("Location", "")
+            )
         except (http.client.InvalidURL, UnicodeError, ValueError):
             return Answer(0, 0.0)
         except (OSError, http.client.HTTPException) as error:
-            return Answer(-1, time.monotonic() - began, reason=f"{type(error).__name__}: {error}")
+            return Answer(
+                -1, time.monotonic() - began, reason=f"{type(error).__name__}: {error}"
+            )
         finally:
             connection.close()
 
@@ -71,7 +81,9 @@ class Sender:
         return f"csrftoken={CSRF}; sessionid={self._sessions[person]}"
 
     def is_fast_again(self, attempt):
-        """Whether a slow request is fast when it is repeated: then the machine was busy with something else."""
+        """Whether a slow request is fast when it is repeated: then the machine was busy
+        with something else.
+        """
         for pause in REPEAT_AFTER:
             time.sleep(pause)
             if self.send(attempt).seconds <= SLOW:

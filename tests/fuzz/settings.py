@@ -1,4 +1,6 @@
-"""The product's settings as in production, without allauth's rate limits, which would answer most requests."""
+"""The product's settings as in production, without allauth's rate limits, which would
+answer most requests.
+"""
 
 from project.settings import *  # noqa: F403
 

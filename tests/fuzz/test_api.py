@@ -1,4 +1,6 @@
-"""The interface at /api/v1, tried by schemathesis from its own document, against a real web process."""
+"""The interface at /api/v1, tried by schemathesis from its own document, against a real
+web process.
+"""
 
 import os
 import re
@@ -29,10 +31,24 @@ def test_no_request_to_the_api_gets_a_server_error(transactional_db, tmp_path, t
     web = Web(tmp_path).start()
     try:
         program = Path(sys.executable).with_name("schemathesis")
-        command = [program, "run", f"http://127.0.0.1:{web.port}/api/v1/openapi.json", "--checks", "all"]
+        command = [
+            program,
+            "run",
+            f"http://127.0.0.1:{web.port}/api/v1/openapi.json",
+            "--checks",
+            "all",
+        ]
         command += ["--header", f"Authorization: Bearer {token}", "--seed", str(trial.seed)]
-        command += ["--max-time", str(int(trial.seconds(SECONDS))), "--no-color", "--warnings", "off"]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=os.environ)
+        command += [
+            "--max-time",
+            str(int(trial.seconds(SECONDS))),
+            "--no-color",
+            "--warnings",
+            "off",
+        ]
+        ended = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=os.environ
+        )
     finally:
         web.stop()
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]

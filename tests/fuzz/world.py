@@ -38,17 +38,33 @@ def build():
     member = TeamMemberFactory(team=team)
     began = datetime.now(UTC) - timedelta(days=PULL_REQUESTS)
     for day in range(PULL_REQUESTS):
-        pull = PullRequestFactory(repository=repository, author=member, created_at=began + timedelta(days=day))
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+        pull = PullRequestFactory(
+            repository=repository, author=member, created_at=began + timedelta(days=day)
+        )
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     invitation = invite(team, owner, "new@alpha.example", "member")
     hook = Webhook.objects.for_team(team).first()
     _, token = tokens.make(team, "Fuzz", owner)
-    known = values(SimpleNamespace(team=team, owner=owner, run=run, member=member, pull=pull, invitation=invitation))
+    known = values(
+        SimpleNamespace(
+            team=team, owner=owner, run=run, member=member, pull=pull, invitation=invitation
+        )
+    )
     if hook:
         known["integrations:webhook:key"] = hook.key
     repair()
     insights = Insight.objects.for_team(team).values_list("pk", flat=True)[:3]
-    words = [pull.pk, member.pk, repository.pk, repository.full_name, run.pk, owner.pk, *insights]
+    words = [
+        pull.pk,
+        member.pk,
+        repository.pk,
+        repository.full_name,
+        run.pk,
+        owner.pk,
+        *insights,
+    ]
     return known, [str(word) for word in words], token
 
 
@@ -56,9 +72,13 @@ def repair():
     """Bring back people and roles that random requests have removed."""
     team = Team.objects.filter(slug="alpha").first()
     for person in PEOPLE[:-1]:
-        user = User.objects.filter(email=address_of(person)).first() or User.objects.create_user(address_of(person))
+        user = User.objects.filter(
+            email=address_of(person)
+        ).first() or User.objects.create_user(address_of(person))
         is_root = person == "superuser"
-        User.objects.filter(pk=user.pk).update(is_active=True, is_staff=is_root, is_superuser=is_root)
+        User.objects.filter(pk=user.pk).update(
+            is_active=True, is_staff=is_root, is_superuser=is_root
+        )
         if team and person in ("owner", "admin", "member"):
             Membership.objects.update_or_create(team=team, user=user, defaults={"role": person})
 

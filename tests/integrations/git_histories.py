@@ -1,4 +1,5 @@
-"""Histories of clones, and changes to them: each function makes one in a repository of `Builder`.
+"""Histories of clones, and changes to them: each function makes one in a repository of
+`Builder`.
 
 CHANGES["amended"](builder)     after begin(builder)
 """
@@ -11,11 +12,15 @@ def begin(builder):
     builder.commit("Begin", {"a.txt": "1\n"}, hour=1)
     for number in (1, 2):
         builder.branch(f"topic-{number}")
-        builder.commit(f"Work on {number}", {f"t{number}.txt": "1\n2\n"}, hour=number * 10, author=BEN)
+        builder.commit(
+            f"Work on {number}", {f"t{number}.txt": "1\n2\n"}, hour=number * 10, author=BEN
+        )
         message = f"Merge pull request #{number} from acme/topic-{number}\n\nTitle {number}"
         builder.merge(message, f"topic-{number}", hour=number * 10 + 5)
     for number in (3, 4, 5):
-        builder.commit(f"Squash {number} (#{number})", {f"s{number}.txt": "1\n"}, hour=number * 10)
+        builder.commit(
+            f"Squash {number} (#{number})", {f"s{number}.txt": "1\n"}, hour=number * 10
+        )
 
 
 def amended(builder):
@@ -37,7 +42,9 @@ def mailmap(builder):
 
 
 def attributes(builder):
-    builder.commit("Name what is generated", {".gitattributes": "t1.txt linguist-generated\n"}, hour=60)
+    builder.commit(
+        "Name what is generated", {".gitattributes": "t1.txt linguist-generated\n"}, hour=60
+    )
 
 
 def renamed(builder):
@@ -71,10 +78,20 @@ def imported(builder):
     """Merge the history of another project."""
     builder.git("checkout", "--quiet", "--orphan", "lib")
     builder.git("rm", "-r", "--quiet", "--force", ".")
-    builder.commit("Their first", {"lib.txt": "1\n"}, hour=-100_000, author=("Stranger", "s@lib.example"))
+    builder.commit(
+        "Their first", {"lib.txt": "1\n"}, hour=-100_000, author=("Stranger", "s@lib.example")
+    )
     builder.git("checkout", "--quiet", "--force", "main")
-    builder.git("merge", "--quiet", "--no-ff", "--allow-unrelated-histories", "-m",
-                "Merge remote-tracking branch 'lib/main'", "lib", hour=80)  # fmt: skip
+    builder.git(
+        "merge",
+        "--quiet",
+        "--no-ff",
+        "--allow-unrelated-histories",
+        "-m",
+        "Merge remote-tracking branch 'lib/main'",
+        "lib",
+        hour=80,
+    )
 
 
 def forges(builder):
@@ -93,10 +110,17 @@ def undated(builder):
 
 
 def aliases(builder):
-    """Land changes of one person under three addresses, and of a bot with an account like a person's."""
+    """Land changes of one person under three addresses, and of a bot with an account
+    like a person's.
+    """
     for number in (36, 37, 38):
         author = ("Cleo Fox", f"cleo-{number}@acme.example")
-        builder.commit(f"Squash {number} (#{number})", {f"s{number}.txt": "1\n"}, hour=number + 50, author=author)
+        builder.commit(
+            f"Squash {number} (#{number})",
+            {f"s{number}.txt": "1\n"},
+            hour=number + 50,
+            author=author,
+        )
     bot = ("k8s-ci-robot", "20407524+k8s-ci-robot@users.noreply.github.com")
     builder.commit("Squash 39 (#39)", {"s39.txt": "1\n"}, hour=90, author=bot)
 
@@ -104,7 +128,18 @@ def aliases(builder):
 CHANGES = {
     change.__name__: change
     for change in (
-        *(amended, dropped, reset, mailmap, attributes, renamed, moved, foxtrot, released, imported),
+        *(
+            amended,
+            dropped,
+            reset,
+            mailmap,
+            attributes,
+            renamed,
+            moved,
+            foxtrot,
+            released,
+            imported,
+        ),
         *(forges, undated, aliases),
     )
 }

@@ -4,7 +4,8 @@
         other.read("octo", ["octo/hello"], ["api"], clones, date(2026, 1, 1))
         other.shown("octo")     # {"export by team": "week,opened,merged\\n…", …}
 
-The process reads one JSON object a line, {"call": NAME, …}, and answers each with one, {"result": …} or {"error": …}.
+The process reads one JSON object a line, {"call": NAME, …}, and answers each with one,
+{"result": …} or {"error": …}.
 """
 
 import json
@@ -39,7 +40,8 @@ class Installation:
         return answer["result"]
 
     def read(self, slug, repositories, clones, root, first_day):
-        """Onboard a team over repositories of GitHub, and clones below the folder `root`, from its first day on.
+        """Onboard a team over repositories of GitHub, and clones below the folder
+        `root`, from its first day on.
 
         Returns what could not be read, by repository.
         """
@@ -47,21 +49,36 @@ class Installation:
         return self._ask("read", slug=slug, repositories=repositories, clones=clones, **values)
 
     def shown(self, slug):
-        """Return everything shown of a team, as texts by name. See `tests.integrations.shown`."""
+        """Return everything shown of a team, as texts by name.
+
+        See `tests.integrations.shown`.
+        """
         return self._ask("shown", slug=slug)
 
 
 @contextmanager
 def installed(database, github_url):
-    """Start an installation on a migrated SQLite file; its state is in the folder of the file."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("SERVERS", "REDIS_URL")}
+    """Start an installation on a migrated SQLite file; its state is in the folder of
+    the file.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("SERVERS", "REDIS_URL")
+    }
     environment |= {"STATE_DIR": str(database.parent), "DATABASE_URL": f"sqlite:///{database}"}
     environment |= {"GITHUB_API_URL": github_url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     command = [sys.executable, "-m", "tests.integrations.installation"]
     with (
         (database.parent / "errors.txt").open("w") as errors,
         subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         ) as process,
     ):
         try:
@@ -84,7 +101,9 @@ def serve():
             if asked["call"] == "read":
                 settings.GIT_SOURCE_ROOT = Path(asked["root"])
                 first_day = date.fromisoformat(asked["first_day"])
-                team = teams.read(asked["slug"], asked["repositories"], asked["clones"], first_day)
+                team = teams.read(
+                    asked["slug"], asked["repositories"], asked["clones"], first_day
+                )
                 result = teams.errors(team)
             else:
                 result = shown.of(asked["slug"])

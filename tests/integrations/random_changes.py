@@ -3,9 +3,10 @@
     world = World(sandbox, builder, random.Random(7), counts)
     name = world.change(hidden=False)      # makes one change, returns its kind, and counts it
 
-The changes of clones are those of `git_histories`, each once in a sequence. A hidden change is one of which the lists and
-counts of GitHub give no sign: `refresh --verify` finds it. The others must be there after one refresh. FAULTS has the
-kinds of change by the fault of a refresh that each one would uncover.
+The changes of clones are those of `git_histories`, each once in a sequence. A hidden
+change is one of which the lists and counts of GitHub give no sign: `refresh --verify`
+finds it. The others must be there after one refresh. FAULTS has the kinds of change by
+the fault of a refresh that each one would uncover.
 """
 
 import subprocess
@@ -19,7 +20,8 @@ from tests.sandbox.conftest import record
 
 NAMES = ("octo/hello", "octo/world")
 PEOPLE = ("ann", "cleo", "dan", "fay", "renovate[bot]", "k8s-ci-robot")
-# How many days before today a team's first day may lie. The last one is before everything.
+# How many days before today a team's first day may lie. The last one is before
+# everything.
 WINDOWS = (120, 400, 18_000)
 # So many are open before the first read.
 OPEN_AT_FIRST = 6
@@ -37,7 +39,8 @@ class World:
         self.sandbox, self.builder, self.dice = sandbox, builder, dice
         # How often each kind of change was made, in all sequences.
         self.counts = counts
-        # By their names at first: the name of today and the pull requests that were put, by number.
+        # By their names at first: the name of today and the pull requests that were
+        # put, by number.
         self.names = {name: name for name in NAMES}
         self.put: dict[str, dict[int, dict]] = {name: {} for name in NAMES}
         self.logins = list(PEOPLE)
@@ -54,7 +57,8 @@ class World:
             opened(self)
 
     def change(self, *, hidden=False):
-        """Make one change of a random kind, rather of one that was rare. Returns its name; None if it can't be had now.
+        """Make one change of a random kind, rather of one that was rare. Returns its
+        name; None if it can't be had now.
 
         What can't be had is a change to something that isn't there yet.
         """
@@ -69,7 +73,9 @@ class World:
         return name
 
     def change_clone(self, name):
-        """Make a change of `git_histories`; False if it does not fit the history that earlier ones made."""
+        """Make a change of `git_histories`; False if it does not fit the history that
+        earlier ones made.
+        """
         change = self.histories.pop(name)
         try:
             change(self.builder)
@@ -87,12 +93,20 @@ class World:
     def mine(self, repository, **wanted):
         """Return the numbers of pull requests put here that have these values."""
         rows = self.put[repository].items()
-        return [number for number, row in rows if all(row.get(key) == value for key, value in wanted.items())]
+        return [
+            number
+            for number, row in rows
+            if all(row.get(key) == value for key, value in wanted.items())
+        ]
 
     def still_open(self, repository):
-        """Return the numbers of open pull requests, without those whose merge was announced."""
+        """Return the numbers of open pull requests, without those whose merge was
+        announced.
+        """
         merged = {number for name, number, _ in self.ahead if name == repository}
-        return [number for number in self.mine(repository, state="OPEN") if number not in merged]
+        return [
+            number for number in self.mine(repository, state="OPEN") if number not in merged
+        ]
 
     def write(self, repository, number, **changes):
         """Put a pull request of a repository, with what it had before."""
@@ -109,18 +123,29 @@ class World:
             self.sandbox.http.get(path, headers=headers).json()
             for path in (f"/repos/{name}", f"/repos/{name}/pulls/{number}")
         )
-        self.announced.append(("pull_request", {"action": "edited", "repository": repository, "pull_request": pull}))
+        self.announced.append(
+            (
+                "pull_request",
+                {"action": "edited", "repository": repository, "pull_request": pull},
+            )
+        )
 
     def catch_up(self):
         """Let the API know what webhooks knew already."""
         for repository, number, changes in self.ahead:
             row = self.put[repository].get(number)
             if row is not None:
-                self.write(repository, number, **changes | {"updatedAt": max(row["updatedAt"], changes["updatedAt"])})
+                self.write(
+                    repository,
+                    number,
+                    **changes | {"updatedAt": max(row["updatedAt"], changes["updatedAt"])},
+                )
         self.ahead = []
 
     def deliveries(self):
-        """Return what GitHub delivers now, in any order: some are lost, some come twice, some come later."""
+        """Return what GitHub delivers now, in any order: some are lost, some come
+        twice, some come later.
+        """
         later, now = [], []
         for delivery in self.announced:
             fate = self.dice.choice(("once", "once", "twice", "later", "lost"))
@@ -159,7 +184,13 @@ def opened(world):
     author = {"login": world.dice.choice(world.logins)}
     now = world.just_now()
     world.write(
-        repository, world.number, state="OPEN", mergedAt=None, createdAt=stamp(at), updatedAt=now, author=author
+        repository,
+        world.number,
+        state="OPEN",
+        mergedAt=None,
+        createdAt=stamp(at),
+        updatedAt=now,
+        author=author,
     )
 
 
@@ -170,7 +201,9 @@ def ended(world, state, **changes):
         return False
     now = world.just_now()
     ends = {"mergedAt": now} if state == "MERGED" else {"closedAt": now}
-    world.write(repository, world.dice.choice(numbers), state=state, updatedAt=now, **ends, **changes)
+    world.write(
+        repository, world.dice.choice(numbers), state=state, updatedAt=now, **ends, **changes
+    )
 
 
 def merged(world):
@@ -189,7 +222,11 @@ def merged_in_the_same_second(world):
     """Merge one in the second of its last change, which a night may have read before."""
     repository = world.some()
     numbers = world.still_open(repository)
-    numbers = [number for number in numbers if world.put[repository][number]["updatedAt"] <= world.just_now()]
+    numbers = [
+        number
+        for number in numbers
+        if world.put[repository][number]["updatedAt"] <= world.just_now()
+    ]
     if not numbers:
         return False
     number = world.dice.choice(numbers)
@@ -213,7 +250,9 @@ def merged_ahead_of_the_api(world):
         "closed_at": now,
         "updated_at": now,
     }
-    world.ahead.append((repository, number, {"state": "MERGED", "mergedAt": now, "updatedAt": now}))
+    world.ahead.append(
+        (repository, number, {"state": "MERGED", "mergedAt": now, "updatedAt": now})
+    )
 
 
 def widened(world):
@@ -222,18 +261,30 @@ def widened(world):
 
 
 def vanishes_for_a_night(world):
-    """Take a repository away before a page of a night, as a token's rights do; a webhook reports it as deleted."""
+    """Take a repository away before a page of a night, as a token's rights do; a
+    webhook reports it as deleted.
+    """
     name = world.names[world.some()]
-    repository = world.sandbox.http.get(f"/repos/{name}", headers={"Authorization": "Bearer of any shape"}).json()
+    repository = world.sandbox.http.get(
+        f"/repos/{name}", headers={"Authorization": "Bearer of any shape"}
+    ).json()
     world.announced.append(("repository", {"action": "deleted", "repository": repository}))
-    error = {"type": "NOT_FOUND", "path": ["repository"], "message": f"Could not resolve to a Repository '{name}'."}
-    world.go_wrong({"match": {"repository": name}, "after": world.dice.randrange(3), "errors": [error]})
+    error = {
+        "type": "NOT_FOUND",
+        "path": ["repository"],
+        "message": f"Could not resolve to a Repository '{name}'.",
+    }
+    world.go_wrong(
+        {"match": {"repository": name}, "after": world.dice.randrange(3), "errors": [error]}
+    )
 
 
 def refused_for_a_night(world):
     name = world.names[world.some()]
     refusal = world.dice.choice(sorted(REFUSALS))
-    world.go_wrong({"match": {"repository": name}, "after": world.dice.randrange(3), "refusal": refusal})
+    world.go_wrong(
+        {"match": {"repository": name}, "after": world.dice.randrange(3), "refusal": refusal}
+    )
 
 
 def nodes_are_gone_once(world):
@@ -242,7 +293,9 @@ def nodes_are_gone_once(world):
 
 def large_push(world):
     """Announce a push of five megabytes."""
-    world.announced.append(("push", {"ref": "refs/heads/main", "commits": [{"message": "x" * 5_000_000}]}))
+    world.announced.append(
+        ("push", {"ref": "refs/heads/main", "commits": [{"message": "x" * 5_000_000}]})
+    )
 
 
 def reviewed(world):
@@ -250,23 +303,39 @@ def reviewed(world):
     numbers = world.mine(repository)
     if not numbers:
         return False
-    review = {**REVIEW, "author": {"login": world.dice.choice(world.logins)}, "submittedAt": world.just_now()}
-    world.write(repository, world.dice.choice(numbers), reviews=[review], updatedAt=world.just_now())
+    review = {
+        **REVIEW,
+        "author": {"login": world.dice.choice(world.logins)},
+        "submittedAt": world.just_now(),
+    }
+    world.write(
+        repository, world.dice.choice(numbers), reviews=[review], updatedAt=world.just_now()
+    )
 
 
 def reverted(world):
     repository = world.some()
     world.number += 1
-    title = world.dice.choice(['Revert "Change 1"', 'Revert "Revert "Change 1""', 'Reapply "Change 1"'])
+    title = world.dice.choice(
+        ['Revert "Change 1"', 'Revert "Revert "Change 1""', 'Reapply "Change 1"']
+    )
     now = world.just_now()
-    world.write(repository, world.number, title=title, createdAt=now, updatedAt=now, mergedAt=now)
+    world.write(
+        repository, world.number, title=title, createdAt=now, updatedAt=now, mergedAt=now
+    )
 
 
 def released(world):
     repository, now = world.some(), world.just_now()
     world.number += 1
     world.write(
-        repository, world.number, headRefName="develop", baseRefName="main", createdAt=now, updatedAt=now, mergedAt=now
+        repository,
+        world.number,
+        headRefName="develop",
+        baseRefName="main",
+        createdAt=now,
+        updatedAt=now,
+        mergedAt=now,
     )
 
 
@@ -275,7 +344,14 @@ def clock_ahead(world):
     repository = world.some()
     world.number += 1
     ahead = stamp(timezone.now() + timedelta(days=world.dice.choice([1, 4, 26_000])))
-    world.write(repository, world.number, createdAt=world.just_now(), updatedAt=ahead, mergedAt=None, state="OPEN")
+    world.write(
+        repository,
+        world.number,
+        createdAt=world.just_now(),
+        updatedAt=ahead,
+        mergedAt=None,
+        state="OPEN",
+    )
 
 
 def other_ids(world):
@@ -299,7 +375,9 @@ def taken_over(world):
         return False
     world.sandbox.change("create", name=old)
     now = world.just_now()
-    world.sandbox.put(record(1, repository=old, title="Of another", createdAt=now, updatedAt=now))
+    world.sandbox.put(
+        record(1, repository=old, title="Of another", createdAt=now, updatedAt=now)
+    )
 
 
 def renamed_to(world, repository):
@@ -346,7 +424,10 @@ def nodes_are_null_once(world):
 
 
 def cursor_is_refused_once(world):
-    error = {"type": "INVALID_CURSOR_ARGUMENTS", "message": "`x` does not appear to be a valid cursor."}
+    error = {
+        "type": "INVALID_CURSOR_ARGUMENTS",
+        "message": "`x` does not appear to be a valid cursor.",
+    }
     world.go_wrong({"times": 1, "errors": [error]})
 
 
@@ -362,7 +443,10 @@ def title_without_sign(world):
 
 def imported(world):
     """Put one that was opened and merged long ago: an import from elsewhere."""
-    repository, at = world.some(), stamp(timezone.now() - timedelta(days=world.dice.randrange(30, 300)))
+    repository, at = (
+        world.some(),
+        stamp(timezone.now() - timedelta(days=world.dice.randrange(30, 300))),
+    )
     world.number += 1
     world.write(repository, world.number, createdAt=at, updatedAt=at, mergedAt=at)
 
@@ -389,7 +473,9 @@ def follow(author, old, new):
 def login_taken_over(world):
     """Give an account another login, and the login to another account."""
     login_changed(world)
-    free = world.dice.choice([login for login in PEOPLE if login not in world.logins] or ["gus"])
+    free = world.dice.choice(
+        [login for login in PEOPLE if login not in world.logins] or ["gus"]
+    )
     world.logins.append(free)
 
 
@@ -414,12 +500,38 @@ def _by_name(*changes):
 
 
 SHOWN = {
-    **_by_name(opened, merged, merged_in_the_same_second, merged_ahead_of_the_api, closed, closed_by_a_landing_bot),
-    **_by_name(reviewed, reverted, released, clock_ahead, other_ids, renamed, taken_over, exchanged, deleted),
-    **_by_name(old_one_ended, widened, details_fail_once, nodes_are_null_once, nodes_are_gone_once),
+    **_by_name(
+        opened,
+        merged,
+        merged_in_the_same_second,
+        merged_ahead_of_the_api,
+        closed,
+        closed_by_a_landing_bot,
+    ),
+    **_by_name(
+        reviewed,
+        reverted,
+        released,
+        clock_ahead,
+        other_ids,
+        renamed,
+        taken_over,
+        exchanged,
+        deleted,
+    ),
+    **_by_name(
+        old_one_ended, widened, details_fail_once, nodes_are_null_once, nodes_are_gone_once
+    ),
     **_by_name(cursor_is_refused_once, vanishes_for_a_night, refused_for_a_night, large_push),
 }
-HIDDEN = _by_name(review_without_sign, title_without_sign, imported, login_changed, login_taken_over, account_deleted)
+HIDDEN = _by_name(
+    review_without_sign,
+    title_without_sign,
+    imported,
+    login_changed,
+    login_taken_over,
+    account_deleted,
+)
 # All kinds, as they are counted.
 KINDS = (
     *(*SHOWN, *HIDDEN, *(f"clone {name}" for name in git_histories.CHANGES)),

@@ -1,8 +1,10 @@
-"""Everything that is shown of a team, as texts by name: rows, exports, the API's answers, and the words of pages.
+"""Everything that is shown of a team, as texts by name: rows, exports, the API's
+answers, and the words of pages.
 
     shown.of("octo")     # {"row member ann": "{'login': 'ann', …}", "export by team": "week,…", "page /people/": "…"}
 
-What says when or under which key something was read is left out: it differs between two installations.
+What says when or under which key something was read is left out: it differs between two
+installations.
 """
 
 import csv
@@ -52,7 +54,11 @@ def answers(team):
     _, secret = tokens.make(team, "comparison", owner)
     client, found = Client(headers={"Authorization": f"Bearer {secret}"}), {}
     numbers = dict(PullRequest.objects.for_team(team).values_list("pk", "number"))
-    for path in ("pull-requests?limit=100", "insights", *(f"weekly?by={scope.value}" for scope in Scope)):
+    for path in (
+        "pull-requests?limit=100",
+        "insights",
+        *(f"weekly?by={scope.value}" for scope in Scope),
+    ):
         items, following = [], ""
         while following is not None:
             answer = client.get(f"/api/v1/{path}{following}").json()
@@ -64,19 +70,25 @@ def answers(team):
                 item["pull_requests"] = [numbers[key] for key in item["pull_requests"]]
                 # "repository:7": the title has its name.
                 item["subject"] = item["subject"].partition(":")[0]
-        found[f"api {path}"] = "\n".join(sorted(json.dumps(item, sort_keys=True) for item in items))
+        found[f"api {path}"] = "\n".join(
+            sorted(json.dumps(item, sort_keys=True) for item in items)
+        )
     return found
 
 
 def pages(team):
-    """Return the words of the team's pages, and of the pages of a third of its members, which the team's slug chooses."""
+    """Return the words of the team's pages, and of the pages of a third of its members,
+    which the team's slug chooses.
+    """
     client = Client()
     client.force_login(User.objects.get(email=OWNER))
     found = {f"page {path}": words(client.get(f"/t/{team.slug}/{path}")) for path in PAGES}
     for member in TeamMember.objects.for_team(team):
         if zlib.crc32(f"{team.slug} {member.key}".encode()) % 3:
             continue
-        found[f"page of {member.key}"] = words(client.get(f"/t/{team.slug}/people/{member.pk}/"))
+        found[f"page of {member.key}"] = words(
+            client.get(f"/t/{team.slug}/people/{member.pk}/")
+        )
     return found
 
 

@@ -36,7 +36,9 @@ def octo_team(owner):
 
 
 def read(slug, repositories, clones, first_day):
-    """Make a team that follows these repositories of GitHub and these clones, and read them from its first day on."""
+    """Make a team that follows these repositories of GitHub and these clones, and read
+    them from its first day on.
+    """
     owner, _ = User.objects.get_or_create(email=OWNER)
     team = Team.objects.create(name=slug, slug=slug, history_start=first_day)
     Membership.objects.create(team=team, user=owner, role=Role.OWNER)
@@ -55,12 +57,17 @@ def errors(team):
 
 
 def refresh(team, *, may_fail=False, **params):
-    """Run a refresh to its end. Returns the run, which may be partial if GitHub sends what can't be."""
+    """Run a refresh to its end.
+
+    Returns the run, which may be partial if GitHub sends what can't be.
+    """
     return _ended(_run(_started(team, params)), may_fail=may_fail)
 
 
 def refresh_killed(team, after, *, may_fail=False, **params):
-    """Run a refresh in a process that is killed after so many seconds, and go on with it as a worker does."""
+    """Run a refresh in a process that is killed after so many seconds, and go on with
+    it as a worker does.
+    """
     run = _started(team, params)
     for database in connections.all():
         database.close()
@@ -84,7 +91,9 @@ def refresh_killed(team, after, *, may_fail=False, **params):
 
 
 def _work_off(run):
-    """Do what a worker and its sweeper do, until the run has ended; for at most a minute."""
+    """Do what a worker and its sweeper do, until the run has ended; for at most a
+    minute.
+    """
     until = time.monotonic() + 60
     while run.state in ACTIVE_RUN_STATES and time.monotonic() < until:
         message = HUEY.dequeue()
@@ -105,7 +114,9 @@ def _started(team, params):
 
 def _run(run):
     try:
-        return runner.run_inline(run, {name: task.run_body for name, task in registry.tasks().items()})
+        return runner.run_inline(
+            run, {name: task.run_body for name, task in registry.tasks().items()}
+        )
     except Permanent:
         run.refresh_from_db()
     except Retryable:
@@ -114,6 +125,10 @@ def _run(run):
 
 
 def _ended(run, *, may_fail):
-    ends = (RunState.DONE, RunState.PARTIAL, RunState.FAILED) if may_fail else (RunState.DONE, RunState.PARTIAL)
+    ends = (
+        (RunState.DONE, RunState.PARTIAL, RunState.FAILED)
+        if may_fail
+        else (RunState.DONE, RunState.PARTIAL)
+    )
     assert run.state in ends, (run.state, run.error)
     return run

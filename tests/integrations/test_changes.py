@@ -1,4 +1,6 @@
-"""What changed at GitHub since the last sync is found, however its clock, its lists, and its answers are."""
+"""What changed at GitHub since the last sync is found, however its clock, its lists,
+and its answers are.
+"""
 
 from datetime import timedelta
 
@@ -36,7 +38,9 @@ def at(**span):
 
 @pytest.mark.parametrize("ahead", [{"minutes": 20}, {"days": 4}, {"days": 26_000}])
 def test_change_ahead_of_the_clock_hides_no_later_one(octo, team, hello, ahead):
-    octo.put(record(40, createdAt=ago(hours=1), updatedAt=at(**ahead), mergedAt=None, state="OPEN"))
+    octo.put(
+        record(40, createdAt=ago(hours=1), updatedAt=at(**ahead), mergedAt=None, state="OPEN")
+    )
     sync(team)
     hello.refresh_from_db()
     assert hello.watermark <= timezone.now()
@@ -48,15 +52,23 @@ def test_change_ahead_of_the_clock_hides_no_later_one(octo, team, hello, ahead):
 
 
 def test_corrected_date_is_read(octo, team, hello):
-    octo.put(record(40, createdAt=ago(hours=1), updatedAt=at(days=4), mergedAt=None, state="OPEN"))
+    octo.put(
+        record(40, createdAt=ago(hours=1), updatedAt=at(days=4), mergedAt=None, state="OPEN")
+    )
     sync(team)
-    octo.put(record(40, createdAt=ago(hours=1), updatedAt=ago(minutes=2), mergedAt=ago(minutes=2)))
+    octo.put(
+        record(40, createdAt=ago(hours=1), updatedAt=ago(minutes=2), mergedAt=ago(minutes=2))
+    )
     sync(team)
     assert pulls(team).get(number=40).state == "merged"
 
 
 def test_change_that_the_list_showed_late_is_read(octo, team, hello):
-    octo.put(record(40, createdAt=ago(hours=1), updatedAt=ago(minutes=1), mergedAt=None, state="OPEN"))
+    octo.put(
+        record(
+            40, createdAt=ago(hours=1), updatedAt=ago(minutes=1), mergedAt=None, state="OPEN"
+        )
+    )
     sync(team)
     # One of GitHub's replicas did not have it yet.
     octo.put(record(2, title="Another title", updatedAt=ago(minutes=8)))
@@ -75,7 +87,13 @@ def test_watermark_ahead_of_the_clock_of_an_earlier_release_is_forgotten(octo, t
 
 
 @pytest.mark.parametrize(
-    "change", [{"state": "MERGED"}, {"title": "Other"}, {"author": {"login": "eve"}}, {"labels": ["bug"]}]
+    "change",
+    [
+        {"state": "MERGED"},
+        {"title": "Other"},
+        {"author": {"login": "eve"}},
+        {"labels": ["bug"]},
+    ],
 )
 def test_another_content_of_the_same_second_is_read(octo, team, hello, change):
     moment = at()
@@ -95,10 +113,19 @@ def test_another_content_of_the_same_second_is_read(octo, team, hello, change):
     assert row.detail_state == DetailState.COMPLETE
 
 
-@pytest.mark.parametrize("change", [{"title": "Other"}, {"author": {"login": "eve"}}, {"labels": ["bug"]}])
+@pytest.mark.parametrize(
+    "change", [{"title": "Other"}, {"author": {"login": "eve"}}, {"labels": ["bug"]}]
+)
 def test_another_content_of_an_earlier_second_is_read(octo, team, hello, change):
-    """Nothing but the content shows it: the second is long over, and GitHub's counts are the same."""
-    same = {"createdAt": ago(hours=2), "updatedAt": ago(minutes=5), "mergedAt": None, "state": "OPEN"}
+    """Nothing but the content shows it: the second is long over, and GitHub's counts
+    are the same.
+    """
+    same = {
+        "createdAt": ago(hours=2),
+        "updatedAt": ago(minutes=5),
+        "mergedAt": None,
+        "state": "OPEN",
+    }
     octo.put(record(40, **same))
     sync(team)
     octo.put(record(40, **same, **change))
@@ -128,17 +155,32 @@ def test_review_in_the_second_of_the_reading_is_read(octo, team, hello):
     created, moment = ago(hours=1), at(seconds=3)
     octo.put(record(40, createdAt=created, updatedAt=moment, mergedAt=None, state="OPEN"))
     sync(team)
-    octo.put(record(40, createdAt=created, updatedAt=moment, mergedAt=None, state="OPEN", reviews=[REVIEW]))
+    octo.put(
+        record(
+            40,
+            createdAt=created,
+            updatedAt=moment,
+            mergedAt=None,
+            state="OPEN",
+            reviews=[REVIEW],
+        )
+    )
     sync(team)
     assert pulls(team).get(number=40).reviews.count() == 1
 
 
 def test_author_who_was_joined_into_another_account_is_no_news(octo, team, hello):
-    octo.put(record(40, createdAt=ago(seconds=20), updatedAt=ago(seconds=10), author={"login": "eve"}))
+    octo.put(
+        record(
+            40, createdAt=ago(seconds=20), updatedAt=ago(seconds=10), author={"login": "eve"}
+        )
+    )
     sync(team)
     ada, eve = (TeamMember.objects.for_team(team).get(login=login) for login in ("ada", "eve"))
     with transaction.atomic():
-        joins.join(ada, [eve], User.objects.create_user(email="owner@example.com"), timezone.now())
+        joins.join(
+            ada, [eve], User.objects.create_user(email="owner@example.com"), timezone.now()
+        )
     before = octo.requests()
     sync(team)
     assert spent(octo, before) == {"Updated": 1}
@@ -187,22 +229,38 @@ def test_details_that_never_come_make_no_later_sync_read_the_whole_list(octo, te
 
 
 def test_details_that_are_older_than_their_row_are_asked_again(octo, team, hello):
-    octo.put(record(40, createdAt=ago(hours=3), updatedAt=ago(hours=2), mergedAt=None, state="OPEN"))
+    octo.put(
+        record(40, createdAt=ago(hours=3), updatedAt=ago(hours=2), mergedAt=None, state="OPEN")
+    )
     sync(team)
     # A delivery came before the API knew of it.
     row = pulls(team).get(number=40)
     ahead = PullRequestData(
-        external_id=row.external_id, github_id=row.github_id, number=40, kind=row.kind, title=row.title, state="merged",
-        author=None, created_at=row.created_at, updated_at=timezone.now().replace(microsecond=0),
+        external_id=row.external_id,
+        github_id=row.github_id,
+        number=40,
+        kind=row.kind,
+        title=row.title,
+        state="merged",
+        author=None,
+        created_at=row.created_at,
+        updated_at=timezone.now().replace(microsecond=0),
         merged_at=timezone.now().replace(microsecond=0),
-    )  # fmt: skip
+    )
     ingest_pull_requests(row.repository, [ahead])
     run = sync_historical_data_task.call_local(team_id=team.pk)
     assert run.state == RunState.PARTIAL
     row.refresh_from_db()
     assert (row.state, row.detail_state) == ("merged", DetailState.PENDING)
     octo.put(
-        record(40, createdAt=ago(hours=3), updatedAt=at(), mergedAt=at(), author={"login": "ann"}, reviews=[REVIEW])
+        record(
+            40,
+            createdAt=ago(hours=3),
+            updatedAt=at(),
+            mergedAt=at(),
+            author={"login": "ann"},
+            reviews=[REVIEW],
+        )
     )
     sync(team)
     row.refresh_from_db()
@@ -211,7 +269,9 @@ def test_details_that_are_older_than_their_row_are_asked_again(octo, team, hello
 
 def test_list_begins_at_its_top_if_github_lost_the_place(octo, team, follow):
     (tracked,) = follow("octo/hello")
-    old = [record(n, createdAt=ago(days=400 + n), updatedAt=ago(days=400)) for n in range(300, 520)]
+    old = [
+        record(n, createdAt=ago(days=400 + n), updatedAt=ago(days=400)) for n in range(300, 520)
+    ]
     octo.put(*old)
     sync(team, months=12)
     tracked.refresh_from_db()

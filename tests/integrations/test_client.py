@@ -59,7 +59,9 @@ def answering(status=200, body=VIEWER, headers=None, delay=0.0, seen=None):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -84,7 +86,9 @@ def raised(kind, **answer):
 
 def test_an_answer_and_what_is_sent():
     seen = []
-    with answering(seen=seen, headers={"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999"}) as url:
+    with answering(
+        seen=seen, headers={"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999"}
+    ) as url:
         assert ask(url).data == VIEWER["data"]
         assert ask(f"{url}/api/v3").data == VIEWER["data"]
         with GitHubClient(f"{url}/api/v3", TOKEN) as client:
@@ -98,7 +102,11 @@ def test_an_answer_and_what_is_sent():
     [
         ("https://api.github.com", "https://api.github.com/graphql", "https://api.github.com"),
         ("https://api.github.com/", "https://api.github.com/graphql", "https://api.github.com"),
-        ("https://ghe.acme.com/api/v3", "https://ghe.acme.com/api/graphql", "https://ghe.acme.com/api/v3"),
+        (
+            "https://ghe.acme.com/api/v3",
+            "https://ghe.acme.com/api/graphql",
+            "https://ghe.acme.com/api/v3",
+        ),
         ("http://localhost:8010", "http://localhost:8010/graphql", "http://localhost:8010"),
     ],
 )
@@ -137,19 +145,36 @@ def test_statuses():
     assert "HTTP 418" in str(raised(BadResponse, status=418))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"data": 5}', b"[" * 100_000, b"\xff\xfe", b'{"data":'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"data": 5}', b"[" * 100_000, b"\xff\xfe", b'{"data":'],
+)
 def test_answers_that_are_none(body):
     raised(BadResponse, body=body)
 
 
 def test_denials_name_what_mends_them():
     url = "https://github.com/orgs/acme/sso?authorization_request=1"
-    error = raised(AccessDenied, status=403, headers={"X-GitHub-SSO": f"required; url={url}"}, body={"message": "SAML"})
+    error = raised(
+        AccessDenied,
+        status=403,
+        headers={"X-GitHub-SSO": f"required; url={url}"},
+        body={"message": "SAML"},
+    )
     assert error.url == url
     assert url in str(error)
-    error = raised(AccessDenied, status=403, headers={"X-Accepted-GitHub-Permissions": "pull_requests=read"})
+    error = raised(
+        AccessDenied,
+        status=403,
+        headers={"X-Accepted-GitHub-Permissions": "pull_requests=read"},
+    )
     assert "pull_requests=read" in str(error)
-    saml = {"errors": [{"type": "FORBIDDEN", "message": "SAML", "extensions": {"saml_failure": True}}], "data": None}
+    saml = {
+        "errors": [
+            {"type": "FORBIDDEN", "message": "SAML", "extensions": {"saml_failure": True}}
+        ],
+        "data": None,
+    }
     assert "single sign-on" in str(raised(AccessDenied, body=saml))
 
 
@@ -158,24 +183,42 @@ def test_limits_say_when_they_end():
         return round((error.until - timezone.now()) / timedelta(minutes=1))
 
     reset = str(int(time.time()) + 1200)
-    error = raised(RateLimited, status=403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset})
+    error = raised(
+        RateLimited,
+        status=403,
+        headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset},
+    )
     assert (minutes(error), error.secondary) == (20, False)
     spent = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
-    error = raised(RateLimited, body=spent, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset})
+    error = raised(
+        RateLimited,
+        body=spent,
+        headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset},
+    )
     assert (minutes(error), error.secondary) == (20, False)
     assert minutes(raised(RateLimited, body=spent)) == 1
     error = raised(RateLimited, status=403, headers={"retry-after": "300"})
     assert (minutes(error), error.secondary) == (5, True)
-    error = raised(RateLimited, status=403, body={"message": "You have exceeded a secondary rate limit."})
+    error = raised(
+        RateLimited, status=403, body={"message": "You have exceeded a secondary rate limit."}
+    )
     assert (minutes(error), error.secondary) == (1, True)
     # Nonsense in headers is no reason to wait for ever.
-    error = raised(RateLimited, status=429, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 14})
+    error = raised(
+        RateLimited,
+        status=429,
+        headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 14},
+    )
     assert minutes(error) == 1
 
 
-@pytest.mark.parametrize("skew", [timedelta(0), timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)])
+@pytest.mark.parametrize(
+    "skew", [timedelta(0), timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)]
+)
 def test_wait_for_a_limit_does_not_depend_on_our_clock(skew):
-    """GitHub's clock differs from ours by `skew`, in its Date and in the time of the reset."""
+    """GitHub's clock differs from ours by `skew`, in its Date and in the time of the
+    reset.
+    """
     there = timezone.now() + skew
     headers = {"date": format_datetime(there, usegmt=True), "x-ratelimit-remaining": "0"}
     headers["x-ratelimit-reset"] = str(int(there.timestamp()) + 600)
@@ -188,7 +231,11 @@ def test_wait_for_a_limit_does_not_depend_on_our_clock(skew):
 
 def test_with_nothing_remaining_nothing_is_asked():
     seen = []
-    headers = {"x-ratelimit-limit": "9", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 600)}
+    headers = {
+        "x-ratelimit-limit": "9",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(int(time.time()) + 600),
+    }
     with answering(headers=headers, seen=seen) as url, GitHubClient(url, TOKEN) as client:
         assert client.graphql(queries.VIEWER, {}).data
         with pytest.raises(RateLimited):
@@ -196,9 +243,17 @@ def test_with_nothing_remaining_nothing_is_asked():
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("kind", ["RESOURCE_LIMITS_EXCEEDED", "SERVICE_UNAVAILABLE", "MAX_NODE_LIMIT_EXCEEDED"])
+@pytest.mark.parametrize(
+    "kind", ["RESOURCE_LIMITS_EXCEEDED", "SERVICE_UNAVAILABLE", "MAX_NODE_LIMIT_EXCEEDED"]
+)
 def test_too_much_at_once(kind):
-    raised(Overloaded, body={"data": VIEWER["data"], "errors": [{"type": kind, "message": "no", "path": ["viewer"]}]})
+    raised(
+        Overloaded,
+        body={
+            "data": VIEWER["data"],
+            "errors": [{"type": kind, "message": "no", "path": ["viewer"]}],
+        },
+    )
 
 
 def test_errors_of_any_shape_are_errors():
@@ -207,7 +262,10 @@ def test_errors_of_any_shape_are_errors():
 
 
 def test_an_answer_that_is_too_large():
-    with answering(body=b" " * 3_000_000) as url, pytest.raises(Overloaded, match="larger than 1 MB"):
+    with (
+        answering(body=b" " * 3_000_000) as url,
+        pytest.raises(Overloaded, match="larger than 1 MB"),
+    ):
         ask(url, max_bytes=1024**2)
 
 
@@ -217,7 +275,10 @@ def test_an_answer_that_comes_too_late():
 
 
 def test_an_answer_that_trickles():
-    with answering(body=b" " * 3_000_000) as url, pytest.raises(Overloaded, match="within the time"):
+    with (
+        answering(body=b" " * 3_000_000) as url,
+        pytest.raises(Overloaded, match="within the time"),
+    ):
         ask(url, request_seconds=0.0)
 
 
@@ -227,7 +288,9 @@ def test_redirects_stay_with_the_host():
         error = raised(BadResponse, status=307, headers={"location": f"{elsewhere}/graphql"})
     assert "another host" in str(error)
     assert seen == []
-    assert "from one address to the next" in str(raised(BadResponse, status=307, headers={"location": "/graphql"}))
+    assert "from one address to the next" in str(
+        raised(BadResponse, status=307, headers={"location": "/graphql"})
+    )
 
 
 def test_a_host_that_speaks_no_tls():
@@ -240,7 +303,10 @@ def test_a_host_that_speaks_no_tls():
     [
         ("[Errno -2] Name or service not known", "no host of that name"),
         ("[Errno -3] Temporary failure in name resolution", "could not be looked up"),
-        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "certificate is not trusted"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed",
+            "certificate is not trusted",
+        ),
         ("[Errno 113] whatever", "no connection could be made"),
     ],
 )
@@ -249,7 +315,11 @@ def test_connection_errors_in_words(technical, words):
 
 
 def test_rest_not_found():
-    with answering(status=404) as url, GitHubClient(url, TOKEN) as client, pytest.raises(NotFound, match="acme/api"):
+    with (
+        answering(status=404) as url,
+        GitHubClient(url, TOKEN) as client,
+        pytest.raises(NotFound, match="acme/api"),
+    ):
         client.get("/repos/acme/api", what="acme/api")
 
 
@@ -264,7 +334,10 @@ def test_repository_facts_and_outage(octo):
             GitHubSource(client).ping()
 
 
-@pytest.mark.parametrize("shown", ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", ""])
+@pytest.mark.parametrize(
+    "shown",
+    ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", ""],
+)
 def test_reset_is_read_by_our_clock_if_the_date_is_a_proxys(shown):
     until = reset_time({"date": shown, "x-ratelimit-reset": str(int(time.time()) + 900)})
     assert abs(until - timezone.now() - timedelta(seconds=900)) < timedelta(seconds=10)

@@ -57,7 +57,9 @@ def test_rewritten_landings_are_deleted(worker, clone, onboard):
     team = onboard("refreshed")
     git_histories.dropped(clone)
     refresh(worker, team)
-    numbers = PullRequest.objects.for_team(team).exclude(number=None).values_list("number", flat=True)
+    numbers = (
+        PullRequest.objects.for_team(team).exclude(number=None).values_list("number", flat=True)
+    )
     assert sorted(numbers) == [1, 2, 3, 5]
 
 
@@ -114,7 +116,9 @@ def present_bot(builder):
         ([present_bot], "Ann Lee"),
     ],
 )
-def test_name_is_that_of_the_newest_commit_in_any_order_of_reading(worker, clone, onboard, changes, name):
+def test_name_is_that_of_the_newest_commit_in_any_order_of_reading(
+    worker, clone, onboard, changes, name
+):
     team = onboard("refreshed")
     for change in changes:
         change(clone)
@@ -128,7 +132,9 @@ def verified(team):
     """Refresh with a comparison; return how many pull requests it corrected."""
     params = {"team_id": team.pk, "months": 600, "verify": True}
     run, _ = engine.start("sync", subject=f"team:{team.pk}", params=params, send=False)
-    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
+    run = runner.run_inline(
+        run, {"sync_historical_data_task": sync_historical_data_task.run_body}
+    )
     assert run.state == RunState.DONE, (run.error, run.missing)
     return corrected_by(run)
 

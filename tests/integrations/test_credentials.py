@@ -2,7 +2,13 @@ import pytest
 from cryptography.fernet import Fernet
 
 from apps.integrations.connections import credentials
-from apps.integrations.connections.credentials import CredentialError, rotate, secret_for, store_token, token_for
+from apps.integrations.connections.credentials import (
+    CredentialError,
+    rotate,
+    secret_for,
+    store_token,
+    token_for,
+)
 from apps.integrations.models import Credential
 from apps.integrations.sources.github.errors import MissingCredentials
 from apps.teams.models import Team

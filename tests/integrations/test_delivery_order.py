@@ -31,7 +31,9 @@ def synced(octo, team):
 def delivery(tracked, number, **changes):
     """A delivery of a pull request by the author whom the API has."""
     ada = TeamMember.objects.for_team(tracked.team_id).get(login="ada")
-    return said(tracked, number, user={"login": "ada", "id": ada.github_id, "type": "User"}, **changes)
+    return said(
+        tracked, number, user={"login": "ada", "id": ada.github_id, "type": "User"}, **changes
+    )
 
 
 def opened(tracked, **more):
@@ -68,7 +70,10 @@ def of_another_author(tracked):
 
 def legacy(tracked):
     """The ids of GitHub's former format."""
-    payloads = [opened(tracked, node_id="MDExOlB1bGw0MA=="), merged(tracked, node_id="MDExOlB1bGw0MA==")]
+    payloads = [
+        opened(tracked, node_id="MDExOlB1bGw0MA=="),
+        merged(tracked, node_id="MDExOlB1bGw0MA=="),
+    ]
     for payload in payloads:
         payload["repository"] = {"node_id": "MDEwOlJlcG8x", "id": tracked.repository.github_id}
     return payloads
@@ -90,10 +95,23 @@ def deleted(tracked):
 
 
 def of_a_deleted_pull_request(tracked):
-    return [merged(tracked), delivery(tracked, 70, created_at=ago(hours=3), updated_at=ago(hours=2))]
+    return [
+        merged(tracked),
+        delivery(tracked, 70, created_at=ago(hours=3), updated_at=ago(hours=2)),
+    ]
 
 
-KINDS = [in_order, doubled, reordered, lost, of_another_author, legacy, renamed, deleted, of_a_deleted_pull_request]
+KINDS = [
+    in_order,
+    doubled,
+    reordered,
+    lost,
+    of_another_author,
+    legacy,
+    renamed,
+    deleted,
+    of_a_deleted_pull_request,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -103,7 +121,15 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
         event = "pull_request" if "pull_request" in payload else "repository"
         handling.handle(hook, str(uuid.uuid4()), event, payload)
     review = {"author": {"login": "bob"}, "state": "APPROVED", "submittedAt": ago(minutes=30)}
-    octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(minutes=20), mergedAt=ago(minutes=20), reviews=[review]))
+    octo.put(
+        record(
+            40,
+            createdAt=ago(hours=2),
+            updatedAt=ago(minutes=20),
+            mergedAt=ago(minutes=20),
+            reviews=[review],
+        )
+    )
     if kind is renamed:
         octo.rename("octo/hello", "octo/second")
         octo.rename("octo/second", "octo/third")
@@ -111,7 +137,9 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
 
 
 def test_delivery_ahead_of_the_api_is_read_when_the_api_has_it(octo, team, synced):
-    octo.put(record(40, createdAt=ago(hours=2), updatedAt=ago(hours=1), mergedAt=None, state="OPEN"))
+    octo.put(
+        record(40, createdAt=ago(hours=2), updatedAt=ago(hours=1), mergedAt=None, state="OPEN")
+    )
     hook, _ = handling.make(team, None)
     handling.handle(hook, "one", "pull_request", merged(synced))
     sync_historical_data_task.call_local(team_id=team.pk)

@@ -1,4 +1,6 @@
-"""Text that no database stores, half a surrogate pair, is stored storable: from the API, a webhook, and a clone."""
+"""Text that no database stores, half a surrogate pair, is stored storable: from the
+API, a webhook, and a clone.
+"""
 
 import json
 
@@ -21,7 +23,8 @@ from tests.sandbox.conftest import record
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HALF = "\ud83d"
-# Git keeps bytes as they are: this is half a pair in UTF-8, and a byte of another encoding.
+# Git keeps bytes as they are: this is half a pair in UTF-8, and a byte of another
+# encoding.
 RAW = b"a\xed\xa0\xbdb \xe9"
 synced, hook, deliver = test_webhooks.synced, test_webhooks.hook, test_webhooks.deliver
 
@@ -40,10 +43,27 @@ def texts(team):
 
 def spoilt(**values):
     eve = {"login": f"eve{HALF}", "name": f"Eve{HALF}"}
-    commit = {"oid": "c" * 40, "message": f"Work{HALF}", "authoredDate": ago(hours=3), "author": eve}
-    review = {"author": {"login": f"rex{HALF}"}, "state": "APPROVED", "submittedAt": ago(hours=2), "body": f"Ok{HALF}"}
-    values |= {"author": eve, "commits": [commit], "reviews": [review], "labels": [f"label{HALF}"]}
-    return record(40, title=f"Title{HALF}", body=f"Body{HALF}", headRefName=f"branch{HALF}", **values)
+    commit = {
+        "oid": "c" * 40,
+        "message": f"Work{HALF}",
+        "authoredDate": ago(hours=3),
+        "author": eve,
+    }
+    review = {
+        "author": {"login": f"rex{HALF}"},
+        "state": "APPROVED",
+        "submittedAt": ago(hours=2),
+        "body": f"Ok{HALF}",
+    }
+    values |= {
+        "author": eve,
+        "commits": [commit],
+        "reviews": [review],
+        "labels": [f"label{HALF}"],
+    }
+    return record(
+        40, title=f"Title{HALF}", body=f"Body{HALF}", headRefName=f"branch{HALF}", **values
+    )
 
 
 def test_api(octo, team, follow):
@@ -52,12 +72,16 @@ def test_api(octo, team, follow):
     (tracked,) = follow("octo/hello")
     sync(team)
     # In JSON half a pair is an escape of ASCII.
-    body = json.dumps([spoilt(createdAt=created, updatedAt=ago(hours=1), mergedAt=ago(hours=1))])
+    body = json.dumps(
+        [spoilt(createdAt=created, updatedAt=ago(hours=1), mergedAt=ago(hours=1))]
+    )
     octo.http.post("/_sandbox/pull_requests", content=body).raise_for_status()
     for _ in range(2):
         run = sync_historical_data_task.call_local(team_id=team.pk)
         tracked.refresh_from_db()
-        assert (run.state, tracked.sync_status) == (RunState.DONE, SyncStatus.COMPLETE), run.missing
+        assert (run.state, tracked.sync_status) == (RunState.DONE, SyncStatus.COMPLETE), (
+            run.missing
+        )
     pull = PullRequest.objects.for_team(team).select_related("author").get(number=40)
     assert (pull.title, pull.head_ref, pull.author.login) == ("Title?", "branch?", "eve?")
     assert pull.reviews.get().reviewer.login == "rex?"
@@ -97,9 +121,20 @@ def test_clone(worker, tmp_path, settings, transactional_db):
     team = read("refreshed")
     tree, parent = clone.git("rev-parse", "HEAD^{tree}"), clone.git("rev-parse", "HEAD")
     who = b"E" + RAW + b" <e" + RAW.replace(b" ", b"") + b"@acme.example> 1767250000 +0000"
-    headers = b"tree %b\nparent %b\nauthor %b\ncommitter %b\n" % (tree.encode(), parent.encode(), who, who)
-    clone.git("update-ref", "refs/heads/main", clone.raw(headers, b"Title " + RAW + b" (#2)\n\nBody " + RAW + b"\n"))
+    headers = b"tree %b\nparent %b\nauthor %b\ncommitter %b\n" % (
+        tree.encode(),
+        parent.encode(),
+        who,
+        who,
+    )
+    clone.git(
+        "update-ref",
+        "refs/heads/main",
+        clone.raw(headers, b"Title " + RAW + b" (#2)\n\nBody " + RAW + b"\n"),
+    )
     read("refreshed")
     assert PullRequest.objects.for_team(team).filter(number=2).exists()
-    assert not any("\ud800" <= character <= "\udfff" for text in texts(team) for character in text)
+    assert not any(
+        "\ud800" <= character <= "\udfff" for text in texts(team) for character in text
+    )
     assert differences(team, read("fresh")) == []

@@ -1,4 +1,6 @@
-"""Names, logins, and node ids change; what they name stays the same, and is never mixed with another one."""
+"""Names, logins, and node ids change; what they name stays the same, and is never mixed
+with another one.
+"""
 
 from datetime import timedelta
 
@@ -86,7 +88,9 @@ def test_verify_brings_the_ids_of_today(octo, team, hello):
 
 
 def take_over(octo, name="octo/hello", new="octo/hello-v1"):
-    """Rename a repository, and give its name to another one with pull requests of the same numbers."""
+    """Rename a repository, and give its name to another one with pull requests of the
+    same numbers.
+    """
     octo.rename(name, new)
     octo.change("create", name=name)
     octo.put(*(recent(number, name, title=f"Of another {number}") for number in (1, 2, 40)))
@@ -106,7 +110,9 @@ def test_name_taken_over_is_followed_by_id(octo, team, hello):
     assert "octo/hello " in hello.notice
 
 
-def test_notice_of_a_taken_name_is_on_the_page_until_the_other_is_read(octo, team, hello, follow):
+def test_notice_of_a_taken_name_is_on_the_page_until_the_other_is_read(
+    octo, team, hello, follow
+):
     take_over(octo)
     sync(team)
     [state] = [row for row in states.of_team(team.pk).repositories if row.id == hello.pk]
@@ -116,7 +122,11 @@ def test_notice_of_a_taken_name_is_on_the_page_until_the_other_is_read(octo, tea
     sync(team)
     hello.refresh_from_db()
     assert hello.notice == ""
-    assert titles(team, repository=other.repository) == {"Of another 1", "Of another 2", "Of another 40"}
+    assert titles(team, repository=other.repository) == {
+        "Of another 1",
+        "Of another 2",
+        "Of another 40",
+    }
     assert pulls(team).filter(repository=hello.repository).count() == 30
 
 
@@ -144,7 +154,10 @@ def test_exchanged_names_are_followed(octo, team, follow):
     octo.rename("octo/hello", "octo/aside")
     octo.rename("octo/world", "octo/hello")
     octo.rename("octo/aside", "octo/world")
-    octo.put(recent(60, "octo/world", title="In the first"), recent(60, "octo/hello", title="In the second"))
+    octo.put(
+        recent(60, "octo/world", title="In the first"),
+        recent(60, "octo/hello", title="In the second"),
+    )
     for _ in range(2):
         sync(team)
     for tracked, name, title, count in (

@@ -1,4 +1,6 @@
-"""A second sync, a wider one, and what changes while one runs: in proportion to the change, and nothing missed."""
+"""A second sync, a wider one, and what changes while one runs: in proportion to the
+change, and nothing missed.
+"""
 
 import threading
 from datetime import timedelta
@@ -31,7 +33,11 @@ def sync(team, **options):
 
 def spent(sandbox, before):
     now = sandbox.requests()
-    return {name: now[name] - before.get(name, 0) for name in now if now[name] != before.get(name, 0)}
+    return {
+        name: now[name] - before.get(name, 0)
+        for name in now
+        if now[name] != before.get(name, 0)
+    }
 
 
 def test_a_sync_over_nothing_new_costs_one_request(octo, team, follow):
@@ -42,17 +48,26 @@ def test_a_sync_over_nothing_new_costs_one_request(octo, team, follow):
     sync(team)
     assert spent(octo, before[0]) == {"Updated": 1}
     world.refresh_from_db()
-    assert (world.watermark, world.sync_status, world.done, world.total) == (before[1], SyncStatus.COMPLETE, 3, 3)
+    assert (world.watermark, world.sync_status, world.done, world.total) == (
+        before[1],
+        SyncStatus.COMPLETE,
+        3,
+        3,
+    )
 
 
 def test_new_and_changed_ones_move_the_watermark(octo, team, follow):
     (hello,) = follow("octo/hello")
     sync(team)
-    new = [record(number, createdAt=ago(hours=2), updatedAt=ago(minutes=90)) for number in range(100, 130)]
+    new = [
+        record(number, createdAt=ago(hours=2), updatedAt=ago(minutes=90))
+        for number in range(100, 130)
+    ]
     octo.put(*new, record(3, updatedAt=ago(hours=1), title="Renamed"))
     before = octo.requests()
     sync(team)
-    # 31 changes: a short page, a long one, their details, and a look at what changed meanwhile.
+    # 31 changes: a short page, a long one, their details, and a look at what changed
+    # meanwhile.
     assert spent(octo, before) == {"Updated": 3, "Detail": 2}
     hello.refresh_from_db()
     assert hello.watermark == pulls(team).latest("updated_at").updated_at
@@ -74,14 +89,17 @@ def test_older_ones_that_were_active_in_the_window_are_read(octo, team, follow):
 
 def test_a_wider_window_reads_the_older_part_only(octo, team, follow):
     (hello,) = follow("octo/hello")
-    old = [record(n, createdAt=ago(days=400 + n), updatedAt=ago(days=400)) for n in range(300, 520)]
+    old = [
+        record(n, createdAt=ago(days=400 + n), updatedAt=ago(days=400)) for n in range(300, 520)
+    ]
     octo.put(*old)
     sync(team, months=12)
     assert pulls(team).count() == 30
     before = octo.requests()
     sync(team, months=36)
     assert pulls(team).count() == 250
-    # Three pages are there; the first was read to its middle, so it is the one to go on with.
+    # Three pages are there; the first was read to its middle, so it is the one to go on
+    # with.
     assert spent(octo, before)["Skeleton"] == 3
     assert spent(octo, before)["Detail"] == 9
     hello.refresh_from_db()
@@ -98,9 +116,17 @@ def test_what_changes_while_the_details_are_read_is_right_at_the_end(octo, team,
 
     def meanwhile():
         octo.put(
-            record(5, updatedAt=ago(seconds=0), state="MERGED", mergedAt=ago(seconds=0), title="Merged meanwhile"),
+            record(
+                5,
+                updatedAt=ago(seconds=0),
+                state="MERGED",
+                mergedAt=ago(seconds=0),
+                title="Merged meanwhile",
+            ),
             record(700, createdAt=ago(seconds=0), updatedAt=ago(seconds=0)),
-            record(2, repository="octo/world", updatedAt=ago(seconds=0), title="Edited meanwhile"),
+            record(
+                2, repository="octo/world", updatedAt=ago(seconds=0), title="Edited meanwhile"
+            ),
         )
 
     timer = threading.Timer(0.5, meanwhile)
@@ -109,10 +135,18 @@ def test_what_changes_while_the_details_are_read_is_right_at_the_end(octo, team,
     timer.join()
     assert pulls(team).count() == 34
     assert not pulls(team).exclude(detail_state=DetailState.COMPLETE).exists()
-    assert pulls(team).get(number=5, repository__full_name="octo/hello").title == "Merged meanwhile"
-    assert pulls(team).get(number=2, repository__full_name="octo/world").title == "Edited meanwhile"
+    assert (
+        pulls(team).get(number=5, repository__full_name="octo/hello").title
+        == "Merged meanwhile"
+    )
+    assert (
+        pulls(team).get(number=2, repository__full_name="octo/world").title
+        == "Edited meanwhile"
+    )
     for row in TrackedRepository.objects.for_team(team):
-        assert (row.done, row.total) == (pulls(team).filter(repository=row.repository).count(),) * 2
+        assert (row.done, row.total) == (
+            pulls(team).filter(repository=row.repository).count(),
+        ) * 2
 
 
 def test_a_renamed_repository_keeps_its_rows_under_the_new_name(octo, team, follow):
@@ -123,7 +157,8 @@ def test_a_renamed_repository_keeps_its_rows_under_the_new_name(octo, team, foll
     hello.repository.refresh_from_db()
     assert hello.repository.full_name == "octo/greetings"
     assert pulls(team).count() == 30
-    # The run shows it under the name that it had when the run began, from its first moment to its last.
+    # The run shows it under the name that it had when the run began, from its first
+    # moment to its last.
     assert {event.key for event in run.events.filter(kind="repository")} == {"octo/hello"}
     assert follow("octo/greetings")[0].pk == hello.pk
 

@@ -1,4 +1,6 @@
-"""Keys are changed beside real processes: none of them is left with a list that can't read or write rightly."""
+"""Keys are changed beside real processes: none of them is left with a list that can't
+read or write rightly.
+"""
 
 import contextlib
 import os
@@ -44,7 +46,11 @@ def process(log, keys, *words):
     """Run a process of the product with a list of keys; end it as systemd does."""
     with log.open("ab") as out:
         started = subprocess.Popen(
-            [sys.executable, "-W", "ignore", *words], cwd=ROOT, env=environment(*keys), stdout=out, stderr=out
+            [sys.executable, "-W", "ignore", *words],
+            cwd=ROOT,
+            env=environment(*keys),
+            stdout=out,
+            stderr=out,
         )
     try:
         yield started
@@ -55,7 +61,9 @@ def process(log, keys, *words):
 
 def rotate(*keys):
     command = [sys.executable, "-W", "ignore", "manage.py", "rotate_credentials"]
-    return subprocess.run(command, cwd=ROOT, env=environment(*keys), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(*keys), capture_output=True, text=True, check=False
+    )
 
 
 def wait_until(condition):
@@ -68,7 +76,14 @@ def wait_until(condition):
 def seen(owner, key):
     now = timezone.now()
     return ProcessSeen.objects.create(
-        owner=owner, kind="web", host="elsewhere", pid=7, release="r1", key=key, started_at=now, seen_at=now
+        owner=owner,
+        kind="web",
+        host="elsewhere",
+        pid=7,
+        release="r1",
+        key=key,
+        started_at=now,
+        seen_at=now,
     )
 
 
@@ -80,11 +95,15 @@ def test_rotation_is_refused_while_a_process_elsewhere_has_another_first_key(set
     settings.CREDENTIAL_KEYS = [NEW, OLD]
     with pytest.raises(CommandError, match="process 7 on elsewhere, release r1"):
         call_command("rotate_credentials")
-    assert Fernet(OLD).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    assert (
+        Fernet(OLD).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    )
     # A process that was not seen for a minute is gone.
     ProcessSeen.objects.filter(pk=row.pk).update(seen_at=timezone.now() - timedelta(seconds=61))
     call_command("rotate_credentials", stdout=StringIO())
-    assert Fernet(NEW).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    assert (
+        Fernet(NEW).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    )
 
 
 def test_rotation_ignores_a_process_whose_machine_proves_that_it_is_gone(settings):
@@ -112,8 +131,13 @@ def test_rotation_is_refused_until_no_process_has_another_first_key(tmp_path, qu
         assert refused.returncode == 1
         assert f"process {found['web'].pid} " in refused.stderr
         assert f"process {found['worker'].pid} " not in refused.stderr
-        assert Fernet(OLD).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+        assert (
+            Fernet(OLD).decrypt(bytes(Credential.objects.across_teams().get().secret))
+            == b"token"
+        )
     # Both are gone from the list as soon as they have ended.
     assert ProcessSeen.objects.count() == 0
     assert rotate(NEW, OLD).returncode == 0
-    assert Fernet(NEW).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    assert (
+        Fernet(NEW).decrypt(bytes(Credential.objects.across_teams().get().secret)) == b"token"
+    )

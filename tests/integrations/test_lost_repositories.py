@@ -1,4 +1,6 @@
-"""A repository that goes away while it is read costs a handful of requests and keeps what was read of it."""
+"""A repository that goes away while it is read costs a handful of requests and keeps
+what was read of it.
+"""
 
 import json
 
@@ -22,7 +24,9 @@ def large_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     lines = [json.dumps(record(number)) for number in range(1, COUNT + 1)]
     (folder / "octo__hello.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "octo__world.jsonl").write_text(json.dumps(record(1, repository="octo/world")) + "\n")
+    (folder / "octo__world.jsonl").write_text(
+        json.dumps(record(1, repository="octo/world")) + "\n"
+    )
     with serving(data=folder) as sandbox:
         yield sandbox
 
@@ -41,19 +45,32 @@ def sync(team, worker):
 
     def sync():
         run = worker.drain(worker.start(sync_historical_data_task, team_id=team.pk), seconds=60)
-        return run, TrackedRepository.objects.for_team(team).get(repository__full_name="octo/hello")
+        return run, TrackedRepository.objects.for_team(team).get(
+            repository__full_name="octo/hello"
+        )
 
     return sync
 
 
 def cost_of_details(sandbox):
     """Requests beyond those of the lists."""
-    return sum(count for name, count in sandbox.requests().items() if name not in ("Skeleton", "Updated"))
+    return sum(
+        count
+        for name, count in sandbox.requests().items()
+        if name not in ("Skeleton", "Updated")
+    )
 
 
 def test_deletion_in_mid_sync_stops_the_reading_of_that_repository(large, team, follow, sync):
     follow("octo/hello", "octo/world")
-    large.faults({"match": DETAIL, "after": 2, "times": 1, "change": {"delete": {"repository": "octo/hello"}}})
+    large.faults(
+        {
+            "match": DETAIL,
+            "after": 2,
+            "times": 1,
+            "change": {"delete": {"repository": "octo/hello"}},
+        }
+    )
     run, hello = sync()
     assert (run.state, hello.sync_status, hello.cause, hello.failed_reads) == (
         RunState.PARTIAL,
@@ -61,12 +78,18 @@ def test_deletion_in_mid_sync_stops_the_reading_of_that_repository(large, team, 
         "not_found",
         1,
     )
-    # Two good batches, what was under way, the repository by name and by id, and the other repository's batch.
+    # Two good batches, what was under way, the repository by name and by id, and the
+    # other repository's batch.
     assert cost_of_details(large) <= 2 + 4 + 2 + 1
     pulls = PullRequest.objects.for_team(team)
     assert pulls.filter(repository=hello.repository).count() == COUNT
     assert not pulls.filter(detail_state=DetailState.DEGRADED).exists()
-    assert TrackedRepository.objects.for_team(team).get(repository__full_name="octo/world").sync_status == "complete"
+    assert (
+        TrackedRepository.objects.for_team(team)
+        .get(repository__full_name="octo/world")
+        .sync_status
+        == "complete"
+    )
 
 
 def test_deletion_while_the_list_is_read_stops_it(large, team, follow, sync):
@@ -79,10 +102,15 @@ def test_deletion_while_the_list_is_read_stops_it(large, team, follow, sync):
     assert sum(large.requests().values()) <= 8
 
 
-def test_access_lost_in_mid_sync_stops_the_reading_of_that_repository(large, team, follow, sync):
+def test_access_lost_in_mid_sync_stops_the_reading_of_that_repository(
+    large, team, follow, sync
+):
     follow("octo/hello")
     reason = "Resource not accessible by personal access token"
-    errors = [{"type": "FORBIDDEN", "path": ["nodes", index], "message": reason} for index in range(25)]
+    errors = [
+        {"type": "FORBIDDEN", "path": ["nodes", index], "message": reason}
+        for index in range(25)
+    ]
     whole = {"type": "FORBIDDEN", "path": ["repository"], "message": reason}
     large.faults(
         # A good answer that comes after the bad ones changes nothing.
@@ -91,15 +119,24 @@ def test_access_lost_in_mid_sync_stops_the_reading_of_that_repository(large, tea
         {"match": {"operation": "Repository"}, "errors": [whole]},
     )
     _, hello = sync()
-    assert (hello.sync_status, hello.cause, hello.failed_reads) == (SyncStatus.ERROR, "access_denied", 1)
+    assert (hello.sync_status, hello.cause, hello.failed_reads) == (
+        SyncStatus.ERROR,
+        "access_denied",
+        1,
+    )
     assert cost_of_details(large) <= 2 + 4 + 1
 
 
-def test_a_renamed_repository_is_found_while_deleted_pull_requests_go(large, team, follow, sync):
+def test_a_renamed_repository_is_found_while_deleted_pull_requests_go(
+    large, team, follow, sync
+):
     follow("octo/hello")
     # The newest are kept, so that later batches are gone as a whole.
     numbers = [number for number in range(1, COUNT + 1) if number % 27 != 26]
-    change = {"rename": {"from": "octo/hello", "to": "octo/renamed"}, "create": {"name": "octo/hello"}}
+    change = {
+        "rename": {"from": "octo/hello", "to": "octo/renamed"},
+        "create": {"name": "octo/hello"},
+    }
     change["delete"] = {"repository": "octo/renamed", "numbers": numbers}
     large.faults({"match": DETAIL, "after": 1, "times": 1, "change": change})
     sync_historical_data_task.call_local(team_id=team.pk)

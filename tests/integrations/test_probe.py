@@ -1,4 +1,6 @@
-"""What tokens of all kinds can read, as the sandbox of GitHub tells it over HTTP; and listing what they read."""
+"""What tokens of all kinds can read, as the sandbox of GitHub tells it over HTTP; and
+listing what they read.
+"""
 
 import json
 import socket
@@ -36,8 +38,17 @@ from tests.sandbox.conftest import record
 
 def test_any_text_may_be_a_token(acme):
     found = probe(acme.url, " a token of any shape ")
-    assert (found.login, len(found.page.repositories), found.private) == ("mara-lindqvist", 10, 7)
-    assert (found.scopes, found.expires_at, found.notes, found.of_app) == (None, None, [], False)
+    assert (found.login, len(found.page.repositories), found.private) == (
+        "mara-lindqvist",
+        10,
+        7,
+    )
+    assert (found.scopes, found.expires_at, found.notes, found.of_app) == (
+        None,
+        None,
+        [],
+        False,
+    )
     newest = [listed["pushed_at"] or "" for listed in found.page.repositories]
     assert newest == sorted(newest, reverse=True)
 
@@ -45,7 +56,11 @@ def test_any_text_may_be_a_token(acme):
 def test_a_classic_token_tells_its_scopes(acme):
     assert probe(acme.url, "ghp_abc").scopes == ["read:org", "repo"]
     public = probe(acme.url, "ghp_public")
-    assert (public.scopes, public.private, len(public.page.repositories)) == (["public_repo"], 0, 3)
+    assert (public.scopes, public.private, len(public.page.repositories)) == (
+        ["public_repo"],
+        0,
+        3,
+    )
     (note,) = public.notes
     assert "lacks the scope “repo”" in note
     assert "or go on with the public ones" in note
@@ -73,7 +88,10 @@ def test_a_missing_permission_is_named(acme):
 
 
 def test_contents_are_told_from_pull_requests(acme):
-    denied = {"type": "FORBIDDEN", "message": "Resource not accessible by personal access token"}
+    denied = {
+        "type": "FORBIDDEN",
+        "message": "Resource not accessible by personal access token",
+    }
     path = ["pullRequests", "nodes", 0, "commits"]
     acme.faults(
         {
@@ -102,7 +120,9 @@ PERMISSION = "Resource not accessible by personal access token"
 
 
 def refused_by(*messages):
-    """Return a fault that refuses the repositories that are tried, each with its messages."""
+    """Return a fault that refuses the repositories that are tried, each with its
+    messages.
+    """
     errors = [
         {"type": "FORBIDDEN", "message": message, "path": [f"r{number}", "pullRequests"]}
         for number, several in enumerate(messages)
@@ -123,7 +143,10 @@ def test_two_refusals_of_one_repository_are_both_noted(acme):
     acme.faults(refused_by([IP_LIST, LIFETIME, PERMISSION]))
     notes = probe(acme.url, "t").notes
     assert [
-        word for note in notes for word in ("IP allow list", "366 days", "Pull requests: read") if word in note
+        word
+        for note in notes
+        for word in ("IP allow list", "366 days", "Pull requests: read")
+        if word in note
     ] == [
         "IP allow list",
         "366 days",
@@ -212,7 +235,9 @@ def sample(acme, settings):
 
 
 def connect(team, source, token=""):
-    return service.keep(team, source, None, token=token, found=service.check(team, source, token))
+    return service.keep(
+        team, source, None, token=token, found=service.check(team, source, token)
+    )
 
 
 def test_a_connection_keeps_what_was_found_and_replaces_the_earlier_one(acme, new_team):
@@ -257,9 +282,16 @@ def test_leaving_the_sample_deletes_its_figures_and_no_others(sample, new_team):
         member = TeamMember.objects.create(team=team, key="login:a", login="a")
         moment = timezone.now()
         PullRequest.objects.create(
-            team=team, repository=repository, external_id="1", number=1, title="t", state="open", author=member,
-            created_at=moment, updated_at=moment,
-        )  # fmt: skip
+            team=team,
+            repository=repository,
+            external_id="1",
+            number=1,
+            title="t",
+            state="open",
+            author=member,
+            created_at=moment,
+            updated_at=moment,
+        )
     assert service.leave(new_team, "sample")
     assert not service.leave(new_team, "sample")
     for model in (Repository, TrackedRepository, PullRequest, TeamMember, Connection):
@@ -288,7 +320,9 @@ def test_a_source_is_not_left_under_a_run(acme, new_team):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """A sandbox of 230 repositories with a pull request each, one of them with 250 of a year."""
+    """A sandbox of 230 repositories with a pull request each, one of them with 250 of a
+    year.
+    """
     folder = tmp_path_factory.mktemp("many")
     for number in range(230):
         lines = [json.dumps(record(1, repository=f"big/r{number}"))]
@@ -329,7 +363,9 @@ def test_sizes_are_asked_once_for_twenty_at_a_time(many, settings, new_team):
 def test_a_window_is_counted_where_it_is_known_and_estimated_where_not(acme, new_team):
     connection = connect(new_team, "github", "t")
     service.measure(connection, ["acme/storefront", "acme/handbook", "acme/sandbox-empty"])
-    large, small, none = (connection.sizes[f"acme/{name}"] for name in ("storefront", "handbook", "sandbox-empty"))
+    large, small, none = (
+        connection.sizes[f"acme/{name}"] for name in ("storefront", "handbook", "sandbox-empty")
+    )
     now = timezone.now()
     assert len(large["days"]) == 100 < large["total"]
     assert in_window(large, now - timedelta(days=14)) < 100
@@ -355,7 +391,13 @@ def test_a_list_belongs_to_its_team(acme, new_team):
 
 def test_clones_below_the_root_are_found(tmp_path):
     root, outside = tmp_path / "root", tmp_path / "outside"
-    for folder in (root / "api", root / "deep" / "er" / "web", root / "a" / "b" / "c" / "d", root / ".hidden", outside):
+    for folder in (
+        root / "api",
+        root / "deep" / "er" / "web",
+        root / "a" / "b" / "c" / "d",
+        root / ".hidden",
+        outside,
+    ):
         folder.mkdir(parents=True)
         subprocess.run(["git", "init", "-q", folder], check=True)
     (root / "api" / "inner").mkdir()

@@ -24,6 +24,8 @@ def test_is_valid(schema, name):
 
 def test_no_query_is_left_out():
     written = {
-        value for key, value in vars(queries).items() if isinstance(value, str) and value.lstrip().startswith("query ")
+        value
+        for key, value in vars(queries).items()
+        if isinstance(value, str) and value.lstrip().startswith("query ")
     }
     assert written <= set(queries.ALL.values())

@@ -1,4 +1,6 @@
-"""A night in which nothing happened costs little, however many repositories a team follows."""
+"""A night in which nothing happened costs little, however many repositories a team
+follows.
+"""
 
 import json
 
@@ -14,10 +16,15 @@ REPOSITORIES = 200
 MOST = 2
 
 
-def test_quiet_night_of_200_repositories_costs_two_requests_each_at_most(team, follow, tmp_path, settings):
+def test_quiet_night_of_200_repositories_costs_two_requests_each_at_most(
+    team, follow, tmp_path, settings
+):
     names = [f"octo/repository-{n}" for n in range(REPOSITORIES)]
     for name in names:
-        pulls = [record(n, repository=name, createdAt=ago(days=n), updatedAt=ago(days=n)) for n in range(1, 11)]
+        pulls = [
+            record(n, repository=name, createdAt=ago(days=n), updatedAt=ago(days=n))
+            for n in range(1, 11)
+        ]
         lines = "\n".join(json.dumps(pull) for pull in pulls)
         (tmp_path / f"{name.replace('/', '__')}.jsonl").write_text(lines)
     with serving(data=tmp_path) as sandbox:

@@ -1,4 +1,7 @@
-"""The pace of one credential: GitHub's limits are kept, whoever asks, and shared fairly."""
+"""The pace of one credential:
+
+GitHub's limits are kept, whoever asks, and shared fairly.
+"""
 
 import threading
 from datetime import timedelta
@@ -24,7 +27,9 @@ from apps.integrations.sync.rate_limiter import (
 
 
 class Simulation:
-    """Requests on a made-up clock: each owner sends as soon as it may, each answer takes as long as it is told."""
+    """Requests on a made-up clock: each owner sends as soon as it may, each answer
+    takes as long as it is told.
+    """
 
     def __init__(self, owners):
         self.pace, self.now, self.owners = Pace(), 1_000_000.0, owners
@@ -68,7 +73,8 @@ def test_no_minute_takes_more_seconds_than_allowed(durations):
     simulation.run(durations)
     assert len(simulation.answers) == len(durations)
     assert simulation.most <= MOST_IN_FLIGHT
-    # What is under way may last longer than expected; GitHub's own limit is ten seconds further.
+    # What is under way may last longer than expected; GitHub's own limit is ten seconds
+    # further.
     assert simulation.worst_window() <= SECONDS_A_WINDOW + 10
 
 
@@ -82,7 +88,10 @@ def test_the_allowance_is_used():
 def test_two_runs_share_it_fairly():
     simulation = Simulation(["a", "b"])
     simulation.run([0.65] * 400)
-    had = {owner: sum(s for _, s, _, who in simulation.answers if who == owner) for owner in ("a", "b")}
+    had = {
+        owner: sum(s for _, s, _, who in simulation.answers if who == owner)
+        for owner in ("a", "b")
+    }
     assert 0.8 < had["a"] / had["b"] < 1.25
 
 
@@ -121,7 +130,11 @@ def test_a_ticket_that_nobody_gives_back_does_not_count_for_ever():
 class TestSharedState:
     def test_a_limit_stops_every_worker_of_the_credential_and_no_other(self):
         until = timezone.now() + timedelta(minutes=12)
-        first, second, other = RateLimiter("k", "a"), RateLimiter("k", "b"), RateLimiter("another", "a")
+        first, second, other = (
+            RateLimiter("k", "a"),
+            RateLimiter("k", "b"),
+            RateLimiter("another", "a"),
+        )
         ticket = first.acquire()
         assert isinstance(ticket, Ticket)
         first.release(ticket, 0.2, error=RateLimited(until, secondary=True))
@@ -132,7 +145,9 @@ class TestSharedState:
 
     def test_points_that_are_used_up_stop_before_github_has_to(self):
         limiter, reset = RateLimiter("k", "a"), timezone.now() + timedelta(minutes=30)
-        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=0, resets_at=reset))
+        budget = limiter.release(
+            limiter.acquire(), 0.2, Rate(limit=5000, remaining=0, resets_at=reset)
+        )
         assert (budget.points, budget.points_left) == (5000, 0)
         with pytest.raises(RateLimited) as raised:
             limiter.acquire()
@@ -146,11 +161,17 @@ class TestSharedState:
 
     def test_answers_that_overtake_each_other_do_not_give_points_back(self):
         limiter, reset = RateLimiter("k", "a"), timezone.now() + timedelta(minutes=30)
-        limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4000, resets_at=reset))
-        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4001, resets_at=reset))
+        limiter.release(
+            limiter.acquire(), 0.2, Rate(limit=5000, remaining=4000, resets_at=reset)
+        )
+        budget = limiter.release(
+            limiter.acquire(), 0.2, Rate(limit=5000, remaining=4001, resets_at=reset)
+        )
         assert budget.points_left == 4000
         later = reset + timedelta(hours=1)
-        budget = limiter.release(limiter.acquire(), 0.2, Rate(limit=5000, remaining=4999, resets_at=later))
+        budget = limiter.release(
+            limiter.acquire(), 0.2, Rate(limit=5000, remaining=4999, resets_at=later)
+        )
         assert budget.points_left == 4999
 
     def test_a_limit_without_a_time_is_waited_for_longer_each_time(self):
@@ -160,7 +181,11 @@ class TestSharedState:
             ApiBudget.objects.update(blocked_until=None)
             now = timezone.now()
             limit = RateLimited(now + timedelta(seconds=60), secondary=True, told=False)
-            waits.append((limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now).total_seconds())
+            waits.append(
+                (
+                    limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now
+                ).total_seconds()
+            )
         assert [round(wait, -1) for wait in waits] == [60, 120, 240]
 
     @pytest.mark.parametrize("secondary", [True, False])
@@ -171,7 +196,11 @@ class TestSharedState:
             ApiBudget.objects.update(blocked_until=None, resets_at=None)
             now = timezone.now()
             limit = RateLimited(now + timedelta(seconds=1), secondary=secondary)
-            waits.append((limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now).total_seconds())
+            waits.append(
+                (
+                    limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now
+                ).total_seconds()
+            )
         assert [round(wait) for wait in waits[:5]] == [1, 2, 4, 8, 16]
         assert round(waits[-1]) == 7200
 

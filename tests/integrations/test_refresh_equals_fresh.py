@@ -1,4 +1,6 @@
-"""After random changes and one refresh, everything that is stored equals a first read of the same sources."""
+"""After random changes and one refresh, everything that is stored equals a first read
+of the same sources.
+"""
 
 import random
 from collections import Counter
@@ -72,7 +74,10 @@ def one_sequence(octo, other, client, root, seed, counts):
     for _ in range(dice.randrange(1, 4)):
         world.catch_up()
         began = len(done)
-        done += ["night", *(world.change(hidden=is_hidden) for _ in range(dice.randrange(3, 15)))]
+        done += [
+            "night",
+            *(world.change(hidden=is_hidden) for _ in range(dice.randrange(3, 15))),
+        ]
         Team.objects.filter(pk=team.pk).update(history_start=world.first_day)
         for event, payload in world.deliveries():
             assert signed_by(secret, client, address, event, payload).status_code == 200
@@ -89,6 +94,8 @@ def one_sequence(octo, other, client, root, seed, counts):
     teams.refresh(team, verify=is_hidden)
     what = f"sequence {seed} since {world.first_day}: {done}"
     assert teams.errors(team) == {}, what
-    assert other.read(slug, list(world.names.values()), ["api"], root, world.first_day) == {}, what
+    assert other.read(slug, list(world.names.values()), ["api"], root, world.first_day) == {}, (
+        what
+    )
     found = shown.differences(shown.of(slug), other.shown(slug))
     assert not found, "\n".join([what, *found[:MOST_SHOWN]])

@@ -1,4 +1,6 @@
-"""The rolling comparison's share of a night: everything within 28 nights, at most 5 % of GitHub's hourly budget."""
+"""The rolling comparison's share of a night: everything within 28 nights, at most 5 %
+of GitHub's hourly budget.
+"""
 
 from datetime import timedelta
 
@@ -19,10 +21,16 @@ BUDGET = 5_000
 
 @pytest.fixture(scope="module")
 def points():
-    """What a request for the details of so many pull requests costs, by the sandbox's calculator."""
+    """What a request for the details of so many pull requests costs, by the sandbox's
+    calculator.
+    """
     schema, document = load_schema(), parse(queries.DETAIL)
-    [operation] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    return lambda count: cost_of(schema, document, operation, {"ids": [str(n) for n in range(count)]}).points
+    [operation] = [
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    ]
+    return lambda count: (
+        cost_of(schema, document, operation, {"ids": [str(n) for n in range(count)]}).points
+    )
 
 
 def organization(sizes):
@@ -30,7 +38,9 @@ def organization(sizes):
     team, now = Team.objects.create(name="Acme", slug="acme"), timezone.now()
     rows = []
     for index, size in enumerate(sizes):
-        repository = Repository.objects.create(team=team, source="github", full_name=f"acme/r{index}")
+        repository = Repository.objects.create(
+            team=team, source="github", full_name=f"acme/r{index}"
+        )
         pulls = [
             PullRequest(
                 team=team,
@@ -46,12 +56,17 @@ def organization(sizes):
             for number in range(1, size + 1)
         ]
         PullRequest.objects.bulk_create(pulls, batch_size=500)
-        rows.append(TrackedRepository.objects.create(team=team, repository=repository, synced_since=now))
+        rows.append(
+            TrackedRepository.objects.create(team=team, repository=repository, synced_since=now)
+        )
     return rows
 
 
 def night(rows, at):
-    """Plan a night and take it as done. Returns what it compares: the keys of each repository."""
+    """Plan a night and take it as done.
+
+    Returns what it compares: the keys of each repository.
+    """
     for row in rows:
         row.cursor = {}
     rolling.plan(rows)
@@ -61,7 +76,13 @@ def night(rows, at):
         if not share:
             continue
         pulls = PullRequest.objects.for_team(row.team_id).filter(repository_id=row.pk)
-        compared.append(list(pulls.filter(pk__gt=share["after"], pk__lte=share["to"]).values_list("pk", flat=True)))
+        compared.append(
+            list(
+                pulls.filter(pk__gt=share["after"], pk__lte=share["to"]).values_list(
+                    "pk", flat=True
+                )
+            )
+        )
         row.verified_to = None if share["whole"] else share["to"]
         row.verified_at = at if share["whole"] else row.verified_at
     return compared
@@ -83,7 +104,11 @@ def test_all_are_compared_in_time_and_within_the_budget(db, points, sizes):
     seen, dearest = set(), 0
     for number in range(rolling.NIGHTS):
         compared = night(rows, timezone.now() + timedelta(days=number))
-        spent = sum(points(min(25, len(keys) - at)) for keys in compared for at in range(0, len(keys), 25))
+        spent = sum(
+            points(min(25, len(keys) - at))
+            for keys in compared
+            for at in range(0, len(keys), 25)
+        )
         dearest = max(dearest, spent)
         seen.update(key for keys in compared for key in keys)
     assert len(seen) == total
@@ -95,5 +120,7 @@ def test_small_team_is_compared_in_time(db):
     rows = organization([3, 1, 0, 40])
     seen = set()
     for number in range(rolling.NIGHTS):
-        seen.update(key for keys in night(rows, timezone.now() + timedelta(days=number)) for key in keys)
+        seen.update(
+            key for keys in night(rows, timezone.now() + timedelta(days=number)) for key in keys
+        )
     assert len(seen) == 44

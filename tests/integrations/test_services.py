@@ -19,7 +19,11 @@ def test_following_is_idempotent_and_ignores_case(team):
     first = track_repositories(team, "github", ["acme/api", " acme/web ", "Acme/API"])
     assert [row.repository.full_name for row in first] == ["acme/api", "acme/web"]
     assert track_repositories(team, "github", ["ACME/web", "acme/api"]) == first[::-1]
-    assert Repository.objects.for_team(team).count() == TrackedRepository.objects.for_team(team).count() == 2
+    assert (
+        Repository.objects.for_team(team).count()
+        == TrackedRepository.objects.for_team(team).count()
+        == 2
+    )
     assert {row.sync_status for row in first} == {SyncStatus.PENDING}
 
 
@@ -30,7 +34,9 @@ def test_the_ids_of_both_rows_are_one(team):
 
 def test_two_teams_follow_one_repository_each_for_itself(team):
     other = Team.objects.create(name="Other", slug="other")
-    assert track_repositories(team, "github", ["acme/api"]) != track_repositories(other, "github", ["acme/api"])
+    assert track_repositories(team, "github", ["acme/api"]) != track_repositories(
+        other, "github", ["acme/api"]
+    )
 
 
 def test_paths_keep_their_case(team):
@@ -39,7 +45,18 @@ def test_paths_keep_their_case(team):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "api", "acme/", "/api", "a/b/c", "https://github.com/acme/api", "acme/..", "acme/<b>", "acme/a b", "-a/b"],
+    [
+        "",
+        "api",
+        "acme/",
+        "/api",
+        "a/b/c",
+        "https://github.com/acme/api",
+        "acme/..",
+        "acme/<b>",
+        "acme/a b",
+        "-a/b",
+    ],
 )
 def test_what_is_no_name_is_refused_before_anything_is_written(team, name):
     with pytest.raises(InvalidName, match="owner/name"):

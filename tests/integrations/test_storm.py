@@ -1,4 +1,6 @@
-"""A sync through everything that goes wrong between us and GitHub, at once, while its workers are being killed."""
+"""A sync through everything that goes wrong between us and GitHub, at once, while its
+workers are being killed.
+"""
 
 import json
 import random
@@ -32,19 +34,30 @@ FAULTS = [
     {"share": 0.02, "disconnect": True},
     {"share": 0.02, "malformed": True},
     {"share": 0.02, "match": {"operation": "Detail"}, "null_nodes": True},
-    {"share": 0.02, "match": {"operation": "Detail"}, "partial": True,
-     "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much."}]},
-    {"share": 0.02, "errors": [{"message": "Something went wrong while executing your query."}]},
+    {
+        "share": 0.02,
+        "match": {"operation": "Detail"},
+        "partial": True,
+        "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much."}],
+    },
+    {
+        "share": 0.02,
+        "errors": [{"message": "Something went wrong while executing your query."}],
+    },
     {"share": 0.2, "delay": 0.1},
-]  # fmt: skip
+]
 
 
 def commits(repository, number):
     count = 120 if number % 60 == 0 else 1 + number % 4
     return [
-        {"oid": f"{hash_of(repository)}{number:06x}{place:033x}", "message": f"Step {place}",
-         "authoredDate": "2026-03-01T09:00:00Z"} for place in range(count)
-    ]  # fmt: skip
+        {
+            "oid": f"{hash_of(repository)}{number:06x}{place:033x}",
+            "message": f"Step {place}",
+            "authoredDate": "2026-03-01T09:00:00Z",
+        }
+        for place in range(count)
+    ]
 
 
 def hash_of(repository):
@@ -54,9 +67,13 @@ def hash_of(repository):
 def reviews(number):
     count = 60 if number % 70 == 0 else number % 3
     return [
-        {"author": {"login": f"reviewer-{place % 7}"}, "state": "COMMENTED", "submittedAt": f"2026-03-02T09:{place:02}:00Z"}
+        {
+            "author": {"login": f"reviewer-{place % 7}"},
+            "state": "COMMENTED",
+            "submittedAt": f"2026-03-02T09:{place:02}:00Z",
+        }
         for place in range(count)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -65,7 +82,9 @@ def storm(tmp_path):
     for name, count in zip(NAMES, PULL_REQUESTS, strict=True):
         rows = []
         for number in range(1, count + 1):
-            row = record(number, repository=name, commits=commits(name, number), reviews=reviews(number))
+            row = record(
+                number, repository=name, commits=commits(name, number), reviews=reviews(number)
+            )
             expected[name, number] = (len(row["commits"]), len(row["reviews"]))
             rows.append(json.dumps(row))
         (tmp_path / f"{name.replace('/', '__')}.jsonl").write_text("\n".join(rows) + "\n")
@@ -76,14 +95,20 @@ def storm(tmp_path):
 
 def stored(team, **states):
     rows = PullRequest.objects.for_team(team).filter(**states)
-    counted = rows.annotate(c=Count("commits", distinct=True), r=Count("reviews", distinct=True))
+    counted = rows.annotate(
+        c=Count("commits", distinct=True), r=Count("reviews", distinct=True)
+    )
     return {
         (name, number): (c, r)
-        for name, number, c, r in counted.values_list("repository__full_name", "number", "c", "r")
+        for name, number, c, r in counted.values_list(
+            "repository__full_name", "number", "c", "r"
+        )
     }
 
 
-def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, follow, workers, trial):
+def test_every_pull_request_arrives_once_and_whole_or_is_named(
+    storm, team, follow, workers, trial
+):
     follow(*NAMES)
     storm.faults(*FAULTS)
     dice = random.Random(trial.seed)
@@ -106,11 +131,17 @@ def test_every_pull_request_arrives_once_and_whole_or_is_named(storm, team, foll
     assert (kills, refused >= 1) == (KILLED_WORKERS, True)
     complete = stored(team, detail_state=DetailState.COMPLETE)
     degraded = PullRequest.objects.for_team(team).filter(detail_state=DetailState.DEGRADED)
-    assert len(complete) + degraded.count() == len(storm.expected) == PullRequest.objects.for_team(team).count()
+    assert (
+        len(complete) + degraded.count()
+        == len(storm.expected)
+        == PullRequest.objects.for_team(team).count()
+    )
     assert complete.items() <= storm.expected.items()
     assert all(degraded.values_list("detail_error", flat=True))
     for row in TrackedRepository.objects.for_team(team):
-        whole = not degraded.filter(repository_id=row.pk).exists() and not row.cursor.get("problems")
+        whole = not degraded.filter(repository_id=row.pk).exists() and not row.cursor.get(
+            "problems"
+        )
         assert row.sync_status == (SyncStatus.COMPLETE if whole else SyncStatus.PARTIAL)
     storm.faults()
     if run.state == RunState.PARTIAL:

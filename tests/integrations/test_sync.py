@@ -1,4 +1,6 @@
-"""The sync against a sandbox over HTTP: everything arrives, once, and equals what is served."""
+"""The sync against a sandbox over HTTP: everything arrives, once, and equals what is
+served.
+"""
 
 import json
 
@@ -6,9 +8,20 @@ import pytest
 
 from apps.analytics.models import AnalyticsEvent, EventName
 from apps.integrations.models import SyncLog, SyncStatus, TrackedRepository
-from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.integrations.signals import (
+    onboarding_sync_completed,
+    onboarding_sync_started,
+    repository_sync_completed,
+)
 from apps.integrations.tasks import sync_historical_data_task, sync_repository_initial_task
-from apps.metrics.models import Commit, DetailState, PRReview, PullRequest, TeamMember, WeeklyMetrics
+from apps.metrics.models import (
+    Commit,
+    DetailState,
+    PRReview,
+    PullRequest,
+    TeamMember,
+    WeeklyMetrics,
+)
 from apps.pipelines.models import RunState
 from tests.fixtures.sandbox import SAMPLE, serving
 from tests.sandbox.conftest import record
@@ -58,7 +71,10 @@ def test_both_repositories_arrive_whole(octo, team, follow, heard):
         row = tracked(team, name)
         assert (row.sync_status, row.last_sync_error) == (SyncStatus.COMPLETE, "")
         assert (row.done, row.total) == (count, count)
-        assert row.watermark == pulls(team).filter(repository=row.repository).latest("updated_at").updated_at
+        assert (
+            row.watermark
+            == pulls(team).filter(repository=row.repository).latest("updated_at").updated_at
+        )
         assert row.synced_since < row.last_synced_at
         assert row.repository.external_id
         assert row.repository.default_branch == "main"
@@ -70,7 +86,12 @@ def test_both_repositories_arrive_whole(octo, team, follow, heard):
         ("repository", {"team_id": team.pk, "repo_id": hello.pk, "prs_synced": 30}),
         ("repository", {"team_id": team.pk, "repo_id": world.pk, "prs_synced": 3}),
     ]
-    assert heard[3:] == [("completed", {"team_id": team.pk, "repos_synced": 2, "total_prs": 33, "failed_repos": 0})]
+    assert heard[3:] == [
+        (
+            "completed",
+            {"team_id": team.pk, "repos_synced": 2, "total_prs": 33, "failed_repos": 0},
+        )
+    ]
     assert SyncLog.objects.for_team(team).count() == 4
     shown = {event.key: event.data for event in run.events.filter(kind="repository")}
     assert shown["octo/hello"]["sync_status"] == "complete"
@@ -101,7 +122,12 @@ def test_a_second_run_costs_what_has_changed(octo, team, follow):
 def test_the_window_ends_the_sync(octo, team, follow):
     follow("octo/hello")
     long_ago = [f"2020-01-01T00:{number % 60:02}:00Z" for number in range(1000, 1300)]
-    octo.put(*(record(number, createdAt=at, updatedAt=at) for number, at in enumerate(long_ago, 1000)))
+    octo.put(
+        *(
+            record(number, createdAt=at, updatedAt=at)
+            for number, at in enumerate(long_ago, 1000)
+        )
+    )
     run = sync_historical_data_task.call_local(team_id=team.pk, months=24)
     assert run.state == RunState.DONE
     assert pulls(team).count() == 30
@@ -143,7 +169,11 @@ def test_one_repository_and_then_the_figures(octo, team, follow):
 def test_many_commits_reviews_and_labels_are_all_read(octo, team, follow):
     follow("octo/world")
     commits = [
-        {"oid": f"{index:040x}", "message": f"Step {index}", "authoredDate": "2026-03-01T09:00:00Z"}
+        {
+            "oid": f"{index:040x}",
+            "message": f"Step {index}",
+            "authoredDate": "2026-03-01T09:00:00Z",
+        }
         for index in range(1, 321)
     ]
     reviews = [
@@ -155,10 +185,14 @@ def test_many_commits_reviews_and_labels_are_all_read(octo, team, follow):
         for index in range(130)
     ]
     labels = [f"label-{index}" for index in range(40)]
-    octo.put(record(50, repository="octo/world", commits=commits, reviews=reviews, labels=labels))
+    octo.put(
+        record(50, repository="octo/world", commits=commits, reviews=reviews, labels=labels)
+    )
     sync_historical_data_task.call_local(team_id=team.pk)
     pull = pulls(team).get(number=50)
-    assert set(pull.commits.values_list("oid", flat=True)) == {commit["oid"] for commit in commits}
+    assert set(pull.commits.values_list("oid", flat=True)) == {
+        commit["oid"] for commit in commits
+    }
     assert pull.reviews.count() == 130
     assert sorted(pull.labels) == sorted(labels)
     assert octo.requests()["MoreCommits"] == 3
@@ -173,7 +207,11 @@ def test_two_megabytes_of_body_and_names_with_markup_are_kept_whole(octo, team, 
     body = "<script>alert('x')</script> & \u2028 \U0001f600 " * 40_000
     assert len(body.encode()) > 1_500_000
     author = {"login": "mallory", "name": "<img src=x onerror=alert(1)>", "isBot": False}
-    octo.put(record(51, repository="octo/world", body=body, title='"><script>1</script>', author=author))
+    octo.put(
+        record(
+            51, repository="octo/world", body=body, title='"><script>1</script>', author=author
+        )
+    )
     sync_historical_data_task.call_local(team_id=team.pk)
     pull = pulls(team).get(number=51)
     assert pull.body == body
@@ -190,21 +228,34 @@ def test_an_empty_repository_is_complete(acme, team, follow):
 
 
 def test_the_generated_organisation(acme, team, follow):
-    names = [repo["full_name"] for repo in acme.http.get("/user/repos?per_page=100", headers=TOKEN).json()]
+    names = [
+        repo["full_name"]
+        for repo in acme.http.get("/user/repos?per_page=100", headers=TOKEN).json()
+    ]
     follow(*names)
     run = sync_historical_data_task.call_local(team_id=team.pk, months=13)
     assert run.state == RunState.DONE, run.missing
     assert 2500 < pulls(team).count() < 3600
     assert not pulls(team).exclude(detail_state=DetailState.COMPLETE).exists()
-    assert TeamMember.objects.for_team(team).filter(login__endswith="[bot]", is_bot=True).exists()
+    assert (
+        TeamMember.objects.for_team(team).filter(login__endswith="[bot]", is_bot=True).exists()
+    )
     assert pulls(team).filter(author__key="ghost").exists()
     first = AnalyticsEvent.objects.get(run=run.pk, name=EventName.FIRST_INSIGHT).data
     assert first["preliminary"]
     assert 0 < first["seconds"] < (run.finished_at - run.created_at).total_seconds()
     # The first finding is on the page before the details of anything are.
-    insight = run.events.filter(kind="insight", data__title__isnull=False).order_by("seq").first()
+    insight = (
+        run.events.filter(kind="insight", data__title__isnull=False).order_by("seq").first()
+    )
     assert insight.data["title"] == first["title"]
-    assert insight.seq < run.events.filter(kind="repository", data__sync_status="complete").order_by("seq").first().seq
+    assert (
+        insight.seq
+        < run.events.filter(kind="repository", data__sync_status="complete")
+        .order_by("seq")
+        .first()
+        .seq
+    )
     served = served_counts(acme, names)
     assert (
         pulls(team).count(),
@@ -227,7 +278,9 @@ def served_counts(sandbox, names):
         after, more = None, True
         while more:
             variables = {"owner": owner, "name": short, "after": after}
-            answer = sandbox.http.post("/graphql", headers=TOKEN, json={"query": COUNTS, "variables": variables}).json()
+            answer = sandbox.http.post(
+                "/graphql", headers=TOKEN, json={"query": COUNTS, "variables": variables}
+            ).json()
             page = answer["data"]["repository"]["pullRequests"]
             found += page["nodes"]
             more, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]

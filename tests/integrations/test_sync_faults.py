@@ -1,4 +1,6 @@
-"""What goes wrong between us and GitHub: said clearly, the rest intact, nothing lost, no finished unit repeated."""
+"""What goes wrong between us and GitHub: said clearly, the rest intact, nothing lost,
+no finished unit repeated.
+"""
 
 from datetime import timedelta
 
@@ -6,7 +8,13 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.connections.credentials import store_token
-from apps.integrations.models import ApiBudget, Credential, SyncLog, SyncStatus, TrackedRepository
+from apps.integrations.models import (
+    ApiBudget,
+    Credential,
+    SyncLog,
+    SyncStatus,
+    TrackedRepository,
+)
 from apps.integrations.signals import repository_sync_completed
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, DetailState, PullRequest
@@ -53,7 +61,11 @@ def test_a_wrong_token_ends_the_run_at_once(octo, team, follow, worker):
     assert run.error.startswith("GitHub does not accept the token")
     assert "retry" in run.error
     assert sum(octo.requests().values()) == 1
-    assert status(team, "octo/hello") == status(team, "octo/world") == (SyncStatus.ERROR, run.error)
+    assert (
+        status(team, "octo/hello")
+        == status(team, "octo/world")
+        == (SyncStatus.ERROR, run.error)
+    )
     assert not any("bad-token" in str(event.data) + event.message for event in run.events.all())
     store_token(team, "better")
     run = worker.drain(engine.retry(run))
@@ -101,14 +113,16 @@ def test_an_unreachable_github_is_tried_again_and_then_said(team, follow, worker
 
 def test_an_outage_in_the_midst_goes_on_at_the_cursor(octo, team, follow, worker):
     follow("octo/hello", "octo/world")
-    # The later detail units and everything smaller, and the question whether GitHub is there at all.
+    # The later detail units and everything smaller, and the question whether GitHub is
+    # there at all.
     octo.faults(
         {"match": DETAIL, "after": 1, "times": 6, "status": 503},
         {"match": {"operation": "Viewer"}, "times": 1, "status": 503},
     )
     run = sync(worker, team)
     assert run.state == RunState.DONE
-    # Requests run side by side: once in a while they share the refusals so that none is asked for alone.
+    # Requests run side by side: once in a while they share the refusals so that none is
+    # asked for alone.
     assert run.steps.get().failures <= 1
     assert_whole(team)
     assert octo.requests()["Skeleton"] == 2
@@ -121,7 +135,9 @@ def test_an_outage_in_the_midst_goes_on_at_the_cursor(octo, team, follow, worker
         ("sso-hello", "https://github.com/orgs/acme/sso"),
     ],
 )
-def test_a_repository_that_may_not_be_read_leaves_the_others_running(octo, team, follow, worker, token, words):
+def test_a_repository_that_may_not_be_read_leaves_the_others_running(
+    octo, team, follow, worker, token, words
+):
     follow("octo/hello", "octo/world")
     store_token(team, token)
     run = sync(worker, team)
@@ -151,20 +167,33 @@ def test_if_no_repository_can_be_read_the_run_fails_with_the_cause(octo, team, f
     assert "None of the 2 repositories" in run.error
     assert run.cause == "not_found"
     assert run.error.count("GitHub knows no repository") == 1
-    assert not SyncLog.objects.for_team(team).filter(signal="onboarding_sync_completed").exists()
+    assert (
+        not SyncLog.objects.for_team(team).filter(signal="onboarding_sync_completed").exists()
+    )
 
 
 @pytest.mark.parametrize("limit", ["primary", "secondary"])
 @pytest.mark.parametrize("operation", ["Skeleton", "Detail"])
 def test_a_rate_limit_parks_until_the_reset(octo, team, follow, worker, limit, operation):
     follow("octo/hello", "octo/world")
-    octo.faults({"match": {"operation": operation}, "after": 1, "times": 1, "rate_limit": limit, "reset_in": 900})
+    octo.faults(
+        {
+            "match": {"operation": operation},
+            "after": 1,
+            "times": 1,
+            "rate_limit": limit,
+            "reset_in": 900,
+        }
+    )
     run = sync(worker, team)
     step = run.steps.get()
     assert (run.state, step.state, step.failures) == (RunState.RUNNING, StepState.PARKED, 0)
     wait = step.parked_until - timezone.now()
     assert timedelta(minutes=14) < wait < timedelta(minutes=16)
-    words = {"primary": "GitHub's hourly limit is used up.", "secondary": "GitHub asks to slow down."}
+    words = {
+        "primary": "GitHub's hourly limit is used up.",
+        "secondary": "GitHub asks to slow down.",
+    }
     assert step.message == words[limit]
     sent = octo.requests()
     # None is sent while it stands, whoever asks.
@@ -186,21 +215,28 @@ def test_a_rate_limit_parks_until_the_reset(octo, team, follow, worker, limit, o
         {"status": 504},
         {"malformed": True},
         {"disconnect": True},
-        {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much."}], "partial": True},
+        {
+            "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much."}],
+            "partial": True,
+        },
         {"errors": [{"message": "Something went wrong while executing your query."}]},
     ],
     ids=["502", "504", "malformed", "disconnect", "resource limits", "went wrong"],
 )
 def test_a_request_that_fails_is_made_smaller(octo, team, follow, worker, fault):
     follow("octo/hello")
-    octo.faults({"match": SKELETON, "times": 2, **fault}, {"match": DETAIL, "times": 2, **fault})
+    octo.faults(
+        {"match": SKELETON, "times": 2, **fault}, {"match": DETAIL, "times": 2, **fault}
+    )
     run = sync(worker, team)
     assert run.state == RunState.DONE, (run.error, run.missing)
     assert run.steps.get().failures == 0
     assert_whole(team, 30)
 
 
-def test_a_pull_request_that_cannot_be_read_is_degraded_with_its_reason(octo, team, follow, worker):
+def test_a_pull_request_that_cannot_be_read_is_degraded_with_its_reason(
+    octo, team, follow, worker
+):
     follow("octo/hello", "octo/world")
     sync(worker, team)
     poison = pulls(team).get(repository__full_name="octo/hello", number=11)
@@ -245,7 +281,12 @@ def test_details_that_all_fail_are_not_asked_for_one_by_one(octo, team, follow, 
     run = sync(worker, team)
     assert run.state == RunState.PARTIAL
     assert octo.requests()["Detail"] < 60
-    assert pulls(team).filter(detail_state=DetailState.DEGRADED, detail_error__contains="502").count() == 200
+    assert (
+        pulls(team)
+        .filter(detail_state=DetailState.DEGRADED, detail_error__contains="502")
+        .count()
+        == 200
+    )
     row = TrackedRepository.objects.for_team(team).get()
     assert (row.done, row.total) == (200, 200)
     octo.faults()
@@ -254,7 +295,9 @@ def test_details_that_all_fail_are_not_asked_for_one_by_one(octo, team, follow, 
     assert_whole(team, 200)
 
 
-def test_missing_details_are_partial_and_named_and_the_list_counts_as_read(octo, team, follow, worker):
+def test_missing_details_are_partial_and_named_and_the_list_counts_as_read(
+    octo, team, follow, worker
+):
     follow("octo/hello")
     octo.faults({"match": DETAIL, "null_nodes": True})
     run = sync(worker, team)
@@ -269,7 +312,10 @@ def test_missing_details_are_partial_and_named_and_the_list_counts_as_read(octo,
 
 def test_null_nodes_that_pass_are_read_in_the_end(octo, team, follow, worker):
     follow("octo/hello")
-    octo.faults({"match": SKELETON, "times": 1, "null_nodes": True}, {"match": DETAIL, "times": 2, "null_nodes": True})
+    octo.faults(
+        {"match": SKELETON, "times": 1, "null_nodes": True},
+        {"match": DETAIL, "times": 2, "null_nodes": True},
+    )
     assert sync(worker, team).state == RunState.DONE
     assert_whole(team, 30)
 
@@ -286,7 +332,9 @@ def test_null_nodes_that_pass_are_read_in_the_end(octo, team, follow, worker):
         ({"deletions": 2**31}, "deletions should be a number that is not negative"),
     ],
 )
-def test_malformed_pull_requests_are_counted_and_named_with_their_address(octo, team, follow, worker, wrong, named):
+def test_malformed_pull_requests_are_counted_and_named_with_their_address(
+    octo, team, follow, worker, wrong, named
+):
     follow("octo/hello", "octo/world")
     octo.faults({"match": {"repository": "octo/world"}, "set": wrong})
     run = sync(worker, team)
@@ -294,14 +342,18 @@ def test_malformed_pull_requests_are_counted_and_named_with_their_address(octo, 
     assert [item["what"] for item in run.missing] == ["octo/world"]
     why = run.missing[0]["why"]
     assert why.startswith(
-        "Not everything could be read, 3 missing or incomplete: #3 " if "number" not in wrong else "Not"
+        "Not everything could be read, 3 missing or incomplete: #3 "
+        if "number" not in wrong
+        else "Not"
     )
     # The team reads no names of GitHub's interface; the log has them.
     assert named not in why
     (field,) = wrong
     assert field == field.lower() or field not in why
     assert "octo/world/pull/" in why or field == "number"
-    assert run.events.filter(kind="log", level="warning", message__contains=f"could not be read: {named}").exists()
+    assert run.events.filter(
+        kind="log", level="warning", message__contains=f"could not be read: {named}"
+    ).exists()
     assert_whole(team, 30)
     octo.faults()
     run = worker.drain(engine.retry(run))
@@ -320,8 +372,16 @@ def test_a_failure_in_the_midst_repeats_no_finished_unit(octo, team, follow, wor
     follow("octo/hello", "octo/world")
     octo.faults({"match": DETAIL, "after": 1, "times": 1, "status": 401})
     run = sync(worker, team)
-    # Units of 25, 5 and 3: the second to reach GitHub failed, whichever it was. One or both of the others are kept.
-    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() in (3, 5, 8, 25, 28, 30)
+    # Units of 25, 5 and 3: the second to reach GitHub failed, whichever it was. One or
+    # both of the others are kept.
+    assert pulls(team).filter(detail_state=DetailState.COMPLETE).count() in (
+        3,
+        5,
+        8,
+        25,
+        28,
+        30,
+    )
     run = worker.drain(engine.retry(run))
     assert run.state == RunState.DONE
     # Two outlines, three detail units and the one that failed.
@@ -350,7 +410,10 @@ def test_a_receiver_that_fails_is_recorded_and_harms_nothing(octo, team, follow,
 def test_a_retry_names_only_what_can_be_retried(octo, team, follow, worker):
     follow("octo/nowhere", "octo/neverland", "octo/world")
     run = sync(worker, team)
-    for names, words in ((["octo/world"], "is complete"), (["octo/hello"], "reads no repository named octo/hello")):
+    for names, words in (
+        (["octo/world"], "is complete"),
+        (["octo/hello"], "reads no repository named octo/hello"),
+    ):
         with pytest.raises(engine.NotAllowed, match=words):
             engine.retry(run, names)
     octo.put(record(1, repository="octo/world"))
@@ -365,7 +428,9 @@ def test_a_cancelled_run_leaves_nothing_syncing(octo, team, follow, worker):
     run = sync(worker, team)
     assert status(team, "octo/hello")[0] == SyncStatus.SYNCING
     engine.cancel(run)
-    assert {status(team, name)[0] for name in ("octo/hello", "octo/world")} == {SyncStatus.PENDING}
+    assert {status(team, name)[0] for name in ("octo/hello", "octo/world")} == {
+        SyncStatus.PENDING
+    }
     limit_passes()
     assert sync(worker, team).state == RunState.DONE
     assert_whole(team)
@@ -376,7 +441,10 @@ def test_two_runs_do_not_read_one_repository_at_once(octo, team, follow, worker)
     octo.faults({"match": DETAIL, "times": 1, "rate_limit": "primary", "reset_in": 900})
     first = sync(worker, team)
     second, created = engine.start(
-        "sync", subject=f"team:{team.pk}", dedupe_key="another", params={"team_id": team.pk, "repo_ids": [hello.pk]}
+        "sync",
+        subject=f"team:{team.pk}",
+        dedupe_key="another",
+        params={"team_id": team.pk, "repo_ids": [hello.pk]},
     )
     assert created
     worker.drain(second, seconds=1)

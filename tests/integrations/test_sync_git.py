@@ -39,7 +39,11 @@ def clone(root):
         builder.branch(f"topic-{number}")
         builder.commit(f"First of {number}", hour=number)
         builder.commit(f"Second of {number}", hour=number)
-        builder.merge(f"Merge pull request #{number} from acme/topic-{number}", f"topic-{number}", hour=number + 5)
+        builder.merge(
+            f"Merge pull request #{number} from acme/topic-{number}",
+            f"topic-{number}",
+            hour=number + 5,
+        )
     return builder
 
 
@@ -64,7 +68,11 @@ def test_a_clone_arrives_whole(worker, team, clone):
     assert tracked.repository.external_id == str(clone.path)
     assert tracked.repository.default_branch == "main"
     signals = SyncLog.objects.for_team(team).order_by("pk").values_list("signal", flat=True)
-    assert list(signals) == ["onboarding_sync_started", "repository_sync_completed", "onboarding_sync_completed"]
+    assert list(signals) == [
+        "onboarding_sync_started",
+        "repository_sync_completed",
+        "onboarding_sync_completed",
+    ]
     step = run.steps.get()
     assert (step.done, step.total) == (122, 122)
 
@@ -83,7 +91,11 @@ def test_a_second_sync_reads_what_is_new(worker, team, clone):
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("../elsewhere", "out of the folder"), ("nowhere", "There is no 'nowhere'"), ("plain", "is not a git repository")],
+    [
+        ("../elsewhere", "out of the folder"),
+        ("nowhere", "There is no 'nowhere'"),
+        ("plain", "is not a git repository"),
+    ],
 )
 def test_one_bad_path_leaves_the_others_running(worker, team, clone, root, path, words):
     (root / "plain").mkdir()
@@ -102,7 +114,10 @@ def test_an_empty_clone_is_complete(worker, team, root):
     track_repositories(team, "git", ["empty"])
     run = sync(worker, team)
     assert run.state == RunState.DONE
-    assert (row(team, "empty").sync_status, row(team, "empty").total) == (SyncStatus.COMPLETE, 0)
+    assert (row(team, "empty").sync_status, row(team, "empty").total) == (
+        SyncStatus.COMPLETE,
+        0,
+    )
     assert run.events.filter(kind="log", message__contains="no commits yet").exists()
 
 
@@ -132,7 +147,9 @@ def test_a_shallow_clone_is_partial_and_whole_after_its_mending(worker, team, cl
     clone.git("-C", str(root / "shallow"), "fetch", "--quiet", "--unshallow")
     run = worker.drain(engine.retry(run, ["shallow"]))
     assert run.state == RunState.DONE, (run.error, run.missing)
-    assert set(PullRequest.objects.for_team(team).values_list("number", flat=True)) == set(range(1, 123))
+    assert set(PullRequest.objects.for_team(team).values_list("number", flat=True)) == set(
+        range(1, 123)
+    )
 
 
 def test_a_damaged_object_leaves_the_rest_intact(worker, team, clone, root):
@@ -162,7 +179,9 @@ def is_made_anew(clone):
 
 
 @pytest.mark.parametrize("damage", [tip_is_gone, reference_leads_nowhere, is_made_anew])
-def test_clone_that_has_no_commits_any_more_loses_nothing_that_was_read(worker, team, clone, damage):
+def test_clone_that_has_no_commits_any_more_loses_nothing_that_was_read(
+    worker, team, clone, damage
+):
     track_repositories(team, "git", ["api"])
     assert sync(worker, team).state == RunState.DONE
     damage(clone)
@@ -184,7 +203,9 @@ def test_clone_that_became_shallow_loses_nothing_that_was_read(worker, team, clo
 
 
 @pytest.mark.parametrize("program", ["\x7fELF of another machine", "#!/nonexistent/sh\n"])
-def test_program_that_cannot_be_started_is_named(worker, team, clone, program, tmp_path, monkeypatch):
+def test_program_that_cannot_be_started_is_named(
+    worker, team, clone, program, tmp_path, monkeypatch
+):
     folder = tmp_path / "programs"
     folder.mkdir()
     (folder / "git").write_text(program)

@@ -1,4 +1,6 @@
-"""GitHub's nodes as records: what GitHub means, and a named refusal of what it cannot mean."""
+"""GitHub's nodes as records: what GitHub means, and a named refusal of what it cannot
+mean.
+"""
 
 import copy
 import random
@@ -45,14 +47,25 @@ NODE = {
                     "message": "Do",
                     "authoredDate": "2026-01-02T03:00:00+02:00",
                     "committedDate": "2026-01-02T03:00:00Z",
-                    "author": {"name": "claude", "email": "noreply@anthropic.com", "user": None},
+                    "author": {
+                        "name": "claude",
+                        "email": "noreply@anthropic.com",
+                        "user": None,
+                    },
                 }
             }
         ],
     },
     "reviews": {
         "pageInfo": {"hasNextPage": True, "endCursor": "x"},
-        "nodes": [{"id": "R", "state": "CHANGES_REQUESTED", "submittedAt": "2026-01-02T05:00:00Z", "author": None}],
+        "nodes": [
+            {
+                "id": "R",
+                "state": "CHANGES_REQUESTED",
+                "submittedAt": "2026-01-02T05:00:00Z",
+                "author": None,
+            }
+        ],
     },
 }
 
@@ -83,16 +96,28 @@ def test_a_whole_pull_request():
 @pytest.mark.parametrize(
     ("actor", "login", "is_bot"),
     [
-        ({"__typename": "Bot", "login": "dependabot", "databaseId": 49699333}, "dependabot[bot]", True),
+        (
+            {"__typename": "Bot", "login": "dependabot", "databaseId": 49699333},
+            "dependabot[bot]",
+            True,
+        ),
         ({"__typename": "Bot", "login": "x[bot]", "databaseId": 2}, "x[bot]", True),
-        ({"__typename": "User", "login": "abbot", "databaseId": 3, "name": None}, "abbot", False),
+        (
+            {"__typename": "User", "login": "abbot", "databaseId": 3, "name": None},
+            "abbot",
+            False,
+        ),
         ({"__typename": "EnterpriseUserAccount", "login": "emu"}, "emu", False),
         ({"__typename": "Mannequin", "login": "imported", "databaseId": 4}, "imported", False),
     ],
 )
 def test_actors(actor, login, is_bot):
     author = translate.skeleton(node(author=actor)).author
-    assert (author.login, author.is_bot, author.github_id) == (login, is_bot, actor.get("databaseId"))
+    assert (author.login, author.is_bot, author.github_id) == (
+        login,
+        is_bot,
+        actor.get("databaseId"),
+    )
 
 
 def test_a_skeleton_says_nothing_of_commits_and_reviews():
@@ -127,7 +152,10 @@ def test_deleted_accounts_and_missing_labels_are_no_errors():
             {"commits": {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": None}}},
             "endCursor should be a text",
         ),
-        ({"reviews": {"nodes": [{"id": "R", "state": "SHRUGGED"}], "pageInfo": DONE}}, "none of GitHub's"),
+        (
+            {"reviews": {"nodes": [{"id": "R", "state": "SHRUGGED"}], "pageInfo": DONE}},
+            "none of GitHub's",
+        ),
         ({"__typename": "Issue"}, "no pull request"),
     ],
 )

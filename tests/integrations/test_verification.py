@@ -1,4 +1,6 @@
-"""Changes at GitHub that no list shows: found by its counts, by the rolling comparison, or at once by `verify`."""
+"""Changes at GitHub that no list shows: found by its counts, by the rolling comparison,
+or at once by `verify`.
+"""
 
 from datetime import timedelta
 
@@ -19,13 +21,21 @@ from tests.sandbox.conftest import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REVIEW = {"author": {"login": "eve"}, "state": "APPROVED", "submittedAt": "2026-03-30T10:00:00Z"}
+REVIEW = {
+    "author": {"login": "eve"},
+    "state": "APPROVED",
+    "submittedAt": "2026-03-30T10:00:00Z",
+}
 
 
 def refresh(team, **params):
     """Run the sync as a refresh does, with its params."""
-    run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, **params}, send=False)
-    run = runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
+    run, _ = engine.start(
+        "sync", subject=f"team:{team.pk}", params={"team_id": team.pk, **params}, send=False
+    )
+    run = runner.run_inline(
+        run, {"sync_historical_data_task": sync_historical_data_task.run_body}
+    )
     assert run.state == RunState.DONE, (run.error, run.missing)
     return run
 
@@ -47,7 +57,11 @@ def test_verify_corrects_what_no_list_shows(read, team):
     read.change("delete", repository="octo/hello", numbers=[7])
     run = refresh(team, verify=True)
     assert corrected_by(run) == 3
-    assert PRReview.objects.for_team(team).filter(pull_request__number=4, reviewer__login="eve").exists()
+    assert (
+        PRReview.objects.for_team(team)
+        .filter(pull_request__number=4, reviewer__login="eve")
+        .exists()
+    )
     assert pulls(team).get(number=5).title == "Renamed without a sign"
     assert 7 not in numbers(team)
     tracked = TrackedRepository.objects.for_team(team).get()
@@ -57,7 +71,9 @@ def test_verify_corrects_what_no_list_shows(read, team):
 
 def test_verify_brings_what_came_into_the_past(read, team):
     """An import sets `createdAt` and `updatedAt` to what they were elsewhere."""
-    read.put(record(300, createdAt=ago(days=300), updatedAt=ago(days=290), mergedAt=ago(days=290)))
+    read.put(
+        record(300, createdAt=ago(days=300), updatedAt=ago(days=290), mergedAt=ago(days=290))
+    )
     assert corrected_by(refresh(team, verify=True)) == 1
     assert 300 in numbers(team)
 
@@ -71,7 +87,12 @@ def test_changes_with_a_sign_are_no_corrections(read, team):
 @pytest.mark.parametrize("count", [1, 3])
 def test_deleted_pull_request_goes_by_night_with_its_author(read, team, count):
     read.put(
-        *(record(50 + n, author={"login": "gone"}, createdAt=ago(days=9), updatedAt=ago(days=9)) for n in range(count))
+        *(
+            record(
+                50 + n, author={"login": "gone"}, createdAt=ago(days=9), updatedAt=ago(days=9)
+            )
+            for n in range(count)
+        )
     )
     sync(team)
     assert TeamMember.objects.for_team(team).filter(login="gone").exists()
@@ -93,7 +114,10 @@ def test_comparison_that_could_not_read_all_is_made_again(read, team):
     read.change("delete", repository="octo/hello", numbers=[7])
     keys = list(pulls(team).order_by("pk").values_list("number", flat=True))
     # GitHub does not answer for the deleted one, wherever it is asked for.
-    errors = [{"path": ["nodes", place], "message": "Something went wrong"} for place in (0, keys.index(7))]
+    errors = [
+        {"path": ["nodes", place], "message": "Something went wrong"}
+        for place in (0, keys.index(7))
+    ]
     read.faults({"match": {"operation": "Detail"}, "errors": errors, "partial": True})
     sync(team)
     assert 7 in numbers(team)
@@ -103,14 +127,31 @@ def test_comparison_that_could_not_read_all_is_made_again(read, team):
 
 
 def test_comparison_begins_its_list_again_if_github_lost_the_place(read, team):
-    read.put(*(record(n, createdAt=ago(days=n), updatedAt=ago(days=n), mergedAt=ago(days=n)) for n in range(40, 160)))
+    read.put(
+        *(
+            record(n, createdAt=ago(days=n), updatedAt=ago(days=n), mergedAt=ago(days=n))
+            for n in range(40, 160)
+        )
+    )
     sync(team)
-    read.put(record(155, createdAt=ago(days=155), updatedAt=ago(days=155), title="Renamed without a sign"))
+    read.put(
+        record(
+            155,
+            createdAt=ago(days=155),
+            updatedAt=ago(days=155),
+            title="Renamed without a sign",
+        )
+    )
     variables = {"owner": "octo", "name": "hello", "first": queries.PAGE_LIMIT, "after": None}
     asked = {"query": queries.SKELETON, "variables": variables}
-    answer = read.http.post("/graphql", json=asked, headers={"Authorization": "Bearer of any shape"}).json()
+    answer = read.http.post(
+        "/graphql", json=asked, headers={"Authorization": "Bearer of any shape"}
+    ).json()
     place = answer["data"]["repository"]["pullRequests"]["pageInfo"]["endCursor"]
-    error = {"type": "INVALID_CURSOR_ARGUMENTS", "message": f"`{place}` does not appear to be a valid cursor."}
+    error = {
+        "type": "INVALID_CURSOR_ARGUMENTS",
+        "message": f"`{place}` does not appear to be a valid cursor.",
+    }
     read.faults({"match": {"contains": place}, "errors": [error]})
     refresh(team, verify=True)
     assert pulls(team).get(number=155).title == "Renamed without a sign"
@@ -121,7 +162,9 @@ def test_state_that_changed_without_a_sign_is_found_by_counts(octo, team, follow
     moment = ago(days=3)
     octo.put(record(70, state="OPEN", createdAt=ago(days=5), updatedAt=moment, mergedAt=None))
     sync(team)
-    octo.put(record(70, state="MERGED", createdAt=ago(days=5), updatedAt=moment, mergedAt=moment))
+    octo.put(
+        record(70, state="MERGED", createdAt=ago(days=5), updatedAt=moment, mergedAt=moment)
+    )
     sync(team)
     assert pulls(team).get(number=70).state == "merged"
 
@@ -130,11 +173,18 @@ def test_old_one_that_was_active_again_is_no_difference(octo, team, follow):
     follow("octo/hello")
     octo.put(
         record(
-            80, state="CLOSED", createdAt=ago(days=900), updatedAt=ago(days=800), mergedAt=None, closedAt=ago(days=800)
+            80,
+            state="CLOSED",
+            createdAt=ago(days=900),
+            updatedAt=ago(days=800),
+            mergedAt=None,
+            closedAt=ago(days=800),
         )
     )
     sync(team)
-    octo.put(record(80, state="OPEN", createdAt=ago(days=900), updatedAt=ago(hours=1), mergedAt=None))
+    octo.put(
+        record(80, state="OPEN", createdAt=ago(days=900), updatedAt=ago(hours=1), mergedAt=None)
+    )
     before = octo.requests()
     sync(team)
     assert 80 in numbers(team)
@@ -162,7 +212,9 @@ def test_rolling_comparison_reads_everything_within_its_nights(octo, team, follo
         found.append(PRReview.objects.for_team(team).filter(reviewer__login="eve").count())
     assert found[-1] == 33
     assert found[0] < 33
-    assert TrackedRepository.objects.for_team(team).filter(verified_at__isnull=True).count() == 0
+    assert (
+        TrackedRepository.objects.for_team(team).filter(verified_at__isnull=True).count() == 0
+    )
 
 
 def test_rolling_comparison_notices_a_deleted_account(read, team):
@@ -175,7 +227,9 @@ def test_rolling_comparison_notices_a_deleted_account(read, team):
 
 
 def test_part_that_misses_a_pull_request_compares_everything(read, team):
-    """A node id that GitHub does not know may be an old address: nothing is removed before the lists are read."""
+    """A node id that GitHub does not know may be an old address: nothing is removed
+    before the lists are read.
+    """
     read.put(record(50, createdAt=ago(days=2), updatedAt=ago(days=1)))
     sync(team)
     pulls(team).filter(number=9).update(external_id="PR_of_another_format")
@@ -188,21 +242,41 @@ def test_part_that_misses_a_pull_request_compares_everything(read, team):
 
 def test_repository_that_vanishes_while_it_is_compared_keeps_its_rows(read, team):
     read.change("delete", repository="octo/hello")
-    run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, "verify": True}, send=False)
+    run, _ = engine.start(
+        "sync",
+        subject=f"team:{team.pk}",
+        params={"team_id": team.pk, "verify": True},
+        send=False,
+    )
     with pytest.raises(Exception, match="knows no"):
-        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
+        runner.run_inline(
+            run, {"sync_historical_data_task": sync_historical_data_task.run_body}
+        )
     assert PullRequest.objects.for_team(team).count() == 30
 
 
 def test_nothing_is_removed_unless_the_repository_is_there(read, team):
     """Without access every pull request looks deleted."""
     read.change("delete", repository="octo/hello", numbers=[7])
-    missing = [{"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}]
+    missing = [
+        {
+            "type": "NOT_FOUND",
+            "path": ["repository"],
+            "message": "Could not resolve to a Repository.",
+        }
+    ]
     operations = ("Repository", "RepositoryById")
     read.faults(*({"match": {"operation": name}, "errors": missing} for name in operations))
-    run, _ = engine.start("sync", subject=f"team:{team.pk}", params={"team_id": team.pk, "verify": True}, send=False)
+    run, _ = engine.start(
+        "sync",
+        subject=f"team:{team.pk}",
+        params={"team_id": team.pk, "verify": True},
+        send=False,
+    )
     with pytest.raises(Exception, match="knows no"):
-        runner.run_inline(run, {"sync_historical_data_task": sync_historical_data_task.run_body})
+        runner.run_inline(
+            run, {"sync_historical_data_task": sync_historical_data_task.run_body}
+        )
     assert PullRequest.objects.for_team(team).count() == 30
 
 

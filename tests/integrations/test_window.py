@@ -1,4 +1,6 @@
-"""The first day of what a team reads: fixed at the setup, kept by nights, widened as a fresh start would read."""
+"""The first day of what a team reads: fixed at the setup, kept by nights, widened as a
+fresh start would read.
+"""
 
 from datetime import date, timedelta
 
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def setup(team, months, since=None):
     """Choose a window as the setup does, without its run."""
-    run, _ = start_onboarding(team, None, list(TrackedRepository.objects.for_team(team)), months, since)
+    run, _ = start_onboarding(
+        team, None, list(TrackedRepository.objects.for_team(team)), months, since
+    )
     engine.cancel(run)
     team.refresh_from_db()
     return run
@@ -32,7 +36,9 @@ def numbers(team):
 
 @pytest.fixture
 def history(octo, follow):
-    """One pull request for each of the last 30 months, and an old one that was merged ten months ago."""
+    """One pull request for each of the last 30 months, and an old one that was merged
+    ten months ago.
+    """
     follow("octo/world")
     octo.put(
         *(
@@ -45,7 +51,13 @@ def history(octo, follow):
             )
             for month in range(30)
         ),
-        record(900, repository="octo/world", createdAt=ago(days=700), updatedAt=ago(days=300), mergedAt=ago(days=300)),
+        record(
+            900,
+            repository="octo/world",
+            createdAt=ago(days=700),
+            updatedAt=ago(days=300),
+            mergedAt=ago(days=300),
+        ),
     )
     return octo
 
@@ -56,7 +68,9 @@ def test_night_reads_the_window_of_the_setup(history, team):
         run = sync(team)
     assert [number for number in numbers(team) if number >= 100] == [100, 101, 102]
     assert "since" not in run.params
-    assert TrackedRepository.objects.for_team(team).get().synced_since == window.midnight(team.history_start)
+    assert TrackedRepository.objects.for_team(team).get().synced_since == window.midnight(
+        team.history_start
+    )
 
 
 def test_first_day_can_be_given_as_a_date(history, team):
@@ -87,8 +101,11 @@ def test_setup_that_read_nothing_leaves_no_window(history, team):
 def test_rows_of_a_canceled_longer_setup_are_removed(history, team):
     setup(team, months=24)
     sync(team)
-    # As a setup leaves it that is canceled while it reads: rows, and no window that was read whole.
-    TrackedRepository.objects.for_team(team).update(synced_since=None, watermark=None, cursor={})
+    # As a setup leaves it that is canceled while it reads: rows, and no window that was
+    # read whole.
+    TrackedRepository.objects.for_team(team).update(
+        synced_since=None, watermark=None, cursor={}
+    )
     assert len(numbers(team)) > 20
     setup(team, months=3)
     sync(team)
@@ -113,8 +130,12 @@ def test_wider_window_reads_what_a_fresh_start_reads(history, team, narrow, wide
 
 def test_list_that_fits_on_one_page_is_widened_too(octo, team, follow):
     follow("octo/world")
-    octo.put(record(50, repository="octo/world", createdAt=ago(days=200), updatedAt=ago(days=200)))
-    octo.put(record(51, repository="octo/world", createdAt=ago(days=10), updatedAt=ago(days=10)))
+    octo.put(
+        record(50, repository="octo/world", createdAt=ago(days=200), updatedAt=ago(days=200))
+    )
+    octo.put(
+        record(51, repository="octo/world", createdAt=ago(days=10), updatedAt=ago(days=10))
+    )
     setup(team, months=1)
     sync(team)
     assert numbers(team) == [51]

@@ -10,7 +10,10 @@ from tests.services import free_port
 
 
 class MailServer:
-    """A real SMTP server on loopback. `refuse` answers RCPT by address, `on_data` is called before DATA is answered."""
+    """A real SMTP server on loopback.
+
+    `refuse` answers RCPT by address, `on_data` is called before DATA is answered.
+    """
 
     def __init__(self, port):
         self.port = port
@@ -22,7 +25,9 @@ class MailServer:
 
     def start(self):
         # A host name of its own spares a look-up of this machine's.
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test")
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test"
+        )
         self._controller.start()
 
     def stop(self):
@@ -38,7 +43,11 @@ class MailServer:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         self.received.append(
-            SimpleNamespace(sender=envelope.mail_from, recipients=envelope.rcpt_tos, content=envelope.content)
+            SimpleNamespace(
+                sender=envelope.mail_from,
+                recipients=envelope.rcpt_tos,
+                content=envelope.content,
+            )
         )
         await asyncio.to_thread(self.on_data, envelope)
         return self.answer
@@ -55,7 +64,9 @@ def server(settings):
     """The product's mail server; tests start it themselves."""
     server = MailServer(free_port())
     settings.EMAIL_CONFIGURED = True
-    settings.MAILERS = {"default": {"OPTIONS": {"host": "127.0.0.1", "port": server.port, "timeout": 5}}}
+    settings.MAILERS = {
+        "default": {"OPTIONS": {"host": "127.0.0.1", "port": server.port, "timeout": 5}}
+    }
     yield server
     server.stop()
 

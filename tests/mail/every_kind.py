@@ -1,4 +1,5 @@
-"""One real message in the outbox of each kind of email, by what causes it in the product.
+"""One real message in the outbox of each kind of email, by what causes it in the
+product.
 
 kinds()             # the kinds that have templates: {"complete", "digest", "password_changed", …}
 queue("digest")     # the messages of one kind
@@ -84,7 +85,10 @@ class World:
 
     def run(self):
         started, _ = engine.start(
-            "onboarding", subject=f"team:{self.team.pk}", params={"team_id": self.team.pk}, send=False
+            "onboarding",
+            subject=f"team:{self.team.pk}",
+            params={"team_id": self.team.pk},
+            send=False,
         )
         return started
 
@@ -159,8 +163,12 @@ def _user_signed_up(world):
 
 
 def _error(world):
-    record = logging.LogRecord("apps.x", logging.ERROR, __file__, 1, "It broke: %s", ("https://a.example/?x",), None)
-    report = operator_mail._Report(3, operator_mail._text(record), operator_mail._subject(record))
+    record = logging.LogRecord(
+        "apps.x", logging.ERROR, __file__, 1, "It broke: %s", ("https://a.example/?x",), None
+    )
+    report = operator_mail._Report(
+        3, operator_mail._text(record), operator_mail._subject(record)
+    )
     operator_mail.queue_email("kind", report)
 
 
@@ -188,4 +196,6 @@ def queue(kind):
         send_account_email(ACCOUNT_KINDS[kind])
     else:
         CAUSES[kind](World())
-    return [each for each in OutboxMessage.objects.all() if each.headers.get(KIND_HEADER) == kind]
+    return [
+        each for each in OutboxMessage.objects.all() if each.headers.get(KIND_HEADER) == kind
+    ]

@@ -1,10 +1,12 @@
-"""A mail server of bytes: it answers each command with what a test wrote for it, right or wrong.
+"""A mail server of bytes: it answers each command with what a test wrote for it, right
+or wrong.
 
     with Script(RCPT=b"550 5.7.1 No\r\n") as server:     # all else is answered as usual
         server.port
 
-An answer of None ends the connection without a word. DATA is answered twice: at the command, and as TEXT after the dot.
-`letters` has the bytes of each message that was answered as usual.
+An answer of None ends the connection without a word. DATA is answered twice: at the
+command, and as TEXT after the dot. `letters` has the bytes of each message that was
+answered as usual.
 """
 
 import socket
@@ -28,7 +30,8 @@ class Script:
     def __init__(self, *, drip=0.0, tls=None, **answers):
         """Take the answers that differ from the usual ones.
 
-        `drip` is the pause between two bytes, in seconds; `tls` is an SSLContext, to speak TLS from the first byte.
+        `drip` is the pause between two bytes, in seconds; `tls` is an SSLContext, to
+        speak TLS from the first byte.
         """
         self.answers, self.drip, self.tls = USUAL | answers, drip, tls
         self.connections, self.texts = 0, 0
@@ -56,7 +59,9 @@ class Script:
 
     def _begin(self, connection):
         with connection, suppress(OSError):
-            self._talk(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
+            self._talk(
+                self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+            )
 
     def _talk(self, connection):
         with connection, connection.makefile("rb") as lines:

@@ -1,4 +1,6 @@
-"""Messages reach a real SMTP server once each, whatever the server and the deliverers go through."""
+"""Messages reach a real SMTP server once each, whatever the server and the deliverers
+go through.
+"""
 
 import datetime as dt
 import email
@@ -25,7 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def mail(key="k", **changes):
-    fields = {"recipient": "ada@example.com", "subject": "Grüße", "text": "Textteil.", "html": "<p>HTML part.</p>"}
+    fields = {
+        "recipient": "ada@example.com",
+        "subject": "Grüße",
+        "text": "Textteil.",
+        "html": "<p>HTML part.</p>",
+    }
     return queue_mail(dedupe_key=key, **fields | changes)
 
 
@@ -47,7 +54,11 @@ def test_a_message_arrives_whole(db, server):
     (received,) = server.received
     message = parsed(received)
     assert received.recipients == ["ada@example.com"]
-    assert (message["Message-ID"], message["Subject"], message["To"]) == (row.message_id, "Grüße", "ada@example.com")
+    assert (message["Message-ID"], message["Subject"], message["To"]) == (
+        row.message_id,
+        "Grüße",
+        "ada@example.com",
+    )
     assert message["Auto-Submitted"] == "auto-generated"
     assert message.get_body(("plain",)).get_content().strip() == "Textteil."
     assert message.get_body(("html",)).get_content().strip() == "<p>HTML part.</p>"
@@ -87,7 +98,9 @@ def test_server_that_is_down_costs_one_try_and_no_mail(db, server):
     assert not outage.needs_operator, "it may come back by itself"
     for row in rows:
         row.refresh_from_db()
-    assert [row.attempts for row in rows] == [1, 0, 0], "the round ended at the first sign that the server is away"
+    assert [row.attempts for row in rows] == [1, 0, 0], (
+        "the round ended at the first sign that the server is away"
+    )
     assert {row.state for row in rows} == {OutboxState.PENDING}
     server.start()
     assert deliver_due() == 0, "all wait for the next try"
@@ -178,7 +191,9 @@ def test_outage_is_logged_once(db, server, caplog):
     for _ in range(3):
         deliver_due()
         make_due()
-    assert len([record for record in caplog.records if record.name == "apps.mail.delivery"]) == 1
+    assert (
+        len([record for record in caplog.records if record.name == "apps.mail.delivery"]) == 1
+    )
 
 
 def test_message_that_is_refused_for_days_fails(db, server):
@@ -263,7 +278,9 @@ def test_deliverers_at_once_hand_over_each_message_once(server):
 
 @pytest.fixture
 def deliverer(server):
-    """Starts a process of its own that delivers what is due; a process that is left is ended with the test."""
+    """Starts a process of its own that delivers what is due; a process that is left is
+    ended with the test.
+    """
     database = connection.settings_dict
     address = f"sqlite:///{database['NAME']}"
     if connection.vendor == "postgresql":
@@ -300,7 +317,8 @@ def check_lease_then_let_it_pass(row):
 def test_a_kill_between_claim_and_hand_over_delays_the_message(server, deliverer):
     row = mail()
     with socket.create_server(("127.0.0.1", server.port)) as silent:
-        # It takes the connection and says nothing: the deliverer stands between its claim and the hand-over.
+        # It takes the connection and says nothing: the deliverer stands between its
+        # claim and the hand-over.
         silent.settimeout(30)
         process = deliverer()
         held, _ = silent.accept()
@@ -314,7 +332,9 @@ def test_a_kill_between_claim_and_hand_over_delays_the_message(server, deliverer
 
 @pytest.mark.django_db(transaction=True)
 def test_a_dead_deliverers_message_does_not_wait_for_its_lease(server, deliverer):
-    """Its process is known to be gone, so the next tick of any worker makes the message due; a living one keeps it."""
+    """Its process is known to be gone, so the next tick of any worker makes the message
+    due; a living one keeps it.
+    """
     row = mail()
     with socket.create_server(("127.0.0.1", server.port)) as silent:
         silent.settimeout(30)
@@ -340,7 +360,9 @@ def test_a_kill_between_acceptance_and_commit_repeats_the_message_id(server, del
     process.wait()
     server.on_data = lambda envelope: None
     check_lease_then_let_it_pass(row)
-    assert [parsed(received)["Message-ID"] for received in server.received] == [row.message_id] * 2
+    assert [parsed(received)["Message-ID"] for received in server.received] == [
+        row.message_id
+    ] * 2
 
 
 @pytest.mark.parametrize("answer", ["250 OK", "554 5.7.1 No"])
@@ -364,13 +386,19 @@ def test_a_deliverer_that_lost_its_claim_does_not_write_the_outcome(server, answ
 
 @pytest.mark.django_db(transaction=True)
 def test_outcome_is_written_when_a_lock_ends(server):
-    """Longer than a statement waits for it: without the outcome, the email would be sent again after its lease."""
+    """Longer than a statement waits for it: without the outcome, the email would be
+    sent again after its lease.
+    """
     row = mail()
     lock = Lock(row)
     server.on_data = lambda envelope: lock.take()
     server.start()
     with connection.cursor() as cursor:
-        wait_little = "PRAGMA busy_timeout = 200" if connection.vendor == "sqlite" else "SET lock_timeout = '200ms'"
+        wait_little = (
+            "PRAGMA busy_timeout = 200"
+            if connection.vendor == "sqlite"
+            else "SET lock_timeout = '200ms'"
+        )
         cursor.execute(wait_little)
     try:
         assert deliver_due() == 1
@@ -383,7 +411,9 @@ def test_outcome_is_written_when_a_lock_ends(server):
 
 
 class Lock:
-    """A transaction of another connection that holds a message's row, with SQLite the database, for two seconds."""
+    """A transaction of another connection that holds a message's row, with SQLite the
+    database, for two seconds.
+    """
 
     def __init__(self, row):
         self.row = row
@@ -408,7 +438,9 @@ class Lock:
 
 def test_deliverers_that_keep_dying_end_in_failed(db, server):
     row = mail()
-    OutboxMessage.objects.update(state=OutboxState.SENDING, attempts=MAX_DEATHS, deaths=MAX_DEATHS - 1)
+    OutboxMessage.objects.update(
+        state=OutboxState.SENDING, attempts=MAX_DEATHS, deaths=MAX_DEATHS - 1
+    )
     server.start()
     assert deliver_due() == 0
     row.refresh_from_db()
@@ -455,7 +487,9 @@ def test_hint_waits_for_the_next_try_of_a_server_that_is_away(queue, server):
     assert tasks.hint_due()
 
 
-@pytest.mark.parametrize(("timeout", "good"), [(20, True), (30, True), (None, False), (120, False)])
+@pytest.mark.parametrize(
+    ("timeout", "good"), [(20, True), (30, True), (None, False), (120, False)]
+)
 def test_a_timeout_longer_than_the_lease_is_found_at_the_start(db, settings, timeout, good):
     settings.MAILERS = {
         "default": {
@@ -463,4 +497,6 @@ def test_a_timeout_longer_than_the_lease_is_found_at_the_start(db, settings, tim
             "OPTIONS": {"host": "localhost", "timeout": timeout},
         }
     }
-    assert [error.id for error in run_checks() if error.id == "mail.E001"] == ([] if good else ["mail.E001"])
+    assert [error.id for error in run_checks() if error.id == "mail.E001"] == (
+        [] if good else ["mail.E001"]
+    )

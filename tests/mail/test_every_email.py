@@ -1,4 +1,6 @@
-"""Every kind of email that the product can send: right in Word's engine, with a preheader, as text and HTML."""
+"""Every kind of email that the product can send: right in Word's engine, with a
+preheader, as text and HTML.
+"""
 
 import re
 from pathlib import Path
@@ -13,9 +15,17 @@ pytestmark = pytest.mark.django_db
 
 # Recipients who have no account, and so no preferences: invited, unknown, operators.
 TO_STRANGERS = {
-    *("invitation", "unknown_account", "email_confirmation_signup", "recovery_link", "user_signed_up", "error"),
+    *(
+        "invitation",
+        "unknown_account",
+        "email_confirmation_signup",
+        "recovery_link",
+        "user_signed_up",
+        "error",
+    ),
 }
-# Modules that may write a message themselves: the outbox, and what builds on the templates.
+# Modules that may write a message themselves: the outbox, and what builds on the
+# templates.
 MAY_QUEUE = {"apps/mail/outbox.py", "apps/mail/letters.py", "apps/users/adapter.py"}
 
 
@@ -63,7 +73,9 @@ def test_footer_leads_to_the_preferences(kind):
 def test_text_has_every_link_of_the_html(kind):
     """A person whose program shows text alone can do the same."""
     for message in queue(kind):
-        links = {link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', message.html)}
+        links = {
+            link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', message.html)
+        }
         assert {link for link in links if link not in message.text} == set()
 
 

@@ -1,4 +1,6 @@
-"""Mails are readable at /mail/ in development, on the machine itself; their HTML can do nothing there."""
+"""Mails are readable at /mail/ in development, on the machine itself; their HTML can do
+nothing there.
+"""
 
 import pytest
 from django.urls import reverse
@@ -7,9 +9,7 @@ from apps.mail.delivery import deliver_due
 from apps.mail.models import OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
 
-HTML = (
-    "<!doctype html><html><head lang=en><title>x</title></head><body><script>steal()</script><p>Hello</p></body></html>"
-)
+HTML = "<!doctype html><html><head lang=en><title>x</title></head><body><script>steal()</script><p>Hello</p></body></html>"
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +20,19 @@ def _development(settings):
 @pytest.fixture
 def mail(db):
     return queue_mail(
-        dedupe_key="a", recipient="ada@example.com", subject="Hello <b>", text="See https://x.example", html=HTML
+        dedupe_key="a",
+        recipient="ada@example.com",
+        subject="Hello <b>",
+        text="See https://x.example",
+        html=HTML,
     )
 
 
 def policy(response):
-    return dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
+    return dict(
+        part.strip().partition(" ")[::2]
+        for part in response["Content-Security-Policy"].split(";")
+    )
 
 
 def test_without_a_server_mails_are_kept_and_not_called_sent(mail):
@@ -51,7 +58,12 @@ def test_the_list_is_newest_first_and_escapes(client, mail):
 
 def test_a_long_list_has_pages(client, mail):
     for number in range(50):
-        queue_mail(dedupe_key=str(number), recipient="bob@example.com", subject=f"No {number}", text="x")
+        queue_mail(
+            dedupe_key=str(number),
+            recipient="bob@example.com",
+            subject=f"No {number}",
+            text="x",
+        )
     assert "Hello" not in client.get(reverse("mail:list")).text
     assert "Hello" in client.get(reverse("mail:list"), {"page": 2}).text
 
@@ -73,9 +85,9 @@ def test_the_html_part_is_held_in_a_sandbox_of_its_own(client, mail):
     assert "script-src" not in rules
     assert "allow-scripts" not in rules["sandbox"]
     assert "allow-same-origin" not in rules["sandbox"]
-    assert response.text.index('<base target="_blank">') == response.text.index("<title>") - len(
-        '<base target="_blank">'
-    )
+    assert response.text.index('<base target="_blank">') == response.text.index(
+        "<title>"
+    ) - len('<base target="_blank">')
 
 
 def test_a_plain_mail_has_no_html_part(client, db):

@@ -1,4 +1,6 @@
-"""One row for each cause and recipient, in the caller's transaction, and a hint to deliver after its commit."""
+"""One row for each cause and recipient, in the caller's transaction, and a hint to
+deliver after its commit.
+"""
 
 import threading
 
@@ -10,7 +12,12 @@ from apps.mail.outbox import message_id, queue_mail
 
 
 def mail(**changes):
-    fields = {"dedupe_key": "run:1:done", "recipient": "ada@example.com", "subject": "Done", "text": "All is done."}
+    fields = {
+        "dedupe_key": "run:1:done",
+        "recipient": "ada@example.com",
+        "subject": "Done",
+        "text": "All is done.",
+    }
     return queue_mail(**fields | changes)
 
 
@@ -38,7 +45,10 @@ def test_the_message_id_is_made_from_cause_and_recipient(db, settings):
     assert mail(dedupe_key="x").from_email == "Firstlight <hello@firstlight.example>"
 
 
-@pytest.mark.parametrize("subject", ["Done\r\nBcc: eve@example.com", "Done\n\n Bcc:\teve@example.com", "\u2028Done\v"])
+@pytest.mark.parametrize(
+    "subject",
+    ["Done\r\nBcc: eve@example.com", "Done\n\n Bcc:\teve@example.com", "\u2028Done\v"],
+)
 def test_a_subject_is_one_line(db, subject):
     assert len(mail(subject=subject).subject.splitlines()) == 1
 

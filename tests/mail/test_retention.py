@@ -14,10 +14,16 @@ from apps.mail.retention import forget_old
 
 def mail(state=OutboxState.PENDING, days=0):
     row = queue_mail(
-        dedupe_key=f"{state}:{days}", recipient="ada@example.com", subject="x", text="https://x/reset", html="<p>"
+        dedupe_key=f"{state}:{days}",
+        recipient="ada@example.com",
+        subject="x",
+        text="https://x/reset",
+        html="<p>",
     )
     moment = timezone.now() - timedelta(days=days)
-    OutboxMessage.objects.filter(pk=row.pk).update(state=state, created_at=moment, next_attempt_at=moment)
+    OutboxMessage.objects.filter(pk=row.pk).update(
+        state=state, created_at=moment, next_attempt_at=moment
+    )
     return row
 
 
@@ -46,7 +52,9 @@ def test_a_message_that_was_handed_over_keeps_no_body(transactional_db, server):
 def test_bodies_and_rows_end_in_time(db, state, days, left):
     row = mail(state, days)
     forget_old(timezone.now())
-    assert OutboxMessage.objects.filter(pk=row.pk).values_list("text", flat=True).first() == left
+    assert (
+        OutboxMessage.objects.filter(pk=row.pk).values_list("text", flat=True).first() == left
+    )
 
 
 def test_a_blank_message_is_not_sent_again(admin_client):
@@ -60,7 +68,13 @@ def test_a_blank_message_is_not_sent_again(admin_client):
 
 @pytest.mark.parametrize(
     "text",
-    ["http://evil.example", "Win at HTTPS://evil.example/x", "www.evil.example", "evil.example/claim", "mailto:a"],
+    [
+        "http://evil.example",
+        "Win at HTTPS://evil.example/x",
+        "www.evil.example",
+        "evil.example/claim",
+        "mailto:a",
+    ],
 )
 def test_web_addresses_are_found(text):
     assert has_address(text)

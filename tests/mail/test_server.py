@@ -1,4 +1,6 @@
-"""Whatever a mail server answers becomes one of a few outcomes, and no exception passes."""
+"""Whatever a mail server answers becomes one of a few outcomes, and no exception
+passes.
+"""
 
 import email
 import random
@@ -16,7 +18,14 @@ from apps.mail import server as boundary
 from apps.mail.delivery import deliver_due
 from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 from apps.mail.outbox import queue_mail
-from apps.mail.server import Accepted, MailServer, RecipientRefused, ReplyLost, TryLater, speaks_of_recipient
+from apps.mail.server import (
+    Accepted,
+    MailServer,
+    RecipientRefused,
+    ReplyLost,
+    TryLater,
+    speaks_of_recipient,
+)
 from project.env import mailer_settings
 from tests.mail.smtp_script import USUAL, Script
 from tests.services import free_port
@@ -25,23 +34,44 @@ from tests.services import free_port
 def use(settings, port, **options):
     settings.EMAIL_CONFIGURED = True
     options = {"host": "127.0.0.1", "port": port, "timeout": 2} | options
-    settings.MAILERS = {"default": {"BACKEND": "apps.mail.server.SmtpBackend", "OPTIONS": options}}
+    settings.MAILERS = {
+        "default": {"BACKEND": "apps.mail.server.SmtpBackend", "OPTIONS": options}
+    }
 
 
 def mail(key="k", **changes):
-    return queue_mail(dedupe_key=key, **{"recipient": "ada@example.com", "subject": "Hello", "text": "Text."} | changes)
+    return queue_mail(
+        dedupe_key=key,
+        **{"recipient": "ada@example.com", "subject": "Hello", "text": "Text."} | changes,
+    )
 
 
-# What the server answers to which command, and the outcome: its kind, whether all messages wait, whose turn it is.
+# What the server answers to which command, and the outcome: its kind, whether all
+# messages wait, whose turn it is.
 FAULTS = {
     "busy at the greeting": ({"GREETING": b"421 4.3.2 too busy\r\n"}, TryLater, True, False),
-    "refuses at the greeting": ({"GREETING": b"554 5.7.1 no service\r\n"}, TryLater, True, False),
-    "greets with words": ({"GREETING": b"HTTP/1.1 400 Bad Request\r\n\r\n"}, TryLater, True, False),
+    "refuses at the greeting": (
+        {"GREETING": b"554 5.7.1 no service\r\n"},
+        TryLater,
+        True,
+        False,
+    ),
+    "greets with words": (
+        {"GREETING": b"HTTP/1.1 400 Bad Request\r\n\r\n"},
+        TryLater,
+        True,
+        False,
+    ),
     "greets with bytes": ({"GREETING": b"\xff\xfe\x00\r\n"}, TryLater, True, False),
     "ends at the greeting": ({"GREETING": None}, TryLater, True, False),
     "ends at EHLO": ({"EHLO": None}, TryLater, True, False),
     "refuses the sender": ({"MAIL": b"550 5.1.8 bad sender\r\n"}, TryLater, True, True),
-    "wants a log-in": ({"MAIL": b"530 5.7.0 authentication required\r\n"}, TryLater, True, True),
+    "wants a log-in": (
+        {"MAIL": b"530 5.7.0 authentication required\r\n"},
+        TryLater,
+        True,
+        True,
+    ),
     "sender for now": ({"MAIL": b"451 4.7.1 later\r\n"}, TryLater, True, False),
     "closes at MAIL": ({"MAIL": b"421 slow down\r\n"}, TryLater, True, False),
     "too large": ({"MAIL": b"552 5.3.4 too big\r\n"}, TryLater, False, True),
@@ -66,7 +96,12 @@ FAULTS = {
     "ends after the text": ({"TEXT": None}, ReplyLost, None, None),
     "words after the text": ({"TEXT": b"thanks!\r\n"}, ReplyLost, None, None),
     "NUL after the text": ({"TEXT": b"\x00\xff thanks\r\n"}, ReplyLost, None, None),
-    "a log-in of no known kind": ({"EHLO": b"250-mail.test\r\n250 AUTH GSSAPI\r\n"}, TryLater, True, True),
+    "a log-in of no known kind": (
+        {"EHLO": b"250-mail.test\r\n250 AUTH GSSAPI\r\n"},
+        TryLater,
+        True,
+        True,
+    ),
     "log-in fails for now": (
         {"EHLO": b"250-mail.test\r\n250 AUTH PLAIN\r\n", "AUTH": b"454 4.7.0 later\r\n"},
         TryLater,
@@ -74,7 +109,12 @@ FAULTS = {
         False,
     ),
     "a line without end": ({"TEXT": b"2" * 20_000 + b"\r\n"}, ReplyLost, None, None),
-    "NUL in the reason": ({"RCPT": b"450 \x00\xff\xed\xa0\x80 later\r\n"}, TryLater, False, False),
+    "NUL in the reason": (
+        {"RCPT": b"450 \x00\xff\xed\xa0\x80 later\r\n"},
+        TryLater,
+        False,
+        False,
+    ),
     "a long reason": (
         {"RCPT": b"".join(b"450-%d\r\n" % n for n in range(5000)) + b"450 x\r\n"},
         TryLater,
@@ -210,12 +250,15 @@ def test_lost_reply_ends_the_round(db, settings):
     [
         # The dialog goes on where it is known.
         ({"RCPT": b"550 5.1.1 unknown\r\n"}, 1),
-        # The rest of what the server sends would be read as the answer to the next message.
+        # The rest of what the server sends would be read as the answer to the next
+        # message.
         ({"TEXT": b"thanks!\r\n250 taken\r\n250 taken\r\n"}, 2),
         ({"RCPT": b"450 4.2.0 later\r\n250 ok\r\n250 ok\r\n"}, 2),
     ],
 )
-def test_connection_is_used_again_only_if_its_state_is_known(db, settings, answers, connections):
+def test_connection_is_used_again_only_if_its_state_is_known(
+    db, settings, answers, connections
+):
     with Script(**answers) as script:
         use(settings, script.port)
         with MailServer() as server:
@@ -227,7 +270,9 @@ def test_connection_is_used_again_only_if_its_state_is_known(db, settings, answe
 
 
 def test_connection_whose_log_in_failed_is_not_used(db, settings):
-    with Script(EHLO=b"250-mail.test\r\n250 AUTH PLAIN\r\n", AUTH=b"454 4.7.0 later\r\n") as script:
+    with Script(
+        EHLO=b"250-mail.test\r\n250 AUTH PLAIN\r\n", AUTH=b"454 4.7.0 later\r\n"
+    ) as script:
         use(settings, script.port, username="ada", password="password")
         with MailServer() as server:
             assert isinstance(server.send(mail()), TryLater)
@@ -263,7 +308,12 @@ def test_end_of_a_connection_changes_nothing(db, settings, answer):
     ],
 )
 def test_message_that_cannot_be_written_opens_no_connection(settings, changes):
-    fields = {"recipient": "ada@example.com", "subject": "Hello", "text": "Text.", "from_email": "us@example.com"}
+    fields = {
+        "recipient": "ada@example.com",
+        "subject": "Hello",
+        "text": "Text.",
+        "from_email": "us@example.com",
+    }
     message = OutboxMessage(message_id="<k@example.com>", **(fields | changes))
     with Script() as script:
         use(settings, script.port)
@@ -298,12 +348,42 @@ def test_thousands_of_random_dialogs_never_raise(db, settings, trial):
 
 
 def random_answers(dice):
-    """Return answers to some commands: codes that don't fit, other protocols, bytes, half lines, silence."""
-    codes = [200, 220, 221, 235, 250, 251, 252, 334, 354, 421, 432, 450, 451, 452, 454, 500, 501, 502, 503, 504, 521]
+    """Return answers to some commands: codes that don't fit, other protocols, bytes,
+    half lines, silence.
+    """
+    codes = [
+        200,
+        220,
+        221,
+        235,
+        250,
+        251,
+        252,
+        334,
+        354,
+        421,
+        432,
+        450,
+        451,
+        452,
+        454,
+        500,
+        501,
+        502,
+        503,
+        504,
+        521,
+    ]
     codes += [530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556, 0, 99, 600, 999]
     made = [
-        lambda: b"%03d %s\r\n" % (dice.choice(codes), dice.randbytes(dice.randrange(40)).replace(b"\n", b"")),
-        lambda: b"%03d %d.%d.%d x\r\n" % (dice.choice(codes), dice.randrange(6), dice.randrange(9), dice.randrange(12)),
+        lambda: (
+            b"%03d %s\r\n"
+            % (dice.choice(codes), dice.randbytes(dice.randrange(40)).replace(b"\n", b""))
+        ),
+        lambda: (
+            b"%03d %d.%d.%d x\r\n"
+            % (dice.choice(codes), dice.randrange(6), dice.randrange(9), dice.randrange(12))
+        ),
         lambda: b"%03d-more\r\n%03d end\r\n" % (dice.choice(codes), dice.choice(codes)),
         lambda: dice.randbytes(dice.randrange(200)),
         lambda: b"HTTP/1.0 200 OK\r\n\r\n",
@@ -317,8 +397,13 @@ def random_answers(dice):
 
 def test_unsubscribe_header_is_one_plain_line(db, server):
     """Mail programs read it byte for byte; encoded words are not decoded there."""
-    address = "https://firstlight.example.com/teams/stop/" + "eyJtIjo3LCJrIjoiZGlnZXN0In0" * 4 + "/"
-    headers = {"List-Unsubscribe": f"<{address}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    address = (
+        "https://firstlight.example.com/teams/stop/" + "eyJtIjo3LCJrIjoiZGlnZXN0In0" * 4 + "/"
+    )
+    headers = {
+        "List-Unsubscribe": f"<{address}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
     mail(headers=headers, subject="Grüße " * 20)
     server.start()
     assert deliver_due() == 1
@@ -326,7 +411,9 @@ def test_unsubscribe_header_is_one_plain_line(db, server):
     assert b"List-Unsubscribe: <" + address.encode() + b">" in lines
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in lines
     assert max(map(len, lines)) < 998
-    subject = email.message_from_bytes(server.received[0].content, policy=email.policy.default)["Subject"]
+    subject = email.message_from_bytes(server.received[0].content, policy=email.policy.default)[
+        "Subject"
+    ]
     assert subject.strip() == ("Grüße " * 20).strip()
 
 
@@ -352,7 +439,9 @@ def test_answer_speaks_of_the_recipient(code, text, expected):
     assert speaks_of_recipient(code, text) is expected
 
 
-@pytest.mark.parametrize("value", ["smtp://mail..example", "smtp://ada:p%C3%A4ss@mail.example.com"])
+@pytest.mark.parametrize(
+    "value", ["smtp://mail..example", "smtp://ada:p%C3%A4ss@mail.example.com"]
+)
 def test_impossible_server_is_refused_at_the_start(value):
     assert mailer_settings(urlsplit(value)) is None
 
@@ -374,7 +463,9 @@ def test_test_email_makes_what_waits_due(db, server):
     assert row.state == OutboxState.SENT
 
 
-@pytest.mark.parametrize("answers", [{"RCPT": b"550 5.1.1 no\r\n"}, {"TEXT": None}, {"GREETING": b"421 later\r\n"}])
+@pytest.mark.parametrize(
+    "answers", [{"RCPT": b"550 5.1.1 no\r\n"}, {"TEXT": None}, {"GREETING": b"421 later\r\n"}]
+)
 def test_test_email_that_is_not_taken_ends_with_the_reason(db, settings, answers):
     with Script(**answers) as script:
         use(settings, script.port)

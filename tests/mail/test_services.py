@@ -1,4 +1,6 @@
-"""Mails by a mail service's HTTP interface: a stand-in of Postmark's, spoken to by django-anymail."""
+"""Mails by a mail service's HTTP interface: a stand-in of Postmark's, spoken to by
+django-anymail.
+"""
 
 import json
 import threading
@@ -26,13 +28,17 @@ TAKEN = {
     "SubmittedAt": "2026-01-01T00:00:00Z",
     "To": "a@b.example",
 }
-INACTIVE = {"ErrorCode": 406, "Message": "Found inactive addresses: ada@example.com. Inactive recipients are refused."}
+INACTIVE = {
+    "ErrorCode": 406,
+    "Message": "Found inactive addresses: ada@example.com. Inactive recipients are refused.",
+}
 
 
 class Postmark(ThreadingHTTPServer):
     """Takes mails and keeps them; `answers` are given first, one a request.
 
-    With `raw`, it answers with these bytes, `pause` seconds after each, and ends the connection.
+    With `raw`, it answers with these bytes, `pause` seconds after each, and ends the
+    connection.
     """
 
     daemon_threads = True
@@ -76,7 +82,9 @@ def postmark(settings):
     server = Postmark()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    env = Env({"EMAIL_URL": f"postmark://secret@?api_url=http://127.0.0.1:{server.server_port}/"})
+    env = Env(
+        {"EMAIL_URL": f"postmark://secret@?api_url=http://127.0.0.1:{server.server_port}/"}
+    )
     settings.EMAIL_CONFIGURED = True
     settings.MAILERS = {"default": env.mailer("EMAIL_URL", required=True)}
     yield server
@@ -86,7 +94,9 @@ def postmark(settings):
 
 
 def mail(recipient="ada@example.com"):
-    return queue_mail(dedupe_key="k", recipient=recipient, subject="Grüße", text="Text.", html="<p>HTML.</p>")
+    return queue_mail(
+        dedupe_key="k", recipient=recipient, subject="Grüße", text="Text.", html="<p>HTML.</p>"
+    )
 
 
 def test_a_mail_is_handed_over_with_its_message_id(postmark):
@@ -95,7 +105,11 @@ def test_a_mail_is_handed_over_with_its_message_id(postmark):
     [(token, sent)] = postmark.received
     sent = sent[0] if isinstance(sent, list) else sent
     assert token == "secret"
-    assert (sent["To"], sent["Subject"], sent["TextBody"]) == ("ada@example.com", "Grüße", "Text.")
+    assert (sent["To"], sent["Subject"], sent["TextBody"]) == (
+        "ada@example.com",
+        "Grüße",
+        "Text.",
+    )
     assert row.message_id in str(sent["Headers"])
     assert OutboxMessage.objects.get().state == OutboxState.SENT
 
@@ -134,7 +148,13 @@ def test_a_service_that_is_away_costs_one_attempt_of_one_mail(postmark):
 
 @pytest.mark.parametrize(
     ("status", "is_of_server", "needs_operator"),
-    [(401, True, True), (403, True, True), (429, True, False), (500, False, False), (503, False, False)],
+    [
+        (401, True, True),
+        (403, True, True),
+        (429, True, False),
+        (500, False, False),
+        (503, False, False),
+    ],
 )
 def test_refusal_of_a_service_has_its_outcome(postmark, status, is_of_server, needs_operator):
     postmark.answers = [(status, {"ErrorCode": 10, "Message": "No."})]
@@ -147,7 +167,8 @@ def test_refusal_of_a_service_has_its_outcome(postmark, status, is_of_server, ne
 @pytest.mark.parametrize(
     "raw",
     [
-        # In the head, and in the body, of an answer whose connection ends with it, or stays.
+        # In the head, and in the body, of an answer whose connection ends with it, or
+        # stays.
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json" + b" " * 100,
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * 100,
         b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" + b" " * 100,
@@ -177,7 +198,10 @@ def test_service_is_asked_again_after_it_dripped(postmark):
     assert len(postmark.received) == 1
 
 
-@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<htm", b"220 mail.test ESMTP\r\n"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<htm", b"220 mail.test ESMTP\r\n"],
+)
 def test_lost_answer_means_two_copies_at_most(postmark, raw):
     mail()
     postmark.raw = raw
@@ -190,7 +214,9 @@ def test_lost_answer_means_two_copies_at_most(postmark, raw):
 
 def test_answer_of_another_form_may_mean_that_it_was_taken(postmark):
     message = mail()
-    postmark.raw = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<ok>"
+    postmark.raw = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<ok>"
+    )
     with MailServer() as server:
         assert isinstance(server.send(message), ReplyLost)
 

@@ -1,10 +1,12 @@
-"""What goes wrong with an email in Outlook, which renders with Word's engine, and in mail programs in general.
+"""What goes wrong with an email in Outlook, which renders with Word's engine, and in
+mail programs in general.
 
     pitfalls(message.html)      # ["<a>: padding"] for a link with padding, [] for an email that is right
 
-Word knows tables and little else: no padding but on cells, no margin on cells, no width but the attribute's on a cell,
-no `max-width`, no flex, grid, or float, no inherited font inside a table, no SVG. Text between `<!--[if mso]>` and
-`<![endif]-->` is for Word alone; what is in `<!--[if !mso]><!-->` is for all others.
+Word knows tables and little else: no padding but on cells, no margin on cells, no width
+but the attribute's on a cell, no `max-width`, no flex, grid, or float, no inherited
+font inside a table, no SVG. Text between `<!--[if mso]>` and `<![endif]-->` is for Word
+alone; what is in `<!--[if !mso]><!-->` is for all others.
 """
 
 import re
@@ -15,7 +17,23 @@ MAX_BYTES = 90_000
 MIN_PREHEADER = 150
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 ALLOWED = {
-    *("html", "head", "meta", "title", "style", "body", "div", "table", "tr", "td", "p", "h1", "a", "strong", "span"),
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "div",
+        "table",
+        "tr",
+        "td",
+        "p",
+        "h1",
+        "a",
+        "strong",
+        "span",
+    ),
     *("br", "svg", "path", "g", "circle"),
 }
 NOT_IN_WORD = re.compile(
@@ -62,7 +80,9 @@ class Checker(HTMLParser):
             self.check_style(tag, attributes, style)
         if tag == "table":
             self.check_table(attributes, style)
-        if tag == "a" and not (attributes.get("href") or "").startswith(("http://", "https://")):
+        if tag == "a" and not (attributes.get("href") or "").startswith(
+            ("http://", "https://")
+        ):
             self.report(tag, f"leads to {attributes.get('href')!r}")
         if tag not in VOID:
             self.open.append((tag, attributes, style))
@@ -72,7 +92,11 @@ class Checker(HTMLParser):
         if NOT_IN_WORD.search(text):
             self.report(tag, f"Word does not know {NOT_IN_WORD.search(text)[0]!r}")
         for name in style:
-            if name.startswith("padding") and tag not in PADDED and not (tag == "body" and style[name] == "0"):
+            if (
+                name.startswith("padding")
+                and tag not in PADDED
+                and not (tag == "body" and style[name] == "0")
+            ):
                 self.report(tag, "padding outside of a cell")
             if name.startswith("margin") and tag not in ("p", "h1", "body"):
                 self.report(tag, "margin on something other than a paragraph")
@@ -82,7 +106,10 @@ class Checker(HTMLParser):
             self.report(tag, "padding without its four sides")
         if "width" in style and attributes.get("width") != style["width"].removesuffix("px"):
             self.report(tag, "a width without the attribute, or another one")
-        if "background-color" in style and attributes.get("bgcolor") != style["background-color"]:
+        if (
+            "background-color" in style
+            and attributes.get("bgcolor") != style["background-color"]
+        ):
             self.report(tag, "a background without bgcolor")
         for color in re.findall(r"#[0-9a-zA-Z]+", text):
             if len(color) != 7:
@@ -121,7 +148,9 @@ class Checker(HTMLParser):
             inherited |= style
         for name in ("font-family", "font-size", "line-height", "color"):
             if name not in inherited:
-                self.report(tags[-1], f"text without {name} in its own cell: {data.strip()[:30]!r}")
+                self.report(
+                    tags[-1], f"text without {name} in its own cell: {data.strip()[:30]!r}"
+                )
 
 
 def pitfalls(html):
@@ -140,7 +169,9 @@ def pitfalls(html):
 
 
 def preheader(html):
-    """Return the words of the hidden line, and how many characters it has with its padding."""
+    """Return the words of the hidden line, and how many characters it has with its
+    padding.
+    """
     checker = Checker()
     checker.feed(html)
     words = re.sub(r"[\u034f\u2007\u00ad\u200c\s]+", " ", checker.preheader).strip()

@@ -4,7 +4,14 @@ import pytest
 from django.urls import reverse
 
 from apps.metrics.factories import RepositoryFactory, TeamFactory
-from apps.metrics.records import CommitData, PersonData, PullRequestData, PullRequestState, ReviewData, ReviewState
+from apps.metrics.records import (
+    CommitData,
+    PersonData,
+    PullRequestData,
+    PullRequestState,
+    ReviewData,
+    ReviewState,
+)
 from apps.teams.models import Role
 from apps.users.models import User
 
@@ -15,12 +22,21 @@ BOB = PersonData("bob", "Bob", 102)
 
 
 def make_commit(oid="c1", **overrides):
-    values = {"message": f"Work {oid}", "authored_at": START, "committed_at": START, "author": ALICE}
+    values = {
+        "message": f"Work {oid}",
+        "authored_at": START,
+        "committed_at": START,
+        "author": ALICE,
+    }
     return CommitData(oid, **values | overrides)
 
 
 def make_review(external_id="r1", **overrides):
-    values = {"state": ReviewState.APPROVED, "submitted_at": START + timedelta(hours=1), "reviewer": BOB}
+    values = {
+        "state": ReviewState.APPROVED,
+        "submitted_at": START + timedelta(hours=1),
+        "reviewer": BOB,
+    }
     return ReviewData(external_id, **values | overrides)
 
 
@@ -60,6 +76,8 @@ def visit(team, client):
 
     def get(name="dashboard", *arguments, htmx=False, **asked):
         headers = {"HX-Request": "true"} if htmx else {}
-        return client.get(reverse(f"metrics:{name}", args=[team.slug, *arguments]), asked, headers=headers)
+        return client.get(
+            reverse(f"metrics:{name}", args=[team.slug, *arguments]), asked, headers=headers
+        )
 
     return get

@@ -1,4 +1,6 @@
-"""What the tests of the pages share: pull requests merged some weeks ago, and what a page says."""
+"""What the tests of the pages share: pull requests merged some weeks ago, and what a
+page says.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,9 @@ def merged(repository, weeks_ago, hours, **values):
     """A pull request merged so many weeks before `MONDAY`'s, after so many hours."""
     at = MONDAY - timedelta(weeks=weeks_ago) + timedelta(hours=30)
     values = {"detail_state": DetailState.COMPLETE, "ai_assisted": False} | values
-    return PullRequestFactory(repository=repository, created_at=at - timedelta(hours=hours), merged_at=at, **values)
+    return PullRequestFactory(
+        repository=repository, created_at=at - timedelta(hours=hours), merged_at=at, **values
+    )
 
 
 def words(response):

@@ -1,4 +1,6 @@
-"""The real pull requests beside the repository, read straight into records, with the figures they must give."""
+"""The real pull requests beside the repository, read straight into records, with the
+figures they must give.
+"""
 
 import json
 import os
@@ -7,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from apps.metrics.records import CommitData, PersonData, PullRequestData, PullRequestState, ReviewData, ReviewState
+from apps.metrics.records import (
+    CommitData,
+    PersonData,
+    PullRequestData,
+    PullRequestState,
+    ReviewData,
+    ReviewState,
+)
 
 SHARED = Path(os.environ.get("SHARED_DIR") or Path(__file__).parents[3] / "shared")
 SAMPLE = SHARED / "sample"
@@ -53,7 +62,9 @@ def _pull(row):
                 message=commit["message"],
                 authored_at=_moment(commit["authoredDate"]),
                 committed_at=_moment(commit["committedDate"]),
-                author=None if commit["author"]["login"].endswith("[bot]") else _person(commit["author"]),
+                author=None
+                if commit["author"]["login"].endswith("[bot]")
+                else _person(commit["author"]),
                 author_name=commit["author"]["login"],
             )
             for commit in row["commits"]

@@ -1,4 +1,6 @@
-"""The JSON interface: only with a team's token, only that team's figures, as the document says."""
+"""The JSON interface: only with a team's token, only that team's figures, as the
+document says.
+"""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +29,9 @@ def owner(db):
 def token(client, team, owner):
     team.memberships.create(user=owner, role="owner")
     client.force_login(owner)
-    html = client.post(reverse("metrics:api_tokens", args=[team.slug]), {"name": "Report"}).content.decode()
+    html = client.post(
+        reverse("metrics:api_tokens", args=[team.slug]), {"name": "Report"}
+    ).content.decode()
     client.logout()
     return html.split('value="fl_')[1].split('"')[0]
 
@@ -44,11 +48,19 @@ def ask(client, token):
 @pytest.fixture
 def history(repository):
     for weeks_ago in range(4):
-        merged(repository, weeks_ago, 5 + weeks_ago, number=weeks_ago + 1, title=f"Change {weeks_ago}")
+        merged(
+            repository,
+            weeks_ago,
+            5 + weeks_ago,
+            number=weeks_ago + 1,
+            title=f"Change {weeks_ago}",
+        )
     recompute(repository.team_id)
 
 
-@pytest.mark.parametrize("text", ["", "Bearer", "Bearer fl_guess", "Basic abc", "Bearer ghp_x", "fl_x"])
+@pytest.mark.parametrize(
+    "text", ["", "Bearer", "Bearer fl_guess", "Basic abc", "Bearer ghp_x", "fl_x"]
+)
 @pytest.mark.parametrize("name", ["weekly", "pull_requests", "insights"])
 def test_without_a_token_nothing_is_said(ask, history, name, text):
     answer = ask(name, text)
@@ -78,11 +90,14 @@ def test_a_revoked_token_is_refused(client, ask, team, owner, history):
 
 def test_the_weeks_are_those_of_the_export(ask, team, history):
     items = ask("weekly", by="repository").json()["items"]
-    assert items == json.loads(json.dumps(list(weekly_rows(team.pk, Scope.REPOSITORY, everything=True))))
+    assert items == json.loads(
+        json.dumps(list(weekly_rows(team.pk, Scope.REPOSITORY, everything=True)))
+    )
     week = items[1]["week"]
-    assert [row["week"] for row in ask("weekly", **{"from": "2026-01-26", "to": "2026-02-01"}).json()["items"]] == [
-        "2026-W05"
-    ]
+    assert [
+        row["week"]
+        for row in ask("weekly", **{"from": "2026-01-26", "to": "2026-02-01"}).json()["items"]
+    ] == ["2026-W05"]
     assert week
 
 
@@ -133,22 +148,35 @@ def test_members_make_no_tokens(client, team):
     member = User.objects.create_user("member@acme.example")
     team.memberships.create(user=member, role="member")
     client.force_login(member)
-    assert client.post(reverse("metrics:api_tokens", args=[team.slug]), {"name": "x"}).status_code == 403
+    assert (
+        client.post(reverse("metrics:api_tokens", args=[team.slug]), {"name": "x"}).status_code
+        == 403
+    )
     assert not ApiToken.objects.for_team(team).exists()
 
 
 @pytest.fixture
 def generated_client(client, ask, token):
-    """A client made from the document alone: one function per operation, and a validator of each answer."""
+    """A client made from the document alone: one function per operation, and a
+    validator of each answer.
+    """
     document = client.get(reverse("metrics:api_openapi")).json()
     base = document["servers"][0]["url"].removeprefix("http://testserver")
 
     def call(operation, **parameters):
-        (path,) = [path for path, methods in document["paths"].items() if methods["get"]["operationId"] == operation]
+        (path,) = [
+            path
+            for path, methods in document["paths"].items()
+            if methods["get"]["operationId"] == operation
+        ]
         described = document["paths"][path]["get"]
         assert set(parameters) <= {one["name"] for one in described["parameters"]}
-        answer = client.get(f"{base}{path}", parameters, headers={"Authorization": f"Bearer fl_{token}"})
-        schema = described["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+        answer = client.get(
+            f"{base}{path}", parameters, headers={"Authorization": f"Bearer fl_{token}"}
+        )
+        schema = described["responses"][str(answer.status_code)]["content"]["application/json"][
+            "schema"
+        ]
         whole = {"components": document["components"], **schema}
         jsonschema_rs.validator_for(whole).validate(answer.json())
         return answer.json()
@@ -159,8 +187,15 @@ def generated_client(client, ask, token):
 
 @pytest.fixture
 def insight(team):
-    values = {"date": date(2026, 2, 9), "rule": "review-wait", "subject": "team", "title": "Waits grew"}
-    return Insight.objects.for_team(team).create(team=team, **values, evidence={"pull_requests": [1, 2]})
+    values = {
+        "date": date(2026, 2, 9),
+        "rule": "review-wait",
+        "subject": "team",
+        "title": "Waits grew",
+    }
+    return Insight.objects.for_team(team).create(
+        team=team, **values, evidence={"pull_requests": [1, 2]}
+    )
 
 
 def test_generated_client_lists_everything(generated_client, team, history, insight):
@@ -172,7 +207,9 @@ def test_generated_client_lists_everything(generated_client, team, history, insi
         if page["next"] is None:
             break
         parameters["before"] = page["next"]
-    expected = PullRequest.objects.for_team(team).order_by("-created_at").values_list("pk", flat=True)
+    expected = (
+        PullRequest.objects.for_team(team).order_by("-created_at").values_list("pk", flat=True)
+    )
     assert seen == list(expected)
     assert len(generated_client("listInsights")["items"]) == 1
     for scope in Scope.values:
@@ -182,7 +219,10 @@ def test_generated_client_lists_everything(generated_client, team, history, insi
 
 def test_each_scope_has_a_schema_of_its_own(client):
     schemas = client.get(reverse("metrics:api_openapi")).json()["components"]["schemas"]
-    fields = {name: set(schemas[name]["required"]) for name in ("TeamWeek", "RepositoryWeek", "MemberWeek")}
+    fields = {
+        name: set(schemas[name]["required"])
+        for name in ("TeamWeek", "RepositoryWeek", "MemberWeek")
+    }
     assert fields["RepositoryWeek"] - fields["TeamWeek"] == {"repository"}
     assert fields["MemberWeek"] - fields["TeamWeek"] == {"member"}
     assert "ai_by_tool" not in fields["TeamWeek"]
@@ -194,7 +234,9 @@ def test_pull_requests_come_by_creation_and_number(ask, team, repository):
     # Read in the wrong order: the oldest last.
     for number, days in ((3, 2), (9, 2), (None, 2), (1, 5), (7, 0)):
         created = moment + timedelta(days=days)
-        numbers[PullRequestFactory(repository=repository, number=number, created_at=created).pk] = number
+        numbers[
+            PullRequestFactory(repository=repository, number=number, created_at=created).pk
+        ] = number
     seen, before = [], {}
     while True:
         page = ask("pull_requests", limit=1, **before).json()
@@ -207,7 +249,9 @@ def test_pull_requests_come_by_creation_and_number(ask, team, repository):
     assert seen == [1, 9, 3, None, 7]
 
 
-@pytest.mark.parametrize("cursor", ["999999999999999999.9999999999.1", "-999999999999999999.0.999999999999999999"])
+@pytest.mark.parametrize(
+    "cursor", ["999999999999999999.9999999999.1", "-999999999999999999.0.999999999999999999"]
+)
 def test_cursor_beyond_the_calendar_is_answered(ask, history, cursor):
     assert ask("pull_requests", before=cursor).status_code == 200
 
@@ -216,14 +260,18 @@ def test_cursor_beyond_the_calendar_is_answered(ask, history, cursor):
 @pytest.mark.parametrize("name", ["openapi", "weekly", "pull_requests", "insights"])
 def test_other_methods_get_405_in_json(token, name, method):
     strict = Client(enforce_csrf_checks=True)
-    answer = getattr(strict, method)(reverse(f"metrics:api_{name}"), headers={"Authorization": f"Bearer fl_{token}"})
+    answer = getattr(strict, method)(
+        reverse(f"metrics:api_{name}"), headers={"Authorization": f"Bearer fl_{token}"}
+    )
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD"
     assert set(answer.json()) == {"error"}
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "options"])
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v1/weekly/", "/api/v2/weekly"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/v1", "/api/v1/nothing", "/api/v1/weekly/", "/api/v2/weekly"]
+)
 def test_unknown_address_gets_404_in_json(db, path, method):
     answer = getattr(Client(enforce_csrf_checks=True), method)(path)
     assert answer.status_code == 404

@@ -1,4 +1,6 @@
-"""Bots: one rule for accounts of both sources, and the decisions of admins, which win over it."""
+"""Bots: one rule for accounts of both sources, and the decisions of admins, which win
+over it.
+"""
 
 from datetime import date, timedelta
 
@@ -90,7 +92,10 @@ def test_weaker_signs_are_suggestions(login):
 def test_review_by_a_bot_of_type_user_ends_no_wait(team, repository):
     soon, later = START + timedelta(minutes=1), START + timedelta(hours=1)
     robot = PersonData("k8s-ci-robot", "Kubernetes Prow Robot", 8)
-    reviews = (make_review("r1", reviewer=robot, submitted_at=soon), make_review("r2", submitted_at=later))
+    reviews = (
+        make_review("r1", reviewer=robot, submitted_at=soon),
+        make_review("r2", submitted_at=later),
+    )
     ingest_pull_requests(repository, [make_pull(commits=(), reviews=reviews)])
     recompute(team.pk)
     assert pickup(team) == 1
@@ -102,7 +107,9 @@ def test_rule_reaches_members_stored_before_it(team):
     decided = TeamMemberFactory(team=team, login="acme-bot", bot_decision=False)
     assert apply_bot_rule(team.pk) == 1
     assert TeamMember.objects.for_team(team).get(pk=old.pk).is_bot
-    assert not TeamMember.objects.for_team(team).filter(pk__in=[person.pk, decided.pk], is_bot=True)
+    assert not TeamMember.objects.for_team(team).filter(
+        pk__in=[person.pk, decided.pk], is_bot=True
+    )
 
 
 def test_account_with_a_new_login_is_judged_by_it(repository):
@@ -114,7 +121,10 @@ def test_account_with_a_new_login_is_judged_by_it(repository):
 def test_decision_acts_at_once_and_undo_takes_it_back(team, repository, admin, client):
     soon, later = START + timedelta(minutes=1), START + timedelta(hours=1)
     gate = PersonData("gatekeeper", "", 8)
-    reviews = (make_review("r1", reviewer=gate, submitted_at=soon), make_review("r2", submitted_at=later))
+    reviews = (
+        make_review("r1", reviewer=gate, submitted_at=soon),
+        make_review("r2", submitted_at=later),
+    )
     ingest_pull_requests(repository, [make_pull(commits=(), reviews=reviews)])
     recompute(team.pk)
     member = TeamMember.objects.for_team(team).get(login="gatekeeper")
@@ -134,14 +144,18 @@ def test_decision_acts_at_once_and_undo_takes_it_back(team, repository, admin, c
 
 
 @pytest.mark.parametrize("decision", ["bot", "person"])
-def test_decision_survives_refreshes_and_wins_over_the_rule(team, repository, admin, client, decision):
+def test_decision_survives_refreshes_and_wins_over_the_rule(
+    team, repository, admin, client, decision
+):
     login = "gatekeeper" if decision == "bot" else "acme-bot"
     pull = make_pull(author=PersonData(login, "", 8))
     ingest_pull_requests(repository, [pull])
     member = TeamMember.objects.for_team(team).get(login=login)
     client.force_login(admin)
     post(client, team, member, decision)
-    renamed = make_pull(author=PersonData(login, "Another Name", 8, is_bot=decision == "person"))
+    renamed = make_pull(
+        author=PersonData(login, "Another Name", 8, is_bot=decision == "person")
+    )
     ingest_pull_requests(repository, [renamed])
     apply_bot_rule(team.pk)
     member.refresh_from_db()
@@ -180,10 +194,14 @@ def test_deleted_accounts_cannot_be_decided_about(team, repository, admin, clien
 
 
 def test_findings_show_the_day_they_are_of_after_a_decision(team, repository, admin, client):
-    """The figures follow at once; the findings are those of the last refresh, and the page states it."""
+    """The figures follow at once; the findings are those of the last refresh, and the
+    page states it.
+    """
     author = TeamMemberFactory(team=team, login="acme-deploy")
     PullRequestFactory(repository=repository, author=author)
-    Insight.objects.create(team=team, date=date(2026, 2, 10), rule="time-to-merge", subject="team", title="Slower")
+    Insight.objects.create(
+        team=team, date=date(2026, 2, 10), rule="time-to-merge", subject="team", title="Slower"
+    )
     client.force_login(admin)
     post(client, team, author, "bot")
     page = client.get(reverse("metrics:dashboard", args=[team.slug])).content.decode()

@@ -1,4 +1,6 @@
-"""Figures per repository and per person: names in order, bots apart, and no median of a handful."""
+"""Figures per repository and per person: names in order, bots apart, and no median of a
+handful.
+"""
 
 from datetime import timedelta
 
@@ -15,21 +17,33 @@ def test_every_repository_has_a_row(team, visit, repository):
         merged(busy, n, 10, ai_assisted=n == 0, additions=30, deletions=1)
     merged(repository, 0, 10)
     page = words(visit("repositories"))
-    assert page.index("acme/api 1") < page.index("acme/busy 5 10 h") < page.index("acme/Empty 0")
+    assert (
+        page.index("acme/api 1") < page.index("acme/busy 5 10 h") < page.index("acme/Empty 0")
+    )
     assert "acme/api 1 few few few few" in page
     assert "acme/busy 5 10 h few 31 lines 20 %" in page
 
 
 def test_people_stand_in_their_names_order_with_bots_apart(team, visit, repository):
-    zoe, ada = (TeamMemberFactory(team=team, name=name, login=name.lower()) for name in ("Zoe", "Ada"))
+    zoe, ada = (
+        TeamMemberFactory(team=team, name=name, login=name.lower()) for name in ("Zoe", "Ada")
+    )
     bot = TeamMemberFactory(team=team, name="", login="bump[bot]", is_bot=True)
     for n in range(6):
         pull = merged(repository, 0, 8 + n, author=zoe)
-        PRReviewFactory(pull_request=pull, reviewer=ada, submitted_at=pull.created_at + timedelta(hours=2))
-        PRReviewFactory(pull_request=pull, reviewer=zoe, submitted_at=pull.created_at)  # of one's own: counts nowhere
+        PRReviewFactory(
+            pull_request=pull, reviewer=ada, submitted_at=pull.created_at + timedelta(hours=2)
+        )
+        PRReviewFactory(
+            pull_request=pull, reviewer=zoe, submitted_at=pull.created_at
+        )  # of one's own: counts nowhere
     merged(repository, 0, 5, author=bot)
     page = words(visit("people"))
-    assert page.index("Ada ada 0 – – – 6 0") < page.index("Zoe zoe 6 10 h 2 h") < page.index("bump[bot] 1")
+    assert (
+        page.index("Ada ada 0 – – – 6 0")
+        < page.index("Zoe zoe 6 10 h 2 h")
+        < page.index("bump[bot] 1")
+    )
     assert page.index("Bots") < page.index("bump[bot]")
 
 

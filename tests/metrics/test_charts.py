@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.metrics.charts.scale import months, scale_for
-from apps.metrics.charts.weekly import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
+from apps.metrics.charts.weekly import (
+    Shares,
+    Week,
+    bar_chart,
+    data_table,
+    line_chart,
+    percent,
+    share_chart,
+)
 
 FIRST = date(2026, 9, 7)
 SIZE = {"width": 540, "height": 180}
@@ -21,11 +29,18 @@ def weeks(*values):
 
 
 def line(rows, **options):
-    return parsed(line_chart(rows, **{"unit": "h", "label": "Time to merge", "latest_so_far": True} | SIZE | options))
+    return parsed(
+        line_chart(
+            rows,
+            **{"unit": "h", "label": "Time to merge", "latest_so_far": True} | SIZE | options,
+        )
+    )
 
 
 def bars(rows, **options):
-    return parsed(bar_chart(rows, **{"label": "Merged", "latest_so_far": True} | SIZE | options))
+    return parsed(
+        bar_chart(rows, **{"label": "Merged", "latest_so_far": True} | SIZE | options)
+    )
 
 
 def parsed(markup):
@@ -59,7 +74,9 @@ def test_no_line_crosses_a_week_without_a_value():
     assert [run.get("points").count(",") for run in of(chart, "median")] == [2, 1, 2]
     assert len(of(chart, "lone")) == 1
     rows = weeks(1, 2, 3, 4)
-    assert len(of(line([rows[0], rows[1], rows[3]]), "median")) == 2  # a week that is not there is no bridge either
+    assert (
+        len(of(line([rows[0], rows[1], rows[3]]), "median")) == 2
+    )  # a week that is not there is no bridge either
 
 
 def test_the_latest_week_without_a_value_is_not_marked_as_now():
@@ -87,7 +104,9 @@ def test_weeks_that_have_not_arrived_are_hatched_and_said():
 def test_bars_and_the_latest():
     chart = bars(weeks(10, 0, 20))
     assert len(of(chart, "bar")) == 3
-    assert [bar.find("title").text for bar in of(chart, "now")] == ["Week of 21 September, so far: 20"]
+    assert [bar.find("title").text for bar in of(chart, "now")] == [
+        "Week of 21 September, so far: 20"
+    ]
     assert words(chart)[-2:] == ["20", "so far"]
     assert "so far" not in words(bars(weeks(10, 0, 20), latest_so_far=False))
 
@@ -103,13 +122,21 @@ def test_shares_stack_and_the_unknown_is_hatched():
     pattern = next(chart.iter("pattern")).get("id")
     assert {part.get("fill") for part in of(chart, "unknown")} == {f"url(#{pattern})"}
     assert words(chart)[-3:] == ["50\xa0% not read", "25\xa0% no marker", "25\xa0% assisted"]
-    heights = [float(part.get("height")) for css in ("having", "lacking", "unknown") for part in of(chart, css)[-1:]]
+    heights = [
+        float(part.get("height"))
+        for css in ("having", "lacking", "unknown")
+        for part in of(chart, css)[-1:]
+    ]
     assert sum(heights) == pytest.approx(146, abs=0.1)
 
 
 @pytest.mark.parametrize("empty", [[], weeks(None, None)])
 def test_nothing_is_a_box_of_the_same_size(empty):
-    for chart in (line(empty), bars(empty), parsed(share_chart([], label="AI", names=NAMES, **SIZE))):
+    for chart in (
+        line(empty),
+        bars(empty),
+        parsed(share_chart([], label="AI", names=NAMES, **SIZE)),
+    ):
         assert chart.get("height") == "180"
         assert words(chart) == ["Nothing to show yet"]
 
@@ -130,7 +157,9 @@ def test_words_are_escaped():
 
 
 def test_a_table_has_row_and_column_heads():
-    table = ElementTree.fromstring(data_table("Merged", ["Week", "Merged"], [("7 Sep", "4"), ("14 Sep", "5")]))
+    table = ElementTree.fromstring(
+        data_table("Merged", ["Week", "Merged"], [("7 Sep", "4"), ("14 Sep", "5")])
+    )
     assert table.tag == "details"
     assert [head.get("scope") for head in table.iter("th")] == ["col", "col", "row", "row"]
     assert [cell.text for cell in table.iter("td")] == ["4", "5"]
@@ -170,5 +199,9 @@ def test_names_of_months_do_not_touch(day, count, room):
 
 def test_shares_in_words():
     assert [percent(0, 0), percent(0, 5), percent(1, 500), percent(31, 100), percent(1, 1)] == [
-        "0\xa0%", "0\xa0%", "under\xa01\xa0%", "31\xa0%", "100\xa0%"
-    ]  # fmt: skip
+        "0\xa0%",
+        "0\xa0%",
+        "under\xa01\xa0%",
+        "31\xa0%",
+        "100\xa0%",
+    ]

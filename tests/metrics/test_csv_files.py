@@ -1,4 +1,6 @@
-"""What the product writes as CSV is read back as it was, and no text of it is a formula in a spreadsheet."""
+"""What the product writes as CSV is read back as it was, and no text of it is a formula
+in a spreadsheet.
+"""
 
 import csv
 import io
@@ -44,7 +46,10 @@ def read(text):
 
 
 def is_formula(cell):
-    return re.match(r"[\s\u200b\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20\ufe66-]", cell) is not None
+    return (
+        re.match(r"[\s\u200b\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20\ufe66-]", cell)
+        is not None
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -54,7 +59,9 @@ def test_no_cell_is_a_formula(text):
         assert not set(cell) & set("\r\n\t\0")
 
 
-@pytest.mark.parametrize("text", ["acme/api", "a=b", "1-2", "Zoë Müller 山田", "it's", 'a "quoted", name', ""])
+@pytest.mark.parametrize(
+    "text", ["acme/api", "a=b", "1-2", "Zoë Müller 山田", "it's", 'a "quoted", name', ""]
+)
 def test_plain_text_stays_as_it_is(text):
     out = io.StringIO()
     write_csv(out, ["name"], [[text]])
@@ -78,10 +85,16 @@ def hostile_team(team):
     for number, name in enumerate(HOSTILE):
         name = name.replace("\0", "")
         repository = RepositoryFactory(team=team, full_name=name, external_id=f"x:{number}")
-        row = {"repository": repository, "scope": Scope.REPOSITORY, "subject": f"repository:{repository.pk}"}
+        row = {
+            "repository": repository,
+            "scope": Scope.REPOSITORY,
+            "subject": f"repository:{repository.pk}",
+        }
         WeeklyMetricsFactory(team=team, **row)
         member = TeamMemberFactory(team=team, login=name)
-        WeeklyMetricsFactory(team=team, member=member, scope=Scope.MEMBER, subject=f"member:{member.pk}")
+        WeeklyMetricsFactory(
+            team=team, member=member, scope=Scope.MEMBER, subject=f"member:{member.pk}"
+        )
     return team
 
 
@@ -90,7 +103,8 @@ def test_the_command_and_the_download_write_the_same(hostile_team, visit, by):
     out = io.StringIO()
     call_command("export_weekly", "--team", hostile_team.slug, "--by", by, stdout=out)
     downloaded = visit("weekly_csv", by=by).text
-    # Excel and LibreOffice read a file without the mark in the machine's own character set.
+    # Excel and LibreOffice read a file without the mark in the machine's own character
+    # set.
     assert downloaded.startswith("\ufeff")
     downloaded = downloaded.removeprefix("\ufeff")
     rows = list(csv.DictReader(io.StringIO(downloaded)))

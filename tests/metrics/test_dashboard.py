@@ -1,4 +1,6 @@
-"""The pages of figures: they say what the weekly table says, of the team whose they are, by what was chosen."""
+"""The pages of figures: they say what the weekly table says, of the team whose they
+are, by what was chosen.
+"""
 
 import csv
 import io
@@ -13,7 +15,12 @@ from django.utils import timezone
 
 from apps.metrics.ai.apply_markers import correct
 from apps.metrics.cache import touch
-from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.factories import (
+    PRReviewFactory,
+    PullRequestFactory,
+    RepositoryFactory,
+    TeamMemberFactory,
+)
 from apps.metrics.figures.definitions import Verdict, verdict
 from apps.metrics.figures.export import weekly_rows
 from apps.metrics.figures.merged import landed
@@ -35,16 +42,23 @@ NOW = MONDAY + timedelta(days=2)
 
 @pytest.fixture
 def history(repository):
-    """Six weeks with three merges each; the later, the slower and the larger, the first of each week by AI."""
+    """Six weeks with three merges each; the later, the slower and the larger, the first
+    of each week by AI.
+    """
     author = TeamMemberFactory(team=repository.team, name="Ada")
     return [
         merged(
-            repository, weeks_ago, 10 * n + 6 - weeks_ago, additions=10 * n, deletions=6 - weeks_ago, author=author,
+            repository,
+            weeks_ago,
+            10 * n + 6 - weeks_ago,
+            additions=10 * n,
+            deletions=6 - weeks_ago,
+            author=author,
             ai_assisted=n == 1,
         )
         for weeks_ago in range(6)
         for n in (1, 2, 3)
-    ]  # fmt: skip
+    ]
 
 
 def panel(figures, key):
@@ -61,22 +75,34 @@ def test_its_weeks_are_those_of_the_export(team, history):
     for week, spread in shown:
         row = exported[f"{week:%G-W%V}"]
         rows = figures.by_week.get(week, [])
-        assert (spread.median, spread.p75) == (row["time_to_merge_hours_median"], row["time_to_merge_hours_p75"])
+        assert (spread.median, spread.p75) == (
+            row["time_to_merge_hours_median"],
+            row["time_to_merge_hours_p75"],
+        )
         assert len(rows) == row["merged"]
         assert sum(row.verdict == Verdict.ASSISTED for row in rows) == row["ai_assisted"]
         assert sum(row.lines for row in rows) == row["additions"] + row["deletions"]
 
 
 def test_its_weeks_begin_on_the_team_s_monday(team, repository, visit):
-    """Sunday evening in UTC is Monday in Auckland: the same week in the charts, the table and the list."""
+    """Sunday evening in UTC is Monday in Auckland: the same week in the charts, the
+    table and the list.
+    """
     Team.objects.filter(pk=team.pk).update(time_zone="Pacific/Auckland")
     at = MONDAY - timedelta(hours=3)
-    PullRequestFactory(repository=repository, title="Late on Sunday", created_at=at - timedelta(hours=2), merged_at=at)
+    PullRequestFactory(
+        repository=repository,
+        title="Late on Sunday",
+        created_at=at - timedelta(hours=2),
+        merged_at=at,
+    )
     recompute(team.pk)
     figures = frame(team.pk, Selection(), NOW)
     weeks = {week: len(rows) for week, rows in figures.by_week.items()}
     assert weeks == {MONDAY.date(): 1}
-    assert [row["week"] for row in weekly_rows(team.pk, Scope.TEAM) if row["merged"]] == ["2026-W07"]
+    assert [row["week"] for row in weekly_rows(team.pk, Scope.TEAM) if row["merged"]] == [
+        "2026-W07"
+    ]
     assert "Late on Sunday" in words(visit("pull_requests", week=MONDAY.date().isoformat()))
     before = (MONDAY - timedelta(weeks=1)).date().isoformat()
     assert "Late on Sunday" not in words(visit("pull_requests", week=before))
@@ -101,13 +127,21 @@ def test_change_within_chance_has_no_tone(team, repository):
     for weeks_ago in range(24):
         is_now = weeks_ago < 12
         for n in range(3):
-            merged(repository, weeks_ago, 4 + 20 * n + is_now, additions=10 + 100 * n - 2 * is_now, deletions=0)
+            merged(
+                repository,
+                weeks_ago,
+                4 + 20 * n + is_now,
+                additions=10 + 100 * n - 2 * is_now,
+                deletions=0,
+            )
     merged(repository, 1, 24)
     figures = frame(team.pk, Selection(weeks=12), NOW)
     for key in ("merge", "size", "merged"):
         assert panel(figures, key).comparison.tone == ""
     assert panel(figures, "merge").comparison.arrow == "up"
-    assert panel(figures, "review").comparison.words == "Too few to compare with the weeks before"
+    assert (
+        panel(figures, "review").comparison.words == "Too few to compare with the weeks before"
+    )
 
 
 def test_panel_shows_one_unit(team, repository):
@@ -115,30 +149,44 @@ def test_panel_shows_one_unit(team, repository):
         for hours in (2, 41, 41, 100, 300):
             merged(repository, weeks_ago, hours)
     merge = panel(frame(team.pk, Selection(weeks=4), NOW), "merge")
-    shown = " ".join([merge.figure, merge.aside, merge.comparison.words, merge.chart, merge.table])
+    shown = " ".join(
+        [merge.figure, merge.aside, merge.comparison.words, merge.chart, merge.table]
+    )
     units = set(re.findall(r"\d\xa0(h|d|days?|min)\b", unescape(shown)))
     assert units == {"h"}
 
 
 def test_no_comparison_beyond_the_history(team, history):
     figures = frame(team.pk, Selection(weeks=4), NOW)
-    assert {panel.comparison.words for panel in panels(figures)} == {"No earlier weeks to compare with"}
+    assert {panel.comparison.words for panel in panels(figures)} == {
+        "No earlier weeks to compare with"
+    }
     assert {panel.comparison.arrow for panel in panels(figures)} == {""}
 
 
 def test_a_week_under_way_is_so_far_and_one_long_past_is_not(team, history):
-    assert panel(frame(team.pk, Selection(), NOW), "merged").aside == "this week so far, 3 the week before"
+    assert (
+        panel(frame(team.pk, Selection(), NOW), "merged").aside
+        == "this week so far, 3 the week before"
+    )
     later = frame(team.pk, Selection(), NOW + timedelta(weeks=30))
     assert panel(later, "merged").aside == "in the week of 9 February, 3 the week before"
     assert "so far" not in panel(later, "merged").chart
 
 
 @pytest.mark.parametrize(
-    ("asked", "start", "is_cut"), [(4, MONDAY - timedelta(weeks=3), False), (52, MONDAY - timedelta(weeks=5), True)]
+    ("asked", "start", "is_cut"),
+    [(4, MONDAY - timedelta(weeks=3), False), (52, MONDAY - timedelta(weeks=5), True)],
 )
-def test_weeks_before_the_first_merge_are_not_drawn_as_zero(team, history, asked, start, is_cut):
+def test_weeks_before_the_first_merge_are_not_drawn_as_zero(
+    team, history, asked, start, is_cut
+):
     weeks = period(team.pk, NOW, asked)
-    assert (weeks.since, weeks.is_cut, weeks.until) == (start, is_cut, MONDAY + timedelta(weeks=1))
+    assert (weeks.since, weeks.is_cut, weeks.until) == (
+        start,
+        is_cut,
+        MONDAY + timedelta(weeks=1),
+    )
 
 
 def test_no_marker_is_not_the_same_as_not_assisted(team, repository):
@@ -160,7 +208,9 @@ def test_the_conditions_of_verdicts_are_their_definition(repository):
     pulls = PullRequest.objects.for_team(repository.team)
     for each, condition in BY_VERDICT.items():
         assert set(pulls.filter(condition)) == {
-            pull for pull in pulls if verdict(pull.ai_assisted, pull.detail_state == DetailState.COMPLETE) == each
+            pull
+            for pull in pulls
+            if verdict(pull.ai_assisted, pull.detail_state == DetailState.COMPLETE) == each
         }
 
 
@@ -173,37 +223,70 @@ def test_the_wait_is_for_a_person_who_is_not_the_author(team, repository):
         (TeamMemberFactory(team=team), 3),
         (TeamMemberFactory(team=team), 4),
     ):
-        PRReviewFactory(pull_request=pull, reviewer=reviewer, submitted_at=pull.created_at + timedelta(hours=hours))
+        PRReviewFactory(
+            pull_request=pull,
+            reviewer=reviewer,
+            submitted_at=pull.created_at + timedelta(hours=hours),
+        )
     by_bot = merged(repository, 0, 20, author=bot)
     PRReviewFactory(pull_request=by_bot, submitted_at=by_bot.created_at + timedelta(hours=9))
     rows = landed(team.pk, period(team.pk, NOW, 4), Selection())
-    assert sorted((row.by_bot, row.wait, row.received) for row in rows) == [(False, 3, 2), (True, None, 1)]
+    assert sorted((row.by_bot, row.wait, row.received) for row in rows) == [
+        (False, 3, 2),
+        (True, None, 1),
+    ]
 
 
 def test_filters_leave_out_the_others(team, repository, visit, history):
     other = merged(RepositoryFactory(team=team, full_name="acme/web"), 0, 5, title="Elsewhere")
     bot = merged(
-        repository, 0, 5, title="Bump", author=TeamMemberFactory(team=team, is_bot=True, name="", login="bump[bot]")
+        repository,
+        0,
+        5,
+        title="Bump",
+        author=TeamMemberFactory(team=team, is_bot=True, name="", login="bump[bot]"),
     )
     assert "20 merged" in words(visit())
     page = visit(repository=other.repository_id)
-    assert ("1 merged" in words(page), "Elsewhere" in words(page), "Bump" in words(page)) == (True, True, False)
+    assert ("1 merged" in words(page), "Elsewhere" in words(page), "Bump" in words(page)) == (
+        True,
+        True,
+        False,
+    )
     assert "19 merged" in words(visit(author="people"))
     assert "1 merged" in words(visit(author=bot.author_id))
     assert "20 merged" in words(visit(repository="999999", author="x", weeks="7"))
 
 
 def test_the_rows_of_another_team_never_show(team, visit, history):
-    foreign = PullRequestFactory(title="Secret plan", repository__full_name="globex/secret", merged_at=timezone.now())
+    foreign = PullRequestFactory(
+        title="Secret plan", repository__full_name="globex/secret", merged_at=timezone.now()
+    )
     PRReviewFactory(pull_request=foreign)
     Insight.objects.create(
-        team=team, date="2026-02-09", rule="time-to-merge", subject="team", title="Slower",
+        team=team,
+        date="2026-02-09",
+        rule="time-to-merge",
+        subject="team",
+        title="Slower",
         evidence={"pull_requests": [foreign.pk]},
-    )  # fmt: skip
-    for name in ("dashboard", "pull_requests", "repositories", "people", "weekly_csv", "weekly_json"):
+    )
+    for name in (
+        "dashboard",
+        "pull_requests",
+        "repositories",
+        "people",
+        "weekly_csv",
+        "weekly_json",
+    ):
         for asked in (
             {},
-            {"repository": foreign.repository_id, "author": foreign.author_id, "by": "member", "q": "plan"},
+            {
+                "repository": foreign.repository_id,
+                "author": foreign.author_id,
+                "by": "member",
+                "q": "plan",
+            },
         ):
             page = visit(name, **asked).content.decode()
             assert "Secret plan" not in page
@@ -218,9 +301,31 @@ def test_words_from_outside_are_escaped(team, visit, repository):
     member = TeamMemberFactory(team=team, name=bad)
     repository.full_name = bad
     repository.save()
-    evidence = {"rule": bad, "tool": bad, "tier": "A", "axis": "wrote", "where": bad, "line": bad}
-    pull = merged(repository, 0, 5, title=bad, author=member, ai_assisted=True, ai_evidence=[evidence], ai_tools=[bad])
-    for page in (visit(), visit("pull_requests"), visit("repositories"), visit("people"), visit("member", member.pk)):
+    evidence = {
+        "rule": bad,
+        "tool": bad,
+        "tier": "A",
+        "axis": "wrote",
+        "where": bad,
+        "line": bad,
+    }
+    pull = merged(
+        repository,
+        0,
+        5,
+        title=bad,
+        author=member,
+        ai_assisted=True,
+        ai_evidence=[evidence],
+        ai_tools=[bad],
+    )
+    for page in (
+        visit(),
+        visit("pull_requests"),
+        visit("repositories"),
+        visit("people"),
+        visit("member", member.pk),
+    ):
         assert b"<script>alert" not in page.content
     assert "alert(" in words(visit("pull_requests", q=f"#{pull.number}"))
 
@@ -251,9 +356,14 @@ def status(page):
 
 
 def test_what_runs_or_is_missing_is_said(team, visit, history):
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     assert status(visit()) == ("stalled", "no_worker", "operator", "moving")
-    run.state, run.missing = "partial", [{"what": "acme/docs", "why": "GitHub knows no such repository."}]
+    run.state, run.missing = (
+        "partial",
+        [{"what": "acme/docs", "why": "GitHub knows no such repository."}],
+    )
     run.finished_at = timezone.now()
     run.save()
     page = visit()
@@ -267,9 +377,13 @@ def test_what_runs_or_is_missing_is_said(team, visit, history):
 def test_findings_show_the_pull_requests_that_they_rest_on(team, visit, repository):
     pulls = [merged(repository, 0, hours, title=f"Took {hours}") for hours in (2, 40, 30)]
     Insight.objects.create(
-        team=team, date="2026-02-09", rule="time-to-merge", subject=f"repository:{repository.pk}", title="Slower",
+        team=team,
+        date="2026-02-09",
+        rule="time-to-merge",
+        subject=f"repository:{repository.pk}",
+        title="Slower",
         evidence={"n_after": 3, "pull_requests": [pull.pk for pull in pulls]},
-    )  # fmt: skip
+    )
     page = visit().content.decode()
     cards = page[page.index("insights") : page.index("panel-merge")]
     assert re.findall(r"Took \d+", cards) == ["Took 40", "Took 30"]
@@ -279,9 +393,12 @@ def test_findings_show_the_pull_requests_that_they_rest_on(team, visit, reposito
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("dashboard", 25), ("pull_requests", 17), ("repositories", 18), ("people", 24)]
+    ("name", "most"),
+    [("dashboard", 25), ("pull_requests", 17), ("repositories", 18), ("people", 24)],
 )
-def test_the_number_of_queries_does_not_grow(team, visit, history, django_assert_max_num_queries, name, most):
+def test_the_number_of_queries_does_not_grow(
+    team, visit, history, django_assert_max_num_queries, name, most
+):
     for _ in range(3):
         repository = RepositoryFactory(team=team)
         for weeks_ago in range(12):
@@ -302,7 +419,10 @@ def test_the_weekly_table_can_be_taken_along(team, visit, history):
     assert json.loads(as_json.content) == rows
     read = list(csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
     assert [row["time_to_merge_hours_median"] for row in read] == [
-        "" if row["time_to_merge_hours_median"] is None else str(row["time_to_merge_hours_median"]) for row in rows
+        ""
+        if row["time_to_merge_hours_median"] is None
+        else str(row["time_to_merge_hours_median"])
+        for row in rows
     ]
     # No spreadsheet takes a name for a formula.
     assert {row["member"] for row in read} == {"'=cmd()"}
@@ -330,9 +450,16 @@ def test_a_page_asked_for_again_costs_little_and_is_never_of_yesterday(
             visit(name)
     latest = PullRequest.objects.for_team(team).order_by("-merged_at").first()
     data = PullRequestData(
-        external_id="new", title="Brand new", state=PullRequestState.MERGED, created_at=latest.created_at,
-        updated_at=latest.updated_at, merged_at=latest.merged_at, number=900, commits=(), reviews=(),
-    )  # fmt: skip
+        external_id="new",
+        title="Brand new",
+        state=PullRequestState.MERGED,
+        created_at=latest.created_at,
+        updated_at=latest.updated_at,
+        merged_at=latest.merged_at,
+        number=900,
+        commits=(),
+        reviews=(),
+    )
     ingest_pull_requests(repository, [data])
     assert "19 merged" in words(visit())
     assert "Brand new" in words(visit("pull_requests"))

@@ -29,13 +29,19 @@ HOURS = st.lists(st.floats(0, 1e5), max_size=60)
 @given(HOURS, st.floats(0, 1))
 def test_percentiles_are_numpy_s(values, share):
     ours = percentile(sorted(values), share)
-    theirs = pytest.approx(numpy.percentile(values, share * 100), rel=1e-9, abs=1e-9) if values else None
+    theirs = (
+        pytest.approx(numpy.percentile(values, share * 100), rel=1e-9, abs=1e-9)
+        if values
+        else None
+    )
     assert ours == theirs
 
 
 @given(HOURS)
 def test_the_median_is_the_standard_library_s(values):
-    assert median(values) == (pytest.approx(statistics.median(values), abs=1e-9) if values else None)
+    assert median(values) == (
+        pytest.approx(statistics.median(values), abs=1e-9) if values else None
+    )
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 - Hypothesis adds zones
@@ -54,7 +60,10 @@ def test_a_year_s_first_days_belong_to_the_last_iso_year():
 def test_a_change_has_no_time_to_merge():
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert time_to_merge_hours(ChangeKind.CHANGE, start, start) is None
-    assert time_to_merge_hours(ChangeKind.PULL_REQUEST, start, start + timedelta(minutes=90)) == 1.5
+    assert (
+        time_to_merge_hours(ChangeKind.PULL_REQUEST, start, start + timedelta(minutes=90))
+        == 1.5
+    )
 
 
 MOMENTS = st.none() | st.integers(0, 10**6)
@@ -62,13 +71,18 @@ MOMENTS = st.none() | st.integers(0, 10**6)
 
 def instants(values):
     return numpy.array(
-        [numpy.datetime64("NaT", "us") if one is None else numpy.datetime64(one * 61, "s") for one in values]
+        [
+            numpy.datetime64("NaT", "us") if one is None else numpy.datetime64(one * 61, "s")
+            for one in values
+        ]
     ).astype("datetime64[us]")
 
 
 @given(
     st.lists(
-        st.tuples(MOMENTS, st.integers(0, 10**6), MOMENTS, MOMENTS, st.integers(0, 10**6)), min_size=1, max_size=20
+        st.tuples(MOMENTS, st.integers(0, 10**6), MOMENTS, MOMENTS, st.integers(0, 10**6)),
+        min_size=1,
+        max_size=20,
     )
 )
 def test_the_phases_sum_to_the_cycle(rows):
@@ -80,7 +94,9 @@ def test_the_phases_sum_to_the_cycle(rows):
 
 def test_the_phases_of_a_reviewed_pull_request():
     found = phases(*(instants([n]) for n in (0, 60, 180, 240, 600)))
-    assert [float(part[0]) for part in found] == pytest.approx([61 / 60 * n for n in (1, 2, 1, 6, 10)])
+    assert [float(part[0]) for part in found] == pytest.approx(
+        [61 / 60 * n for n in (1, 2, 1, 6, 10)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +145,9 @@ def test_reverts_are_counted_once(title, head, expected):
 
 @given(st.lists(st.integers(1, 50), max_size=12))
 def test_gini_is_half_the_mean_difference_over_the_mean(counts):
-    assert gini(counts) == (None if not counts else pytest.approx(reference.gini(counts), abs=1e-9))
+    assert gini(counts) == (
+        None if not counts else pytest.approx(reference.gini(counts), abs=1e-9)
+    )
 
 
 def test_the_gini_of_equal_loads_is_none_at_all():
@@ -153,8 +171,15 @@ def test_what_a_pull_request_is_for(title, kind):
 
 def test_sizes():
     assert [size_bucket(n) for n in (0, 19, 20, 99, 100, 250, 500, 501)] == [
-        "tiny", "tiny", "small", "small", "medium", "large", "large", "huge",
-    ]  # fmt: skip
+        "tiny",
+        "tiny",
+        "small",
+        "small",
+        "medium",
+        "large",
+        "large",
+        "huge",
+    ]
 
 
 def test_every_figure_says_how_it_is_measured():

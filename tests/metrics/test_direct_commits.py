@@ -1,4 +1,6 @@
-"""Direct commits reached the trunk without a pull request: one figure of their own, and in no other one."""
+"""Direct commits reached the trunk without a pull request: one figure of their own, and
+in no other one.
+"""
 
 import csv
 import io
@@ -25,7 +27,10 @@ WEEK = MONDAY.date()
 
 def counts_on(page):
     """Return the counts of direct commits that a page shows, in its order."""
-    return [int(count) for count in re.findall(r'data-direct-commits="(\d+)"', page.content.decode())]
+    return [
+        int(count)
+        for count in re.findall(r'data-direct-commits="(\d+)"', page.content.decode())
+    ]
 
 
 @pytest.fixture
@@ -35,7 +40,9 @@ def ada(team):
 
 @pytest.fixture
 def landed(team, repository, ada):
-    """Two merged pull requests of this week, three direct commits, and one direct commit of the week before."""
+    """Two merged pull requests of this week, three direct commits, and one direct
+    commit of the week before.
+    """
     for number in (1, 2):
         merged(repository, 0, 5, number=number, author=ada, additions=10, deletions=0)
     for _ in range(3):
@@ -45,9 +52,18 @@ def landed(team, repository, ada):
 
 
 def push(repository, weeks_ago, **values):
-    """Make a large, AI-assisted direct commit, which would change each figure that counted it."""
-    values = {"additions": 9000, "deletions": 90, "ai_assisted": True, "opening_known": False} | values
-    return merged(repository, weeks_ago, 0, number=None, kind=ChangeKind.CHANGE, title="Push", **values)
+    """Make a large, AI-assisted direct commit, which would change each figure that
+    counted it.
+    """
+    values = {
+        "additions": 9000,
+        "deletions": 90,
+        "ai_assisted": True,
+        "opening_known": False,
+    } | values
+    return merged(
+        repository, weeks_ago, 0, number=None, kind=ChangeKind.CHANGE, title="Push", **values
+    )
 
 
 @pytest.mark.usefixtures("landed")
@@ -57,7 +73,9 @@ def test_direct_commits_are_in_their_own_figure_only(team, scope):
     assert (week.opened, week.merged, week.direct_commits) == (2, 2, 3)
     assert (week.authors, week.ai_assisted, week.additions, week.deletions) == (1, 0, 20, 0)
     assert (week.time_to_merge_hours_n, week.size_lines_p90, week.reviewable) == (2, 10, 2)
-    before = WeeklyMetrics.objects.for_team(team).get(week=WEEK - timedelta(days=7), scope=scope)
+    before = WeeklyMetrics.objects.for_team(team).get(
+        week=WEEK - timedelta(days=7), scope=scope
+    )
     assert (before.opened, before.merged, before.direct_commits) == (0, 0, 1)
 
 
@@ -69,7 +87,9 @@ def test_export_has_them_in_a_column_of_their_own(team):
         ("2026-02-09", 2, 3),
     ]
     # The columns of the first version have figures of pull requests only.
-    assert [(row["opened"], row["merged"]) for row in weekly_rows(team.pk, Scope.TEAM)] == [(2, 2)]
+    assert [(row["opened"], row["merged"]) for row in weekly_rows(team.pk, Scope.TEAM)] == [
+        (2, 2)
+    ]
 
 
 @pytest.mark.usefixtures("landed")
@@ -99,7 +119,10 @@ def test_api_names_the_kind_and_gives_direct_commits_only_if_asked(team, client)
         return client.get(reverse(f"metrics:api_{name}"), query, headers=headers)
 
     pulls = ask("pull_requests").json()["items"]
-    assert [(pull["number"], pull["kind"]) for pull in pulls] == [(2, "pull_request"), (1, "pull_request")]
+    assert [(pull["number"], pull["kind"]) for pull in pulls] == [
+        (2, "pull_request"),
+        (1, "pull_request"),
+    ]
     direct = ask("pull_requests", kind="direct_commit").json()["items"]
     assert [(pull["number"], pull["kind"]) for pull in direct] == [(None, "direct_commit")] * 4
     assert ask("pull_requests", kind="release").json()["items"] == []
@@ -157,10 +180,14 @@ def test_weekly_email_has_a_line_for_them(team):
     values = {line.key: line.value for line in digest.figures(team, WEEK)}
     assert values["merged"] == "2"
     # A week in which direct commits alone landed is not a week without work.
-    assert [line.key for line in digest.figures(team, WEEK - timedelta(days=7))][-1] == "direct_commits"
+    assert [line.key for line in digest.figures(team, WEEK - timedelta(days=7))][
+        -1
+    ] == "direct_commits"
 
 
 @pytest.mark.usefixtures("landed")
 def test_comparison_has_a_line_for_them(visit):
     page = visit("compare").content.decode()
-    assert re.search(r'<th scope="row">Direct commits</th>\s*<td>\s*<span class="value">4</span>', page)
+    assert re.search(
+        r'<th scope="row">Direct commits</th>\s*<td>\s*<span class="value">4</span>', page
+    )

@@ -1,4 +1,6 @@
-"""A team may be told no more of a finding, for a reason, until somebody takes that back."""
+"""A team may be told no more of a finding, for a reason, until somebody takes that
+back.
+"""
 
 import re
 
@@ -19,7 +21,12 @@ REASON = "We know <b>it</b>; the release was planned."
 @pytest.fixture
 def insight(team, repository):
     PullRequestFactory(repository=repository)
-    kept = {"team": team, "date": timezone.now().date(), "title": "Reviews wait longer", "effect": 1.0}
+    kept = {
+        "team": team,
+        "date": timezone.now().date(),
+        "title": "Reviews wait longer",
+        "effect": 1.0,
+    }
     Insight.objects.for_team(team).create(rule="review-wait", subject="team", **kept)
     return Insight.objects.for_team(team).get()
 
@@ -42,13 +49,17 @@ def act(client, team, verb, **fields):
 
 
 def shown(page):
-    """Return how many insights a page offers to dismiss, and how many it lists as dismissed."""
+    """Return how many insights a page offers to dismiss, and how many it lists as
+    dismissed.
+    """
     html = page.content.decode()
     dismissed = re.search(r'data-dismissed="(\d+)"', html)
     return len(re.findall(r'name="insight"', html)), int(dismissed[1]) if dismissed else 0
 
 
-def test_a_finding_is_dismissed_for_a_reason_and_brought_back(client, team, insight, page, member):
+def test_a_finding_is_dismissed_for_a_reason_and_brought_back(
+    client, team, insight, page, member
+):
     assert shown(client.get(page)) == (1, 0)
     after = act(client, team, "dismiss", insight=insight.pk, reason=REASON)
     assert after.redirect_chain == [(page, 303)]
@@ -73,5 +84,7 @@ def test_another_teams_finding_is_none_of_ours(client, insight):
     stranger = User.objects.create_user("eve@elsewhere.example")
     theirs = create_team("Elsewhere", stranger)
     client.force_login(stranger)
-    assert act(client, theirs, "dismiss", insight=insight.pk, reason="Mine now").status_code == 404
+    assert (
+        act(client, theirs, "dismiss", insight=insight.pk, reason="Mine now").status_code == 404
+    )
     assert not InsightDismissal.objects.across_teams().exists()

@@ -1,4 +1,6 @@
-"""The labelled set holds the markers to the aims of `make eval`, and is what it says it is."""
+"""The labelled set holds the markers to the aims of `make eval`, and is what it says it
+is.
+"""
 
 from evals.__main__ import PRECISION, PRECISION_EXPLICIT, RECALL, any_tier, explicit, wilson
 from evals.cases import cases

@@ -31,11 +31,18 @@ def weeks(team):
         row = RepositoryFactory(team=team, full_name=name)
         for week in (date(2026, 2, 9), date(2025, 12, 29)):
             WeeklyMetricsFactory(
-                team=team, scope=Scope.REPOSITORY, subject=f"repository:{row.pk}", repository=row, week=week,
-                time_to_merge_hours_p90=None, time_to_merge_hours_median=1 / 3,
-            )  # fmt: skip
+                team=team,
+                scope=Scope.REPOSITORY,
+                subject=f"repository:{row.pk}",
+                repository=row,
+                week=week,
+                time_to_merge_hours_p90=None,
+                time_to_merge_hours_median=1 / 3,
+            )
     member = TeamMemberFactory(team=team, login="=alice")
-    WeeklyMetricsFactory(team=team, scope=Scope.MEMBER, subject=f"member:{member.pk}", member=member)
+    WeeklyMetricsFactory(
+        team=team, scope=Scope.MEMBER, subject=f"member:{member.pk}", member=member
+    )
     WeeklyMetricsFactory(team=team, week=date(2026, 2, 9))
 
 
@@ -44,7 +51,9 @@ def test_csv_by_repository(weeks):
     assert text.splitlines()[0] == f"week,repository,{FIGURES}"
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["repository"], row["week"]) for row in rows] == [
-        (name, week) for name in ("acme/API", "acme/api", "acme/web") for week in ("2026-W01", "2026-W07")
+        (name, week)
+        for name in ("acme/API", "acme/api", "acme/web")
+        for week in ("2026-W01", "2026-W07")
     ]
     assert rows[0]["time_to_merge_hours_p90"] == ""
     assert float(rows[0]["time_to_merge_hours_median"]) == 1 / 3
@@ -68,7 +77,13 @@ def test_team_and_member(weeks):
 def test_a_week_of_reviews_alone_is_among_all_figures_only(team):
     member = TeamMemberFactory(team=team, login="bob")
     WeeklyMetricsFactory(
-        team=team, scope=Scope.MEMBER, subject=f"member:{member.pk}", member=member, opened=0, merged=0, reviewed=2
+        team=team,
+        scope=Scope.MEMBER,
+        subject=f"member:{member.pk}",
+        member=member,
+        opened=0,
+        merged=0,
+        reviewed=2,
     )
     assert len(export("--by", "member").splitlines()) == 1
     assert len(export("--by", "member", "--all").splitlines()) == 2

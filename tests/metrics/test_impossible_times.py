@@ -1,4 +1,6 @@
-"""No figure is computed from times that are impossible, and the pull requests that have them are named."""
+"""No figure is computed from times that are impossible, and the pull requests that have
+them are named.
+"""
 
 import json
 import re
@@ -29,14 +31,18 @@ from apps.onboarding.services.summary import median_hours_to_merge
 
 MONDAY = datetime(2026, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-# When each pull request was opened and merged. Only the first took a time that can be measured.
+# When each pull request was opened and merged. Only the first took a time that can be
+# measured.
 TIMES = {
     "sound": (MONDAY + 20 * HOUR, MONDAY + 30 * HOUR),
     "merged before it was opened": (MONDAY + 240 * HOUR, MONDAY + 31 * HOUR),
     "merged in 2099": (MONDAY + 21 * HOUR, datetime(2099, 5, 5, tzinfo=UTC)),
     "opened in 1970": (datetime(1970, 1, 1, tzinfo=UTC), MONDAY + 32 * HOUR),
     "merged in 1970": (MONDAY + 22 * HOUR, datetime(1970, 1, 1, tzinfo=UTC)),
-    "opened and merged in 2099": (datetime(2099, 5, 1, tzinfo=UTC), datetime(2099, 5, 5, tzinfo=UTC)),
+    "opened and merged in 2099": (
+        datetime(2099, 5, 1, tzinfo=UTC),
+        datetime(2099, 5, 5, tzinfo=UTC),
+    ),
 }
 IMPOSSIBLE = set(TIMES) - {"sound"}
 MERGED_IN_A_POSSIBLE_WEEK = 3
@@ -67,7 +73,11 @@ def test_weekly_table_has_no_impossible_week_or_duration(team, pulls):
     (week,) = (row for row in rows if row["week"] == "2026-W07")
     assert week["merged"] == MERGED_IN_A_POSSIBLE_WEEK
     assert week["time_to_merge_hours_n"] == 1
-    spans = [value for name, value in week.items() if re.search("_hours_(median|p75|p90)$", name) and value is not None]
+    spans = [
+        value
+        for name, value in week.items()
+        if re.search("_hours_(median|p75|p90)$", name) and value is not None
+    ]
     assert spans
     assert all(0 <= value <= 10 for value in spans)
 
@@ -85,7 +95,9 @@ def test_pages_show_the_one_duration_that_is_known(team, pulls, visit):
 
 def test_insights_are_computed_from_possible_times(team, pulls):
     dataset = load(team.pk, MONDAY + timedelta(days=20))
-    assert dataset.until == max(pull.created_at for pull in pulls.values() if pull.created_at.year == 2026)
+    assert dataset.until == max(
+        pull.created_at for pull in pulls.values() if pull.created_at.year == 2026
+    )
     known = [pull.hours_to_merge for pull in dataset.pulls if pull.hours_to_merge is not None]
     assert known == [10.0]
     assert find(team.pk, MONDAY + timedelta(days=20)) == []
@@ -114,28 +126,44 @@ def test_slowest_first_begins_with_a_known_duration(team, pulls, visit):
 
 def test_api_marks_them(team, pulls, client):
     _, token = tokens.make(team, "Report", None)
-    answer = client.get(reverse("metrics:api_pull_requests"), headers={"Authorization": f"Bearer {token}"})
-    marked = {row["title"] for row in json.loads(answer.content)["items"] if row["impossible_times"]}
+    answer = client.get(
+        reverse("metrics:api_pull_requests"), headers={"Authorization": f"Bearer {token}"}
+    )
+    marked = {
+        row["title"] for row in json.loads(answer.content)["items"] if row["impossible_times"]
+    }
     assert marked == IMPOSSIBLE
 
 
 def test_review_before_the_opening_ends_no_wait(team, repository, visit):
     author, reviewer = TeamMemberFactory(team=team), TeamMemberFactory(team=team)
-    times = {"created_at": MONDAY, "merged_at": MONDAY + 9 * HOUR, "detail_state": DetailState.COMPLETE}
+    times = {
+        "created_at": MONDAY,
+        "merged_at": MONDAY + 9 * HOUR,
+        "detail_state": DetailState.COMPLETE,
+    }
     pull = PullRequestFactory(repository=repository, author=author, **times)
     for hours in (-50, 3):
-        PRReviewFactory(pull_request=pull, reviewer=reviewer, submitted_at=MONDAY + hours * HOUR)
+        PRReviewFactory(
+            pull_request=pull, reviewer=reviewer, submitted_at=MONDAY + hours * HOUR
+        )
     CommitFactory(pull_request=pull, authored_at=datetime(1970, 1, 1, tzinfo=UTC))
     recompute(team.pk)
     (row,) = weekly_rows(team.pk, Scope.TEAM, everything=True)
     assert row["pickup_hours_median"] == 3.0
     assert row["coding_hours_median"] is None
-    assert [week["median"] for week in visit("chart_json", "review").json()["weeks"] if week["n"]] == [3.0]
+    assert [
+        week["median"] for week in visit("chart_json", "review").json()["weeks"] if week["n"]
+    ] == [3.0]
     (pull,) = load(team.pk, MONDAY + timedelta(days=9)).pulls
     assert pull.hours_to_review == 3.0
 
 
-MOMENTS = st.none() | st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.none() | st.datetimes(
+    datetime(1971, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(2100, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
 
 
 class WhatIsImpossible(HypothesisTestCase):
@@ -146,7 +174,12 @@ class WhatIsImpossible(HypothesisTestCase):
         expected = set()
         for created, merged, closed in drawn:
             state = PullRequestState.MERGED if merged else PullRequestState.OPEN
-            times = {"created_at": created, "merged_at": merged, "closed_at": closed, "state": state}
+            times = {
+                "created_at": created,
+                "merged_at": merged,
+                "closed_at": closed,
+                "state": state,
+            }
             pull = PullRequestFactory(repository=repository, **times)
             if are_impossible(created, merged, closed):
                 expected.add(pull.pk)

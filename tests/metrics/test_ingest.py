@@ -15,12 +15,16 @@ from tests.metrics.conftest import ALICE, BOB, START, make_commit, make_pull, ma
 
 def complete(external_id="PR_1", **overrides):
     return make_pull(
-        external_id, **{"commits": (make_commit(),), "reviews": (make_review(),), "body": "Body"} | overrides
+        external_id,
+        **{"commits": (make_commit(),), "reviews": (make_review(),), "body": "Body"}
+        | overrides,
     )
 
 
 def stored(repository, external_id="PR_1"):
-    return PullRequest.objects.for_team(repository.team_id).get(repository=repository, external_id=external_id)
+    return PullRequest.objects.for_team(repository.team_id).get(
+        repository=repository, external_id=external_id
+    )
 
 
 def people(repository):
@@ -34,7 +38,12 @@ def test_a_complete_record_becomes_rows(repository):
     assert result.ids == (pull.pk,)
     assert result.weeks == {date(2026, 2, 9)}
     assert pull.detail_state == DetailState.COMPLETE
-    assert (pull.title, pull.body, pull.additions, pull.author.login) == ("Title of PR_1", "Body", 10, "alice")
+    assert (pull.title, pull.body, pull.additions, pull.author.login) == (
+        "Title of PR_1",
+        "Body",
+        10,
+        "alice",
+    )
     assert pull.commits.get().author.key == "github:101"
     assert pull.reviews.get().reviewer.key == "github:102"
 
@@ -76,7 +85,11 @@ def test_a_skeleton_with_another_content_asks_for_the_detail_again(repository):
     ingest_pull_requests(repository, [complete()])
     ingest_pull_requests(repository, [make_pull(title="Renamed")])
     pull = stored(repository)
-    assert (pull.title, pull.body, pull.detail_state) == ("Renamed", "Body", DetailState.PENDING)
+    assert (pull.title, pull.body, pull.detail_state) == (
+        "Renamed",
+        "Body",
+        DetailState.PENDING,
+    )
     assert (pull.commits.count(), pull.reviews.count()) == (1, 1)
 
 
@@ -89,9 +102,14 @@ def test_a_newer_skeleton_asks_for_the_detail_again(repository):
 
 
 def test_children_that_vanished_are_removed(repository):
-    before = complete(commits=(make_commit("a"), make_commit("b")), reviews=(make_review("x"), make_review("y")))
+    before = complete(
+        commits=(make_commit("a"), make_commit("b")),
+        reviews=(make_review("x"), make_review("y")),
+    )
     ingest_pull_requests(repository, [before, complete("PR_2")])
-    ingest_pull_requests(repository, [replace(before, commits=(make_commit("b"), make_commit("c")), reviews=())])
+    ingest_pull_requests(
+        repository, [replace(before, commits=(make_commit("b"), make_commit("c")), reviews=())]
+    )
     pull = stored(repository)
     assert set(pull.commits.values_list("oid", flat=True)) == {"b", "c"}
     assert not pull.reviews.exists()
@@ -100,7 +118,9 @@ def test_children_that_vanished_are_removed(repository):
 
 def test_a_changed_review_is_renewed(repository):
     ingest_pull_requests(repository, [complete()])
-    ingest_pull_requests(repository, [complete(reviews=(make_review(state=ReviewState.DISMISSED),))])
+    ingest_pull_requests(
+        repository, [complete(reviews=(make_review(state=ReviewState.DISMISSED),))]
+    )
     assert stored(repository).reviews.get().state == ReviewState.DISMISSED
 
 
@@ -113,13 +133,17 @@ def test_commits_alone_are_written_but_are_not_the_whole_detail(repository):
 def test_an_older_record_does_not_overwrite(repository):
     newer = complete(title="New", updated_at=START + timedelta(days=2))
     ingest_pull_requests(repository, [newer])
-    ingest_pull_requests(repository, [complete(title="Old", body="Old", commits=(), reviews=())])
+    ingest_pull_requests(
+        repository, [complete(title="Old", body="Old", commits=(), reviews=())]
+    )
     pull = stored(repository)
     assert (pull.title, pull.body, pull.commits.count()) == ("New", "Body", 1)
 
 
 def test_an_older_record_may_bring_the_first_detail_and_is_asked_again(repository):
-    ingest_pull_requests(repository, [make_pull(title="New", updated_at=START + timedelta(days=2))])
+    ingest_pull_requests(
+        repository, [make_pull(title="New", updated_at=START + timedelta(days=2))]
+    )
     ingest_pull_requests(repository, [complete(title="Old")])
     pull = stored(repository)
     assert (pull.title, pull.body, pull.detail_state) == ("New", "Body", DetailState.PENDING)
@@ -159,11 +183,16 @@ def test_old_and_new_weeks_are_touched(repository):
 
 def test_weeks_are_utc():
     late_sunday = datetime.fromisoformat("2026-02-08T23:30:00-05:00")
-    assert weeks_of(late_sunday, None, datetime(2026, 2, 8, 23, 59, tzinfo=UTC)) == {date(2026, 2, 9), date(2026, 2, 2)}
+    assert weeks_of(late_sunday, None, datetime(2026, 2, 8, 23, 59, tzinfo=UTC)) == {
+        date(2026, 2, 9),
+        date(2026, 2, 2),
+    }
 
 
 def test_the_last_of_two_records_counts(repository):
-    result = ingest_pull_requests(repository, [make_pull(title="First"), make_pull(title="Second")])
+    result = ingest_pull_requests(
+        repository, [make_pull(title="First"), make_pull(title="Second")]
+    )
     assert (result.pull_requests, stored(repository).title) == (1, "Second")
 
 
@@ -175,7 +204,11 @@ def test_text_that_no_database_takes_is_cleaned(repository):
         labels=("l\x00",),
         additions=-5,
         deletions=10**12,
-        commits=(make_commit(author=None, author_name="n" * 1000, author_email="e" * 1000, message="\x00m"),),
+        commits=(
+            make_commit(
+                author=None, author_name="n" * 1000, author_email="e" * 1000, message="\x00m"
+            ),
+        ),
         author=PersonData("p" * 1000),
     )
     ingest_pull_requests(repository, [bad])
@@ -189,10 +222,15 @@ def test_text_that_no_database_takes_is_cleaned(repository):
 
 
 def test_deleted_accounts_are_one_ghost(repository):
-    batch = [complete("PR_1", author=None, reviews=(make_review(reviewer=None),)), make_pull("PR_2", author=None)]
+    batch = [
+        complete("PR_1", author=None, reviews=(make_review(reviewer=None),)),
+        make_pull("PR_2", author=None),
+    ]
     ingest_pull_requests(repository, batch)
     ghost = people(repository)["ghost"]
-    assert {stored(repository, "PR_1").author_id, stored(repository, "PR_2").author_id} == {ghost.pk}
+    assert {stored(repository, "PR_1").author_id, stored(repository, "PR_2").author_id} == {
+        ghost.pk
+    }
     assert stored(repository).reviews.get().reviewer == ghost
     assert stored(repository).merged_by is None
 
@@ -208,22 +246,33 @@ def test_a_person_known_by_login_keeps_the_row_when_the_id_turns_up(repository):
 
 
 def test_the_same_login_with_and_without_id_in_one_batch_is_one_person(repository):
-    ingest_pull_requests(repository, [make_pull("PR_1", author=PersonData("Alice"), merged_by=ALICE)])
+    ingest_pull_requests(
+        repository, [make_pull("PR_1", author=PersonData("Alice"), merged_by=ALICE)]
+    )
     assert list(people(repository)) == ["github:101"]
 
 
-@pytest.mark.parametrize(("given", "stored"), [("", ""), (None, "Alice"), ("Alice B.", "Alice B.")])
+@pytest.mark.parametrize(
+    ("given", "stored"), [("", ""), (None, "Alice"), ("Alice B.", "Alice B.")]
+)
 def test_name_is_what_the_source_gives_now(repository, given, stored):
-    ingest_pull_requests(repository, [make_pull("PR_1", author=PersonData("alice", "Alice", 101))])
-    ingest_pull_requests(repository, [make_pull("PR_2", author=PersonData("alice", given, 101))])
+    ingest_pull_requests(
+        repository, [make_pull("PR_1", author=PersonData("alice", "Alice", 101))]
+    )
+    ingest_pull_requests(
+        repository, [make_pull("PR_2", author=PersonData("alice", given, 101))]
+    )
     assert TeamMember.objects.for_team(repository.team_id).get(key="github:101").name == stored
 
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(
-    ("account", "shown"), [("Alice B.", "Alice B."), ("", "alice from home"), (None, "alice from home")]
+    ("account", "shown"),
+    [("Alice B.", "Alice B."), ("", "alice from home"), (None, "alice from home")],
 )
-def test_name_and_login_of_an_account_come_before_those_of_commits(repository, account, shown, order):
+def test_name_and_login_of_an_account_come_before_those_of_commits(
+    repository, account, shown, order
+):
     of_account = PersonData("alice-b", account, 101)
     of_commits = PersonData("alice", "alice from home", 101, from_commits=True)
     for number, person in list(enumerate((of_account, of_commits)))[::order]:
@@ -249,7 +298,8 @@ def test_people_are_renamed_and_logins_reused(repository):
 
 def test_bots_are_marked(repository):
     ingest_pull_requests(
-        repository, [make_pull(author=PersonData("renovate[bot]", "", 5, is_bot=True), merged_by=ALICE)]
+        repository,
+        [make_pull(author=PersonData("renovate[bot]", "", 5, is_bot=True), merged_by=ALICE)],
     )
     assert people(repository)["github:5"].is_bot
     assert not people(repository)["github:101"].is_bot

@@ -25,7 +25,10 @@ NOW = datetime(2026, 8, 17, 12, tzinfo=UTC)
 
 
 def make_facts(count=520, seed=1, *, change=None, weeks=52, repositories=1, unequal=0.0):
-    """A year of ordinary work; `change(dice, values, weeks_ago)` plants something. `unequal`: some review more than others."""
+    """A year of ordinary work; `change(dice, values, weeks_ago)` plants something.
+
+    `unequal`: some review more than others.
+    """
     dice = random.Random(seed)
     pulls = []
     for n in range(count):
@@ -64,7 +67,13 @@ def make_facts(count=520, seed=1, *, change=None, weeks=52, repositories=1, uneq
                 ai_assisted=values["ai"],
                 has_detail=True,
                 reviews=(
-                    Review(values["reviewer"], f"person-{values['reviewer']}", False, values["state"], reviewed_at),
+                    Review(
+                        values["reviewer"],
+                        f"person-{values['reviewer']}",
+                        False,
+                        values["state"],
+                        reviewed_at,
+                    ),
                 ),
                 title=values["title"],
                 is_revert=values["revert"],
@@ -79,16 +88,22 @@ def rules(dataset):
 
 
 def test_ordinary_work_gives_no_findings():
-    """Over 200 made-up teams with nothing planted no rule raises more than four false alarms."""
+    """Over 200 made-up teams with nothing planted no rule raises more than four false
+    alarms.
+    """
     alarms = collections.Counter()
     for seed in range(200):
-        dataset = make_facts(260 + 40 * (seed % 8), seed, repositories=1 + seed % 4, unequal=0.2 * (seed % 3))
+        dataset = make_facts(
+            260 + 40 * (seed % 8), seed, repositories=1 + seed % 4, unequal=0.2 * (seed % 3)
+        )
         alarms.update({finding.rule for finding in findings(dataset)})
     assert all(count <= 4 for count in alarms.values()), alarms
 
 
 def planted(dice, values, weeks_ago):
-    """Slower from week 30 on; person 3 takes 60 % of the reviews; AI works on small things, and truly no faster."""
+    """Slower from week 30 on; person 3 takes 60 % of the reviews; AI works on small
+    things, and truly no faster.
+    """
     values["merge"] *= 3 if weeks_ago <= 22 else 1
     values["wait"] *= 3 if weeks_ago <= 22 else 1
     if values["author"] != 3 and dice.random() < 0.6:
@@ -115,7 +130,9 @@ def test_what_was_planted_is_found_and_nothing_else(seed):
     assert 0.5 < found["bottleneck-reviewer"].evidence["share"] < 0.7
     # Side by side AI-assisted ones look faster; among their likes they are not.
     merged = [(pull.ai_assisted, pull.hours_to_merge) for pull in dataset.pulls]
-    marked, others = ([hours for is_marked, hours in merged if is_marked is side] for side in (True, False))
+    marked, others = (
+        [hours for is_marked, hours in merged if is_marked is side] for side in (True, False)
+    )
     assert median(marked) < 0.8 * median(others)
     association = associate(list(dataset.pulls), lambda pull: pull.hours_to_merge)
     assert association.low < 1 < association.high
@@ -172,13 +189,17 @@ def test_work_that_moves_to_weekends_is_found():
         values["at"] += timedelta(days=(5 - day) if weekend else -max(0, day - 4))
         values["wait"] = 1 if weekend else min(values["wait"], 4)
 
-    assert " weekend days, up from " in rules(make_facts(900, change=later))["weekend-load"].title
+    assert (
+        " weekend days, up from " in rules(make_facts(900, change=later))["weekend-load"].title
+    )
 
 
 def test_two_reviewers_for_nearly_all_are_found():
     def two(dice, values, weeks_ago):
         if dice.random() < 0.9:
-            values["reviewer"] = dice.choice([other for other in (2, 3, 2, 3) if other != values["author"]])
+            values["reviewer"] = dice.choice(
+                [other for other in (2, 3, 2, 3) if other != values["author"]]
+            )
 
     found = rules(make_facts(900, change=two))
     assert "review-concentration" in found or "bottleneck-reviewer" in found
@@ -197,7 +218,8 @@ def test_longer_waits_for_review_are_found():
     assert wait.evidence["n_after"] == pytest.approx(80, abs=20)
     assert wait.evidence["pull_requests"]
     assert datetime.fromisoformat(wait.evidence["since"])
-    # The weeks of this rule begin on the weekday of the newest activity, so no Monday is named.
+    # The weeks of this rule begin on the weekday of the newest activity, so no Monday
+    # is named.
     assert "the week of" not in wait.body
 
 
@@ -276,9 +298,14 @@ def stale_team(team):
     repository = RepositoryFactory(team=team, full_name="acme/web")
     for days in (40, 50, 60, 70, 80):
         moment = NOW - timedelta(days=days)
-        PullRequestFactory(repository=repository, state=PullRequestState.OPEN, created_at=moment)
+        PullRequestFactory(
+            repository=repository, state=PullRequestState.OPEN, created_at=moment
+        )
     PullRequestFactory(
-        repository=repository, state=PullRequestState.OPEN, created_at=NOW - timedelta(days=90), is_draft=True
+        repository=repository,
+        state=PullRequestState.OPEN,
+        created_at=NOW - timedelta(days=90),
+        is_draft=True,
     )
     PullRequestFactory(repository=repository, created_at=NOW - timedelta(hours=6))
     return team
@@ -286,7 +313,9 @@ def stale_team(team):
 
 def test_stale_pull_requests_are_found_and_kept_once(stale_team):
     found = find(stale_team.pk, NOW)
-    assert [finding.title for finding in found] == ["5 open pull requests in acme/web were not touched for 30 days."]
+    assert [finding.title for finding in found] == [
+        "5 open pull requests in acme/web were not touched for 30 days."
+    ]
     for _ in range(2):
         store(stale_team.pk, NOW.date(), found)
     assert Insight.objects.for_team(stale_team).get().evidence["stale"] == 5
@@ -300,7 +329,10 @@ def test_a_day_s_insights_are_replaced_and_other_days_kept(team):
     store(team.pk, NOW.date(), [finding("a", 0.1), finding("b", 0.1)])
     store(team.pk, NOW.date(), [finding("b", 0.9), finding("c", 0.1)])
     rows = Insight.objects.for_team(team)
-    assert set(rows.filter(date=NOW.date()).values_list("title", flat=True)) == {"b 0.9", "c 0.1"}
+    assert set(rows.filter(date=NOW.date()).values_list("title", flat=True)) == {
+        "b 0.9",
+        "c 0.1",
+    }
     assert rows.count() == 3
     store(team.pk, NOW.date(), [])
     assert rows.filter(date=NOW.date()).count() == 0
@@ -327,7 +359,9 @@ def test_facts_are_read_in_few_statements(team):
 
 
 def test_the_weeks_end_where_the_activity_ends(team):
-    PullRequestFactory(repository=RepositoryFactory(team=team), created_at=NOW - timedelta(days=100))
+    PullRequestFactory(
+        repository=RepositoryFactory(team=team), created_at=NOW - timedelta(days=100)
+    )
     assert load(team.pk, NOW).until == NOW - timedelta(days=100) + timedelta(hours=5)
 
 
@@ -345,7 +379,9 @@ def test_a_dismissed_finding_stays_away_until_it_is_restored(stale_team, reposit
             dismiss(insight, "They wait for the release.", None, NOW)
             dismiss(insight, "They wait for the next release.", None, NOW)
         assert top_insights(stale_team.pk) == []
-    other = Insight.objects.create(team=TeamFactory(), date=NOW.date(), rule=insight.rule, subject=insight.subject)
+    other = Insight.objects.create(
+        team=TeamFactory(), date=NOW.date(), rule=insight.rule, subject=insight.subject
+    )
     assert top_insights(other.team_id) == [other]
     restore(stale_team.pk, insight.rule, insight.subject)
     assert len(top_insights(stale_team.pk)) == 1

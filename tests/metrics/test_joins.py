@@ -1,4 +1,6 @@
-"""Accounts of one person: suggested by name, joined by an admin, and taken apart in one click."""
+"""Accounts of one person: suggested by name, joined by an admin, and taken apart in one
+click.
+"""
 
 import pytest
 from django.urls import reverse
@@ -31,8 +33,14 @@ def pulls_of_three(name="Ann Lee"):
     found = []
     for number, address in enumerate([*ADDRESSES, ADDRESSES[0], ADDRESSES[0]], 1):
         author = signer(name, address)
-        commit = make_commit(f"c{number}", author=author, author_name=name, author_email=address)
-        found.append(make_pull(f"git:{number}", number=None, author=author, commits=(commit,), reviews=()))
+        commit = make_commit(
+            f"c{number}", author=author, author_name=name, author_email=address
+        )
+        found.append(
+            make_pull(
+                f"git:{number}", number=None, author=author, commits=(commit,), reviews=()
+            )
+        )
     return found
 
 
@@ -57,7 +65,9 @@ def rows(team):
         {name: value for name, value in row.items() if name != "id"}
         for row in WeeklyMetrics.objects.for_team(team).order_by("subject", "week").values()
     ]
-    return weekly, dict(PullRequest.objects.for_team(team).values_list("external_id", "author_id"))
+    return weekly, dict(
+        PullRequest.objects.for_team(team).values_list("external_id", "author_id")
+    )
 
 
 def merged_by_member(team):
@@ -87,19 +97,27 @@ def test_join_acts_at_once_and_undo_takes_it_back(team, ann, admin, client):
 def test_join_survives_refreshes(team, repository, ann, admin):
     joins.join(ann.target, ann.others, admin, timezone.now())
     again = pulls_of_three()
-    new = make_pull("git:6", number=None, author=signer("Ann Lee", ADDRESSES[2]), commits=(), reviews=())
+    new = make_pull(
+        "git:6", number=None, author=signer("Ann Lee", ADDRESSES[2]), commits=(), reviews=()
+    )
     ingest_pull_requests(repository, [*again, new])
     remove_unseen(team.pk)
-    assert set(PullRequest.objects.for_team(team).values_list("author_id", flat=True)) == {ann.target.pk}
+    assert set(PullRequest.objects.for_team(team).values_list("author_id", flat=True)) == {
+        ann.target.pk
+    }
     joins.undo(ann.target)
     owner = TeamMember.objects.for_team(team).get(key=f"login:{new.author.login}")
     assert PullRequest.objects.for_team(team).filter(author=owner).count() == 2
 
 
-def test_work_written_by_a_worker_that_had_not_seen_the_join_is_moved(team, repository, ann, admin):
+def test_work_written_by_a_worker_that_had_not_seen_the_join_is_moved(
+    team, repository, ann, admin
+):
     joins.join(ann.target, ann.others, admin, timezone.now())
     late = ann.others[0].pk
-    PullRequest.objects.for_team(team).filter(external_id="git:2").update(author=late, signed_by=None)
+    PullRequest.objects.for_team(team).filter(external_id="git:2").update(
+        author=late, signed_by=None
+    )
     apply_joins(team.pk)
     pull = PullRequest.objects.for_team(team).get(external_id="git:2")
     assert (pull.author_id, pull.signed_by_id) == (ann.target.pk, late)
@@ -108,7 +126,9 @@ def test_work_written_by_a_worker_that_had_not_seen_the_join_is_moved(team, repo
 def test_reviews_by_a_joined_account_are_the_author_s_own(team, repository, admin):
     """A person's second account reviews the first one's pull request."""
     author = signer("Bob", "bob@example.com")
-    ingest_pull_requests(repository, [make_pull(author=author, commits=(), reviews=(make_review(),))])
+    ingest_pull_requests(
+        repository, [make_pull(author=author, commits=(), reviews=(make_review(),))]
+    )
     recompute(team.pk)
     (group,) = joins.same_names(team.pk)
     assert group.target.github_id == BOB.github_id

@@ -5,7 +5,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as HypothesisTestCase
 
-from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.factories import (
+    PRReviewFactory,
+    PullRequestFactory,
+    RepositoryFactory,
+    TeamMemberFactory,
+)
 from apps.metrics.figures.definitions import counts_as_review, hours_to_review
 from apps.metrics.figures.merged import counted_reviews, given_reviews, landed
 from apps.metrics.figures.selection import Selection, period
@@ -19,12 +24,16 @@ from tests.metrics.conftest import make_pull, make_review
 NOW = datetime(2026, 2, 20, tzinfo=UTC)
 START = datetime(2026, 2, 9, 9, tzinfo=UTC)
 
-# Who wrote it, and of each review who gave it, after how many hours and in which state. 0 is nobody, 3 a bot.
+# Who wrote it, and of each review who gave it, after how many hours and in which state.
+# 0 is nobody, 3 a bot.
 PULLS = st.lists(
     st.tuples(
         st.integers(0, 3),
         st.lists(
-            st.tuples(st.integers(0, 3), st.none() | st.integers(-5, 50), st.sampled_from(ReviewState)), max_size=5
+            st.tuples(
+                st.integers(0, 3), st.none() | st.integers(-5, 50), st.sampled_from(ReviewState)
+            ),
+            max_size=5,
         ),
     ),
     max_size=6,
@@ -37,12 +46,17 @@ class WhatIsCounted(HypothesisTestCase):
     def test_the_database_counts_the_reviews_that_the_definitions_count(self, drawn):
         repository = RepositoryFactory()
         team = repository.team_id
-        people = [None, *(TeamMemberFactory(team=repository.team, is_bot=n == 2) for n in range(3))]
+        people = [
+            None,
+            *(TeamMemberFactory(team=repository.team, is_bot=n == 2) for n in range(3)),
+        ]
         people[1].key = "ghost"
         people[1].save()
         expected, given_by = {}, {}
         for author, reviews in drawn:
-            pull = PullRequestFactory(repository=repository, author=people[author], created_at=START)
+            pull = PullRequestFactory(
+                repository=repository, author=people[author], created_at=START
+            )
             counted = []
             for reviewer, hours, state in reviews:
                 at = None if hours is None else START + timedelta(hours=hours)
@@ -55,7 +69,10 @@ class WhatIsCounted(HypothesisTestCase):
                     counted.append(at)
                 if counts_as_review(pull.author_id, by.pk, False, at, **told):
                     given_by[by.pk] = given_by.get(by.pk, 0) + 1
-            expected[pull.pk] = (None if author == 3 else hours_to_review(START, counted), sorted(counted))
+            expected[pull.pk] = (
+                None if author == 3 else hours_to_review(START, counted),
+                sorted(counted),
+            )
         weeks = period(team, NOW, 12)
         rows = landed(team, weeks, Selection())
         assert sorted((row.wait or -99, row.received) for row in rows) == sorted(
@@ -81,17 +98,27 @@ def test_another_teams_reviews_are_not_counted():
 
 
 def test_release_has_no_wait_and_no_size(repository, team):
-    release = PullRequestFactory(repository=repository, created_at=START, kind=ChangeKind.RELEASE)
+    release = PullRequestFactory(
+        repository=repository, created_at=START, kind=ChangeKind.RELEASE
+    )
     PRReviewFactory(pull_request=release)
     (row,) = landed(team.pk, period(team.pk, NOW, 12), Selection())
     assert (row.wait, row.hours, row.size) == (None, None, None)
 
 
-@pytest.mark.parametrize(("state", "counts"), [("approved", True), ("changes_requested", True), ("commented", False)])
-def test_review_by_one_deleted_account_of_another_one_s_pull_request(repository, team, state, counts):
+@pytest.mark.parametrize(
+    ("state", "counts"), [("approved", True), ("changes_requested", True), ("commented", False)]
+)
+def test_review_by_one_deleted_account_of_another_one_s_pull_request(
+    repository, team, state, counts
+):
     """A comment may be the author's own; an approval can't be."""
-    review = make_review(reviewer=None, state=ReviewState(state), submitted_at=START + timedelta(hours=1))
-    ingest_pull_requests(repository, [make_pull(author=None, created_at=START, commits=(), reviews=(review,))])
+    review = make_review(
+        reviewer=None, state=ReviewState(state), submitted_at=START + timedelta(hours=1)
+    )
+    ingest_pull_requests(
+        repository, [make_pull(author=None, created_at=START, commits=(), reviews=(review,))]
+    )
     weeks = period(team.pk, NOW, 12)
     (row,) = landed(team.pk, weeks, Selection())
     recompute(team.pk)

@@ -33,7 +33,10 @@ TRAILERS = [
     ("Co-authored-by: claude[bot] <41898282+claude[bot]@users.noreply.github.com>", "claude"),
     ("Co-authored-by: Copilot <175728472+Copilot@users.noreply.github.com>", "copilot"),
     ("Co-authored-by: Copilot <copilot@github.com>", "copilot"),
-    ("Co-authored-by: copilot-swe-agent[bot] <198982749+Copilot@users.noreply.github.com>", "copilot"),
+    (
+        "Co-authored-by: copilot-swe-agent[bot] <198982749+Copilot@users.noreply.github.com>",
+        "copilot",
+    ),
     ("Co-authored-by: Cursor <cursoragent@cursor.com>", "cursor"),
     ("Co-authored-by: Cursor Agent <cursoragent@cursor.com>", "cursor"),
     (
@@ -47,11 +50,17 @@ TRAILERS = [
     ),
     ("Co-authored-by: openhands <openhands@all-hands.dev>", "openhands"),
     ("Co-authored-by: gemini-cli <gemini-cli-agent@google.com>", "gemini"),
-    ("Co-authored-by: google-labs-jules[bot] <161369871+google-labs-jules[bot]@users.noreply.github.com>", "jules"),
+    (
+        "Co-authored-by: google-labs-jules[bot] <161369871+google-labs-jules[bot]@users.noreply.github.com>",
+        "jules",
+    ),
     ("Co-authored-by: aider (gpt-4o) <noreply@aider.chat>", "aider"),
     ("Co-authored-by: Amp <amp@ampcode.com>", "amp"),
     ("Co-authored-by: opencode <noreply@opencode.ai>", "opencode"),
-    ("Co-authored-by: Marvin Context Protocol <41898282+Marvin\n Context Protocol@users.noreply.github.com>", "marvin"),
+    (
+        "Co-authored-by: Marvin Context Protocol <41898282+Marvin\n Context Protocol@users.noreply.github.com>",
+        "marvin",
+    ),
     ("Assisted-by: Claude Opus 4.5", "claude"),
     ("Assisted-by: GitHub Copilot", "copilot"),
     ("AI-assisted-by: Cursor", "cursor"),
@@ -63,7 +72,10 @@ FOOTERS = [
     ("Generated with [Claude Code](https://claude.ai/code)", "claude"),
     ("🤖 Generated with Claude Code", "claude"),
     ("_Generated with [Claude Code](https://claude.ai/code)_", "claude"),
-    ("🤖 Generated with [Claude Code](https://claude.ai/code) via [Happy](https://happy.engineering)", "claude"),
+    (
+        "🤖 Generated with [Claude Code](https://claude.ai/code) via [Happy](https://happy.engineering)",
+        "claude",
+    ),
     ("https://claude.ai/code/session_01Fs5vHiWaUebe826pGq4eCN", "claude"),
     ("🤖 Generated with [opencode](https://opencode.ai)", "opencode"),
     ("Generated with [Devin](https://cli.devin.ai/docs)", "devin"),
@@ -71,7 +83,10 @@ FOOTERS = [
     ("https://chatgpt.com/codex/tasks/task_e_68", "codex"),
     ("<!-- START COPILOT CODING AGENT SUFFIX -->", "copilot"),
     ("<!-- CURSOR_AGENT_PR_BODY_BEGIN -->", "cursor"),
-    ("PR created automatically by Jules for task [12](https://jules.google.com/task/12)", "jules"),
+    (
+        "PR created automatically by Jules for task [12](https://jules.google.com/task/12)",
+        "jules",
+    ),
     ("Amp-Thread-ID: https://ampcode.com/threads/T-1", "amp"),
     ("Replit-Commit-Author: Agent", "replit"),
 ]
@@ -117,7 +132,11 @@ def test_an_agent_s_account_counts_as_author_and_as_commit_author(author, tool):
         ("Claude", "noreply@anthropic.com", "claude"),
         ("Cursor Agent", "cursoragent@cursor.com", "cursor"),
         ("Alice Smith (aider)", "alice@example.com", "aider"),
-        ("devin-ai-integration[bot]", "158243242+devin-ai-integration[bot]@users.noreply.github.com", "devin"),
+        (
+            "devin-ai-integration[bot]",
+            "158243242+devin-ai-integration[bot]@users.noreply.github.com",
+            "devin",
+        ),
     ],
 )
 def test_a_commit_without_an_account_counts_by_name_and_address(name, email, tool):
@@ -143,7 +162,12 @@ def test_a_suggestion_does_not_hide_what_was_written():
 
 
 @pytest.mark.parametrize(
-    "line", ["<!-- CURSOR_SUMMARY -->", "## Summary by CodeRabbit", "<!-- release notes by coderabbit.ai -->"]
+    "line",
+    [
+        "<!-- CURSOR_SUMMARY -->",
+        "## Summary by CodeRabbit",
+        "<!-- release notes by coderabbit.ai -->",
+    ],
 )
 def test_a_description_by_ai_is_not_code_by_ai(line):
     verdict = read(f"Fix\n\n{line}\nIt pages.")
@@ -153,7 +177,12 @@ def test_a_description_by_ai_is_not_code_by_ai(line):
 
 @pytest.mark.parametrize(
     ("head_ref", "tool"),
-    [("copilot/fix-1", "copilot"), ("claude/fix-2", "claude"), ("cursor/paging", "cursor"), ("codex/x", "codex")],
+    [
+        ("copilot/fix-1", "copilot"),
+        ("claude/fix-2", "claude"),
+        ("cursor/paging", "cursor"),
+        ("codex/x", "codex"),
+    ],
 )
 def test_a_branch_is_a_hint(head_ref, tool):
     verdict = read(head_ref=head_ref)
@@ -162,7 +191,8 @@ def test_a_branch_is_a_hint(head_ref, tool):
 
 
 @pytest.mark.parametrize(
-    "line", ["🤖 Generated with Codex", "Generated with Codex.", "🤖 Generated with GPT-5.2-Codex"]
+    "line",
+    ["🤖 Generated with Codex", "Generated with Codex.", "🤖 Generated with GPT-5.2-Codex"],
 )
 def test_a_footer_that_no_tool_writes_by_itself_is_a_hint(line):
     verdict = read(f"Fix\n\n{line}")
@@ -240,18 +270,20 @@ def test_these_are_no_agents(author):
 def test_a_revert_that_quotes_the_original_is_not_marked():
     body = f"Reverts acme/api#12\n\nOriginal message:\n\nAdd paging\n\n{CLAUDE}"
     assert not read(body, title='Revert "Add paging"').evidence
-    assert read(f"This reverts commit abc.\n\n{CLAUDE}", title='Revert "Add paging"').ai_assisted
+    assert read(
+        f"This reverts commit abc.\n\n{CLAUDE}", title='Revert "Add paging"'
+    ).ai_assisted
 
 
 def test_a_squash_keeps_the_trailers_of_its_commits():
-    body = (
-        f"* Add paging\n\nIt pages.\n\n{CLAUDE}\n\n* Fix paging\n\n---------\n\nCo-authored-by: Bob <bob@example.com>"
-    )
+    body = f"* Add paging\n\nIt pages.\n\n{CLAUDE}\n\n* Fix paging\n\n---------\n\nCo-authored-by: Bob <bob@example.com>"
     assert read(body).tools == ("claude",)
 
 
 def test_evidence_names_rule_and_place_once():
-    verdict = read(f"Fix\n\n{CLAUDE}", commits=[commit(f"Fix\n\n{CLAUDE}")], head_ref="claude/fix")
+    verdict = read(
+        f"Fix\n\n{CLAUDE}", commits=[commit(f"Fix\n\n{CLAUDE}")], head_ref="claude/fix"
+    )
     assert [(one.rule, one.where, one.tier) for one in verdict.evidence] == [
         ("trailer", "body", "A"),
         ("branch", "branch", "B"),
@@ -267,7 +299,9 @@ def test_evidence_names_rule_and_place_once():
 
 
 def test_evidence_is_bounded():
-    lines = "\n".join(f"Co-authored-by: Claude Opus {n} <noreply@anthropic.com>" for n in range(100))
+    lines = "\n".join(
+        f"Co-authored-by: Claude Opus {n} <noreply@anthropic.com>" for n in range(100)
+    )
     assert len(read(lines).evidence) == 20
 
 
@@ -292,11 +326,15 @@ def test_no_body_takes_long(body):
 
 def test_many_pull_requests_are_read_fast():
     plain = "Fix paging of the list\n\n" + "The page was computed from a stale total. " * 30
-    commits = [commit("Fix paging\n\nSigned-off-by: Alice <alice@example.com>") for _ in range(4)]
+    commits = [
+        commit("Fix paging\n\nSigned-off-by: Alice <alice@example.com>") for _ in range(4)
+    ]
     start = time.process_time()
     for n in range(5000):
         read(plain + (CLAUDE if n % 5 == 0 else ""), commits=commits)
-    assert time.process_time() - start < 2  # 100,000 in 40 s on a machine under load, a tenth of it alone
+    assert (
+        time.process_time() - start < 2
+    )  # 100,000 in 40 s on a machine under load, a tenth of it alone
 
 
 def test_a_correction_reads_only_its_own_pull_request(db, django_assert_max_num_queries):
@@ -304,5 +342,9 @@ def test_a_correction_reads_only_its_own_pull_request(db, django_assert_max_num_
     pulls = PullRequestFactory.create_batch(3, repository=repository, markers_version=0)
     with django_assert_max_num_queries(40), transaction.atomic():
         correct(pulls[0], True, "", None)
-    versions = PullRequest.objects.across_teams().order_by("pk").values_list("markers_version", flat=True)
+    versions = (
+        PullRequest.objects.across_teams()
+        .order_by("pk")
+        .values_list("markers_version", flat=True)
+    )
     assert list(versions) == [MARKERS_VERSION, 0, 0]

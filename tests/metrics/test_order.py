@@ -1,10 +1,17 @@
-"""Two installations that read the same sources show them in the same order, whatever keys their rows have."""
+"""Two installations that read the same sources show them in the same order, whatever
+keys their rows have.
+"""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apps.metrics.factories import PRReviewFactory, PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.factories import (
+    PRReviewFactory,
+    PullRequestFactory,
+    RepositoryFactory,
+    TeamMemberFactory,
+)
 from apps.metrics.figures import export, weekly
 from apps.metrics.insights import dataset
 from apps.metrics.models import Scope
@@ -15,10 +22,14 @@ MERGED = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def repository_read_as(numbers):
-    """Return a repository whose pull requests of one moment were stored in the order of `numbers`."""
+    """Return a repository whose pull requests of one moment were stored in the order of
+    `numbers`.
+    """
     repository = RepositoryFactory(full_name="acme/api")
     for number in numbers:
-        pull = PullRequestFactory(repository=repository, number=number, created_at=MERGED, merged_at=MERGED)
+        pull = PullRequestFactory(
+            repository=repository, number=number, created_at=MERGED, merged_at=MERGED
+        )
         for login in sorted(("ann", "bob"), reverse=number % 2 == 0):
             PRReviewFactory(pull_request=pull, submitted_at=MERGED, reviewer__login=login)
     return repository
@@ -30,7 +41,9 @@ def test_pull_requests_that_are_alike_come_by_number(sort):
     shown = [
         [
             row.pull.number
-            for row in pull_request_list.page(repository.team_id, pull_request_list.Search(sort=sort)).rows
+            for row in pull_request_list.page(
+                repository.team_id, pull_request_list.Search(sort=sort)
+            ).rows
         ]
         for repository in (first, second)
     ]
@@ -39,8 +52,13 @@ def test_pull_requests_that_are_alike_come_by_number(sort):
 
 def test_evidence_of_insights_does_not_depend_on_keys():
     found = [
-        [(pull.number, [review.login for review in pull.reviews]) for pull in dataset.load(team_id, MERGED).pulls]
-        for team_id in (repository_read_as(numbers).team_id for numbers in ((3, 1, 2), (2, 3, 1)))
+        [
+            (pull.number, [review.login for review in pull.reviews])
+            for pull in dataset.load(team_id, MERGED).pulls
+        ]
+        for team_id in (
+            repository_read_as(numbers).team_id for numbers in ((3, 1, 2), (2, 3, 1))
+        )
     ]
     assert found[0] == found[1]
     assert len(found[0]) == 3
@@ -53,7 +71,9 @@ def test_weekly_rows_of_people_with_one_login_come_by_person():
         for key in keys:
             cleo = TeamMemberFactory(team=repository.team, login="cleo", key=key)
             opened = MERGED if key == "github:1" else MERGED - timedelta(days=7)
-            PullRequestFactory(repository=repository, author=cleo, created_at=opened, merged_at=MERGED)
+            PullRequestFactory(
+                repository=repository, author=cleo, created_at=opened, merged_at=MERGED
+            )
         weekly.recompute(repository.team_id)
         rows = export.weekly_rows(repository.team_id, Scope.MEMBER)
         shown.append([(row["week"], row["opened"]) for row in rows])

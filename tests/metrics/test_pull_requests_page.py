@@ -36,7 +36,12 @@ def pulls(team, repository):
     at = [MONDAY + timedelta(hours=hours) for hours in range(4)]
     made = [
         PullRequestFactory(
-            repository=repository, number=41, created_at=at[0], title="Fix rounding", author=ada, ai_assisted=True
+            repository=repository,
+            number=41,
+            created_at=at[0],
+            title="Fix rounding",
+            author=ada,
+            ai_assisted=True,
         ),
         PullRequestFactory(
             repository=repository,
@@ -48,10 +53,20 @@ def pulls(team, repository):
             ai_assisted=False,
         ),
         PullRequestFactory(
-            repository=web, number=43, created_at=at[2], title="Bump", author=bot, state=PullRequestState.OPEN
+            repository=web,
+            number=43,
+            created_at=at[2],
+            title="Bump",
+            author=bot,
+            state=PullRequestState.OPEN,
         ),
         PullRequestFactory(
-            repository=web, number=None, created_at=at[3], title="Pushed", author=eve, kind=ChangeKind.CHANGE
+            repository=web,
+            number=None,
+            created_at=at[3],
+            title="Pushed",
+            author=eve,
+            kind=ChangeKind.CHANGE,
         ),
     ]
     return {pull.title: pull for pull in made}
@@ -88,7 +103,9 @@ def test_what_is_looked_for(visit, pulls, asked, found):
 
 def test_by_repository_and_author(visit, pulls):
     assert titles(visit("pull_requests", repository=pulls["Bump"].repository_id)) == ["Bump"]
-    assert titles(visit("pull_requests", author=pulls["Pushed"].author_id, kind="direct")) == ["Pushed"]
+    assert titles(visit("pull_requests", author=pulls["Pushed"].author_id, kind="direct")) == [
+        "Pushed"
+    ]
 
 
 def test_nothing_found_leads_back_to_all(visit, pulls):
@@ -130,14 +147,19 @@ def test_a_row_says_why(team, repository, visit):
     page = visit("pull_requests")
     said = words(page)
     assert "Why we say AI-assisted Trailer in commit abc (claude) Co-authored-by: X" in said
-    assert "Not counted: Trailer in commit abc (claude) by copilot Reviewing is not writing." in said
+    assert (
+        "Not counted: Trailer in commit abc (claude) by copilot Reviewing is not writing."
+        in said
+    )
     assert "Not counted: Branch name (claude) claude/x A hint and no proof" in said
     assert b'href="https://github.example/1"' in page.content
     # One alone is shown unfolded.
     assert re.search(rb'<details class="pull"[^>]* open>', page.content)
 
 
-@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "/etc/passwd", "file:///x", "//evil.example/"])
+@pytest.mark.parametrize(
+    "url", ["", "javascript:alert(1)", "/etc/passwd", "file:///x", "//evil.example/"]
+)
 def test_only_web_addresses_become_links(repository, visit, url):
     PullRequestFactory(repository=repository, url=url)
     page = visit("pull_requests")
@@ -168,7 +190,13 @@ def test_an_empty_team(visit):
 
 
 @pytest.mark.parametrize(
-    ("sort", "first"), [("", "Bump"), ("oldest", "Fix rounding"), ("largest", "Add 41 tests"), ("slowest", "Bump")]
+    ("sort", "first"),
+    [
+        ("", "Bump"),
+        ("oldest", "Fix rounding"),
+        ("largest", "Add 41 tests"),
+        ("slowest", "Bump"),
+    ],
 )
 def test_the_order_is_a_choice(team, pulls, visit, sort, first):
     rows = type(pulls["Bump"]).objects.for_team(team)
@@ -200,15 +228,24 @@ def test_a_week_of_the_dashboard_leads_to_what_was_merged_in_it(team, repository
 def test_what_shows_a_finding_is_listed(team, repository, visit):
     shown = [merged(repository, n, 5, title=f"Evidence {n}") for n in range(3)]
     merged(repository, 1, 5, title="Something else")
-    values = {"date": MONDAY.date(), "rule": "time-to-merge", "title": "Merging takes long.", "effect": 0.5}
+    values = {
+        "date": MONDAY.date(),
+        "rule": "time-to-merge",
+        "title": "Merging takes long.",
+        "effect": 0.5,
+    }
     evidence = {"n": 3, "pull_requests": [pull.pk for pull in shown]}
-    finding = Insight.objects.across_teams().create(team=team, subject="team", evidence=evidence, **values)
+    finding = Insight.objects.across_teams().create(
+        team=team, subject="team", evidence=evidence, **values
+    )
     page = visit("pull_requests", finding=finding.pk)
     text = words(page)
     assert "3 pull requests found" in text
     assert re.search(r'id="of-insight">[^<]*Merging takes long\.', page.content.decode())
     assert "Something else" not in text
-    assert "1 pull request found" in words(visit("pull_requests", finding=finding.pk, q="Evidence 2"))
+    assert "1 pull request found" in words(
+        visit("pull_requests", finding=finding.pk, q="Evidence 2")
+    )
     other = Insight.objects.across_teams().create(
         team=RepositoryFactory().team, subject="team", evidence=evidence, **values
     )

@@ -1,4 +1,6 @@
-"""The figures of the real pull requests: counts exactly, percentiles within the four decimals of the file."""
+"""The figures of the real pull requests: counts exactly, percentiles within the four
+decimals of the file.
+"""
 
 import collections
 
@@ -24,13 +26,18 @@ COUNTS = {
     "deletions": "deletions",
     "reviews": "reviews",
 }
-PERCENTILES = {"time_to_merge_hours_median": "cycleHoursMedian", "time_to_merge_hours_p75": "cycleHoursP75"}
+PERCENTILES = {
+    "time_to_merge_hours_median": "cycleHoursMedian",
+    "time_to_merge_hours_p75": "cycleHoursP75",
+}
 
 
 @pytest.fixture
 def ingested(team):
     for name, dataset in sample.truth()["repositories"].items():
-        ingest_pull_requests(RepositoryFactory(team=team, full_name=name), sample.pull_requests(dataset["file"]))
+        ingest_pull_requests(
+            RepositoryFactory(team=team, full_name=name), sample.pull_requests(dataset["file"])
+        )
     while read_next(team.pk, 200):
         pass
     assert not unread(team.pk).exists()
@@ -39,13 +46,20 @@ def ingested(team):
 
 
 def check(row, expected):
-    assert {name: row[name] for name in COUNTS} == {name: expected[key] for name, key in COUNTS.items()}
+    assert {name: row[name] for name in COUNTS} == {
+        name: expected[key] for name, key in COUNTS.items()
+    }
     for name, key in PERCENTILES.items():
-        assert row[name] == (None if expected[key] is None else pytest.approx(expected[key], abs=5.1e-5))
+        assert row[name] == (
+            None if expected[key] is None else pytest.approx(expected[key], abs=5.1e-5)
+        )
 
 
 def test_every_figure_of_every_repository_and_week(ingested):
-    rows = {(row["repository"], row["week"]): row for row in weekly_rows(ingested.pk, Scope.REPOSITORY)}
+    rows = {
+        (row["repository"], row["week"]): row
+        for row in weekly_rows(ingested.pk, Scope.REPOSITORY)
+    }
     expected = {
         (name, week): figures
         for name, dataset in sample.truth()["repositories"].items()

@@ -11,10 +11,14 @@ def test_a_known_rank_sum():
 
 
 def test_ties_shrink_the_variance():
-    assert rank_sum_z([1, 1, 2, 2], [2, 2, 3, 3]) == pytest.approx(6 / (16 / 12 * (9 - 72 / 56)) ** 0.5)
+    assert rank_sum_z([1, 1, 2, 2], [2, 2, 3, 3]) == pytest.approx(
+        6 / (16 / 12 * (9 - 72 / 56)) ** 0.5
+    )
 
 
-@pytest.mark.parametrize(("before", "after"), [([], [1]), ([1], []), ([], []), ([2, 2], [2, 2, 2])])
+@pytest.mark.parametrize(
+    ("before", "after"), [([], [1]), ([1], []), ([], []), ([2, 2], [2, 2, 2])]
+)
 def test_there_is_no_telling(before, after):
     assert rank_sum_z(before, after) == 0.0
 
@@ -22,7 +26,13 @@ def test_there_is_no_telling(before, after):
 def test_samples_of_one_kind_rarely_differ():
     random.seed(1)
     beyond = sum(
-        abs(rank_sum_z([random.expovariate(1) for _ in range(30)], [random.expovariate(1) for _ in range(30)])) > 1.96
+        abs(
+            rank_sum_z(
+                [random.expovariate(1) for _ in range(30)],
+                [random.expovariate(1) for _ in range(30)],
+            )
+        )
+        > 1.96
         for _ in range(1000)
     )
     assert 25 <= beyond <= 75

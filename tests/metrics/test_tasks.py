@@ -38,13 +38,19 @@ def test_only_what_is_new_is_read_again(repository):
     run_llm_analysis_batch.call_local(repository.team_id)
     first = PullRequest.objects.for_team(repository.team_id).order_by("pk").first()
     first.commits.update(message="Fix")
-    PullRequest.objects.for_team(repository.team_id).exclude(pk=first.pk).update(ai_tools=["kept"])
-    PullRequest.objects.for_team(repository.team_id).filter(pk=first.pk).update(markers_version=0)
+    PullRequest.objects.for_team(repository.team_id).exclude(pk=first.pk).update(
+        ai_tools=["kept"]
+    )
+    PullRequest.objects.for_team(repository.team_id).filter(pk=first.pk).update(
+        markers_version=0
+    )
     run = run_llm_analysis_batch.call_local(team_id=repository.team_id, limit=100)
     assert run.steps.get().done == 1
     first.refresh_from_db()
     assert (first.ai_assisted, first.ai_tools, first.ai_evidence) == (False, [], [])
-    assert PullRequest.objects.for_team(repository.team_id).filter(ai_tools=["kept"]).count() == 6
+    assert (
+        PullRequest.objects.for_team(repository.team_id).filter(ai_tools=["kept"]).count() == 6
+    )
 
 
 def test_insights_are_a_step(repository):

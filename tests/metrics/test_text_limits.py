@@ -1,4 +1,6 @@
-"""Texts from outside are stored in a bounded length, and the AI markers at both of their ends are still found."""
+"""Texts from outside are stored in a bounded length, and the AI markers at both of
+their ends are still found.
+"""
 
 import time
 
@@ -23,7 +25,11 @@ def is_marked(text):
 def test_ingest_stores_a_bounded_length_of_every_long_text(repository):
     commit = make_commit(message=f"Work\n\n{FILLER}\n{TRAILER}")
     data = make_pull(
-        title="t" * 5_000, body=f"{FILLER}\n{TRAILER}", labels=("bug",) * 500, commits=(commit,), reviews=()
+        title="t" * 5_000,
+        body=f"{FILLER}\n{TRAILER}",
+        labels=("bug",) * 500,
+        commits=(commit,),
+        reviews=(),
     )
     ingest_pull_requests(repository, [data])
     pull = PullRequest.objects.for_team(repository.team_id).get()
@@ -48,7 +54,10 @@ def test_a_marker_at_an_end_of_a_long_text_is_found(text):
     assert is_marked(text)
 
 
-@pytest.mark.parametrize("text", [f"{FILLER}```\n{FILLER}{TRAILER}\n```\n", f"{FILLER}<!--\n{FILLER}{TRAILER}\n-->\n"])
+@pytest.mark.parametrize(
+    "text",
+    [f"{FILLER}```\n{FILLER}{TRAILER}\n```\n", f"{FILLER}<!--\n{FILLER}{TRAILER}\n-->\n"],
+)
 def test_code_and_comments_that_begin_in_the_removed_part_stay_code_and_comments(text):
     assert not is_marked(text)
 

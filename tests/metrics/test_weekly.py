@@ -18,7 +18,14 @@ from apps.metrics.figures.aggregate import Figures
 from apps.metrics.figures.definitions import open_state
 from apps.metrics.figures.weekly import recompute, recompute_outdated, touched_weeks, units
 from apps.metrics.figures.work_in_progress import in_progress
-from apps.metrics.models import Commit, PRReview, PullRequest, Repository, TeamMember, WeeklyMetrics
+from apps.metrics.models import (
+    Commit,
+    PRReview,
+    PullRequest,
+    Repository,
+    TeamMember,
+    WeeklyMetrics,
+)
 from apps.metrics.records import PullRequestState, ReviewState
 from tests import services
 from tests.metrics import reference
@@ -36,7 +43,9 @@ def table(team):
 
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
-EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 class WeeklyTableTests(HypothesisTestCase):
@@ -50,7 +59,11 @@ class WeeklyTableTests(HypothesisTestCase):
         assert found.keys() == expected.keys()
         for place, numbers in expected.items():
             for name, number, other in zip(Figures._fields, found[place], numbers, strict=True):
-                assert number == (pytest.approx(other, rel=1e-9, abs=1e-9) if isinstance(other, float) else other), name
+                assert number == (
+                    pytest.approx(other, rel=1e-9, abs=1e-9)
+                    if isinstance(other, float)
+                    else other
+                ), name
         assert {week for _, week in found} == set(touched_weeks(team.pk))
 
     @EXAMPLES
@@ -70,7 +83,8 @@ class WeeklyTableTests(HypothesisTestCase):
                     ],
                 )
                 for pull in pulls
-                if pull.created_at <= moment and (pull.closed_at is None or pull.closed_at > moment)
+                if pull.created_at <= moment
+                and (pull.closed_at is None or pull.closed_at > moment)
             )
             assert found == expected
 
@@ -95,7 +109,12 @@ def test_postgresql_says_the_same():
         "WeeklyTableTests",
     ]
     done = subprocess.run(
-        command, cwd=Path(__file__).parents[2], env=env | {"SERVERS": "1"}, capture_output=True, text=True, timeout=300
+        command,
+        cwd=Path(__file__).parents[2],
+        env=env | {"SERVERS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
@@ -105,24 +124,38 @@ def test_postgresql_says_the_same():
     ("state", "words"),
     [
         ("draft", [(True, [])]),
-        ("pending-review", [(False, []), (False, ["commented"]), (False, ["approved", "dismissed"])]),
+        (
+            "pending-review",
+            [(False, []), (False, ["commented"]), (False, ["approved", "dismissed"])],
+        ),
         (
             "changes-requested",
-            [(False, ["approved", "changes_requested"]), (False, ["changes_requested", "commented"])],
+            [
+                (False, ["approved", "changes_requested"]),
+                (False, ["changes_requested", "commented"]),
+            ],
         ),
         ("pending-merge", [(False, ["approved"]), (False, ["changes_requested", "approved"])]),
     ],
 )
 def test_an_open_pull_request_waits_for_what_was_said_last(state, words):
     for is_draft, said in words:
-        assert open_state(is_draft, [(MONDAY + timedelta(hours=n), word, 7) for n, word in enumerate(said)]) == state
+        assert (
+            open_state(
+                is_draft,
+                [(MONDAY + timedelta(hours=n), word, 7) for n, word in enumerate(said)],
+            )
+            == state
+        )
 
 
 @pytest.fixture
 def pulls(repository):
     author = TeamMemberFactory(team=repository.team)
     return [
-        PullRequestFactory(repository=repository, author=author, created_at=MONDAY + timedelta(weeks=n))
+        PullRequestFactory(
+            repository=repository, author=author, created_at=MONDAY + timedelta(weeks=n)
+        )
         for n in range(10)
     ]
 
@@ -139,7 +172,9 @@ def test_only_the_weeks_asked_for_change(repository, pulls):
     PullRequest.objects.for_team(repository.team_id).update(additions=1000)
     assert recompute(repository.team_id, {pulls[3].created_at.date()}) == 3
     additions = {
-        week: numbers.additions for (subject, week), numbers in table(repository.team).items() if subject == "team"
+        week: numbers.additions
+        for (subject, week), numbers in table(repository.team).items()
+        if subject == "team"
     }
     assert [additions[week] for week in sorted(additions)] == [20] * 3 + [1000] + [20] * 6
 
@@ -166,7 +201,9 @@ def test_rows_without_data_are_removed(repository, pulls):
 
 def test_a_definition_of_another_version_is_computed_again(repository, pulls):
     recompute(repository.team_id)
-    WeeklyMetrics.objects.for_team(repository.team_id).filter(subject="team").update(definitions_version=0)
+    WeeklyMetrics.objects.for_team(repository.team_id).filter(subject="team").update(
+        definitions_version=0
+    )
     assert recompute_outdated(repository.team_id) == 10
     assert recompute_outdated(repository.team_id) == 0
 
@@ -180,10 +217,17 @@ def test_teams_are_apart(repository, pulls):
 
 def test_a_pull_request_that_was_closed_is_opened_and_closed(repository):
     PullRequestFactory(
-        repository=repository, state=PullRequestState.CLOSED, created_at=MONDAY, closed_at=MONDAY + timedelta(weeks=1)
+        repository=repository,
+        state=PullRequestState.CLOSED,
+        created_at=MONDAY,
+        closed_at=MONDAY + timedelta(weeks=1),
     )
     recompute(repository.team_id)
-    rows = [numbers for (subject, _), numbers in sorted(table(repository.team).items()) if subject == "team"]
+    rows = [
+        numbers
+        for (subject, _), numbers in sorted(table(repository.team).items())
+        if subject == "team"
+    ]
     assert [(row.opened, row.merged, row.closed) for row in rows] == [(1, 0, 0), (0, 0, 1)]
     assert rows[0].time_to_merge_hours_median is rows[0].review_gini is None
 
@@ -201,7 +245,9 @@ def test_statements_do_not_grow_with_the_pull_requests(repository, pulls):
     recompute(repository.team_id)
     with CaptureQueriesContext(connection) as few:
         recompute(repository.team_id, {MONDAY.date()})
-    PullRequestFactory.create_batch(40, repository=repository, created_at=MONDAY, author=pulls[0].author)
+    PullRequestFactory.create_batch(
+        40, repository=repository, created_at=MONDAY, author=pulls[0].author
+    )
     with CaptureQueriesContext(connection) as many:
         recompute(repository.team_id, {MONDAY.date()})
     assert len(many) <= len(few) + 1 <= 11
@@ -210,4 +256,6 @@ def test_statements_do_not_grow_with_the_pull_requests(repository, pulls):
 def test_the_models_stay_in_their_team(repository, pulls):
     recompute(repository.team_id)
     for model in (Commit, PRReview, Repository, TeamMember, WeeklyMetrics):
-        assert set(model.objects.across_teams().values_list("team_id", flat=True)) <= {repository.team_id}
+        assert set(model.objects.across_teams().values_list("team_id", flat=True)) <= {
+            repository.team_id
+        }

@@ -1,4 +1,6 @@
-"""The commands as people run them: processes of their own over the test's database, against a sandbox of GitHub."""
+"""The commands as people run them: processes of their own over the test's database,
+against a sandbox of GitHub.
+"""
 
 import json
 import os
@@ -24,8 +26,15 @@ from tests.sandbox.server import start_sandbox
 from tests.servers import database_url
 
 REPOSITORIES = {"acme/api": 12, "acme/web": 8}
-# What GitHub answers where there is no such repository, or none that the token may read.
-GONE = [{"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}]
+# What GitHub answers where there is no such repository, or none that the token may
+# read.
+GONE = [
+    {
+        "type": "NOT_FOUND",
+        "path": ["repository"],
+        "message": "Could not resolve to a Repository.",
+    }
+]
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +91,12 @@ class Commands:
         self.started = []
 
     def start(self, *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
-        environment = {**os.environ, "DATABASE_URL": database_url(connection), **self.env, **env}
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url(connection),
+            **self.env,
+            **env,
+        }
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "manage.py", *map(str, args)],
             cwd=ROOT,
@@ -102,9 +116,16 @@ class Commands:
     def __call__(self, *args, seconds=60, **env):
         return self.wait(self.start(*args, **env), seconds)
 
-    def onboard(self, *args, team="Acme", email="mara@acme.example", repos="acme/api,acme/web", **env):
+    def onboard(
+        self, *args, team="Acme", email="mara@acme.example", repos="acme/api,acme/web", **env
+    ):
         arguments = {"--team": team, "--email": email, "--repos": repos}
-        given = [part for name, value in arguments.items() if value is not None for part in (name, value)]
+        given = [
+            part
+            for name, value in arguments.items()
+            if value is not None
+            for part in (name, value)
+        ]
         return self("onboard", *given, "--json", *args, **env)
 
     def end(self):
@@ -124,7 +145,10 @@ def manage(queue, github):
 @pytest.fixture
 def team(db):
     """Acme with its owner Mara, an admin Teo and a member Ida."""
-    people = {name: User.objects.create_user(f"{name}@acme.example") for name in ("mara", "teo", "ida")}
+    people = {
+        name: User.objects.create_user(f"{name}@acme.example")
+        for name in ("mara", "teo", "ida")
+    }
     team = create_team("Acme", people["mara"])
     team.memberships.create(user=people["teo"], role="admin")
     team.memberships.create(user=people["ida"], role="member")
@@ -160,5 +184,11 @@ def merged_work(team):
     """Three pull requests of a team, merged in two weeks."""
     repository = RepositoryFactory(team=team)
     for weeks_ago, hours in ((0, 4), (0, 6), (1, 10)):
-        merged(repository, weeks_ago, hours, ai_assisted=hours == 4, ai_tools=["claude"] if hours == 4 else [])
+        merged(
+            repository,
+            weeks_ago,
+            hours,
+            ai_assisted=hours == 4,
+            ai_tools=["claude"] if hours == 4 else [],
+        )
     recompute(team.pk)

@@ -1,4 +1,6 @@
-"""A setup that lacks nothing but AI summaries: its email, its pages, and its retry, against the sandbox over HTTP."""
+"""A setup that lacks nothing but AI summaries: its email, its pages, and its retry,
+against the sandbox over HTTP.
+"""
 
 import re
 
@@ -35,13 +37,17 @@ def team(owner):
 
 @pytest.fixture
 def set_up(octo, team, owner, worker, settings):
-    """Return a function that sets the team up while the model has a fault, and returns the run."""
+    """Return a function that sets the team up while the model has a fault, and returns
+    the run.
+    """
     settings.LLM_BASE_URL, settings.LLM_BASE_URL_GIVEN = f"{octo.url}/v1", True
     settings.LLM_REQUESTS_A_MINUTE, settings.LLM_PATIENCE = 100_000, 10
 
     def set_up(**fault):
         octo.faults(CHAT | fault)
-        run, _ = start_onboarding(team, owner, track_repositories(team, "github", ["octo/hello", "octo/world"]), 12)
+        run, _ = start_onboarding(
+            team, owner, track_repositories(team, "github", ["octo/hello", "octo/world"]), 12
+        )
         return worker.drain(run, 40)
 
     return set_up
@@ -101,4 +107,6 @@ def test_progress_is_only_of_the_own_team(set_up, team, client):
     assert re.search(r'id="ai-progress"\s+hidden', page)
     run = continuing.live_run(team.pk)
     for slug in (globex.slug, team.slug):
-        assert client.get(reverse("onboarding:run_detail", args=[slug, run.pk])).status_code == 404
+        assert (
+            client.get(reverse("onboarding:run_detail", args=[slug, run.pk])).status_code == 404
+        )

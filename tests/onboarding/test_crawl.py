@@ -1,4 +1,6 @@
-"""Every page of a team is reached by links, for each role and state, and no link leads to an error."""
+"""Every page of a team is reached by links, for each role and state, and no link leads
+to an error.
+"""
 
 import json
 from collections import Counter
@@ -23,7 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROLES = {"mara": "owner", "teo": "admin", "ida": "member"}
 # Signing out ends the crawl; the admin has pages of its own; the API is for programs.
 NOT_CRAWLED = ("/accounts/logout/", "/admin/", "/static/", "/api/v1/")
-# Pages that are no page of their own: fragments, streams, files, and what a signed link opens.
+# Pages that are no page of their own: fragments, streams, files, and what a signed link
+# opens.
 PARTS = {
     "metrics:ai_progress",
     "onboarding:indicator",
@@ -73,7 +76,10 @@ def links_of(path, html):
 
 
 def crawl(client, start):
-    """Follow all links from a page. Return the names of the views that were reached, and links that failed."""
+    """Follow all links from a page.
+
+    Return the names of the views that were reached, and links that failed.
+    """
     reached, failed = set(), []
     seen, queries, waiting = {start}, Counter(), [(start, start)]
     while waiting:
@@ -90,8 +96,12 @@ def crawl(client, start):
         if many or not response["Content-Type"].startswith("text/html"):
             continue  # a page with another query has the same links
         for link in links_of(path, response.content.decode()):
-            # Links of one page with the same names in their queries differ in a value only: two of them are enough.
-            kind = (urlsplit(link).path, frozenset(parse_qs(urlsplit(link).query, keep_blank_values=True)))
+            # Links of one page with the same names in their queries differ in a value
+            # only: two of them are enough.
+            kind = (
+                urlsplit(link).path,
+                frozenset(parse_qs(urlsplit(link).query, keep_blank_values=True)),
+            )
             if link not in seen and (queries[kind] < 2 or "?" not in link):
                 seen.add(link)
                 queries[kind] += 1
@@ -100,8 +110,13 @@ def crawl(client, start):
 
 
 def pages_of(client, team, run):
-    """Return the names of the team's pages that this person may open, whether or not a link leads to them."""
-    member, pull = TeamMember.objects.for_team(team).first(), PullRequest.objects.for_team(team).first()
+    """Return the names of the team's pages that this person may open, whether or not a
+    link leads to them.
+    """
+    member, pull = (
+        TeamMember.objects.for_team(team).first(),
+        PullRequest.objects.for_team(team).first(),
+    )
     given = {
         "slug": team.slug,
         "run_id": run.pk if run else None,
@@ -119,7 +134,9 @@ def pages_of(client, team, run):
 
 
 def connect(client, team):
-    client.post(f"/t/{team.slug}/onboarding/connect/", {"source": "github", "token": "github_pat_1"})
+    client.post(
+        f"/t/{team.slug}/onboarding/connect/", {"source": "github", "token": "github_pat_1"}
+    )
 
 
 def run_over(team, owner, work, *names):
@@ -140,7 +157,9 @@ def run_over(team, owner, work, *names):
         "done",
     ],
 )
-def test_every_page_of_a_team_is_reached_and_no_link_fails(state, team, person, source, work, client):
+def test_every_page_of_a_team_is_reached_and_no_link_fails(
+    state, team, person, source, work, client
+):
     owner, run = person("mara"), None
     client.force_login(owner)
     if state != "not connected":

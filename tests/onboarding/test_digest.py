@@ -1,4 +1,6 @@
-"""The weekly mail: on Monday morning where the team is, once a week and person, stopped by one click."""
+"""The weekly mail: on Monday morning where the team is, once a week and person, stopped
+by one click.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -36,7 +38,10 @@ def team():
 
 def test_the_figures_are_those_of_the_weekly_table(team, merged_work):
     messages = digest.queue(team, NOW)
-    assert {message.recipient for message in messages} == {"lead@acme.example", "dev@acme.example"}
+    assert {message.recipient for message in messages} == {
+        "lead@acme.example",
+        "dev@acme.example",
+    }
     row = WeeklyMetrics.objects.for_team(team).get(scope="team", week=MONDAY.date())
     assert (row.merged, row.time_to_merge_hours_median) == (2, 5.0)
     lines = figures_in(messages[0].html)
@@ -49,16 +54,21 @@ def test_the_figures_are_those_of_the_weekly_table(team, merged_work):
 
 
 def figures_in(html):
-    """Return value, value before, and whether they differ by more than chance, by the figure's key."""
+    """Return value, value before, and whether they differ by more than chance, by the
+    figure's key.
+    """
     html = html.replace("\N{NO-BREAK SPACE}", " ")
     found = re.findall(
-        r'data-figure="(\w+)"\s+data-value="([^"]*)"\s+data-before="([^"]*)"\s+data-differs="(\w+)"', html
+        r'data-figure="(\w+)"\s+data-value="([^"]*)"\s+data-before="([^"]*)"\s+data-differs="(\w+)"',
+        html,
     )
     return {key: tuple(rest) for key, *rest in found}
 
 
 def insights_in(message):
-    """Return the subjects of the insights shown as new, and how many others are still open."""
+    """Return the subjects of the insights shown as new, and how many others are still
+    open.
+    """
     shown = re.findall(r'data-insight="\S+ (\S+)"', message.html)
     return shown, int(re.search(r'data-still-open="(\d+)"', message.html)[1])
 
@@ -115,7 +125,9 @@ def test_difference_within_chance_is_not_judged(team):
         merged(repository, 0, 10 + number % 7)
         merged(repository, 1, 10 + number % 7)
     recompute(team.pk)
-    assert {differs for *_, differs in figures_in(digest.queue(team, NOW)[0].html).values()} == {"no"}
+    assert {
+        differs for *_, differs in figures_in(digest.queue(team, NOW)[0].html).values()
+    } == {"no"}
 
 
 def test_difference_beyond_chance_is_marked(team):
@@ -155,7 +167,9 @@ def test_it_leaves_on_the_teams_own_monday_morning(team, zone, hour, is_due):
 
 
 def test_one_click_stops_it_without_signing_in(team, merged_work, client):
-    message = next(each for each in digest.queue(team, NOW) if each.recipient == "dev@acme.example")
+    message = next(
+        each for each in digest.queue(team, NOW) if each.recipient == "dev@acme.example"
+    )
     stop = message.headers["List-Unsubscribe"].strip("<>")
     assert message.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert stop in message.text
@@ -190,4 +204,7 @@ def test_unconfirmed_member_gets_no_digest(team, merged_work):
     assert [each.recipient for each in digest.queue(team, NOW)] == ["lead@acme.example"]
     row.verified = True
     row.save()
-    assert {each.recipient for each in digest.queue(team, NOW)} == {"lead@acme.example", "dev@acme.example"}
+    assert {each.recipient for each in digest.queue(team, NOW)} == {
+        "lead@acme.example",
+        "dev@acme.example",
+    }

@@ -1,4 +1,6 @@
-"""The emails of a setup differ by how it ended, tell of a cause once, and lead to the page that helps."""
+"""The emails of a setup differ by how it ended, tell of a cause once, and lead to the
+page that helps.
+"""
 
 import re
 from datetime import timedelta
@@ -18,8 +20,16 @@ from tests.mail.every_kind import person
 
 pytestmark = pytest.mark.django_db
 
-TOTALS = {"repositories": 3, "pull_requests": 120, "reviews": 80, "commits": 300, "ai_assisted": 12}
-GAPS = [{"what": f"acme/{name}", "why": "GitHub timed out (502)."} for name in ("api", "web", "ios")]
+TOTALS = {
+    "repositories": 3,
+    "pull_requests": 120,
+    "reviews": 80,
+    "commits": 300,
+    "ai_assisted": 12,
+}
+GAPS = [
+    {"what": f"acme/{name}", "why": "GitHub timed out (502)."} for name in ("api", "web", "ios")
+]
 REFUSED = "GitHub does not accept the token."
 
 
@@ -34,7 +44,9 @@ def team(owner):
 
 
 def start(team):
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     return run
 
 
@@ -179,13 +191,21 @@ def test_sign_in_page_leads_to_a_first_password(client):
 
 
 def test_member_with_an_address_from_before_keeps_no_one_from_the_email(owner):
-    """Such a row can be there from a release that did not check addresses, or from an import."""
+    """Such a row can be there from a release that did not check addresses, or from an
+    import.
+    """
     team = create_team("Acme", owner)
     member = User.objects.create_user("member@acme.example")
     User.objects.filter(pk=member.pk).update(email="ops@mailhost")
     team.memberships.create(user=member, role="admin")
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     for recipient in notifications.recipients(run):
         notifications.send_sync_complete_email(run, recipient, TOTALS, [])
-    states = dict(OutboxMessage.objects.filter(dedupe_key__endswith=":complete").values_list("recipient", "state"))
+    states = dict(
+        OutboxMessage.objects.filter(dedupe_key__endswith=":complete").values_list(
+            "recipient", "state"
+        )
+    )
     assert states == {owner.email: "pending", "ops@mailhost": "failed"}

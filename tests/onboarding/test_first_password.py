@@ -1,4 +1,6 @@
-"""The completion email lets in a person whose account `manage.py onboard` made, and proves the address."""
+"""The completion email lets in a person whose account `manage.py onboard` made, and
+proves the address.
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -24,8 +26,12 @@ def acme(db):
 
 
 def send(team):
-    """Send the completion email to the team's owner, and return the account and the dashboard's link."""
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    """Send the completion email to the team's owner, and return the account and the
+    dashboard's link.
+    """
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     user = team.members.get()
     send_sync_complete_email(run, user, totals_of(team.pk, None) | {"pull_requests": 1}, [])
     text = OutboxMessage.objects.latest("pk").text
@@ -61,7 +67,11 @@ def test_unconfirmed_account_gets_no_email_of_the_onboarding(acme, role):
     acme.memberships.create(user=user, role=role)
     lead = acme.members.get(email="lead@corp.example")
     run, _ = engine.start(
-        "onboarding", subject=f"team:{acme.pk}", params={"team_id": acme.pk}, started_by=user, send=False
+        "onboarding",
+        subject=f"team:{acme.pk}",
+        params={"team_id": acme.pk},
+        started_by=user,
+        send=False,
     )
     assert set(recipients(run)) == {lead, user}  # an account that the operator made has no row
     row = EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)

@@ -13,7 +13,10 @@ def lacking(what, why):
     ("first", "second"),
     [
         (lacking("acme/api", "No access."), lacking("acme/web", "No access.")),
-        (lacking("acme/api", "There is no acme/api."), lacking("acme/web", "There is no acme/web.")),
+        (
+            lacking("acme/api", "There is no acme/api."),
+            lacking("acme/web", "There is no acme/web."),
+        ),
         (lacking("torn", "'torn' is damaged."), lacking("a", "'a' is damaged.")),
     ],
 )
@@ -30,5 +33,7 @@ def test_reason_of_one_repository_keeps_its_name():
 
 
 def test_short_name_does_not_eat_the_words_of_a_reason():
-    first, second = gaps_of([lacking("a", "a part is damaged."), lacking("e", "there is no such file.")])
+    first, second = gaps_of(
+        [lacking("a", "a part is damaged."), lacking("e", "there is no such file.")]
+    )
     assert (first.reason, second.reason) == ("a part is damaged.", "there is no such file.")

@@ -1,4 +1,6 @@
-"""Connecting through the GitHub App: only with a state of one's own, and only what GitHub says is theirs."""
+"""Connecting through the GitHub App: only with a state of one's own, and only what
+GitHub says is theirs.
+"""
 
 import json
 import time
@@ -33,7 +35,9 @@ INSTALLATION = 4242
 def private_key():
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form = serialization.PrivateFormat.TraditionalOpenSSL
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+    return key.private_bytes(
+        serialization.Encoding.PEM, form, serialization.NoEncryption()
+    ).decode()
 
 
 @pytest.fixture
@@ -86,10 +90,20 @@ def said(client):
 
 def test_an_installation_is_connected_read_and_left(app, team, signed_in):
     state = begin(signed_in, team)
-    answer = back(signed_in, state=state, code="mara", installation_id=INSTALLATION, setup_action="install")
+    answer = back(
+        signed_in,
+        state=state,
+        code="mara",
+        installation_id=INSTALLATION,
+        setup_action="install",
+    )
     assert answer.url == reverse("onboarding:choose", args=[team.slug])
     connection = Connection.objects.for_team(team).get()
-    assert (connection.installation_id, connection.login, connection.of_app) == (INSTALLATION, "octo", True)
+    assert (connection.installation_id, connection.login, connection.of_app) == (
+        INSTALLATION,
+        "octo",
+        True,
+    )
     assert {listed["name"] for listed in connection.listing} == {"octo/hello", "octo/world"}
     secret = bytes(Credential.objects.for_team(team).get().secret)
     assert b"ghs_" not in secret
@@ -122,8 +136,13 @@ def test_an_installation_that_is_not_theirs_joins_nothing(app, team, signed_in):
     assert not Connection.objects.for_team(team).exists()
 
 
-@pytest.mark.parametrize("wrong", ["none", "forged", "old", "another person's", "another session's", "used", "demoted"])
-def test_without_a_state_of_ones_own_nothing_is_joined(app, team, owner, signed_in, wrong, client):
+@pytest.mark.parametrize(
+    "wrong",
+    ["none", "forged", "old", "another person's", "another session's", "used", "demoted"],
+)
+def test_without_a_state_of_ones_own_nothing_is_joined(
+    app, team, owner, signed_in, wrong, client
+):
     state = begin(signed_in, team)
     if wrong == "none":
         state = ""
@@ -153,7 +172,9 @@ def test_an_installation_that_awaits_approval_is_explained(app, team, signed_in)
 
 def test_a_token_that_ends_soon_is_replaced_in_the_midst(app, team, owner):
     credentials.store_installation(team, INSTALLATION, owner)
-    Connection.objects.create(team=team, source="github", connected_at=timezone.now(), installation_id=INSTALLATION)
+    Connection.objects.create(
+        team=team, source="github", connected_at=timezone.now(), installation_id=INSTALLATION
+    )
     with credentials.client_for(team) as client:
         first, key = client._token, client.fingerprint
         credentials.keep_fresh(client, team)
@@ -170,7 +191,9 @@ def test_a_token_that_ends_soon_is_replaced_in_the_midst(app, team, owner):
 
 def test_the_apps_webhook_tells_the_teams_of_its_installation(app, team, owner, client):
     credentials.store_installation(team, INSTALLATION, owner)
-    Connection.objects.create(team=team, source="github", connected_at=timezone.now(), installation_id=INSTALLATION)
+    Connection.objects.create(
+        team=team, source="github", connected_at=timezone.now(), installation_id=INSTALLATION
+    )
     payload = {"action": "deleted", "installation": {"id": INSTALLATION}}
     address = reverse("integrations:app_webhook")
     assert signed_by("a guess", client, address, "installation", payload).status_code == 403

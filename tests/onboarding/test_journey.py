@@ -68,7 +68,10 @@ def ticked(page):
 
 
 def form(*picked, shown=("acme/api", "acme/web"), **rest):
-    keys = {"shown": [f"github:{name}" for name in shown], "pick": [f"github:{name}" for name in picked]}
+    keys = {
+        "shown": [f"github:{name}" for name in shown],
+        "pick": [f"github:{name}" for name in picked],
+    }
     return {**keys, **rest}
 
 
@@ -97,7 +100,9 @@ def test_members_watch_and_are_told_whom_to_ask(team, as_):
         for answer in (ida.get(address), ida.post(address, {"source": "github", "token": "t"})):
             assert answer.status_code == 403
     assert not Connection.objects.for_team(team).exists()
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"repo_ids": []}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"repo_ids": []}, send=False
+    )
     assert ida.get(HERE)["Location"] == f"{HERE}runs/{run.pk}/"
 
 
@@ -106,7 +111,11 @@ def test_to_outsiders_there_is_no_such_team(team, as_):
     assert olga.get(HERE).status_code == 404
     for address in (CONNECT, CHOOSE, START, f"{CONNECT}github/leave/"):
         assert olga.get(address).status_code == olga.post(address).status_code == 404
-        assert Client().post(address)["Location"].startswith("/accounts/login/?next=/t/acme/onboarding/")
+        assert (
+            Client()
+            .post(address)["Location"]
+            .startswith("/accounts/login/?next=/t/acme/onboarding/")
+        )
 
 
 # Connecting
@@ -150,9 +159,13 @@ def test_limits_and_outages_are_told_with_what_to_do(mara, github, settings):
         mara.post(CONNECT, {"source": "github", "token": "t"})
     )
     github.faults({"status": 503})
-    assert "Try again in a minute" in words(mara.post(CONNECT, {"source": "github", "token": "t"}))
+    assert "Try again in a minute" in words(
+        mara.post(CONNECT, {"source": "github", "token": "t"})
+    )
     settings.GITHUB_API_URL = "http://127.0.0.1:9"
-    assert "Nothing was stored." in words(mara.post(CONNECT, {"source": "github", "token": "t"}))
+    assert "Nothing was stored." in words(
+        mara.post(CONNECT, {"source": "github", "token": "t"})
+    )
 
 
 def test_htmx_is_led_on_by_a_header(mara):
@@ -193,7 +206,9 @@ def test_clones_are_found_chosen_and_started(team, mara, settings, tmp_path):
     assert "we&lt;b&gt;b" in page
     assert "we<b>b" not in page
     mara.post(START, {"shown": ["git:api", "git:we<b>b"], "pick": ["git:we<b>b"]})
-    assert [row.repository.full_name for row in TrackedRepository.objects.for_team(team)] == ["we<b>b"]
+    assert [row.repository.full_name for row in TrackedRepository.objects.for_team(team)] == [
+        "we<b>b"
+    ]
     assert TrackedRepository.objects.for_team(team).get().repository.source == "git"
 
 
@@ -257,7 +272,9 @@ def test_sizes_come_when_asked_and_once(connected, github):
     assert "Sizes" not in requests(github)
     connected.post(CHOOSE, form("acme/api", "acme/web", months="36"))
     page = words(connected.get(f"{CHOOSE}?sizes=1"))
-    assert re.search(r'<span data-estimate="counted">20 pull requests</span>\s*· less than a minute', page)
+    assert re.search(
+        r'<span data-estimate="counted">20 pull requests</span>\s*· less than a minute', page
+    )
     assert 'id="sizes"' not in page
     fragment = words(connected.get(f"{CHOOSE}?sizes=1", headers=HTMX))
     assert "<html" not in fragment
@@ -276,10 +293,19 @@ def test_sizes_that_cannot_be_read_are_said_to_be_unknown(connected, github):
 def test_htmx_gets_the_parts_that_changed(connected):
     changed = words(connected.post(CHOOSE, form("acme/api", q="api"), headers=HTMX))
     assert "<html" not in changed
-    assert re.findall(r'<hx-partial hx-target="#([a-z-]+)"', changed) == ["choice-views", "choice-bar", "choice-found"]
+    assert re.findall(r'<hx-partial hx-target="#([a-z-]+)"', changed) == [
+        "choice-views",
+        "choice-bar",
+        "choice-found",
+    ]
     assert "acme/web" not in changed
-    after = words(connected.post(f"{CHOOSE}?part=ticked", form(q="api", shown=["acme/api"]), headers=HTMX))
-    assert re.findall(r'<hx-partial hx-target="#([a-z-]+)"', after) == ["choice-views", "choice-bar"]
+    after = words(
+        connected.post(f"{CHOOSE}?part=ticked", form(q="api", shown=["acme/api"]), headers=HTMX)
+    )
+    assert re.findall(r'<hx-partial hx-target="#([a-z-]+)"', after) == [
+        "choice-views",
+        "choice-bar",
+    ]
     assert "0 of 2 repositories" in after
 
 
@@ -303,7 +329,11 @@ def test_starting_tells_follows_and_leads_to_the_run(connected, team):
     assert (answer.status_code, answer["Location"]) == (303, f"{HERE}runs/{run.pk}/")
     tracked = TrackedRepository.objects.for_team(team).get()
     assert tracked.repository.full_name == "acme/web"
-    assert (run.params["team_id"], run.params["repo_ids"], run.params["months"]) == (team.pk, [tracked.pk], 3)
+    assert (run.params["team_id"], run.params["repo_ids"], run.params["months"]) == (
+        team.pk,
+        [tracked.pk],
+        3,
+    )
     team.refresh_from_db()
     assert run.params["since"] == team.history_start.isoformat()
     assert run.started_by == User.objects.get(email="mara@acme.example")
@@ -334,7 +364,9 @@ def test_two_clicks_on_start_give_one_run(queue, connected, team):
     for thread in threads:
         thread.join(30)
     run = Run.objects.get()
-    assert {(answer.status_code, answer["Location"]) for answer in answers} == {(303, f"{HERE}runs/{run.pk}/")}
+    assert {(answer.status_code, answer["Location"]) for answer in answers} == {
+        (303, f"{HERE}runs/{run.pk}/")
+    }
     assert TrackedRepository.objects.for_team(team).count() == 2
 
 
@@ -362,7 +394,10 @@ def test_an_ended_session_is_told_to_htmx_too(connected):
     stranger = Client()
     headers = {**HTMX, "HX-Current-URL": f"http://testserver{CHOOSE}"}
     answer = stranger.post(f"{CHOOSE}?part=ticked", form("acme/api"), headers=headers)
-    assert (answer.status_code, answer["HX-Redirect"]) == (200, f"/accounts/login/?next={CHOOSE}")
+    assert (answer.status_code, answer["HX-Redirect"]) == (
+        200,
+        f"/accounts/login/?next={CHOOSE}",
+    )
     assert "Your session has ended." in words(stranger.get(answer["HX-Redirect"]))
     away = {**HTMX, "HX-Current-URL": "http://elsewhere.example/x"}
     assert stranger.post(CHOOSE, headers=away)["HX-Redirect"] == "/accounts/login/?next=/"

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 def run():
     mara = User.objects.create_user("mara@acme.example")
     team = create_team("Acme", mara)
-    return start_onboarding(team, mara, track_repositories(team, "github", ["acme/api"]), months=12)[0]
+    return start_onboarding(
+        team, mara, track_repositories(team, "github", ["acme/api"]), months=12
+    )[0]
 
 
 @pytest.fixture
@@ -57,12 +59,24 @@ def test_late_failure_email_is_not_sent_for_a_retried_run(failed):
 
 
 def test_late_completion_email_is_that_of_its_generation(failed):
-    totals = {"repositories": 1, "pull_requests": 2, "reviews": 0, "commits": 2, "ai_assisted": 0}
+    totals = {
+        "repositories": 1,
+        "pull_requests": 2,
+        "reviews": 0,
+        "commits": 2,
+        "ai_assisted": 0,
+    }
     for generation in (1, 2, 1):
         receivers.mail_completion(
-            team_id=team_of(failed).pk, run_id=failed.pk, generation=generation, totals=totals, missing=[]
+            team_id=team_of(failed).pk,
+            run_id=failed.pk,
+            generation=generation,
+            totals=totals,
+            missing=[],
         )
-    keys = OutboxMessage.objects.filter(dedupe_key__endswith=":complete").values_list("dedupe_key", flat=True)
+    keys = OutboxMessage.objects.filter(dedupe_key__endswith=":complete").values_list(
+        "dedupe_key", flat=True
+    )
     assert sorted(keys) == [f"run:{failed.pk}:1:complete", f"run:{failed.pk}:2:complete"]
 
 

@@ -1,4 +1,6 @@
-"""The live page over real rows: what it shows in each state, what its stream sends, and what may be done there."""
+"""The live page over real rows: what it shows in each state, what its stream sends, and
+what may be done there.
+"""
 
 import re
 
@@ -54,7 +56,11 @@ def signed_in(client, owner):
 def everybody_works():
     now = timezone.now()
     Worker.objects.create(
-        owner=process_id.me(), queues=["sync", "llm", "compute", "email"], started_at=now, seen_at=now, swept_at=now
+        owner=process_id.me(),
+        queues=["sync", "llm", "compute", "email"],
+        started_at=now,
+        seen_at=now,
+        swept_at=now,
     )
 
 
@@ -69,7 +75,9 @@ def fail(run, error="GitHub timed out.", cause="overloaded", remedy="retry"):
         step.cause, step.remedy = cause, remedy
         step.save()
         events.append(run.pk, [events.step_entry(step)])
-        engine.fail(Run.objects.get(pk=run.pk), error, timezone.now(), cause=cause, remedy=remedy)
+        engine.fail(
+            Run.objects.get(pk=run.pk), error, timezone.now(), cause=cause, remedy=remedy
+        )
 
 
 def repository(run, name, status, error="", done=0, total=None):
@@ -102,19 +110,42 @@ def test_what_the_stream_sends_is_what_a_reload_renders(start, team, signed_in):
     run = start()
     repository(run, "acme/api", "syncing", done=3, total=9)
     with transaction.atomic():
-        data = {"weeks": [{"week": "2026-11-16", "merged": 4, "median": 5.0, "p75": 9.0}], "so_far": True,
-                "whole_from": None, "preliminary": True}  # fmt: skip
-        insight = {"title": "Reviews are slow <i>", "body": "b", "evidence": [], "preliminary": True}
+        data = {
+            "weeks": [{"week": "2026-11-16", "merged": 4, "median": 5.0, "p75": 9.0}],
+            "so_far": True,
+            "whole_from": None,
+            "preliminary": True,
+        }
+        insight = {
+            "title": "Reviews are slow <i>",
+            "body": "b",
+            "evidence": [],
+            "preliminary": True,
+        }
         events.append(
-            run.pk, [events.Entry("weeks", "team", data=data), events.Entry("insight", "first", data=insight)]
+            run.pk,
+            [
+                events.Entry("weeks", "team", data=data),
+                events.Entry("insight", "first", data=insight),
+            ],
         )
         events.append(run.pk, [events.Entry("log", "sync", "A line <script>", "warning")])
     for change in (lambda: None, lambda: fail(run)):
         change()
         html = squeezed(signed_in.get(address(run, team)).content.decode())
         parts = sent(render(project(run.pk), None))
-        assert {"run-title", "run-progress", "run-note", "run-repositories", "run-charts", "run-log", "run-seq",
-                "run-insight", "step-sync", "step-notify"} <= parts.keys()  # fmt: skip
+        assert {
+            "run-title",
+            "run-progress",
+            "run-note",
+            "run-repositories",
+            "run-charts",
+            "run-log",
+            "run-seq",
+            "run-insight",
+            "step-sync",
+            "step-notify",
+        } <= parts.keys()
         for target, part in parts.items():
             assert part in html, target
 
@@ -125,11 +156,17 @@ def test_a_change_sends_no_more_than_the_parts_that_show_it(start):
     repository(run, "acme/web", "complete", done=5, total=5)
     after = project(run.pk)
     key = after.items["repository"]["acme/web"]["id"]
-    assert sent(render(after, before.seq)).keys() == {f"repository-{key}", "step-sync", "run-seq"}
+    assert sent(render(after, before.seq)).keys() == {
+        f"repository-{key}",
+        "step-sync",
+        "run-seq",
+    }
 
 
 def frame_after_one_change(start, repositories, log_lines):
-    """Return the stream's HTML after one repository of so many changed and wrote a line of the log."""
+    """Return the stream's HTML after one repository of so many changed and wrote a line
+    of the log.
+    """
     run = start([f"acme/r{number:03d}" for number in range(repositories)])
     lines = [events.Entry("log", "sync", f"Line {number:03d}") for number in range(log_lines)]
     with transaction.atomic():
@@ -244,9 +281,12 @@ def test_without_javascript_retry_leads_back_to_the_page(start, team, signed_in)
 
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize(
-    ("view", "said"), [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")]
+    ("view", "said"),
+    [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")],
 )
-def test_a_stale_button_is_answered_in_words_and_does_no_harm(start, team, signed_in, view, said, htmx):
+def test_a_stale_button_is_answered_in_words_and_does_no_harm(
+    start, team, signed_in, view, said, htmx
+):
     run = start()
     engine.cancel(run)
     before = Run.objects.values().get(pk=run.pk)
@@ -284,7 +324,10 @@ def test_an_ended_session_leads_to_the_log_in_page_and_back(start, team, client)
     run = start()
     response = client.post(
         address(run, team, "cancel"),
-        headers={"hx-request": "true", "hx-current-url": f"http://testserver{address(run, team)}"},
+        headers={
+            "hx-request": "true",
+            "hx-current-url": f"http://testserver{address(run, team)}",
+        },
     )
     assert response["HX-Redirect"].startswith(reverse("account_login"))
     assert client.get(address(run, team, "cancel")).status_code == 302
@@ -301,7 +344,10 @@ def test_a_run_of_another_team_is_not_there(start, owner, client):
 
 def test_no_worker_is_said_where_one_is_wanted(start, team, signed_in):
     run = start()
-    assert 'data-cause="no_worker"' in signed_in.get(address(run, team, "workers")).content.decode()
+    assert (
+        'data-cause="no_worker"'
+        in signed_in.get(address(run, team, "workers")).content.decode()
+    )
 
 
 def test_nothing_is_said_while_somebody_works(start, team, signed_in, everybody_works):
@@ -329,26 +375,56 @@ def test_sync_status_tells_of_the_newest_run(start, team, signed_in):
     steps = told.pop("steps")
     assert told.pop("team")["cause"] == "no_worker"
     assert told == {
-        "run": str(run.pk), "seq": run.seq, "state": "running", "percent": 0, "eta_seconds": None,
+        "run": str(run.pk),
+        "seq": run.seq,
+        "state": "running",
+        "percent": 0,
+        "eta_seconds": None,
         "repositories": [
-            {"name": "acme/api", "sync_status": "pending", "last_sync_error": "", "done": 0, "total": None},
-            {"name": "acme/web", "sync_status": "error", "last_sync_error": "There is no such repository.", "done": 0,
-             "total": 0},
+            {
+                "name": "acme/api",
+                "sync_status": "pending",
+                "last_sync_error": "",
+                "done": 0,
+                "total": None,
+            },
+            {
+                "name": "acme/web",
+                "sync_status": "error",
+                "last_sync_error": "There is no such repository.",
+                "done": 0,
+                "total": 0,
+            },
         ],
-    }  # fmt: skip
-    assert [step["key"] for step in steps] == ["sync", "analyse", "metrics", "insights", "notify"]
+    }
+    assert [step["key"] for step in steps] == [
+        "sync",
+        "analyse",
+        "metrics",
+        "insights",
+        "notify",
+    ]
     assert steps[0] == {"key": "sync", "state": "ready", "done": 0, "total": None}
     assert {"pending", "syncing", "complete", "partial", "error"} == set(SyncStatus.values)
 
 
 def test_clocks():
-    assert [clock_words(seconds) for seconds in (0, 7.9, 751, 3723)] == ["0:00", "0:07", "12:31", "1:02:03"]
+    assert [clock_words(seconds) for seconds in (0, 7.9, 751, 3723)] == [
+        "0:00",
+        "0:07",
+        "12:31",
+        "1:02:03",
+    ]
 
 
 def step_at_work(run, **values):
     with transaction.atomic():
         step = run.steps.get(idx=0)
-        for name, value in {"state": StepState.RUNNING, "started_at": timezone.now(), **values}.items():
+        for name, value in {
+            "state": StepState.RUNNING,
+            "started_at": timezone.now(),
+            **values,
+        }.items():
             setattr(step, name, value)
         step.save()
         events.append(run.pk, [events.step_entry(step)])
@@ -379,12 +455,22 @@ def test_until_the_total_is_known_the_bar_claims_nothing(start, team, signed_in)
 
 @pytest.mark.parametrize(
     ("status", "done", "state", "lasts"),
-    [("syncing", 0, "waiting", ""), ("syncing", 90, "running", "12/s"), ("complete", 120, "done", "0:07")],
+    [
+        ("syncing", 0, "waiting", ""),
+        ("syncing", 90, "running", "12/s"),
+        ("complete", 120, "done", "0:07"),
+    ],
 )
 def test_a_repository_says_how_fast_or_how_long(start, status, done, state, lasts):
     run = start()
     data = project(run.pk).items["repository"]["acme/api"]
-    data |= {"phase": "detail", "sync_status": status, "done": done, "total": 120, "seconds": 7.5}
+    data |= {
+        "phase": "detail",
+        "sync_status": status,
+        "done": done,
+        "total": 120,
+        "seconds": 7.5,
+    }
     with transaction.atomic():
         events.append(run.pk, [events.Entry("repository", "acme/api", data=data)])
     row = next(row for row in live(project(run.pk)).repositories if row.name == "acme/api")
@@ -401,11 +487,18 @@ def test_what_a_failed_run_has_read_is_named(start, team, signed_in):
 
 def test_a_run_that_is_done_shows_what_stands_out(start, team, signed_in):
     run = start()
-    found = [{"title": f"Finding {n}", "body": "b", "evidence": [], "of": 3, "preliminary": False} for n in range(3)]
+    found = [
+        {"title": f"Finding {n}", "body": "b", "evidence": [], "of": 3, "preliminary": False}
+        for n in range(3)
+    ]
     ranked = zip(("first", "second", "third"), found, strict=True)
     with transaction.atomic():
-        events.append(run.pk, [events.Entry("insight", rank, data=data) for rank, data in ranked])
-        engine.finish(Run.objects.get(pk=run.pk), list(run.steps.order_by("idx")), timezone.now())
+        events.append(
+            run.pk, [events.Entry("insight", rank, data=data) for rank, data in ranked]
+        )
+        engine.finish(
+            Run.objects.get(pk=run.pk), list(run.steps.order_by("idx")), timezone.now()
+        )
     html = signed_in.get(address(run, team)).content.decode()
     places = [html.index(f"Finding {n}") for n in range(3)]
     assert places == sorted(places)

@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @contextlib.contextmanager
 def sqlite_lock():
-    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as holder:
+    with contextlib.closing(
+        sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    ) as holder:
         holder.execute("BEGIN IMMEDIATE")
         yield
 
@@ -30,7 +32,11 @@ def sqlite_lock():
 @contextlib.contextmanager
 def postgres_lock(statement):
     """Hold what a statement locks, in a session of another program."""
-    address = {name: value for name, value in connection.get_connection_params().items() if name in ADDRESS}
+    address = {
+        name: value
+        for name, value in connection.get_connection_params().items()
+        if name in ADDRESS
+    }
     with psycopg.connect(**address) as holder:
         holder.execute(statement)
         yield
@@ -54,7 +60,9 @@ def lock(request):
 def old_worker():
     """A worker that has not written that it lives for a minute."""
     then = timezone.now() - timedelta(seconds=60)
-    return Worker.objects.create(owner="elsewhere/x|1|1", queues=["sync"], started_at=then, seen_at=then)
+    return Worker.objects.create(
+        owner="elsewhere/x|1|1", queues=["sync"], started_at=then, seen_at=then
+    )
 
 
 def cause_of(run, team):

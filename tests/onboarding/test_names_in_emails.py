@@ -40,12 +40,16 @@ def owner(team):
 
 @pytest.fixture
 def run(team):
-    started, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    started, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     return started
 
 
 def assert_no_link():
-    """Check every email of the test: the name is in it, and nothing of it is an address."""
+    """Check every email of the test: the name is in it, and nothing of it is an
+    address.
+    """
     assert OutboxMessage.objects.exists()
     for message in OutboxMessage.objects.all():
         assert f"evil{JOINER}" not in message.recipient

@@ -1,4 +1,6 @@
-"""A team's night comes once a day, spread over an hour, and a night that was missed is made good."""
+"""A team's night comes once a day, spread over an hour, and a night that was missed is
+made good.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +30,11 @@ def ready(team, begin, work):
 
 
 def started(team):
-    return list(Run.objects.filter(subject=f"team:{team.pk}", pipeline="nightly").values_list("kind", flat=True))
+    return list(
+        Run.objects.filter(subject=f"team:{team.pk}", pipeline="nightly").values_list(
+            "kind", flat=True
+        )
+    )
 
 
 def test_missed_night_is_made_good_once(ready):
@@ -58,7 +64,9 @@ def test_update_by_a_webhook_does_not_stand_in(ready):
     assert [team_id for team_id, _ in nights.due(timezone.now())] == [ready.pk]
 
 
-@pytest.mark.parametrize("status", [OnboardingStatus.CANCELLED, OnboardingStatus.FAILED, OnboardingStatus.RUNNING])
+@pytest.mark.parametrize(
+    "status", [OnboardingStatus.CANCELLED, OnboardingStatus.FAILED, OnboardingStatus.RUNNING]
+)
 def test_second_setup_that_does_not_end_well_ends_no_refreshes(ready, status):
     Team.objects.filter(pk=ready.pk).update(onboarding_pipeline_status=status)
     assert [team_id for team_id, _ in nights.due(timezone.now())] == [ready.pk]

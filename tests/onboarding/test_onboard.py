@@ -27,7 +27,18 @@ from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KEYS = ["run", "team", "url", "state", "status", "steps", "totals", "exit", "reasons", "missing"]
+KEYS = [
+    "run",
+    "team",
+    "url",
+    "state",
+    "status",
+    "steps",
+    "totals",
+    "exit",
+    "reasons",
+    "missing",
+]
 STEPS = ["sync", "analyse", "metrics", "insights", "notify"]
 
 
@@ -46,18 +57,26 @@ def test_done_with_its_own_worker(manage):
     assert [(step["key"], step["state"]) for step in summary["steps"]] == list(
         zip(STEPS, ["done", "skipped", "done", "done", "done"], strict=True)
     )
-    assert all(list(step) == ["key", "state", "attempts", "seconds"] for step in summary["steps"])
+    assert all(
+        list(step) == ["key", "state", "attempts", "seconds"] for step in summary["steps"]
+    )
     assert all(step["attempts"] >= 1 and step["seconds"] > 0 for step in summary["steps"])
     assert summary["totals"] == {
-        "repositories": 2, "pull_requests": 20, "reviews": 20, "commits": 20, "ai_assisted": 4 + 2,
-    }  # fmt: skip
+        "repositories": 2,
+        "pull_requests": 20,
+        "reviews": 20,
+        "commits": 20,
+        "ai_assisted": 4 + 2,
+    }
     assert "Setting up the team started." in result.stderr
     assert "100 %  Done." in result.stderr
     each_line_has_the_percentage_of_its_event(result)
     eventually(lambda: not live_workers())
     assert team.memberships.get().role == "owner"
     welcome = OutboxMessage.objects.get(dedupe_key__contains="welcome")
-    assert "home" in welcome.text  # the run goes on already: not to the page that sets a team up
+    assert (
+        "home" in welcome.text
+    )  # the run goes on already: not to the page that sets a team up
 
 
 def each_line_has_the_percentage_of_its_event(result):
@@ -72,7 +91,9 @@ def each_line_has_the_percentage_of_its_event(result):
 
 def test_with_a_running_worker_and_without_json(manage, workers):
     workers.start(GITHUB_API_URL=manage.env["GITHUB_API_URL"])
-    result = manage("onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api")
+    result = manage(
+        "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api"
+    )
     assert result.status == 0, result.stderr
     assert result.stdout.strip().endswith(f"/t/acme/onboarding/runs/{Run.objects.get().pk}/")
 
@@ -115,7 +136,11 @@ def test_bad_token_is_refused_before_anything_is_created(manage):
     result = manage.onboard("--worker", "--token", "bad-token")
     assert result.status == 1
     assert list(result.summary) == KEYS
-    assert (result.summary["run"], result.summary["state"], result.summary["exit"]) == (None, None, 1)
+    assert (result.summary["run"], result.summary["state"], result.summary["exit"]) == (
+        None,
+        None,
+        1,
+    )
     assert "GitHub does not accept the token" in result.summary["reasons"][0]
     assert "Error: GitHub does not accept the token" in result.stderr
     assert "bad-token" not in result.stdout + result.stderr
@@ -128,9 +153,17 @@ def test_bad_token_is_refused_before_anything_is_created(manage):
 @pytest.mark.long
 def test_an_unreachable_github_is_tried_again_then_fails(manage):
     process = manage.start(
-        "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker",
+        "onboard",
+        "--team",
+        "Acme",
+        "--email",
+        "mara@acme.example",
+        "--repos",
+        "acme/api",
+        "--json",
+        "--worker",
         GITHUB_API_URL=f"http://127.0.0.1:{free_port()}",
-    )  # fmt: skip
+    )
     run = the_run()
     step = run.steps.get(key="sync")
     waits = [step.backoff_seconds * 2**failure for failure in range(step.max_failures)]
@@ -143,16 +176,28 @@ def test_an_unreachable_github_is_tried_again_then_fails(manage):
     assert "Check the network" in result.stderr
     assert result.summary["reasons"]
     lines = [
-        line.partition(" %  ")[2].translate(WITHOUT_DIGITS) for line in result.stderr.splitlines() if " %  " in line
+        line.partition(" %  ")[2].translate(WITHOUT_DIGITS)
+        for line in result.stderr.splitlines()
+        if " %  " in line
     ]
     assert all(first != second for first, second in pairwise(lines)), lines
 
 
 @pytest.mark.long
 def test_cancelled_from_elsewhere(manage, github):
-    github.faults({"rate_limit": "primary", "reset_in": 600})  # so it is under way however long the other command takes
+    github.faults(
+        {"rate_limit": "primary", "reset_in": 600}
+    )  # so it is under way however long the other command takes
     process = manage.start(
-        "onboard", "--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api", "--json", "--worker"
+        "onboard",
+        "--team",
+        "Acme",
+        "--email",
+        "mara@acme.example",
+        "--repos",
+        "acme/api",
+        "--json",
+        "--worker",
     )
     run = the_run()
     eventually(lambda: run.steps.filter(state="parked").exists())
@@ -176,17 +221,38 @@ BASE = ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api"]
         ([*BASE, "--months", "601"], "--months is 1 to 600"),
         ([*BASE, "--months", "many"], "invalid int value"),
         (["--team", "Acme", "--email", "mara", "--repos", "acme/api"], "--email"),
-        (["--team", "Acme", "--email", "mara@acme.example", "--repos", " , "], "names no repository"),
-        (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme"], "give it as owner/name"),
-        (["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api,a b/c"], "give it as owner/name"),
-        (["--team", " ", "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
-        (["--team", "Acme\nBcc: x", "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
-        (["--team", "A" * 121, "--email", "mara@acme.example", "--repos", "acme/api"], "--team needs a name"),
+        (
+            ["--team", "Acme", "--email", "mara@acme.example", "--repos", " , "],
+            "names no repository",
+        ),
+        (
+            ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme"],
+            "give it as owner/name",
+        ),
+        (
+            ["--team", "Acme", "--email", "mara@acme.example", "--repos", "acme/api,a b/c"],
+            "give it as owner/name",
+        ),
+        (
+            ["--team", " ", "--email", "mara@acme.example", "--repos", "acme/api"],
+            "--team needs a name",
+        ),
+        (
+            ["--team", "Acme\nBcc: x", "--email", "mara@acme.example", "--repos", "acme/api"],
+            "--team needs a name",
+        ),
+        (
+            ["--team", "A" * 121, "--email", "mara@acme.example", "--repos", "acme/api"],
+            "--team needs a name",
+        ),
         ([*BASE, "--token", " "], "No GitHub token"),
         ([*BASE, "--colour"], "unrecognized arguments"),
         ([*BASE, "--source", "svn"], "invalid choice"),
         ([*BASE, "--source", "git"], "GIT_SOURCE_ROOT"),
-        (["--team", "Acme", "--repos", "acme/api"], "the following arguments are required: --email"),
+        (
+            ["--team", "Acme", "--repos", "acme/api"],
+            "the following arguments are required: --email",
+        ),
     ],
 )
 def test_bad_usage(transactional_db, settings, capsys, args, words):
@@ -202,7 +268,9 @@ def test_bad_usage(transactional_db, settings, capsys, args, words):
     assert not Team.objects.exists()
 
 
-@pytest.mark.parametrize("args", [[*BASE, "--months", "0"], [*BASE, "--colour"], ["--team", "Acme"]])
+@pytest.mark.parametrize(
+    "args", [[*BASE, "--months", "0"], [*BASE, "--colour"], ["--team", "Acme"]]
+)
 def test_bad_usage_ends_with_an_object_too(transactional_db, settings, capsys, args):
     settings.GITHUB_TOKEN = "t"
     with pytest.raises(SystemExit) as leaving:
@@ -210,7 +278,12 @@ def test_bad_usage_ends_with_an_object_too(transactional_db, settings, capsys, a
     assert leaving.value.code == 64
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(summary) == KEYS
-    assert (summary["run"], summary["state"], summary["exit"], summary["missing"]) == (None, None, 64, [])
+    assert (summary["run"], summary["state"], summary["exit"], summary["missing"]) == (
+        None,
+        None,
+        64,
+        [],
+    )
 
 
 def test_help_names_the_exit_statuses(capsys):
@@ -267,7 +340,10 @@ def test_a_second_start_joins_the_first(manage, github, workers):
 def test_no_worker(manage):
     result = manage("onboard", *BASE, "--json", seconds=90)
     assert result.status == 4
-    assert "No worker for the queue sync was seen for 30 s. The run waits, and nothing is lost" in result.stderr
+    assert (
+        "No worker for the queue sync was seen for 30 s. The run waits, and nothing is lost"
+        in result.stderr
+    )
     run = Run.objects.get()
     assert run.is_live
     assert (result.summary["run"], result.summary["exit"]) == (str(run.pk), 4)
@@ -277,11 +353,15 @@ def test_no_worker(manage):
 def own_workers(process):
     """The pids of a command's worker."""
     tasks = Path(f"/proc/{process.pid}/task")
-    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    return [
+        int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()
+    ]
 
 
 def gone(pid):
-    """Whether a process has ended; one whose parent was killed may wait for its new parent to notice."""
+    """Whether a process has ended; one whose parent was killed may wait for its new
+    parent to notice.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except FileNotFoundError:
@@ -298,7 +378,9 @@ def gone(pid):
         pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
     ],
 )
-def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github, workers, number, status):
+def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(
+    manage, github, workers, number, status
+):
     github.slow(0.5)
     process = manage.start("onboard", *BASE, "--json", "--worker")
     eventually(lambda: StepRun.objects.filter(state="running").exists())
@@ -321,14 +403,23 @@ def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(manage, github
 
 
 def git(*args, cwd):
-    who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@acme.example", "GIT_COMMITTER_NAME": "Ada",
-           "GIT_COMMITTER_EMAIL": "ada@acme.example", "GIT_CONFIG_GLOBAL": "/dev/null"}  # fmt: skip
-    subprocess.run(["git", *args], cwd=cwd, check=True, capture_output=True, env={**os.environ, **who})
+    who = {
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_AUTHOR_EMAIL": "ada@acme.example",
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@acme.example",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    subprocess.run(
+        ["git", *args], cwd=cwd, check=True, capture_output=True, env={**os.environ, **who}
+    )
 
 
 @pytest.fixture
 def clone(tmp_path):
-    """A clone with one squashed pull request and one merged one, below a root of its own."""
+    """A clone with one squashed pull request and one merged one, below a root of its
+    own.
+    """
     path = tmp_path / "root" / "api"
     path.mkdir(parents=True)
     git("init", "-b", "main", cwd=path)
@@ -337,14 +428,21 @@ def clone(tmp_path):
     git("checkout", "-b", "window", cwd=path)
     (path / "window").write_text("glass\n")
     git("add", "window", cwd=path)
-    git("commit", "-m", "Add a window\n\nCo-authored-by: Claude <noreply@anthropic.com>", cwd=path)
+    git(
+        "commit",
+        "-m",
+        "Add a window\n\nCo-authored-by: Claude <noreply@anthropic.com>",
+        cwd=path,
+    )
     git("checkout", "main", cwd=path)
     git("merge", "--no-ff", "-m", "Merge pull request #2 from acme/window", "window", cwd=path)
     return path
 
 
 def test_a_local_clone(manage, clone):
-    result = manage.onboard("--worker", "--source", "git", repos=str(clone), GIT_SOURCE_ROOT=clone.parent)
+    result = manage.onboard(
+        "--worker", "--source", "git", repos=str(clone), GIT_SOURCE_ROOT=clone.parent
+    )
     assert result.status == 0, result.stderr
     assert result.summary["totals"]["repositories"] == 1
     assert result.summary["totals"]["pull_requests"] == 2
@@ -358,18 +456,25 @@ def test_a_path_outside_the_root(manage, clone, tmp_path):
     git("init", "-b", "main", cwd=outside)
     git("commit", "--allow-empty", "-m", "Add a secret (#1)", cwd=outside)
     both = f"{clone},{outside}"
-    result = manage.onboard("--worker", "--source", "git", repos=both, GIT_SOURCE_ROOT=clone.parent)
+    result = manage.onboard(
+        "--worker", "--source", "git", repos=both, GIT_SOURCE_ROOT=clone.parent
+    )
     assert result.status == 2
     assert result.summary["totals"]["pull_requests"] == 2
     assert Run.objects.get().missing[0]["what"] == str(outside)
     assert "out of the folder" in Run.objects.get().missing[0]["why"]
-    alone = manage.onboard("--worker", "--source", "git", repos=str(outside), GIT_SOURCE_ROOT=clone.parent)
+    alone = manage.onboard(
+        "--worker", "--source", "git", repos=str(outside), GIT_SOURCE_ROOT=clone.parent
+    )
     assert alone.status == 1
     assert "out of the folder" in alone.stderr
     # What can't be read at all starts nothing.
     assert alone.summary["run"] is None
     assert Run.objects.count() == 1
-    assert PullRequest.objects.for_team(Team.objects.get()).filter(kind="pull_request").count() == 2
+    assert (
+        PullRequest.objects.for_team(Team.objects.get()).filter(kind="pull_request").count()
+        == 2
+    )
 
 
 def test_one_cause_of_several_clones_is_stated_once(manage, tmp_path):
@@ -378,7 +483,9 @@ def test_one_cause_of_several_clones_is_stated_once(manage, tmp_path):
         git_histories.begin(clone)
         if name != "good":
             damage(clone)
-    result = manage.onboard("--worker", "--source", "git", repos="good,torn,ripped", GIT_SOURCE_ROOT=tmp_path)
+    result = manage.onboard(
+        "--worker", "--source", "git", repos="good,torn,ripped", GIT_SOURCE_ROOT=tmp_path
+    )
     assert result.status == 2
     [gap] = result.summary["status"]["missing"]
     assert sorted(gap["what"]) == ["ripped", "torn"]

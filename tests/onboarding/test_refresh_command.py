@@ -25,7 +25,9 @@ def nights():
 
 
 def ids(team):
-    return list(TrackedRepository.objects.for_team(team).order_by("pk").values_list("pk", flat=True))
+    return list(
+        TrackedRepository.objects.for_team(team).order_by("pk").values_list("pk", flat=True)
+    )
 
 
 def test_refresh_starts_a_run_and_ends_as_it_ends(manage, set_up):
@@ -34,7 +36,11 @@ def test_refresh_starts_a_run_and_ends_as_it_ends(manage, set_up):
     run = nights().get()
     assert list(result.summary) == [*KEYS, "corrected"]
     assert result.summary["run"] == str(run.pk)
-    assert (result.summary["exit"], result.summary["state"], result.summary["corrected"]) == (0, "done", 0)
+    assert (result.summary["exit"], result.summary["state"], result.summary["corrected"]) == (
+        0,
+        "done",
+        0,
+    )
     assert run.kind == "refresh"
     assert "repo_ids" not in run.params
 
@@ -101,7 +107,12 @@ def test_refresh_does_not_join_a_run_whose_sync_has_ended(manage, set_up):
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(["nobody"], 64), ([], 64), (["acme", "--repository", "acme/nope"], 64), (["acme", "--colour"], 64)],
+    [
+        (["nobody"], 64),
+        ([], 64),
+        (["acme", "--repository", "acme/nope"], 64),
+        (["acme", "--colour"], 64),
+    ],
 )
 def test_bad_usage(set_up, capsys, arguments, status):
     with pytest.raises(SystemExit) as leaving:

@@ -1,4 +1,6 @@
-"""Runs after the first one: a failed refresh is shown and emailed once, and a new token leads back to it."""
+"""Runs after the first one: a failed refresh is shown and emailed once, and a new token
+leads back to it.
+"""
 
 import re
 import time
@@ -55,13 +57,20 @@ def tonight(team, work):
 def attributes(page, element):
     """The state that an element of a page shows: name, cause, remedy."""
     html = page.content.decode()
-    found = re.search(rf'id="{element}"[^>]*data-state="(.*?)"\s+data-cause="(.*?)"\s+data-remedy="(.*?)"', html)
+    found = re.search(
+        rf'id="{element}"[^>]*data-state="(.*?)"\s+data-cause="(.*?)"\s+data-remedy="(.*?)"',
+        html,
+    )
     assert found, f"{element} shows no state"
     return found.groups()
 
 
 def emails(kind):
-    return sorted(OutboxMessage.objects.filter(dedupe_key__endswith=f":{kind}").values_list("recipient", flat=True))
+    return sorted(
+        OutboxMessage.objects.filter(dedupe_key__endswith=f":{kind}").values_list(
+            "recipient", flat=True
+        )
+    )
 
 
 def test_a_failed_night_is_shown_and_emailed_once(team, set_up, github, work, mara):
@@ -69,7 +78,9 @@ def test_a_failed_night_is_shown_and_emailed_once(team, set_up, github, work, ma
     for _ in range(3):
         assert tonight(team, work).cause == "token_refused"
     for page in ("dashboard", "pull_requests", "repositories", "people", "compare"):
-        shown = attributes(mara.get(reverse(f"metrics:{page}", args=[team.slug])), "data-status")
+        shown = attributes(
+            mara.get(reverse(f"metrics:{page}", args=[team.slug])), "data-status"
+        )
         assert shown == ("failed", "token_refused", "new_token"), page
     badge = mara.get(reverse("onboarding:sources", args=[team.slug])).content.decode()
     assert 'data-state="refused" data-cause="token_refused" data-remedy="new_token"' in badge
@@ -97,7 +108,9 @@ def paused_since(run, hours):
     Run.objects.filter(pk=run.pk).update(acted_at=timezone.now() - timedelta(hours=hours))
 
 
-def test_paused_night_is_emailed_once_and_goes_on_after_a_day(team, set_up, begin, work, mara, person):
+def test_paused_night_is_emailed_once_and_goes_on_after_a_day(
+    team, set_up, begin, work, mara, person
+):
     setup = begin("acme/api")
     engine.pause(setup, by=person("mara"))
     night, _ = refresh(team.pk, kind=Kind.NIGHTLY)
@@ -182,7 +195,9 @@ def test_night_whose_token_is_refused_waits_for_a_person(team, set_up, github, w
     assert (run.state, run.generation) == ("failed", 1)
 
 
-def test_one_repository_that_a_webhook_reads_in_vain_is_no_failing_refresh(team, set_up, github, work):
+def test_one_repository_that_a_webhook_reads_in_vain_is_no_failing_refresh(
+    team, set_up, github, work
+):
     tracked = TrackedRepository.objects.for_team(team).order_by("pk").first()
     github.hide(tracked.repository.full_name)
     run, _ = refresh(team.pk, kind=Kind.WEBHOOK, repo_ids=[tracked.pk])
@@ -190,7 +205,9 @@ def test_one_repository_that_a_webhook_reads_in_vain_is_no_failing_refresh(team,
     assert not RefreshFailure.objects.for_team(team).exists()
 
 
-def test_updated_is_the_time_of_the_newest_read_of_each_repository(team, set_up, github, work, mara):
+def test_updated_is_the_time_of_the_newest_read_of_each_repository(
+    team, set_up, github, work, mara
+):
     rows = TrackedRepository.objects.for_team(team).order_by("pk")
     first, second = rows
     long_ago = timezone.now() - timedelta(days=9)
@@ -220,7 +237,9 @@ def test_a_refresh_brings_figures_before_the_model_reads(team, set_up, work, mar
     StepRun.objects.filter(run=run, idx__lt=4).update(state="done")
     StepRun.objects.filter(run=run, idx=4).update(state="ready")
     for step in run.steps.all():
-        newest = Event.objects.filter(run=run, kind="step", key=step.key).order_by("-seq").first()
+        newest = (
+            Event.objects.filter(run=run, kind="step", key=step.key).order_by("-seq").first()
+        )
         newest.data["state"] = step.state
         newest.save()
     assert states.of_team(team.pk).figures == "current"
@@ -235,13 +254,17 @@ def test_a_refresh_reads_the_markers_that_its_weekly_figures_count(team, set_up,
     assert not PullRequest.objects.for_team(team).filter(markers_version=0).exists()
 
 
-def test_a_new_token_leads_back_to_the_failed_run_which_resumes(team, github, begin, work, mara):
+def test_a_new_token_leads_back_to_the_failed_run_which_resumes(
+    team, github, begin, work, mara
+):
     github.faults(REFUSED)
     run = work(begin())
     here = reverse("onboarding:run_detail", args=[team.slug, run.pk])
     assert attributes(mara.get(here), "run-note") == ("failed", "token_refused", "new_token")
     github.faults()
-    answer = mara.post(reverse("onboarding:connect", args=[team.slug]), {"source": "github", "token": "better"})
+    answer = mara.post(
+        reverse("onboarding:connect", args=[team.slug]), {"source": "github", "token": "better"}
+    )
     assert answer["Location"] == here
     page = mara.get(here)
     assert attributes(page, "run-note") == ("failed", "token_refused", "retry")

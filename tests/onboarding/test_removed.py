@@ -1,4 +1,6 @@
-"""A repository whose row is deleted while a run reads it: the run goes on with the others and names it."""
+"""A repository whose row is deleted while a run reads it: the run goes on with the
+others and names it.
+"""
 
 import pytest
 from django.utils import timezone
@@ -36,7 +38,9 @@ def is_named_as_removed(run):
 
 
 @pytest.mark.parametrize("delete", [delete_tracking, delete_everything])
-def test_repository_that_is_deleted_between_units_is_named(team, begin, github, workers, delete):
+def test_repository_that_is_deleted_between_units_is_named(
+    team, begin, github, workers, delete
+):
     github.slow(0.5)
     run = begin(NAME, OTHER)
     workers.start(GITHUB_API_URL=github.url)
@@ -55,7 +59,9 @@ def test_repository_that_is_deleted_between_units_is_named(team, begin, github, 
 
 
 @pytest.mark.parametrize("delete", [delete_tracking, delete_everything])
-def test_repository_that_is_deleted_between_attempts_is_named(team, begin, github, work, delete):
+def test_repository_that_is_deleted_between_attempts_is_named(
+    team, begin, github, work, delete
+):
     github.faults({"rate_limit": "primary", "reset_in": 600, "after": 2})
     run = begin(NAME, OTHER)
     work(run)

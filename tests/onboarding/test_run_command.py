@@ -1,4 +1,6 @@
-"""`manage.py run`: pausing, resuming, retrying and cancelling from the command line, and the same in the admin."""
+"""`manage.py run`: pausing, resuming, retrying and cancelling from the command line,
+and the same in the admin.
+"""
 
 import json
 from io import StringIO
@@ -30,7 +32,10 @@ def do(action, run, *args):
 
 def test_each_action_says_what_it_did_and_may_be_given_twice(run):
     for _ in range(2):
-        assert do("pause", run) == f"Run {run.pk} is paused. To resume it: manage.py run resume {run.pk}"
+        assert (
+            do("pause", run)
+            == f"Run {run.pk} is paused. To resume it: manage.py run resume {run.pk}"
+        )
         assert run.state == RunState.PAUSED
     for _ in range(2):
         assert do("resume", run) == f"Run {run.pk} continues from “One”."
@@ -52,7 +57,11 @@ def test_what_is_not_possible_ends_with_1(run, lab, action):
 
 
 def test_bad_usage(run):
-    for arguments in (["pause", str(run.pk), "--repository", "a/b"], ["pause", str(uuid4())], ["pause", "7"]):
+    for arguments in (
+        ["pause", str(run.pk), "--repository", "a/b"],
+        ["pause", str(uuid4())],
+        ["pause", "7"],
+    ):
         with pytest.raises(CommandError) as refused:
             call_command("run", *arguments)
         assert refused.value.returncode == 64

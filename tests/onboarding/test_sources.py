@@ -1,4 +1,6 @@
-"""The page "Sources": who sees what, and adding, removing, and keeping repositories after the setup."""
+"""The page "Sources": who sees what, and adding, removing, and keeping repositories
+after the setup.
+"""
 
 import pytest
 from django.test import Client
@@ -9,7 +11,11 @@ from apps.pipelines.models import Run
 from apps.teams.services import create_team
 from apps.users.models import User
 
-SOURCES, CONNECT, CHOOSE = "/t/acme/sources/", "/t/acme/onboarding/connect/", "/t/acme/onboarding/repositories/"
+SOURCES, CONNECT, CHOOSE = (
+    "/t/acme/sources/",
+    "/t/acme/onboarding/connect/",
+    "/t/acme/onboarding/repositories/",
+)
 START = "/t/acme/onboarding/start/"
 
 
@@ -28,7 +34,9 @@ def mara(as_, github, settings, team):
     """Return the owner's client, with GitHub connected."""
     settings.GITHUB_API_URL = github.url
     browser = as_("mara")
-    assert browser.post(CONNECT, {"source": "github", "token": "github_pat_1"}).status_code == 303
+    assert (
+        browser.post(CONNECT, {"source": "github", "token": "github_pat_1"}).status_code == 303
+    )
     return browser
 
 
@@ -91,7 +99,9 @@ def test_stopped_repository_keeps_its_figures(set_up, team):
 def test_repository_is_kept_while_a_run_is_under_way(set_up, begin, team):
     begin("acme/api")
     repository = TrackedRepository.objects.for_team(team).get()
-    shown = set_up.post(f"{SOURCES}repositories/{repository.pk}/stop/", follow=True).context["messages"]
+    shown = set_up.post(f"{SOURCES}repositories/{repository.pk}/stop/", follow=True).context[
+        "messages"
+    ]
     assert "error" in [message.level_tag for message in shown]
     assert tracked(team) == ["acme/api"]
 
@@ -132,7 +142,14 @@ def test_no_change_starts_no_run(set_up, team):
 
 def test_longer_history_reads_all_again(set_up, team):
     set_up.get(CHOOSE)
-    set_up.post(START, {"shown": ["github:acme/api", "github:acme/web"], "pick": ["github:acme/api"], "months": 24})
+    set_up.post(
+        START,
+        {
+            "shown": ["github:acme/api", "github:acme/web"],
+            "pick": ["github:acme/api"],
+            "months": 24,
+        },
+    )
     newest = Run.objects.order_by("-created_at").first()
     assert newest.params["months"] == 24
     assert newest.params["repo_ids"] == [TrackedRepository.objects.for_team(team).get().pk]

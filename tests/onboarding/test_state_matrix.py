@@ -1,7 +1,8 @@
-"""Kinds of runs by states by places: page, header, badge, API, command line, and email show the same.
+"""Kinds of runs by states by places: page, header, badge, API, command line, and email
+show the same.
 
-The table below is written by hand. Everything else is read from data attributes, JSON, and email headers of the
-product at work.
+The table below is written by hand. Everything else is read from data attributes, JSON,
+and email headers of the product at work.
 """
 
 import json
@@ -63,7 +64,11 @@ def mara(team, person):
 @pytest.fixture
 def api(team, person):
     _, text = tokens.make(team, "Report", person("mara"))
-    return lambda: Client().get(reverse("metrics:api_state"), headers={"Authorization": f"Bearer {text}"}).json()
+    return lambda: (
+        Client()
+        .get(reverse("metrics:api_state"), headers={"Authorization": f"Bearer {text}"})
+        .json()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +121,9 @@ def reach(team, begin, work, github, person, settings, old_server):
 
     def start(kind):
         rows = TrackedRepository.objects.for_team(team)
-        only = {"repo_ids": list(rows.values_list("pk", flat=True))} if kind == "webhook" else {}
+        only = (
+            {"repo_ids": list(rows.values_list("pk", flat=True))} if kind == "webhook" else {}
+        )
         return refresh(team.pk, kind=kind, **only)[0]
 
     return reach
@@ -138,7 +145,8 @@ def test_every_place_shows_the_same_state(team, reach, mara, api, kind, state):
     run = reach(kind, state)
     expected = EXPECTED[state]
     page = mara.get(reverse("onboarding:run_detail", args=[team.slug, run.pk])).content.decode()
-    # Whether there is a worker is asked beside the stream, which nothing writes to then.
+    # Whether there is a worker is asked beside the stream, which nothing writes to
+    # then.
     element = "run-workers" if state == "stalled" else "run-note"
     shown = {"page": attributes(page, element)}
     header = mara.get(reverse("onboarding:indicator", args=[team.slug])).content.decode()
@@ -151,8 +159,13 @@ def test_every_place_shows_the_same_state(team, reach, mara, api, kind, state):
     assert shown == dict.fromkeys(shown, expected)
     assert json.loads(out.getvalue())["kind"] == kind
     if not run.is_live:
-        badge = re.search(r'class="badge[^>]*>', mara.get(reverse("onboarding:landing")).content.decode())[0]
-        assert f'data-state="{expected[0]}" data-cause="{expected[1]}" data-remedy="{expected[2]}"' in badge
+        badge = re.search(
+            r'class="badge[^>]*>', mara.get(reverse("onboarding:landing")).content.decode()
+        )[0]
+        assert (
+            f'data-state="{expected[0]}" data-cause="{expected[1]}" data-remedy="{expected[2]}"'
+            in badge
+        )
 
 
 @pytest.mark.parametrize(("kind", "state"), [pair for pair in PAIRS if pair[1] in ENDED])
@@ -163,9 +176,14 @@ def test_emails_have_the_state_of_their_run_and_are_sent_once(team, reach, kind,
     if expected is None:
         assert not found.exists()
         return
-    assert sorted(found.values_list("recipient", flat=True)) == ["mara@acme.example", "teo@acme.example"]
+    assert sorted(found.values_list("recipient", flat=True)) == [
+        "mara@acme.example",
+        "teo@acme.example",
+    ]
     for message in found:
         headers = message.headers
         assert headers["X-Firstlight-Email"] == expected
-        told = tuple(headers[f"X-Firstlight-{name}"] for name in ("Kind", "State", "Cause", "Remedy"))
+        told = tuple(
+            headers[f"X-Firstlight-{name}"] for name in ("Kind", "State", "Cause", "Remedy")
+        )
         assert told == (kind, *EXPECTED[state][:3])

@@ -22,12 +22,18 @@ def team(transactional_db):
 
 
 def keep(client, team, **values):
-    return client.post(reverse("onboarding:team_settings", args=[team.slug]), {"name": "Acme", **values}, follow=True)
+    return client.post(
+        reverse("onboarding:team_settings", args=[team.slug]),
+        {"name": "Acme", **values},
+        follow=True,
+    )
 
 
 def test_another_time_zone_moves_the_weeks_of_the_table(client, team):
     client.force_login(team.members.get())
-    PullRequestFactory(repository=RepositoryFactory(team=team), created_at=MONDAY, merged_at=MONDAY)
+    PullRequestFactory(
+        repository=RepositoryFactory(team=team), created_at=MONDAY, merged_at=MONDAY
+    )
     recompute(team.pk)
     answer = keep(client, team, name=" Acme  Two ", time_zone="America/New_York")
     assert "The weeks are counted anew" in answer.content.decode()
@@ -35,7 +41,9 @@ def test_another_time_zone_moves_the_weeks_of_the_table(client, team):
     assert (team.name, team.time_zone) == ("Acme Two", "America/New_York")
     HUEY.execute(HUEY.dequeue())
     assert Run.objects.get().state == "done"
-    assert {f"{row.week:%G-W%V}" for row in WeeklyMetrics.objects.for_team(team)} == {"2026-W06"}
+    assert {f"{row.week:%G-W%V}" for row in WeeklyMetrics.objects.for_team(team)} == {
+        "2026-W06"
+    }
     keep(client, team, time_zone="America/New_York")
     assert Run.objects.count() == 1
 

@@ -14,12 +14,19 @@ FLOOR = 10
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.operations", description="Play docs/operations.md.")
-    parser.add_argument("--install", action="store_true", help="let `make install` install all packages (network)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.operations", description="Play docs/operations.md."
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="let `make install` install all packages (network)",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the folder there")
     options = parser.parse_args()
     began = time.monotonic()
-    # Only what this process shares with other tests needs settings: the product has its own.
+    # Only what this process shares with other tests needs settings: the product has its
+    # own.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
     logging.getLogger("mail.log").setLevel(logging.WARNING)

@@ -12,7 +12,10 @@ INDENT = "    "
 
 
 def section(document, heading):
-    """Return the lines below `## heading` or `### heading`, up to the next heading. Raise LookupError if it is not there."""
+    """Return the lines below `## heading` or `### heading`, up to the next heading.
+
+    Raise LookupError if it is not there.
+    """
     lines = (ROOT / document).read_text().splitlines()
     starts = [number for number, line in enumerate(lines) if line.lstrip("#") == f" {heading}"]
     if not starts:
@@ -27,10 +30,11 @@ def section(document, heading):
 
 
 def block(document, heading, word):
-    """Return the commands of the one indented block of a section in which the pattern `word` is found.
+    """Return the commands of the one indented block of a section in which the pattern
+    `word` is found.
 
-    A line that ends in a backslash is joined with the next one. Raise LookupError if there is no such
-    block, or more than one.
+    A line that ends in a backslash is joined with the next one. Raise LookupError if
+    there is no such block, or more than one.
     """
     blocks, current = [], []
     for line in [*section(document, heading), ""]:

@@ -1,7 +1,8 @@
 """The Dockerfile's steps, and the services of compose.yaml, without a container engine.
 
-Files are copied, settings are set, and commands are run as both files state them, as the user of the
-image. What needs an engine or a network is left out: base images, apt-get, pip (see `python`).
+Files are copied, settings are set, and commands are run as both files state them, as
+the user of the image. What needs an engine or a network is left out: base images,
+apt-get, pip (see `python`).
 """
 
 import json
@@ -102,17 +103,24 @@ class Image:
 
 
 class Composition:
-    """The services of compose.yaml that are made from the image; `docker compose up` and `down`."""
+    """The services of compose.yaml that are made from the image; `docker compose up`
+    and `down`.
+    """
 
     def __init__(self, image, ports):
         """`ports` are those of PostgreSQL and Valkey, by the names of their services."""
         self.image, self.ports = image, ports
         self.running = {}
         services = composition()["services"].items()
-        self.services = {name: service for name, service in services if service.get("image") == "firstlight"}
+        self.services = {
+            name: service for name, service in services if service.get("image") == "firstlight"
+        }
 
     def environment(self, service):
-        """Return a service's settings: `env_file` below `environment`, with names of hosts resolved."""
+        """Return a service's settings:
+
+        `env_file` below `environment`, with names of hosts resolved.
+        """
         from_file = dotenv_values(self.image.clone / service["env_file"])
         given = {name: value or "" for name, value in from_file.items()}
         for name, value in service["environment"].items():
@@ -120,7 +128,9 @@ class Composition:
             for host, port in self.ports.items():
                 value = re.sub(rf"\b{host}:\d+", f"127.0.0.1:{port}", value)
             given[name] = value
-        assert given["STATE_DIR"] == self.image.env["STATE_DIR"], "the settings move the state out of its volume"
+        assert given["STATE_DIR"] == self.image.env["STATE_DIR"], (
+            "the settings move the state out of its volume"
+        )
         # The proxy is on this host, not behind a container's gateway.
         given["FORWARDED_ALLOW_IPS"] = "127.0.0.1"
         return given
@@ -130,11 +140,14 @@ class Composition:
         process = self.image.start("migrate", migrate["command"], self.environment(migrate))
         if process.wait(120):
             raise Failed(
-                "the service migrate failed:\n" + self.image.place.log("container-migrate").read_text()[-3000:]
+                "the service migrate failed:\n"
+                + self.image.place.log("container-migrate").read_text()[-3000:]
             )
         for name, service in self.services.items():
             if name != "migrate":
-                self.running[name] = self.image.start(name, service["command"], self.environment(service))
+                self.running[name] = self.image.start(
+                    name, service["command"], self.environment(service)
+                )
 
     def down(self):
         for process in self.running.values():
@@ -152,7 +165,10 @@ class Composition:
 
 
 def end(name, process, seconds):
-    """Wait for a process that got SIGTERM. Raise Failed if Docker would have to kill it."""
+    """Wait for a process that got SIGTERM.
+
+    Raise Failed if Docker would have to kill it.
+    """
     try:
         status = process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -164,7 +180,9 @@ def end(name, process, seconds):
 
 
 def commands_for(name):
-    """Return the command that .env.example gives for a setting, in the comment above it."""
+    """Return the command that .env.example gives for a setting, in the comment above
+    it.
+    """
     lines = (ROOT / ".env.example").read_text().splitlines()
     above = lines[lines.index(f"{name}=") - 1]
     assert above.startswith("#   python -c "), above
@@ -172,11 +190,17 @@ def commands_for(name):
 
 
 def fill_in(path, **values):
-    """Set settings in a file as an operator does with an editor: in place of what its lines have."""
+    """Set settings in a file as an operator does with an editor: in place of what its
+    lines have.
+    """
     text = Path(path).read_text()
     for name, value in values.items():
         text, count = re.subn(
-            rf"^#?{name}=.*$", lambda _, line=f"{name}={value}": line, text, count=1, flags=re.MULTILINE
+            rf"^#?{name}=.*$",
+            lambda _, line=f"{name}={value}": line,
+            text,
+            count=1,
+            flags=re.MULTILINE,
         )
         assert count == 1, f"{name} is not in {path}"
     Path(path).write_text(text)

@@ -1,4 +1,5 @@
-"""A folder that stands for the machine: what is documented as /opt/firstlight is below it.
+"""A folder that stands for the machine: what is documented as /opt/firstlight is below
+it.
 
     with Place.make() as place:
         place.here("/opt/firstlight/.venv")   # /tmp/firstlight-operations-…/opt/firstlight/.venv
@@ -77,7 +78,10 @@ class Place:
             os.chown(path, USER, USER)
 
     def run(self, words, *, cwd=None, env=None, user=None, check=True):
-        """Run a command to its end and return its stdout. Raise Failed if its status is not 0."""
+        """Run a command to its end and return its stdout.
+
+        Raise Failed if its status is not 0.
+        """
         try:
             done = subprocess.run(
                 words,
@@ -93,7 +97,9 @@ class Place:
         except subprocess.TimeoutExpired as error:
             raise Failed(f"{words} took longer than {SECONDS} s") from error
         if check and done.returncode:
-            raise Failed(f"{words} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+            raise Failed(
+                f"{words} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+            )
         return done.stdout
 
     def shell(self, line, *, cwd=None, env=None, user=None):
@@ -116,7 +122,9 @@ class Place:
 
 
 def as_user(user):
-    """Return the arguments by which subprocess changes to a user without any group of the caller."""
+    """Return the arguments by which subprocess changes to a user without any group of
+    the caller.
+    """
     if user is None:
         return {}
     return {"user": user, "group": user, "extra_groups": []}

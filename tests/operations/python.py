@@ -1,7 +1,9 @@
-"""A .venv with the packages of requirements/base.txt and nothing else, readable by the product's user.
+"""A .venv with the packages of requirements/base.txt and nothing else, readable by the
+product's user.
 
-What `make setup` installed is linked, so no network is needed. `make install` then finds that
-nothing is missing. With `--install`, `make install` installs it by itself instead.
+What `make setup` installed is linked, so no network is needed. `make install` then
+finds that nothing is missing. With `--install`, `make install` installs it by itself
+instead.
 """
 
 import contextlib
@@ -20,20 +22,31 @@ PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 
 
 def provide(place, project):
-    """Make `project`/.venv and node_modules, and return nothing. `project` is a clone."""
+    """Make `project`/.venv and node_modules, and return nothing.
+
+    `project` is a clone.
+    """
     interpreter = _interpreter(place)
     place.run([interpreter, "-m", "venv", project / ".venv"])
     _link_packages(project / ".venv")
-    shutil.copytree(ROOT / "node_modules", project / "node_modules", copy_function=_link, symlinks=True)
+    shutil.copytree(
+        ROOT / "node_modules", project / "node_modules", copy_function=_link, symlinks=True
+    )
 
 
 def _interpreter(place):
-    """Return a Python that the product's user can start: this one, or a copy of its installation."""
+    """Return a Python that the product's user can start: this one, or a copy of its
+    installation.
+    """
     if can_start(sys.executable):
         return sys.executable
     copied = place.folder / "python"
-    shutil.copytree(sys.base_prefix, copied, symlinks=True, ignore=shutil.ignore_patterns(*UNUSED))
-    site = Path("lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+    shutil.copytree(
+        sys.base_prefix, copied, symlinks=True, ignore=shutil.ignore_patterns(*UNUSED)
+    )
+    site = Path(
+        "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages"
+    )
     (copied / site).mkdir()
     # A shared libpython is searched for where Python was built.
     place.base_env["LD_LIBRARY_PATH"] = str(copied / "lib")
@@ -42,7 +55,9 @@ def _interpreter(place):
 
 def can_start(program):
     with contextlib.suppress(OSError):
-        done = subprocess.run([program, "-c", ""], cwd="/", check=False, capture_output=True, **as_user(USER))
+        done = subprocess.run(
+            [program, "-c", ""], cwd="/", check=False, capture_output=True, **as_user(USER)
+        )
         return done.returncode == 0
     return False
 

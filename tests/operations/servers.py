@@ -1,4 +1,6 @@
-"""PostgreSQL and Redis with passwords, as compose.yaml has them, and nginx with deploy/nginx.conf."""
+"""PostgreSQL and Redis with passwords, as compose.yaml has them, and nginx with
+deploy/nginx.conf.
+"""
 
 import contextlib
 import os
@@ -28,8 +30,13 @@ def composition():
 
 @contextlib.contextmanager
 def postgres(place, password):
-    """Yield the port of a new cluster, with the user and the database of compose.yaml and this password."""
-    initdb, program = require("initdb", "operations need it"), require("postgres", "operations need it")
+    """Yield the port of a new cluster, with the user and the database of compose.yaml
+    and this password.
+    """
+    initdb, program = (
+        require("initdb", "operations need it"),
+        require("postgres", "operations need it"),
+    )
     wanted = composition()["services"]["postgres"]["environment"]
     folder, user, port = place.folder / "postgres", unprivileged_user(), free_port()
     folder.mkdir()
@@ -41,11 +48,26 @@ def postgres(place, password):
     new = [initdb, "-D", f"{folder}/data", "-U", wanted["POSTGRES_USER"], "-A", "scram-sha-256"]
     new += ["--pwfile", secret, "-E", "UTF8", "--locale=C", "--no-sync"]
     subprocess.run(new, user=user, cwd=folder, check=True, capture_output=True)
-    command = [program, "-D", f"{folder}/data", "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+    command = [
+        program,
+        "-D",
+        f"{folder}/data",
+        "-p",
+        str(port),
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]
     with running([*command, "-c", "unix_socket_directories="], folder, user) as server:
-        facts = {"host": "127.0.0.1", "port": port, "user": wanted["POSTGRES_USER"], "password": password}
+        facts = {
+            "host": "127.0.0.1",
+            "port": port,
+            "user": wanted["POSTGRES_USER"],
+            "password": password,
+        }
         administration = wait_until(
-            lambda: psycopg.connect(**facts, dbname="postgres", autocommit=True), psycopg.OperationalError, server
+            lambda: psycopg.connect(**facts, dbname="postgres", autocommit=True),
+            psycopg.OperationalError,
+            server,
         )
         with administration:
             administration.execute(f'CREATE DATABASE "{wanted["POSTGRES_DB"]}"')
@@ -54,7 +76,9 @@ def postgres(place, password):
 
 @contextlib.contextmanager
 def valkey(place, password):
-    """Yield the port of a server that compose.yaml's own command started; Redis takes the same settings."""
+    """Yield the port of a server that compose.yaml's own command started; Redis takes
+    the same settings.
+    """
     program = require("redis-server", "operations need it")
     _, _, line = composition()["services"]["valkey"]["command"]
     port = free_port()
@@ -62,15 +86,26 @@ def valkey(place, password):
     line = line.replace("$$", "$").replace("exec valkey-server", f"exec {program}")
     folder = place.folder / "valkey"
     folder.mkdir()
-    command = ["env", f"REDIS_PASSWORD={password}", "sh", "-c", f"{line} --port {port} --bind 127.0.0.1"]
-    with running(command, folder) as server, redis.Redis(port=port, password=password) as client:
+    command = [
+        "env",
+        f"REDIS_PASSWORD={password}",
+        "sh",
+        "-c",
+        f"{line} --port {port} --bind 127.0.0.1",
+    ]
+    with (
+        running(command, folder) as server,
+        redis.Redis(port=port, password=password) as client,
+    ):
         wait_until(client.ping, redis.ConnectionError, server)
         yield port
 
 
 @contextlib.contextmanager
 def nginx(place):
-    """Run nginx with deploy/nginx.conf; only its ports and paths are those of this place."""
+    """Run nginx with deploy/nginx.conf; only its ports and paths are those of this
+    place.
+    """
     program = require("nginx", "operations need it")
     folder = place.folder / "nginx"
     folder.mkdir()

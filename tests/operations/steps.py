@@ -1,4 +1,7 @@
-"""What is done, in order. Each step is a method of `Trial`; its docstring is what the output has."""
+"""What is done, in order.
+
+Each step is a method of `Trial`; its docstring is what the output has.
+"""
 
 import contextlib
 import json
@@ -22,7 +25,11 @@ TEAMS = 3
 LAST = TEAMS - 1  # the team that starts just before the upgrade
 EACH_PULLS = 40
 # The last team has more to read, so that the restart comes in the middle of its run.
-REPOSITORIES = {0: ["api-0", "web-0"], 1: ["api-1", "web-1"], LAST: ["api-2", "web-2", "docs-2", "tools-2"]}
+REPOSITORIES = {
+    0: ["api-0", "web-0"],
+    1: ["api-1", "web-1"],
+    LAST: ["api-2", "web-2", "docs-2", "tools-2"],
+}
 SANDBOX_SECONDS = 1.5  # between two answers, of whatever team
 START_SECONDS = 90
 RUN_SECONDS = 150
@@ -81,15 +88,21 @@ class Trial:
             python.provide(self.place, self.clone)
 
     def start_the_servers(self):
-        """start PostgreSQL and Redis with the documents' passwords, nginx, a mail server, and a sandbox of GitHub"""
+        """start PostgreSQL and Redis with the documents' passwords, nginx, a mail
+        server, and a sandbox of GitHub
+        """
         enter = self.stack.enter_context
         for line in block(DOCUMENT, "With containers", "docker compose up"):
             if not line.startswith("docker"):
                 self.place.shell(line, cwd=self.clone)
         env = self.clone / ".env"
-        self.passwords = {name: setting(env, name) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
+        self.passwords = {
+            name: setting(env, name) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")
+        }
         self.ports = {
-            "postgres": enter(servers.postgres(self.place, self.passwords["POSTGRES_PASSWORD"])),
+            "postgres": enter(
+                servers.postgres(self.place, self.passwords["POSTGRES_PASSWORD"])
+            ),
             "valkey": enter(servers.valkey(self.place, self.passwords["REDIS_PASSWORD"])),
         }
         self.place.names["localhost:5432"] = f"127.0.0.1:{self.ports['postgres']}"
@@ -100,13 +113,18 @@ class Trial:
         data.mkdir()
         for names in REPOSITORIES.values():
             for name in names:
-                lines = [json.dumps(pull_request(f"acme/{name}", number)) for number in range(1, EACH_PULLS)]
+                lines = [
+                    json.dumps(pull_request(f"acme/{name}", number))
+                    for number in range(1, EACH_PULLS)
+                ]
                 (data / f"acme__{name}.jsonl").write_text("\n".join(lines) + "\n")
         # It answers slowly, so that runs go on during a restart.
         self.github = enter(start_sandbox(data=data, every=SANDBOX_SECONDS))
 
     def settings(self):
-        """Return what an operator fills in; keys are made by the commands of .env.example."""
+        """Return what an operator fills in; keys are made by the commands of
+        .env.example.
+        """
         made = {}
         for name in ("SECRET_KEY", "CREDENTIAL_KEYS"):
             path = {"PATH": f"{self.clone}/.venv/bin:{self.place.base_env['PATH']}"}
@@ -128,7 +146,9 @@ class Trial:
         self.image.build()
 
     def serve_by_compose(self):
-        """serve by the services of compose.yaml, behind nginx; end them within their time"""
+        """serve by the services of compose.yaml, behind nginx; end them within their
+        time
+        """
         composition = Composition(self.image, self.ports)
         try:
             composition.up()
@@ -193,8 +213,12 @@ class Trial:
         print(f"   an event came {delay:.2f} s after its change")
 
     def upgrade_under_load(self):
-        """upgrade in the documented order, under load: no request fails, runs go on, each email is sent once"""
-        with Load(self.place, self.session, ["/account/emails/", "/t/team-0/sources/", "/readyz"]) as load:
+        """upgrade in the documented order, under load: no request fails, runs go on,
+        each email is sent once
+        """
+        with Load(
+            self.place, self.session, ["/account/emails/", "/t/team-0/sources/", "/readyz"]
+        ) as load:
             wait_for(lambda: load.served > 10, 30, "the first answers")
             self.onboard(LAST)
             runs = self.wait_for_runs(TEAMS)
@@ -232,7 +256,9 @@ class Trial:
         assert self.team_page() == 200
 
     def reload_one_unit_under_load(self):
-        """replace firstlight-web and the workers by the unit firstlight, and reload it under load"""
+        """replace firstlight-web and the workers by the unit firstlight, and reload it
+        under load
+        """
         queues = ["sync", "llm", "compute", "email"]
         names = ["firstlight-web", *(f"firstlight-worker@{queue}" for queue in queues)]
         self.systemd.systemctl(["stop", *names])
@@ -255,12 +281,25 @@ class Trial:
     def onboard(self, team):
         """Start the command that onboards a team."""
         repositories = ",".join(f"acme/{name}" for name in REPOSITORIES[team])
-        words = ["deploy/manage", "onboard", "--team", f"Team {team}", "--email", f"owner-{team}@acme.example"]
-        self.onboarding.append(self.background(f"onboard-{team}", [*words, "--repos", repositories, "--json"]))
+        words = [
+            "deploy/manage",
+            "onboard",
+            "--team",
+            f"Team {team}",
+            "--email",
+            f"owner-{team}@acme.example",
+        ]
+        self.onboarding.append(
+            self.background(f"onboard-{team}", [*words, "--repos", repositories, "--json"])
+        )
 
     def wait_for_runs(self, count):
         """Return the runs as soon as there are so many."""
-        return wait_for(lambda: len(found := self.runs()) == count and found, START_SECONDS, "the runs to start")
+        return wait_for(
+            lambda: len(found := self.runs()) == count and found,
+            START_SECONDS,
+            "the runs to start",
+        )
 
     def manage(self, *words):
         return self.place.run(["deploy/manage", *words], cwd=self.clone)
@@ -268,7 +307,12 @@ class Trial:
     def background(self, name, words):
         with self.place.log(name).open("wb") as log:
             process = subprocess.Popen(
-                words, cwd=self.clone, env=self.place.base_env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                words,
+                cwd=self.clone,
+                env=self.place.base_env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.stack.callback(_end, process)
         return process
@@ -281,15 +325,22 @@ class Trial:
 
     def database(self):
         """Return a connection to the product's database, whose block is a transaction."""
-        facts = {"port": self.ports["postgres"], "password": self.passwords["POSTGRES_PASSWORD"]}
-        return psycopg.connect(host="127.0.0.1", user="firstlight", dbname="firstlight", **facts)
+        facts = {
+            "port": self.ports["postgres"],
+            "password": self.passwords["POSTGRES_PASSWORD"],
+        }
+        return psycopg.connect(
+            host="127.0.0.1", user="firstlight", dbname="firstlight", **facts
+        )
 
     def team_page(self):
         with client(self.place, self.session) as visitor:
             return visitor.get("/t/team-0/").status_code
 
     def wait_until_healthy(self):
-        """Wait until /healthz finds web, database, queue, workers, and mail well, through nginx."""
+        """Wait until /healthz finds web, database, queue, workers, and mail well,
+        through nginx.
+        """
         last = []
 
         def is_healthy():
@@ -317,7 +368,9 @@ class Trial:
             assert visitor.get("/metrics").status_code == 404
 
     def report(self, load):
-        print(f"   {load.served} answers, {len(load.failed)} failed, the slowest took {load.slowest:.1f} s")
+        print(
+            f"   {load.served} answers, {len(load.failed)} failed, the slowest took {load.slowest:.1f} s"
+        )
         if load.failed:
             raise Failed(f"requests failed during the restart: {load.failed[:5]}")
         if load.slowest > LONGEST_WAIT:
@@ -326,7 +379,11 @@ class Trial:
 
 def setting(path, name):
     """Return the last value of a setting in a file."""
-    values = [line.partition("=")[2] for line in path.read_text().splitlines() if line.startswith(f"{name}=")]
+    values = [
+        line.partition("=")[2]
+        for line in path.read_text().splitlines()
+        if line.startswith(f"{name}=")
+    ]
     assert len(values[-1]) >= len(secrets.token_hex(16))
     return values[-1]
 

@@ -1,7 +1,9 @@
-"""Stand-ins for systemctl and systemd-run, which do what the units and deploy/manage state.
+"""Stand-ins for systemctl and systemd-run, which do what the units and deploy/manage
+state.
 
-Played are user, folder, settings, STATE_DIR, umask, sockets, the commands, the signals, the time to
-stop, and restarts. Sandboxing is not: `systemd-analyze security` rates it in make check.
+Played are user, folder, settings, STATE_DIR, umask, sockets, the commands, the signals,
+the time to stop, and restarts. Sandboxing is not: `systemd-analyze security` rates it
+in make check.
 """
 
 import os
@@ -20,7 +22,9 @@ from tests.operations.place import ROOT, USER, Failed, Place, as_user
 
 
 def read(path):
-    """Return the settings of a unit file as {name: [values]}; of all its sections together."""
+    """Return the settings of a unit file as {name: [values]}; of all its sections
+    together.
+    """
     found = {}
     for name, value in re.findall(r"^(\w+)=(.*)$", path.read_text(), re.MULTILINE):
         found.setdefault(name, []).append(value)
@@ -28,7 +32,10 @@ def read(path):
 
 
 def environment(place, settings):
-    """Return what a service gets: `Environment=`, over which `EnvironmentFile=` wins, as in systemd."""
+    """Return what a service gets:
+
+    `Environment=`, over which `EnvironmentFile=` wins, as in systemd.
+    """
     env = dict(place.base_env)
     for line in settings.get("Environment", []):
         env |= dict(word.split("=", 1) for word in shlex.split(place.here(line)))
@@ -38,7 +45,9 @@ def environment(place, settings):
 
 
 def options(place, settings):
-    """Return the arguments of subprocess for a service: user, folder, umask; make its StateDirectory."""
+    """Return the arguments of subprocess for a service: user, folder, umask; make its
+    StateDirectory.
+    """
     for name in settings.get("StateDirectory", []):
         state = place.folder / "var" / "lib" / name
         state.mkdir(exist_ok=True)
@@ -50,7 +59,9 @@ def options(place, settings):
 
 
 class Service:
-    """A unit of deploy/ that is started and stopped; `name` is like firstlight-worker@sync."""
+    """A unit of deploy/ that is started and stopped; `name` is like
+    firstlight-worker@sync.
+    """
 
     def __init__(self, place, name):
         self.place, self.name = place, name
@@ -76,7 +87,9 @@ class Service:
         chosen = options(self.place, self.settings)
         env = environment(self.place, self.settings)
         for line in self.settings.get("ExecStartPre", []):
-            done = subprocess.run(self.words(line), env=env, capture_output=True, text=True, check=False, **chosen)
+            done = subprocess.run(
+                self.words(line), env=env, capture_output=True, text=True, check=False, **chosen
+            )
             if done.returncode:
                 raise Failed(f"{self.name}: {line}\n{done.stderr}")
         [command] = self.settings["ExecStart"]
@@ -99,7 +112,9 @@ class Service:
             )
 
     def stop(self):
-        """Send SIGTERM, to the main process or to all, and wait as long as the unit allows."""
+        """Send SIGTERM, to the main process or to all, and wait as long as the unit
+        allows.
+        """
         number = self.process.pid
         if self.settings.get("KillMode") == ["mixed"]:
             os.kill(number, signal.SIGTERM)
@@ -130,7 +145,10 @@ class Service:
 
 
 class Systemd:
-    """The services of a place, by their names: `systemd.systemctl(["restart", "firstlight-web"])`."""
+    """The services of a place, by their names:
+
+    `systemd.systemctl(["restart", "firstlight-web"])`.
+    """
 
     def __init__(self, place):
         self.place, self.services = place, {}
@@ -170,12 +188,20 @@ class Systemd:
 
 
 def systemd_run(arguments):
-    """Do what `systemd-run --pipe --wait` does, for deploy/manage. Return the exit status."""
+    """Do what `systemd-run --pipe --wait` does, for deploy/manage.
+
+    Return the exit status.
+    """
     place = Place.__new__(Place)
     place.folder = Path(os.environ["OPERATIONS_PLACE"])
-    place.names = {name: f"{place.folder}{name}" for name in ("/opt/firstlight", "/etc/firstlight.env", "/var/lib")}
+    place.names = {
+        name: f"{place.folder}{name}"
+        for name in ("/opt/firstlight", "/etc/firstlight.env", "/var/lib")
+    }
     place.base_env = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
+        if name in os.environ
     }
     settings, words = {}, list(arguments)
     while words and words[0].startswith("--"):
@@ -188,13 +214,17 @@ def systemd_run(arguments):
             settings.setdefault("Environment", []).append(value)
     command = [place.here(words[0]), *words[1:]]
     chosen = options(place, settings)
-    return subprocess.run(command, env=environment(place, settings), check=False, **chosen).returncode
+    return subprocess.run(
+        command, env=environment(place, settings), check=False, **chosen
+    ).returncode
 
 
 def install(place):
     """Put the stand-in for systemd-run first in the PATH of a place."""
     script = place.folder / "bin" / "systemd-run"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.operations.systemd "$@"\n')
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.operations.systemd "$@"\n'
+    )
     script.chmod(0o755)
 
 

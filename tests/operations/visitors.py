@@ -17,7 +17,9 @@ def client(place, session=""):
     """Return a client of the site behind nginx, signed in by a session if one is given."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    made = httpx.Client(verify=context, base_url=f"https://127.0.0.1:{place.tls_port}", timeout=60)
+    made = httpx.Client(
+        verify=context, base_url=f"https://127.0.0.1:{place.tls_port}", timeout=60
+    )
     made.headers.update({"Host": host(), "Accept-Encoding": "gzip"})
     if session:
         made.headers["Cookie"] = f"sessionid={session}"
@@ -25,16 +27,20 @@ def client(place, session=""):
 
 
 class Load:
-    """Visitors that load `paths` until they are left: `with Load(place, session, paths) as load`.
+    """Visitors that load `paths` until they are left: `with Load(place, session, paths)
+    as load`.
 
-    `served` counts the answers of 200. `failed` has what else came, and errors of the connection.
+    `served` counts the answers of 200. `failed` has what else came, and errors of the
+    connection.
     """
 
     def __init__(self, place, session, paths):
         self.place, self.session, self.paths = place, session, paths
         self.served, self.failed, self.slowest = 0, [], 0.0
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(VISITORS)]
+        self._threads = [
+            threading.Thread(target=self._visit, daemon=True) for _ in range(VISITORS)
+        ]
 
     def __enter__(self):
         for thread in self._threads:
@@ -66,12 +72,16 @@ class Load:
 
 
 def watch(place, session, path, change):
-    """Open a live page's stream and call `change`. Return the seconds until an event comes through nginx.
+    """Open a live page's stream and call `change`. Return the seconds until an event
+    comes through nginx.
 
     Raise Failed if none comes within 10 s: it was kept in a buffer.
     """
     headers = {"Accept": "text/event-stream"}
-    with client(place, session) as viewer, viewer.stream("GET", path, headers=headers) as stream:
+    with (
+        client(place, session) as viewer,
+        viewer.stream("GET", path, headers=headers) as stream,
+    ):
         if stream.status_code != 200:
             raise Failed(f"the stream answers {stream.status_code}")
         lines = stream.iter_lines()

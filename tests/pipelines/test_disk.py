@@ -20,7 +20,11 @@ from tests.fixtures.workers import ROOT, eventually
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "No space left on device"), psycopg.errors.DiskFull("could not extend file")]
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        psycopg.errors.DiskFull("could not extend file"),
+    ],
 )
 def test_errors_of_a_full_disk_are_recognized_where_they_come_from(error):
     with pytest.raises(Retryable) as wrapped:
@@ -50,7 +54,9 @@ def small_disk(tmp_path):
     """A file system of 8 MB for everything that an installation writes."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("a small file system can't be mounted here")
     yield folder
@@ -58,7 +64,9 @@ def small_disk(tmp_path):
 
 
 class Installation:
-    """An installation in a folder of its own, asked through commands, as an operator would."""
+    """An installation in a folder of its own, asked through commands, as an operator
+    would.
+    """
 
     def __init__(self, folder):
         self.env = {**os.environ, "STATE_DIR": str(folder), "PIPELINES_LEASE": "3"}
@@ -77,7 +85,9 @@ class Installation:
     def worker(self):
         command = [sys.executable, "-W", "ignore", "manage.py", "run_worker"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True, **quiet)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=self.env, start_new_session=True, **quiet
+        )
 
     def ready(self):
         return self.ask(
@@ -112,7 +122,9 @@ def fill(folder):
 
 
 @pytest.mark.long
-def test_with_a_full_disk_the_probe_states_it_and_the_run_ends_whole_when_there_is_room(small_disk):
+def test_with_a_full_disk_the_probe_states_it_and_the_run_ends_whole_when_there_is_room(
+    small_disk,
+):
     own = Installation(small_disk)
     migrated = own.manage("migrate", "--run-syncdb", "--verbosity", "0")
     assert migrated.returncode == 0, migrated.stderr

@@ -1,4 +1,6 @@
-"""The state machine, moved by hand: each message is a real one, taken from the real queue."""
+"""The state machine, moved by hand: each message is a real one, taken from the real
+queue.
+"""
 
 import uuid
 from datetime import timedelta
@@ -15,7 +17,12 @@ from apps.pipelines import clock, definitions, engine, incidents
 from apps.pipelines.exceptions import NotAllowed, Superseded, UnknownPipeline
 from apps.pipelines.models import Event, Incident, Run, RunState, StepRun, StepState
 from apps.pipelines.runner import claim
-from apps.pipelines.signals import pipeline_completed, pipeline_failed, pipeline_started, step_completed
+from apps.pipelines.signals import (
+    pipeline_completed,
+    pipeline_failed,
+    pipeline_started,
+    step_completed,
+)
 from apps.pipelines.worker.sweeper import sweep
 from tests.pipelines.lab.models import Effect
 from tests.pipelines.lab.tasks import LAB, unit_done
@@ -61,7 +68,9 @@ def test_a_run_goes_through_all_steps_and_says_so(lab, heard):
 
 
 def test_the_normal_path_hands_on_by_hueys_pipeline_alone(lab):
-    """One message enters the queue by us; all others are Huey's `.then()`, none the sweeper's: the epoch stays."""
+    """One message enters the queue by us; all others are Huey's `.then()`, none the
+    sweeper's: the epoch stays.
+    """
     run = lab.start(items=1)
     handed = 0
     while message := lab.next_message():
@@ -85,7 +94,9 @@ def test_a_second_start_joins_the_live_run(lab):
 def test_a_once_key_starts_one_run_for_good(lab):
     first, _ = engine.start("lab", subject="lab:1", params={"items": 1}, once_key="night:1")
     lab.drain()
-    second, created = engine.start("lab", subject="lab:1", params={"items": 1}, once_key="night:1")
+    second, created = engine.start(
+        "lab", subject="lab:1", params={"items": 1}, once_key="night:1"
+    )
     assert (second.pk, created) == (first.pk, False)
 
 
@@ -93,9 +104,12 @@ def test_the_database_refuses_a_second_live_run(lab):
     run = lab.start(items=1)
     with pytest.raises(IntegrityError), transaction.atomic():
         Run.objects.create(
-            pipeline="lab", subject="x", dedupe_key=run.dedupe_key, created_at=clock.now(),
+            pipeline="lab",
+            subject="x",
+            dedupe_key=run.dedupe_key,
+            created_at=clock.now(),
             generation_started_at=clock.now(),
-        )  # fmt: skip
+        )
 
 
 def test_a_start_that_rolls_back_leaves_nothing(lab):
@@ -135,7 +149,8 @@ def test_a_stale_message_costs_one_update_of_no_row(lab):
         assert claim(message.name, message.kwargs["run"], message.kwargs["epoch"]) is None
     # Now and then PostgreSQL is asked for its time.
     did = [query["sql"] for query in queries if "clock_timestamp" not in query["sql"]]
-    # Begin, update, commit; on PostgreSQL one statement of several parts, of which the others wait for the first.
+    # Begin, update, commit; on PostgreSQL one statement of several parts, of which the
+    # others wait for the first.
     assert len(did) == (3 if connection.vendor == "sqlite" else 1)
     assert not Effect.objects.exists()
 
@@ -170,7 +185,11 @@ def test_a_permanent_failure_is_not_tried_again(lab):
     run = lab.start(items=3, permanent={"three": "The token is wrong."})
     lab.drain()
     run.refresh_from_db()
-    assert (run.state, run.error, run.steps.get(key="three").attempt) == (RunState.FAILED, "The token is wrong.", 1)
+    assert (run.state, run.error, run.steps.get(key="three").attempt) == (
+        RunState.FAILED,
+        "The token is wrong.",
+        1,
+    )
 
 
 def test_of_an_unexpected_exception_members_see_a_reference(lab, caplog):
@@ -244,7 +263,11 @@ def test_a_retry_goes_on_at_the_cursor_and_repeats_no_finished_unit(lab, tmp_pat
     assert (run.state, run.generation) == (RunState.DONE, 2)
     assert lab.each_once(run, 3)
     assert before["three"] == 1
-    assert list(Effect.objects.filter(run=run.pk, step="three").order_by("item").values_list("attempt", flat=True)) == [
+    assert list(
+        Effect.objects.filter(run=run.pk, step="three")
+        .order_by("item")
+        .values_list("attempt", flat=True)
+    ) == [
         1,
         2,
         2,
@@ -263,7 +286,8 @@ def test_a_retry_of_a_partial_run_starts_at_the_partial_step(lab):
 
 
 @pytest.mark.parametrize(
-    ("state", "words"), [(RunState.RUNNING, "still under way"), (RunState.DONE, "nothing to retry")]
+    ("state", "words"),
+    [(RunState.RUNNING, "still under way"), (RunState.DONE, "nothing to retry")],
 )
 def test_a_retry_that_makes_no_sense_is_refused(lab, state, words):
     run = lab.start(items=1)
@@ -306,7 +330,9 @@ def test_a_cancelled_run_can_be_taken_up_again(lab):
 
 
 def test_an_attempt_that_lost_its_step_can_commit_nothing(lab):
-    """Cancelled in the midst of a unit's computation: the unit's effects roll back with its guard."""
+    """Cancelled in the midst of a unit's computation: the unit's effects roll back with
+    its guard.
+    """
     run = lab.start(items=5)
 
     def cancel_in_the_midst(sender, item, **kwargs):
@@ -318,7 +344,8 @@ def test_an_attempt_that_lost_its_step_can_commit_nothing(lab):
         HUEY.execute(lab.next_message())
     finally:
         unit_done.disconnect(cancel_in_the_midst)
-    # The unit in which it happened committed with it; the next one found the step taken.
+    # The unit in which it happened committed with it; the next one found the step
+    # taken.
     assert lab.effects(run) == [("one", 0), ("one", 1)]
     assert run.steps.get(key="one").state == StepState.RUNNING
 
@@ -344,13 +371,17 @@ def test_a_receiver_that_raises_is_rolled_back_and_recorded(lab):
     run.refresh_from_db()
     assert (run.state, others) == (RunState.DONE, [RunState.DONE])
     assert not Effect.objects.filter(step="receiver").exists()
-    assert run.events.get(kind="receiver_failed").message.endswith(f"Reference {Incident.objects.get().reference}.")
+    assert run.events.get(kind="receiver_failed").message.endswith(
+        f"Reference {Incident.objects.get().reference}."
+    )
     assert "no such thing" in Incident.objects.get().details
 
 
 def test_a_run_whose_last_commit_fails_is_not_called_whole(lab):
     def orphan(sender, run, **kwargs):
-        StepRun.objects.create(run_id=uuid.uuid4(), idx=9)  # the missing run is noticed at the commit
+        StepRun.objects.create(
+            run_id=uuid.uuid4(), idx=9
+        )  # the missing run is noticed at the commit
 
     pipeline_completed.connect(orphan)
     try:
@@ -379,7 +410,9 @@ def test_the_percentage_never_falls_and_is_100_only_when_done(lab):
 def test_progress_is_written_at_most_four_times_a_second(lab):
     run = lab.start(items=60, pace=0.005)
     HUEY.execute(lab.next_message())
-    written = run.events.filter(kind="step", key="one", data__state="running", message="").order_by("seq")
+    written = run.events.filter(
+        kind="step", key="one", data__state="running", message=""
+    ).order_by("seq")
     times = [event.at for event in written]
     assert times
     assert all(later - earlier > timedelta(seconds=0.2) for earlier, later in pairwise(times))
@@ -390,7 +423,9 @@ def test_a_lost_message_is_sent_again(lab):
     run = lab.start(items=1)
     HUEY.flush()
     assert sweep() == 0, "too young to be lost"
-    StepRun.objects.filter(run=run, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=2))
+    StepRun.objects.filter(run=run, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=2)
+    )
     assert sweep() == 1
     run.refresh_from_db()
     assert run.epoch == 2
@@ -401,16 +436,24 @@ def test_a_lost_message_is_sent_again(lab):
 
 def test_a_waiting_message_is_not_taken_for_lost(lab):
     run = lab.start(items=1)
-    StepRun.objects.filter(run=run, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=5))
+    StepRun.objects.filter(run=run, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=5)
+    )
     assert sweep() == 0
-    StepRun.objects.filter(run=run, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=25))
+    StepRun.objects.filter(run=run, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=25)
+    )
     assert sweep() == 1
 
 
 def take(run, owner, lease, **changes):
     now = clock.now()
     StepRun.objects.filter(run=run, idx=0).update(
-        state=StepState.RUNNING, attempt=1, owner=owner, lease_until=now + timedelta(seconds=lease), **changes
+        state=StepState.RUNNING,
+        attempt=1,
+        owner=owner,
+        lease_until=now + timedelta(seconds=lease),
+        **changes,
     )
 
 

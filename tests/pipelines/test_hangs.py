@@ -1,4 +1,6 @@
-"""Real worker processes whose units hang: ended from outside, counted, skipped with their reason."""
+"""Real worker processes whose units hang: ended from outside, counted, skipped with
+their reason.
+"""
 
 import os
 import re
@@ -69,7 +71,9 @@ def test_a_step_that_cannot_skip_fails_and_says_so(lab, workers):
 
 @pytest.mark.long
 def test_other_runs_go_on_within_20_seconds_of_a_hang(lab, workers):
-    """One worker for all: on SQLite the unit that hangs holds the lock of all rows, too."""
+    """One worker for all: on SQLite the unit that hangs holds the lock of all rows,
+    too.
+    """
     hung = start(texts=1, poison=[0])
     workers.start(**SHORT)
     eventually(lambda: hung.steps.get(key="read").state == StepState.RUNNING)

@@ -16,13 +16,22 @@ from tests.fixtures.workers import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def seen(seconds_ago, queues=("sync", "llm", "compute", "email"), owner="elsewhere/x|1|1", **fields):
+def seen(
+    seconds_ago, queues=("sync", "llm", "compute", "email"), owner="elsewhere/x|1|1", **fields
+):
     at = clock.now() - timedelta(seconds=seconds_ago)
-    return Worker.objects.create(owner=owner, queues=list(queues), started_at=at, seen_at=at, **fields)
+    return Worker.objects.create(
+        owner=owner, queues=list(queues), started_at=at, seen_at=at, **fields
+    )
 
 
 def test_nobody_was_ever_seen(db):
-    assert health.queues_without_workers() == {"sync": None, "llm": None, "compute": None, "email": None}
+    assert health.queues_without_workers() == {
+        "sync": None,
+        "llm": None,
+        "compute": None,
+        "email": None,
+    }
     assert health.sweeper_age() is None
 
 
@@ -63,8 +72,12 @@ def test_a_sweep_that_missed_a_step_is_no_success(lab, caplog):
     """The others are looked at all the same."""
     caplog.set_level(logging.CRITICAL)
     broken, sound = lab.start(items=1), lab.start("lab:2", items=1)
-    StepRun.objects.filter(run=broken, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=5), queue="gone")
-    StepRun.objects.filter(run=sound, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=5))
+    StepRun.objects.filter(run=broken, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=5), queue="gone"
+    )
+    StepRun.objects.filter(run=sound, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=5)
+    )
     HUEY.flush()
     with pytest.raises(NotSwept, match="1 step"):
         sweep()

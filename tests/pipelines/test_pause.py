@@ -1,4 +1,6 @@
-"""Pausing and resuming, retrying and cancelling twice at once, in every state that a run can be in."""
+"""Pausing and resuming, retrying and cancelling twice at once, in every state that a
+run can be in.
+"""
 
 import threading
 from datetime import timedelta
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(act, run, times=4):
-    """Do it several times at the same moment, each in a thread with a connection of its own; what each of them said."""
+    """Do it several times at the same moment, each in a thread with a connection of its
+    own; what each of them said.
+    """
     barrier, said = threading.Barrier(times), []
 
     def click():
@@ -42,7 +46,9 @@ def at_once(act, run, times=4):
 
 
 def in_unit(run, act, at=1):
-    """Let `act(run)` happen in the midst of the unit of that item, as if clicked just then."""
+    """Let `act(run)` happen in the midst of the unit of that item, as if clicked just
+    then.
+    """
 
     def receiver(sender, item, **kwargs):
         if item == at:
@@ -53,7 +59,11 @@ def in_unit(run, act, at=1):
 
 
 def words(run):
-    return [event.message for event in run.events.filter(kind="run").order_by("seq") if event.message]
+    return [
+        event.message
+        for event in run.events.filter(kind="run").order_by("seq")
+        if event.message
+    ]
 
 
 def test_a_paused_run_rests_and_goes_on_where_it_was(lab):
@@ -65,7 +75,11 @@ def test_a_paused_run_rests_and_goes_on_where_it_was(lab):
     StepRun.objects.filter(run=run).update(dispatched_at=clock.now() - timedelta(hours=1))
     assert sweep() == 0, "nobody sends what rests"
     run.refresh_from_db()
-    assert (run.state, run.is_live, lab.effects(run)) == (RunState.PAUSED, True, [("one", 0), ("one", 1)])
+    assert (run.state, run.is_live, lab.effects(run)) == (
+        RunState.PAUSED,
+        True,
+        [("one", 0), ("one", 1)],
+    )
     engine.resume(run)
     lab.drain()
     run.refresh_from_db()
@@ -145,7 +159,9 @@ def test_a_parked_step_keeps_its_time_through_a_pause(lab):
     run = lab.start(items=2, park={"one": 0.2})
     HUEY.execute(lab.next_message())
     engine.pause(run)
-    StepRun.objects.filter(run=run, idx=0).update(parked_until=clock.now() - timedelta(seconds=1))
+    StepRun.objects.filter(run=run, idx=0).update(
+        parked_until=clock.now() - timedelta(seconds=1)
+    )
     assert sweep() == 0
     engine.resume(run)
     assert run.steps.get(idx=0).state == StepState.PARKED
@@ -159,7 +175,10 @@ def test_a_worker_that_dies_while_its_run_is_paused_leaves_nothing_behind(lab):
     HUEY.flush()
     now = clock.now()
     StepRun.objects.filter(run=run, idx=0).update(
-        state=StepState.RUNNING, attempt=1, owner="elsewhere/x|1|1", lease_until=now - timedelta(seconds=1)
+        state=StepState.RUNNING,
+        attempt=1,
+        owner="elsewhere/x|1|1",
+        lease_until=now - timedelta(seconds=1),
     )
     engine.pause(run)
     assert sweep() == 1
@@ -211,7 +230,11 @@ def test_an_ended_run_is_left_alone(lab, act):
 def test_the_page_sees_a_paused_run_as_live(lab):
     run = engine.pause(lab.start(items=1))
     projection = project(run.pk)
-    assert (projection.run["state"], projection.run["eta_seconds"], projection.is_live) == ("paused", None, True)
+    assert (projection.run["state"], projection.run["eta_seconds"], projection.is_live) == (
+        "paused",
+        None,
+        True,
+    )
 
 
 def test_a_paused_run_can_be_cancelled(lab, workers):

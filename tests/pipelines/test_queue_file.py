@@ -1,4 +1,6 @@
-"""A damaged file of the queue is set aside, once, by whatever process finds it; what it had waits in rows."""
+"""A damaged file of the queue is set aside, once, by whatever process finds it; what it
+had waits in rows.
+"""
 
 import os
 import subprocess
@@ -102,9 +104,14 @@ def test_file_that_was_emptied_is_replaced(tmp_path, opened):
 def test_processes_that_find_it_at_once_replace_it_once(tmp_path):
     path = tmp_path / "queue.sqlite3"
     path.write_bytes(GARBAGE)
-    env = os.environ | {"STATE_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "project.settings"}
+    env = os.environ | {
+        "STATE_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+    }
     started = [
-        subprocess.Popen([sys.executable, "-c", USE], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", USE], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     try:
@@ -128,7 +135,8 @@ def test_worker_goes_on_after_damage_while_it_runs(lab, workers, is_whole):
     first = lab.start(items=2)
     eventually(ended(first))
     if is_whole:
-        # The newest pages are in the log, so it is first: the worker may replace a damaged file at once, and its log.
+        # The newest pages are in the log, so it is first: the worker may replace a
+        # damaged file at once, and its log.
         for file in (Path(f"{path}-wal"), path):
             overwrite(file, os.urandom(file.stat().st_size))
     else:
@@ -136,7 +144,8 @@ def test_worker_goes_on_after_damage_while_it_runs(lab, workers, is_whole):
     second = lab.start(subject="lab:2", items=2)
     eventually(ended(second))
     assert (first.state, second.state) == ("done", "done")
-    # While the newest pages are in the log, SQLite need not notice that the first one is damaged.
+    # While the newest pages are in the log, SQLite need not notice that the first one
+    # is damaged.
     assert Path(f"{path}.bad").exists() or not is_whole
     assert health.queue_problems() == []
     written = workers.log.read_bytes()[before:].decode()

@@ -9,7 +9,14 @@ from django.dispatch import Signal
 
 from apps.mail.models import OutboxMessage
 from apps.pipelines import arguments, clock, engine, redelivery
-from apps.pipelines.models import FailedReceiver, Incident, ReceiverState, Run, RunState, StepRun
+from apps.pipelines.models import (
+    FailedReceiver,
+    Incident,
+    ReceiverState,
+    Run,
+    RunState,
+    StepRun,
+)
 from apps.pipelines.signals import deliver, is_current, pipeline_completed
 from apps.pipelines.worker.sweeper import sweep
 from apps.users.models import User
@@ -40,17 +47,29 @@ def test_receiver_that_fails_twice_sends_its_email_once(lab, workers, tmp_path):
     assert (row.attempts, row.told_at) == (3, None)
     assert OutboxMessage.objects.get().text == "It has ended as done in generation 1."
     assert len((tmp_path / "calls").read_text()) == 4
-    lines = run.events.filter(message__contains=row.reference).values_list("kind", "level").order_by("seq")
+    lines = (
+        run.events.filter(message__contains=row.reference)
+        .values_list("kind", "level")
+        .order_by("seq")
+    )
     assert list(lines) == [("receiver_failed", "error"), ("log", "info")]
     assert figures() == {"retrying": 0, "failing": 0, "given_up": 0, "done": 1}
 
 
-def test_receiver_that_keeps_failing_tells_operators_once_and_is_given_up(lab, workers, tmp_path, admin_client):
+def test_receiver_that_keeps_failing_tells_operators_once_and_is_given_up(
+    lab, workers, tmp_path, admin_client
+):
     run = lab.start(items=1)
     patience = {"PIPELINES_RECEIVER_TOLD_AFTER": "2", "PIPELINES_RECEIVER_PATIENCE": "3"}
     workers.log = tmp_path / "log"
     workers.start(LAB_RECEIVER=f"{tmp_path}:1000:0", **QUICK, **patience)
-    eventually(lambda: FailedReceiver.objects.exclude(told_at=None).filter(state=ReceiverState.WAITING).exists())
+    eventually(
+        lambda: (
+            FailedReceiver.objects.exclude(told_at=None)
+            .filter(state=ReceiverState.WAITING)
+            .exists()
+        )
+    )
     assert figures()["failing"] == 1
     row = eventually(row_in(ReceiverState.GIVEN_UP))
     eventually(ended(run))
@@ -189,13 +208,17 @@ def test_first_failure_mails_no_operator_but_is_an_incident(lab, broken, caplog)
     lab.start(items=1)
     lab.drain()
     assert Incident.objects.get().reference == FailedReceiver.objects.get().reference
-    assert {record.levelname for record in caplog.records if "Incident" in record.message} == {"WARNING"}
+    assert {record.levelname for record in caplog.records if "Incident" in record.message} == {
+        "WARNING"
+    }
 
 
 def test_ended_rows_are_forgotten_after_90_days(lab, broken):
     lab.start(items=1)
     lab.drain()
-    FailedReceiver.objects.update(state=ReceiverState.GIVEN_UP, ended_at=F("failed_at") - timedelta(days=91))
+    FailedReceiver.objects.update(
+        state=ReceiverState.GIVEN_UP, ended_at=F("failed_at") - timedelta(days=91)
+    )
     assert redelivery.forget_old() == 1
 
 
@@ -238,4 +261,7 @@ def test_argument_of_an_unknown_kind_is_refused(value):
 
 
 def test_signals_of_a_step_are_found_again():
-    assert redelivery._signal_at(redelivery._address_of(lab_tasks.unit_done)) is lab_tasks.unit_done
+    assert (
+        redelivery._signal_at(redelivery._address_of(lab_tasks.unit_done))
+        is lab_tasks.unit_done
+    )

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def ended_run(lab):
     """A run with a failure on its way, which ended two hours ago."""
-    run = lab.start(items=3, fail={"two": "GitHub did not answer."}, partial={"four": "it was too large"})
+    run = lab.start(
+        items=3, fail={"two": "GitHub did not answer."}, partial={"four": "it was too large"}
+    )
     lab.drain()
     Run.objects.filter(pk=run.pk).update(finished_at=clock.now() - timedelta(hours=2))
     run.refresh_from_db()
@@ -29,7 +31,9 @@ def test_a_compacted_run_shows_the_same(ended_run):
     assert project(ended_run.pk) == before
     assert list(ended_run.events.filter(kind="log").values_list("seq", "message")) == lines
     # Of each step its newest state, and those that are a line of the log as well.
-    states = list(ended_run.events.filter(kind="step").order_by("seq").values_list("key", "message"))
+    states = list(
+        ended_run.events.filter(kind="step").order_by("seq").values_list("key", "message")
+    )
     newest = {key: place for place, (key, _) in enumerate(states)}
     assert sorted(newest) == ["five", "four", "one", "three", "two"]
     assert all(message for place, (key, message) in enumerate(states) if newest[key] != place)

@@ -24,10 +24,14 @@ def test_a_long_step_lets_another_run_have_its_turn(lab, workers):
     assert 0 < step.cursor["next"] < 200, "the long one is under way, not done"
     assert (step.failures, step.crashes) == (0, 0)
     eventually(lambda: long.steps.get(key="one").state == StepState.DONE)
-    assert list(Effect.objects.filter(run=long.pk, step="one").order_by("item").values_list("item", flat=True)) == list(
-        range(200)
+    assert list(
+        Effect.objects.filter(run=long.pk, step="one")
+        .order_by("item")
+        .values_list("item", flat=True)
+    ) == list(range(200))
+    said = long.events.filter(
+        kind="step", key="one", data__message__startswith="Waits for its next turn"
     )
-    said = long.events.filter(kind="step", key="one", data__message__startswith="Waits for its next turn")
     assert said.exists()
 
 
@@ -43,7 +47,9 @@ def attempt(lab):
 
 
 def waits(run, seconds):
-    StepRun.objects.filter(run=run, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=seconds))
+    StepRun.objects.filter(run=run, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=seconds)
+    )
 
 
 def test_nobody_gives_way_to_nobody(lab, attempt):
@@ -78,16 +84,25 @@ def test_a_step_in_the_callers_own_process_keeps_it(lab, attempt):
 
 
 def test_a_hung_worker_process_is_replaced_at_the_deadline(lab, workers, tmp_path):
-    """The body sleeps in a call and hears nothing. One worker process for its queue: only a new one can go on."""
+    """The body sleeps in a call and hears nothing.
+
+    One worker process for its queue: only a new one can go on.
+    """
     run = lab.start(items=2, hang={"three": 3600}, mended=str(tmp_path / "mended"))
     StepRun.objects.filter(run=run, key="three").update(deadline_seconds=1.0)
-    worker = workers.start("--worker-type", "process", "--workers", "3", PIPELINES_HUNG_AFTER="1")
+    worker = workers.start(
+        "--worker-type", "process", "--workers", "3", PIPELINES_HUNG_AFTER="1"
+    )
     eventually(lambda: run.steps.get(key="three").failures == 1)
     (tmp_path / "mended").touch()
     eventually(ended(run))
     assert run.state == RunState.DONE
     assert lab.each_once(run, 2)
     step = run.steps.get(key="three")
-    assert (step.failures, step.crashes) == (1, 0), "a failure of its own, not a vanished worker"
-    assert run.events.filter(kind="log", key="three", message__contains="took longer than 1 s").exists()
+    assert (step.failures, step.crashes) == (1, 0), (
+        "a failure of its own, not a vanished worker"
+    )
+    assert run.events.filter(
+        kind="log", key="three", message__contains="took longer than 1 s"
+    ).exists()
     assert worker.poll() is None

@@ -15,12 +15,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def begun_before(lab, version, **changes):
-    """A run of five steps that began with another version of a definition which now has two; its message is lost."""
+    """A run of five steps that began with another version of a definition which now has
+    two; its message is lost.
+    """
     run = lab.start(items=1)
     HUEY.flush()
     Run.objects.filter(pk=run.pk).update(pipeline=UPDATED.name, definition_version=version)
     StepRun.objects.filter(run=run, key="three").update(**changes)
-    StepRun.objects.filter(run=run, idx=0).update(dispatched_at=clock.now() - timedelta(seconds=5))
+    StepRun.objects.filter(run=run, idx=0).update(
+        dispatched_at=clock.now() - timedelta(seconds=5)
+    )
     run.refresh_from_db()
     return run
 

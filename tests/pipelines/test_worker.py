@@ -42,7 +42,9 @@ def test_a_worker_killed_in_a_step_loses_and_doubles_nothing(lab, workers, key):
 
 
 def test_a_kill_at_each_place_where_huey_alone_loses_the_chain(lab, workers):
-    """One worker after the other is killed in step three, each at another place; the last one is left alone."""
+    """One worker after the other is killed in step three, each at another place; the
+    last one is left alone.
+    """
     run = lab.start(items=2)
     for place in ("dequeued", "claimed", "unit", "handoff"):
         victim = workers.start(LAB_KILL=f"lab_three:{place}")
@@ -56,8 +58,10 @@ def test_a_kill_at_each_place_where_huey_alone_loses_the_chain(lab, workers):
 
 
 def kill_and_redeliver(lab, workers, **env):
-    """A worker is killed in step three; its run is recovered; then the queue gives the old message out once more,
-    before the new one, as a Redis that came back from an older snapshot does."""
+    """A worker is killed in step three; its run is recovered; then the queue gives the
+    old message out once more, before the new one, as a Redis that came back from an
+    older snapshot does.
+    """
     run = lab.start(items=4, pace=0.05)
     old = tap_message(run, "three")
     first = workers.start()
@@ -75,7 +79,9 @@ def kill_and_redeliver(lab, workers, **env):
 def tap_message(run, key):
     """The message of a step as the first epoch's pipeline carries it."""
     step = next(step for step in LAB.steps if step.key == key)
-    later = [other.task.s(run=str(run.pk), epoch=1) for other in LAB.steps[LAB.steps.index(step) :]]
+    later = [
+        other.task.s(run=str(run.pk), epoch=1) for other in LAB.steps[LAB.steps.index(step) :]
+    ]
     first, *rest = later
     for message in rest:
         first.then(message)
@@ -83,7 +89,9 @@ def tap_message(run, key):
 
 
 def epochs_that_ran(run, key):
-    rows = run.events.filter(kind="step", key=key, data__has_key="message_epoch").order_by("seq")
+    rows = run.events.filter(kind="step", key=key, data__has_key="message_epoch").order_by(
+        "seq"
+    )
     return [row.data["message_epoch"] for row in rows]
 
 
@@ -99,7 +107,9 @@ def test_a_message_of_an_old_epoch_dies_at_its_claim(lab, workers):
 def test_without_the_epoch_in_the_claim_that_test_fails(lab, workers):
     # On a busy machine the sweeper may be quicker than the stale message.
     runs = (kill_and_redeliver(lab, workers, LAB_MUTATION="no-epochs") for _ in range(3))
-    assert any(1 in epochs_that_ran(run, "three")[1:] for run in runs), "no stale message ran the step"
+    assert any(1 in epochs_that_ran(run, "three")[1:] for run in runs), (
+        "no stale message ran the step"
+    )
 
 
 def test_sigterm_gives_the_step_back_and_spends_nothing(lab, workers):
@@ -172,8 +182,9 @@ def test_a_frozen_worker_that_wakes_up_commits_nothing_more(lab, workers):
 
 
 def freeze(pid):
-    """Stop a worker between its transactions: one that is stopped within holds locks, on SQLite those of all rows or
-    all messages, and nobody can go on."""
+    """Stop a worker between its transactions: one that is stopped within holds locks,
+    on SQLite those of all rows or all messages, and nobody can go on.
+    """
     while True:
         os.kill(pid, signal.SIGSTOP)
         if nobody_is_in_a_transaction():
@@ -184,7 +195,9 @@ def freeze(pid):
 
 def nobody_is_in_a_transaction():
     if connection.vendor == "sqlite":
-        return can_write(connection.settings_dict["NAME"]) and can_write(HUEY.storage.shared.filename)
+        return can_write(connection.settings_dict["NAME"]) and can_write(
+            HUEY.storage.shared.filename
+        )
     busy = """SELECT count(*) FROM pg_stat_activity
               WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"""
     with connection.cursor() as cursor:
@@ -214,7 +227,9 @@ def test_a_flushed_queue_is_made_good(lab, workers):
 
 
 def test_worker_holds_the_lock_that_keeps_sqlites_journal(workers):
-    """Without it, another process that closes the database removes the journal that the worker writes to."""
+    """Without it, another process that closes the database removes the journal that the
+    worker writes to.
+    """
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL has no such lock")
     process = workers.start()
@@ -227,7 +242,11 @@ def holders_of(inode, first_byte):
     """Return the ids of the processes with a lock of a file that begins at this byte."""
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     held = [line for line in lines if line[1] == "POSIX"]
-    return [int(pid) for *_, pid, file, start, _ in held if file.endswith(f":{inode}") and start == first_byte]
+    return [
+        int(pid)
+        for *_, pid, file, start, _ in held
+        if file.endswith(f":{inode}") and start == first_byte
+    ]
 
 
 def test_worker_logs_its_start_and_its_stop_with_its_queues(lab, workers, tmp_path):
@@ -236,7 +255,11 @@ def test_worker_logs_its_start_and_its_stop_with_its_queues(lab, workers, tmp_pa
     eventually(live_workers)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=60) == 0
-    lines = [line for line in workers.log.read_text().splitlines() if "apps.pipelines.worker.consumer" in line]
+    lines = [
+        line
+        for line in workers.log.read_text().splitlines()
+        if "apps.pipelines.worker.consumer" in line
+    ]
     assert [("started" in line, "stopped" in line, "queues llm" in line) for line in lines] == [
         (True, False, True),
         (False, True, True),

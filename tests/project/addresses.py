@@ -1,4 +1,6 @@
-"""Every address of the site, found by walking the URL resolver, and filled with the rows of one team."""
+"""Every address of the site, found by walking the URL resolver, and filled with the
+rows of one team.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +15,9 @@ class UnknownArgument(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """A URL pattern: its view and that's name (the path, where it has none), the path with places for its arguments."""
+    """A URL pattern: its view and that's name (the path, where it has none), the path
+    with places for its arguments.
+    """
 
     name: str
     path: str
@@ -25,8 +29,13 @@ class Address:
         return "slug" in self.arguments
 
     def filled(self, values):
-        """The path of these values. Raises UnknownArgument for one that nobody has taught us."""
-        given = {name: values.get(f"{self.name}:{name}", values.get(name)) for name in self.arguments}
+        """The path of these values.
+
+        Raises UnknownArgument for one that nobody has taught us.
+        """
+        given = {
+            name: values.get(f"{self.name}:{name}", values.get(name)) for name in self.arguments
+        }
         if unknown := [name for name, value in given.items() if value is None]:
             raise UnknownArgument(
                 f"{self.name}: say in tests/project/addresses.py what {', '.join(unknown)} stands for."
@@ -46,7 +55,12 @@ def walk(resolver=None, path="/", arguments=(), namespaces=()):
             inner = (*namespaces, entry.namespace) if entry.namespace else namespaces
             yield from walk(entry, full, given, inner)
         else:
-            yield Address(":".join((*namespaces, entry.name)) if entry.name else full, full, given, entry.callback)
+            yield Address(
+                ":".join((*namespaces, entry.name)) if entry.name else full,
+                full,
+                given,
+                entry.callback,
+            )
 
 
 # Arguments that name no row of a team.
@@ -71,7 +85,9 @@ WORDS = {
 
 
 def rows(of):
-    """What each argument that names a row is in one team, whose rows are the attributes of `of`."""
+    """What each argument that names a row is in one team, whose rows are the attributes
+    of `of`.
+    """
     return {
         "run_id": of.run.pk,
         "user_id": of.owner.pk,

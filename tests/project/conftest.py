@@ -30,12 +30,20 @@ def world(slug):
     asking = User.objects.create_user(f"asking@{slug}.example")
     join_domain = JoinDomain.objects.create(team=team, domain=f"{slug}.example")
     EmailAddress.objects.create(user=asking, email=asking.email, primary=True, verified=True)
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     return SimpleNamespace(
-        team=team, owner=owner, run=run, member=member, pull=pull, repository=repository,
+        team=team,
+        owner=owner,
+        run=run,
+        member=member,
+        pull=pull,
+        repository=repository,
         invitation=invite(team, owner, f"new@{slug}.example", "member"),
-        join_domain=join_domain, join_request=ask(team, asking),
-    )  # fmt: skip
+        join_domain=join_domain,
+        join_request=ask(team, asking),
+    )
 
 
 @pytest.fixture
@@ -51,9 +59,20 @@ def globex(db):
 @pytest.fixture
 def start(tmp_path):
     def start(*command, **variables):
-        env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path / "state"), **variables}
+        env = {
+            "PATH": os.environ["PATH"],
+            "FIRSTLIGHT_DOTENV": "0",
+            "STATE_DIR": str(tmp_path / "state"),
+            **variables,
+        }
         return subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return start

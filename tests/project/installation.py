@@ -1,4 +1,6 @@
-"""An installation of its own for tests of outages: a real web process and workers over servers that a test stops."""
+"""An installation of its own for tests of outages: a real web process and workers over
+servers that a test stops.
+"""
 
 import http.client
 import json
@@ -25,20 +27,32 @@ print(json.dumps({"session": client.cookies["sessionid"].value, "slug": team.slu
 
 
 class Installation:
-    """Processes with DEBUG off, whose logs are in one folder. Ends those that it started."""
+    """Processes with DEBUG off, whose logs are in one folder.
+
+    Ends those that it started.
+    """
 
     def __init__(self, folder, **env):
         self.folder, self.port = Path(folder), free_port()
         self.processes = []
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("FIRSTLIGHT_", "SERVERS"))},
-            "FIRSTLIGHT_DOTENV": "0", "DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "0",
-            "STATE_DIR": str(self.folder / "state"), "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
-            "SECRET_KEY": "k8" * 13 + "abcdefghijklmnopqrstuvwxyz", "EMAIL_URL": "console:",
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("FIRSTLIGHT_", "SERVERS"))
+            },
+            "FIRSTLIGHT_DOTENV": "0",
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DEBUG": "0",
+            "STATE_DIR": str(self.folder / "state"),
+            "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+            "SECRET_KEY": "k8" * 13 + "abcdefghijklmnopqrstuvwxyz",
+            "EMAIL_URL": "console:",
             "DEFAULT_FROM_EMAIL": "firstlight@example.com",
             "CREDENTIAL_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-            "SITE_URL": f"http://127.0.0.1:{self.port}", **env,
-        }  # fmt: skip
+            "SITE_URL": f"http://127.0.0.1:{self.port}",
+            **env,
+        }
         manifest = ROOT / "staticfiles" / "staticfiles.json"
         if not manifest.exists():
             self.manage("collectstatic", "--noinput", "-v", "0")
@@ -48,17 +62,25 @@ class Installation:
 
     def manage(self, *words):
         command = [sys.executable, "-W", "ignore", "manage.py", *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def start(self, name, *words, under=()):
-        """Start a process that logs to a file of that name; `under` is a program that starts it, with its arguments."""
+        """Start a process that logs to a file of that name; `under` is a program that
+        starts it, with its arguments.
+        """
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [*under, sys.executable, "-W", "ignore", *words], cwd=ROOT, env=self.env, stdout=log, stderr=log,
+                [*under, sys.executable, "-W", "ignore", *words],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=log,
                 stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            )
         self.processes.append(process)
         return process
 
@@ -87,13 +109,19 @@ class Installation:
         headers = {"Cookie": f"sessionid={self.session}; csrftoken={'c' * 32}"} | headers
         if body is not None:
             headers |= {
-                "Content-Type": "application/x-www-form-urlencoded", "X-CSRFToken": "c" * 32,
+                "Content-Type": "application/x-www-form-urlencoded",
+                "X-CSRFToken": "c" * 32,
                 "Origin": f"http://127.0.0.1:{self.port}",
-            }  # fmt: skip
+            }
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            return response.status, time.monotonic() - start, response.headers, response.read().decode()
+            return (
+                response.status,
+                time.monotonic() - start,
+                response.headers,
+                response.read().decode(),
+            )
         finally:
             connection.close()
 
@@ -107,11 +135,33 @@ class Installation:
         """The paths of reading pages that need no other row than the team."""
         team = f"/t/{self.slug}/"
         of_team = [
-            "", "compare/", "pull-requests/", "api/", "measures/", "ai/", "repositories/", "people/", "members/",
-            "settings/", "onboarding/", "onboarding/indicator/", "onboarding/sync-status/", "weekly.csv",
-        ]  # fmt: skip
-        others = ["/", "/home/", "/teams/new/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/",
-                  "/accounts/email/", "/accounts/2fa/", "/accounts/password/change/", "/api/v1/openapi.json"]  # fmt: skip
+            "",
+            "compare/",
+            "pull-requests/",
+            "api/",
+            "measures/",
+            "ai/",
+            "repositories/",
+            "people/",
+            "members/",
+            "settings/",
+            "onboarding/",
+            "onboarding/indicator/",
+            "onboarding/sync-status/",
+            "weekly.csv",
+        ]
+        others = [
+            "/",
+            "/home/",
+            "/teams/new/",
+            "/accounts/login/",
+            "/accounts/signup/",
+            "/accounts/password/reset/",
+            "/accounts/email/",
+            "/accounts/2fa/",
+            "/accounts/password/change/",
+            "/api/v1/openapi.json",
+        ]
         return [team + path for path in of_team] + others
 
     def end(self):

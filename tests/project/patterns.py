@@ -1,8 +1,10 @@
-"""Finds every regular expression of the product, and writes texts that make a careless one slow.
+"""Finds every regular expression of the product, and writes texts that make a careless
+one slow.
 
-A repetition is slow in two ways. Two repetitions that match the same characters give a text that fails at its end a
-square, or an exponential, number of ways to be tried; and a search that starts again at each character of a long run
-walks the run as often as it has characters. `attacks` writes both: for each repetition of a pattern, the text that
+A repetition is slow in two ways. Two repetitions that match the same characters give a
+text that fails at its end a square, or an exponential, number of ways to be tried; and
+a search that starts again at each character of a long run walks the run as often as it
+has characters. `attacks` writes both: for each repetition of a pattern, the text that
 leads to it, the repeated part many times, and an end that doesn't match.
 """
 
@@ -21,8 +23,20 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("apps", "project")
-# What a file may use of `re`. All else (`re.sub(…)`, `re.match(…)`) hides a pattern without a name.
-HARMLESS = {"compile", "escape", "Pattern", "Match", "IGNORECASE", "DOTALL", "MULTILINE", "ASCII", "VERBOSE", "error"}
+# What a file may use of `re`. All else (`re.sub(…)`, `re.match(…)`) hides a pattern
+# without a name.
+HARMLESS = {
+    "compile",
+    "escape",
+    "Pattern",
+    "Match",
+    "IGNORECASE",
+    "DOTALL",
+    "MULTILINE",
+    "ASCII",
+    "VERBOSE",
+    "error",
+}
 
 
 def sources():
@@ -34,8 +48,14 @@ def sources():
 
 
 def nameless_patterns():
-    """Return the places that use `re` otherwise than by compiling a pattern at the top of a module."""
-    return [f"{path.relative_to(ROOT)}:{line}" for path in sources() for line in _hidden(ast.parse(path.read_text()))]
+    """Return the places that use `re` otherwise than by compiling a pattern at the top
+    of a module.
+    """
+    return [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sources()
+        for line in _hidden(ast.parse(path.read_text()))
+    ]
 
 
 def _hidden(tree):
@@ -46,10 +66,17 @@ def _hidden(tree):
         for alias in node.names
         if alias.name == "compile"
     }
-    at_top = {id(node) for statement in tree.body if _is_plain(statement) for node in ast.walk(statement)}
+    at_top = {
+        id(node)
+        for statement in tree.body
+        if _is_plain(statement)
+        for node in ast.walk(statement)
+    }
     # A helper such as `_footer(name)` compiles what a table at the top asks for.
     helpers = {
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _called_at_top(node.name, tree.body)
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and _called_at_top(node.name, tree.body)
     }
     inside = {
         id(node)
@@ -58,11 +85,16 @@ def _hidden(tree):
         for node in ast.walk(statement)
     }
     for node in ast.walk(tree):
-        is_module = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "re"
+        is_module = (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "re"
+        )
         if is_module and node.attr not in HARMLESS:
             yield node.lineno
         compiles = isinstance(node, ast.Call) and (
-            (isinstance(node.func, ast.Name) and node.func.id in aliases) or ast.unparse(node.func) == "re.compile"
+            (isinstance(node.func, ast.Name) and node.func.id in aliases)
+            or ast.unparse(node.func) == "re.compile"
         )
         if compiles and id(node) not in at_top and id(node) not in inside:
             yield node.lineno
@@ -83,13 +115,17 @@ def _called_at_top(name, body):
 
 @cache
 def patterns():
-    """Return every compiled pattern of the product: {"module:NAME": [pattern, …]}, of tables all that they hold."""
+    """Return every compiled pattern of the product: {"module:NAME": [pattern, …]}, of
+    tables all that they hold.
+    """
     found = {}
     for package in PACKAGES:
         root = importlib.import_module(package)
         names = [each.name for each in pkgutil.walk_packages(root.__path__, f"{package}.")]
         for name in sorted(
-            name for name in names if ".migrations" not in name and not name.startswith("apps.commands")
+            name
+            for name in names
+            if ".migrations" not in name and not name.startswith("apps.commands")
         ):
             module = importlib.import_module(name)
             assigned = _assigned(module)
@@ -101,7 +137,9 @@ def patterns():
 
 
 def _assigned(module):
-    """Return the names that a module assigns itself, as opposed to those that it imports."""
+    """Return the names that a module assigns itself, as opposed to those that it
+    imports.
+    """
     names = set()
     for statement in ast.parse(Path(module.__file__).read_text()).body:
         targets = getattr(statement, "targets", [getattr(statement, "target", None)])
@@ -127,29 +165,91 @@ def _held(value, depth=4) -> Iterator[re.Pattern]:
 
 
 def methods_used():
-    """Return which methods each module calls on its own pattern names: {"module:NAME": {"fullmatch", …}}."""
+    """Return which methods each module calls on its own pattern names: {"module:NAME":
+    {"fullmatch", …}}.
+    """
     used = {}
     for path in sources():
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and hasattr(re.Pattern, node.attr):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and hasattr(re.Pattern, node.attr)
+            ):
                 used.setdefault(f"{module}:{node.value.id}", set()).add(node.attr)
     return used
 
 
 # Texts that are hard on many patterns, by what is repeated.
 NASTY = (
-    "a", "A1", "0", " ", "\t", "\n", "-", "_", ".", ",", "/", "(", ")", "[", "]", "<", ">", "{", "*", "#", "`", "'", '"',
-    ":", "=", "@", "!", "|", "~", "─", "🤖 ", "—", "é", "\u00a0", "“", "<!--", "](", "a.", "a-", "a@", "1.", "1,", "- ",
-    "token=", "https://", "eyJa.", "Co-authored-by: ", "#1 ", "' (#1) from ", "<a", "&page=1", "\r\n", "```\n",
-    "\u0316\u0300", "\u0f73",
-)  # fmt: skip
-# The second end is for what reads to the end of a text, the third for what reads to the end of a line.
+    "a",
+    "A1",
+    "0",
+    " ",
+    "\t",
+    "\n",
+    "-",
+    "_",
+    ".",
+    ",",
+    "/",
+    "(",
+    ")",
+    "[",
+    "]",
+    "<",
+    ">",
+    "{",
+    "*",
+    "#",
+    "`",
+    "'",
+    '"',
+    ":",
+    "=",
+    "@",
+    "!",
+    "|",
+    "~",
+    "─",
+    "🤖 ",
+    "—",
+    "é",
+    "\u00a0",
+    "“",
+    "<!--",
+    "](",
+    "a.",
+    "a-",
+    "a@",
+    "1.",
+    "1,",
+    "- ",
+    "token=",
+    "https://",
+    "eyJa.",
+    "Co-authored-by: ",
+    "#1 ",
+    "' (#1) from ",
+    "<a",
+    "&page=1",
+    "\r\n",
+    "```\n",
+    "\u0316\u0300",
+    "\u0f73",
+)
+# The second end is for what reads to the end of a text, the third for what reads to the
+# end of a line.
 ENDS = ("", "\x00x", "\n\x00x")
 
 
 class Attack(NamedTuple):
-    """A text by its parts: what leads to the repetition, the part that is repeated, and the end."""
+    """A text by its parts: what leads to the repetition, the part that is repeated, and
+    the end.
+    """
 
     start: str
     piece: str
@@ -214,7 +314,9 @@ def _repeated(tree):
 
 
 def _example(tree):
-    """Return a short text that a part of a pattern matches, with each repetition at least once."""
+    """Return a short text that a part of a pattern matches, with each repetition at
+    least once.
+    """
     return "".join(_of_node(kind, value) for kind, value in tree)
 
 

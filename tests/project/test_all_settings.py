@@ -1,4 +1,6 @@
-"""A process that is started with wrong settings names all of them at once, in one line each, whatever it is."""
+"""A process that is started with wrong settings names all of them at once, in one line
+each, whatever it is.
+"""
 
 import os
 import subprocess
@@ -40,10 +42,22 @@ STARTS = {
 
 def start(words, **values):
     env = {name: value for name, value in os.environ.items() if name not in WRONG}
-    env |= {"DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": "0", "FIRSTLIGHT_DOTENV": "0"}
+    env |= {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DEBUG": "0",
+        "FIRSTLIGHT_DOTENV": "0",
+    }
     env["PORT"] = str(free_port())
     command = [sys.executable, *words]
-    return subprocess.run(command, cwd=ROOT, env=env | values, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=env | values,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("name", STARTS)

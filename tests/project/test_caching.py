@@ -1,4 +1,6 @@
-"""Addresses with two bodies, the page and a part of it for HTMX: no cache may take one for the other."""
+"""Addresses with two bodies, the page and a part of it for HTMX: no cache may take one
+for the other.
+"""
 
 import pytest
 from django.test import Client
@@ -34,4 +36,9 @@ def test_address_with_two_bodies_names_the_header_that_decides(acme):
                 assert has_vary_header(answer, "HX-Request"), address.name
                 control = answer.headers["Cache-Control"]
                 assert "no-store" in control or "no-cache" in control, address.name
-    assert {"onboarding:run_detail", "metrics:dashboard", "metrics:pull_requests", "metrics:compare"} <= with_two
+    assert {
+        "onboarding:run_detail",
+        "metrics:dashboard",
+        "metrics:pull_requests",
+        "metrics:compare",
+    } <= with_two

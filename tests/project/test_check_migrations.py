@@ -57,7 +57,9 @@ def test_column_that_old_code_can_leave_out_passes(field):
     ],
 )
 def test_not_null_column_without_db_default_is_refused(field):
-    assert problems([FIRST, added(field)], {}) == [f"{SIZE}: the column is NOT NULL without db_default."]
+    assert problems([FIRST, added(field)], {}) == [
+        f"{SIZE}: the column is NOT NULL without db_default."
+    ]
 
 
 def test_default_of_a_later_migration_counts():
@@ -77,7 +79,9 @@ def test_column_that_loses_its_null_is_refused():
 
 def test_column_of_a_new_table_passes():
     table = migrations.CreateModel("Item", [("id", models.BigAutoField(primary_key=True))])
-    field = migrations.AddField("Item", "order", models.ForeignKey("shop.Order", on_delete=models.CASCADE))
+    field = migrations.AddField(
+        "Item", "order", models.ForeignKey("shop.Order", on_delete=models.CASCADE)
+    )
     assert problems([FIRST, make("0002_items", table, field)], {}) == []
 
 
@@ -100,12 +104,16 @@ def test_removal_in_one_step_is_refused_unless_its_reason_is_given(operation, na
 
 
 def test_removal_from_the_state_alone_passes():
-    state = migrations.SeparateDatabaseAndState(state_operations=[migrations.RemoveField("Order", "note")])
+    state = migrations.SeparateDatabaseAndState(
+        state_operations=[migrations.RemoveField("Order", "note")]
+    )
     assert problems([FIRST, make("0002_later", state)], {}) == []
 
 
 def test_removal_from_the_database_alone_is_refused():
-    database = migrations.SeparateDatabaseAndState(database_operations=[migrations.RemoveField("Order", "note")])
+    database = migrations.SeparateDatabaseAndState(
+        database_operations=[migrations.RemoveField("Order", "note")]
+    )
     assert len(problems([FIRST, make("0002_later", database)], {})) == 1
 
 
@@ -116,5 +124,10 @@ def test_entry_that_allows_nothing_is_refused():
 
 def test_the_project_passes():
     found = project_migrations()
-    assert {migration.app_label for migration in found} >= {"users", "teams", "pipelines", "mail"}
+    assert {migration.app_label for migration in found} >= {
+        "users",
+        "teams",
+        "pipelines",
+        "mail",
+    }
     assert problems(found, ALLOWED) == []

@@ -1,4 +1,6 @@
-"""`make demo` as a person meets it: a link that signs in once and opens the run, which ends; all of it ends with it."""
+"""`make demo` as a person meets it: a link that signs in once and opens the run, which
+ends; all of it ends with it.
+"""
 
 import json
 import os
@@ -55,10 +57,18 @@ class Demo:
 
 @contextmanager
 def demo(state, log=None, **env):
-    variables = {"PATH": os.environ["PATH"], "STATE": str(state), "PORT": str(free_port()), "PACE": "0", **env}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "STATE": str(state),
+        "PORT": str(free_port()),
+        "PACE": "0",
+        **env,
+    }
     log = log or state.with_suffix(".log")
     with log.open("w") as out:
-        process = subprocess.Popen([sys.executable, "scripts/demo.py"], cwd=ROOT, env=variables, stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [sys.executable, "scripts/demo.py"], cwd=ROOT, env=variables, stdout=out, stderr=out
+        )
     try:
         yield Demo(process, log)
     finally:
@@ -78,7 +88,9 @@ def data(tmp_path_factory):
     return folder
 
 
-def test_its_link_opens_the_run_that_ends_with_one_mail_and_a_second_start_goes_on(tmp_path, data):
+def test_its_link_opens_the_run_that_ends_with_one_mail_and_a_second_start_goes_on(
+    tmp_path, data
+):
     state = tmp_path / "state"
     with demo(state, DATA=str(data)) as first:
         link = first.link()
@@ -88,14 +100,19 @@ def test_its_link_opens_the_run_that_ends_with_one_mail_and_a_second_start_goes_
             assert "/onboarding/runs/" in page.url.path
             assert "Setting up Acme" in page.text
             status = page.url.join("../../sync-status/")
-            done = eventually(lambda: (now := client.get(status).json())["state"] != "running" and now)
+            done = eventually(
+                lambda: (now := client.get(status).json())["state"] != "running" and now
+            )
             assert (done["state"], done["percent"]) == ("done", 100)
             assert {row["name"] for row in done["repositories"]} == {"acme/api", "acme/web"}
             assert client.get(page.url.join("/admin/")).status_code == 200
         with httpx.Client(follow_redirects=True, timeout=30) as stranger:
             assert stranger.get(link).url.path == "/accounts/login/", "it signs in once"
             mails = eventually(
-                lambda: "insights are ready" in (text := stranger.get(page.url.join("/mail/")).text) and text
+                lambda: (
+                    "insights are ready" in (text := stranger.get(page.url.join("/mail/")).text)
+                    and text
+                )
             )
             assert mails.count("insights are ready") == 1
         eventually(lambda: "All of it is served until Ctrl-C" in first.words)

@@ -31,7 +31,11 @@ def make(folder, *names):
 def make_repository(path, message):
     path.mkdir(parents=True)
     person = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com"}
-    person |= {"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com", "PATH": os.environ["PATH"]}
+    person |= {
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.com",
+        "PATH": os.environ["PATH"],
+    }
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", message]):
         subprocess.run(["git", *words], cwd=path, env=person, check=True)
     return path
@@ -41,9 +45,16 @@ def make_repository(path, message):
 def test_a_folder_that_no_demo_made_is_refused_and_left_as_it_is(tmp_path, fresh):
     folder = tmp_path / "thesis"
     make(folder, "chapter.txt", "web.log", "db.sqlite3")
-    env = {"PATH": os.environ["PATH"], "STATE": str(folder), "FRESH": fresh, "PORT": str(free_port())}
+    env = {
+        "PATH": os.environ["PATH"],
+        "STATE": str(folder),
+        "FRESH": fresh,
+        "PORT": str(free_port()),
+    }
     command = [sys.executable, "scripts/demo.py"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == USAGE
     assert str(folder) in done.stderr
     assert {path.name for path in folder.iterdir()} == {"chapter.txt", "web.log", "db.sqlite3"}
@@ -53,7 +64,16 @@ def test_a_folder_that_no_demo_made_is_refused_and_left_as_it_is(tmp_path, fresh
 def test_fresh_deletes_what_the_demo_made_and_nothing_else(tmp_path):
     folder = tmp_path / "state"
     with claim(folder, SAMPLE, fresh=False):
-        make(folder, "db.sqlite3", "db.sqlite3-wal", "queue.sqlite3", "secret_key", "web.log", "mine.txt", "mine.log")
+        make(
+            folder,
+            "db.sqlite3",
+            "db.sqlite3-wal",
+            "queue.sqlite3",
+            "secret_key",
+            "web.log",
+            "mine.txt",
+            "mine.log",
+        )
     with claim(folder, SAMPLE, fresh=True):
         assert files_of(folder) == {"mine.txt", "mine.log"}
 
@@ -116,11 +136,22 @@ def test_months_and_kind_of_source_are_parts_of_the_key(tmp_path):
     assert len({origin.default_folder(tmp_path) for origin in origins}) == len(origins)
 
 
-def test_another_repository_at_the_same_path_is_another_origin_and_a_new_commit_is_not(tmp_path):
+def test_another_repository_at_the_same_path_is_another_origin_and_a_new_commit_is_not(
+    tmp_path,
+):
     path = make_repository(tmp_path / "api", "one")
     first = Origin.of(None, path, 24)
     (path / ".git" / "description").write_text("changed")
-    command = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "--allow-empty"]
+    command = [
+        "git",
+        "-c",
+        "user.name=Ada",
+        "-c",
+        "user.email=ada@example.com",
+        "commit",
+        "-q",
+        "--allow-empty",
+    ]
     subprocess.run([*command, "-m", "more"], cwd=path, check=True)
     assert Origin.of(None, path, 24) == first
     path.rename(tmp_path / "old")

@@ -17,11 +17,15 @@ START_SECONDS = 120.0
 
 
 def children_of(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [
+        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ]
 
 
 def runs(pid):
-    """Whether a process is there and more than a zombie, as which an orphan stays where nobody reaps."""
+    """Whether a process is there and more than a zombie, as which an orphan stays where
+    nobody reaps.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -38,7 +42,9 @@ def wait_for(url, process):
     return None
 
 
-def test_from_an_empty_folder_it_serves_the_site_beside_a_worker_and_a_sandbox_and_ends_all(tmp_path):
+def test_from_an_empty_folder_it_serves_the_site_beside_a_worker_and_a_sandbox_and_ends_all(
+    tmp_path,
+):
     port = free_port()
     env = {
         "PATH": os.environ["PATH"],
@@ -47,7 +53,9 @@ def test_from_an_empty_folder_it_serves_the_site_beside_a_worker_and_a_sandbox_a
         "PORT": str(port),
     }
     with (tmp_path / "log").open("w+") as log:
-        process = subprocess.Popen([sys.executable, "scripts/dev.py"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "scripts/dev.py"], cwd=ROOT, env=env, stdout=log, stderr=log
+        )
         try:
             answer = wait_for(f"http://127.0.0.1:{port}/accounts/login/", process)
             assert answer is not None, Path(log.name).read_text()
@@ -64,7 +72,9 @@ def test_from_an_empty_folder_it_serves_the_site_beside_a_worker_and_a_sandbox_a
 def copy_of_project(folder):
     """Copy what `make dev` runs, so that a test may change it."""
     for name in ("apps", "project", "templates", "static", "scripts"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "manage.py", folder)
     (folder / "node_modules").symlink_to((ROOT / "node_modules").resolve())
     return folder
@@ -100,12 +110,19 @@ def test_changed_code_restarts_web_and_worker_and_sigint_ends_it_in_the_backgrou
         module = project / "apps" / "masking.py"
         text = module.read_text()
         module.write_text(text + "\n# changed\n")
-        second = eventually(lambda: len(now := children_of(pid)) == 3 and len(set(now) - set(first)) == 2 and now)
+        second = eventually(
+            lambda: (
+                len(now := children_of(pid)) == 3 and len(set(now) - set(first)) == 2 and now
+            )
+        )
         assert httpx.get(url, timeout=60).status_code == 200
 
         module.write_text(text + "\nthis is no Python\n")
         eventually(
-            lambda: len(set(children_of(pid)) & set(first)) == 1 and not any(map(runs, set(second) - set(first)))
+            lambda: (
+                len(set(children_of(pid)) & set(first)) == 1
+                and not any(map(runs, set(second) - set(first)))
+            )
         )
         eventually(lambda: (tmp_path / "log").read_text().count("after the next change") == 2)
         module.write_text(text)
@@ -129,9 +146,16 @@ def test_changed_code_restarts_web_and_worker_and_sigint_ends_it_in_the_backgrou
 def test_a_taken_port_is_reported_before_anything_is_started(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path), "PORT": str(port)}
+        env = {
+            "PATH": os.environ["PATH"],
+            "FIRSTLIGHT_DOTENV": "0",
+            "STATE_DIR": str(tmp_path),
+            "PORT": str(port),
+        }
         command = [sys.executable, "scripts/dev.py"]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
     assert done.returncode == 64
     assert str(port) in done.stderr
     assert "http://" not in done.stderr
@@ -140,9 +164,18 @@ def test_a_taken_port_is_reported_before_anything_is_started(tmp_path):
 @pytest.mark.long
 def test_its_processes_end_even_when_it_is_killed(tmp_path):
     port = free_port()
-    env = {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(tmp_path), "PORT": str(port)}
+    env = {
+        "PATH": os.environ["PATH"],
+        "FIRSTLIGHT_DOTENV": "0",
+        "STATE_DIR": str(tmp_path),
+        "PORT": str(port),
+    }
     process = subprocess.Popen(
-        [sys.executable, "scripts/dev.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "scripts/dev.py"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         assert wait_for(f"http://127.0.0.1:{port}/accounts/login/", process) is not None

@@ -36,7 +36,9 @@ def manage(checkout, *words, **env):
     """Run a command as a person types it: with no setting but those given."""
     env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **env}
     command = [sys.executable, "manage.py", *words]
-    return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=checkout, env=env, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.long
@@ -53,7 +55,13 @@ def test_command_beside_a_running_demo_uses_its_state_and_settings(checkout):
     demo = checkout / ".state" / "demo-api"
     demo.mkdir(parents=True)
     (demo / DEMO_SETTINGS).write_text(json.dumps({"PORT": "8765"}))
-    print_settings = ("shell", "-v", "0", "-c", "from django.conf import settings as s; print(s.STATE_DIR, s.SITE_URL)")
+    print_settings = (
+        "shell",
+        "-v",
+        "0",
+        "-c",
+        "from django.conf import settings as s; print(s.STATE_DIR, s.SITE_URL)",
+    )
     with (demo / DEMO_LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = manage(checkout, *print_settings)
@@ -63,7 +71,9 @@ def test_command_beside_a_running_demo_uses_its_state_and_settings(checkout):
     assert "with the state in .state." in manage(checkout, "check").stderr
 
 
-@pytest.mark.parametrize("env", [{"ALLOWED_HOSTS": "app.example.com"}, {"FIRSTLIGHT_DOTENV": "0"}])
+@pytest.mark.parametrize(
+    "env", [{"ALLOWED_HOSTS": "app.example.com"}, {"FIRSTLIGHT_DOTENV": "0"}]
+)
 def test_installation_that_is_configured_in_part_is_refused(checkout, env):
     done = manage(checkout, "check", **env)
     assert done.returncode == EX_CONFIG
@@ -79,7 +89,10 @@ def documented():
     """Return the arguments of each `manage.py` command of the README's table."""
     found = re.findall(r"^\| `manage\.py (.+?)` \|", README, re.MULTILINE)
     return [
-        line.replace("retry\\|pause\\|resume\\|cancel RUN", f"retry {'0' * 8}-{'0' * 4}-4000-8000-{'0' * 12}")
+        line.replace(
+            "retry\\|pause\\|resume\\|cancel RUN",
+            f"retry {'0' * 8}-{'0' * 4}-4000-8000-{'0' * 12}",
+        )
         for line in found
     ]
 
@@ -91,6 +104,8 @@ def test_readme_has_commands_to_check():
 @pytest.mark.parametrize("line", documented())
 def test_command_of_the_readme_takes_its_arguments(line):
     command, *arguments = shlex.split(line)
-    load_command_class(get_commands()[command], command).create_parser("manage.py", command).parse_args(arguments)
+    load_command_class(get_commands()[command], command).create_parser(
+        "manage.py", command
+    ).parse_args(arguments)
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make ([a-z-]+)", README)) <= set(targets)

@@ -48,7 +48,10 @@ def test_a_bad_value_is_named_with_its_variable_and_what_is_expected(reader, val
         (lambda env: env.fernet_keys("NAME", []), f"{KEY},hunter2"),
         (lambda env: env.database("NAME", Path("db")), "mysql://user:hunter2@localhost/name"),
         (lambda env: env.database("NAME", Path("db")), "postgresql://user:hunter2@localhost"),
-        (lambda env: env.database("NAME", Path("db")), "postgresql://user:hunter2@localhost/name?pool_size=many"),
+        (
+            lambda env: env.database("NAME", Path("db")),
+            "postgresql://user:hunter2@localhost/name?pool_size=many",
+        ),
         (lambda env: env.mailer("NAME", required=False), "smtp:user:hunter2"),
         (lambda env: env.mailer("NAME", required=False), "imap://user:hunter2@localhost"),
     ],
@@ -66,7 +69,11 @@ def test_all_mistakes_are_told_at_once():
     env.required("SECRET_KEY", "a long random text")
     with pytest.raises(ConfigurationError) as error:
         env.finish()
-    assert [line.split()[0] for line in str(error.value).splitlines()] == ["PORT", "DEBUG", "SECRET_KEY"]
+    assert [line.split()[0] for line in str(error.value).splitlines()] == [
+        "PORT",
+        "DEBUG",
+        "SECRET_KEY",
+    ]
 
 
 def test_an_empty_value_counts_as_unset():
@@ -78,7 +85,9 @@ def test_an_empty_value_counts_as_unset():
     env.finish()
 
 
-@pytest.mark.parametrize("hosts", ["app.example.com", ".example.com", "*", "localhost, 127.0.0.1,[::1]"])
+@pytest.mark.parametrize(
+    "hosts", ["app.example.com", ".example.com", "*", "localhost, 127.0.0.1,[::1]"]
+)
 def test_hosts_are_taken_as_django_takes_them(hosts):
     env = Env({"NAME": hosts})
     assert env.hosts("NAME", []) == [host.strip() for host in hosts.split(",")]
@@ -92,10 +101,16 @@ def test_without_an_address_the_database_is_a_file_that_web_and_worker_share(tmp
 
 
 def test_a_postgresql_address_is_taken_apart():
-    address = "postgresql://ann:p%40ss@db.example.com:6543/first%20light?sslmode=require&pool_size=7"
+    address = (
+        "postgresql://ann:p%40ss@db.example.com:6543/first%20light?sslmode=require&pool_size=7"
+    )
     database = Env({"DATABASE_URL": address}).database("DATABASE_URL", Path("unused"))
     assert (database["USER"], database["PASSWORD"]) == ("ann", "p@ss")
-    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example.com", "6543", "first light")
+    assert (database["HOST"], database["PORT"], database["NAME"]) == (
+        "db.example.com",
+        "6543",
+        "first light",
+    )
     assert database["OPTIONS"]["sslmode"] == "require"
     assert database["OPTIONS"]["pool"]["max_size"] == 7
     assert database["OPTIONS"]["options"] == "-c idle_in_transaction_session_timeout=60s"
@@ -103,8 +118,13 @@ def test_a_postgresql_address_is_taken_apart():
 
 def test_the_database_frees_the_rows_of_a_process_that_froze(postgres_url):
     address = f"{postgres_url}?options=-c%20idle_in_transaction_session_timeout=300ms"
-    options = Env({"DATABASE_URL": address}).database("DATABASE_URL", Path("unused"))["OPTIONS"]["options"]
-    frozen, waiting = psycopg.connect(postgres_url, options=options), psycopg.connect(postgres_url)
+    options = Env({"DATABASE_URL": address}).database("DATABASE_URL", Path("unused"))[
+        "OPTIONS"
+    ]["options"]
+    frozen, waiting = (
+        psycopg.connect(postgres_url, options=options),
+        psycopg.connect(postgres_url),
+    )
     with closing(frozen), closing(waiting):
         frozen.execute("SELECT pg_advisory_xact_lock(1)")
         waiting.execute("SET lock_timeout = '20s'")
@@ -118,10 +138,26 @@ SMTP = "apps.mail.server.SmtpBackend"
     ("address", "backend", "options"),
     [
         ("console:", "django.core.mail.backends.console.EmailBackend", {}),
-        ("filebased:///var/mails", "django.core.mail.backends.filebased.EmailBackend", {"file_path": "/var/mails"}),
-        ("smtp://localhost", SMTP, {"port": 25, "use_tls": False, "use_ssl": False, "username": ""}),
-        ("smtp://ann:p%40ss@mx/?tls=1", SMTP, {"port": 587, "use_tls": True, "username": "ann", "password": "p@ss"}),
-        ("smtps://mx:4650", SMTP, {"host": "mx", "port": 4650, "use_ssl": True, "use_tls": False}),
+        (
+            "filebased:///var/mails",
+            "django.core.mail.backends.filebased.EmailBackend",
+            {"file_path": "/var/mails"},
+        ),
+        (
+            "smtp://localhost",
+            SMTP,
+            {"port": 25, "use_tls": False, "use_ssl": False, "username": ""},
+        ),
+        (
+            "smtp://ann:p%40ss@mx/?tls=1",
+            SMTP,
+            {"port": 587, "use_tls": True, "username": "ann", "password": "p@ss"},
+        ),
+        (
+            "smtps://mx:4650",
+            SMTP,
+            {"host": "mx", "port": 4650, "use_ssl": True, "use_tls": False},
+        ),
     ],
 )
 def test_a_mail_address_becomes_a_mailer(address, backend, options):
@@ -133,9 +169,17 @@ def test_a_mail_address_becomes_a_mailer(address, backend, options):
 @pytest.mark.parametrize(
     ("address", "provider", "options"),
     [
-        ("mailgun://k%2Fey@mg.acme.example", "mailgun", {"api_key": "k/ey", "sender_domain": "mg.acme.example"}),
+        (
+            "mailgun://k%2Fey@mg.acme.example",
+            "mailgun",
+            {"api_key": "k/ey", "sender_domain": "mg.acme.example"},
+        ),
         ("postmark://token@", "postmark", {"server_token": "token", "timeout": 20}),
-        ("resend://key@?api_url=http://localhost:1/", "resend", {"api_key": "key", "api_url": "http://localhost:1/"}),
+        (
+            "resend://key@?api_url=http://localhost:1/",
+            "resend",
+            {"api_key": "key", "api_url": "http://localhost:1/"},
+        ),
     ],
 )
 def test_a_mail_service_is_spoken_to_by_its_own_interface(address, provider, options):
@@ -158,7 +202,10 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_VALUE", "from the environment")
     monkeypatch.setenv("FIRSTLIGHT_DOTENV", "1")
     values = read(dotenv)
-    assert (values["FIRST_VALUE"], values["SECOND_VALUE"]) == ("from the environment", "from the file")
+    assert (values["FIRST_VALUE"], values["SECOND_VALUE"]) == (
+        "from the environment",
+        "from the file",
+    )
 
 
 def test_the_file_can_be_left_out(tmp_path, monkeypatch):

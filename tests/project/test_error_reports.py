@@ -1,4 +1,6 @@
-"""What a real web process sends to Sentry, read by a stand-in for it: no form, query, cookie, header, or person."""
+"""What a real web process sends to Sentry, read by a stand-in for it: no form, query,
+cookie, header, or person.
+"""
 
 import gzip
 import http.client
@@ -18,8 +20,17 @@ from project.error_reports import NOT_SENT, scrub
 from tests.services import end, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRETS = ["TYPED-IN-FORM", "IN-THE-QUERY", "IN-THE-COOKIE", "IN-A-HEADER", "ada@example.com", "hunter2", "IN-AN-ERROR"]
-# A view that fails with all that it got, after a query with a value and a log line with one.
+SECRETS = [
+    "TYPED-IN-FORM",
+    "IN-THE-QUERY",
+    "IN-THE-COOKIE",
+    "IN-A-HEADER",
+    "ada@example.com",
+    "hunter2",
+    "IN-AN-ERROR",
+]
+# A view that fails with all that it got, after a query with a value and a log line with
+# one.
 APPLICATION = """
 import logging
 from project.startup import prepare
@@ -53,7 +64,11 @@ def stand_in():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+            received.append(
+                gzip.decompress(body)
+                if self.headers.get("Content-Encoding") == "gzip"
+                else body
+            )
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"{}")
@@ -76,20 +91,36 @@ def test_error_of_a_real_process_travels_with_its_stack_alone(stand_in, tmp_path
     (tmp_path / "failing_application.py").write_text(APPLICATION)
     web = free_port()
     env = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "project.settings", "DEBUG": debug, "STATE_DIR": str(tmp_path),
-        "SENTRY_DSN": f"http://key@127.0.0.1:{port}/1", "PYTHONPATH": f"{tmp_path}:{ROOT}",
-        "SECRET_KEY": "k8" * 13 + "abcdefghijklmnopqrstuvwxyz", "ALLOWED_HOSTS": "127.0.0.1",
-        "CREDENTIAL_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "EMAIL_URL": "console:",
-            "DEFAULT_FROM_EMAIL": "firstlight@example.com",
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DEBUG": debug,
+        "STATE_DIR": str(tmp_path),
+        "SENTRY_DSN": f"http://key@127.0.0.1:{port}/1",
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        "SECRET_KEY": "k8" * 13 + "abcdefghijklmnopqrstuvwxyz",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "CREDENTIAL_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "EMAIL_URL": "console:",
+        "DEFAULT_FROM_EMAIL": "firstlight@example.com",
         "SITE_URL": f"http://127.0.0.1:{web}",
-    }  # fmt: skip
-    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "failing_application:application", "--port", str(web)]
+    }
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "uvicorn",
+        "failing_application:application",
+        "--port",
+        str(web),
+    ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=log, stderr=log)
     try:
         post(web)
         until = time.monotonic() + 20
-        while time.monotonic() < until and not any(b"failing_application" in body for body in received):
+        while time.monotonic() < until and not any(
+            b"failing_application" in body for body in received
+        ):
             time.sleep(0.05)
     finally:
         end(process)
@@ -100,8 +131,12 @@ def test_error_of_a_real_process_travels_with_its_stack_alone(stand_in, tmp_path
         assert secret.encode() not in whole, secret
     if debug == "0":
         written = (tmp_path / "log").read_text()
-        assert "IN-THE-QUERY" not in "".join(line for line in written.splitlines() if "uvicorn.access" in line)
-        access = [json.loads(line) for line in written.splitlines() if '"uvicorn.access"' in line]
+        assert "IN-THE-QUERY" not in "".join(
+            line for line in written.splitlines() if "uvicorn.access" in line
+        )
+        access = [
+            json.loads(line) for line in written.splitlines() if '"uvicorn.access"' in line
+        ]
         assert [record for record in access if "POST /fails/ HTTP" in record["message"]]
 
 
@@ -109,9 +144,11 @@ def post(port):
     until = time.monotonic() + 60
     body = urlencode({"password": "TYPED-IN-FORM", "email": "ada@example.com"})
     headers = {
-        "Content-Type": "application/x-www-form-urlencoded", "Cookie": "other=IN-THE-COOKIE",
-        "Authorization": "Bearer IN-A-HEADER", "X-Forwarded-User": "ada@example.com",
-    }  # fmt: skip
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": "other=IN-THE-COOKIE",
+        "Authorization": "Bearer IN-A-HEADER",
+        "X-Forwarded-User": "ada@example.com",
+    }
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
@@ -127,13 +164,32 @@ def post(port):
 
 def test_unknown_parts_of_an_event_stay_here():
     event = {
-        "level": "error", "user": {"email": "ada@example.com"}, "breadcrumbs": {"values": [{"message": "SELECT 1"}]},
-        "extra": {"sys.argv": ["hunter2"]}, "contexts": {"response": {"cookies": "x"}}, "brand_new": "hunter2",
+        "level": "error",
+        "user": {"email": "ada@example.com"},
+        "breadcrumbs": {"values": [{"message": "SELECT 1"}]},
+        "extra": {"sys.argv": ["hunter2"]},
+        "contexts": {"response": {"cookies": "x"}},
+        "brand_new": "hunter2",
         "request": {"url": "https://a/x?y", "method": "POST", "data": "hunter2", "env": {}},
-        "exception": {"values": [{"type": "KeyError", "value": "hunter2", "stacktrace": {"frames": [
-            {"function": "view", "vars": {"password": "hunter2"}, "lineno": 3}]}}]},
-        "logentry": {"message": "mail to %s", "params": ["ada@example.com"], "formatted": "mail to ada@example.com"},
-    }  # fmt: skip
+        "exception": {
+            "values": [
+                {
+                    "type": "KeyError",
+                    "value": "hunter2",
+                    "stacktrace": {
+                        "frames": [
+                            {"function": "view", "vars": {"password": "hunter2"}, "lineno": 3}
+                        ]
+                    },
+                }
+            ]
+        },
+        "logentry": {
+            "message": "mail to %s",
+            "params": ["ada@example.com"],
+            "formatted": "mail to ada@example.com",
+        },
+    }
     sent = scrub(event)
     assert set(sent) == {"level", "tags", "exception", "logentry"}
     assert sent["exception"]["values"][0]["value"] == NOT_SENT

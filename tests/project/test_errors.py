@@ -46,7 +46,9 @@ def test_an_unexpected_exception_shows_a_reference_and_nothing_of_itself(client,
     assert reference in caplog.text
 
 
-def test_a_database_that_is_away_is_not_asked_to_keep_the_incident(client, django_assert_num_queries, db):
+def test_a_database_that_is_away_is_not_asked_to_keep_the_incident(
+    client, django_assert_num_queries, db
+):
     with django_assert_num_queries(0):
         response = client.get("/away")
     assert response.status_code in (500, 503)

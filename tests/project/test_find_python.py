@@ -36,8 +36,14 @@ def machine(tmp_path):
             self.path = [*(str(tmp_path / folder) for folder in folders), str(tools)]
 
         def find(self, **variables):
-            env = {"PATH": os.pathsep.join(self.path), "HOME": str(tmp_path / "home"), **variables}
-            return subprocess.run([SCRIPT], env=env, capture_output=True, text=True, check=False)
+            env = {
+                "PATH": os.pathsep.join(self.path),
+                "HOME": str(tmp_path / "home"),
+                **variables,
+            }
+            return subprocess.run(
+                [SCRIPT], env=env, capture_output=True, text=True, check=False
+            )
 
     return Machine()
 
@@ -74,7 +80,10 @@ def test_plain_python3_counts_only_if_it_works(machine, text):
 
 @pytest.mark.parametrize(
     "place",
-    ["home/.pyenv/versions/3.13.4/bin/python3.13", "home/.local/share/uv/python/cpython-3.12.9-linux/bin/python3.12"],
+    [
+        "home/.pyenv/versions/3.13.4/bin/python3.13",
+        "home/.local/share/uv/python/cpython-3.12.9-linux/bin/python3.12",
+    ],
 )
 def test_it_finds_what_version_managers_keep_off_the_path(machine, place):
     real = machine.add(place, WORKS)

@@ -1,4 +1,6 @@
-"""Malformed requests: each is answered by a page of status 4xx, at once, and is mailed to no one."""
+"""Malformed requests: each is answered by a page of status 4xx, at once, and is mailed
+to no one.
+"""
 
 import logging
 import time
@@ -26,28 +28,65 @@ def acme(db):
 
 
 MULTIPART = "multipart/form-data; boundary=x"
-FILE = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nzz\r\n--x--\r\n'
+FILE = (
+    b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nzz\r\n--x--\r\n'
+)
 NUL_PART = b'--x\r\nContent-Disposition: form-data; name="email"\r\n\r\na\x00\r\n--x--\r\n'
 FORM = "application/x-www-form-urlencoded"
 REFUSED = {
     "NUL in the path": ("get", "/t/ac%00me/", {}, 400),
     "NUL in the query": ("get", "/accounts/login/?next=%00", {}, 400),
     "NUL in a parameter's name": ("get", "/accounts/login/?a%00b=1", {}, 400),
-    "NUL in a field": ("post", "/accounts/login/", {"data": "login=a%00b", "content_type": FORM}, 400),
-    "NUL in a field's name": ("post", "/accounts/login/", {"data": "lo%00gin=a", "content_type": FORM}, 400),
-    "NUL in a part": ("post", "/accounts/login/", {"data": NUL_PART, "content_type": MULTIPART}, 400),
+    "NUL in a field": (
+        "post",
+        "/accounts/login/",
+        {"data": "login=a%00b", "content_type": FORM},
+        400,
+    ),
+    "NUL in a field's name": (
+        "post",
+        "/accounts/login/",
+        {"data": "lo%00gin=a", "content_type": FORM},
+        400,
+    ),
+    "NUL in a part": (
+        "post",
+        "/accounts/login/",
+        {"data": NUL_PART, "content_type": MULTIPART},
+        400,
+    ),
     "NUL in a cookie": ("get", "/", {"HTTP_COOKIE": 'sessionid="abcdefghijkl\\000"'}, 400),
-    "many parameters": ("get", "/accounts/login/?" + "&".join(f"a{n}" for n in range(1001)), {}, 400),
-    "many fields": ("post", "/accounts/login/", {"data": "a=&" * 1001, "content_type": FORM}, 400),
+    "many parameters": (
+        "get",
+        "/accounts/login/?" + "&".join(f"a{n}" for n in range(1001)),
+        {},
+        400,
+    ),
+    "many fields": (
+        "post",
+        "/accounts/login/",
+        {"data": "a=&" * 1001, "content_type": FORM},
+        400,
+    ),
     "a long address": ("get", "/accounts/login/?a=" + "b" * 9000, {}, 414),
-    "another encoding": ("post", "/accounts/login/", {"data": b"a=b", "content_type": f"{FORM}; charset=utf-7"}, 400),
+    "another encoding": (
+        "post",
+        "/accounts/login/",
+        {"data": b"a=b", "content_type": f"{FORM}; charset=utf-7"},
+        400,
+    ),
     "an encoding of Cyrillic": (
         "post",
         "/accounts/login/",
         {"data": b"a=b", "content_type": f"{FORM}; charset=koi8-r"},
         400,
     ),
-    "no boundary": ("post", "/accounts/login/", {"data": b"x", "content_type": "multipart/form-data"}, 400),
+    "no boundary": (
+        "post",
+        "/accounts/login/",
+        {"data": b"x", "content_type": "multipart/form-data"},
+        400,
+    ),
     "a bad boundary": (
         "post",
         "/accounts/login/",
@@ -74,7 +113,12 @@ REFUSED = {
         {"data": b"_to_field=", "content_type": FORM},
         400,
     ),
-    "a large body": ("post", "/accounts/login/", {"data": b"a" * 300_000, "content_type": FORM}, 413),
+    "a large body": (
+        "post",
+        "/accounts/login/",
+        {"data": b"a" * 300_000, "content_type": FORM},
+        413,
+    ),
     "another host": ("get", "/accounts/login/", {"HTTP_HOST": "evil.example"}, 400),
     "a malformed host": ("get", "/accounts/login/", {"HTTP_HOST": "[::1"}, 400),
 }
@@ -93,16 +137,23 @@ def test_malformed_request_is_refused_at_once(name, client, db, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-@pytest.mark.parametrize("address", ["http://[::1", "//[", "http://a:b/", "http://127.0.0.1/%00"])
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "//[", "http://a:b/", "http://127.0.0.1/%00"]
+)
 def test_malformed_address_of_htmx_is_left_out(address, client, acme):
     client.force_login(User.objects.get())
     answer = client.get("/t/acme/", HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL=address)
     assert answer.status_code == 200
     client.logout()
-    assert client.get("/t/acme/", HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL=address).status_code < 400
+    assert (
+        client.get("/t/acme/", HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL=address).status_code
+        < 400
+    )
 
 
-@pytest.mark.parametrize("number", ["9" * 23, "9223372036854775808", "²", "٣", "-1", "1e9", "9" * 4000])
+@pytest.mark.parametrize(
+    "number", ["9" * 23, "9223372036854775808", "²", "٣", "-1", "1e9", "9" * 4000]
+)
 def test_id_that_fits_no_column_is_a_path_that_does_not_exist(number, client, db):
     acme = world("acme")
     client.force_login(acme.owner)
@@ -113,7 +164,9 @@ def test_id_that_fits_no_column_is_a_path_that_does_not_exist(number, client, db
             continue
         for argument in address.arguments:
             if isinstance(known.get(f"{address.name}:{argument}", known.get(argument)), int):
-                path = address.filled(known | {argument: number, f"{address.name}:{argument}": number})
+                path = address.filled(
+                    known | {argument: number, f"{address.name}:{argument}": number}
+                )
                 tried += 1
                 assert client.get(path).status_code in (404, 405, 400), path
                 assert client.post(path).status_code in (404, 405, 400), path
@@ -121,7 +174,8 @@ def test_id_that_fits_no_column_is_a_path_that_does_not_exist(number, client, db
 
 
 @pytest.mark.parametrize(
-    "day", ["9999-12-31", "9999-12-27", "0001-01-01", "0001-01-03", "1969-01-01", "x", "2026-W53-7"]
+    "day",
+    ["9999-12-31", "9999-12-27", "0001-01-01", "0001-01-03", "1969-01-01", "x", "2026-W53-7"],
 )
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Niue"])
 def test_day_at_the_end_of_the_calendar_is_left_out(day, zone, client, acme):
@@ -132,7 +186,9 @@ def test_day_at_the_end_of_the_calendar_is_left_out(day, zone, client, acme):
         assert client.get(f"/t/acme/{query}").status_code == 200, query
 
 
-@pytest.mark.parametrize("number", ["0" * 12 + "9" * 30, "9" * 5000, "-1", "²", "1e9", "2000000001", ""])
+@pytest.mark.parametrize(
+    "number", ["0" * 12 + "9" * 30, "9" * 5000, "-1", "²", "1e9", "2000000001", ""]
+)
 def test_budget_that_is_no_number_is_refused(number, client, acme):
     client.force_login(User.objects.get())
     client.post("/t/acme/ai/", {"monthly_tokens": "5000", "enabled": "on"})

@@ -26,7 +26,11 @@ def records(capsys, write):
 def test_in_production_each_record_is_one_json_object(capsys):
     [record] = records(capsys, lambda log: log.warning("Two\nlines of %s.", "text"))
     assert record.pop("timestamp").endswith("Z")
-    assert record == {"level": "warning", "logger": "apps.somewhere", "message": "Two\nlines of text."}
+    assert record == {
+        "level": "warning",
+        "logger": "apps.somewhere",
+        "message": "Two\nlines of text.",
+    }
 
 
 def test_what_is_written_in_a_step_names_it(capsys):
@@ -62,7 +66,9 @@ def test_secrets_are_masked_in_message_arguments_and_exception(capsys):
         try:
             raise ValueError(f"postgresql://app:hunter2@db/app {SECRET}")
         except ValueError:
-            log.exception("GET %s of %r", "/invitations/Yq3vXbT0aL1mNoPq/", {"password": "tr0ub4dor"})
+            log.exception(
+                "GET %s of %r", "/invitations/Yq3vXbT0aL1mNoPq/", {"password": "tr0ub4dor"}
+            )
 
     [record] = records(capsys, write)
     whole = json.dumps(record)
@@ -72,7 +78,9 @@ def test_secrets_are_masked_in_message_arguments_and_exception(capsys):
 
 
 def test_private_key_leaves_the_record_valid_json(capsys):
-    [record] = records(capsys, lambda log: log.error('-----BEGIN PRIVATE KEY-----\nMIIE " and more'))
+    [record] = records(
+        capsys, lambda log: log.error('-----BEGIN PRIVATE KEY-----\nMIIE " and more')
+    )
     assert record["level"] == "error"
     assert "MIIE" not in record["message"]
 
@@ -85,9 +93,20 @@ def test_lines_of_development_are_masked(capsys):
 
 def test_access_log_has_no_query_and_no_door():
     record = logging.LogRecord(
-        "uvicorn.access", logging.INFO, __file__, 1, '%s - "%s %s HTTP/%s" %d',
-        ("127.0.0.1:5", "GET", "/accounts/login/?next=/t/acme/&email=a%40example.com", "1.1", 200), None,
-    )  # fmt: skip
+        "uvicorn.access",
+        logging.INFO,
+        __file__,
+        1,
+        '%s - "%s %s HTTP/%s" %d',
+        (
+            "127.0.0.1:5",
+            "GET",
+            "/accounts/login/?next=/t/acme/&email=a%40example.com",
+            "1.1",
+            200,
+        ),
+        None,
+    )
     AccessFilter().filter(record)
     assert record.getMessage() == '127.0.0.1:5 - "GET /accounts/login/ HTTP/1.1" 200'
 
@@ -96,12 +115,19 @@ def test_access_log_has_the_parts_of_a_request_as_masked_fields(capsys):
     def write(_log):
         log = logging.getLogger("uvicorn.access")
         door = "/invitations/Yq3vXbT0aL1mNoPq/?next=a%40example.com"
-        log.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", "GET", "/t/acme/?q=Change", "1.1", 200)
+        log.info(
+            '%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", "GET", "/t/acme/?q=Change", "1.1", 200
+        )
         log.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", "POST", door, "1.1", 404)
 
     page, door = records(capsys, write)
     fields = {name: page[name] for name in ACCESS_FIELDS}
-    assert fields == {"client": "127.0.0.1:5", "method": "GET", "path": "/t/acme/", "status": 200}
+    assert fields == {
+        "client": "127.0.0.1:5",
+        "method": "GET",
+        "path": "/t/acme/",
+        "status": 200,
+    }
     assert (door["method"], door["status"]) == ("POST", 404)
     assert "Yq3vXbT0aL1mNoPq" not in json.dumps(door)
     assert "example.com" not in json.dumps(door)
@@ -143,7 +169,10 @@ def test_window_ends_with_a_count(monkeypatch):
         limiter.admit(record)
     now = WINDOW + 1
     other = logging.LogRecord("b", logging.INFO, __file__, 1, "Other", (), None)
-    assert [one.getMessage() for one in limiter.admit(other)] == ["Again (and 89 more in 61 s)", "Other"]
+    assert [one.getMessage() for one in limiter.admit(other)] == [
+        "Again (and 89 more in 61 s)",
+        "Other",
+    ]
     # It still goes on: counted from now, and written once a window.
     assert limiter.admit(record) == []
     now = 2 * WINDOW + 2
@@ -155,7 +184,9 @@ def test_window_ends_with_a_count(monkeypatch):
 def test_many_kinds_of_failures_take_bounded_memory():
     limiter = Limiter()
     for number in range(5_000):
-        limiter.admit(logging.LogRecord("a", logging.WARNING, f"f{number}.py", 1, "Again", (), None))
+        limiter.admit(
+            logging.LogRecord("a", logging.WARNING, f"f{number}.py", 1, "Again", (), None)
+        )
     assert len(limiter._windows) <= MAX_KINDS + 1
 
 

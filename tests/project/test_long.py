@@ -1,4 +1,6 @@
-"""`make test-long`: what it runs fits into its time, and a trial that does too little fails."""
+"""`make test-long`: what it runs fits into its time, and a trial that does too little
+fails.
+"""
 
 import time
 
@@ -21,7 +23,10 @@ def test_lanes_run_side_by_side_and_name_what_failed(tmp_path):
         "while not other.exists():\n    time.sleep(0.05)\n"
     )
     a, b = tmp_path / "a", tmp_path / "b"
-    lanes = [[long.Trial("a", f"{meet} {a} {b}", 1, limit=30)], [long.Trial("b", f"{meet} {b} {a}", 1, limit=30)]]
+    lanes = [
+        [long.Trial("a", f"{meet} {a} {b}", 1, limit=30)],
+        [long.Trial("b", f"{meet} {b} {a}", 1, limit=30)],
+    ]
     lanes.append([long.Trial("c", "-c __import__('sys').exit(1)", seconds=1, limit=30)])
     end = time.monotonic() + 60
     assert [trial.name for trial in long.failures(lanes, end)] == ["c"]

@@ -1,4 +1,6 @@
-"""Masking: what opens a door is hidden whatever surrounds it, and ordinary text stays readable."""
+"""Masking: what opens a door is hidden whatever surrounds it, and ordinary text stays
+readable.
+"""
 
 import base64
 import os
@@ -87,7 +89,10 @@ def test_secret_is_masked_in_any_surrounding(frame, secret):
         ("access_token=hunter22&x=1", "hunter22"),
         ("/accounts/github/login/callback/?code=1a2b3c&state=4d5e6f", "1a2b3c"),
         ("/accounts/github/login/callback/?code=1a2b3c&state=4d5e6f", "4d5e6f"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAAA\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAAA\n-----END RSA PRIVATE KEY-----",
+            "MIIEow",
+        ),
         ("'-----BEGIN PRIVATE KEY-----\\nMIIEow and then it stops", "MIIEow"),
         ("-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBF", "lQOYBF"),
     ],
@@ -100,21 +105,32 @@ def test_value_in_a_secret_place_is_masked(text, secret):
 @pytest.mark.parametrize(
     ("path", "secret"),
     [
-        ("/accounts/password/reset/key/1-d4h9ui-0a1b2c3d4e5f67890a1b2c3d4e5f6789/", "0a1b2c3d4e5f67890a1b2c3d4e5f6789"),
-        (f"/accounts/confirm-email/{signing.dumps(3, salt='x')}/", signing.dumps(3, salt="x").rpartition(":")[2]),
+        (
+            "/accounts/password/reset/key/1-d4h9ui-0a1b2c3d4e5f67890a1b2c3d4e5f6789/",
+            "0a1b2c3d4e5f67890a1b2c3d4e5f6789",
+        ),
+        (
+            f"/accounts/confirm-email/{signing.dumps(3, salt='x')}/",
+            signing.dumps(3, salt="x").rpartition(":")[2],
+        ),
         ("/accounts/confirm-email/abcdefgh/", "abcdefgh"),
         (f"/invitations/{INVITATION}/", INVITATION),
         (f"/accounts/login/?next=%2Finvitations%2F{INVITATION}%2F", INVITATION),
         (f"/sign-in/{SIGNED}/?next=/t/acme/", SIGNED.rpartition(":")[2]),
         (f"/recovery/{SIGNED}/", SIGNED.rpartition(":")[2]),
         (f"/weekly-mail/{SIGNED}/", SIGNED.rpartition(":")[2]),
-        ("/hooks/github/0b0f5c9e-9d0c-4a7e-8a49-1f0a6f2d7c11/", "0b0f5c9e-9d0c-4a7e-8a49-1f0a6f2d7c11"),
+        (
+            "/hooks/github/0b0f5c9e-9d0c-4a7e-8a49-1f0a6f2d7c11/",
+            "0b0f5c9e-9d0c-4a7e-8a49-1f0a6f2d7c11",
+        ),
         ("/hooks/gitlab0123/", "gitlab0123"),
     ],
     # Some are random, and pytest-xdist's workers have to agree on the names.
     ids=[str(number) for number in range(10)],
 )
-@pytest.mark.parametrize("frame", ["{}", '127.0.0.1:5124 - "GET {} HTTP/1.1" 200', "https://app.example.com{}"])
+@pytest.mark.parametrize(
+    "frame", ["{}", '127.0.0.1:5124 - "GET {} HTTP/1.1" 200', "https://app.example.com{}"]
+)
 def test_link_that_opens_a_door_is_masked(frame, path, secret):
     assert secret not in mask(frame.format(path))
 
@@ -183,10 +199,34 @@ def test_random_secret_is_masked_after_its_name(raw):
 
 
 HOSTILE = [
-    "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "a://", "a://b:c", "://a:b@", "/key/", "/hooks/github", "ghp_", "eyJ",
-    "eyJaaaaaaaa.", ":abcdef:", "bearer ", "cookie: ", "token", "token=", "token:'", "csrf", "&code=", "a", "A1", "_",
-    "─", '"', " ", "=", "aaa=", "token     ",
-]  # fmt: skip
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "a://",
+    "a://b:c",
+    "://a:b@",
+    "/key/",
+    "/hooks/github",
+    "ghp_",
+    "eyJ",
+    "eyJaaaaaaaa.",
+    ":abcdef:",
+    "bearer ",
+    "cookie: ",
+    "token",
+    "token=",
+    "token:'",
+    "csrf",
+    "&code=",
+    "a",
+    "A1",
+    "_",
+    "─",
+    '"',
+    " ",
+    "=",
+    "aaa=",
+    "token     ",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
@@ -215,7 +255,11 @@ def test_environment_of_a_process_holds_no_known_secret_after_masking():
         "EMAIL_URL": "mailgun://key-0123@mg.example.com",
         "METRICS_TOKEN": "short-one",
     }
-    masked = mask(repr(environment) + os.linesep + "\n".join(f"{name}={value}" for name, value in environment.items()))
+    masked = mask(
+        repr(environment)
+        + os.linesep
+        + "\n".join(f"{name}={value}" for name, value in environment.items())
+    )
     for value in [
         environment["SECRET_KEY"],
         *environment["CREDENTIAL_KEYS"].split(","),

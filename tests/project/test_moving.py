@@ -33,7 +33,8 @@ store_token(team, "token-of-acme", owner)
 start_onboarding(team, owner, track_repositories(team, "github", ["acme/api"]), 12)
 invite(team, owner, "new@example.com", "member")
 """
-# How many rows each table has, and what is stored encrypted. Django makes the left-out ones anew.
+# How many rows each table has, and what is stored encrypted. Django makes the left-out
+# ones anew.
 COUNT = """
 import json
 from allauth.mfa.models import Authenticator
@@ -49,9 +50,15 @@ print(json.dumps({"counts": counts, "stored": [str(each) for each in stored]}))
 
 
 def commands(word, file):
-    """Return the words after `deploy/manage` of each command of a block, with a file of this test."""
-    lines = [line for line in block(DOCUMENT, HEADING, word) if line.startswith("deploy/manage ")]
-    return [line.removeprefix("deploy/manage ").replace(FILE, str(file)).split() for line in lines]
+    """Return the words after `deploy/manage` of each command of a block, with a file of
+    this test.
+    """
+    lines = [
+        line for line in block(DOCUMENT, HEADING, word) if line.startswith("deploy/manage ")
+    ]
+    return [
+        line.removeprefix("deploy/manage ").replace(FILE, str(file)).split() for line in lines
+    ]
 
 
 def counted(installation):

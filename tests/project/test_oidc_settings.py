@@ -1,4 +1,6 @@
-"""The variables of sign-in through OpenID Connect: what they become, and which starts are refused."""
+"""The variables of sign-in through OpenID Connect: what they become, and which starts
+are refused.
+"""
 
 import pytest
 
@@ -79,7 +81,8 @@ def test_groups_become_roles():
 
 
 @pytest.mark.parametrize(
-    "groups", ["engineers", "engineers=acme", "engineers=acme:boss", "=acme:member", "a=b c:owner"]
+    "groups",
+    ["engineers", "engineers=acme", "engineers=acme:boss", "=acme:member", "a=b c:owner"],
 )
 def test_unusable_group_is_refused(groups):
     with pytest.raises(ConfigurationError, match="OIDC_GROUPS"):

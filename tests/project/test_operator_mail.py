@@ -1,4 +1,6 @@
-"""Emails to the operators: few, without secrets, and never because of a probe, a client, or an outage."""
+"""Emails to the operators: few, without secrets, and never because of a probe, a
+client, or an outage.
+"""
 
 import logging
 import time
@@ -36,7 +38,9 @@ def fail(error, log=logger, text="It failed."):
 
 
 def emails(wanted, seconds=10):
-    """The queued emails, as soon as there are so many; the reporter's thread queues them."""
+    """The queued emails, as soon as there are so many; the reporter's thread queues
+    them.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until and OutboxMessage.objects.count() < wanted:
         time.sleep(0.05)
@@ -54,9 +58,18 @@ def test_first_error_is_mailed_at_once():
 
 def test_email_holds_no_secret_and_no_value(settings):
     settings.REDIS_URL = "redis://:REDIS-PASSWORD@redis:6379/0"
-    fail(ValueError("hunter2"), text="GET /invitations/Yq3vXbT0aL1mNoPq/?code=ABC123 redis://:REDIS-PASSWORD@redis")
+    fail(
+        ValueError("hunter2"),
+        text="GET /invitations/Yq3vXbT0aL1mNoPq/?code=ABC123 redis://:REDIS-PASSWORD@redis",
+    )
     [message] = emails(1)
-    for secret in ("hunter2", "Yq3vXbT0aL1mNoPq", "ABC123", "REDIS-PASSWORD", settings.SECRET_KEY):
+    for secret in (
+        "hunter2",
+        "Yq3vXbT0aL1mNoPq",
+        "ABC123",
+        "REDIS-PASSWORD",
+        settings.SECRET_KEY,
+    ):
         assert secret not in message.text + message.subject
 
 
@@ -78,7 +91,9 @@ def test_repetitions_are_mailed_an_hour_later_with_their_count():
     emails(1)
     for _ in range(41):
         fail(ValueError("x"))
-    OutboxMessage.objects.update(created_at="2020-01-01T00:00:00Z", dedupe_key="operators:before", message_id="<x>")
+    OutboxMessage.objects.update(
+        created_at="2020-01-01T00:00:00Z", dedupe_key="operators:before", message_id="<x>"
+    )
     reporter.queue_due()
     assert OutboxMessage.objects.count() == 1
     with reporter._lock:
@@ -99,14 +114,19 @@ def test_another_process_that_mailed_it_counts():
     assert OutboxMessage.objects.count() == 1
 
 
-@pytest.mark.parametrize("error", [OperationalError("away"), RedisAway("away"), TimeoutError("slow")])
+@pytest.mark.parametrize(
+    "error", [OperationalError("away"), RedisAway("away"), TimeoutError("slow")]
+)
 def test_outage_mails_no_operator(error):
     fail(error)
     assert emails(1, seconds=1) == []
 
 
 def test_error_while_the_database_is_away_causes_no_other():
-    """The reporter can't write. It must not log an error about that, which it would have to report."""
+    """The reporter can't write.
+
+    It must not log an error about that, which it would have to report.
+    """
     written = []
 
     class Keep(logging.Handler):

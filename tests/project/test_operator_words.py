@@ -1,4 +1,6 @@
-"""Names of settings are for operators: the log and the command line show them, pages and emails never do."""
+"""Names of settings are for operators: the log and the command line show them, pages
+and emails never do.
+"""
 
 import ast
 import re
@@ -7,8 +9,11 @@ import pytest
 
 from tests.fixtures.workers import ROOT
 
-VARIABLES = set(re.findall(r"^#?\s*([A-Z][A-Z_]{5,})=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-# What only operators read: commands, checks of the configuration, probes, tools for development.
+VARIABLES = set(
+    re.findall(r"^#?\s*([A-Z][A-Z_]{5,})=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+)
+# What only operators read: commands, checks of the configuration, probes, tools for
+# development.
 OPERATORS = ("management", "migrations", "sandbox", "supervision", "checks.py", "health.py")
 # Messages of commands and of the log in modules that have others as well.
 FOR_OPERATORS = {
@@ -28,10 +33,14 @@ LOGGING = ("logger", "logging")
 
 
 def texts_of(node):
-    """Yield the texts below a node that may reach a page: not docstrings, not what is logged."""
+    """Yield the texts below a node that may reach a page: not docstrings, not what is
+    logged.
+    """
     for child in ast.iter_child_nodes(node):
         is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-        is_logged = isinstance(child, ast.Call) and ast.unparse(child.func).split(".")[0] in LOGGING
+        is_logged = (
+            isinstance(child, ast.Call) and ast.unparse(child.func).split(".")[0] in LOGGING
+        )
         if is_docstring or is_logged:
             continue
         if isinstance(child, ast.Constant) and isinstance(child.value, str):
@@ -43,7 +52,9 @@ def found_in(text):
     return [name for name in VARIABLES if re.search(rf"\b{name}\b", text)]
 
 
-@pytest.mark.parametrize("app", sorted(path.name for path in (ROOT / "apps").iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "app", sorted(path.name for path in (ROOT / "apps").iterdir() if path.is_dir())
+)
 def test_no_message_names_a_setting(app):
     wrong = []
     for path in (ROOT / "apps" / app).rglob("*.py"):
@@ -51,7 +62,9 @@ def test_no_message_names_a_setting(app):
             continue
         for text in texts_of(ast.parse(path.read_text())):
             # A bare name is a key, not a sentence.
-            wrong += [f"{path.relative_to(ROOT)}: {name}" for name in found_in(text) if " " in text]
+            wrong += [
+                f"{path.relative_to(ROOT)}: {name}" for name in found_in(text) if " " in text
+            ]
     assert set(wrong) <= FOR_OPERATORS
 
 

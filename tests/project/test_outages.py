@@ -1,4 +1,6 @@
-"""Outages of PostgreSQL, Redis, and SQLite's lock, met by real web processes and workers."""
+"""Outages of PostgreSQL, Redis, and SQLite's lock, met by real web processes and
+workers.
+"""
 
 import contextlib
 import os
@@ -50,7 +52,10 @@ def forget_answers():
 
 
 def assert_at_most_1_mb_a_minute(site, log, since):
-    """`log` is the size of the logs at the moment `since`. An outage shorter than a minute counts as one."""
+    """`log` is the size of the logs at the moment `since`.
+
+    An outage shorter than a minute counts as one.
+    """
     seconds = max(60.0, time.monotonic() - since)
     assert (site.log_bytes() - log) * 60 / seconds < 1_000_000
 
@@ -88,19 +93,25 @@ def test_postgresql_away_answers_503_and_returns(folder):
             site.ask(f"/t/{site.slug}/")
         assert_at_most_1_mb_a_minute(site, log, down_at)
         server.start()
-        site.wait(lambda: site.status("/readyz") == 200 and site.status(f"/t/{site.slug}/") == 200, 5)
+        site.wait(
+            lambda: site.status("/readyz") == 200 and site.status(f"/t/{site.slug}/") == 200, 5
+        )
         site.wait(lambda: site.status("/healthz") == 200, 30)
 
 
 def test_frozen_postgresql_leaves_probes_and_refusals_quick(folder):
     (folder / "postgres").mkdir()
-    with running(Postgres(folder / "postgres")) as server, installed(folder, DATABASE_URL=server.url) as site:
+    with (
+        running(Postgres(folder / "postgres")) as server,
+        installed(folder, DATABASE_URL=server.url) as site,
+    ):
         pages, team = site.pages(), f"/t/{site.slug}/"
         for path in pages[:5]:
             site.ask(path)
         log, since = site.log_bytes(), time.monotonic()
         with frozen(server.process.pid):
-            # The first pages meet the pool's open connections, the later ones an empty pool. Probes would use them up.
+            # The first pages meet the pool's open connections, the later ones an empty
+            # pool. Probes would use them up.
             for path in pages[:5]:
                 status, took, headers, _ = site.ask(path)
                 assert (status, took < PAGE_SECONDS) == (503, True), (path, status, took)
@@ -120,7 +131,10 @@ def test_frozen_postgresql_leaves_probes_and_refusals_quick(folder):
 
 def test_locked_postgresql_table_answers_busy(folder):
     (folder / "postgres").mkdir()
-    with running(Postgres(folder / "postgres")) as server, installed(folder, DATABASE_URL=server.url) as site:
+    with (
+        running(Postgres(folder / "postgres")) as server,
+        installed(folder, DATABASE_URL=server.url) as site,
+    ):
         site.ask("/home/")
         address = f"postgresql://firstlight@127.0.0.1:{server.port}/postgres"
         with psycopg.connect(address) as holder:
@@ -134,7 +148,9 @@ def test_locked_postgresql_table_answers_busy(folder):
 
 @contextlib.contextmanager
 def frozen(pid):
-    """Stop a process and its children, so that their connections stay open and get no answer."""
+    """Stop a process and its children, so that their connections stay open and get no
+    answer.
+    """
     pids = [pid, *children_of(pid)]
     for each in pids:
         os.kill(each, signal.SIGSTOP)
@@ -183,7 +199,10 @@ REFUSALS = {
 @pytest.mark.parametrize("kind", [*REFUSALS, "away", "hangs"])
 def test_pages_and_probes_work_without_redis(folder, kind):
     (folder / "redis").mkdir()
-    with running(Redis(folder / "redis")) as server, installed(folder, REDIS_URL=server.url) as site:
+    with (
+        running(Redis(folder / "redis")) as server,
+        installed(folder, REDIS_URL=server.url) as site,
+    ):
         site.ask("/home/")
         if kind == "away":
             server.stop()
@@ -205,12 +224,16 @@ def test_pages_and_probes_work_without_redis(folder, kind):
                 assert status < 500, (path, status)
                 assert took < 2, (path, took)
             status, took, _, body = site.ask(
-                "/accounts/login/", "POST", "login=owner%40acme.example&password=Correct-Horse-9-Battery",
+                "/accounts/login/",
+                "POST",
+                "login=owner%40acme.example&password=Correct-Horse-9-Battery",
                 Cookie=f"csrftoken={'c' * 32}",
-            )  # fmt: skip
+            )
             assert status == 302, body
             assert took < 10  # hashing a password on a busy machine
-            status, took, _, body = site.ask("/accounts/password/reset/", "POST", RESET, Cookie=f"csrftoken={'c' * 32}")
+            status, took, _, body = site.ask(
+                "/accounts/password/reset/", "POST", RESET, Cookie=f"csrftoken={'c' * 32}"
+            )
             assert status == 302, body
             assert took < 4
         finally:
@@ -222,10 +245,13 @@ def test_pages_and_probes_work_without_redis(folder, kind):
 def test_locked_sqlite_answers_busy_and_loses_nothing(folder):
     mails = folder / "mails"
     with installed(folder, workers=1, EMAIL_URL=f"filebased://{mails}") as site:
-        # allauth adds the address of an account that an operator made at the first visit.
+        # allauth adds the address of an account that an operator made at the first
+        # visit.
         site.ask("/accounts/email/")
         site.wait(lambda: site.status("/healthz") == 200, 60)
-        holder = sqlite3.connect(folder / "state" / "db.sqlite3", isolation_level=None, timeout=30)
+        holder = sqlite3.connect(
+            folder / "state" / "db.sqlite3", isolation_level=None, timeout=30
+        )
         accepted = [site.ask("/accounts/password/reset/", "POST", RESET)[0] for _ in range(3)]
         assert accepted == [302] * 3
         holder.execute("BEGIN IMMEDIATE")
@@ -257,7 +283,9 @@ def assert_answers_busy(site):
     status, took, headers, body = site.ask("/teams/new/", "POST", "name=Other")
     assert (status, took < PAGE_SECONDS) == (503, True), (status, took)
     assert headers["Retry-After"]
-    status, took, _, body = site.ask("/teams/new/", "POST", "name=Other", **{"HX-Request": "true"})
+    status, took, _, body = site.ask(
+        "/teams/new/", "POST", "name=Other", **{"HX-Request": "true"}
+    )
     assert (status, took < PAGE_SECONDS, "<" in body) == (503, True, False)
     for path in site.pages():
         status, took, _, _ = site.ask(path)

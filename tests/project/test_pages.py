@@ -1,4 +1,6 @@
-"""The frame of all pages: no markup that the policy forbids, and errors that say what to do next."""
+"""The frame of all pages: no markup that the policy forbids, and errors that say what
+to do next.
+"""
 
 import re
 from pathlib import Path
@@ -37,7 +39,9 @@ def test_no_template_has_a_style_attribute_a_handler_or_a_script_without_nonce()
             assert "nonce=" in style, path
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
+@pytest.mark.parametrize(
+    "path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates"))
+)
 def test_every_template_compiles(path):
     get_template(str(path.relative_to(ROOT / "templates")))
 
@@ -65,7 +69,9 @@ def test_the_start_page_of_somebody_without_a_team_leads_to_making_one(client, d
 
 def test_the_menu_of_teams_marks_the_present_one_and_the_page(client, member):
     text = client.get(reverse("teams:members", args=["acme"])).text
-    assert re.search(r'aria-current="true"\s*>\s*<span class="avatar team"[^>]*>A</span>\s*Acme', text)
+    assert re.search(
+        r'aria-current="true"\s*>\s*<span class="avatar team"[^>]*>A</span>\s*Acme', text
+    )
     assert re.search(r'href="/t/acme/members/"\s+aria-current="page"', text)
 
 
@@ -96,7 +102,9 @@ def test_a_reason_is_text(rf, member):
 
 
 def test_a_stale_form_says_what_to_do(db):
-    response = Client(enforce_csrf_checks=True).post(reverse("account_login"), {"login": "a", "password": "b"})
+    response = Client(enforce_csrf_checks=True).post(
+        reverse("account_login"), {"login": "a", "password": "b"}
+    )
     assert response.status_code == 403
     assert "Go back, reload the page, and send it again." in response.text
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]

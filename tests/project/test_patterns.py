@@ -1,8 +1,9 @@
 """Every regular expression takes time in proportion to its text, whatever the text.
 
-The test finds the patterns itself; a new one fails until it is listed in CLASSED with the method that it is used with.
-Each pattern is run on texts made to be slow for it, in a process that the kernel ends after 2 s of work: a regular
-expression holds the interpreter's lock, so nothing inside the process could end it.
+The test finds the patterns itself; a new one fails until it is listed in CLASSED with
+the method that it is used with. Each pattern is run on texts made to be slow for it, in
+a process that the kernel ends after 2 s of work: a regular expression holds the
+interpreter's lock, so nothing inside the process could end it.
 """
 
 import multiprocessing
@@ -25,12 +26,14 @@ from tests.project import patterns
 
 SMALL = 100_000  # characters; compared with twice as many
 HARD_STOP = 2.0  # seconds of the process's own work
-# A first look takes a short text. Only what costs more than this, in seconds, is measured at full size.
+# A first look takes a short text. Only what costs more than this, in seconds, is
+# measured at full size.
 FIRST_LOOK, QUICK = 4_000, 0.0002
 MOST_GROWTH = 3.0
 
 OURS = "our own text: "
-# What each pattern is used with; or, for text that no stranger writes, whose text it is.
+# What each pattern is used with; or, for text that no stranger writes, whose text it
+# is.
 CLASSED = {
     "apps.analytics.funnel:_PARTICULAR": "sub",
     "apps.integrations.sources.branches:_LONG_LIVED": "fullmatch",
@@ -106,9 +109,11 @@ CLASSED = {
     "project.error_reports:_ADDRESS": "sub",
     "project.env:HOST": "fullmatch",
     "project.input:DELIVERY_PATH": "fullmatch",
-}  # fmt: skip
+}
 # Indexes over the patterns of a table that is listed.
-INDEXES = {f"apps.metrics.ai.markers:_BY_{name}" for name in ("EMAIL", "ID", "LOGIN", "BOT_LOGIN")}
+INDEXES = {
+    f"apps.metrics.ai.markers:_BY_{name}" for name in ("EMAIL", "ID", "LOGIN", "BOT_LOGIN")
+}
 CALLS = {
     "sub": lambda pattern: lambda text: pattern.sub("", text),
     "search": lambda pattern: pattern.search,
@@ -122,7 +127,9 @@ READERS = {
     "body": lambda text: read_markers("t", text, "b", None, ()),
     "title": lambda text: read_markers(text, "", text, None, ()),
     "commit": lambda text: read_markers("t", "b", "b", None, [CommitText("0" * 40, text)]),
-    "signature": lambda text: read_markers("t", "b", "b", None, [CommitText("0" * 40, "m", None, text, text)]),
+    "signature": lambda text: read_markers(
+        "t", "b", "b", None, [CommitText("0" * 40, "m", None, text, text)]
+    ),
     "revert": lambda text: is_revert(f'Revert "{text}', text),
     "change type": change_type,
     "mask": texts.mask,
@@ -143,7 +150,9 @@ READERS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _found_once():
-    """Find the patterns in this process, so that each process forked from it need not search for a second."""
+    """Find the patterns in this process, so that each process forked from it need not
+    search for a second.
+    """
     patterns.patterns()
 
 
@@ -156,13 +165,17 @@ def test_every_pattern_is_classed():
 
 
 def test_the_class_names_the_method_that_the_code_uses():
-    used = {name: methods for name, methods in patterns.methods_used().items() if name in CLASSED}
+    used = {
+        name: methods for name, methods in patterns.methods_used().items() if name in CLASSED
+    }
     expected = {name: {CLASSED[name]} for name in used if not CLASSED[name].startswith(OURS)}
     assert {name: methods for name, methods in used.items() if name in expected} == expected
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [name for name, used in CLASSED.items() if not used.startswith(OURS)])
+@pytest.mark.parametrize(
+    "name", [name for name, used in CLASSED.items() if not used.startswith(OURS)]
+)
 def test_twice_the_text_costs_no_more_than_three_times_the_time(name):
     assert run_apart(check_pattern, name) == "linear"
 
@@ -178,7 +191,8 @@ def test_reading_twice_the_text_costs_no_more_than_three_times_the_time(name):
     [
         r"(?:[^\w\s\x00-\x7f]+\s*)*x",
         r"a[^,\s]+.*$",  # slow only if the text has a second line
-        # One of each kind is enough for every run; each takes seconds until it is ended.
+        # One of each kind is enough for every run; each takes seconds until it is
+        # ended.
         pytest.param(r"(a+)+b", marks=pytest.mark.long),
         pytest.param(r"\s+$", marks=pytest.mark.long),
         pytest.param(r"<[^>]*>", marks=pytest.mark.long),
@@ -210,20 +224,26 @@ def check_reader(name, note):
         "Original message:\n",
         "ssh://h",
     )
-    # The heads lead into what reads the texts of pull requests and commits; what masks has none.
+    # The heads lead into what reads the texts of pull requests and commits; what masks
+    # has none.
     heads = heads if name not in ("mask", "fit", "visible", "masking", "storable") else ("",)
     attacks = [patterns.Attack(head, piece, "!") for head in heads for piece in patterns.NASTY]
     check(READERS[name], attacks, note)
 
 
 def check(call, attacks, note):
-    """Run a call on texts; raises AssertionError if one of them shows more than linear growth."""
+    """Run a call on texts; raises AssertionError if one of them shows more than linear
+    growth.
+    """
     slowest, attack_of_slowest = QUICK, None
     for attack in attacks:
         note(str(attack)[:200])
         text = attack.written(FIRST_LOOK)
         seconds = timed(call, text)
-        if seconds > QUICK and timed(call, attack.written(2 * FIRST_LOOK)) > (MOST_GROWTH - 0.5) * seconds:
+        if (
+            seconds > QUICK
+            and timed(call, attack.written(2 * FIRST_LOOK)) > (MOST_GROWTH - 0.5) * seconds
+        ):
             check_full_size(call, attack)
         if seconds > slowest:
             slowest, attack_of_slowest = seconds, attack
@@ -233,7 +253,8 @@ def check(call, attacks, note):
 
 def check_full_size(call, attack):
     found = growth(call, attack, SMALL)
-    # A machine that does other things gives a false ratio now and then; a true one doesn't get better.
+    # A machine that does other things gives a false ratio now and then; a true one
+    # doesn't get better.
     for _ in range(2):
         if found >= MOST_GROWTH:
             found = min(found, growth(call, attack, SMALL))
@@ -271,7 +292,9 @@ def timed_best(call, text):
 def run_apart(check_one, name):
     """Return "linear", what the check found, or on which text the kernel ended it."""
     here, there = multiprocessing.get_context("fork").Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(check_one, name, there))
+    process = multiprocessing.get_context("fork").Process(
+        target=_run, args=(check_one, name, there)
+    )
     process.start()
     there.close()
     last = ""
@@ -289,7 +312,8 @@ def run_apart(check_one, name):
 
 
 def _run(check_one, name, pipe):
-    # No handler of Python's: that one would wait for the lock which the regular expression holds.
+    # No handler of Python's: that one would wait for the lock which the regular
+    # expression holds.
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     try:
         check_one(name, lambda text: pipe.send(("text", text)))

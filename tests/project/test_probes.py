@@ -1,4 +1,6 @@
-"""The probes over rows as workers leave them; a real worker's signs of life are in tests/pipelines."""
+"""The probes over rows as workers leave them; a real worker's signs of life are in
+tests/pipelines.
+"""
 
 import shutil
 import subprocess
@@ -30,7 +32,11 @@ def fresh():
 def worker():
     now = timezone.now()
     return Worker.objects.create(
-        owner=process_id.me(), queues=list(HUEY.queues), started_at=now, seen_at=now, swept_at=now
+        owner=process_id.me(),
+        queues=list(HUEY.queues),
+        started_at=now,
+        seen_at=now,
+        swept_at=now,
     )
 
 
@@ -69,7 +75,9 @@ def test_without_a_worker_each_queue_is_named(client):
 def test_a_silent_worker_is_none(client, worker):
     Worker.objects.update(seen_at=timezone.now() - timedelta(seconds=90))
     problems = client.get("/healthz").json()["problems"]
-    assert problems == [f"No worker seen for the queue {queue} for 90 s." for queue in HUEY.queues]
+    assert problems == [
+        f"No worker seen for the queue {queue} for 90 s." for queue in HUEY.queues
+    ]
 
 
 def leave(seconds_ago, **changes):
@@ -91,7 +99,9 @@ def test_worker_that_left_in_order_and_stays_away_is_reported(client, worker):
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(3, 200), (20, 503)])
-def test_worker_that_died_is_reported_when_a_new_one_would_be_there(client, worker, seconds, status):
+def test_worker_that_died_is_reported_when_a_new_one_would_be_there(
+    client, worker, seconds, status
+):
     Worker.objects.update(owner=f"{process_id.me().split('|')[0]}|4194304|1")
     leave(seconds)
     assert client.get("/healthz").status_code == status
@@ -105,33 +115,52 @@ def test_a_sweeper_that_fails_is_a_problem(client, worker):
 def test_mail_that_does_not_leave_is_a_problem(client, worker, settings):
     settings.EMAIL_CONFIGURED = True
     message = OutboxMessage.objects.create(
-        dedupe_key="a", recipient="a@example.com", subject="s", text="t", from_email="f@example.com",
-        message_id="<1@example.com>", next_attempt_at=timezone.now(),
-    )  # fmt: skip
+        dedupe_key="a",
+        recipient="a@example.com",
+        subject="s",
+        text="t",
+        from_email="f@example.com",
+        message_id="<1@example.com>",
+        next_attempt_at=timezone.now(),
+    )
     assert client.get("/healthz").status_code == 200
-    OutboxMessage.objects.filter(pk=message.pk).update(created_at=timezone.now() - timedelta(hours=1))
+    OutboxMessage.objects.filter(pk=message.pk).update(
+        created_at=timezone.now() - timedelta(hours=1)
+    )
     probes.WORK.forget()
-    assert client.get("/healthz").json()["problems"] == ["The oldest email has been waiting for 3600 s."]
+    assert client.get("/healthz").json()["problems"] == [
+        "The oldest email has been waiting for 3600 s."
+    ]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "needs_operator", "status"), [(60, False, 200), (60, True, 503), (3600, False, 503)]
+    ("seconds", "needs_operator", "status"),
+    [(60, False, 200), (60, True, 503), (3600, False, 503)],
 )
-def test_mail_server_that_takes_no_email_is_a_problem(client, worker, settings, seconds, needs_operator, status):
+def test_mail_server_that_takes_no_email_is_a_problem(
+    client, worker, settings, seconds, needs_operator, status
+):
     settings.EMAIL_CONFIGURED = True
     now = timezone.now()
     began = now - timedelta(seconds=seconds)
-    MailOutage.objects.create(began_at=began, next_try_at=now, reason="No.", needs_operator=needs_operator)
+    MailOutage.objects.create(
+        began_at=began, next_try_at=now, reason="No.", needs_operator=needs_operator
+    )
     answer = client.get("/healthz")
     assert answer.status_code == status
-    assert ["No." in problem for problem in answer.json()["problems"]] == [True] * (status == 503)
+    assert ["No." in problem for problem in answer.json()["problems"]] == [True] * (
+        status == 503
+    )
 
 
 def test_metrics_tell_of_runs_queues_and_mails(client, worker):
     run, _ = engine.start("lab", subject="lab:1", params={}, send=False)
     long_ago = timezone.now() - timedelta(seconds=50)
     StepRun.objects.filter(run=run, idx=0).update(
-        state=StepState.DONE, started_at=long_ago, finished_at=long_ago + timedelta(seconds=20), active_seconds=20.0
+        state=StepState.DONE,
+        started_at=long_ago,
+        finished_at=long_ago + timedelta(seconds=20),
+        active_seconds=20.0,
     )
     StepRun.objects.filter(run=run, idx=1).update(
         state=StepState.DONE, started_at=long_ago + timedelta(seconds=22), active_seconds=0.3
@@ -161,7 +190,10 @@ def test_step_durations_add_up_and_stay_when_rows_go(client):
     run, _ = engine.start("lab", subject="lab:1", params={}, send=False)
     Run.objects.filter(pk=run.pk).delete()
     found = figures(client)
-    buckets = {bound: found["step_duration_seconds_bucket", bound, "sync"] for bound in ("0.1", "0.5", "15.0", "60.0")}
+    buckets = {
+        bound: found["step_duration_seconds_bucket", bound, "sync"]
+        for bound in ("0.1", "0.5", "15.0", "60.0")
+    }
     assert buckets == {"0.1": 0, "0.5": 1, "15.0": 1, "60.0": 2}
     assert found["step_duration_seconds_bucket", "+Inf", "sync"] == 3
     assert found["step_duration_seconds_count", "sync"] == 3
@@ -215,7 +247,10 @@ def test_promtool_finds_no_fault(client):
         pytest.skip("promtool is not installed: it checks the metrics")
     client.get("/accounts/login/")
     done = subprocess.run(
-        [program, "check", "metrics"], input=client.get("/metrics").content, capture_output=True, check=False
+        [program, "check", "metrics"],
+        input=client.get("/metrics").content,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -229,8 +264,15 @@ def test_metrics_are_for_this_machine_or_who_has_the_token(client, settings):
     assert client.get("/metrics", headers={"x-forwarded-for": "192.0.2.7"}).status_code == 403
     settings.METRICS_TOKEN = "a-token"
     assert client.get("/metrics").status_code == 403
-    assert client.get("/metrics", headers={"authorization": "Bearer another"}).status_code == 403
-    assert figures(client, REMOTE_ADDR="192.0.2.7", headers={"authorization": "Bearer a-token"})["up",] == 1
+    assert (
+        client.get("/metrics", headers={"authorization": "Bearer another"}).status_code == 403
+    )
+    assert (
+        figures(client, REMOTE_ADDR="192.0.2.7", headers={"authorization": "Bearer a-token"})[
+            "up",
+        ]
+        == 1
+    )
 
 
 def test_metrics_have_the_age_of_the_last_night_that_ended_well(client):
@@ -240,7 +282,12 @@ def test_metrics_have_the_age_of_the_last_night_that_ended_well(client):
     for hours, state in ((30, "done"), (2, "failed")):
         ended = now - timedelta(hours=hours)
         Run.objects.create(
-            pipeline="nightly", subject="team:1", dedupe_key="a", state=state, finished_at=ended, **times
+            pipeline="nightly",
+            subject="team:1",
+            dedupe_key="a",
+            state=state,
+            finished_at=ended,
+            **times,
         )
     assert figures(client)["nightly_age_seconds",] == pytest.approx(30 * 3600, abs=60)
     assert figures(client)["failed_receivers", "given_up"] == 0

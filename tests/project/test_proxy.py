@@ -1,4 +1,6 @@
-"""The web process behind a real nginx with deploy/nginx.conf: who visits, streams, and sizes."""
+"""The web process behind a real nginx with deploy/nginx.conf: who visits, streams, and
+sizes.
+"""
 
 import datetime
 import os
@@ -26,7 +28,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 HOST = "firstlight.example.com"
 START_SECONDS = 60
-# Visitors: any address of 127.0.0.0/8 can be a client's own. nginx connects from 127.0.0.1.
+# Visitors: any address of 127.0.0.0/8 can be a client's own. nginx connects from
+# 127.0.0.1.
 MARA, TEO = "127.0.0.2", "127.0.0.3"
 LIMIT_REACHED = 429
 RESET = "/accounts/password/reset/"
@@ -70,7 +73,9 @@ def wait_for(url, process):
 
 @pytest.fixture
 def proxy(web, tmp_path):
-    """Yield the address of nginx in front of `web`, with deploy/nginx.conf but for ports and certificate."""
+    """Yield the address of nginx in front of `web`, with deploy/nginx.conf but for
+    ports and certificate.
+    """
     program = require("nginx", "the tests behind a proxy start one")
     folder = tmp_path / "nginx"
     folder.mkdir()
@@ -115,7 +120,9 @@ def make_certificate(folder):
     pem = serialization.Encoding.PEM
     private = serialization.PrivateFormat.PKCS8
     (folder / "firstlight.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "firstlight.key").write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+    (folder / "firstlight.key").write_bytes(
+        key.private_bytes(pem, private, serialization.NoEncryption())
+    )
 
 
 def visitor(address, url):
@@ -139,12 +146,18 @@ def ask_for_reset(client, number, **headers):
     return client.post(RESET, data=form, headers=headers).status_code
 
 
-def test_each_visitor_has_limits_of_their_own_and_forged_headers_change_nothing(proxy, tmp_path):
+def test_each_visitor_has_limits_of_their_own_and_forged_headers_change_nothing(
+    proxy, tmp_path
+):
     with visitor(MARA, proxy) as mara, visitor(TEO, proxy) as teo:
         statuses = []
         for number in range(60):
-            # A different forged address each time: were it believed, no limit would be reached.
-            forged = {"X-Forwarded-For": f"198.51.100.{number}", "Forwarded": f"for=198.51.100.{number}"}
+            # A different forged address each time: were it believed, no limit would be
+            # reached.
+            forged = {
+                "X-Forwarded-For": f"198.51.100.{number}",
+                "Forwarded": f"for=198.51.100.{number}",
+            }
             statuses.append(ask_for_reset(mara, number, **forged))
             if statuses[-1] == LIMIT_REACHED:
                 break
@@ -157,13 +170,17 @@ def test_untrusted_proxy_is_reported_once(web, tmp_path):
     with visitor(MARA, f"http://127.0.0.1:{web}") as direct:
         for number in range(3):
             direct.get("/accounts/login/", headers={"X-Forwarded-For": f"198.51.100.{number}"})
-    assert (tmp_path / "web" / "log").read_text().count("X-Forwarded-For from 127.0.0.2 was ignored") == 1
+    assert (tmp_path / "web" / "log").read_text().count(
+        "X-Forwarded-For from 127.0.0.2 was ignored"
+    ) == 1
 
 
 def test_events_pass_at_once(proxy, queue):
     owner = User.objects.create_user("owner@acme.example")
     team = create_team("Acme", owner)
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
     signed_in = Client()
     signed_in.force_login(owner)
     session = signed_in.cookies["sessionid"].value
@@ -195,9 +212,20 @@ def test_plain_http_leads_to_tls():
 
 
 def test_configuration_is_valid_by_nginx_itself(proxy, tmp_path):
-    """The server that `proxy` started reads the file; nginx's own check finds no warning, too."""
+    """The server that `proxy` started reads the file; nginx's own check finds no
+    warning, too.
+    """
     program = require("nginx", "the tests behind a proxy start one")
     folder = tmp_path / "nginx"
-    command = [program, "-t", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    command = [
+        program,
+        "-t",
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        "stderr",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

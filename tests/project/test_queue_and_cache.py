@@ -47,7 +47,9 @@ def test_unsigned_message_is_dropped_from_redis(redis_url, tmp_path):
     from apps.pipelines.worker.queues import RedisLaneHuey
 
     trap = tmp_path / "trap"
-    huey = RedisLaneHuey("unsigned", queues=("a",), url=redis_url, serializer=HUEY.serializer, read_timeout=0.1)
+    huey = RedisLaneHuey(
+        "unsigned", queues=("a",), url=redis_url, serializer=HUEY.serializer, read_timeout=0.1
+    )
     assert isinstance(huey.storage.lanes["a"], PriorityRedisStorage)
     huey.storage.lanes["a"].enqueue(pickle.dumps(Hostile(trap)))
     huey.storage.lanes["a"].enqueue(pickle.dumps(Hostile(trap)) + b":" + b"0" * 40)
@@ -97,5 +99,12 @@ def test_redis_is_used_with_the_safe_serializer(redis_url, tmp_path):
     env = os.environ | {"REDIS_URL": redis_url, "DJANGO_SETTINGS_MODULE": "project.settings"}
     code = "from project import settings; print(settings.CACHES['default'].get('OPTIONS'))"
     root = Path(__file__).resolve().parents[2]
-    out = subprocess.run([sys.executable, "-c", code], env=env, cwd=root, check=True, capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert "JsonSerializer" in out.stdout

@@ -12,7 +12,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_health_stays_good_while_a_worker_restarts(client, workers):
-    """The rolling restart of docs/operations.md: SIGTERM, then the next worker. The probe is asked all the time."""
+    """The rolling restart of docs/operations.md:
+
+    SIGTERM, then the next worker. The probe is asked all the time.
+    """
     first = workers.start()
     eventually(lambda: is_well(client))
     first.terminate()
@@ -20,7 +23,9 @@ def test_health_stays_good_while_a_worker_restarts(client, workers):
     while first.poll() is None:
         answers.append(is_well(client))
     second = None
-    until = time.monotonic() + 5  # longer than a probe's answer is kept, and than the old grace of 3 s
+    until = (
+        time.monotonic() + 5
+    )  # longer than a probe's answer is kept, and than the old grace of 3 s
     while time.monotonic() < until or not has_begun(second):
         second = second or workers.start()
         answers.append(is_well(client))

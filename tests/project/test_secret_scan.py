@@ -36,12 +36,25 @@ def scan(checkout, *options):
     [
         ("apps/a.py", f'TOKEN = "{made_up("ghp_", 36)}"'),
         ("tests/a.py", f'TOKEN = "{made_up("ghp_", 36)}"'),
-        ("tests/a.py", f'KEY = "{"AKIA" + "".join(secrets.choice(string.ascii_uppercase) for _ in range(16))}"'),
+        (
+            "tests/a.py",
+            f'KEY = "{"AKIA" + "".join(secrets.choice(string.ascii_uppercase) for _ in range(16))}"',
+        ),
         ("apps/a.py", f'SECRET_KEY = "{made_up("", 50)}"'),
-        (".env.example", f"DATABASE_URL=postgresql://admin:{made_up('', 20)}@db.example.com/app"),
+        (
+            ".env.example",
+            f"DATABASE_URL=postgresql://admin:{made_up('', 20)}@db.example.com/app",
+        ),
         ("deploy/key.pem", "-----BEGIN " + "RSA PRIVATE KEY-----"),
     ],
-    ids=["token", "token in a test", "cloud key in a test", "secret key", "password in an address", "private key"],
+    ids=[
+        "token",
+        "token in a test",
+        "cloud key in a test",
+        "secret key",
+        "password in an address",
+        "private key",
+    ],
 )
 def test_planted_secret_fails_until_it_is_accepted(checkout, name, line):
     (checkout / name).parent.mkdir(exist_ok=True)

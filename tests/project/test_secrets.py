@@ -19,7 +19,10 @@ print(kept_secret(Path(sys.argv[1]), lambda: secrets.token_hex(2000)))
 def test_processes_that_start_at_once_agree(tmp_path):
     command = [sys.executable, "-c", ASK, str(tmp_path / "key")]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
     ]
     for process in processes:
         process.stdin.write("go\n")

@@ -1,4 +1,6 @@
-"""`manage.py serve` as an operator runs it: real processes, an empty folder, and signals."""
+"""`manage.py serve` as an operator runs it: real processes, an empty folder, and
+signals.
+"""
 
 import contextlib
 import os
@@ -25,7 +27,13 @@ EX_CONFIG, EX_USAGE = 78, 64
 
 def environment(state, **more):
     """Return a development environment with nothing of the caller's."""
-    return {"PATH": os.environ["PATH"], "FIRSTLIGHT_DOTENV": "0", "DEBUG": "1", "STATE_DIR": str(state), **more}
+    return {
+        "PATH": os.environ["PATH"],
+        "FIRSTLIGHT_DOTENV": "0",
+        "DEBUG": "1",
+        "STATE_DIR": str(state),
+        **more,
+    }
 
 
 @contextlib.contextmanager
@@ -33,7 +41,9 @@ def serving(env, log, *arguments):
     """Run `manage.py serve`; end it by its own id on the way out."""
     command = [sys.executable, "manage.py", "serve", *arguments]
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )
     try:
         yield process
     finally:
@@ -85,8 +95,9 @@ def answers(port, path):
 def port_of(process, log):
     """Return the port that `serve --port 0` chose, once it serves the site.
 
-    A port that a test finds free and gives to a process may be another one's by then: of a parallel test, or of an
-    outgoing connection. Then the process ends at once, and the test would wait for it in vain.
+    A port that a test finds free and gives to a process may be another one's by then:
+    of a parallel test, or of an outgoing connection. Then the process ends at once, and
+    the test would wait for it in vain.
     """
 
     def shown():
@@ -226,7 +237,9 @@ def test_three_that_start_together_on_postgresql_migrate_once(tmp_path):
 
 
 def start_together(folder, env):
-    """Start three at once, and wait until each of them has migrated without an error and serves."""
+    """Start three at once, and wait until each of them has migrated without an error
+    and serves.
+    """
     logs = [folder / f"{number}.log" for number in range(3)]
     with contextlib.ExitStack() as stack:
         started = [(stack.enter_context(serving(env, log, "--port", "0")), log) for log in logs]

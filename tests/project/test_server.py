@@ -1,7 +1,8 @@
-"""The web process keeps serving whatever visitors send, and says why it refuses something. Real sockets, a real process.
+"""The web process keeps serving whatever visitors send, and says why it refuses
+something. Real sockets, a real process.
 
-FORWARDED_ALLOW_IPS names an address that nobody uses here, so that loopback addresses count as visitors: attackers come
-from 127.0.0.2, other visitors from 127.0.0.1.
+FORWARDED_ALLOW_IPS names an address that nobody uses here, so that loopback addresses
+count as visitors: attackers come from 127.0.0.2, other visitors from 127.0.0.1.
 """
 
 import contextlib
@@ -40,7 +41,15 @@ class Server:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "project.server", "--port", str(self.port)],
+                [
+                    sys.executable,
+                    "-W",
+                    "ignore",
+                    "-m",
+                    "project.server",
+                    "--port",
+                    str(self.port),
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -67,11 +76,15 @@ class Server:
 
     def connect(self, address=VISITOR):
         """Return a socket that is connected from one of this machine's addresses."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(address, 0))
+        return socket.create_connection(
+            ("127.0.0.1", self.port), timeout=10, source_address=(address, 0)
+        )
 
     def get(self, path, address=VISITOR):
         """Return the answer to a GET, read to its end."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=(address, 0))
+        client = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=10, source_address=(address, 0)
+        )
         try:
             client.request("GET", path)
             response = client.getresponse()
@@ -128,7 +141,12 @@ def server(start):
 
 
 def post(size, path=b"/accounts/login/", *more):
-    lines = [b"POST " + path + b" HTTP/1.1", b"Host: localhost", b"Content-Length: " + str(size).encode(), *more]
+    lines = [
+        b"POST " + path + b" HTTP/1.1",
+        b"Host: localhost",
+        b"Content-Length: " + str(size).encode(),
+        *more,
+    ]
     return b"\r\n".join([*lines, b"", b""])
 
 
@@ -137,10 +155,14 @@ def test_what_is_too_large_is_refused_with_its_status(server):
     assert status_of(server.sent(post(limits.FORM + 1))) == 413
     assert status_of(server.sent(post(600 * 1024 * 1024) + b"x" * 300_000)) == 413
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    chunked = b"POST /accounts/login/" + host + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6
+    chunked = (
+        b"POST /accounts/login/" + host + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6
+    )
     assert status_of(server.sent(chunked)) == 413
     assert status_of(server.sent(b"GET /?" + b"a" * 9000 + host + b"\r\n")) == 414
-    assert status_of(server.sent(b"GET /" + host + b"X-A: " + b"a" * 40_000 + b"\r\n\r\n")) == 431
+    assert (
+        status_of(server.sent(b"GET /" + host + b"X-A: " + b"a" * 40_000 + b"\r\n\r\n")) == 431
+    )
     assert status_of(server.sent(b"GET /" + host + b"X-A: a\r\n" * 200 + b"\r\n")) == 431
     assert status_of(server.sent(b"GET /" + host + b"X-A: " + b"a" * 100_000)) == 431
     assert server.get("/accounts/login/").status == 200
@@ -216,7 +238,9 @@ def test_others_are_served_within_a_second(start, name):
     files, count, sent = TRIALS[name]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 20_000:
-        pytest.skip(f"This machine lets a process open {hard} files, too few for the trial's own sockets.")
+        pytest.skip(
+            f"This machine lets a process open {hard} files, too few for the trial's own sockets."
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     server = start(files=min(files, hard))
     slowest = 0.0

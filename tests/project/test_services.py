@@ -19,7 +19,9 @@ def test_the_postgres_server_lets_its_user_make_databases(postgres_url):
 
 def test_a_missing_program_skips_the_test_and_says_why(monkeypatch):
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="no-such-program is not installed: it is made up"):
+    with pytest.raises(
+        pytest.skip.Exception, match="no-such-program is not installed: it is made up"
+    ):
         services.require("no-such-program", "it is made up")
 
 

@@ -1,4 +1,6 @@
-"""scripts/setup in a copy of its own, with stand-ins for Python and npm that note how they are called."""
+"""scripts/setup in a copy of its own, with stand-ins for Python and npm that note how
+they are called.
+"""
 
 import os
 import shutil
@@ -26,9 +28,13 @@ mkdir -p node_modules
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a folder with what scripts/setup reads, and a .venv that has nothing installed."""
+    """Return a folder with what scripts/setup reads, and a .venv that has nothing
+    installed.
+    """
     for name in ("scripts", "requirements"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in ("package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
     for path, text in {".venv/bin/python": PYTHON, "bin/npm": NPM}.items():
@@ -90,6 +96,8 @@ def test_locks_agree_about_each_version():
     pins = {}
     for name in ("base", "demo", "dev"):
         lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-        named = [line.split()[0].split("==") for line in lines if "==" in line and line[0].isalpha()]
+        named = [
+            line.split()[0].split("==") for line in lines if "==" in line and line[0].isalpha()
+        ]
         pins[name] = dict(named)
     assert pins["base"].items() <= pins["demo"].items() <= pins["dev"].items()

@@ -1,4 +1,5 @@
-"""A new database runs a squashed migration; one of an earlier release has run the migrations that it replaces.
+"""A new database runs a squashed migration; one of an earlier release has run the
+migrations that it replaces.
 
 Both must end with the same tables.
 """
@@ -65,10 +66,14 @@ with connection.cursor() as cursor:
 
 
 def migrated(app, way, url):
-    """Migrate an empty database, and return its tables of an app and the names of the applied migrations."""
+    """Migrate an empty database, and return its tables of an app and the names of the
+    applied migrations.
+    """
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": url}
     command = [sys.executable, "-W", "ignore", "-c", MIGRATE, app, way]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -91,7 +96,9 @@ def new_database(request, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("app", "tables"), [("metrics", 18), ("integrations", 8)])
-def test_a_squashed_migration_makes_the_same_tables_as_those_it_replaces(new_database, app, tables):
+def test_a_squashed_migration_makes_the_same_tables_as_those_it_replaces(
+    new_database, app, tables
+):
     squashed = migrated(app, "squashed", new_database())
     replaced = migrated(app, "replaced", new_database())
     assert squashed["tables"].keys() == replaced["tables"].keys()

@@ -1,4 +1,6 @@
-"""What a process imports when it starts: each of them pays for it, and so does every command."""
+"""What a process imports when it starts: each of them pays for it, and so does every
+command.
+"""
 
 import subprocess
 import sys
@@ -7,7 +9,9 @@ SET_UP = "import sys, django; django.setup(); import project.urls; print(*sys.mo
 
 
 def test_no_process_imports_the_model_client_at_its_start():
-    done = subprocess.run([sys.executable, "-c", SET_UP], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", SET_UP], capture_output=True, text=True, check=True, timeout=60
+    )
     modules = done.stdout.split()
     assert "apps.metrics.llm.client" in modules
     assert "openai" not in modules  # 0.8 s

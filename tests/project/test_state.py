@@ -57,5 +57,9 @@ def test_files_of_an_earlier_release_become_private_at_start(manage, tmp_path):
 
 def test_folder_that_is_named_in_place_of_a_database_keeps_its_rights(tmp_path):
     tmp_path.chmod(0o755)
-    tighten(tmp_path, {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path}, {"filename": tmp_path})
+    tighten(
+        tmp_path,
+        {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path},
+        {"filename": tmp_path},
+    )
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755

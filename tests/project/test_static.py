@@ -32,6 +32,8 @@ def test_under_asgi_an_unchanged_file_is_not_sent_again(async_client, settings):
         first = await async_client.get(settings.STATIC_URL + ADMIN_CSS)
         first.close()
         headers = {"If-Modified-Since": first["Last-Modified"]}
-        return (await async_client.get(settings.STATIC_URL + ADMIN_CSS, headers=headers)).status_code
+        return (
+            await async_client.get(settings.STATIC_URL + ADMIN_CSS, headers=headers)
+        ).status_code
 
     assert asyncio.run(get()) == 304

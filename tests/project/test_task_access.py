@@ -1,4 +1,6 @@
-"""A task of one team changes and reads no row of another one, over every task that there is."""
+"""A task of one team changes and reads no row of another one, over every task that
+there is.
+"""
 
 import inspect
 
@@ -18,14 +20,24 @@ from apps.teams.scoping import TeamScopedModel
 from tests.project.conftest import world
 
 autodiscover_modules("tasks")
-TASKS = {name: task for name, task in registry.tasks().items() if not name.startswith(("lab_", "poison_"))}
+TASKS = {
+    name: task
+    for name, task in registry.tasks().items()
+    if not name.startswith(("lab_", "poison_"))
+}
 
 
 def prepared(slug):
     of = world(slug)
-    TrackedRepository.objects.across_teams().create(team=of.team, repository=of.repository, changed_at=timezone.now())
+    TrackedRepository.objects.across_teams().create(
+        team=of.team, repository=of.repository, changed_at=timezone.now()
+    )
     for _ in range(3):
-        PullRequestFactory(repository=of.repository, author=of.member, body=f"Secret of {slug}. Made by Copilot.")
+        PullRequestFactory(
+            repository=of.repository,
+            author=of.member,
+            body=f"Secret of {slug}. Made by Copilot.",
+        )
     # A run of the same subject would be joined.
     Run.objects.filter(subject=f"team:{of.team.pk}").delete()
     return of
@@ -42,7 +54,9 @@ def globex(transactional_db):
 
 
 def arguments(task, own, foreign):
-    """What a message can name: the own team, and rows of the foreign one wherever there is another id."""
+    """What a message can name: the own team, and rows of the foreign one wherever there
+    is another id.
+    """
     known = {
         "team_id": own.team.pk,
         "repo_id": own.repository.pk,
@@ -70,7 +84,9 @@ def rows_of(of):
         manager = model.objects
         if issubclass(model, TeamScopedModel):
             manager = manager.across_teams()
-        found[model] = [encode(row) for row in manager.filter(team=of.team).order_by("pk").values()]
+        found[model] = [
+            encode(row) for row in manager.filter(team=of.team).order_by("pk").values()
+        ]
     return found
 
 
@@ -85,7 +101,9 @@ def test_task_of_one_team_leaves_the_others_alone(name, acme, globex):
     assert sum(map(len, before.values())) > 8
     try:
         run = task.call_local(**arguments(task, acme, globex))
-    except Exception as error:  # a source that is not connected; what it wrote counts all the same
+    except (
+        Exception
+    ) as error:  # a source that is not connected; what it wrote counts all the same
         run, told = Run.objects.order_by("-created_at").first(), str(error)
     else:
         told = ""
@@ -93,4 +111,6 @@ def test_task_of_one_team_leaves_the_others_alone(name, acme, globex):
     said = told + str([*run.events.values_list("data", "message")] if run else "")
     assert "globex" not in said.lower()
     assert globex.repository.full_name not in said
-    assert not OutboxMessage.objects.filter(recipient=globex.owner.email, text__contains="Acme").exists()
+    assert not OutboxMessage.objects.filter(
+        recipient=globex.owner.email, text__contains="Acme"
+    ).exists()

@@ -1,4 +1,6 @@
-"""Files that a process can't write: one line names the file, its owner, and the user, and the probe answers 503."""
+"""Files that a process can't write: one line names the file, its owner, and the user,
+and the probe answers 503.
+"""
 
 import os
 import pwd
@@ -16,13 +18,17 @@ OWNER = 65534
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(
-        IS_ROOT and not shutil.which("setpriv"), reason="setpriv is not installed: it drops capabilities"
+        IS_ROOT and not shutil.which("setpriv"),
+        reason="setpriv is not installed: it drops capabilities",
     ),
 ]
 
 
 def protect(path):
-    """Let the file be another user's, or read-only if only root could do that. Returns the owner's name."""
+    """Let the file be another user's, or read-only if only root could do that.
+
+    Returns the owner's name.
+    """
     path.chmod(0o644 if IS_ROOT else 0o444)
     if IS_ROOT:
         os.chown(path, OWNER, OWNER)
@@ -48,11 +54,15 @@ def test_database_that_cannot_be_written_is_named_at_the_start(site):
     for _ in range(5):
         assert site.ask("/teams/new/", "POST", "name=Other")[0] == 503
     status, _, _, body = site.ask("/readyz")
-    assert (status, str(database) in body) == (503, False), "a path is not for everybody who can reach the probe"
+    assert (status, str(database) in body) == (503, False), (
+        "a path is not for everybody who can reach the probe"
+    )
     user = pwd.getpwuid(os.geteuid()).pw_name
     for name in ("web", "command"):
         text = (site.folder / f"{name}.log").read_text()
-        [line] = [line for line in text.splitlines() if line.startswith(f"The database {database}")]
+        [line] = [
+            line for line in text.splitlines() if line.startswith(f"The database {database}")
+        ]
         assert owner in line
         assert user in line
         assert len(text) < 30_000

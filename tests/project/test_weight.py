@@ -1,4 +1,7 @@
-"""How much a page weighs for a browser that has nothing of it: HTML, style sheets, scripts, fonts, and icons."""
+"""How much a page weighs for a browser that has nothing of it:
+
+HTML, style sheets, scripts, fonts, and icons.
+"""
 
 import gzip
 import re
@@ -26,7 +29,9 @@ def file_weight(name):
 
 
 def files_of(html):
-    """Return the static files that a page loads, with the fonts that its style sheets name."""
+    """Return the static files that a page loads, with the fonts that its style sheets
+    name.
+    """
     names = set(ADDRESS.findall(html))
     for style in [name for name in names if name.endswith(".css")]:
         names |= set(IN_STYLE.findall(Path(finders.find(style)).read_text()))
@@ -45,9 +50,15 @@ def test_page_is_light_when_nothing_is_cached(acme):
         if answer.streaming or "text/html" not in answer.headers.get("Content-Type", ""):
             continue
         body = answer.content
-        html = gzip.decompress(body).decode() if answer.headers.get("Content-Encoding") == "gzip" else body.decode()
+        html = (
+            gzip.decompress(body).decode()
+            if answer.headers.get("Content-Encoding") == "gzip"
+            else body.decode()
+        )
         if "<html" in html:
-            weights[address.name] = len(body) + sum(file_weight(name) for name in files_of(html))
+            weights[address.name] = len(body) + sum(
+                file_weight(name) for name in files_of(html)
+            )
     assert len(weights) > 15
     assert {name: weight for name, weight in weights.items() if weight > LIMIT} == {}
 

@@ -15,7 +15,9 @@ class Client:
     """GitHub's API at `url` with one token."""
 
     def __init__(self, url, token="test-token"):
-        self.http = httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
+        self.http = httpx.Client(
+            base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30
+        )
 
     def send(self, query, **variables):
         return self.http.post("/graphql", json={"query": query, "variables": variables})

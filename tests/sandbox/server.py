@@ -17,17 +17,42 @@ class SandboxFailed(Exception):
 
 @contextmanager
 def start_process(
-    data=None, seed=None, *, pace=None, every=None, points=1_000_000, now=None, timing=None, env=None, **more
+    data=None,
+    seed=None,
+    *,
+    pace=None,
+    every=None,
+    points=1_000_000,
+    now=None,
+    timing=None,
+    env=None,
+    **more,
 ):
-    """Yield the process of a sandbox on a free port and its base URL; end it on leaving.
+    """Yield the process of a sandbox on a free port and its base URL; end it on
+    leaving.
 
     `points` is the hourly budget of a token.
     """
-    options = {"data": data, "seed": seed, "pace": pace, "every": every, "points": points, "now": now, "timing": timing}
+    options = {
+        "data": data,
+        "seed": seed,
+        "pace": pace,
+        "every": every,
+        "points": points,
+        "now": now,
+        "timing": timing,
+    }
     options |= {name.replace("_", "-"): value for name, value in more.items()}
     arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
     # It ends with its stdin, so also when the tests are killed.
-    command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port=0", "--end-with-stdin", *arguments]
+    command = [
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "sandbox",
+        "--port=0",
+        "--end-with-stdin",
+        *arguments,
+    ]
     environment = {**os.environ, "DEBUG": "1", **(env or {})}
     with (
         tempfile.TemporaryFile("w+") as stderr,
@@ -40,7 +65,7 @@ def start_process(
             stderr=stderr,
             text=True,
             encoding="utf-8",
-        ) as process,  # fmt: skip
+        ) as process,
     ):
         try:
             line = process.stdout.readline()

@@ -1,4 +1,6 @@
-"""Points and nodes by GitHub's published rule, against the worked examples of its documentation."""
+"""Points and nodes by GitHub's published rule, against the worked examples of its
+documentation.
+"""
 
 import pytest
 from graphql import get_operation_ast, parse, validate
@@ -73,6 +75,8 @@ def test_variables_defaults_fragments_and_directives_count(cost):
     assert cost(PAGE, first=0, ids=["a", "b"]) == Cost(1 + 2, 2 + 2 * 50)
 
 
-@pytest.mark.parametrize(("requests", "points"), [(0, 1), (1, 1), (149, 1), (150, 2), (250, 3), (5101, 51)])
+@pytest.mark.parametrize(
+    ("requests", "points"), [(0, 1), (1, 1), (149, 1), (150, 2), (250, 3), (5101, 51)]
+)
 def test_points_round_half_up_and_are_at_least_one(requests, points):
     assert Cost(requests, 0).points == points

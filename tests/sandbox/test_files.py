@@ -19,22 +19,33 @@ def test_people_bots_and_deleted_accounts_are_those_of_github(folder, connect):
     bot = {"login": "dependabot[bot]", "name": "dependabot[bot]", "isBot": True}
     data = folder(
         [
-            record(1, reviews=[{"author": {"login": "coderabbitai[bot]"}, "state": "COMMENTED"}]),
+            record(
+                1, reviews=[{"author": {"login": "coderabbitai[bot]"}, "state": "COMMENTED"}]
+            ),
             record(2, author=bot, commits=[{**commit, "author": {"login": "dependabot[bot]"}}]),
             record(3, author=None, commits=[{**commit, "author": None}]),
             record(4, headRefName="topic/x"),
         ]
     )
     with start_sandbox(data) as url:
-        person, dependabot, ghost, other = connect(url).data(AUTHORS)["repository"]["pullRequests"]["nodes"]
+        person, dependabot, ghost, other = connect(url).data(AUTHORS)["repository"][
+            "pullRequests"
+        ]["nodes"]
     ada = person["author"]["databaseId"]
     assert person["author"] == {"__typename": "User", "login": "ada", "databaseId": ada}
     assert other["author"]["databaseId"] == ada
-    assert person["commits"]["nodes"][0]["commit"]["author"]["user"] == {"login": "ada", "databaseId": ada}
+    assert person["commits"]["nodes"][0]["commit"]["author"]["user"] == {
+        "login": "ada",
+        "databaseId": ada,
+    }
     assert person["reviews"]["nodes"] == [
         {"author": {"__typename": "Bot", "login": "coderabbitai"}, "state": "COMMENTED"}
     ]
-    assert dependabot["author"] == {"__typename": "Bot", "login": "dependabot", "databaseId": 49699333}
+    assert dependabot["author"] == {
+        "__typename": "Bot",
+        "login": "dependabot",
+        "databaseId": 49699333,
+    }
     assert dependabot["commits"]["nodes"][0]["commit"]["author"] == {
         "name": "dependabot[bot]",
         "email": "49699333+dependabot[bot]@users.noreply.github.com",
@@ -57,11 +68,20 @@ def test_invented_ids_are_the_same_in_every_run(folder, connect):
     ("lines", "words"),
     [
         ([record(1), "{not json"], "octo__hello.jsonl line 2: not valid JSON"),
-        ([record(1), "", "[1]"], "octo__hello.jsonl line 3: a pull request must be a JSON object"),
+        (
+            [record(1), "", "[1]"],
+            "octo__hello.jsonl line 3: a pull request must be a JSON object",
+        ),
         ([record(1, createdAt="yesterday")], "line 1: createdAt must be a moment like"),
-        ([record(1, state="DONE")], "line 1: state must be one of OPEN, CLOSED, MERGED, not 'DONE'"),
+        (
+            [record(1, state="DONE")],
+            "line 1: state must be one of OPEN, CLOSED, MERGED, not 'DONE'",
+        ),
         ([record(1, title=None)], "line 1: title must be text, not None"),
-        ([{k: v for k, v in record(1).items() if k != "number"}], "line 1: 'number' is missing"),
+        (
+            [{k: v for k, v in record(1).items() if k != "number"}],
+            "line 1: 'number' is missing",
+        ),
         ([record(1), record(1)], "line 2: number 1 is there already"),
         ([record(1, repository="octo/else")], "line 1: repository is 'octo/else'"),
         ([record(1, author="ada")], "line 1: author must be an object, not 'ada'"),

@@ -21,8 +21,12 @@ PATH = ("repository", "pullRequests")
 @pytest.mark.parametrize("field", ["CREATED_AT", "UPDATED_AT"])
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 def test_pages_hold_every_pull_request_once_in_order(acme, field, direction):
-    nodes = list(acme.pages(NUMBERS, PATH, first=37, name="infra", field=field, direction=direction))
-    total = acme.data(NUMBERS, name="infra", first=0)["repository"]["pullRequests"]["totalCount"]
+    nodes = list(
+        acme.pages(NUMBERS, PATH, first=37, name="infra", field=field, direction=direction)
+    )
+    total = acme.data(NUMBERS, name="infra", first=0)["repository"]["pullRequests"][
+        "totalCount"
+    ]
     moments = [node["createdAt" if field == "CREATED_AT" else "updatedAt"] for node in nodes]
     assert duplicates(node["number"] for node in nodes) == []
     assert len(nodes) == total > 250
@@ -36,17 +40,25 @@ def test_states_choose(acme):
     }
     assert all(node["state"] == state for state, nodes in by_state.items() for node in nodes)
     assert all(len(nodes) >= 10 for nodes in by_state.values())
-    assert sum(map(len, by_state.values())) == len(list(acme.pages(NUMBERS, PATH, name="storefront")))
+    assert sum(map(len, by_state.values())) == len(
+        list(acme.pages(NUMBERS, PATH, name="storefront"))
+    )
 
 
 def test_a_cursor_of_created_at_stays_right_while_pull_requests_are_opened(acme):
     before = list(acme.pages(NUMBERS, PATH, name="handbook"))
     page = acme.data(NUMBERS, name="handbook", first=10)["repository"]["pullRequests"]
-    newer = record(90001, repository="acme/handbook", createdAt="2099-01-01T00:00:00Z", state="OPEN", mergedAt=None)
+    newer = record(
+        90001,
+        repository="acme/handbook",
+        createdAt="2099-01-01T00:00:00Z",
+        state="OPEN",
+        mergedAt=None,
+    )
     assert acme.http.post("/_sandbox/pull_requests", json=[newer]).status_code == 200
-    rest = acme.data(NUMBERS, name="handbook", first=100, after=page["pageInfo"]["endCursor"])["repository"][
-        "pullRequests"
-    ]
+    rest = acme.data(NUMBERS, name="handbook", first=100, after=page["pageInfo"]["endCursor"])[
+        "repository"
+    ]["pullRequests"]
     assert [n["number"] for n in page["nodes"] + rest["nodes"]] == [n["number"] for n in before]
     assert rest["pageInfo"]["hasPreviousPage"] is True
     assert rest["totalCount"] == len(before) + 1
@@ -56,9 +68,13 @@ def test_last_and_before_page_backwards(acme):
     query = """query($last: Int!, $before: String) { repository(owner: "acme", name: "handbook") {
       pullRequests(last: $last, before: $before, orderBy: {field: CREATED_AT, direction: ASC}) {
         pageInfo { hasPreviousPage startCursor } nodes { number createdAt } } } }"""
-    forwards = [n["number"] for n in acme.pages(NUMBERS, PATH, name="handbook", direction="ASC")]
+    forwards = [
+        n["number"] for n in acme.pages(NUMBERS, PATH, name="handbook", direction="ASC")
+    ]
     newest = acme.data(query, last=7)["repository"]["pullRequests"]
-    older = acme.data(query, last=7, before=newest["pageInfo"]["startCursor"])["repository"]["pullRequests"]
+    older = acme.data(query, last=7, before=newest["pageInfo"]["startCursor"])["repository"][
+        "pullRequests"
+    ]
     assert [n["number"] for n in older["nodes"] + newest["nodes"]] == forwards[-14:]
     assert older["pageInfo"]["hasPreviousPage"] is True
 
@@ -112,7 +128,10 @@ def test_unknown_node_ids_are_null_with_an_error_each(acme):
         "query($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on PullRequest { number } } }",
         ids=["PR_nope", known["id"]],
     )
-    assert answer["data"]["nodes"] == [None, {"__typename": "PullRequest", "number": known["number"]}]
+    assert answer["data"]["nodes"] == [
+        None,
+        {"__typename": "PullRequest", "number": known["number"]},
+    ]
     (error,) = answer["errors"]
     assert (error["type"], error["path"]) == ("NOT_FOUND", ["nodes", 0])
     assert error["message"] == "Could not resolve to a node with the global id of 'PR_nope'"
@@ -133,9 +152,9 @@ def test_an_invalid_query_is_answered_with_200_and_errors(acme):
 
 
 def test_a_field_that_is_not_served_says_so(acme):
-    (error,) = acme.graphql('{ repository(owner: "acme", name: "infra") { milestones(first: 1) { totalCount } } }')[
-        "errors"
-    ]
+    (error,) = acme.graphql(
+        '{ repository(owner: "acme", name: "infra") { milestones(first: 1) { totalCount } } }'
+    )["errors"]
     assert error["message"] == "The sandbox does not serve Repository.milestones."
 
 
@@ -149,13 +168,17 @@ def test_owners_list_their_repositories(acme):
           repositoryOwner(login: "acme") {{ __typename login
             repositories(first: 1, isArchived: true) {{ {fields} }} }} }}"""
     )
-    assert data["viewer"]["organizations"]["nodes"] == [{"login": "acme", "name": "Acme Engineering"}]
-    repositories = {node["nameWithOwner"]: node for node in data["organization"]["repositories"]["nodes"]}
+    assert data["viewer"]["organizations"]["nodes"] == [
+        {"login": "acme", "name": "Acme Engineering"}
+    ]
+    repositories = {
+        node["nameWithOwner"]: node for node in data["organization"]["repositories"]["nodes"]
+    }
     assert data["viewer"]["repositories"]["totalCount"] == len(repositories) == 10
     assert repositories["acme/sandbox-empty"]["isEmpty"] is True
     assert repositories["acme/sandbox-empty"]["defaultBranchRef"] is None
     assert repositories["acme/ledger"]["defaultBranchRef"] == {"name": "main"}
     assert data["repositoryOwner"]["__typename"] == "Organization"
-    assert [node["nameWithOwner"] for node in data["repositoryOwner"]["repositories"]["nodes"]] == [
-        "acme/legacy-portal"
-    ]
+    assert [
+        node["nameWithOwner"] for node in data["repositoryOwner"]["repositories"]["nodes"]
+    ] == ["acme/legacy-portal"]

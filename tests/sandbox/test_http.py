@@ -16,7 +16,9 @@ OTHER = 'query Infra { repository(owner: "acme", name: "infra") { id } }'
 
 @pytest.fixture
 def small(folder):
-    """One pull request: read in no time, where generating the organisation takes a second and more."""
+    """One pull request: read in no time, where generating the organisation takes a
+    second and more.
+    """
     return folder([record(1)])
 
 
@@ -30,7 +32,9 @@ def test_a_token_is_needed_and_some_are_refused(acme, as_token):
         401,
         "This endpoint requires you to be authenticated.",
     )
-    classic = httpx.get(f"{acme.http.base_url}/user", headers={"authorization": "token ghp_abc"})
+    classic = httpx.get(
+        f"{acme.http.base_url}/user", headers={"authorization": "token ghp_abc"}
+    )
     assert classic.headers["x-oauth-scopes"] == "read:org, repo"
     assert "x-oauth-scopes" not in acme.http.get("/user").headers
 
@@ -63,7 +67,11 @@ def test_rest_pages_repositories_with_links(acme):
     pushed = [repository["pushed_at"] or "" for repository in newest]
     assert pushed == sorted(pushed, reverse=True)
     one = acme.http.get("/repos/acme/legacy-portal").json()
-    assert (one["archived"], one["owner"]["type"], one["private"]) == (True, "Organization", True)
+    assert (one["archived"], one["owner"]["type"], one["private"]) == (
+        True,
+        "Organization",
+        True,
+    )
     for missing in ("/repos/acme/nope", "/orgs/nope/repos", "/users/acme/repos", "/nothing"):
         response = acme.http.get(missing)
         assert (response.status_code, response.json()["message"]) == (404, "Not Found")
@@ -75,7 +83,13 @@ def test_points_are_counted_in_headers_and_in_the_answer(connect, small):
         query = "{ rateLimit { limit cost used remaining nodeCount resetAt } viewer { login } }"
         first = client.send(query)
         limit = first.json()["data"]["rateLimit"]
-        assert (limit["limit"], limit["cost"], limit["used"], limit["remaining"], limit["nodeCount"]) == (3, 1, 1, 2, 0)
+        assert (
+            limit["limit"],
+            limit["cost"],
+            limit["used"],
+            limit["remaining"],
+            limit["nodeCount"],
+        ) == (3, 1, 1, 2, 0)
         assert first.headers["x-ratelimit-remaining"] == "2"
         assert first.headers["x-ratelimit-resource"] == "graphql"
         assert client.http.get("/rate_limit").json()["resources"]["graphql"]["used"] == 1
@@ -103,26 +117,38 @@ def test_a_fault_hits_as_often_and_where_it_says(acme):
     assert [acme.send(QUERY).status_code for _ in range(5)] == [200, 502, 502, 200, 200]
     acme.faults({"match": {"operation": "Infra"}, "status": 504})
     assert acme.send(QUERY).status_code == 200
-    assert acme.send(OTHER).json()["message"].startswith("We couldn't respond to your request in time")
+    assert (
+        acme.send(OTHER)
+        .json()["message"]
+        .startswith("We couldn't respond to your request in time")
+    )
     acme.http.post("/_sandbox/reset")
     assert acme.send(OTHER).status_code == 200
 
 
 def test_faults_of_the_answer(acme):
     acme.faults({"errors": [{"type": "SERVICE_UNAVAILABLE", "message": "later"}], "times": 1})
-    assert acme.graphql(QUERY) == {"data": None, "errors": [{"type": "SERVICE_UNAVAILABLE", "message": "later"}]}
+    assert acme.graphql(QUERY) == {
+        "data": None,
+        "errors": [{"type": "SERVICE_UNAVAILABLE", "message": "later"}],
+    }
     acme.faults({"errors": [{"message": "half"}], "partial": True})
     half = acme.graphql(QUERY)
     assert half["data"]["repository"]["pullRequests"]["nodes"]
     assert half["errors"] == [{"message": "half"}]
     acme.faults({"null_nodes": True})
     nulls = acme.graphql(QUERY)
-    assert [node is None for node in nulls["data"]["repository"]["pullRequests"]["nodes"]] == [False, True] * 5
+    assert [node is None for node in nulls["data"]["repository"]["pullRequests"]["nodes"]] == [
+        False,
+        True,
+    ] * 5
     assert [error["path"] for error in nulls["errors"]] == [
         ["repository", "pullRequests", "nodes", i] for i in range(1, 10, 2)
     ]
     acme.faults({"set": {"title": None}})
-    assert {n["title"] for n in acme.graphql(QUERY)["data"]["repository"]["pullRequests"]["nodes"]} == {None}
+    assert {
+        n["title"] for n in acme.graphql(QUERY)["data"]["repository"]["pullRequests"]["nodes"]
+    } == {None}
     acme.faults({"malformed": True})
     with pytest.raises(ValueError):
         acme.send(QUERY).json()
@@ -148,7 +174,8 @@ def test_faults_of_the_limits_and_of_time(acme):
 
 
 @pytest.mark.parametrize(
-    "fault", [{}, {"statsu": 502}, {"match": {"repo": "x"}, "status": 500}, {"rate_limit": "third"}, 7]
+    "fault",
+    [{}, {"statsu": 502}, {"match": {"repo": "x"}, "status": 500}, {"rate_limit": "third"}, 7],
 )
 def test_a_fault_that_is_none_is_refused(acme, fault):
     assert acme.http.post("/_sandbox/faults", json=[fault]).status_code == 422
@@ -168,7 +195,9 @@ def test_requests_are_counted_without_tokens_in_clear(acme):
 
 def test_a_pull_request_can_be_changed_and_taken_back(acme):
     number = acme.data(QUERY)["repository"]["pullRequests"]["nodes"][0]["number"]
-    huge = record(number, repository="acme/ledger", title="<b>changed</b>", body="x" * 2_000_000)
+    huge = record(
+        number, repository="acme/ledger", title="<b>changed</b>", body="x" * 2_000_000
+    )
     assert acme.http.post("/_sandbox/pull_requests", json=[huge]).status_code == 200
     query = 'query($n: Int!) { repository(owner: "acme", name: "ledger") { pullRequest(number: $n) { title body } } }'
     assert len(acme.data(query, n=number)["repository"]["pullRequest"]["body"]) == 2_000_000
@@ -207,7 +236,9 @@ def test_pace_delays_answers_and_not_each_other(small):
 def test_it_stops_at_once_even_with_a_request_waiting(small, number):
     with (
         start_process(small, pace=30) as (process, url),
-        httpx.Client(base_url=url, headers={"authorization": "token x"}, timeout=0.2) as waiting,
+        httpx.Client(
+            base_url=url, headers={"authorization": "token x"}, timeout=0.2
+        ) as waiting,
     ):
         with pytest.raises(httpx.ReadTimeout):
             waiting.get("/user")

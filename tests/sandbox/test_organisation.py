@@ -1,4 +1,6 @@
-"""The generated organisation: the same for the same seed and day, believable, with a story in it."""
+"""The generated organisation: the same for the same seed and day, believable, with a
+story in it.
+"""
 
 import itertools
 import statistics
@@ -20,7 +22,11 @@ def world():
 
 @pytest.fixture(scope="module")
 def pull_requests(world):
-    return [pr for repository in world.repositories.values() for pr in repository.pull_requests.values()]
+    return [
+        pr
+        for repository in world.repositories.values()
+        for pr in repository.pull_requests.values()
+    ]
 
 
 def everything(world):
@@ -50,18 +56,34 @@ def test_it_has_about_3000_pull_requests_of_a_year(world, pull_requests):
     assert len(world.repositories) == 10
     assert world.repositories["acme/sandbox-empty"].is_empty
     assert world.repositories["acme/legacy-portal"].is_archived
-    assert len({pr.id for pr in pull_requests}) == len({pr.database_id for pr in pull_requests}) == len(pull_requests)
+    assert (
+        len({pr.id for pr in pull_requests})
+        == len({pr.database_id for pr in pull_requests})
+        == len(pull_requests)
+    )
 
 
 def test_moments_are_in_order(pull_requests):
     for pr in pull_requests:
-        assert [c.committed_date for c in pr.commits] == sorted(c.committed_date for c in pr.commits)
-        assert [r.submitted_at for r in pr.reviews] == sorted(r.submitted_at for r in pr.reviews)
-        moments = [r.submitted_at for r in pr.reviews] + [event.created_at for event in pr.timeline]
+        assert [c.committed_date for c in pr.commits] == sorted(
+            c.committed_date for c in pr.commits
+        )
+        assert [r.submitted_at for r in pr.reviews] == sorted(
+            r.submitted_at for r in pr.reviews
+        )
+        moments = [r.submitted_at for r in pr.reviews] + [
+            event.created_at for event in pr.timeline
+        ]
         assert all(pr.created_at <= moment <= pr.updated_at for moment in moments)
-        assert (pr.state == "MERGED") is (pr.merged_at is not None) is (pr.merge_commit is not None)
+        assert (
+            (pr.state == "MERGED")
+            is (pr.merged_at is not None)
+            is (pr.merge_commit is not None)
+        )
         assert (pr.state == "OPEN") is (pr.closed_at is None)
-        assert all(commit.committed_date <= (pr.closed_at or pr.updated_at) for commit in pr.commits)
+        assert all(
+            commit.committed_date <= (pr.closed_at or pr.updated_at) for commit in pr.commits
+        )
         assert sum(c.additions for c in pr.commits) == pr.additions
 
 
@@ -77,14 +99,23 @@ def test_it_has_what_occurs_in_reality(pull_requests):
     assert sum(len(pr.commits) > 100 for pr in pull_requests) == 3
     assert sum(len(pr.reviews) > 50 for pr in pull_requests) == 2
     reviews = Counter(review.state for pr in pull_requests for review in pr.reviews)
-    assert min(reviews[state] for state in ("APPROVED", "COMMENTED", "CHANGES_REQUESTED", "DISMISSED")) > 50
+    assert (
+        min(
+            reviews[state]
+            for state in ("APPROVED", "COMMENTED", "CHANGES_REQUESTED", "DISMISSED")
+        )
+        > 50
+    )
     events = Counter(event.typename for pr in pull_requests for event in pr.timeline)
     assert min(events["ReadyForReviewEvent"], events["ConvertToDraftEvent"]) > 10
     for pr in pull_requests:
         if pr.author and pr.author.typename == "Bot":
             assert not pr.author.login.endswith("]")
             assert all(commit.author.user is None for commit in pr.commits)
-    text = "\n".join(f"{pr.title}\n{pr.body}\n" + "\n".join(c.message for c in pr.commits) for pr in pull_requests)
+    text = "\n".join(
+        f"{pr.title}\n{pr.body}\n" + "\n".join(c.message for c in pr.commits)
+        for pr in pull_requests
+    )
     for mark in (
         "Co-Authored-By: Claude <noreply@anthropic.com>",
         "Generated with [Claude Code](https://claude.com/claude-code)",
@@ -112,7 +143,11 @@ def test_the_story_is_in_the_figures(world):
     def wait(repository, start, end):
         waits = []
         for pr in world.repositories[repository].pull_requests.values():
-            people = [r.submitted_at for r in pr.reviews if r.author is None or r.author.typename == "User"]
+            people = [
+                r.submitted_at
+                for r in pr.reviews
+                if r.author is None or r.author.typename == "User"
+            ]
             if start <= pr.created_at < end and people:
                 waits.append(hours(pr.created_at, people[0]))
         return statistics.median(waits)

@@ -86,24 +86,38 @@ def as_recorded(node):
             {
                 **{
                     key: commit[key]
-                    for key in ("oid", "message", "authoredDate", "committedDate", "additions", "deletions")
+                    for key in (
+                        "oid",
+                        "message",
+                        "authoredDate",
+                        "committedDate",
+                        "additions",
+                        "deletions",
+                    )
                 },
                 "changedFiles": commit["changedFilesIfAvailable"],
                 # GitHub has no user for a bot's commit; its name stands.
-                "author": (commit["author"]["user"] or {"login": commit["author"]["name"]})["login"],
+                "author": (commit["author"]["user"] or {"login": commit["author"]["name"]})[
+                    "login"
+                ],
             }
             for commit in (edge["commit"] for edge in node["commits"]["nodes"])
         ],
         "reviews": [
-            {"author": login(review["author"]), "state": review["state"], "submittedAt": review["submittedAt"]}
+            {
+                "author": login(review["author"]),
+                "state": review["state"],
+                "submittedAt": review["submittedAt"],
+            }
             for review in node["reviews"]["nodes"]
         ],
     }
 
 
 def expected(raw):
-    # Copilot's coding agent is `Copilot` in git and over REST, and the Bot `copilot-swe-agent` over GraphQL; an agent
-    # that the file calls a bot without the ending is a Bot all the same.
+    # Copilot's coding agent is `Copilot` in git and over REST, and the Bot
+    # `copilot-swe-agent` over GraphQL; an agent that the file calls a bot without the
+    # ending is a Bot all the same.
     author = raw["author"]["login"]
     if raw["author"]["isBot"] and not author.endswith("[bot]"):
         author = {"Copilot": "copilot-swe-agent"}.get(author, author) + "[bot]"
@@ -114,30 +128,51 @@ def expected(raw):
         "mergeCommit": raw["mergeCommit"],
         "labels": raw["labels"],
         "commitsTotalCount": raw["commitsTotalCount"],
-        "commits": [{**commit, "author": commit["author"]["login"]} for commit in raw["commits"]],
+        "commits": [
+            {**commit, "author": commit["author"]["login"]} for commit in raw["commits"]
+        ],
         "reviews": [
-            {"author": review["author"]["login"], "state": review["state"], "submittedAt": review["submittedAt"]}
+            {
+                "author": review["author"]["login"],
+                "state": review["state"],
+                "submittedAt": review["submittedAt"],
+            }
             for review in raw["reviews"]
         ],
     }
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the sample of real pull requests is not beside the project")
+@pytest.mark.skipif(
+    not SAMPLE.is_dir(), reason="the sample of real pull requests is not beside the project"
+)
 def test_the_whole_sample_comes_back_unchanged(connect):
     served = {}
     with start_sandbox(SAMPLE) as url:
         client = connect(url)
         for path in SAMPLE.glob("*__*.jsonl"):
             owner, name = path.stem.split("__")
-            records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            pages = client.pages(PAGE, ("repository", "pullRequests"), first=25, owner=owner, name=name)
+            records = [
+                json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()
+            ]
+            pages = client.pages(
+                PAGE, ("repository", "pullRequests"), first=25, owner=owner, name=name
+            )
             nodes = [whole(client, node) for node in pages]
-            assert [node["createdAt"] for node in nodes] == sorted((r["createdAt"] for r in records), reverse=True)
-            assert {node["number"]: as_recorded(node) for node in nodes} == {r["number"]: expected(r) for r in records}
+            assert [node["createdAt"] for node in nodes] == sorted(
+                (r["createdAt"] for r in records), reverse=True
+            )
+            assert {node["number"]: as_recorded(node) for node in nodes} == {
+                r["number"]: expected(r) for r in records
+            }
             assert {node["headRefName"] for node in nodes} == {
                 record["headRefName"] or f"pr-{record['number']}" for record in records
             }
             served |= {node["id"]: node for node in nodes}
     assert len(served) == 596
     assert duplicates(node["databaseId"] for node in served.values()) == []
-    assert duplicates(review["id"] for node in served.values() for review in node["reviews"]["nodes"]) == []
+    assert (
+        duplicates(
+            review["id"] for node in served.values() for review in node["reviews"]["nodes"]
+        )
+        == []
+    )

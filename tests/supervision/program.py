@@ -1,4 +1,7 @@
-"""A program under supervision: `program.py FOLDER what`. It writes its process id to FOLDER/started, line by line."""
+"""A program under supervision:
+
+`program.py FOLDER what`. It writes its process id to FOLDER/started, line by line.
+"""
 
 import asyncio
 import os
@@ -30,7 +33,9 @@ async def serve(table, *, blocks):
 
 def main():
     folder, what = Path(sys.argv[1]), sys.argv[2]
-    table = launch.supervise(launch.Limits(silence=1.5, grace=0.5, reports=str(folder / "reports"), name="test"))
+    table = launch.supervise(
+        launch.Limits(silence=1.5, grace=0.5, reports=str(folder / "reports"), name="test")
+    )
     first = started(folder) == 1
     pulse.start(table, "one process")
     match what:

@@ -1,4 +1,6 @@
-"""The program that keeps a group of processes running, with members that know nothing of Firstlight."""
+"""The program that keeps a group of processes running, with members that know nothing
+of Firstlight.
+"""
 
 import json
 import signal
@@ -32,7 +34,9 @@ def log_of(process):
 
 @pytest.fixture
 def waits(tmp_path):
-    """Return a member that waits for its end, and notes its start and its SIGTERM in a file."""
+    """Return a member that waits for its end, and notes its start and its SIGTERM in a
+    file.
+    """
     notes = tmp_path / "notes"
     program = (
         "import signal, sys, time\n"
@@ -57,7 +61,9 @@ def test_a_member_that_fails_five_times_ends_the_group_with_1(tmp_path, waits):
     log = log_of(process)
     assert process.returncode == 1
     assert [line["level"] for line in log] == ["warning"] * 4 + ["error"]
-    assert all("failing one" in line["message"] and "status 3" in line["message"] for line in log)
+    assert all(
+        "failing one" in line["message"] and "status 3" in line["message"] for line in log
+    )
     assert (tmp_path / "notes").read_text() == "started ended"
 
 
@@ -100,7 +106,9 @@ def test_sigusr1_replaces_members_and_the_group_goes_on(tmp_path, waits):
     wait_until_started(tmp_path)
     process.send_signal(signal.SIGUSR1)
     deadline = time.monotonic() + END_SECONDS
-    while (notes := (tmp_path / "notes").read_text()).count("started") < 2 or "ended" not in notes:
+    while (notes := (tmp_path / "notes").read_text()).count(
+        "started"
+    ) < 2 or "ended" not in notes:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert process.poll() is None

@@ -44,14 +44,20 @@ def wait_for(condition, seconds=30):
 
 
 def reports(folder):
-    return [json.loads(path.read_text()) for path in sorted((folder / "reports").glob("*.json"))]
+    return [
+        json.loads(path.read_text()) for path in sorted((folder / "reports").glob("*.json"))
+    ]
 
 
 def test_a_pattern_that_holds_the_gil_is_ended_and_the_program_started_again(run, tmp_path):
     assert run("pattern").wait(30) == 0
     assert len(pids(tmp_path)) == 2
     [report] = reports(tmp_path)
-    assert (report["owner"], report["cause"], report["blamed"]) == ("one process", "silent", ["a pattern"])
+    assert (report["owner"], report["cause"], report["blamed"]) == (
+        "one process",
+        "silent",
+        ["a pattern"],
+    )
 
 
 def test_an_event_loop_that_is_blocked_is_ended_and_the_program_started_again(run, tmp_path):

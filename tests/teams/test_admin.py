@@ -1,4 +1,6 @@
-"""The admin reads all teams' rows through `TeamScopedAdmin`, in lists, forms, choices and deletions."""
+"""The admin reads all teams' rows through `TeamScopedAdmin`, in lists, forms, choices
+and deletions.
+"""
 
 import pytest
 from django.contrib import admin
@@ -49,7 +51,10 @@ def test_lists_and_forms_show_all_teams(site, request_of_root, acme, globex):
     listed = model_admin.get_changelist_instance(request_of_root).queryset
     assert listed.count() == 4
     form = model_admin.get_form(request_of_root)(instance=acme.pulls[0])
-    assert {label for _, label in form.fields["repository"].choices if "/" in label} == {"acme/api", "globex/api"}
+    assert {label for _, label in form.fields["repository"].choices if "/" in label} == {
+        "acme/api",
+        "globex/api",
+    }
 
 
 def test_ordered_choices_are_read_too(site, request_of_root, acme, globex):
@@ -62,12 +67,16 @@ def test_ordered_choices_are_read_too(site, request_of_root, acme, globex):
 def test_pages_render(site, request_of_root, acme):
     model_admin = site.get_model_admin(Repository)
     formsets = [
-        inline.get_formset(request_of_root)(instance=acme.repository, queryset=inline.get_queryset(request_of_root))
+        inline.get_formset(request_of_root)(
+            instance=acme.repository, queryset=inline.get_queryset(request_of_root)
+        )
         for inline in model_admin.get_inline_instances(request_of_root)
     ]
     assert "acme 1" in str(formsets[0])
     assert model_admin.get_object(request_of_root, str(acme.repository.pk)) == acme.repository
-    _, counts, _, protected = model_admin.get_deleted_objects([acme.repository], request_of_root)
+    _, counts, _, protected = model_admin.get_deleted_objects(
+        [acme.repository], request_of_root
+    )
     assert counts["pull requests"] == 2
     assert not protected
 

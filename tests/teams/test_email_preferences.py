@@ -1,4 +1,6 @@
-"""What a person gets by email is chosen per team and kind, on one page, or by the link in an email."""
+"""What a person gets by email is chosen per team and kind, on one page, or by the link
+in an email.
+"""
 
 from urllib.parse import urlsplit
 
@@ -68,7 +70,9 @@ def test_member_sees_only_what_members_get(team, client):
 def test_preferences_of_another_person_are_out_of_reach(page, owner, team):
     other = person("other@globex.example")
     theirs = create_team("Globex", other)
-    page.post(PAGE, {f"{team.pk}-{kind}": "on" for kind in EmailKind} | {f"{theirs.pk}-digest": ""})
+    page.post(
+        PAGE, {f"{team.pk}-{kind}": "on" for kind in EmailKind} | {f"{theirs.pk}-digest": ""}
+    )
     assert saved(other) == set(EmailKind)
     assert f'name="{theirs.pk}-digest"' not in page.get(PAGE).content.decode()
 

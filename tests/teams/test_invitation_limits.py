@@ -1,4 +1,6 @@
-"""Invitations are no relay for spam: limits of a recipient over all teams, confirmed senders, names without addresses."""
+"""Invitations are no relay for spam: limits of a recipient over all teams, confirmed
+senders, names without addresses.
+"""
 
 from datetime import timedelta
 
@@ -132,7 +134,9 @@ def test_name_with_a_web_address_is_refused(form, name):
     assert "name" in form({"name": name, "time_zone": "UTC"}).errors
 
 
-@pytest.mark.parametrize("name", ["Acme", "Node.js", "R&D: tools", "Platform/Web", "Müller & Söhne"])
+@pytest.mark.parametrize(
+    "name", ["Acme", "Node.js", "R&D: tools", "Platform/Web", "Müller & Söhne"]
+)
 @pytest.mark.parametrize("form", [TeamForm, TeamSettingsForm])
 def test_plain_name_is_accepted(form, name):
     assert form({"name": name, "time_zone": "UTC"}).is_valid()

@@ -36,7 +36,10 @@ def test_an_invitation_is_mailed_and_no_token_is_kept(team, as_):
     page = at(as_("admin"), "invite", team.slug, email=" New@Example.com ", role="member")
     assert "new@example.com" in words(page)
     mail = OutboxMessage.objects.get()
-    assert (mail.recipient, mail.subject) == ("new@example.com", "admin invites you to Acme on Firstlight")
+    assert (mail.recipient, mail.subject) == (
+        "new@example.com",
+        "admin invites you to Acme on Firstlight",
+    )
     token = link().split("/")[2]
     assert token in mail.html
     row = Invitation.objects.for_team(team).get()
@@ -58,11 +61,17 @@ def test_somebody_without_an_account_signs_up_and_comes_back(team, people, setti
     page = words(client.get(path))
     form = re.search(r'href="(/accounts/signup/[^"]+)"', page)[1].replace("&amp;", "&")
     assert 'value="new@example.com"' in words(client.get(form))
-    data = {"email": "new@example.com", "password1": "a-long-enough-1", "password2": "a-long-enough-1"}
+    data = {
+        "email": "new@example.com",
+        "password1": "a-long-enough-1",
+        "password2": "a-long-enough-1",
+    }
     response = client.post(form, data)
     assert (response.status_code, response["Location"]) == (302, path)
     # The invitation proved the address: nothing asks to confirm it.
-    kinds = [message.headers.get("X-Firstlight-Email") for message in OutboxMessage.objects.all()]
+    kinds = [
+        message.headers.get("X-Firstlight-Email") for message in OutboxMessage.objects.all()
+    ]
     assert [kind for kind in kinds if kind != "user_signed_up"] == ["invitation"]
     assert Membership.objects.filter(team=team).count() == 3  # signing up alone joins nothing
     response = client.post(path)
@@ -90,7 +99,9 @@ def test_another_address_is_told_so(team, people):
 
 @pytest.mark.parametrize(("verified", "joins"), [(True, True), (False, False)])
 def test_only_a_confirmed_second_address_counts(team, people, verified, joins):
-    EmailAddress.objects.create(user=people["outsider"], email="New@example.com", verified=verified)
+    EmailAddress.objects.create(
+        user=people["outsider"], email="New@example.com", verified=verified
+    )
     invite(team, people)
     signed_in(people["outsider"]).post(link())
     assert (role_of(people["outsider"], team) is not None) is joins
@@ -194,7 +205,9 @@ def test_no_more_than_so_many_a_day(team, people, monkeypatch):
     invite(team, people, "fourth@example.com")
     with pytest.raises(NotPossible, match="No more than"):
         invite(team, people, "fifth@example.com", by="admin")
-    Invitation.objects.for_team(team).update(created_at=timezone.now() - timedelta(days=1, minutes=1))
+    Invitation.objects.for_team(team).update(
+        created_at=timezone.now() - timedelta(days=1, minutes=1)
+    )
     invite(team, people, "fifth@example.com")
 
 

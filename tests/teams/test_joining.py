@@ -1,4 +1,6 @@
-"""Joining a team by the domain of one's confirmed address, with the approval of an admin."""
+"""Joining a team by the domain of one's confirmed address, with the approval of an
+admin.
+"""
 
 from datetime import timedelta
 
@@ -85,14 +87,21 @@ def test_declined_person_can_ask_again_after_a_pause(open_acme, owner):
     assert not Membership.objects.filter(team=open_acme, user=ada).exists()
     ask(client, open_acme)
     assert JoinRequest.objects.for_team(open_acme).count() == 1
-    JoinRequest.objects.for_team(open_acme).update(created_at=timezone.now() - joining.PAUSE - timedelta(minutes=1))
+    JoinRequest.objects.for_team(open_acme).update(
+        created_at=timezone.now() - joining.PAUSE - timedelta(minutes=1)
+    )
     ask(client, open_acme)
     assert JoinRequest.objects.for_team(open_acme).count() == 2
 
 
 @pytest.mark.parametrize(
     "email",
-    ["eve@example.org", "eve@sub.example.com", "eve@example.com.evil.example", "eve@notexample.com"],
+    [
+        "eve@example.org",
+        "eve@sub.example.com",
+        "eve@example.com.evil.example",
+        "eve@notexample.com",
+    ],
 )
 def test_person_elsewhere_does_not_learn_of_the_team(open_acme, email):
     eve = person(email)
@@ -104,7 +113,10 @@ def test_person_elsewhere_does_not_learn_of_the_team(open_acme, email):
 
 
 def test_person_without_a_confirmed_address_does_not_learn_of_the_team(open_acme):
-    for eve in (person("eve@example.com", verified=False), User.objects.create_user("mallory@example.com")):
+    for eve in (
+        person("eve@example.com", verified=False),
+        User.objects.create_user("mallory@example.com"),
+    ):
         assert joining.joinable_teams(eve) == []
         assert joining.find_team(eve, open_acme.pk) is None
 
@@ -121,7 +133,9 @@ def test_team_is_open_to_no_domain_at_first(acme):
     assert not offers(person("ada@example.com"))
 
 
-@pytest.mark.parametrize("domain", ["example.org", "gmail.com", "com", "", "exämple.com", "example.com\x00"])
+@pytest.mark.parametrize(
+    "domain", ["example.org", "gmail.com", "com", "", "exämple.com", "example.com\x00"]
+)
 def test_owner_opens_the_team_only_to_own_domains(acme, owner, domain):
     client_of(owner).post(reverse("teams:join_domain_add", args=["acme"]), {"domain": domain})
     assert not JoinDomain.objects.for_team(acme).exists()
@@ -129,14 +143,18 @@ def test_owner_opens_the_team_only_to_own_domains(acme, owner, domain):
 
 def test_public_provider_is_never_a_team_s_domain(acme, owner):
     EmailAddress.objects.create(user=owner, email="owner@gmail.com", verified=True)
-    client_of(owner).post(reverse("teams:join_domain_add", args=["acme"]), {"domain": "gmail.com"})
+    client_of(owner).post(
+        reverse("teams:join_domain_add", args=["acme"]), {"domain": "gmail.com"}
+    )
     assert not JoinDomain.objects.for_team(acme).exists()
     assert joining.addable_domains(acme, owner) == ["example.com"]
 
 
 def test_unconfirmed_address_of_the_owner_opens_nothing(acme, owner):
     EmailAddress.objects.create(user=owner, email="owner@victim.example", verified=False)
-    client_of(owner).post(reverse("teams:join_domain_add", args=["acme"]), {"domain": "victim.example"})
+    client_of(owner).post(
+        reverse("teams:join_domain_add", args=["acme"]), {"domain": "victim.example"}
+    )
     assert not JoinDomain.objects.for_team(acme).exists()
 
 

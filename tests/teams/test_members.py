@@ -17,9 +17,15 @@ def test_somebody_without_a_team_is_led_to_make_one(people, as_):
     response = client.post("/teams/new/", {"name": "  Nordwind   <b>Labs</b>\t"})
     team = Team.objects.get()
     assert (response.status_code, response["Location"]) == (303, f"/t/{team.slug}/onboarding/")
-    assert (team.name, role_of(people["outsider"], team)) == ("Nordwind <b>Labs</b>", Role.OWNER)
+    assert (team.name, role_of(people["outsider"], team)) == (
+        "Nordwind <b>Labs</b>",
+        Role.OWNER,
+    )
     mail = OutboxMessage.objects.get()
-    assert (mail.recipient, mail.subject) == ("outsider@example.com", "Welcome to Firstlight: Nordwind <b>Labs</b>")
+    assert (mail.recipient, mail.subject) == (
+        "outsider@example.com",
+        "Welcome to Firstlight: Nordwind <b>Labs</b>",
+    )
     assert client.get("/home/")["Location"] == f"/t/{team.slug}/home/"
     page = words(client.get(f"/t/{team.slug}/members/"))
     assert "Nordwind &lt;b&gt;Labs&lt;/b&gt;" in page
@@ -83,7 +89,9 @@ def test_members_manage_nobody(team, people, as_, act):
 def test_an_admin_removes_members_but_no_owner(team, people):
     remove(team, people["admin"], people["member"].pk)
     assert role_of(people["member"], team) is None
-    Membership.objects.create(team=team, user=people["outsider"], role=Role.OWNER)  # nobody here is the last owner
+    Membership.objects.create(
+        team=team, user=people["outsider"], role=Role.OWNER
+    )  # nobody here is the last owner
     with pytest.raises(NotPossible):
         remove(team, people["admin"], people["owner"].pk)
     with pytest.raises(NotPossible):
@@ -129,7 +137,12 @@ def test_another_teams_members_are_out_of_reach(team, people, as_):
     other = create_team("Other", people["outsider"])
     client = as_("outsider")
     for name in ("role", "remove"):
-        assert client.post(reverse(f"teams:{name}", args=[team.slug, people["member"].pk])).status_code == 404
+        assert (
+            client.post(
+                reverse(f"teams:{name}", args=[team.slug, people["member"].pk])
+            ).status_code
+            == 404
+        )
         at(client, name, other.slug, people["member"].pk, role="admin")
     assert role_of(people["member"], team) == Role.MEMBER
     assert client.get(f"/t/{team.slug}/members/").status_code == 404

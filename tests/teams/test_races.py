@@ -1,7 +1,9 @@
-"""Two requests at the same moment: the second one comes when the first has decided and not yet written.
+"""Two requests at the same moment: the second one comes when the first has decided and
+not yet written.
 
-On SQLite a writing transaction waits for the other from its start. What these tests would catch shows on PostgreSQL
-(SERVERS=1), where only the locks and conditions of `apps.teams` keep the two apart.
+On SQLite a writing transaction waits for the other from its start. What these tests
+would catch shows on PostgreSQL (SERVERS=1), where only the locks and conditions of
+`apps.teams` keep the two apart.
 """
 
 import threading
@@ -19,12 +21,14 @@ from apps.teams.services import TooManyTeams, create_team, create_team_for
 from tests.teams.conftest import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-# Seconds that the first call waits for the second one, which may be kept waiting by the first.
+# Seconds that the first call waits for the second one, which may be kept waiting by the
+# first.
 PATIENCE = 1.0
 
 
 def overtaken(first, second, *, before):
-    """Call `first`, and `second` at the moment when the first is about to run a statement that starts with `before`.
+    """Call `first`, and `second` at the moment when the first is about to run a
+    statement that starts with `before`.
 
     Returns what each returned or raised.
     """
@@ -93,7 +97,9 @@ def test_last_two_owners_cannot_both_go(team, one, two, leaves):
             (lambda: change_role(team, one, two.pk, "member")),
             (lambda: change_role(team, two, one.pk, "admin")),
         )
-    results = overtaken(first, second, before='DELETE FROM "teams_m' if leaves else 'UPDATE "teams_m')
+    results = overtaken(
+        first, second, before='DELETE FROM "teams_m' if leaves else 'UPDATE "teams_m'
+    )
     assert len(refused(results)) == 1
     assert Membership.objects.filter(team=team, role=Role.OWNER).count() == 1
 
@@ -162,7 +168,9 @@ def test_request_approved_and_declined_has_one_answer(open_team, one, two):
 def test_account_does_not_own_more_teams_than_allowed(one, settings):
     settings.TEAMS_PER_ACCOUNT = 1
     results = overtaken(
-        lambda: create_team_for("Acme", one), lambda: create_team_for("Globex", one), before='INSERT INTO "teams_team"'
+        lambda: create_team_for("Acme", one),
+        lambda: create_team_for("Globex", one),
+        before='INSERT INTO "teams_team"',
     )
     assert sum(isinstance(result, TooManyTeams) for result in results) == 1
     assert Team.objects.count() == 1

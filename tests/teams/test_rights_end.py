@@ -1,4 +1,6 @@
-"""What a person made for a team ends with the person's rights in it, whichever way they end."""
+"""What a person made for a team ends with the person's rights in it, whichever way they
+end.
+"""
 
 import pytest
 from django.test import Client
@@ -26,7 +28,9 @@ def deactivate(team, people):
 WAYS = {
     "removed": lambda team, people: remove(team, people["owner"], people["admin"].pk),
     "left": lambda team, people: remove(team, people["admin"], people["admin"].pk),
-    "downgraded": lambda team, people: change_role(team, people["owner"], people["admin"].pk, "member"),
+    "downgraded": lambda team, people: change_role(
+        team, people["owner"], people["admin"].pk, "member"
+    ),
     "admin form": by_admin_form,
     "account deleted": lambda team, people: User.objects.get(pk=people["admin"].pk).delete(),
     "account deactivated": deactivate,
@@ -35,7 +39,9 @@ WAYS = {
 
 @pytest.fixture
 def made(team, people):
-    """What the admin made: an invitation, an API token, and the webhook; and a token of the owner's."""
+    """What the admin made: an invitation, an API token, and the webhook; and a token of
+    the owner's.
+    """
     invitation = invite(team, people["admin"], "at-home@example.com", "admin")
     tokens.make(team, "Script", people["admin"])
     tokens.make(team, "Kept", people["owner"])

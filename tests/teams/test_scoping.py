@@ -1,4 +1,6 @@
-"""No row of a team is read without naming the team, by whatever way a queryset can be read."""
+"""No row of a team is read without naming the team, by whatever way a queryset can be
+read.
+"""
 
 import copy
 import io
@@ -44,7 +46,9 @@ READS = {
     "dates": lambda rows: list(rows.dates("created_at", "month")),
     "datetimes": lambda rows: list(rows.datetimes("created_at", "hour")),
     "aggregate": lambda rows: rows.aggregate(n=Count("pk")),
-    "aggregate of groups": lambda rows: rows.values("author").annotate(n=Count("pk")).aggregate(m=Count("n")),
+    "aggregate of groups": lambda rows: (
+        rows.values("author").annotate(n=Count("pk")).aggregate(m=Count("n"))
+    ),
     "count": lambda rows: rows.count(),
     "count of distinct": lambda rows: rows.distinct().count(),
     "exists": lambda rows: rows.exists(),
@@ -63,7 +67,9 @@ READS = {
     "deep copy": lambda rows: list(copy.deepcopy(rows)),
     "union": lambda rows: list(rows.union(pulls.across_teams())),
     "union of others with it": lambda rows: list(pulls.across_teams().union(rows)),
-    "union from another model": lambda rows: list(Team.objects.values("pk").union(rows.values("pk"))),
+    "union from another model": lambda rows: list(
+        Team.objects.values("pk").union(rows.values("pk"))
+    ),
     "intersection": lambda rows: list(pulls.across_teams().intersection(rows)),
     "difference": lambda rows: list(pulls.across_teams().difference(rows)),
     "or": lambda rows: list(rows | pulls.across_teams()),
@@ -74,8 +80,12 @@ READS = {
         Repository.objects.across_teams().filter(pull_requests__in=rows)
     ),
     "subquery": lambda rows: list(Team.objects.annotate(n=Subquery(rows.values("number")[:1]))),
-    "subquery in update": lambda rows: Team.objects.update(name=Subquery(rows.values("title")[:1])),
-    "exists subquery": lambda rows: list(Team.objects.filter(Exists(rows.filter(team=OuterRef("pk"))))),
+    "subquery in update": lambda rows: Team.objects.update(
+        name=Subquery(rows.values("title")[:1])
+    ),
+    "exists subquery": lambda rows: list(
+        Team.objects.filter(Exists(rows.filter(team=OuterRef("pk"))))
+    ),
     "update": lambda rows: rows.update(title="x"),
     "bulk_update": lambda rows: rows.bulk_update([PullRequest(pk=1, title="x")], ["title"]),
     "delete": lambda rows: rows.delete(),
@@ -93,7 +103,10 @@ UNSCOPED = {
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_an_unscoped_read_is_an_error(read, acme, globex):
-    with pytest.raises(UnscopedQuery, match=r"metrics\.PullRequest belongs to teams"), transaction.atomic():
+    with (
+        pytest.raises(UnscopedQuery, match=r"metrics\.PullRequest belongs to teams"),
+        transaction.atomic(),
+    ):
         read(pulls.all())
     assert pulls.across_teams().count() == 4
     assert not pulls.across_teams().filter(title="x").exists()
@@ -135,7 +148,8 @@ async def _collect(rows):
     return [row async for row in rows]
 
 
-# What each of these does to its team's rows is Django's affair; that they run, and stay in the team, is ours.
+# What each of these does to its team's rows is Django's affair; that they run, and stay
+# in the team, is ours.
 STAYS = [
     lambda rows: {row.team_id for row in rows},
     lambda rows: {row.team_id for row in rows.iterator()},
@@ -151,9 +165,17 @@ STAYS = [
     lambda rows: {row.team_id for row in rows.filter(number=1) & pulls.all()},
     lambda rows: {row.team_id for row in pulls.all() & rows},
     lambda rows: {row.team_id for row in rows.filter(number=1).union(rows.filter(number=2))},
-    lambda rows: {row.team_id for row in rows.exclude(commits__message="x").exclude(reviews__state="approved")},
-    lambda rows: set(Team.objects.filter(pk__in=rows.values("team")).values_list("pk", flat=True)),
-    lambda rows: {row.team_id for row in rows.select_related("repository", "author").prefetch_related("commits")},
+    lambda rows: {
+        row.team_id
+        for row in rows.exclude(commits__message="x").exclude(reviews__state="approved")
+    },
+    lambda rows: set(
+        Team.objects.filter(pk__in=rows.values("team")).values_list("pk", flat=True)
+    ),
+    lambda rows: {
+        row.team_id
+        for row in rows.select_related("repository", "author").prefetch_related("commits")
+    },
 ]
 
 
@@ -177,7 +199,9 @@ def test_writes_stay_in_the_team(acme, globex):
     assert pulls.for_team(acme.team).update(title="x") == 2
     assert pulls.for_team(acme.team).bulk_update([*acme.pulls, *globex.pulls], ["title"]) == 2
     assert pulls.for_team(acme.team).delete()[0] == 2
-    assert pulls.across_teams().values_list("team", flat=True).distinct().get() == globex.team.pk
+    assert (
+        pulls.across_teams().values_list("team", flat=True).distinct().get() == globex.team.pk
+    )
 
 
 def test_raw_sql_is_refused_always(acme):
@@ -203,7 +227,9 @@ def test_creating_is_free(acme):
         unique_fields=["team", "source", "full_name"],
         update_fields=["url"],
     )
-    row, created = Repository.objects.for_team(acme.team).get_or_create(full_name="b", defaults=new)
+    row, created = Repository.objects.for_team(acme.team).get_or_create(
+        full_name="b", defaults=new
+    )
     assert (row.url, created) == ("changed", False)
     _, created = Repository.objects.for_team(acme.team).update_or_create(
         full_name="c", defaults={"url": "x"}, create_defaults=new
@@ -222,16 +248,26 @@ def test_saving_and_refreshing_a_known_row_is_free(acme):
 
 
 def test_rows_reached_through_a_row_of_the_team_are_scoped_by_it(acme, globex):
-    assert {pull.pk for pull in acme.repository.pull_requests.all()} == {pull.pk for pull in acme.pulls}
+    assert {pull.pk for pull in acme.repository.pull_requests.all()} == {
+        pull.pk for pull in acme.pulls
+    }
     assert acme.repository.pull_requests.filter(number=1).count() == 1
     assert acme.member.pull_requests.exclude(number=1).get() == acme.pulls[1]
     assert acme.repository.pull_requests.for_team(globex.team).count() == 0
     acme.repository.pull_requests.update(title="x")
     assert acme.repository.pull_requests.create(
-        team=acme.team, external_id="new", number=3, title="n", state="open", created_at="2026-01-01T00:00:00Z",
+        team=acme.team,
+        external_id="new",
+        number=3,
+        title="n",
+        state="open",
+        created_at="2026-01-01T00:00:00Z",
         updated_at="2026-01-01T00:00:00Z",
-    )  # fmt: skip
-    assert set(globex.repository.pull_requests.values_list("title", flat=True)) == {"globex 1", "globex 2"}
+    )
+    assert set(globex.repository.pull_requests.values_list("title", flat=True)) == {
+        "globex 1",
+        "globex 2",
+    }
 
 
 def test_rows_reached_through_a_person_are_not_scoped(acme):
@@ -252,13 +288,17 @@ def test_foreign_keys_are_followed_freely(acme):
 
 
 def test_prefetching_is_scoped_by_the_rows_that_it_starts_from(acme, globex):
-    (repository,) = Repository.objects.for_team(acme.team).prefetch_related("pull_requests__author", "tracking")
+    (repository,) = Repository.objects.for_team(acme.team).prefetch_related(
+        "pull_requests__author", "tracking"
+    )
     assert {pull.author.login for pull in repository.pull_requests.all()} == {"acme"}
 
 
 def test_a_queryset_lent_to_a_prefetch_stays_unscoped(acme, globex):
     lent = pulls.order_by("-number")
-    (repository,) = Repository.objects.for_team(acme.team).prefetch_related(Prefetch("pull_requests", lent))
+    (repository,) = Repository.objects.for_team(acme.team).prefetch_related(
+        Prefetch("pull_requests", lent)
+    )
     assert [pull.number for pull in repository.pull_requests.all()] == [2, 1]
     for rows in (lent.all(), lent.filter(number=1), lent):
         with pytest.raises(UnscopedQuery):
@@ -285,7 +325,9 @@ def test_uniqueness_is_validated_without_a_scope_and_the_guard_comes_back(acme):
 def test_fixtures_can_be_dumped_and_loaded(acme, globex):
     dump = io.StringIO()
     call_command("dumpdata", "teams.team", "metrics", stdout=dump)
-    assert sum(row["model"] == "metrics.pullrequest" for row in json.loads(dump.getvalue())) == 4
+    assert (
+        sum(row["model"] == "metrics.pullrequest" for row in json.loads(dump.getvalue())) == 4
+    )
 
 
 def test_every_team_scoped_model_reads_through_the_guard():

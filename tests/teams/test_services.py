@@ -53,7 +53,9 @@ def test_a_failure_that_is_no_race_comes_out(db):
 
 @pytest.mark.parametrize("rivals", [1, 3])
 def test_a_slug_taken_after_it_was_found_free_is_replaced(owner, rivals):
-    """On PostgreSQL another request can commit in between; here a rival's row appears just before ours."""
+    """On PostgreSQL another request can commit in between; here a rival's row appears
+    just before ours.
+    """
     left = [rivals]
 
     def rival(instance, **kwargs):

@@ -38,7 +38,9 @@ def test_deleted_team_makes_room(people, as_):
 
 def test_teams_of_others_do_not_count(people, as_):
     for name in ("One", "Two", "Three"):
-        Membership.objects.create(team=create_team(name, people["owner"]), user=people["outsider"], role=Role.ADMIN)
+        Membership.objects.create(
+            team=create_team(name, people["owner"]), user=people["outsider"], role=Role.ADMIN
+        )
     assert create(as_("outsider"), "Mine").status_code == 303
 
 

@@ -21,7 +21,9 @@ KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 
 @contextlib.contextmanager
 def checkout(folder):
-    """Yield the folder of the release before; without git history skip the test, or with CI set fail it."""
+    """Yield the folder of the release before; without git history skip the test, or
+    with CI set fail it.
+    """
     found = git("cat-file", "-e", f"{BASE}^{{commit}}")
     if found.returncode:
         message = f"The release before, {BASE[:12]}, is not in this copy's git history: {found.stderr.strip()}"
@@ -37,7 +39,9 @@ def checkout(folder):
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
 
 class Site:
@@ -48,7 +52,12 @@ class Site:
 
     def __init__(self, folder, settings):
         self.env = {name: os.environ[name] for name in KEPT if name in os.environ}
-        self.env |= {"FIRSTLIGHT_DOTENV": "0", "STATE_DIR": str(folder), "DEBUG": "1", **settings}
+        self.env |= {
+            "FIRSTLIGHT_DOTENV": "0",
+            "STATE_DIR": str(folder),
+            "DEBUG": "1",
+            **settings,
+        }
         self.log = folder / "log"
         self.processes = []
 
@@ -68,7 +77,11 @@ class Site:
     def start(self, code, *words):
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", *words], cwd=code, env=self.env, stdout=log, stderr=log
+                [sys.executable, "-W", "ignore", *words],
+                cwd=code,
+                env=self.env,
+                stdout=log,
+                stderr=log,
             )
         self.processes.append(process)
         return process

@@ -1,4 +1,6 @@
-"""The upgrade of docs/operations.md, from the release before to this one, while runs go on and people sign up."""
+"""The upgrade of docs/operations.md, from the release before to this one, while runs go
+on and people sign up.
+"""
 
 import json
 import uuid
@@ -13,8 +15,9 @@ from tests.upgrade.visitors import SignUps, doubled
 
 pytestmark = pytest.mark.long
 
-# Runs that start before the migrations, after them, and just before the new worker, so that some end on the old code
-# and the new tables, and a dozen are live at the restart, however quick the machine is.
+# Runs that start before the migrations, after them, and just before the new worker, so
+# that some end on the old code and the new tables, and a dozen are live at the restart,
+# however quick the machine is.
 BEFORE, BETWEEN, OVER = 2, 4, 12
 RUNS = BEFORE + BETWEEN + OVER
 LIVE = "pipelines_run WHERE state IN ('running', 'paused')"
@@ -37,8 +40,12 @@ for number in range({first}, {end}):
 
 
 def start_runs(site, base, count, first=0):
-    """Start the runs of `count` teams from the one with the number `first` on, by the release before."""
-    site.manage(base, "shell", "--verbosity", "0", "-c", START.format(first=first, end=first + count))
+    """Start the runs of `count` teams from the one with the number `first` on, by the
+    release before.
+    """
+    site.manage(
+        base, "shell", "--verbosity", "0", "-c", START.format(first=first, end=first + count)
+    )
 
 
 def documented_order():
@@ -103,7 +110,8 @@ def test_upgrade_loses_no_email_run_or_sign_up(tmp_path, site, database, mailbox
 
             site.manage(ROOT, "migrate", "--verbosity", "0")
             assert rows.count("django_migrations WHERE name = '0010_failed_receivers'") == 1
-            # Some runs end, and some people sign up, on the old code and the new tables.
+            # Some runs end, and some people sign up, on the old code and the new
+            # tables.
             ended = rows.count(ENDED)
             start_runs(site, base, BETWEEN, first=BEFORE)
             wait_until(lambda: rows.count(ENDED) >= ended + 2)
@@ -123,12 +131,18 @@ def test_upgrade_loses_no_email_run_or_sign_up(tmp_path, site, database, mailbox
             wait_until(lambda: not rows.count(LIVE))
             assert new_worker.poll() is None
         assert people.refused == [], site.errors()
-        assert live_at_restart > 0, "all runs had ended on the old worker: the sandbox is too quick"
-        assert rows.column("SELECT DISTINCT state FROM pipelines_run") == ["done"], site.errors()
+        assert live_at_restart > 0, (
+            "all runs had ended on the old worker: the sandbox is too quick"
+        )
+        assert rows.column("SELECT DISTINCT state FROM pipelines_run") == ["done"], (
+            site.errors()
+        )
         assert rows.count("pipelines_event WHERE kind = 'receiver_failed'") == 0
         assert rows.count("mail_outboxmessage WHERE state = 'failed'") == 0
 
-        wait_until(lambda: not rows.count("mail_outboxmessage WHERE state IN ('pending', 'sending')"))
+        wait_until(
+            lambda: not rows.count("mail_outboxmessage WHERE state IN ('pending', 'sending')")
+        )
         owners = sorted(f"owner-{number}@acme.example" for number in range(RUNS))
         assert sorted(mailbox.subjects(COMPLETE)) == owners
         assert set(people.accepted) <= set(mailbox.subjects(CONFIRM))

@@ -15,7 +15,8 @@ GIVE_UP_AFTER = 30.0  # seconds in which no web process can be reached
 
 
 class SignUps:
-    """A thread that signs up one new address after the other until it is left: `with SignUps(ports) as people`.
+    """A thread that signs up one new address after the other until it is left: `with
+    SignUps(ports) as people`.
 
     `accepted` are the addresses, `refused` the answers that were no success.
     """
@@ -55,8 +56,15 @@ class SignUps:
         with httpx.Client(headers=headers, timeout=60) as client:
             page = self._send(client, "GET", {})
             [token] = set(TOKEN.findall(page.text))
-            fields = {"email": address, "password1": PASSWORD, "password2": PASSWORD, "csrfmiddlewaretoken": token}
-            answer = self._send(client, "POST", fields, {"Cookie": f"csrftoken={page.cookies['csrftoken']}"})
+            fields = {
+                "email": address,
+                "password1": PASSWORD,
+                "password2": PASSWORD,
+                "csrfmiddlewaretoken": token,
+            }
+            answer = self._send(
+                client, "POST", fields, {"Cookie": f"csrftoken={page.cookies['csrftoken']}"}
+            )
         if answer.status_code == 302:
             self.accepted.append(address)
         else:
@@ -69,7 +77,10 @@ class SignUps:
             for port in self.ports:
                 try:
                     return client.request(
-                        method, f"http://127.0.0.1:{port}/accounts/signup/", data=fields, headers=headers
+                        method,
+                        f"http://127.0.0.1:{port}/accounts/signup/",
+                        data=fields,
+                        headers=headers,
                     )
                 except httpx.ConnectError:
                     continue

@@ -24,9 +24,15 @@ PASSWORD = "correct horse battery"
 
 
 def prefixes():
-    """Return `account/email/password_changed` and the like: the emails of each part of allauth that is installed."""
+    """Return `account/email/password_changed` and the like: the emails of each part of
+    allauth that is installed.
+    """
     root = Path(allauth.__file__).parent / "templates"
-    parts = [part for part in root.iterdir() if part.is_dir() and apps.is_installed(f"allauth.{part.name}")]
+    parts = [
+        part
+        for part in root.iterdir()
+        if part.is_dir() and apps.is_installed(f"allauth.{part.name}")
+    ]
     subjects = [path for part in parts for path in part.glob("email/*_subject.txt")]
     return sorted(str(path.relative_to(root)).removesuffix("_subject.txt") for path in subjects)
 
@@ -36,7 +42,9 @@ PREFIXES = prefixes()
 
 def send(prefix):
     """Send one email of allauth with everything that any of them shows."""
-    request = RequestFactory().get("/", headers={"user-agent": "A browser https://evil.example/x"})
+    request = RequestFactory().get(
+        "/", headers={"user-agent": "A browser https://evil.example/x"}
+    )
     values = {
         "request": request,
         "user": User(email="ada@example.com"),
@@ -58,9 +66,11 @@ def send(prefix):
 
 
 def test_the_emails_of_allauth_are_found():
-    assert {"account/email/password_changed", "mfa/email/totp_activated", "account/email/unknown_account"} < set(
-        PREFIXES
-    )
+    assert {
+        "account/email/password_changed",
+        "mfa/email/totp_activated",
+        "account/email/unknown_account",
+    } < set(PREFIXES)
     assert len(PREFIXES) >= 20
 
 
@@ -87,7 +97,11 @@ def test_changed_password_is_reported_by_email(client):
     user = User.objects.create_user("ada@example.com", PASSWORD)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     client.force_login(user)
-    fields = {"oldpassword": PASSWORD, "password1": "staple battery horse", "password2": "staple battery horse"}
+    fields = {
+        "oldpassword": PASSWORD,
+        "password1": "staple battery horse",
+        "password2": "staple battery horse",
+    }
     client.post("/accounts/password/change/", fields)
     message = OutboxMessage.objects.get()
     assert message.recipient == "ada@example.com"

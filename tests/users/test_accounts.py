@@ -1,4 +1,6 @@
-"""People sign up and in with their e-mail address; what is mailed about it goes through the outbox."""
+"""People sign up and in with their e-mail address; what is mailed about it goes through
+the outbox.
+"""
 
 import pytest
 from django.contrib.auth import authenticate
@@ -16,7 +18,10 @@ PASSWORD = "correct horse battery"
 
 
 def sign_up(client, email="Ada@Example.com"):
-    return client.post(reverse("account_signup"), {"email": email, "password1": PASSWORD, "password2": PASSWORD})
+    return client.post(
+        reverse("account_signup"),
+        {"email": email, "password1": PASSWORD, "password2": PASSWORD},
+    )
 
 
 @pytest.fixture
@@ -35,7 +40,9 @@ def test_signing_up_creates_an_unconfirmed_account(client, db):
 def test_signing_in_takes_the_address_in_any_case(client, db):
     user = User.objects.create_user("ada@example.com", PASSWORD)
     user.emailaddress_set.create(email=user.email, primary=True, verified=True)
-    response = client.post(reverse("account_login"), {"login": "ADA@example.com", "password": PASSWORD})
+    response = client.post(
+        reverse("account_login"), {"login": "ADA@example.com", "password": PASSWORD}
+    )
     assert response.status_code == 302
     assert "_auth_user_id" in client.session
 
@@ -51,7 +58,10 @@ def test_the_admins_are_told_of_a_sign_up_once(client, db, admins):
     user = User.objects.get()
     handle_user_signed_up(request=RequestFactory().get("/"), user=user)
     told = OutboxMessage.objects.filter(dedupe_key=f"user-signed-up:{user.pk}")
-    assert set(told.values_list("recipient", flat=True)) == {"root@example.com", "ops@example.com"}
+    assert set(told.values_list("recipient", flat=True)) == {
+        "root@example.com",
+        "ops@example.com",
+    }
     message = told.first()
     assert message.subject == "ada@example.com signed up"
     assert f"/admin/users/user/{user.pk}/change/" in message.text
@@ -81,7 +91,9 @@ def test_each_request_for_a_forgotten_password_is_a_mail_of_its_own(client, db):
     User.objects.create_user("ada@example.com", PASSWORD)
     for _ in range(2):
         client.post(reverse("account_reset_password"), {"email": "ada@example.com"})
-    texts = set(OutboxMessage.objects.filter(recipient="ada@example.com").values_list("text", flat=True))
+    texts = set(
+        OutboxMessage.objects.filter(recipient="ada@example.com").values_list("text", flat=True)
+    )
     assert OutboxMessage.objects.count() == 2
     assert all("/accounts/password/reset/key/" in text for text in texts)
 
@@ -90,7 +102,10 @@ def test_a_forgotten_password_is_answered_alike_for_every_address(client, db):
     User.objects.create_user("ada@example.com", PASSWORD)
     known = client.post(reverse("account_reset_password"), {"email": "ada@example.com"})
     unknown = client.post(reverse("account_reset_password"), {"email": "eve@example.com"})
-    assert (known.status_code, known.headers["Location"]) == (unknown.status_code, unknown.headers["Location"])
+    assert (known.status_code, known.headers["Location"]) == (
+        unknown.status_code,
+        unknown.headers["Location"],
+    )
 
 
 def test_addresses_that_differ_in_case_are_one_account(db):
@@ -111,7 +126,10 @@ def test_createsuperuser_asks_for_no_user_name(db, monkeypatch):
     root = User.objects.get()
     assert root.is_staff
     assert root.is_superuser
-    assert authenticate(RequestFactory().get("/"), username="root@example.com", password=PASSWORD) == root
+    assert (
+        authenticate(RequestFactory().get("/"), username="root@example.com", password=PASSWORD)
+        == root
+    )
 
 
 def test_an_account_without_a_password_cannot_log_in(db):
@@ -121,9 +139,19 @@ def test_an_account_without_a_password_cannot_log_in(db):
 
 
 def test_the_admin_makes_and_changes_accounts(admin_client):
-    fields = {"email": "ada@example.com", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    fields = {
+        "email": "ada@example.com",
+        "usable_password": "true",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
     assert admin_client.post(reverse("admin:users_user_add"), fields).status_code == 302
     user = User.objects.get(email="ada@example.com")
     assert user.check_password(PASSWORD)
-    assert admin_client.get(reverse("admin:users_user_change", args=[user.pk])).status_code == 200
-    assert "ada@example.com" in admin_client.get(reverse("admin:users_user_changelist"), {"q": "ada"}).text
+    assert (
+        admin_client.get(reverse("admin:users_user_change", args=[user.pk])).status_code == 200
+    )
+    assert (
+        "ada@example.com"
+        in admin_client.get(reverse("admin:users_user_changelist"), {"q": "ada"}).text
+    )

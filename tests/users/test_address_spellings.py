@@ -1,4 +1,6 @@
-"""Spellings of addresses on allauth's pages: one mailbox is one account, and two mailboxes are never mixed up."""
+"""Spellings of addresses on allauth's pages: one mailbox is one account, and two
+mailboxes are never mixed up.
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -12,7 +14,8 @@ from apps.users.models import User
 
 PASSWORD, NEW = "Correct-Horse-9-Battery", "Another-Horse-8-Battery"
 STORED = "ada@xn--fa-hia.example"
-# Lower case, upper case (its ß is a capital letter of its own), and the form that is stored.
+# Lower case, upper case (its ß is a capital letter of its own), and the form that is
+# stored.
 SPELLINGS = ["ada@faß.example", "ADA@FAẞ.EXAMPLE", "Ada@XN--FA-HIA.Example"]
 REFUSED = [
     "straße@example.com",
@@ -24,7 +27,9 @@ REFUSED = [
 
 
 def link_to(address, kind):
-    """Return the path of the newest link of a kind that was mailed to an address, None if there is none."""
+    """Return the path of the newest link of a kind that was mailed to an address, None
+    if there is none.
+    """
     for message in OutboxMessage.objects.filter(recipient=address).order_by("-pk"):
         if found := re.search(rf"http\S+/{kind}/\S+", message.text):
             return urlsplit(found[0]).path
@@ -32,7 +37,9 @@ def link_to(address, kind):
 
 
 def sign_up(client, email):
-    return client.post("/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD})
+    return client.post(
+        "/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD}
+    )
 
 
 def confirmed(email):
@@ -103,11 +110,19 @@ def test_two_mailboxes_are_two_accounts(db):
     ("page", "field"),
     [("signup", "email"), ("login", "login"), ("password/reset", "email"), ("email", "email")],
 )
-def test_address_that_could_be_another_mailbox_is_refused_with_the_reason(db, address, page, field):
+def test_address_that_could_be_another_mailbox_is_refused_with_the_reason(
+    db, address, page, field
+):
     client = confirmed("owner@acme.example") if page == "email" else Client()
     OutboxMessage.objects.all().delete()
     accounts = User.objects.count()
-    data = {field: address, "password": PASSWORD, "password1": PASSWORD, "password2": PASSWORD, "action_add": ""}
+    data = {
+        field: address,
+        "password": PASSWORD,
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "action_add": "",
+    }
     answer = client.post(f"/accounts/{page}/", data)
     assert answer.status_code == 200
     errors = answer.context["form"].errors[field]
@@ -127,7 +142,13 @@ def test_row_that_code_makes_is_stored_as_the_account_s_address(db):
 def test_row_of_the_admin_is_normalized_and_refused(admin_client):
     user = User.objects.create_user("ada@example.com")
     page = "/admin/account/emailaddress/add/"
-    assert admin_client.post(page, {"user": user.pk, "email": "straße@example.com"}).status_code == 200
+    assert (
+        admin_client.post(page, {"user": user.pk, "email": "straße@example.com"}).status_code
+        == 200
+    )
     assert not EmailAddress.objects.exists()
-    assert admin_client.post(page, {"user": user.pk, "email": "ADA@faß.example"}).status_code == 302
+    assert (
+        admin_client.post(page, {"user": user.pk, "email": "ADA@faß.example"}).status_code
+        == 302
+    )
     assert EmailAddress.objects.get().email == STORED

@@ -19,7 +19,9 @@ def owner(db):
 @pytest.fixture
 def acme(owner):
     team = create_team("Acme", owner)
-    Membership.objects.create(team=team, user=User.objects.create_user("m@acme.example"), role=Role.MEMBER)
+    Membership.objects.create(
+        team=team, user=User.objects.create_user("m@acme.example"), role=Role.MEMBER
+    )
     return team
 
 
@@ -70,7 +72,9 @@ def test_one_of_two_owners_can_go(acme, owner, admin_client):
 
 
 def inline(team, rows, added=None):
-    """The fields of the team's page in the admin, with a (role, delete) for each membership."""
+    """The fields of the team's page in the admin, with a (role, delete) for each
+    membership.
+    """
     data = {"name": team.name, "slug": team.slug, "time_zone": "UTC", "digest": "on"}
     prefix = "memberships"
     for index, (membership, role, delete) in enumerate(rows):
@@ -97,7 +101,9 @@ def inline(team, rows, added=None):
 def test_membership_of_the_only_owner_stays(acme, owner, admin_client, role, delete):
     membership = Membership.objects.get(team=acme, user=owner)
     path = reverse("admin:teams_team_change", args=[acme.pk])
-    assert admin_client.post(path, inline(acme, [(membership, role, delete)])).status_code == 200
+    assert (
+        admin_client.post(path, inline(acme, [(membership, role, delete)])).status_code == 200
+    )
     assert has_owner(acme)
 
 

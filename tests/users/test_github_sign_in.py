@@ -25,7 +25,9 @@ ADDRESS = "ada@corp.example"
 def sign_in(db, settings):
     """Return a function that ends a sign-in at GitHub; it returns the session."""
     app = {"client_id": "a", "secret": "b", "key": ""}
-    settings.SOCIALACCOUNT_PROVIDERS = settings.SOCIALACCOUNT_PROVIDERS | {"github": {"APPS": [app]}}
+    settings.SOCIALACCOUNT_PROVIDERS = settings.SOCIALACCOUNT_PROVIDERS | {
+        "github": {"APPS": [app]}
+    }
 
     def run(email=ADDRESS, verified=True, uid="1"):
         request = RequestFactory().get("/accounts/github/login/callback/")
@@ -76,7 +78,9 @@ def test_sign_in_that_was_attached_before_the_proof_opens_nothing(sign_in):
     assert "_auth_user_id" not in sign_in("evil@evil.example", uid="666")
 
 
-@pytest.mark.parametrize(("mode", "domains"), [("invite", []), ("closed", []), ("open", ["other.example"])])
+@pytest.mark.parametrize(
+    ("mode", "domains"), [("invite", []), ("closed", []), ("open", ["other.example"])]
+)
 def test_modes_and_domains_hold_for_github(sign_in, settings, mode, domains):
     settings.SIGN_UP, settings.SIGN_UP_DOMAINS = mode, domains
     assert "_auth_user_id" not in sign_in()

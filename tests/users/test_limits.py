@@ -1,4 +1,6 @@
-"""Limits hold for strangers and keep no owner out; answers do not reveal who has an account."""
+"""Limits hold for strangers and keep no owner out; answers do not reveal who has an
+account.
+"""
 
 import re
 import threading
@@ -32,7 +34,9 @@ def sign_in(client, email="ada@example.com", password=PASSWORD):
 
 
 def sign_up(client, email):
-    return client.post("/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD})
+    return client.post(
+        "/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD}
+    )
 
 
 def test_wrong_passwords_of_a_stranger_do_not_lock_the_owner_out(ada):
@@ -50,7 +54,9 @@ def test_addresses_of_one_ipv6_network_share_a_limit(ada):
 
 
 def test_attack_from_many_addresses_is_slowed_but_keeps_out_no_known_browser(ada, settings):
-    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login_failed_account": "5/h/key"}
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {
+        "login_failed_account": "5/h/key"
+    }
     known = visitor("198.51.100.1")
     sign_in(known)
     known.post("/accounts/logout/")
@@ -61,7 +67,9 @@ def test_attack_from_many_addresses_is_slowed_but_keeps_out_no_known_browser(ada
 
 
 def test_browser_of_another_account_is_not_exempt(ada, settings):
-    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login_failed_account": "5/h/key"}
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {
+        "login_failed_account": "5/h/key"
+    }
     eve = User.objects.create_user("eve@example.com", PASSWORD)
     EmailAddress.objects.create(user=eve, email=eve.email, primary=True, verified=True)
     client = visitor("198.51.100.1")
@@ -120,7 +128,9 @@ def test_two_sign_ups_at_once_make_one_account():
     statuses = []
 
     def run():
-        statuses.append(sign_up(Client(raise_request_exception=False), "twin@example.com").status_code)
+        statuses.append(
+            sign_up(Client(raise_request_exception=False), "twin@example.com").status_code
+        )
         connections.close_all()
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -135,14 +145,23 @@ def test_two_sign_ups_at_once_make_one_account():
 MAILS = {
     "reset": ("/accounts/password/reset/", {"email": "ada@example.com"}),
     "unknown": ("/accounts/password/reset/", {"email": "nobody@example.com"}),
-    "exists": ("/accounts/signup/", {"email": "ada@example.com", "password1": PASSWORD, "password2": PASSWORD}),
-    "confirm": ("/accounts/signup/", {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}),
+    "exists": (
+        "/accounts/signup/",
+        {"email": "ada@example.com", "password1": PASSWORD, "password2": PASSWORD},
+    ),
+    "confirm": (
+        "/accounts/signup/",
+        {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD},
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", MAILS)
 def test_links_in_account_emails_follow_site_url(ada, settings, kind):
-    settings.SITE_URL, settings.ALLOWED_HOSTS = "https://app.example.com", ["app.example.com", "evil.example"]
+    settings.SITE_URL, settings.ALLOWED_HOSTS = (
+        "https://app.example.com",
+        ["app.example.com", "evil.example"],
+    )
     path, data = MAILS[kind]
     Client().post(path, data, HTTP_HOST="evil.example")
     message = OutboxMessage.objects.get()

@@ -8,7 +8,12 @@ from django.urls import reverse
 from apps.mail.models import OutboxMessage
 from apps.users.models import User
 
-ENTRANCE = ["account_login", "account_signup", "account_reset_password", "account_reset_password_done"]
+ENTRANCE = [
+    "account_login",
+    "account_signup",
+    "account_reset_password",
+    "account_reset_password_done",
+]
 OWN = [
     "account_email",
     "account_change_password",
@@ -29,7 +34,9 @@ def ada(client, db):
 
 
 def assert_in_frame(response):
-    """A page of ours: a title, one heading, the way past the header, and nothing that the policy would stop."""
+    """A page of ours: a title, one heading, the way past the header, and nothing that
+    the policy would stop.
+    """
     assert response.status_code == 200
     assert re.search(r"<title>\s*\S.+ · Firstlight</title>", response.text, re.DOTALL)
     assert len(re.findall(r"<h1[ >]", response.text)) == 1
@@ -47,7 +54,9 @@ def test_a_visitor_can_see_it(client, db, name):
 
 
 @pytest.mark.parametrize("target", ["http://[::1", "//[", "http://a]b/"])
-@pytest.mark.parametrize("path", ["login/", "signup/", "password/reset/", "password/reset/key/1-key/"])
+@pytest.mark.parametrize(
+    "path", ["login/", "signup/", "password/reset/", "password/reset/key/1-key/"]
+)
 def test_page_with_a_malformed_target_is_shown(client, db, path, target):
     assert client.get(f"/accounts/{path}", {"next": target}).status_code == 200
 
@@ -71,7 +80,9 @@ ACCOUNT_PAGES = [*OWN, "mfa_activate_totp", "mfa_add_webauthn", "teams:email_pre
 
 @pytest.mark.parametrize("name", ACCOUNT_PAGES)
 def test_account_page_is_in_sentence_case(client, ada, name):
-    """allauth writes "Two-Factor Authentication"; our pages capitalize the first word only."""
+    """allauth writes "Two-Factor Authentication"; our pages capitalize the first word
+    only.
+    """
     client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
     page = client.get(reverse(name)).text
     main = page[page.index("<main") : page.index("</main>")]
@@ -83,11 +94,15 @@ def test_account_page_is_in_sentence_case(client, ada, name):
         assert not [word for word in later if word.istitle()], text
 
 
-@pytest.mark.parametrize("name", ["account_email", "account_change_password", "mfa_index", "teams:email_preferences"])
+@pytest.mark.parametrize(
+    "name", ["account_email", "account_change_password", "mfa_index", "teams:email_preferences"]
+)
 def test_account_pages_lead_to_each_other(client, ada, name):
     page = client.get(reverse(name)).text
     [tabs] = re.findall(r"<nav class=.segments.*?</nav>", page, re.DOTALL)
-    addresses = [reverse(each) for each in ("account_email", "teams:email_preferences", "mfa_index")]
+    addresses = [
+        reverse(each) for each in ("account_email", "teams:email_preferences", "mfa_index")
+    ]
     assert all(f'href="{address}"' in tabs for address in addresses)
     [current] = re.findall(r'href="([^"]+)"\s+aria-current="page"', tabs)
     assert current == reverse(name)
@@ -102,7 +117,9 @@ def test_reached_limit_is_a_page_of_ours(client, ada, settings):
     assert_in_frame(response)
 
 
-@pytest.mark.parametrize("name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_generate_recovery_codes"])
+@pytest.mark.parametrize(
+    "name", ["mfa_activate_totp", "mfa_add_webauthn", "mfa_generate_recovery_codes"]
+)
 def test_what_protects_an_account_asks_for_the_password_first(client, ada, name):
     response = client.get(reverse(name), follow=True)
     assert_in_frame(response)
@@ -118,7 +135,9 @@ def test_the_secret_of_a_second_factor_is_drawn_as_data(client, ada):
 
 
 def test_what_is_wrong_stands_at_its_field_and_is_named_by_it(client, db):
-    response = client.post(reverse("account_signup"), {"email": "no address", "password1": "x", "password2": "x"})
+    response = client.post(
+        reverse("account_signup"), {"email": "no address", "password1": "x", "password2": "x"}
+    )
     field = re.search(r'<input type="email"[^>]*>', response.text).group()
     assert 'aria-invalid="true"' in field
     named = re.search(r'aria-describedby="([^"]+)"', field).group(1)
@@ -127,8 +146,12 @@ def test_what_is_wrong_stands_at_its_field_and_is_named_by_it(client, db):
 
 def test_github_is_offered_only_where_its_app_is_set_up(client, db, settings):
     assert "GitHub</button>" not in client.get(reverse("account_login")).text
-    settings.SOCIALACCOUNT_PROVIDERS = {"github": {"APPS": [{"client_id": "a", "secret": "b", "key": ""}]}}
-    assert re.search(r"Continue with GitHub\s*</button>", client.get(reverse("account_login")).text)
+    settings.SOCIALACCOUNT_PROVIDERS = {
+        "github": {"APPS": [{"client_id": "a", "secret": "b", "key": ""}]}
+    }
+    assert re.search(
+        r"Continue with GitHub\s*</button>", client.get(reverse("account_login")).text
+    )
     response = client.post(reverse("github_login"))
     assert response.headers["Location"].startswith("https://github.com/login/oauth/authorize")
 

@@ -1,4 +1,6 @@
-"""Nobody has rights before the address is proven, and the first proof drops what is from before (account pre-hijacking)."""
+"""Nobody has rights before the address is proven, and the first proof drops what is
+from before (account pre-hijacking).
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -21,7 +23,11 @@ from apps.users.models import User
 from apps.users.proof import is_unproven
 
 OWN, OTHER, NEW = "Correct-Horse-9-Battery", "Another-Horse-8-Battery", "Third-Horse-7-Battery"
-CONFIRM, RESET, INVITATION = "accounts/confirm-email", "accounts/password/reset/key", "invitations"
+CONFIRM, RESET, INVITATION = (
+    "accounts/confirm-email",
+    "accounts/password/reset/key",
+    "invitations",
+)
 ADDRESS = "new@corp.example"
 
 
@@ -38,7 +44,9 @@ def owner(acme):
 
 
 def link_to(address, kind):
-    """Return the path of the newest link of a kind that was mailed to an address, None if there is none."""
+    """Return the path of the newest link of a kind that was mailed to an address, None
+    if there is none.
+    """
     for message in OutboxMessage.objects.filter(recipient=address).order_by("-pk"):
         if found := re.search(rf"http\S+/{kind}/\S+", message.text):
             return urlsplit(found[0]).path
@@ -46,7 +54,9 @@ def link_to(address, kind):
 
 
 def sign_up(client, email=ADDRESS, password=OTHER):
-    return client.post("/accounts/signup/", {"email": email, "password1": password, "password2": password})
+    return client.post(
+        "/accounts/signup/", {"email": email, "password1": password, "password2": password}
+    )
 
 
 def sign_in(client, email=ADDRESS, password=OTHER):
@@ -64,7 +74,9 @@ def is_in(client):
 
 
 def signed_up_before(email=ADDRESS, evil="evil@evil.example"):
-    """An account as a release without the proof left it: unconfirmed, with a second address that is confirmed."""
+    """An account as a release without the proof left it: unconfirmed, with a second
+    address that is confirmed.
+    """
     user = User.objects.create_user(email, OTHER)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
     EmailAddress.objects.create(user=user, email=evil, verified=True)
@@ -100,7 +112,9 @@ def test_link_in_the_same_browser_confirms_and_signs_in(client, db):
 
 
 def test_link_in_another_browser_asks_for_a_new_password(client, db):
-    """Whoever signed up knows the password and may be another person than the owner of the mailbox."""
+    """Whoever signed up knows the password and may be another person than the owner of
+    the mailbox.
+    """
     sign_up(client)
     victim, link = Client(), link_to(ADDRESS, CONFIRM)
     assert victim.post(link).status_code == 422
@@ -154,7 +168,9 @@ def test_reset_drops_everything_of_an_unproven_account(acme):
     victim = Client()
     reset(victim)
     assert is_in(victim), "no second factor of somebody else is asked for"
-    assert list(EmailAddress.objects.filter(user=user).values_list("email", "verified")) == [(ADDRESS, True)]
+    assert list(EmailAddress.objects.filter(user=user).values_list("email", "verified")) == [
+        (ADDRESS, True)
+    ]
     assert not SocialAccount.objects.exists()
     assert not Authenticator.objects.exists()
     assert not ApiToken.objects.across_teams().exists()
@@ -162,7 +178,9 @@ def test_reset_drops_everything_of_an_unproven_account(acme):
     assert Membership.objects.filter(user=user).exists()
 
 
-@pytest.mark.parametrize("path", ["/teams/new/", "/t/acme/", "/accounts/email/", "/accounts/2fa/"])
+@pytest.mark.parametrize(
+    "path", ["/teams/new/", "/t/acme/", "/accounts/email/", "/accounts/2fa/"]
+)
 def test_live_session_of_an_unproven_account_ends(acme, path):
     user = signed_up_before()
     Membership.objects.create(team=acme, user=user, role=Role.ADMIN)
@@ -236,7 +254,9 @@ def test_operators_account_confirms_at_its_first_sign_in_and_keeps_its_second_fa
 
 
 def test_old_password_link_ends_with_the_proof(db):
-    """A reset that a stranger asked for earlier went to the same mailbox; it works for nobody later."""
+    """A reset that a stranger asked for earlier went to the same mailbox; it works for
+    nobody later.
+    """
     signed_up_before()
     client = Client()
     client.post("/accounts/password/reset/", {"email": ADDRESS})
@@ -322,7 +342,9 @@ def test_unfinished_change_keeps_nobody_from_signing_up(db):
 
 
 def test_claims_of_others_to_the_address_end_with_its_proof(db):
-    """Otherwise a stranger could confirm the claim later, and reset the password of their account there."""
+    """Otherwise a stranger could confirm the claim later, and reset the password of
+    their account there.
+    """
     person = Client()
     sign_up(person)
     stranger = User.objects.create_user("stranger@evil.example", OWN)

@@ -1,4 +1,6 @@
-"""Accounts that were signed up and never confirmed end after 30 days; no other account does."""
+"""Accounts that were signed up and never confirmed end after 30 days; no other account
+does.
+"""
 
 from datetime import timedelta
 
@@ -91,9 +93,17 @@ def test_account_of_the_operator_stays_after_an_unfinished_sign_in(client, db):
 
 
 def test_task_runs_once_a_day(db):
-    task = next(task for task in HUEY._registry.periodic_tasks if task.name == "users_delete_unconfirmed")
+    task = next(
+        task
+        for task in HUEY._registry.periodic_tasks
+        if task.name == "users_delete_unconfirmed"
+    )
     day = timezone.now().replace(hour=0, minute=0)
-    minutes = [minute for minute in range(24 * 60) if task.validate_datetime(day + timedelta(minutes=minute))]
+    minutes = [
+        minute
+        for minute in range(24 * 60)
+        if task.validate_datetime(day + timedelta(minutes=minute))
+    ]
     assert len(minutes) == 1
 
 

@@ -55,7 +55,9 @@ def test_sign_in_asks_for_the_second_factor(ada, path):
 
 def test_factor_from_an_earlier_release_is_readable_and_then_encrypted(ada):
     secret = totp.generate_totp_secret()
-    factor = Authenticator.objects.create(user=ada, type=Authenticator.Type.TOTP, data={"secret": secret})
+    factor = Authenticator.objects.create(
+        user=ada, type=Authenticator.Type.TOTP, data={"secret": secret}
+    )
     assert totp.TOTP(factor).validate_code(code_of(secret))
     migration = importlib.import_module("apps.users.migrations.0005_encrypt_second_factors")
     migration.encrypt_all(apps, None)

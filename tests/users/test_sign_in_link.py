@@ -45,7 +45,9 @@ def test_a_used_link_leads_to_the_log_in_page_with_words(client, ada):
     client.get(link)
     client.logout()
     response = client.get(link, follow=True)
-    assert response.redirect_chain == [(f"{reverse('account_login')}?next=%2Ft%2Facme%2Fonboarding%2F", 302)]
+    assert response.redirect_chain == [
+        (f"{reverse('account_login')}?next=%2Ft%2Facme%2Fonboarding%2F", 302)
+    ]
     assert "has been used or is too old" in response.text
     assert "_auth_user_id" not in client.session
 
@@ -72,13 +74,17 @@ def test_it_grows_old(client, ada, monkeypatch):
 
 def test_an_altered_one_and_one_for_a_closed_account_are_refused(client, ada):
     link = make_link(ada)
-    assert reverse("account_login") in client.get(link[:-1] + ("A" if link[-2] != "A" else "B") + "/").url
+    assert (
+        reverse("account_login")
+        in client.get(link[:-1] + ("A" if link[-2] != "A" else "B") + "/").url
+    )
     User.objects.update(is_active=False)
     assert reverse("account_login") in client.get(link).url
 
 
 @pytest.mark.parametrize(
-    "address", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"]
+    "address",
+    ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"],
 )
 def test_it_goes_to_no_other_site(client, ada, address):
     with pytest.raises(ValueError, match="no path of this site"):

@@ -58,7 +58,9 @@ PASSWORD = "Correct-Horse-9-Battery"
 
 
 def sign_up(client, email):
-    return client.post("/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD})
+    return client.post(
+        "/accounts/signup/", {"email": email, "password1": PASSWORD, "password2": PASSWORD}
+    )
 
 
 @pytest.fixture
@@ -106,7 +108,9 @@ def test_invitation_of_a_closed_installation_creates_no_account(client, settings
     assert not User.objects.filter(email="new@corp.example").exists()
 
 
-@pytest.mark.parametrize("change", [{"state": "revoked"}, {"expires_at": timezone.now() - timedelta(days=1)}])
+@pytest.mark.parametrize(
+    "change", [{"state": "revoked"}, {"expires_at": timezone.now() - timedelta(days=1)}]
+)
 def test_ended_invitation_creates_no_account(client, settings, invitation, change):
     settings.SIGN_UP = "invite"
     client.get(invitation)
@@ -115,7 +119,9 @@ def test_ended_invitation_creates_no_account(client, settings, invitation, chang
     assert not User.objects.filter(email="new@corp.example").exists()
 
 
-def test_invitation_of_another_address_counts_for_that_address_alone(client, settings, invitation):
+def test_invitation_of_another_address_counts_for_that_address_alone(
+    client, settings, invitation
+):
     settings.SIGN_UP_DOMAINS = ["corp.example"]
     client.get(invitation)
     sign_up(client, "someone@corp.example")

@@ -26,7 +26,12 @@ def test_dead_port_lets_people_sign_in(db, settings, backend):
     User.objects.create_user("a@example.com", PASSWORD)
     use_cache(settings, backend, "redis://127.0.0.1:1/0")
     client = Client(raise_request_exception=False)
-    assert client.post("/accounts/login/", {"login": "a@example.com", "password": PASSWORD}).status_code == 302
+    assert (
+        client.post(
+            "/accounts/login/", {"login": "a@example.com", "password": PASSWORD}
+        ).status_code
+        == 302
+    )
 
 
 def test_silent_server_costs_one_short_timeout(db, settings):
@@ -37,7 +42,10 @@ def test_silent_server_costs_one_short_timeout(db, settings):
         client, start = Client(raise_request_exception=False), time.monotonic()
         data = {"login": "a@example.com", "password": PASSWORD}
         assert client.post("/accounts/login/", data).status_code == 302
-        assert client.post("/accounts/password/reset/", {"email": "a@example.com"}).status_code == 302
+        assert (
+            client.post("/accounts/password/reset/", {"email": "a@example.com"}).status_code
+            == 302
+        )
         sign_up = {"email": "b@example.com", "password1": PASSWORD, "password2": PASSWORD}
         assert Client().post("/accounts/signup/", sign_up).status_code == 302
         assert time.monotonic() - start < 3
@@ -46,10 +54,17 @@ def test_silent_server_costs_one_short_timeout(db, settings):
 def test_limits_hold_in_memory(db, settings):
     use_cache(settings, OURS, "redis://127.0.0.1:1/0")
     for number in range(12):
-        answer = Client().post("/accounts/login/", {"login": f"{number}@example.com", "password": "wrong"})
+        answer = Client().post(
+            "/accounts/login/", {"login": f"{number}@example.com", "password": "wrong"}
+        )
     assert "_auth_user_id" not in answer.wsgi_request.session
     User.objects.create_user("a@example.com", PASSWORD)
-    assert Client().post("/accounts/login/", {"login": "a@example.com", "password": PASSWORD}).status_code == 200
+    assert (
+        Client()
+        .post("/accounts/login/", {"login": "a@example.com", "password": PASSWORD})
+        .status_code
+        == 200
+    )
 
 
 def test_one_time_code_works_once_in_memory(db, settings, monkeypatch):
@@ -57,7 +72,9 @@ def test_one_time_code_works_once_in_memory(db, settings, monkeypatch):
     secret = totp.generate_totp_secret()
     user = User.objects.create_user("a@example.com", PASSWORD)
     factor = totp.TOTP.activate(user, secret)
-    code = totp.format_hotp_value(totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time()))))
+    code = totp.format_hotp_value(
+        totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time())))
+    )
     assert factor.validate_code(code)
     assert not factor.validate_code(code)
 

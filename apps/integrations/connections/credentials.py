@@ -1,6 +1,8 @@
-"""Tokens at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with any of them, never shown again.
+"""Tokens at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with
+any of them, never shown again.
 
-To change keys: put the new one first, restart, run `manage.py rotate_credentials`, take the old one out.
+To change keys: put the new one first, restart, run `manage.py rotate_credentials`, take
+the old one out.
 """
 
 import json
@@ -14,7 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.integrations.models import Connection, ConnectionSource, Credential, CredentialKind, Webhook
+from apps.integrations.models import (
+    Connection,
+    ConnectionSource,
+    Credential,
+    CredentialKind,
+    Webhook,
+)
 from apps.integrations.sources.github import app
 from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import MissingCredentials
@@ -36,7 +44,10 @@ OPERATOR = (
 
 
 class CredentialError(Exception):
-    """A stored credential cannot be read. The message is for members; the log has the operator's."""
+    """A stored credential cannot be read.
+
+    The message is for members; the log has the operator's.
+    """
 
     cause = "credential_keys"
     remedy = Remedy.OPERATOR
@@ -62,7 +73,9 @@ class Secret:
 def _keys() -> MultiFernet:
     keys = settings.CREDENTIAL_KEYS
     if not keys:
-        logger.error("CREDENTIAL_KEYS is not set, so no token can be stored or read. Set it and restart.")
+        logger.error(
+            "CREDENTIAL_KEYS is not set, so no token can be stored or read. Set it and restart."
+        )
         raise CredentialError(OPERATOR)
     try:
         return MultiFernet([Fernet(key) for key in keys])
@@ -72,7 +85,8 @@ def _keys() -> MultiFernet:
 
 
 def store_token(team: Team, token: str, user: Any = None) -> Credential:
-    """Encrypt and keep the team's GitHub token, in place of an earlier one: the team is connected to GitHub then.
+    """Encrypt and keep the team's GitHub token, in place of an earlier one: the team is
+    connected to GitHub then.
 
     An empty one raises MissingCredentials.
     """
@@ -81,7 +95,9 @@ def store_token(team: Team, token: str, user: Any = None) -> Credential:
     secret = _keys().encrypt(token.strip().encode())
     values = {"secret": secret, "created_by": user}
     with transaction.atomic():
-        Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).delete()
+        Credential.objects.for_team(team).filter(
+            kind=CredentialKind.GITHUB_INSTALLATION
+        ).delete()
         credential, _ = Credential.objects.across_teams().update_or_create(
             team=team, kind=CredentialKind.GITHUB_TOKEN, defaults=values
         )
@@ -94,19 +110,31 @@ def store_token(team: Team, token: str, user: Any = None) -> Credential:
 
 
 def secret_for(team: Team | int) -> Secret:
-    """The team's GitHub token, wrapped. Raises MissingCredentials or CredentialError."""
-    credential = Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).first()
+    """The team's GitHub token, wrapped.
+
+    Raises MissingCredentials or CredentialError.
+    """
+    credential = (
+        Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).first()
+    )
     if credential is None:
         raise MissingCredentials
     try:
         return Secret(_keys().decrypt(bytes(credential.secret)).decode())
     except InvalidToken:
-        logger.error("A GitHub token cannot be decrypted with any of CREDENTIAL_KEYS. Add the key it was stored with.")
-        raise CredentialError("The stored GitHub token cannot be read. Connect GitHub again.") from None
+        logger.error(
+            "A GitHub token cannot be decrypted with any of CREDENTIAL_KEYS. Add the key it was stored with."
+        )
+        raise CredentialError(
+            "The stored GitHub token cannot be read. Connect GitHub again."
+        ) from None
 
 
 def token_for(team: Team | int) -> str:
-    """The team's GitHub token in clear: hand it to the client, keep it nowhere. Raises as `secret_for`."""
+    """The team's GitHub token in clear: hand it to the client, keep it nowhere.
+
+    Raises as `secret_for`.
+    """
     return secret_for(team).reveal()
 
 
@@ -116,9 +144,11 @@ OTHERWISE_READ = {ConnectionSource.GIT}
 
 
 def client_for(team: Team | int, **options: Any) -> GitHubClient:
-    """A client with the team's token, at the address that the token is for: GitHub's, or that of the sample.
+    """A client with the team's token, at the address that the token is for: GitHub's,
+    or that of the sample.
 
-    Addresses come from settings alone. `options` are the client's. Raises as `secret_for`.
+    Addresses come from settings alone. `options` are the client's. Raises as
+    `secret_for`.
     """
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
     if unknown := connected - READ_BY_CLIENT - OTHERWISE_READ:
@@ -132,12 +162,17 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
         return GitHubClient(settings.SAMPLE_URL, SAMPLE_TOKEN, **options)
     if installed := _installation(team):
         token, _ = installed.token()
-        return GitHubClient(settings.GITHUB_API_URL, token, identity=f"installation:{installed.id}", **options)
+        return GitHubClient(
+            settings.GITHUB_API_URL, token, identity=f"installation:{installed.id}", **options
+        )
     return GitHubClient(settings.GITHUB_API_URL, token_for(team), **options)
 
 
 def keep_fresh(client: GitHubClient, team: Team | int) -> None:
-    """Give the client of a long sync the next token before the present one ends. Raises as `client_for`."""
+    """Give the client of a long sync the next token before the present one ends.
+
+    Raises as `client_for`.
+    """
     if client.identity and (installed := _installation(team)):
         token, renewed = installed.token()
         if renewed:
@@ -145,18 +180,25 @@ def keep_fresh(client: GitHubClient, team: Team | int) -> None:
 
 
 def store_installation(team: Team, installation_id: int, user: Any = None) -> Credential:
-    """Keep that the team reads through the app's installation, in place of a token. In the caller's transaction."""
+    """Keep that the team reads through the app's installation, in place of a token.
+
+    In the caller's transaction.
+    """
     Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).delete()
     secret = encrypt(json.dumps({"installation": installation_id}))
     credential, _ = Credential.objects.across_teams().update_or_create(
-        team=team, kind=CredentialKind.GITHUB_INSTALLATION, defaults={"secret": secret, "created_by": user}
+        team=team,
+        kind=CredentialKind.GITHUB_INSTALLATION,
+        defaults={"secret": secret, "created_by": user},
     )
     return credential
 
 
 @dataclass(slots=True)
 class _Installed:
-    """An installation's credential: its id, and the last token with its end, encrypted together."""
+    """An installation's credential: its id, and the last token with its end, encrypted
+    together.
+    """
 
     row: Credential
     kept: dict[str, Any]
@@ -166,7 +208,10 @@ class _Installed:
         return int(self.kept["installation"])
 
     def token(self) -> tuple[str, bool]:
-        """A token that lasts for a while yet, and whether it is a new one. Asks GitHub outside of transactions."""
+        """A token that lasts for a while yet, and whether it is a new one.
+
+        Asks GitHub outside of transactions.
+        """
         ends = self.kept.get("ends")
         if ends and datetime.fromisoformat(ends) > timezone.now() + TOKEN_MARGIN:
             return str(self.kept["token"]), False
@@ -177,7 +222,11 @@ class _Installed:
 
 
 def _installation(team: Team | int) -> _Installed | None:
-    row = Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).first()
+    row = (
+        Credential.objects.for_team(team)
+        .filter(kind=CredentialKind.GITHUB_INSTALLATION)
+        .first()
+    )
     return None if row is None else _Installed(row, json.loads(decrypt(bytes(row.secret))))
 
 
@@ -196,7 +245,10 @@ def decrypt(secret: bytes | memoryview) -> str:
 
 
 def rotate() -> int:
-    """Encrypt every stored secret anew with the first key; returns how many. All of them or, on an error, none."""
+    """Encrypt every stored secret anew with the first key; returns how many.
+
+    All of them or, on an error, none.
+    """
     keys, count = _keys(), 0
     with transaction.atomic():
         for model in (Credential, Webhook):
@@ -205,7 +257,9 @@ def rotate() -> int:
                 try:
                     row.secret = keys.rotate(bytes(row.secret))
                 except InvalidToken:
-                    raise CredentialError(f"The {row} cannot be decrypted with any of CREDENTIAL_KEYS.") from None
+                    raise CredentialError(
+                        f"The {row} cannot be decrypted with any of CREDENTIAL_KEYS."
+                    ) from None
                 row.save(update_fields=["secret"])
                 count += 1
     return count

@@ -4,7 +4,8 @@
     error = explain(tracked, error)   a later read finds nothing: the same words, not "check the name"
     mark_found(tracked)               a read succeeds: it was restored
 
-A night still asks for the repository, with one request, because GitHub restores repositories for 90 days.
+A night still asks for the repository, with one request, because GitHub restores
+repositories for 90 days.
 """
 
 from django.utils import timezone
@@ -25,7 +26,9 @@ def mark_deleted(tracked: TrackedRepository) -> None:
 
 
 def explain(tracked: TrackedRepository, error: Exception) -> Exception:
-    """Return the error of a failed read; RepositoryDeleted in place of NotFound if GitHub reported the deletion."""
+    """Return the error of a failed read; RepositoryDeleted in place of NotFound if
+    GitHub reported the deletion.
+    """
     if not isinstance(error, NotFound):
         return error
     rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)

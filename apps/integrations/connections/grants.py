@@ -1,8 +1,10 @@
-"""Which sources of the installation a team may read: those that the operator granted to it.
+"""Which sources of the installation a team may read: those that the operator granted to
+it.
 
-The clones below GIT_SOURCE_ROOT belong to the operator, and anybody may be able to create a team. So a team lists and
-reads them after a grant only (`manage.py grant_source`, the admin, or `manage.py onboard --source git`), and each read
-checks the grant again: a revoked one ends reading at the next sync.
+The clones below GIT_SOURCE_ROOT belong to the operator, and anybody may be able to
+create a team. So a team lists and reads them after a grant only (`manage.py
+grant_source`, the admin, or `manage.py onboard --source git`), and each read checks the
+grant again: a revoked one ends reading at the next sync.
 """
 
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,9 @@ from apps.users.models import User
 
 
 class NotGranted(GitError):
-    """The operator has not granted the server's clones to this team, or has revoked the grant."""
+    """The operator has not granted the server's clones to this team, or has revoked the
+    grant.
+    """
 
     cause = "not_granted"
 
@@ -31,10 +35,12 @@ class NotGranted(GitError):
 
 
 def grant(team: Team, source: str, *, folder: str = "", by: User | None = None) -> SourceGrant:
-    """Let a team read a source of the installation. An earlier grant of the source is replaced.
+    """Let a team read a source of the installation. An earlier grant of the source is
+    replaced.
 
     Args:
-        folder: for clones, the folder below GIT_SOURCE_ROOT that the team may read; "" for all of them.
+        folder: for clones, the folder below GIT_SOURCE_ROOT that the team may read; ""
+            for all of them.
 
     Raises:
         ValueError: if the folder leads out of GIT_SOURCE_ROOT.
@@ -50,7 +56,10 @@ def grant(team: Team, source: str, *, folder: str = "", by: User | None = None) 
 
 
 def revoke_grant(team: Team, source: str) -> bool:
-    """End a grant and the connection that it allowed, whose list names clones. Returns False if there was none."""
+    """End a grant and the connection that it allowed, whose list names clones.
+
+    Returns False if there was none.
+    """
     with transaction.atomic():
         deleted, _ = SourceGrant.objects.for_team(team).filter(source=source).delete()
         Connection.objects.for_team(team).filter(source=source).delete()
@@ -63,7 +72,8 @@ def is_granted(team: Team | int, source: str) -> bool:
 
 
 def clones_for(team: Team | int) -> tuple[list[str], bool]:
-    """Return the paths of the clones that a team may read, relative to GIT_SOURCE_ROOT, and whether there may be more.
+    """Return the paths of the clones that a team may read, relative to GIT_SOURCE_ROOT,
+    and whether there may be more.
 
     Raises:
         NotGranted, SourceDisabled: if the team may read none.
@@ -80,11 +90,13 @@ def clones_for(team: Team | int) -> tuple[list[str], bool]:
 
 
 def open_clone(team: Team | int, path: str) -> GitRepository:
-    """Open a clone for a team. `path` is relative to GIT_SOURCE_ROOT, or absolute and below it.
+    """Open a clone for a team. `path` is relative to GIT_SOURCE_ROOT, or absolute and
+    below it.
 
     Raises:
         NotGranted: if the team may read no clones.
-        GitError: as `GitRepository.open`; OutsideRoot also if the clone is not in the granted folder.
+        GitError: as `GitRepository.open`; OutsideRoot also if the clone is not in the
+            granted folder.
     """
     granted = _granted(team)
     root = _root()

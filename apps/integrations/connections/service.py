@@ -1,7 +1,8 @@
 """Connecting a team to its sources, listing what they have, and leaving them.
 
-Asking a source (`check`, `refresh`, `read_more`, `measure`) happens outside of transactions; what it said is stored
-afterwards. A team shows either the sample or its own repositories, never both: figures must not mix.
+Asking a source (`check`, `refresh`, `read_more`, `measure`) happens outside of
+transactions; what it said is stored afterwards. A team shows either the sample or its
+own repositories, never both: figures must not mix.
 """
 
 import contextlib
@@ -49,14 +50,18 @@ REQUEST_SECONDS = 8.0
 
 
 class CannotConnect(Exception):
-    """This source cannot be connected, or left, now; the message says why and what to do."""
+    """This source cannot be connected, or left, now; the message says why and what to
+    do.
+    """
 
     cause = "cannot_connect"
     remedy = Remedy.NONE
 
 
 def offered(team: Team) -> list[str]:
-    """Return the sources that a team may connect: those of this installation need the operator's grant."""
+    """Return the sources that a team may connect: those of this installation need the
+    operator's grant.
+    """
     sources: list[str] = [ConnectionSource.GITHUB]
     if settings.SAMPLE_URL:
         sources.append(ConnectionSource.SAMPLE)
@@ -70,7 +75,8 @@ def connections_of(team: Team) -> list[Connection]:
 
 
 def check(team: Team, source: str, token: str = "") -> Finding | list[str]:
-    """Ask the source whether it can be read: what a token may read, or the clones that were found.
+    """Ask the source whether it can be read: what a token may read, or the clones that
+    were found.
 
     Raises CannotConnect, GitHubError, CredentialError, GitError. Nothing is stored.
     """
@@ -83,11 +89,16 @@ def known_source(source: str) -> ConnectionSource:
     try:
         return ConnectionSource(source)
     except ValueError:
-        raise CannotConnect("This installation does not have that source. Choose another one.") from None
+        raise CannotConnect(
+            "This installation does not have that source. Choose another one."
+        ) from None
 
 
 def ask(team: Team, source: ConnectionSource, token: str) -> Finding | list[str]:
-    """Ask a source as `check` does. Each source names its host here, so a token reaches no other one."""
+    """Ask a source as `check` does.
+
+    Each source names its host here, so a token reaches no other one.
+    """
     match source:
         case ConnectionSource.GITHUB:
             return probe(settings.GITHUB_API_URL, token)
@@ -117,14 +128,20 @@ def keep(
     found: Finding | list[str] | None = None,
     installation: Installation | None = None,
 ) -> Connection:
-    """Store the connection in the caller's transaction, in place of an earlier one to the same source.
+    """Store the connection in the caller's transaction, in place of an earlier one to
+    the same source.
 
-    `found` is what `check` returned; without it the repositories are listed when they are first asked for.
-    `installation` stands in place of a token.
+    `found` is what `check` returned; without it the repositories are listed when they
+    are first asked for. `installation` stands in place of a token.
     """
     Team.objects.select_for_update().get(pk=team.pk)
     _check_mixing(team, source)
-    values: dict[str, Any] = {"connected_by": user, "connected_at": timezone.now(), "sizes": {}, "notes": []}
+    values: dict[str, Any] = {
+        "connected_by": user,
+        "connected_at": timezone.now(),
+        "sizes": {},
+        "notes": [],
+    }
     values |= {"listing": [], "listing_more": None, "listed_at": None, "installation_id": None}
     if isinstance(found, Finding):
         values |= summary(found) | {"listed_at": timezone.now()}
@@ -132,10 +149,17 @@ def keep(
         values |= {"listing": [_clone(path) for path in found], "listed_at": timezone.now()}
     if installation is not None:
         store_installation(team, installation.id, user)
-        values |= {"installation_id": installation.id, "login": installation.login, "of_app": True, "scopes": None}
+        values |= {
+            "installation_id": installation.id,
+            "login": installation.login,
+            "of_app": True,
+            "scopes": None,
+        }
     elif source == ConnectionSource.GITHUB:
         store_token(team, token, user)
-    connection, _ = Connection.objects.across_teams().update_or_create(team=team, source=source, defaults=values)
+    connection, _ = Connection.objects.across_teams().update_or_create(
+        team=team, source=source, defaults=values
+    )
     return connection
 
 
@@ -148,7 +172,9 @@ def _check_mixing(team: Team, source: str) -> None:
             "This team shows the sample organisation, whose figures would mix with yours. Leave the sample first, which "
             "deletes its figures, or create another team."
         )
-    own = connected - {ConnectionSource.SAMPLE} or (not connected and TrackedRepository.objects.for_team(team).exists())
+    own = connected - {ConnectionSource.SAMPLE} or (
+        not connected and TrackedRepository.objects.for_team(team).exists()
+    )
     if source == ConnectionSource.SAMPLE and own:
         raise CannotConnect(
             "This team has repositories of its own, whose figures would mix with the sample's. Create another team to "
@@ -157,21 +183,35 @@ def _check_mixing(team: Team, source: str) -> None:
 
 
 def revoke(team: Team) -> None:
-    """End the token of the app's installation at GitHub, as far as that can be reached: it would end by itself."""
-    if Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_INSTALLATION).exists():
-        with contextlib.suppress(GitHubError, CredentialError), client_for(team, timeout=TIMEOUT) as client:
+    """End the token of the app's installation at GitHub, as far as that can be reached:
+    it would end by itself.
+    """
+    if (
+        Credential.objects.for_team(team)
+        .filter(kind=CredentialKind.GITHUB_INSTALLATION)
+        .exists()
+    ):
+        with (
+            contextlib.suppress(GitHubError, CredentialError),
+            client_for(team, timeout=TIMEOUT) as client,
+        ):
             client.revoke()
 
 
 def leave(team: Team, source: str) -> bool:
-    """Delete a connection and its token; False where there was none. What was read stays, but for the sample's.
+    """Delete a connection and its token; False where there was none. What was read
+    stays, but for the sample's.
 
     Raises CannotConnect while a run is under way.
     """
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
-        if Run.objects.filter(subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES).exists():
-            raise CannotConnect("A run of this team is under way and needs the source. Cancel it, or wait for its end.")
+        if Run.objects.filter(
+            subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES
+        ).exists():
+            raise CannotConnect(
+                "A run of this team is under way and needs the source. Cancel it, or wait for its end."
+            )
         left, _ = Connection.objects.for_team(team).filter(source=source).delete()
         if source == ConnectionSource.GITHUB:
             Credential.objects.for_team(team).delete()
@@ -187,7 +227,10 @@ def is_fresh(connection: Connection) -> bool:
 
 
 def refresh(connection: Connection) -> None:
-    """Read the list again from its beginning, as far as it was read before. Raises as `check`."""
+    """Read the list again from its beginning, as far as it was read before.
+
+    Raises as `check`.
+    """
     if connection.source == ConnectionSource.GIT:
         clones, more = clones_for(connection.team_id)
         listing, further = [_clone(path) for path in clones], 2 if more else None
@@ -211,10 +254,17 @@ def measure(connection: Connection, names: list[str]) -> None:
     unknown = [name for name in names if name not in connection.sizes]
     if not unknown or connection.source == ConnectionSource.GIT:
         return
-    with client_for(connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS) as client:
+    with client_for(
+        connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
+    ) as client:
         found = read_sizes(client, unknown)
     with transaction.atomic():
-        row = Connection.objects.across_teams().select_for_update().filter(pk=connection.pk).first()
+        row = (
+            Connection.objects.across_teams()
+            .select_for_update()
+            .filter(pk=connection.pk)
+            .first()
+        )
         if row is not None:
             row.sizes = {**row.sizes, **found}
             row.save(update_fields=["sizes"])
@@ -226,10 +276,14 @@ def size_of(connection: Connection, name: str) -> Size | None:
     return size
 
 
-def _read_pages(connection: Connection, first: int, count: int) -> tuple[list[Listed], int | None]:
+def _read_pages(
+    connection: Connection, first: int, count: int
+) -> tuple[list[Listed], int | None]:
     listing: list[Listed] = []
     number: int | None = first
-    with client_for(connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS) as client:
+    with client_for(
+        connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
+    ) as client:
         while number is not None and number < first + count:
             page = read_page(client, number, of_app=connection.of_app)
             listing += page.repositories
@@ -238,7 +292,9 @@ def _read_pages(connection: Connection, first: int, count: int) -> tuple[list[Li
 
 
 def _clone(path: str) -> Listed:
-    return Listed(name=path, private=False, archived=False, fork=False, pushed_at=None, language="")
+    return Listed(
+        name=path, private=False, archived=False, fork=False, pushed_at=None, language=""
+    )
 
 
 def _store(connection: Connection, **values: Any) -> None:

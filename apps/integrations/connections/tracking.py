@@ -13,8 +13,9 @@ from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 
-# GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older ones may end in one; managed users
-# have an underscore), a name of up to 100 letters, digits, dots, hyphens and underscores.
+# GitHub's own rules: an owner of up to 39 letters, digits and single hyphens (older
+# ones may end in one; managed users have an underscore), a name of up to 100 letters,
+# digits, dots, hyphens and underscores.
 _FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}")
 NAME_LIMIT = 300
 
@@ -27,7 +28,9 @@ def full_name(text: str) -> str:
     """The repository's name, checked to be of the form `owner/name`."""
     name = text.strip()
     if not _FULL_NAME.fullmatch(name) or name.partition("/")[2] in (".", ".."):
-        raise InvalidName(f"“{name[:100]}” is no repository of GitHub: give it as owner/name, like acme/api.")
+        raise InvalidName(
+            f"“{name[:100]}” is no repository of GitHub: give it as owner/name, like acme/api."
+        )
     return name
 
 
@@ -40,11 +43,15 @@ def _checked(source: str, text: str) -> str:
     return path
 
 
-def track_repositories(team: Team, source: str, names: Iterable[str]) -> list[TrackedRepository]:
-    """Make the team follow these repositories; those that it follows already stay as they are.
+def track_repositories(
+    team: Team, source: str, names: Iterable[str]
+) -> list[TrackedRepository]:
+    """Make the team follow these repositories; those that it follows already stay as
+    they are.
 
-    `names` are `owner/name` for `github`, paths for `git`. GitHub ignores case in names, so we do. In the order given,
-    each once. Raises InvalidName before anything is written.
+    `names` are `owner/name` for `github`, paths for `git`. GitHub ignores case in
+    names, so we do. In the order given, each once. Raises InvalidName before anything
+    is written.
     """
     wanted: dict[str, str] = {}
     for name in [_checked(source, text) for text in names]:
@@ -55,9 +62,13 @@ def track_repositories(team: Team, source: str, names: Iterable[str]) -> list[Tr
 
 def _track(team: Team, source: str, name: str) -> TrackedRepository:
     same = {"full_name__iexact": name} if source == Source.GITHUB else {"full_name": name}
-    repository = Repository.objects.for_team(team).filter(source=source, **same).order_by("pk").first()
+    repository = (
+        Repository.objects.for_team(team).filter(source=source, **same).order_by("pk").first()
+    )
     if repository is None:
-        repository, _ = Repository.objects.across_teams().get_or_create(team=team, source=source, full_name=name)
+        repository, _ = Repository.objects.across_teams().get_or_create(
+            team=team, source=source, full_name=name
+        )
     tracked, new = TrackedRepository.objects.across_teams().get_or_create(
         repository=repository, defaults={"team": team}
     )
@@ -69,16 +80,21 @@ def _track(team: Team, source: str, name: str) -> TrackedRepository:
 def untrack_repository(team: Team, repository_id: int) -> str:
     """Stop reading a repository; its pull requests and figures stay.
 
-    Returns its name, or an empty text if the team does not track it. Raises CannotConnect while a run of the team is
-    under way, which may be reading it.
+    Returns its name, or an empty text if the team does not track it. Raises
+    CannotConnect while a run of the team is under way, which may be reading it.
     """
     return _untrack(team, pk=repository_id)
 
 
 def untrack_name(team: Team, source: str, name: str) -> str:
-    """Stop reading a repository by the name that its source has for it. As `untrack_repository`."""
+    """Stop reading a repository by the name that its source has for it.
+
+    As `untrack_repository`.
+    """
     match = "iexact" if source == Source.GITHUB else "exact"
-    return _untrack(team, repository__source=source, **{f"repository__full_name__{match}": name})
+    return _untrack(
+        team, repository__source=source, **{f"repository__full_name__{match}": name}
+    )
 
 
 def _untrack(team: Team, **which: object) -> str:
@@ -88,7 +104,9 @@ def _untrack(team: Team, **which: object) -> str:
         tracked = rows.filter(**which).first()
         if tracked is None:
             return ""
-        if Run.objects.filter(subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES).exists():
+        if Run.objects.filter(
+            subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES
+        ).exists():
             raise CannotConnect(
                 "A run of this team is under way and may be reading it. Cancel it, or wait for its end."
             )

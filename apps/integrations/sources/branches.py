@@ -4,7 +4,8 @@
     is_long_lived("mainline", "mainline")       True: it is the trunk
     is_long_lived("release-notes", "main")      False
 
-A merge of one such branch into another is a release (`ChangeKind.RELEASE`): what it brings was counted before.
+A merge of one such branch into another is a release (`ChangeKind.RELEASE`): what it
+brings was counted before.
 """
 
 import re

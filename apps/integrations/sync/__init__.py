@@ -1,5 +1,6 @@
-"""Reading what a team tracks: what is asked when, how far it got, and what is left to read again.
+"""Reading what a team tracks: what is asked when, how far it got, and what is left to
+read again.
 
-It imports `connections`, `sources`, and models; only `tasks`, `pipelines`, and the onboarding import it.
-Start with `run`, then `state`.
+It imports `connections`, `sources`, and models; only `tasks`, `pipelines`, and the
+onboarding import it. Start with `run`, then `state`.
 """

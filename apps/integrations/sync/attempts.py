@@ -1,7 +1,9 @@
-"""How reads of a repository began and ended, and when a change that a webhook announced is read.
+"""How reads of a repository began and ended, and when a change that a webhook announced
+is read.
 
-A change is read soon, unless a read began after it: that one has read it, or has tried. A repository whose reads
-fail is tried again after 5, 10, 20, … minutes, and after TRIES failures by the night only.
+A change is read soon, unless a read began after it: that one has read it, or has tried.
+A repository whose reads fail is tried again after 5, 10, 20, … minutes, and after TRIES
+failures by the night only.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +18,8 @@ from apps.masking import storable
 from apps.pipelines.remedy import cause_of
 from apps.teams.models import Team
 
-# A change is seldom alone: so long after one the others have come, too. And so often is often enough.
+# A change is seldom alone: so long after one the others have come, too. And so often is
+# often enough.
 QUIET, REFRESH_EVERY = timedelta(minutes=1), timedelta(minutes=5)
 TRIES = 6
 # Characters of a repository's error.
@@ -49,7 +52,9 @@ def succeed(tracked: TrackedRepository) -> None:
 
 
 def was_announced_since(tracked: TrackedRepository) -> bool:
-    """Return whether a webhook has announced a change since the read began, so that another read is due."""
+    """Return whether a webhook has announced a change since the read began, so that
+    another read is due.
+    """
     rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
     return rows.filter(changed_at__gt=tracked.read_began_at or timezone.now()).exists()
 
@@ -57,8 +62,12 @@ def was_announced_since(tracked: TrackedRepository) -> bool:
 def due(now: datetime, teams: QuerySet[Team]) -> dict[int, list[int]]:
     """Return the repositories whose announced changes are to be read now, by team."""
     began_at = Coalesce("read_began_at", "ended_at", "last_synced_at")
-    rows = TrackedRepository.objects.across_teams().filter(changed_at__lt=now - QUIET, team__in=teams)
-    unread = rows.annotate(began_at=began_at).filter(Q(began_at=None) | Q(began_at__lt=F("changed_at")))
+    rows = TrackedRepository.objects.across_teams().filter(
+        changed_at__lt=now - QUIET, team__in=teams
+    )
+    unread = rows.annotate(began_at=began_at).filter(
+        Q(began_at=None) | Q(began_at__lt=F("changed_at"))
+    )
     found: dict[int, list[int]] = {}
     for tracked in unread.order_by("pk"):
         if _may_be_tried(tracked, now):

@@ -1,6 +1,7 @@
 """What a page of a list says that the rows don't.
 
-A list tells which pull requests have changed by their last change, in whole seconds. Three things need a closer look:
+A list tells which pull requests have changed by their last change, in whole seconds.
+Three things need a closer look:
 
     the same second, another state     news: records of one second are compared by content
     an earlier second than the row's   no news, because GitHub's lists lag; unless the row is ahead of GitHub's clock
@@ -23,25 +24,38 @@ SECOND = timedelta(seconds=1)
 _COLUMNS = ("external_id", "author__key", "signed_by__key", *LISTED)
 
 
-def news_of(repository: Repository, records: Sequence[PullRequestData], at: datetime) -> list[PullRequestData]:
-    """Return the records that are new, later than their rows, or of the same second with another content.
+def news_of(
+    repository: Repository, records: Sequence[PullRequestData], at: datetime
+) -> list[PullRequestData]:
+    """Return the records that are new, later than their rows, or of the same second
+    with another content.
 
     `at` is GitHub's clock when it gave the records.
     """
     stored = _stored(repository, [record.external_id for record in records])
-    return [record for record in records if _is_news(record, stored.get(record.external_id), at)]
+    return [
+        record for record in records if _is_news(record, stored.get(record.external_id), at)
+    ]
 
 
 def unsigned_of(repository: Repository, news: Sequence[PullRequestData]) -> set[int]:
-    """Return the primary keys of rows of which there is news that has no later time of change. Call it before ingest."""
+    """Return the primary keys of rows of which there is news that has no later time of
+    change. Call it before ingest.
+    """
     moments = {record.external_id: record.updated_at for record in news}
-    rows = PullRequest.objects.across_teams().filter(repository=repository, external_id__in=moments).order_by()
+    rows = (
+        PullRequest.objects.across_teams()
+        .filter(repository=repository, external_id__in=moments)
+        .order_by()
+    )
     found = rows.values_list("pk", "external_id", "updated_at")
     return {pk for pk, external_id, updated_at in found if moments[external_id] == updated_at}
 
 
 def unsettled(records: Sequence[PullRequestData], at: datetime) -> list[int]:
-    """Return the numbers of those that changed in the second in which GitHub gave them, or just before."""
+    """Return the numbers of those that changed in the second in which GitHub gave them,
+    or just before.
+    """
     return [
         record.number
         for record in records
@@ -50,14 +64,17 @@ def unsettled(records: Sequence[PullRequestData], at: datetime) -> list[int]:
 
 
 def read_again(repository: Repository, numbers: Sequence[int]) -> None:
-    """Have the details read once more of pull requests that an earlier sync found unsettled."""
+    """Have the details read once more of pull requests that an earlier sync found
+    unsettled.
+    """
     pulls = PullRequest.objects.across_teams().filter(repository=repository, number__in=numbers)
     if pulls.filter(detail_state=DetailState.COMPLETE).update(detail_state=DetailState.PENDING):
         touch(repository.team_id)
 
 
 def _stored(repository: Repository, external_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    # The repository's, and so its team's: asked for the team too, SQLite walks through all that there is.
+    # The repository's, and so its team's: asked for the team too, SQLite walks through
+    # all that there is.
     rows = PullRequest.objects.across_teams().filter(repository=repository).order_by()
     found = rows.filter(external_id__in=external_ids).values(*_COLUMNS)
     return {row["external_id"]: row for row in found}
@@ -75,16 +92,27 @@ def _is_news(record: PullRequestData, row: dict[str, Any] | None, at: datetime) 
     return any(values[name] != row[name] for name in LISTED)
 
 
-def lacking(repository: Repository, page: SkeletonPage, upper: datetime | None, floor: datetime) -> list[int]:
-    """Return the primary keys of rows that a page by last change should have, and has not.
+def lacking(
+    repository: Repository, page: SkeletonPage, upper: datetime | None, floor: datetime
+) -> list[int]:
+    """Return the primary keys of rows that a page by last change should have, and has
+    not.
 
     The page begins below `upper` (None: at the top) and counts down to `floor`.
     """
     lower = floor
     if page.end.has_next and page.stalest is not None:
         lower = max(floor, page.stalest)
-    rows = PullRequest.objects.across_teams().filter(repository=repository, updated_at__gt=lower).order_by()
+    rows = (
+        PullRequest.objects.across_teams()
+        .filter(repository=repository, updated_at__gt=lower)
+        .order_by()
+    )
     if upper is not None:
         rows = rows.filter(updated_at__lt=upper)
     there = {record.external_id for record in page.records}
-    return [pk for pk, external_id in rows.values_list("pk", "external_id") if external_id not in there]
+    return [
+        pk
+        for pk, external_id in rows.values_list("pk", "external_id")
+        if external_id not in there
+    ]

@@ -1,5 +1,7 @@
-"""Requests beside each other, as far as the rate limiter lets them: only HTTP happens in threads, rows are written by the
-step's own thread, which takes the answers as they come."""
+"""Requests beside each other, as far as the rate limiter lets them: only HTTP happens
+in threads, rows are written by the step's own thread, which takes the answers as they
+come.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from apps.pipelines.worker import marks
 
 # How long to wait for an answer before looking at the rest of the world again.
 LOOK_UP = 0.25
-# Seconds without a permit after which the wait is noted, so that the page gives the reason.
+# Seconds without a permit after which the wait is noted, so that the page gives the
+# reason.
 NOTED_AFTER = 2.0
 # After these no request makes sense any more, whatever it asks for.
 OF_ALL = (RateLimited, BadCredentials, Unreachable)
@@ -34,9 +37,11 @@ class _Flight[T]:
 
 
 class Fetcher:
-    """Sends the requests of one client. `check` raises where the step must stop; what is under way is taken in first.
+    """Sends the requests of one client. `check` raises where the step must stop; what
+    is under way is taken in first.
 
-    `note_wait` is called with True when no request has been allowed for a while, and with False when one is.
+    `note_wait` is called with True when no request has been allowed for a while, and
+    with False when one is.
     """
 
     def __init__(
@@ -51,16 +56,19 @@ class Fetcher:
         self._waits_since: float | None = None
         self._is_noted = False
         self.budget: ApiBudget | None = None
-        # Nothing goes out beside the first request until it is known that the token is good for anything.
+        # Nothing goes out beside the first request until it is known that the token is
+        # good for anything.
         self._most = 1
 
     def beside[T, R](
         self, acquire: Callable[[], T | None], call: Callable[[T], R]
     ) -> Iterator[tuple[T, Callable[[], R]]]:
-        """Items with their answers, in the order in which these come; `answer()` raises what the request raised.
+        """Items with their answers, in the order in which these come; `answer()` raises
+        what the request raised.
 
-        `take` gives the next item; None means none for now: it is asked again after each answer, and the end is when
-        nothing is under way either. An error that concerns all requests, and what `check` raises, comes last.
+        `take` gives the next item; None means none for now: it is asked again after
+        each answer, and the end is when nothing is under way either. An error that
+        concerns all requests, and what `check` raises, comes last.
         """
         flight = _Flight[T]()
         pool = ThreadPoolExecutor(int(MOST_IN_FLIGHT), thread_name_prefix="github")
@@ -79,7 +87,9 @@ class Fetcher:
                 for future in wait(flight.flying, pause, FIRST_COMPLETED).done:
                     item, ticket = flight.flying.pop(future)
                     result, error, seconds = future.result()
-                    self.budget = self._allowance.release(ticket, seconds, self._client.rate, error)
+                    self.budget = self._allowance.release(
+                        ticket, seconds, self._client.rate, error
+                    )
                     if error is None:
                         self._most = int(MOST_IN_FLIGHT)
                     if isinstance(error, OF_ALL):
@@ -92,12 +102,22 @@ class Fetcher:
                 self._allowance.release(ticket, 0.0)
 
     def _put_off(self, reason: Exception) -> None:
-        """Give a limit the time until which nothing is asked: without a word of GitHub's it grows with each refusal."""
-        if isinstance(reason, RateLimited) and self.budget is not None and self.budget.blocked_until is not None:
+        """Give a limit the time until which nothing is asked: without a word of
+        GitHub's it grows with each refusal.
+        """
+        if (
+            isinstance(reason, RateLimited)
+            and self.budget is not None
+            and self.budget.blocked_until is not None
+        ):
             reason.until = max(reason.until, self.budget.blocked_until)
 
     def _send[T, R](
-        self, flight: _Flight[T], pool: ThreadPoolExecutor, acquire: Callable[[], T | None], call: Callable[[T], R]
+        self,
+        flight: _Flight[T],
+        pool: ThreadPoolExecutor,
+        acquire: Callable[[], T | None],
+        call: Callable[[T], R],
     ) -> float:
         """Send what may be sent now; how long to wait then, in seconds."""
         try:
@@ -118,7 +138,9 @@ class Fetcher:
         return LOOK_UP
 
     def _wait(self, seconds: float) -> None:
-        """Wait for a permit while nothing is under way, and note it if that takes a while."""
+        """Wait for a permit while nothing is under way, and note it if that takes a
+        while.
+        """
         now = time.monotonic()
         if self._waits_since is None:
             self._waits_since = now

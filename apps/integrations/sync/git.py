@@ -1,9 +1,12 @@
-"""Reading a repository from a local clone: how much landed in the window, then everything of it in units, newest first.
+"""Reading a repository from a local clone: how much landed in the window, then
+everything of it in units, newest first.
 
-The rows that are there already are the cursor: a second sync reads what is new, and what would be another record now (by
-`.mailmap`, or the trunk's name). What is off the trunk since its history was rewritten is deleted. All of that is no
-correction: every refresh looks at the whole graph. With `verify` the landings whose rows seem right are read again, too,
-and those whose rows differ from their records are counted as corrected.
+The rows that are there already are the cursor: a second sync reads what is new, and
+what would be another record now (by `.mailmap`, or the trunk's name). What is off the
+trunk since its history was rewritten is deleted. All of that is no
+correction: every refresh looks at the whole graph. With `verify` the landings whose
+rows seem right are read again, too, and those whose rows differ from their records are
+counted as corrected.
 """
 
 from collections import deque
@@ -48,7 +51,9 @@ class GitReader:
         self._open: dict[int, GitRepository | None] = {}
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """Count what landed in the window, whatever `start` is: a clone's list is at hand."""
+        """Count what landed in the window, whatever `start` is: a clone's list is at
+        hand.
+        """
         for tracked in rows:
             with self._alone(tracked):
                 self._outline(tracked)
@@ -87,16 +92,24 @@ class GitReader:
             tracked.total = len(landed)
             tracked.done = tracked.total - len(_unread(tracked.repository, landed))
             if lacking:
-                self._sync_state.note(tracked, [Problem(what="a part of the history", why=lacking)])
+                self._sync_state.note(
+                    tracked, [Problem(what="a part of the history", why=lacking)]
+                )
             self._sync_state.save(
-                tracked, unit, f"{tracked.repository.full_name}: {tracked.total} landed changes found"
+                tracked,
+                unit,
+                f"{tracked.repository.full_name}: {tracked.total} landed changes found",
             )
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
-        """The clone as it was when this attempt first looked; None for one without commits."""
+        """The clone as it was when this attempt first looked; None for one without
+        commits.
+        """
         if tracked.pk not in self._open:
             try:
-                self._open[tracked.pk] = open_clone(tracked.team_id, tracked.repository.full_name)
+                self._open[tracked.pk] = open_clone(
+                    tracked.team_id, tracked.repository.full_name
+                )
             except EmptyRepository:
                 if _stored(tracked.repository).exists():
                     # It had commits once. What was read stays until it has some again.
@@ -111,13 +124,26 @@ class GitReader:
         if self._sync_state.verify:
             oids = [key.removeprefix("git:") for key in landed]
             read = set(unread)
-            tracked.cursor = {**tracked.cursor, "verify": tracked.cursor.get("verify", {"corrected": []})}
-            self._read_some(tracked, clone, [oid for oid in oids if oid not in read], compare=True)
+            tracked.cursor = {
+                **tracked.cursor,
+                "verify": tracked.cursor.get("verify", {"corrected": []}),
+            }
+            self._read_some(
+                tracked, clone, [oid for oid in oids if oid not in read], compare=True
+            )
 
     def _read_some(
-        self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str], *, compare: bool = False
+        self,
+        tracked: TrackedRepository,
+        clone: GitRepository,
+        oids: Sequence[str],
+        *,
+        compare: bool = False,
     ) -> None:
-        """Read these landings in batches. With `compare` they are stored already, and what differs is a correction."""
+        """Read these landings in batches.
+
+        With `compare` they are stored already, and what differs is a correction.
+        """
         todo = deque(oids)
         size, in_vain = LANDINGS, 0
         while todo:
@@ -135,7 +161,12 @@ class GitReader:
                 in_vain += 1
                 if in_vain == IN_VAIN:
                     raise
-                self._commit(tracked, [], [Problem(what=f"commit {batch[0][:12]}", why=str(error))], compare=compare)
+                self._commit(
+                    tracked,
+                    [],
+                    [Problem(what=f"commit {batch[0][:12]}", why=str(error))],
+                    compare=compare,
+                )
                 continue
             in_vain = 0
             self._commit(tracked, records, problems, compare=compare)
@@ -145,13 +176,19 @@ class GitReader:
     def _read(
         self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str]
     ) -> tuple[list[PullRequestData], list[Problem]]:
-        """Read the records of these landings; one that hung before is left out, and is a problem."""
+        """Read the records of these landings; one that hung before is left out, and is
+        a problem.
+        """
         name = tracked.repository.full_name
         records: list[PullRequestData] = []
         problems: list[Problem] = []
-        for portion in portions.of(self._sync_state.ctx, oids, lambda some: _landings_name(name, some)):
+        for portion in portions.of(
+            self._sync_state.ctx, oids, lambda some: _landings_name(name, some)
+        ):
             if portion.skipped:
-                problems.append(Problem(what=f"commit {portion.items[0][:12]}", why=portion.why))
+                problems.append(
+                    Problem(what=f"commit {portion.items[0][:12]}", why=portion.why)
+                )
                 continue
             with portion.watched():
                 records += clone.read(portion.items)
@@ -176,11 +213,16 @@ class GitReader:
                 self._sync_state.save(tracked, unit, f"{name}: comparing with the clone")
                 return
             tracked.done += len(records) + len(problems)
-            # What landed while the clone was being read may be more than was counted first.
+            # What landed while the clone was being read may be more than was counted
+            # first.
             tracked.total = max(tracked.total or 0, tracked.done)
-            self._sync_state.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes")
+            self._sync_state.save(
+                tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes"
+            )
 
-    def _tell_clipped(self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]) -> None:
+    def _tell_clipped(
+        self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]
+    ) -> None:
         for oid in batch:
             if brought := clone.clipped.get(oid):
                 name = tracked.repository.full_name
@@ -193,13 +235,19 @@ def _landings_name(repository: str, oids: Sequence[str]) -> str:
     return first if len(oids) == 1 else f"{len(oids)} commits from {first} to {oids[-1][:12]}"
 
 
-def _landed(repository: Repository, clone: GitRepository | None, since: datetime) -> dict[str, str]:
-    """Return what landed since then, or since the oldest row, newest first: the digests of records by external id."""
+def _landed(
+    repository: Repository, clone: GitRepository | None, since: datetime
+) -> dict[str, str]:
+    """Return what landed since then, or since the oldest row, newest first: the digests
+    of records by external id.
+    """
     if clone is None:
         return {}
     oldest = _stored(repository).aggregate(oldest=Min("merged_at"))["oldest"]
     start = min(since, oldest) if oldest else since
-    known = set(_stored(repository).filter(merged_at__lt=since).values_list("external_id", flat=True))
+    known = set(
+        _stored(repository).filter(merged_at__lt=since).values_list("external_id", flat=True)
+    )
     landed: dict[str, str] = {}
     for landing in clone.landings(start):
         key = f"git:{landing.oid}"
@@ -209,19 +257,29 @@ def _landed(repository: Repository, clone: GitRepository | None, since: datetime
 
 
 def _stored(repository: Repository) -> QuerySet[PullRequest]:
-    return PullRequest.objects.for_team(repository.team_id).filter(repository=repository).order_by()
+    return (
+        PullRequest.objects.for_team(repository.team_id)
+        .filter(repository=repository)
+        .order_by()
+    )
 
 
 def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
     """Return the ids of the landings that no row has as they are now, in their order."""
     known = dict(_stored(repository).values_list("external_id", "digest"))
-    return [key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest]
+    return [
+        key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest
+    ]
 
 
-def _delete_others(repository: Repository, landed: Mapping[str, str], cut_at: datetime | None) -> int:
-    """Delete the rows of what is not on the trunk any more. Returns how many; the caller holds the transaction.
+def _delete_others(
+    repository: Repository, landed: Mapping[str, str], cut_at: datetime | None
+) -> int:
+    """Delete the rows of what is not on the trunk any more. Returns how many; the
+    caller holds the transaction.
 
-    What landed until `cut_at` stays: the clone became shallow, and does not show whether it is still on the trunk.
+    What landed until `cut_at` stays: the clone became shallow, and does not show
+    whether it is still on the trunk.
     """
     stored = _stored(repository)
     if cut_at is not None:
@@ -236,9 +294,17 @@ def _delete_others(repository: Repository, landed: Mapping[str, str], cut_at: da
 
 
 def _identify(repository: Repository, clone: GitRepository) -> None:
-    """Keep what the clone says of itself; one clone under two paths would be counted twice."""
-    same = Repository.objects.for_team(repository.team_id).filter(source=Source.GIT, external_id=clone.key)
+    """Keep what the clone says of itself; one clone under two paths would be counted
+    twice.
+    """
+    same = Repository.objects.for_team(repository.team_id).filter(
+        source=Source.GIT, external_id=clone.key
+    )
     for other in same.exclude(pk=repository.pk):
         raise SameRepository(repository.full_name, other.full_name)
-    repository.external_id, repository.url, repository.default_branch = clone.key, clone.url[:500], clone.trunk[:250]
+    repository.external_id, repository.url, repository.default_branch = (
+        clone.key,
+        clone.url[:500],
+        clone.trunk[:250],
+    )
     repository.save(update_fields=["external_id", "url", "default_branch"])

@@ -1,4 +1,6 @@
-"""Reading repositories of GitHub: the requests of several beside each other, as far as the rate limiter lets them."""
+"""Reading repositories of GitHub: the requests of several beside each other, as far as
+the rate limiter lets them.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,9 +13,17 @@ from apps.integrations.sync.state import Alone, SyncState
 
 
 class GitHubReader:
-    """Reads tracked repositories of GitHub into rows. Raises GitHubError where that concerns all of them."""
+    """Reads tracked repositories of GitHub into rows.
 
-    def __init__(self, sync_state: SyncState, alone: Alone, access: Callable[[], tuple[GitHubSource, Fetcher]]) -> None:
+    Raises GitHubError where that concerns all of them.
+    """
+
+    def __init__(
+        self,
+        sync_state: SyncState,
+        alone: Alone,
+        access: Callable[[], tuple[GitHubSource, Fetcher]],
+    ) -> None:
         self._sync_state, self._alone, self._access = sync_state, alone, access
         self._books: dict[int, RepositoryPlan] = {}
 
@@ -31,7 +41,9 @@ class GitHubReader:
         self._run(rows, take)
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """The details of all that have none yet, one repository after the other, and what changed meanwhile."""
+        """The details of all that have none yet, one repository after the other, and
+        what changed meanwhile.
+        """
         plans = [(tracked, self._book(tracked)) for tracked in rows]
 
         def take() -> Job | None:
@@ -54,5 +66,7 @@ class GitHubReader:
 
     def _book(self, tracked: TrackedRepository) -> RepositoryPlan:
         if tracked.pk not in self._books:
-            self._books[tracked.pk] = RepositoryPlan(self._sync_state, self._access()[0], tracked)
+            self._books[tracked.pk] = RepositoryPlan(
+                self._sync_state, self._access()[0], tracked
+            )
         return self._books[tracked.pk]

@@ -1,9 +1,11 @@
-"""A repository is what GitHub's `databaseId` names; its name and its node id are addresses, which change.
+"""A repository is what GitHub's `databaseId` names; its name and its node id are
+addresses, which change.
 
     read_list(source, address_of(repository), first=100, after=None, document=…)    a page of that repository, or NameTaken
 
-A repository is asked for by its name. If that leads nowhere, or to another repository, the node id leads to its name of
-now. What was read of one is never mixed with what another one has under the same name.
+A repository is asked for by its name. If that leads nowhere, or to another repository,
+the node id leads to its name of now. What was read of one is never mixed with what
+another one has under the same name.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +31,9 @@ class Address:
 
     @property
     def has_name(self) -> bool:
-        """Return whether the name is one that GitHub may know, and not one that we gave it."""
+        """Return whether the name is one that GitHub may know, and not one that we gave
+        it.
+        """
         return FORMER not in self.full_name
 
 
@@ -38,12 +42,15 @@ def address_of(repository: Repository) -> Address:
     return Address(repository.full_name, repository.external_id, repository.github_id)
 
 
-def read_list(source: GitHubSource, address: Address, *, first: int, after: str | None, document: str) -> SkeletonPage:
+def read_list(
+    source: GitHubSource, address: Address, *, first: int, after: str | None, document: str
+) -> SkeletonPage:
     """Read a page of the list of this repository, whatever it is called now.
 
     Raises:
         NameTaken: if another repository has the name now, and this one cannot be found.
-        NotFound: if there is no repository under the name, and this one cannot be found.
+        NotFound: if there is no repository under the name, and this one cannot be
+            found.
         GitHubError: as `GitHubSource.skeleton`.
     """
 
@@ -67,7 +74,8 @@ def read_list(source: GitHubSource, address: Address, *, first: int, after: str 
 
 
 def confirm(source: GitHubSource, address: Address) -> None:
-    """Raise an error if this repository can't be read any more, whatever it is called now.
+    """Raise an error if this repository can't be read any more, whatever it is called
+    now.
 
     Raises:
         NotFound: if it is not there, or the token has no access to it.
@@ -86,7 +94,9 @@ def confirm(source: GitHubSource, address: Address) -> None:
 
 def _follow(source: GitHubSource, address: Address) -> RepositoryFacts | None:
     found = source.repository_by_id(address.node_id) if address.node_id else None
-    if found is None or (address.github_id is not None and found.github_id != address.github_id):
+    if found is None or (
+        address.github_id is not None and found.github_id != address.github_id
+    ):
         return None
     return found
 
@@ -96,13 +106,15 @@ def _is_same(source: GitHubSource, facts: RepositoryFacts, address: Address) -> 
         return facts.github_id == address.github_id
     if not address.node_id or facts.external_id == address.node_id:
         return True
-    # Read by an earlier release, which kept the node id only: its format may have changed.
+    # Read by an earlier release, which kept the node id only: its format may have
+    # changed.
     found = source.repository_by_id(address.node_id)
     return found is None or found.github_id == facts.github_id
 
 
 def identify(tracked: TrackedRepository, page: SkeletonPage) -> list[str]:
-    """Keep what GitHub says of the repository itself, inside the open unit. Returns lines for the run's log.
+    """Keep what GitHub says of the repository itself, inside the open unit. Returns
+    lines for the run's log.
 
     Raises SameRepository if the team tracks it under another name, too.
     """
@@ -142,11 +154,16 @@ def identify(tracked: TrackedRepository, page: SkeletonPage) -> list[str]:
 
 def _is_tracked(repository: Repository, full_name: str) -> bool:
     rows = TrackedRepository.objects.for_team(repository.team_id).exclude(pk=repository.pk)
-    return rows.filter(repository__source=repository.source, repository__full_name__iexact=full_name).exists()
+    return rows.filter(
+        repository__source=repository.source, repository__full_name__iexact=full_name
+    ).exists()
 
 
 def free_name(tracked: TrackedRepository) -> None:
-    """Take its name from a repository whose name another one has now. Inside the open unit."""
+    """Take its name from a repository whose name another one has now.
+
+    Inside the open unit.
+    """
     repository = tracked.repository
     if FORMER not in repository.full_name:
         repository.full_name = _former(repository)
@@ -159,11 +176,17 @@ def _former(repository: Repository) -> str:
 
 
 def _unite(repository: Repository, facts: RepositoryFacts) -> None:
-    """Take over what was read of the repository under a row that is not tracked any more."""
+    """Take over what was read of the repository under a row that is not tracked any
+    more.
+    """
     same = Q(external_id=facts.external_id)
     if facts.github_id is not None:
         same |= Q(github_id=facts.github_id, host__in=["", facts.host])
-    others = Repository.objects.for_team(repository.team_id).filter(source=repository.source).exclude(pk=repository.pk)
+    others = (
+        Repository.objects.for_team(repository.team_id)
+        .filter(source=repository.source)
+        .exclude(pk=repository.pk)
+    )
     for other in others.filter(same):
         if TrackedRepository.objects.for_team(repository.team_id).filter(pk=other.pk).exists():
             raise SameRepository(repository.full_name, other.full_name)
@@ -175,8 +198,15 @@ def _unite(repository: Repository, facts: RepositoryFacts) -> None:
 
 
 def _free(repository: Repository, full_name: str) -> bool:
-    """Make room for the name that the repository has at GitHub. Returns False if a row that is not read yet has it."""
-    others = Repository.objects.for_team(repository.team_id).filter(source=repository.source).exclude(pk=repository.pk)
+    """Make room for the name that the repository has at GitHub.
+
+    Returns False if a row that is not read yet has it.
+    """
+    others = (
+        Repository.objects.for_team(repository.team_id)
+        .filter(source=repository.source)
+        .exclude(pk=repository.pk)
+    )
     for other in others.filter(full_name__iexact=full_name):
         if not other.external_id and other.github_id is None:
             return False

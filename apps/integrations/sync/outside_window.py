@@ -1,7 +1,8 @@
-"""Removes pull requests that lie before the window, before a repository is read for the first time.
+"""Removes pull requests that lie before the window, before a repository is read for the
+first time.
 
-A setup over 24 months is canceled while it reads, and the next one is over 3 months: what the first one
-stored of the other 21 is removed. A fresh start would not read it.
+A setup over 24 months is canceled while it reads, and the next one is over 3 months:
+what the first one stored of the other 21 is removed. A fresh start would not read it.
 """
 
 from apps.integrations.sync.state import UNIT, SyncState, window_of
@@ -16,7 +17,9 @@ def remove_outside(sync_state: SyncState) -> None:
     for tracked in sync_state.rows:
         if tracked.synced_since is not None or tracked.cursor["phase"] != "skeleton":
             continue
-        pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+        pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+            repository_id=tracked.repository_id
+        )
         outside = pulls.exclude(pk__in=window_of(tracked).values("pk")).order_by("pk")
         while keys := list(outside.values_list("pk", flat=True)[:REMOVED_AT_ONCE]):
             sync_state.check()

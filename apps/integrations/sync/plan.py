@@ -1,4 +1,5 @@
-"""One repository of GitHub under way: which request comes next, and what its answer means for the rows.
+"""One repository of GitHub under way: which request comes next, and what its answer
+means for the rows.
 
     skeleton   pages by creation, newest first, back to the start of the window: totals and first figures
     update     pages by last change, back to the watermark, or else to the start: older ones that were active since
@@ -7,9 +8,10 @@
     verify     if it is due, what is stored compared with GitHub (see `verification`); then settle again
     end
 
-The phase and the place in it stand in the repository's cursor and are committed with the rows. A request that GitHub
-cannot answer is made smaller, down to one pull request. What still fails then is recorded with its reason; unless
-GitHub answers nothing at all, which is an outage and nobody's fault.
+The phase and the place in it stand in the repository's cursor and are committed with
+the rows. A request that GitHub cannot answer is made smaller, down to one pull request.
+What still fails then is recorded with its reason; unless GitHub answers nothing at all,
+which is an outage and nobody's fault.
 """
 
 import threading
@@ -44,12 +46,14 @@ from apps.pipelines.context import Unit
 
 # How often what cannot be made smaller is asked for.
 TRIES = 3
-# After so many answers in a row without one pull request, the rest of the details is not asked for.
+# After so many answers in a row without one pull request, the rest of the details is
+# not asked for.
 MOST_IN_VAIN = 20
 GIVEN_UP_AT_ONCE = 500
 # How often the list is looked through for what changed while the details were read.
 ROUNDS = 5
-# Changes that lie so close before what was seen last are read again: GitHub's lists are not always up to date.
+# Changes that lie so close before what was seen last are read again: GitHub's lists are
+# not always up to date.
 OVERLAP = timedelta(minutes=10)
 # Few have changed since the last look, as a rule.
 FIRST_CHANGES = 25
@@ -60,7 +64,10 @@ Todo = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request of one repository. `fetch` does HTTP and nothing else; `handle` gets a function with its result."""
+    """A request of one repository.
+
+    `fetch` does HTTP and nothing else; `handle` gets a function with its result.
+    """
 
     tracked: TrackedRepository
     fetch: Callable[[], Any]
@@ -69,7 +76,10 @@ class Job:
 
 @dataclass(slots=True)
 class _Details:
-    """What is left to read. `tries` counts, for those that are asked for alone, how often they were."""
+    """What is left to read.
+
+    `tries` counts, for those that are asked for alone, how often they were.
+    """
 
     todo: deque[Todo]
     limit: int
@@ -82,8 +92,12 @@ class _Details:
     last: int = 0
 
     def try_again(self, batch: Sequence[Todo], unread: Set[str]) -> list[Todo]:
-        """Put those of a batch back that were not read, alone, unless that was done often enough. Returns them."""
-        again = [item for item in batch if item[1] in unread and self.tries.get(item[1], 0) < TRIES]
+        """Put those of a batch back that were not read, alone, unless that was done
+        often enough. Returns them.
+        """
+        again = [
+            item for item in batch if item[1] in unread and self.tries.get(item[1], 0) < TRIES
+        ]
         for _, node_id in again:
             self.tries[node_id] = self.tries.get(node_id, 0) + 1
         self.todo.extend(again)
@@ -93,7 +107,12 @@ class _Details:
         """The next batch; one that has failed before goes alone."""
         batch = [self.todo.popleft()]
         alone = self.tries
-        while self.todo and len(batch) < self.size and batch[0][1] not in alone and self.todo[0][1] not in alone:
+        while (
+            self.todo
+            and len(batch) < self.size
+            and batch[0][1] not in alone
+            and self.todo[0][1] not in alone
+        ):
             batch.append(self.todo.popleft())
         return batch
 
@@ -101,7 +120,9 @@ class _Details:
 class RepositoryPlan:
     """The requests of one repository. Raises GitHubError where it cannot be read."""
 
-    def __init__(self, sync_state: SyncState, source: GitHubSource, tracked: TrackedRepository) -> None:
+    def __init__(
+        self, sync_state: SyncState, source: GitHubSource, tracked: TrackedRepository
+    ) -> None:
         self._sync_state, self._source, self._tracked = sync_state, source, tracked
         self._size: int | None = None
         self._tries = 0
@@ -113,19 +134,27 @@ class RepositoryPlan:
         self._confirming = threading.Lock()
 
     def next_of_list(self, start: datetime) -> Job | None:
-        """The next page towards `start`; None where that is reached, or a page is under way."""
+        """The next page towards `start`; None where that is reached, or a page is under
+        way.
+        """
         cursor = self._tracked.cursor
         if not self._open or self._listing:
             return None
         if cursor["phase"] == "skeleton":
             oldest = cursor.get("oldest")
-            return self._page() if oldest is None or datetime.fromisoformat(oldest) > start else None
+            return (
+                self._page()
+                if oldest is None or datetime.fromisoformat(oldest) > start
+                else None
+            )
         if cursor["phase"] == "update" and start <= self._sync_state.since:
             return self._page()
         return None
 
     def next_of_details(self) -> Job | None:
-        """The next batch or page of what follows the lists; None where what is under way has to come first."""
+        """The next batch or page of what follows the lists; None where what is under
+        way has to come first.
+        """
         if not self._open or self._listing:
             return None
         cursor = self._tracked.cursor
@@ -148,18 +177,28 @@ class RepositoryPlan:
     # Pages of a list
 
     def _page(self) -> Job:
-        """The page after the cursor, smaller where GitHub could not answer, and again where nodes were unusable."""
+        """The page after the cursor, smaller where GitHub could not answer, and again
+        where nodes were unusable.
+        """
         cursor, address = self._tracked.cursor, identity.address_of(self._tracked.repository)
         by_creation = cursor["phase"] == "skeleton"
         if self._size is None:
-            self._size = queries.PAGE_LIMIT if by_creation or not self._is_look() else FIRST_CHANGES
-        size, after, document = self._size, cursor.get("after"), queries.SKELETON if by_creation else queries.UPDATED
+            self._size = (
+                queries.PAGE_LIMIT if by_creation or not self._is_look() else FIRST_CHANGES
+            )
+        size, after, document = (
+            self._size,
+            cursor.get("after"),
+            queries.SKELETON if by_creation else queries.UPDATED,
+        )
         last_try = size == 1 and self._tries + 1 >= TRIES
         self._listing = True
 
         def fetch() -> SkeletonPage:
             try:
-                return identity.read_list(self._source, address, first=size, after=after, document=document)
+                return identity.read_list(
+                    self._source, address, first=size, after=after, document=document
+                )
             except (Overloaded, BadResponse):
                 # Smaller pages are no help if GitHub answers nothing at all.
                 if last_try or not self._source.has_answered:
@@ -169,9 +208,13 @@ class RepositoryPlan:
         return Job(self._tracked, fetch, self._take_page)
 
     def _is_look(self) -> bool:
-        """Whether the page is the first of a look at what has changed since the last one."""
+        """Whether the page is the first of a look at what has changed since the last
+        one.
+        """
         cursor = self._tracked.cursor
-        return cursor.get("after") is None and (cursor["phase"] == "settle" or bool(self._tracked.watermark))
+        return cursor.get("after") is None and (
+            cursor["phase"] == "settle" or bool(self._tracked.watermark)
+        )
 
     def _take_page(self, answer: Callable[[], SkeletonPage]) -> None:
         self._listing = False
@@ -201,14 +244,21 @@ class RepositoryPlan:
             self._finish()
 
     def _forget_place(self) -> None:
-        """Begin the list at its top: GitHub does not know the place at which it should continue."""
+        """Begin the list at its top:
+
+        GitHub does not know the place at which it should continue.
+        """
         with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             cursor = {**self._tracked.cursor, "after": None}
             for name in ("before", "oldest", "found", "upper"):
                 cursor.pop(name, None)
             self._tracked.cursor = cursor
             name = self._tracked.repository.full_name
-            self._sync_state.save(self._tracked, unit, f"{name}: GitHub lost the place in its list, which begins again")
+            self._sync_state.save(
+                self._tracked,
+                unit,
+                f"{name}: GitHub lost the place in its list, which begins again",
+            )
 
     def _lose_name(self) -> None:
         with self._sync_state.ctx.unit(unit=UNIT, last=True):
@@ -224,7 +274,9 @@ class RepositoryPlan:
         sync_state, tracked = self._sync_state, self._tracked
         by_creation = tracked.cursor["phase"] == "skeleton"
         floor = _floor(tracked)
-        wanted = [r for r in page.records if (r.created_at if by_creation else r.updated_at) >= floor]
+        wanted = [
+            r for r in page.records if (r.created_at if by_creation else r.updated_at) >= floor
+        ]
         edge = page.oldest if by_creation else page.stalest
         with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             self._identify(page)
@@ -235,29 +287,43 @@ class RepositoryPlan:
             tracked.sync_status = SyncStatus.SYNCING
             self._turn(page, len(news) + asked, len(wanted))
             verification.note_unsigned(tracked, unsigned)
-            sync_state.read_after_all(tracked, [record for record in wanted if record not in left_out])
+            sync_state.read_after_all(
+                tracked, [record for record in wanted if record not in left_out]
+            )
             sync_state.note(tracked, page.problems)
             reached = edge is not None and edge < floor
             over = not page.end.has_next or reached
-            # A page that reaches past the window has older ones on it, which a wider window would read.
+            # A page that reaches past the window has older ones on it, which a wider
+            # window would read.
             end = over and self._list_over(whole=not page.end.has_next and not reached)
             name = tracked.repository.full_name
-            sync_state.save(tracked, unit, f"{name}: {tracked.cursor.get('found', 0)} pull requests found")
+            sync_state.save(
+                tracked, unit, f"{name}: {tracked.cursor.get('found', 0)} pull requests found"
+            )
         return end
 
     def _ask_again(self, page: SkeletonPage, floor: datetime) -> int:
-        """Have the details read of rows that a page by last change should have, and has not. Returns how many."""
+        """Have the details read of rows that a page by last change should have, and has
+        not. Returns how many.
+        """
         repository, upper = self._tracked.repository, self._tracked.cursor.get("upper")
-        keys = lacking(repository, page, datetime.fromisoformat(upper) if upper else None, floor)
+        keys = lacking(
+            repository, page, datetime.fromisoformat(upper) if upper else None, floor
+        )
         pulls = PullRequest.objects.for_team(self._sync_state.team_id).filter(pk__in=keys)
-        return pulls.filter(detail_state=DetailState.COMPLETE).update(detail_state=DetailState.PENDING)
+        return pulls.filter(detail_state=DetailState.COMPLETE).update(
+            detail_state=DetailState.PENDING
+        )
 
     def _turn(self, page: SkeletonPage, changed: int, wanted: int) -> None:
-        """Note in the cursor how far the list is read, and what is needed to know later what was missed."""
+        """Note in the cursor how far the list is read, and what is needed to know later
+        what was missed.
+        """
         cursor = self._tracked.cursor = dict(self._tracked.cursor)
         newest = page.newest
         if cursor.get("after") is None and newest is not None:
-            # The newest change known: by the first page of a list by change, exactly; by creation, at least.
+            # The newest change known: by the first page of a list by change, exactly;
+            # by creation, at least.
             cursor["top"] = newest.isoformat()
             cursor.setdefault("began", newest.isoformat())
         if cursor["phase"] == "skeleton":
@@ -280,9 +346,11 @@ class RepositoryPlan:
         cursor.pop("upper", None)
         cursor["after"] = None
         if phase == "skeleton":
-            # Where a wider window would go on: at the page that reaches past this one's start, unless that is the last.
+            # Where a wider window would go on: at the page that reaches past this one's
+            # start, unless that is the last.
             cursor["deep"] = {"whole": whole, "after": before}
-            # Of a list that was read to its end, nothing older is left that might have been active.
+            # Of a list that was read to its end, nothing older is left that might have
+            # been active.
             cursor["phase"] = "detail" if whole and tracked.watermark is None else "update"
         elif phase == "update":
             quiet = not changed and "oldest" not in cursor
@@ -303,7 +371,9 @@ class RepositoryPlan:
     # Details
 
     def _finish(self) -> None:
-        """Everything known has been read: end, or compare with GitHub first if that is due."""
+        """Everything known has been read: end, or compare with GitHub first if that is
+        due.
+        """
         if verification.begin(self._sync_state, self._tracked):
             return
         self._sync_state.end(self._tracked)
@@ -320,7 +390,9 @@ class RepositoryPlan:
             lists.take(answer, self._identify)
 
         def fetch() -> SkeletonPage:
-            return identity.read_list(self._source, address, first=size, after=after, document=document)
+            return identity.read_list(
+                self._source, address, first=size, after=after, document=document
+            )
 
         return Job(self._tracked, fetch, take)
 
@@ -333,7 +405,10 @@ class RepositoryPlan:
         if self._compares:
             todo = verification.pending(self._tracked)
             return _Details(
-                deque(todo), limit, limit, last=todo[-1][0] if todo else self._tracked.cursor["verify"]["to"]
+                deque(todo),
+                limit,
+                limit,
+                last=todo[-1][0] if todo else self._tracked.cursor["verify"]["to"],
             )
         pending = self._sync_state.pending(self._tracked).order_by("-created_at", "-pk")
         return _Details(deque(pending.values_list("pk", "external_id")), limit, limit)
@@ -347,7 +422,8 @@ class RepositoryPlan:
             try:
                 page = self._source.detail([node_id for _, node_id in batch])
                 if page.gone or (len(batch) > 1 and not page.records):
-                    # Whether the repository is still there: otherwise all of it seems to be gone, or is asked for in vain.
+                    # Whether the repository is still there: otherwise all of it seems
+                    # to be gone, or is asked for in vain.
                     self._confirm(address)
                 return page
             except (Overloaded, BadResponse) as error:
@@ -356,10 +432,15 @@ class RepositoryPlan:
                 self._source.ping()
                 return DetailPage((), {batch[0][1]: str(error)}, timezone.now())
 
-        return Job(self._tracked, fetch, lambda answer: self._take_batch(details, batch, answer))
+        return Job(
+            self._tracked, fetch, lambda answer: self._take_batch(details, batch, answer)
+        )
 
     def _confirm(self, address: identity.Address) -> None:
-        """Raise GitHubError if the repository can't be read. Threads that ask at once get one answer."""
+        """Raise GitHubError if the repository can't be read.
+
+        Threads that ask at once get one answer.
+        """
         with self._confirming:
             if self._lost is not None:
                 raise self._lost
@@ -369,7 +450,9 @@ class RepositoryPlan:
                 self._lost = error
                 raise
 
-    def _take_batch(self, details: _Details, batch: Sequence[Todo], answer: Callable[[], DetailPage]) -> None:
+    def _take_batch(
+        self, details: _Details, batch: Sequence[Todo], answer: Callable[[], DetailPage]
+    ) -> None:
         details.flying -= 1
         if not self._open:
             # The repository failed while this was under way.
@@ -384,16 +467,21 @@ class RepositoryPlan:
             return
         details.in_vain = 0 if page.records or page.gone else details.in_vain + 1
         if self._compares:
-            # What was asked for before the comparison began again at its lists is out of date.
+            # What was asked for before the comparison began again at its lists is out
+            # of date.
             if details is self._details:
                 self._compare(details, batch, page)
             return
         gone = {node_id for node_id in page.gone if self._is_address_of_today(node_id)}
         again = details.try_again(batch, page.problems.keys() - gone)
-        lost = [(pk, page.problems[node_id]) for pk, node_id in batch
-                if node_id in page.problems and node_id not in gone and (pk, node_id) not in again]  # fmt: skip
+        lost = [
+            (pk, page.problems[node_id])
+            for pk, node_id in batch
+            if node_id in page.problems and node_id not in gone and (pk, node_id) not in again
+        ]
         if page.gone - gone:
-            # The lists of the comparison bring the addresses of today, and what they lack is gone.
+            # The lists of the comparison bring the addresses of today, and what they
+            # lack is gone.
             self._tracked.cursor = {**self._tracked.cursor, "doubtful": True}
         if page.records or lost or gone:
             self._commit_details(page, lost, gone)
@@ -403,15 +491,23 @@ class RepositoryPlan:
             self._give_up(details, next(iter(page.problems.values())))
 
     def _give_up(self, details: _Details, why: str) -> None:
-        """Write down that what is left can't be read: asking for each of thousands in vain would help nobody."""
-        sync_state, tracked, name = self._sync_state, self._tracked, self._tracked.repository.full_name
+        """Write down that what is left can't be read: asking for each of thousands in
+        vain would help nobody.
+        """
+        sync_state, tracked, name = (
+            self._sync_state,
+            self._tracked,
+            self._tracked.repository.full_name,
+        )
         left = [pk for pk, _ in details.todo]
         details.todo.clear()
         pulls = PullRequest.objects.for_team(sync_state.team_id)
         for first in range(0, len(left), GIVEN_UP_AT_ONCE):
             some = left[first : first + GIVEN_UP_AT_ONCE]
             with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
-                pulls.filter(pk__in=some).update(detail_state=DetailState.DEGRADED, detail_error=storable(why))
+                pulls.filter(pk__in=some).update(
+                    detail_state=DetailState.DEGRADED, detail_error=storable(why)
+                )
                 text = f"{name}: commits and reviews of {len(some)} more pull requests could not be read: {why}"
                 sync_state.ctx.log(text, level="warning")
                 touch(sync_state.team_id)
@@ -419,13 +515,17 @@ class RepositoryPlan:
                 self._save_details(unit)
 
     def _compare(self, details: _Details, batch: Sequence[Todo], page: DetailPage) -> None:
-        """Correct what differs from GitHub; a pull request that can't be read now keeps what is stored of it."""
+        """Correct what differs from GitHub; a pull request that can't be read now keeps
+        what is stored of it.
+        """
         sync_state, tracked = self._sync_state, self._tracked
         unread = page.problems.keys() - page.gone
         again = details.try_again(batch, unread)
         with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             changed: set[int] = set()
-            sync_state.ingest(tracked, page.records, changed, read_at=page.at, is_authoritative=True)
+            sync_state.ingest(
+                tracked, page.records, changed, read_at=page.at, is_authoritative=True
+            )
             if page.gone and tracked.cursor["verify"]["full"]:
                 changed |= verification.remove(tracked, sorted(page.gone))
             verification.note_corrected(tracked, changed)
@@ -434,7 +534,9 @@ class RepositoryPlan:
                 verification.widen(tracked)
                 details.todo.clear()
                 self._details = None
-            sync_state.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
+            sync_state.save(
+                tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub"
+            )
         if page.records:
             details.size = min(details.limit, details.size * 2)
         elif details.in_vain >= MOST_IN_VAIN:
@@ -442,23 +544,39 @@ class RepositoryPlan:
             details.todo.clear()
 
     def _is_address_of_today(self, node_id: str) -> bool:
-        """Return whether a node id has the format of its repository's, which every list brings.
+        """Return whether a node id has the format of its repository's, which every list
+        brings.
 
         What GitHub does not find under another format need not be gone.
         """
-        return node_id.startswith("PR_") == self._tracked.repository.external_id.startswith("R_")
+        return node_id.startswith("PR_") == self._tracked.repository.external_id.startswith(
+            "R_"
+        )
 
-    def _commit_details(self, page: DetailPage, lost: Sequence[tuple[int, str]], gone: set[str]) -> None:
-        """Write details, the reasons of those that could not be read, and the removal of those that are gone."""
-        sync_state, tracked, name = self._sync_state, self._tracked, self._tracked.repository.full_name
+    def _commit_details(
+        self, page: DetailPage, lost: Sequence[tuple[int, str]], gone: set[str]
+    ) -> None:
+        """Write details, the reasons of those that could not be read, and the removal
+        of those that are gone.
+        """
+        sync_state, tracked, name = (
+            self._sync_state,
+            self._tracked,
+            self._tracked.repository.full_name,
+        )
         with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             sync_state.ingest(tracked, page.records, read_at=page.at)
             if numbers := unsettled(page.records, page.at):
                 known = tracked.cursor.get("unsettled", [])
-                tracked.cursor = {**tracked.cursor, "unsettled": sorted({*known, *numbers})[:REMEMBERED]}
+                tracked.cursor = {
+                    **tracked.cursor,
+                    "unsettled": sorted({*known, *numbers})[:REMEMBERED],
+                }
             if gone:
                 verification.note_unsigned(tracked, verification.remove(tracked, sorted(gone)))
-                sync_state.ctx.log(f"{name}: {len(gone)} pull requests are not at GitHub any more.")
+                sync_state.ctx.log(
+                    f"{name}: {len(gone)} pull requests are not at GitHub any more."
+                )
             for pk, why in lost:
                 pull = PullRequest.objects.for_team(sync_state.team_id).get(pk=pk)
                 pull.detail_state, pull.detail_error = DetailState.DEGRADED, storable(why)
@@ -477,10 +595,14 @@ class RepositoryPlan:
         self._sync_state.save(tracked, unit, text)
 
     def _details_done(self) -> None:
-        """Everything known is read: look for what changed meanwhile, or end where that was done often enough."""
+        """Everything known is read: look for what changed meanwhile, or end where that
+        was done often enough.
+        """
         details, self._details = self._details, None
         if self._compares:
-            verification.advance(self._sync_state, self._tracked, details.last if details else 0)
+            verification.advance(
+                self._sync_state, self._tracked, details.last if details else 0
+            )
             self._size = None
             return
         if self._tracked.cursor.get("rounds", 0) >= ROUNDS:
@@ -499,8 +621,13 @@ def _floor(tracked: TrackedRepository) -> datetime:
     if cursor["phase"] == "skeleton":
         return since
     if cursor["phase"] == "update":
-        # A window that was widened lacks older ones that were active between its two starts.
-        if tracked.watermark is None or tracked.synced_since is None or tracked.synced_since > since:
+        # A window that was widened lacks older ones that were active between its two
+        # starts.
+        if (
+            tracked.watermark is None
+            or tracked.synced_since is None
+            or tracked.synced_since > since
+        ):
             return since
         return max(tracked.watermark - OVERLAP, since)
     return datetime.fromisoformat(cursor["began"]) - OVERLAP if "began" in cursor else since

@@ -1,11 +1,15 @@
-"""How fast GitHub is asked: one allowance for each credential, shared by all workers through the database.
+"""How fast GitHub is asked: one allowance for each credential, shared by all workers
+through the database.
 
-GitHub counts points in an hour and seconds of its own work in a minute, and may ban who goes on while limited. So every
-request of a sync first takes a ticket, and gives it back with what it took:
+GitHub counts points in an hour and seconds of its own work in a minute, and may ban who
+goes on while limited. So every request of a sync first takes a ticket, and gives it
+back with what it took:
 
-- nothing is asked before a limit that GitHub told of is over, whichever worker heard of it;
+- nothing is asked before a limit that GitHub told of is over, whichever worker heard of
+  it;
 - the answers of any 60 s together take at most 50 s;
-- at most four are under way at once; an overload halves that, each good answer gives half of one back;
+- at most four are under way at once; an overload halves that, each good answer gives
+  half of one back;
 - of several runs that wait, the one that had less of the last minute comes first.
 """
 
@@ -26,7 +30,8 @@ WINDOW = 60.0
 # GitHub's limit is 60.
 SECONDS_A_WINDOW = 50.0
 MOST_IN_FLIGHT = 4.0
-# A ticket that nobody gave back belonged to a process that died: no request takes longer.
+# A ticket that nobody gave back belonged to a process that died: no request takes
+# longer.
 TICKET_SECONDS = 75.0
 # Who has not asked again for so long waits no more.
 WAITING_SECONDS = 2.0
@@ -37,10 +42,12 @@ MOST_REFUSALS = 16
 
 @dataclass(slots=True)
 class Pace:
-    """The last minute of one credential. Times are seconds since the epoch. Pure: the clock is an argument.
+    """The last minute of one credential. Times are seconds since the epoch. Pure: the
+    clock is an argument.
 
-    `spent` has (end, seconds, owner) of each answer, `flying` owner and start by ticket, `waiting` the last time that an
-    owner asked in vain, `at_once` how many may be under way, `usual` the running mean of seconds an answer.
+    `spent` has (end, seconds, owner) of each answer, `flying` owner and start by
+    ticket, `waiting` the last time that an owner asked in vain, `at_once` how many may
+    be under way, `usual` the running mean of seconds an answer.
     """
 
     spent: list[tuple[float, float, str]] = field(default_factory=list)
@@ -52,14 +59,20 @@ class Pace:
 
     def forget(self, now: float) -> None:
         self.spent = [entry for entry in self.spent if entry[0] > now - WINDOW]
-        self.flying = {key: value for key, value in self.flying.items() if value[1] > now - TICKET_SECONDS}
-        self.waiting = {owner: at for owner, at in self.waiting.items() if at > now - WAITING_SECONDS}
+        self.flying = {
+            key: value for key, value in self.flying.items() if value[1] > now - TICKET_SECONDS
+        }
+        self.waiting = {
+            owner: at for owner, at in self.waiting.items() if at > now - WAITING_SECONDS
+        }
 
     def abandon(self, owner: str, now: float) -> None:
-        """Charge an owner that starts again for the requests that died with its last attempt.
+        """Charge an owner that starts again for the requests that died with its last
+        attempt.
 
-        How long GitHub worked on them is unknown. They are charged what one usually takes, and not the time since then,
-        most of which may be an outage of the database.
+        How long GitHub worked on them is unknown. They are charged what one usually
+        takes, and not the time since then, most of which may be an outage of the
+        database.
         """
         for ticket, (who, start) in list(self.flying.items()):
             if who == owner:
@@ -73,7 +86,9 @@ class Pace:
         return flown + sum(seconds for _, seconds, who in self.spent if who == owner)
 
     def acquire(self, ticket: str, owner: str, now: float) -> float:
-        """0 where the request may go, with the ticket noted; else the seconds after which to ask again."""
+        """0 where the request may go, with the ticket noted; else the seconds after
+        which to ask again.
+        """
         self.forget(now)
         wait = self._wait(now) or self._courtesy(owner, now)
         if wait:
@@ -86,9 +101,12 @@ class Pace:
     def _wait(self, now: float) -> float:
         if len(self.flying) >= int(self.at_once):
             return SHORTEST_WAIT
-        # Those under way take what they have taken, and at least what one usually takes.
+        # Those under way take what they have taken, and at least what one usually
+        # takes.
         flown = sum(max(now - start, self.usual) for _, start in self.flying.values())
-        over = flown + self.usual + sum(seconds for _, seconds, _ in self.spent) - SECONDS_A_WINDOW
+        over = (
+            flown + self.usual + sum(seconds for _, seconds, _ in self.spent) - SECONDS_A_WINDOW
+        )
         if over <= 0 or not (self.spent or self.flying):
             return 0.0
         for ended, seconds, _ in sorted(self.spent):
@@ -123,28 +141,44 @@ class Allowance(Protocol):
     """Who says when a request may be sent."""
 
     def acquire(self) -> Ticket | float:
-        """A ticket for one request, or the seconds after which to ask again. Raises RateLimited."""
+        """A ticket for one request, or the seconds after which to ask again.
+
+        Raises RateLimited.
+        """
 
     def release(
-        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+        self,
+        ticket: Ticket,
+        seconds: float,
+        rate: Rate | None = None,
+        error: Exception | None = None,
     ) -> ApiBudget | None:
-        """Tell what a request took and how it ended; the budget as it is then, where there is one."""
+        """Tell what a request took and how it ended; the budget as it is then, where
+        there is one.
+        """
 
 
 class Unbounded:
-    """No allowance: for the sample organisation, which is served by the installation itself."""
+    """No allowance: for the sample organisation, which is served by the installation
+    itself.
+    """
 
     def acquire(self) -> Ticket | float:
         return Ticket("")
 
     def release(
-        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+        self,
+        ticket: Ticket,
+        seconds: float,
+        rate: Rate | None = None,
+        error: Exception | None = None,
     ) -> ApiBudget | None:
         return None
 
 
 class RateLimiter:
-    """One attempt's access to the allowance of one credential. Its methods open a short transaction each.
+    """One attempt's access to the allowance of one credential. Its methods open a short
+    transaction each.
 
     `owner` names the run: of its attempts only the newest is at work.
     """
@@ -168,7 +202,11 @@ class RateLimiter:
         return wait or Ticket(ticket)
 
     def release(
-        self, ticket: Ticket, seconds: float, rate: Rate | None = None, error: Exception | None = None
+        self,
+        ticket: Ticket,
+        seconds: float,
+        rate: Rate | None = None,
+        error: Exception | None = None,
     ) -> ApiBudget:
         with transaction.atomic():
             budget = self._budget()
@@ -190,8 +228,8 @@ class RateLimiter:
         if limit.secondary and not limit.told:
             # GitHub asks to wait longer each time where it names no time itself.
             until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
-        # A limit that is over when GitHub names it, and is there again at the next request, must not be asked for
-        # without end.
+        # A limit that is over when GitHub names it, and is there again at the next
+        # request, must not be asked for without end.
         until = max(until, now + min(LONGEST_WAIT, MARGIN * 2**pace.refusals))
         pace.refusals = min(pace.refusals + 1, MOST_REFUSALS)
         if limit.secondary:
@@ -218,7 +256,9 @@ class RateLimiter:
 def budget_event(budget: ApiBudget) -> BudgetEvent:
     """Return what a page shows of a budget."""
     resets_at = budget.resets_at.isoformat() if budget.resets_at else None
-    return BudgetEvent(points=budget.points, points_left=budget.points_left, resets_at=resets_at)
+    return BudgetEvent(
+        points=budget.points, points_left=budget.points_left, resets_at=resets_at
+    )
 
 
 def _pace(budget: ApiBudget) -> Pace:
@@ -238,7 +278,15 @@ def _closed_until(budget: ApiBudget, now: datetime) -> datetime | None:
 
 
 def _note_rate(budget: ApiBudget, rate: Rate) -> None:
-    """The newest word on the points: answers may overtake each other, so within an hour only a lower one counts."""
-    new_hour = budget.resets_at is None or abs(rate.resets_at - budget.resets_at) > timedelta(seconds=5)
+    """The newest word on the points: answers may overtake each other, so within an hour
+    only a lower one counts.
+    """
+    new_hour = budget.resets_at is None or abs(rate.resets_at - budget.resets_at) > timedelta(
+        seconds=5
+    )
     if new_hour or budget.points_left is None or rate.remaining < budget.points_left:
-        budget.points, budget.points_left, budget.resets_at = rate.limit, rate.remaining, rate.resets_at
+        budget.points, budget.points_left, budget.resets_at = (
+            rate.limit,
+            rate.remaining,
+            rate.resets_at,
+        )

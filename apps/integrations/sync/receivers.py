@@ -1,4 +1,6 @@
-"""Integrations' own receivers: the log of what the sync told, and the rows of the repositories."""
+"""Integrations' own receivers: the log of what the sync told, and the rows of the
+repositories.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +15,11 @@ from apps.integrations.models import (
     TrackedRepository,
     Webhook,
 )
-from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.integrations.signals import (
+    onboarding_sync_completed,
+    onboarding_sync_started,
+    repository_sync_completed,
+)
 from apps.integrations.sync.retry import settle
 from apps.pipelines.models import Run
 from apps.pipelines.signals import is_current, pipeline_cancelled, pipeline_failed
@@ -28,22 +34,31 @@ WEBHOOK_ENDED = (
 
 
 def log_sync_started(team_id: int, repo_ids: list[int], **_: Any) -> None:
-    SyncLog.objects.create(team_id=team_id, signal="onboarding_sync_started", data={"repo_ids": repo_ids})
+    SyncLog.objects.create(
+        team_id=team_id, signal="onboarding_sync_started", data={"repo_ids": repo_ids}
+    )
 
 
 def log_repository_completed(team_id: int, repo_id: int, prs_synced: int, **_: Any) -> None:
     SyncLog.objects.create(
-        team_id=team_id, signal="repository_sync_completed", repository_id=repo_id, data={"prs_synced": prs_synced}
+        team_id=team_id,
+        signal="repository_sync_completed",
+        repository_id=repo_id,
+        data={"prs_synced": prs_synced},
     )
 
 
-def date_repository(team_id: int, repo_id: int, sent_at: datetime | None = None, **_: Any) -> None:
+def date_repository(
+    team_id: int, repo_id: int, sent_at: datetime | None = None, **_: Any
+) -> None:
     at = sent_at or timezone.now()
     tracked = TrackedRepository.objects.for_team(team_id).filter(pk=repo_id)
     tracked.exclude(last_synced_at__gt=at).update(last_synced_at=at)
 
 
-def log_sync_completed(team_id: int, repos_synced: int, total_prs: int, failed_repos: int, **_: Any) -> None:
+def log_sync_completed(
+    team_id: int, repos_synced: int, total_prs: int, failed_repos: int, **_: Any
+) -> None:
     data = {"repos_synced": repos_synced, "total_prs": total_prs, "failed_repos": failed_repos}
     SyncLog.objects.create(team_id=team_id, signal="onboarding_sync_completed", data=data)
 

@@ -1,6 +1,8 @@
-"""Repositories whose row is deleted while a run reads them: by the admin site, a command, or the deletion of a clone.
+"""Repositories whose row is deleted while a run reads them: by the admin site, a
+command, or the deletion of a clone.
 
-The run goes on with the others and ends partial, with the name of the one that was removed. A retry reads what is left.
+The run goes on with the others and ends partial, with the name of the one that was
+removed. A retry reads what is left.
 
     with sync._failing_alone(sync state, tracked):    # turns every sign of a missing row into Removed
         ...
@@ -25,11 +27,16 @@ class Removed(PipelineError):
     remedy = Remedy.NONE
 
     def __init__(self) -> None:
-        super().__init__("It was removed from Firstlight while it was being read. To read it, choose it again.")
+        super().__init__(
+            "It was removed from Firstlight while it was being read. To read it, choose it again."
+        )
 
 
 def is_tracked(tracked: TrackedRepository, *, lock: bool = False) -> bool:
-    """Return whether the row is still there. With `lock` it stays until the end of the open transaction."""
+    """Return whether the row is still there.
+
+    With `lock` it stays until the end of the open transaction.
+    """
     rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
     if lock:
         rows = rows.select_for_update()
@@ -37,7 +44,9 @@ def is_tracked(tracked: TrackedRepository, *, lock: bool = False) -> bool:
 
 
 def states_of(run: Run, ids: Collection[int]) -> dict[int, tuple[str, RepositoryEvent]]:
-    """Return the name and the newest state that the run's events have of repositories, by id."""
+    """Return the name and the newest state that the run's events have of repositories,
+    by id.
+    """
     found: dict[int, tuple[str, RepositoryEvent]] = {}
     if not ids:
         return found

@@ -6,7 +6,13 @@ from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.integrations.sync import attempts
-from apps.integrations.sync.state import OPEN, repository_event, shown_name, try_degraded_again, window_of
+from apps.integrations.sync.state import (
+    OPEN,
+    repository_event,
+    shown_name,
+    try_degraded_again,
+    window_of,
+)
 from apps.metrics.models import DetailState
 from apps.pipelines import events
 from apps.pipelines.exceptions import NotAllowed
@@ -16,14 +22,18 @@ INCOMPLETE = (SyncStatus.ERROR, SyncStatus.PARTIAL)
 
 
 def _rows_of(run: Run) -> list[TrackedRepository]:
-    rows = TrackedRepository.objects.across_teams().filter(cursor__run=str(run.pk)).order_by("pk")
+    rows = (
+        TrackedRepository.objects.across_teams().filter(cursor__run=str(run.pk)).order_by("pk")
+    )
     return list(rows.select_related("repository").select_for_update(of=("self",)))
 
 
 def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> None:
-    """Let the repositories that failed or lack something wait again; with a selection (full names) only those.
+    """Let the repositories that failed or lack something wait again; with a selection
+    (full names) only those.
 
-    They go on at their cursors. Raises NotAllowed for a name that the run does not have or that is complete.
+    They go on at their cursors. Raises NotAllowed for a name that the run does not have
+    or that is complete.
     """
     rows = _rows_of(run)
     if selection:
@@ -34,7 +44,9 @@ def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> N
             if row is None:
                 raise NotAllowed(f"This run reads no repository named {name}.")
             if row.sync_status == SyncStatus.COMPLETE:
-                raise NotAllowed(f"{row.repository.full_name} is complete; there is nothing to retry.")
+                raise NotAllowed(
+                    f"{row.repository.full_name} is complete; there is nothing to retry."
+                )
         wanted = {names[name.casefold()].pk for name in selection}
         rows = [row for row in rows if row.pk in wanted]
     again = [row for row in rows if row.sync_status in INCOMPLETE]
@@ -47,14 +59,19 @@ def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> N
 def _wait_again(row: TrackedRepository) -> None:
     cursor = dict(row.cursor)
     if cursor.pop("problems", None):
-        # Something in the list itself was unreadable, and nobody knows where: the list is read again.
-        cursor = {key: cursor[key] for key in ("run", "name", "since") if key in cursor} | {"phase": "skeleton"}
+        # Something in the list itself was unreadable, and nobody knows where: the list
+        # is read again.
+        cursor = {key: cursor[key] for key in ("run", "name", "since") if key in cursor} | {
+            "phase": "skeleton"
+        }
     elif cursor.get("phase") in ("end", "settle"):
         cursor |= {"phase": "detail", "rounds": 0}
     row.cursor, row.sync_status = cursor, SyncStatus.PENDING
     attempts.begin(row)
     if row.total is not None and cursor["phase"] == "detail":
-        row.done = min(row.total, window_of(row).exclude(detail_state=DetailState.PENDING).count())
+        row.done = min(
+            row.total, window_of(row).exclude(detail_state=DetailState.PENDING).count()
+        )
     row.save(update_fields=["cursor", "sync_status", "done", *attempts.COLUMNS])
 
 

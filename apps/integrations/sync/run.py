@@ -1,10 +1,12 @@
-"""The sync: a team's repositories read from their sources into rows, as one step of a pipeline.
+"""The sync: a team's repositories read from their sources into rows, as one step of a
+pipeline.
 
-    open the books -> the newest 90 days of every list (first figures) -> the rest of every list (totals are known)
-    -> the details of every repository -> close
+    open the books -> the newest 90 days of every list (first figures) -> the rest of
+    every list (totals are known) -> the details of every repository -> close
 
-A repository that cannot be read is marked with the reason and leaves the others running; the step is then partial. What
-concerns the token or all repositories ends the step; limits and outages park it. Every attempt goes on at the cursors.
+A repository that cannot be read is marked with the reason and leaves the others
+running; the step is then partial. What concerns the token or all repositories ends the
+step; limits and outages park it. Every attempt goes on at the cursors.
 """
 
 import logging
@@ -55,10 +57,15 @@ NAMED = 5
 
 
 class Reader(Protocol):
-    """Reads repositories of one source. Each method goes on at the repositories' cursors."""
+    """Reads repositories of one source.
+
+    Each method goes on at the repositories' cursors.
+    """
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """Read their lists back to `start`; with the start of the window the totals are known."""
+        """Read their lists back to `start`; with the start of the window the totals are
+        known.
+        """
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
         """Read the rest and end the repositories in the sync state."""
@@ -73,7 +80,8 @@ def sync_repositories(
     verify: bool = False,
     nights: int = 0,
 ) -> Outcome:
-    """The body of the sync step: all repositories that the team follows, or those named, back to `since`.
+    """The body of the sync step: all repositories that the team follows, or those
+    named, back to `since`.
 
     Args:
         verify: compare everything with the source.
@@ -101,7 +109,9 @@ def _readers(sync_state: SyncState, stack: ExitStack) -> dict[str, Reader]:
         return _failing_alone(sync_state, tracked)
 
     return {
-        Source.GITHUB: GitHubReader(sync_state, alone, _once(lambda: _github(sync_state, stack))),
+        Source.GITHUB: GitHubReader(
+            sync_state, alone, _once(lambda: _github(sync_state, stack))
+        ),
         Source.GIT: GitReader(sync_state, alone),
     }
 
@@ -109,8 +119,14 @@ def _readers(sync_state: SyncState, stack: ExitStack) -> dict[str, Reader]:
 def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
     client = stack.enter_context(client_for(sync_state.team_id))
     # The sample is served by the installation itself: there is nobody to spare.
-    own = Connection.objects.for_team(sync_state.team_id).filter(source=ConnectionSource.SAMPLE).exists()
-    allowance: Allowance = Unbounded() if own else RateLimiter(client.fingerprint, str(sync_state.ctx.run.pk))
+    own = (
+        Connection.objects.for_team(sync_state.team_id)
+        .filter(source=ConnectionSource.SAMPLE)
+        .exists()
+    )
+    allowance: Allowance = (
+        Unbounded() if own else RateLimiter(client.fingerprint, str(sync_state.ctx.run.pk))
+    )
 
     def check() -> None:
         sync_state.check()
@@ -119,11 +135,15 @@ def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetc
             keep_fresh(client, sync_state.team_id)
 
     looked = [time.monotonic()]
-    return GitHubSource(client, Watch(sync_state.ctx)), Fetcher(client, allowance, check, sync_state.note_wait)
+    return GitHubSource(client, Watch(sync_state.ctx)), Fetcher(
+        client, allowance, check, sync_state.note_wait
+    )
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:
-    """`make`, called when its result is first asked for: teams without GitHub need no token."""
+    """`make`, called when its result is first asked for: teams without GitHub need no
+    token.
+    """
     made: list[T] = []
 
     def get() -> T:
@@ -136,7 +156,9 @@ def _once[T](make: Callable[[], T]) -> Callable[[], T]:
 
 @contextmanager
 def _of_all(sync_state: SyncState) -> Iterator[None]:
-    """Turn what concerns the token or all repositories into the step's end, or into a wait."""
+    """Turn what concerns the token or all repositories into the step's end, or into a
+    wait.
+    """
     try:
         yield
     except (BadCredentials, MissingCredentials, CredentialError) as error:
@@ -151,7 +173,9 @@ def _of_all(sync_state: SyncState) -> Iterator[None]:
 
 @contextmanager
 def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterator[None]:
-    """Turn what can go wrong with one repository into its error, and go on with the others."""
+    """Turn what can go wrong with one repository into its error, and go on with the
+    others.
+    """
     try:
         yield
     except (*OF_ALL, MissingCredentials):
@@ -161,14 +185,17 @@ def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterato
     except Removed as error:
         sync_state.fail(tracked, error)
     except (ObjectNotUpdated, ObjectDoesNotExist, IntegrityError):
-        # A row that was there a moment ago. With the repository's own, all that belongs to it goes.
+        # A row that was there a moment ago. With the repository's own, all that belongs
+        # to it goes.
         if is_tracked(tracked):
             raise
         sync_state.fail(tracked, Removed())
     except (DataError, ValueError) as error:
         words = incidents.record(error, f"{tracked} could not be stored", sync_state.ctx.run.pk)
         unexpected = PipelineError(
-            f"What the source sent could not be stored. {words}", cause=UNEXPECTED, remedy=Remedy.OPERATOR
+            f"What the source sent could not be stored. {words}",
+            cause=UNEXPECTED,
+            remedy=Remedy.OPERATOR,
         )
         sync_state.fail(tracked, unexpected)
 
@@ -176,7 +203,9 @@ def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterato
 def _outcome(sync_state: SyncState) -> Outcome:
     failed = [row for row in sync_state.rows if row.sync_status == SyncStatus.ERROR]
     if not sync_state.rows:
-        raise Permanent("All repositories of this run were removed from Firstlight.", cause=Removed.cause)
+        raise Permanent(
+            "All repositories of this run were removed from Firstlight.", cause=Removed.cause
+        )
     if len(failed) == len(sync_state.rows):
         raise _shared_cause(failed)
     sync_state.close()
@@ -187,23 +216,34 @@ def _outcome(sync_state: SyncState) -> Outcome:
         "corrected": corrected_in(sync_state.rows),
     }
     missing = [
-        Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
+        Missing(
+            what=row.repository.full_name,
+            why=row.last_sync_error,
+            cause=row.cause,
+            remedy=row.remedy,
+        )
         for row in sync_state.rows
         if row.sync_status != SyncStatus.COMPLETE
     ]
     gone = Removed()
-    missing += [Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy) for name in sync_state.removed]
+    missing += [
+        Missing(what=name, why=str(gone), cause=gone.cause, remedy=gone.remedy)
+        for name in sync_state.removed
+    ]
     return Partial(missing, result) if missing else Done(result)
 
 
 def _shared_cause(failed: Sequence[TrackedRepository]) -> Permanent:
     """Return the error of a sync that could read nothing.
 
-    It states each reason once. Reasons that differ only in the repository's name are one.
+    It states each reason once. Reasons that differ only in the repository's name are
+    one.
     """
     alike: dict[str, str] = {}
     for row in failed:
-        alike.setdefault(row.last_sync_error.replace(row.repository.full_name, ""), row.last_sync_error)
+        alike.setdefault(
+            row.last_sync_error.replace(row.repository.full_name, ""), row.last_sync_error
+        )
     reasons = list(alike.values())
     causes = {(row.cause, row.remedy) for row in failed}
     cause, remedy = causes.pop() if len(causes) == 1 else ("repositories", Remedy.RETRY)

@@ -1,10 +1,11 @@
 """The books of one sync: which repositories, how far each is, what was told of it.
 
-Every change of a tracked repository happens in a unit of the step, together with the rows that it counts. The state
-that is shown is always the committed one; nothing is counted twice, because a unit commits once or not at all.
+Every change of a tracked repository happens in a unit of the step, together with the
+rows that it counts. The state that is shown is always the committed one; nothing is
+counted twice, because a unit commits once or not at all.
 
-A repository's cursor names the run that it belongs to. A new run starts it afresh; a run that finds a repository in the
-hands of another live one waits for that one's end.
+A repository's cursor names the run that it belongs to. A new run starts it afresh; a
+run that finds a repository in the hands of another live one waits for that one's end.
 """
 
 import time
@@ -18,7 +19,11 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
-from apps.integrations.signals import onboarding_sync_completed, onboarding_sync_started, repository_sync_completed
+from apps.integrations.signals import (
+    onboarding_sync_completed,
+    onboarding_sync_started,
+    repository_sync_completed,
+)
 from apps.integrations.sources.github.source import Problem
 from apps.integrations.sync import attempts, counts, rolling
 from apps.integrations.sync.changes import read_again
@@ -45,15 +50,19 @@ from apps.pipelines.remedy import Remedy
 # Turns what goes wrong with one repository into its error.
 Alone = Callable[[TrackedRepository], AbstractContextManager[None]]
 
-PACE_REASON = "Reading pauses to keep within GitHub's limits. It continues by itself within a minute."
+PACE_REASON = (
+    "Reading pauses to keep within GitHub's limits. It continues by itself within a minute."
+)
 OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
 UNIT = "pull requests"
 # How many problems a repository's error names; the run's log has each of them.
 NAMED = 10
-# Of so many it is remembered that they are counted; more than that is no repository but a fault.
+# Of so many it is remembered that they are counted; more than that is no repository but
+# a fault.
 REMEMBERED = 500
 OTHER_RUN_WAIT = timedelta(seconds=15)
-# Seconds between two drawings of the first charts while the lists of pull requests arrive.
+# Seconds between two drawings of the first charts while the lists of pull requests
+# arrive.
 CHARTS_EVERY = 1.0
 
 
@@ -74,19 +83,27 @@ def repository_event(tracked: TrackedRepository) -> RepositoryEvent:
 
 
 def shown_name(tracked: TrackedRepository) -> str:
-    """The name under which a run shows a repository from its first moment, even if it is renamed meanwhile."""
+    """The name under which a run shows a repository from its first moment, even if it
+    is renamed meanwhile.
+    """
     return str(tracked.cursor.get("name") or tracked.repository.full_name)
 
 
 def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
-    """The pull requests that the repository's sync is about: created in its window, or older and active in it."""
+    """The pull requests that the repository's sync is about: created in its window, or
+    older and active in it.
+    """
     since = tracked.cursor["since"]
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.repository_id
+    )
     return pulls.filter(Q(created_at__gte=since) | Q(updated_at__gte=since))
 
 
 def _newest(tracked: TrackedRepository) -> datetime | None:
-    """The change up to which everything has been read; never one that the source's clock has not reached."""
+    """The change up to which everything has been read; never one that the source's
+    clock has not reached.
+    """
     if tracked.repository.source == Source.GITHUB:
         top = tracked.cursor.get("top")
         return datetime.fromisoformat(top) if top else None
@@ -97,14 +114,19 @@ def _newest(tracked: TrackedRepository) -> datetime | None:
 class SyncState:
     """The repositories of one attempt at the sync."""
 
-    def __init__(self, ctx: StepContext, team_id: int, *, verify: bool = False, nights: int = 0) -> None:
-        """`verify` compares everything with the source, `nights` a share of it; see `verification` and `rolling`."""
+    def __init__(
+        self, ctx: StepContext, team_id: int, *, verify: bool = False, nights: int = 0
+    ) -> None:
+        """`verify` compares everything with the source, `nights` a share of it; see
+        `verification` and `rolling`.
+        """
         self.ctx = ctx
         self.verify, self._nights = verify, nights
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
-        # Names of those that this run was to read, and whose rows were deleted meanwhile.
+        # Names of those that this run was to read, and whose rows were deleted
+        # meanwhile.
         self.removed: list[str] = []
         self.budget: ApiBudget | None = None
         self._saved_at = time.monotonic()
@@ -112,7 +134,10 @@ class SyncState:
         self._drawn_at = float("-inf")
 
     def open(self, repo_ids: Sequence[int] | None, since: datetime) -> None:
-        """Take the team's repositories in hand, or those named. `since` counts at the run's first attempt only."""
+        """Take the team's repositories in hand, or those named.
+
+        `since` counts at the run's first attempt only.
+        """
         with self.ctx.unit(unit=UNIT) as unit:
             unit.cursor.setdefault("since", since.isoformat())
             unit.cursor.setdefault("repo_ids", self._chosen(repo_ids))
@@ -120,13 +145,22 @@ class SyncState:
             self.rows = self._lock(unit.cursor["repo_ids"])
             self._note_removed(unit)
             self._wait_for_others()
-            self._start_afresh([row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)])
+            self._start_afresh(
+                [row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)]
+            )
             if self.rows and unit.cursor.get("started") != self.ctx.generation:
                 unit.cursor["started"] = self.ctx.generation
-                count = "1 repository" if len(self.rows) == 1 else f"{len(self.rows)} repositories"
+                count = (
+                    "1 repository" if len(self.rows) == 1 else f"{len(self.rows)} repositories"
+                )
                 self.ctx.log(f"Reading {count}, back to {self.since:%Y-%m-%d}.")
                 ids = [row.pk for row in self.rows]
-                self.ctx.send(onboarding_sync_started, sender=TrackedRepository, team_id=self.team_id, repo_ids=ids)
+                self.ctx.send(
+                    onboarding_sync_started,
+                    sender=TrackedRepository,
+                    team_id=self.team_id,
+                    repo_ids=ids,
+                )
             for row in self.rows:
                 self._emit(row)
 
@@ -136,13 +170,18 @@ class SyncState:
         if repo_ids is None:
             return sorted(known)
         strangers = sorted(set(repo_ids) - known)
-        # A pipeline was started with repositories of the team; a single step gets what a caller made up.
+        # A pipeline was started with repositories of the team; a single step gets what
+        # a caller made up.
         if strangers and not self.ctx.run.kind:
-            raise Permanent(f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry.")
+            raise Permanent(
+                f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry."
+            )
         return sorted(set(repo_ids))
 
     def _note_removed(self, unit: Unit) -> None:
-        """Name those whose rows are gone since this generation began; a retry is about what is left."""
+        """Name those whose rows are gone since this generation began; a retry is about
+        what is left.
+        """
         gone = set(unit.cursor["repo_ids"]) - {row.pk for row in self.rows}
         if not gone:
             return
@@ -165,14 +204,20 @@ class SyncState:
                 run_events.emit(self.ctx, name, failed)
 
     def _lock(self, ids: Sequence[int]) -> list[TrackedRepository]:
-        rows = TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
+        rows = (
+            TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
+        )
         return list(rows.select_related("repository").select_for_update(of=("self",)))
 
     def _wait_for_others(self) -> None:
-        holders = {row.cursor.get("run", ""): row for row in self.rows if row.sync_status in OPEN}
+        holders = {
+            row.cursor.get("run", ""): row for row in self.rows if row.sync_status in OPEN
+        }
         holders.pop("", None)
         holders.pop(str(self.ctx.run.pk), None)
-        for run_id in Run.objects.filter(pk__in=holders, state__in=ACTIVE_RUN_STATES).values_list("pk", flat=True):
+        for run_id in Run.objects.filter(
+            pk__in=holders, state__in=ACTIVE_RUN_STATES
+        ).values_list("pk", flat=True):
             name = holders[str(run_id)].repository.full_name
             reason = f"{name} is being read by another run; this one goes on after it."
             raise Park(timezone.now() + OTHER_RUN_WAIT, reason, cause="other_run")
@@ -191,15 +236,23 @@ class SyncState:
         try_degraded_again(rows)
 
     def _first_cursor(self, row: TrackedRepository) -> dict[str, Any]:
-        """Where a run begins: at the top of the list, or with the changes since the last whole window."""
-        cursor: dict[str, Any] = {"run": str(self.ctx.run.pk), "name": row.repository.full_name, "phase": "skeleton"}
+        """Where a run begins: at the top of the list, or with the changes since the
+        last whole window.
+        """
+        cursor: dict[str, Any] = {
+            "run": str(self.ctx.run.pk),
+            "name": row.repository.full_name,
+            "phase": "skeleton",
+        }
         since, deep = self.since, row.cursor.get("deep")
         if row.watermark and row.watermark > timezone.now() + TOLERANCE:
-            # An earlier release took it from a clock ahead: nothing is known to be read up to anywhere.
+            # An earlier release took it from a clock ahead: nothing is known to be read
+            # up to anywhere.
             row.watermark = row.synced_since = None
         if row.repository.source == Source.GITHUB and row.watermark and row.synced_since:
-            # Whatever changed after the watermark belongs to it, or there would be a gap in what was read.
-            # What was last active before the first day does not: a first read leaves it out, too.
+            # Whatever changed after the watermark belongs to it, or there would be a
+            # gap in what was read. What was last active before the first day does not:
+            # a first read leaves it out, too.
             since = min(since, max(row.watermark, row.synced_since))
             if row.synced_since <= since or (deep and deep["whole"]):
                 cursor |= {"phase": "update", "deep": deep}
@@ -208,36 +261,57 @@ class SyncState:
         return cursor | {"since": since.isoformat()}
 
     def check(self) -> None:
-        """Before each outside call: stop where this attempt must, and give the worker to others now and then."""
+        """Before each outside call: stop where this attempt must, and give the worker
+        to others now and then.
+        """
         self.ctx.check()
         if time.monotonic() > self._yield_at:
-            raise Park(timezone.now(), "Makes room for other work and goes on at once.", cause="fairness")
+            raise Park(
+                timezone.now(),
+                "Makes room for other work and goes on at once.",
+                cause="fairness",
+            )
 
     def unfinished(self, source: str | None = None) -> list[TrackedRepository]:
         """The repositories that are not ended, of one source or of all."""
-        return [row for row in self.rows if row.sync_status in OPEN and source in (None, row.repository.source)]
+        return [
+            row
+            for row in self.rows
+            if row.sync_status in OPEN and source in (None, row.repository.source)
+        ]
 
     def pending(self, tracked: TrackedRepository) -> QuerySet[PullRequest]:
         """Those of the window whose details are to be read."""
         return window_of(tracked).filter(detail_state=DetailState.PENDING)
 
     def count(self, tracked: TrackedRepository) -> None:
-        """The list is read: how many there are, and how many of them are whole already. Inside a unit."""
+        """The list is read: how many there are, and how many of them are whole already.
+
+        Inside a unit.
+        """
         tracked.total = window_of(tracked).count()
         tracked.done = tracked.total - self.pending(tracked).count()
 
     def save(self, tracked: TrackedRepository, unit: Unit, message: str = "") -> None:
-        """Write how a repository stands, inside the open unit, and count it in the step's progress."""
-        # Repositories are read one at a time: what passed since the last one was written went to this one.
+        """Write how a repository stands, inside the open unit, and count it in the
+        step's progress.
+        """
+        # Repositories are read one at a time: what passed since the last one was
+        # written went to this one.
         now = time.monotonic()
-        tracked.cursor["seconds"] = round(tracked.cursor.get("seconds", 0) + now - self._saved_at, 1)
+        tracked.cursor["seconds"] = round(
+            tracked.cursor.get("seconds", 0) + now - self._saved_at, 1
+        )
         self._saved_at = now
         if tracked.cause != Removed.cause:
             self._write(tracked)
         self._emit(tracked)
         if self.budget is not None:
             run_events.emit(self.ctx, "github", budget_event(self.budget))
-        if tracked.cursor["phase"] == "skeleton" and time.monotonic() - self._drawn_at >= CHARTS_EVERY:
+        if (
+            tracked.cursor["phase"] == "skeleton"
+            and time.monotonic() - self._drawn_at >= CHARTS_EVERY
+        ):
             self._draw()
         unit.message = message or unit.message
         asked = self._asked()
@@ -250,15 +324,23 @@ class SyncState:
             raise Removed
         tracked.save(
             update_fields=[
-                "cursor", "sync_status", "done", "total", "watermark", "synced_since", "outside", *attempts.COLUMNS,
+                "cursor",
+                "sync_status",
+                "done",
+                "total",
+                "watermark",
+                "synced_since",
+                "outside",
+                *attempts.COLUMNS,
             ]
-        )  # fmt: skip
+        )
 
     def _asked(self) -> int | None:
-        """Return how many pull requests the run was asked for, None if it is not known yet.
+        """Return how many pull requests the run was asked for, None if it is not known
+        yet.
 
-        A repository that failed before its list was read counts like the mean of the others, so that what is
-        missing with it is missing in the percentage, too.
+        A repository that failed before its list was read counts like the mean of the
+        others, so that what is missing with it is missing in the percentage, too.
         """
         known = [row.total for row in self.rows if row.total is not None]
         unknown = [row for row in self.rows if row.total is None]
@@ -267,8 +349,9 @@ class SyncState:
         return sum(known) + round(len(unknown) * sum(known) / len(known))
 
     def on_listed(self, start: datetime) -> None:
-        """All lists are in back to `start`: the newest weeks are written, with a first finding, long before the details
-        are."""
+        """All lists are in back to `start`: the newest weeks are written, with a first
+        finding, long before the details are.
+        """
         now, done = timezone.now(), [self.ctx.generation, start.isoformat()]
         found = preview.early_finding(self.team_id, now)
         with self.ctx.unit() as unit:
@@ -284,7 +367,9 @@ class SyncState:
             run_events.emit(self.ctx, "first", insight)
             if unit.cursor.get("found") != insight.title:
                 unit.cursor["found"] = insight.title
-                self.ctx.send(first_insight_found, run=self.ctx.run, title=insight.title, preliminary=True)
+                self.ctx.send(
+                    first_insight_found, run=self.ctx.run, title=insight.title, preliminary=True
+                )
                 self.ctx.log(f"First finding, preliminary: {insight.title}")
 
     def note_wait(self, waits: bool) -> None:
@@ -302,23 +387,36 @@ class SyncState:
             self.ctx.emit(kind=WAIT, key="step", data=note)
 
     def parked(self) -> None:
-        """The step is about to wait: what is known of the budget is shown while it does."""
+        """The step is about to wait: what is known of the budget is shown while it
+        does.
+        """
         if self.budget is not None:
             with self.ctx.unit(last=True):
                 self.budget.refresh_from_db()
                 run_events.emit(self.ctx, "github", budget_event(self.budget))
 
     def _draw(self) -> None:
-        """The first charts, from what has been read. A week is whole once every list has come past it."""
+        """The first charts, from what has been read.
+
+        A week is whole once every list has come past it.
+        """
         self._drawn_at = time.monotonic()
-        reading = [row.repository_id for row in self.rows if row.sync_status in OPEN and self._in_list(row)]
+        reading = [
+            row.repository_id
+            for row in self.rows
+            if row.sync_status in OPEN and self._in_list(row)
+        ]
         whole_from = None
         if reading:
             pulls = PullRequest.objects.for_team(self.team_id).filter(repository_id__in=reading)
-            reached = dict(pulls.values_list("repository_id").annotate(Min("created_at")).order_by())
+            reached = dict(
+                pulls.values_list("repository_id").annotate(Min("created_at")).order_by()
+            )
             # One of which nothing has been read may still change every week.
             whole_from = max(reached.get(key, timezone.now()) for key in reading)
-        event = preview.weeks_event(self.team_id, timezone.now(), preliminary=True, whole_from=whole_from)
+        event = preview.weeks_event(
+            self.team_id, timezone.now(), preliminary=True, whole_from=whole_from
+        )
         run_events.emit(self.ctx, "team", event)
 
     @staticmethod
@@ -329,20 +427,30 @@ class SyncState:
         run_events.emit(self.ctx, shown_name(tracked), repository_event(tracked))
 
     def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
-        """Record what could not be read: each in the log, the first few in the repository's error. Inside a unit."""
+        """Record what could not be read: each in the log, the first few in the
+        repository's error. Inside a unit.
+        """
         for problem in problems:
-            noted = tracked.cursor.setdefault("problems", {"count": 0, "named": [], "known": []})
+            noted = tracked.cursor.setdefault(
+                "problems", {"count": 0, "named": [], "known": []}
+            )
             if problem["what"] in noted["known"]:
                 continue
             if len(noted["known"]) < REMEMBERED:
                 noted["known"].append(problem["what"])
             noted["count"] += 1
             if len(noted["named"]) < NAMED:
-                named = Problem(what=problem["what"], why=storable(problem["why"]), url=problem.get("url", ""))
+                named = Problem(
+                    what=problem["what"],
+                    why=storable(problem["why"]),
+                    url=problem.get("url", ""),
+                )
                 noted["named"].append(named)
             name = tracked.repository.full_name
             finding = problem.get("finding") or problem["why"]
-            self.ctx.log(f"{name}: {problem['what']} could not be read: {finding}", level="warning")
+            self.ctx.log(
+                f"{name}: {problem['what']} could not be read: {finding}", level="warning"
+            )
 
     def ingest(
         self,
@@ -354,22 +462,29 @@ class SyncState:
         read_at: datetime | None = None,
         is_authoritative: bool = False,
     ) -> list[PullRequestData]:
-        """Write the records of a repository, inside the open unit, and return those that were left out.
+        """Write the records of a repository, inside the open unit, and return those
+        that were left out.
 
-        One that hung before is left out, and noted. The keys of pull requests that were new or other than
-        what was stored are added to `changed`, the external ids of complete records that were older to `older`.
-        See `ingest_pull_requests` for the others.
+        One that hung before is left out, and noted. The keys of pull requests that were
+        new or other than what was stored are added to `changed`, the external ids of
+        complete records that were older to `older`. See `ingest_pull_requests` for the
+        others.
         """
         name = tracked.repository.full_name
         left_out: list[PullRequestData] = []
         for portion in portions.of(self.ctx, records, lambda some: _records_name(name, some)):
             if portion.skipped:
-                self.note(tracked, [Problem(what=f"#{portion.items[0].number}", why=portion.why)])
+                self.note(
+                    tracked, [Problem(what=f"#{portion.items[0].number}", why=portion.why)]
+                )
                 left_out += portion.items
                 continue
             with portion.watched():
                 result = ingest_pull_requests(
-                    tracked.repository, portion.items, read_at=read_at, is_authoritative=is_authoritative
+                    tracked.repository,
+                    portion.items,
+                    read_at=read_at,
+                    is_authoritative=is_authoritative,
                 )
             if changed is not None:
                 changed |= result.changed
@@ -377,10 +492,16 @@ class SyncState:
                 older |= result.older
         return left_out
 
-    def read_after_all(self, tracked: TrackedRepository, records: Iterable[PullRequestData]) -> None:
+    def read_after_all(
+        self, tracked: TrackedRepository, records: Iterable[PullRequestData]
+    ) -> None:
         """Forget of what could not be read what has come with a later page."""
         noted = tracked.cursor.get("problems")
-        came = {f"#{record.number}" for record in records} & set(noted["known"]) if noted else set()
+        came = (
+            {f"#{record.number}" for record in records} & set(noted["known"])
+            if noted
+            else set()
+        )
         if not noted or not came:
             return
         noted["known"] = [what for what in noted["known"] if what not in came]
@@ -390,7 +511,9 @@ class SyncState:
             del tracked.cursor["problems"]
 
     def end(self, tracked: TrackedRepository) -> None:
-        """The whole window is in: complete, or partial where something of it could not be read."""
+        """The whole window is in: complete, or partial where something of it could not
+        be read.
+        """
         with self.ctx.unit(last=True) as unit:
             why = storable(self._incomplete(tracked), attempts.LONGEST_REASON)
             tracked.sync_status = SyncStatus.PARTIAL if why else SyncStatus.COMPLETE
@@ -399,7 +522,8 @@ class SyncState:
             tracked.remedy = Remedy.RETRY if why else ""
             attempts.succeed(tracked)
             tracked.cursor = {**tracked.cursor, "phase": "end"}
-            # What is missing has a row that the next run asks for, unless the list itself could not be read.
+            # What is missing has a row that the next run asks for, unless the list
+            # itself could not be read.
             if "problems" not in tracked.cursor:
                 newest = _newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
@@ -407,7 +531,11 @@ class SyncState:
                 counts.remember(tracked, self.since)
             name = tracked.repository.full_name
             # A clone's are pull requests and direct commits.
-            one = "pull request" if tracked.repository.source == Source.GITHUB else "landed change"
+            one = (
+                "pull request"
+                if tracked.repository.source == Source.GITHUB
+                else "landed change"
+            )
             count = f"1 {one}" if tracked.done == 1 else f"{tracked.done} {one}s"
             self.save(tracked, unit, f"{name}: {count}")
             status = tracked.get_sync_status_display().lower()
@@ -422,9 +550,14 @@ class SyncState:
 
     def _incomplete(self, tracked: TrackedRepository) -> str:
         noted = tracked.cursor.get("problems", {"count": 0, "named": []})
-        rest = window_of(tracked).exclude(detail_state=DetailState.COMPLETE).order_by("-created_at")
+        rest = (
+            window_of(tracked)
+            .exclude(detail_state=DetailState.COMPLETE)
+            .order_by("-created_at")
+        )
         if attempts.was_announced_since(tracked):
-            # Webhooks have marked some as changed after they were read. The next read takes them within minutes.
+            # Webhooks have marked some as changed after they were read. The next read
+            # takes them within minutes.
             rest = rest.exclude(detail_state=DetailState.PENDING, detail_error="")
         named: list[Problem] = list(noted["named"])
         for number, error, url in rest.values_list("number", "detail_error", "url")[:NAMED]:
@@ -443,13 +576,21 @@ class SyncState:
             self.ctx.log(f"{tracked.repository.full_name}: {error}", level="error")
 
     def fail_all(self, error: Exception) -> None:
-        """Record that none of the open repositories can be read. The step's own error logs the reason, once."""
+        """Record that none of the open repositories can be read.
+
+        The step's own error logs the reason, once.
+        """
         with self.ctx.unit() as unit:
             for tracked in self.unfinished():
                 self._mark_failed(tracked, error, unit)
 
-    def _mark_failed(self, tracked: TrackedRepository, error: Exception, unit: Unit) -> Exception:
-        """Record the error, and return it: Removed if the row is gone, whatever else went wrong."""
+    def _mark_failed(
+        self, tracked: TrackedRepository, error: Exception, unit: Unit
+    ) -> Exception:
+        """Record the error, and return it:
+
+        Removed if the row is gone, whatever else went wrong.
+        """
         if not is_tracked(tracked, lock=True):
             error = Removed()
         tracked.sync_status = SyncStatus.ERROR
@@ -458,7 +599,9 @@ class SyncState:
         return error
 
     def close(self) -> None:
-        """End the sync, once in a generation: people who are in nothing that was read go, and the end is announced."""
+        """End the sync, once in a generation: people who are in nothing that was read
+        go, and the end is announced.
+        """
         good = [row for row in self.rows if row.sync_status != SyncStatus.ERROR]
         with self.ctx.unit() as unit:
             if unit.cursor.get("finished") == self.ctx.generation:
@@ -476,7 +619,10 @@ class SyncState:
 
 
 def _by_reason(problems: Sequence[Problem]) -> str:
-    """Return what is missing, with its address, and each reason once: `#1, #2 (too large); #3 (deleted)`."""
+    """Return what is missing, with its address, and each reason once:
+
+    `#1, #2 (too large); #3 (deleted)`.
+    """
     grouped: dict[str, list[str]] = {}
     for problem in problems:
         url = problem.get("url", "")
@@ -487,12 +633,20 @@ def _by_reason(problems: Sequence[Problem]) -> str:
 
 def _records_name(repository: str, records: Sequence[PullRequestData]) -> str:
     first = f"#{records[0].number} of {repository}"
-    return first if len(records) == 1 else f"{len(records)} pull requests from {first} to #{records[-1].number}"
+    return (
+        first
+        if len(records) == 1
+        else f"{len(records)} pull requests from {first} to #{records[-1].number}"
+    )
 
 
 def try_degraded_again(rows: Sequence[TrackedRepository]) -> None:
     """Give pull requests whose details could not be read another chance."""
     for row in rows:
-        pulls = PullRequest.objects.for_team(row.team_id).filter(repository_id=row.repository_id)
-        if pulls.filter(detail_state=DetailState.DEGRADED).update(detail_state=DetailState.PENDING, detail_error=""):
+        pulls = PullRequest.objects.for_team(row.team_id).filter(
+            repository_id=row.repository_id
+        )
+        if pulls.filter(detail_state=DetailState.DEGRADED).update(
+            detail_state=DetailState.PENDING, detail_error=""
+        ):
             touch(row.team_id)

@@ -1,17 +1,21 @@
-"""Comparing a repository with GitHub, whatever its lists show: what differs is corrected, what is gone is removed.
+"""Comparing a repository with GitHub, whatever its lists show: what differs is
+corrected, what is gone is removed.
 
     created    pages by creation, back to the start of the window: what is missing here
     updated    pages by last change, back to the same day: older ones that were active since
     details    everything of each stored pull request, in the order of primary keys
 
-The whole comparison is due for `refresh --verify`, if GitHub's counts do not fit, and if GitHub does not find a pull
-request under a node id of a former format (the cursor is "doubtful"): it may be gone, or have another id today. A part
-of it, some details only, is the turn that the rolling comparison gives a repository (`rolling`). A stored one that
-GitHub does not know leads from the part to the whole: first the lists bring the addresses of today.
+The whole comparison is due for `refresh --verify`, if GitHub's counts do not fit, and
+if GitHub does not find a pull request under a node id of a former format (the cursor is
+"doubtful"): it may be gone, or have another id today. A part of it, some details only,
+is the turn that the rolling comparison gives a repository (`rolling`). A stored one
+that GitHub does not know leads from the part to the whole: first the lists bring the
+addresses of today.
 
-The place is kept in the repository's cursor, under "verify": {"stage", "after", "to", "full", "whole", "corrected",
-"unread"}. `full` is the comparison with its lists; `whole` means that it ends a round; `unread` counts those of which
-GitHub gave no details.
+The place is kept in the repository's cursor, under "verify": {"stage", "after", "to",
+"full", "whole", "corrected", "unread"}. `full` is the comparison with its lists;
+`whole` means that it ends a round; `unread` counts those of which GitHub gave no
+details.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,16 +42,26 @@ TRIES = 3
 
 
 def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
-    """Turn to the comparison if one is due for a repository whose changes have been read. Returns whether it is."""
+    """Turn to the comparison if one is due for a repository whose changes have been
+    read. Returns whether it is.
+    """
     cursor = tracked.cursor
     if cursor.get("verified") or tracked.synced_since is None:
         return False
     part = cursor.get("compare")
     # What could not be read is missing in any case, and named.
     is_whole = not cursor.get("problems")
-    differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, sync_state.since))
+    differs = is_whole and counts.differ(
+        tracked.outside, counts.outside(tracked, sync_state.since)
+    )
     if sync_state.verify or differs or cursor.get("doubtful"):
-        state: dict[str, Any] = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": []}
+        state: dict[str, Any] = {
+            "stage": "created",
+            "after": None,
+            "full": True,
+            "whole": True,
+            "corrected": [],
+        }
     elif part and part["to"] > part["after"]:
         state = {"stage": "details", **part, "full": False, "corrected": []}
     else:
@@ -55,22 +69,31 @@ def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     name = tracked.repository.full_name
     with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
         if differs:
-            sync_state.ctx.log(f"{name}: GitHub's counts do not fit what is stored. All of it is compared.")
+            sync_state.ctx.log(
+                f"{name}: GitHub's counts do not fit what is stored. All of it is compared."
+            )
         tracked.cursor = {**cursor, "phase": "verify", "verify": state}
         sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
     return True
 
 
 def pending(tracked: TrackedRepository) -> list[tuple[int, str]]:
-    """Return the next stored pull requests to compare, as primary keys with node ids; none if all are compared."""
+    """Return the next stored pull requests to compare, as primary keys with node ids;
+    none if all are compared.
+    """
     state = tracked.cursor["verify"]
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.repository_id
+    )
     chunk = pulls.filter(pk__gt=state["after"], pk__lte=state["to"]).order_by("pk")
     return list(chunk.values_list("pk", "external_id")[:CHUNK])
 
 
 class Lists:
-    """The two list stages of one repository, a page at a time. Raises GitHubError if it can't be read."""
+    """The two list stages of one repository, a page at a time.
+
+    Raises GitHubError if it can't be read.
+    """
 
     def __init__(self, sync_state: SyncState, tracked: TrackedRepository) -> None:
         self._sync_state, self._tracked = sync_state, tracked
@@ -85,7 +108,9 @@ class Lists:
     def _is_by_creation(self) -> bool:
         return bool(self._tracked.cursor["verify"]["stage"] == "created")
 
-    def take(self, answer: Callable[[], SkeletonPage], identify: Callable[[SkeletonPage], None]) -> None:
+    def take(
+        self, answer: Callable[[], SkeletonPage], identify: Callable[[SkeletonPage], None]
+    ) -> None:
         """Take in a page; if GitHub could not answer, the next one is smaller."""
         try:
             page = answer()
@@ -125,8 +150,12 @@ class Lists:
             sync_state.ingest(tracked, news, changed, read_at=page.at)
             sync_state.note(tracked, page.problems)
             note_corrected(tracked, changed)
-            self._turn(page, is_over=not page.end.has_next or (edge is not None and edge < since))
-            sync_state.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
+            self._turn(
+                page, is_over=not page.end.has_next or (edge is not None and edge < since)
+            )
+            sync_state.save(
+                tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub"
+            )
 
     def _turn(self, page: SkeletonPage, *, is_over: bool) -> None:
         """Write where the next page begins, or the next stage."""
@@ -136,7 +165,9 @@ class Lists:
             state |= {"stage": "updated", "after": None}
         elif is_over:
             pulls = PullRequest.objects.for_team(self._tracked.team_id)
-            last = pulls.filter(repository_id=self._tracked.repository_id).aggregate(last=Max("pk"))["last"]
+            last = pulls.filter(repository_id=self._tracked.repository_id).aggregate(
+                last=Max("pk")
+            )["last"]
             state |= {"stage": "details", "after": 0, "to": last or 0}
         self._tracked.cursor = {**self._tracked.cursor, "verify": state}
 
@@ -149,22 +180,33 @@ def note_corrected(tracked: TrackedRepository, changed: Iterable[int]) -> None:
 
 
 def note_unread(tracked: TrackedRepository, count: int) -> None:
-    """Count pull requests whose details GitHub did not give, however often they were asked for."""
+    """Count pull requests whose details GitHub did not give, however often they were
+    asked for.
+    """
     if count:
         state = dict(tracked.cursor["verify"])
-        tracked.cursor = {**tracked.cursor, "verify": state | {"unread": state.get("unread", 0) + count}}
+        tracked.cursor = {
+            **tracked.cursor,
+            "verify": state | {"unread": state.get("unread", 0) + count},
+        }
 
 
 def note_unsigned(tracked: TrackedRepository, keys: Iterable[int]) -> None:
-    """Note pull requests of which the lists showed, without a later change, that they are others or gone."""
+    """Note pull requests of which the lists showed, without a later change, that they
+    are others or gone.
+    """
     known = tracked.cursor.get("unsigned", [])
     if added := {*keys} - {*known}:
         tracked.cursor = {**tracked.cursor, "unsigned": sorted({*known, *added})}
 
 
 def remove(tracked: TrackedRepository, gone: Sequence[str]) -> set[int]:
-    """Delete the pull requests with these node ids, which GitHub does not know any more. Returns their keys."""
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    """Delete the pull requests with these node ids, which GitHub does not know any
+    more. Returns their keys.
+    """
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.repository_id
+    )
     keys = set(pulls.filter(external_id__in=gone).values_list("pk", flat=True))
     pulls.filter(pk__in=keys).delete()
     if keys:
@@ -175,12 +217,21 @@ def remove(tracked: TrackedRepository, gone: Sequence[str]) -> set[int]:
 def widen(tracked: TrackedRepository) -> None:
     """Go on with the whole comparison, from its lists on."""
     corrected = tracked.cursor["verify"]["corrected"]
-    state = {"stage": "created", "after": None, "full": True, "whole": True, "corrected": corrected}
+    state = {
+        "stage": "created",
+        "after": None,
+        "full": True,
+        "whole": True,
+        "corrected": corrected,
+    }
     tracked.cursor = {**tracked.cursor, "verify": state}
 
 
 def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> bool:
-    """Note that the details up to a primary key are compared. Returns whether there are more."""
+    """Note that the details up to a primary key are compared.
+
+    Returns whether there are more.
+    """
     name, state = tracked.repository.full_name, dict(tracked.cursor["verify"])
     state["after"] = last
     has_more = bool(last < state["to"])
@@ -205,5 +256,10 @@ def corrected_in(rows: Sequence[TrackedRepository]) -> int:
     """Return how many pull requests the comparisons of this run corrected."""
     total = 0
     for row in rows:
-        total += len({*row.cursor.get("verify", {}).get("corrected", ()), *row.cursor.get("unsigned", ())})
+        total += len(
+            {
+                *row.cursor.get("verify", {}).get("corrected", ()),
+                *row.cursor.get("unsigned", ()),
+            }
+        )
     return total

@@ -19,11 +19,15 @@ MOST_DAYS = 18_300
 
 
 def start(end: datetime, months: int) -> datetime:
-    """The moment `months` calendar months before `end`; the day is clamped to the month's last. Raises Permanent."""
+    """The moment `months` calendar months before `end`; the day is clamped to the
+    month's last. Raises Permanent.
+    """
     if not 1 <= months <= MOST_MONTHS:
         raise Permanent(f"A sync goes back 1 to {MOST_MONTHS} months, not {months}.")
     year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
-    return end.replace(year=year, month=month + 1, day=min(end.day, monthrange(year, month + 1)[1]))
+    return end.replace(
+        year=year, month=month + 1, day=min(end.day, monthrange(year, month + 1)[1])
+    )
 
 
 def midnight(day: date) -> datetime:
@@ -37,7 +41,9 @@ def day_of(moment: datetime) -> date:
 
 
 def months_between(first: date, end: date) -> int:
-    """Return how many calendar months before `end` reach back to `first`, at least 1 and at most MOST_MONTHS."""
+    """Return how many calendar months before `end` reach back to `first`, at least 1
+    and at most MOST_MONTHS.
+    """
     months = (end.year - first.year) * 12 + end.month - first.month
     if start(midnight(end), min(max(1, months), MOST_MONTHS)).date() > first:
         months += 1
@@ -45,23 +51,32 @@ def months_between(first: date, end: date) -> int:
 
 
 def first_day(team_id: int) -> date | None:
-    """Return the first day of what the team reads; None if nothing was set up or read yet.
+    """Return the first day of what the team reads; None if nothing was set up or read
+    yet.
 
-    For a team that an earlier release set up it is the day back to which its repositories were read.
+    For a team that an earlier release set up it is the day back to which its
+    repositories were read.
     """
-    chosen: date | None = Team.objects.filter(pk=team_id).values_list("history_start", flat=True).first()
+    chosen: date | None = (
+        Team.objects.filter(pk=team_id).values_list("history_start", flat=True).first()
+    )
     if chosen is not None:
         return chosen
-    read = TrackedRepository.objects.for_team(team_id).aggregate(earliest=Min("synced_since"))["earliest"]
+    read = TrackedRepository.objects.for_team(team_id).aggregate(earliest=Min("synced_since"))[
+        "earliest"
+    ]
     return None if read is None else day_of(read)
 
 
 def widened(team_id: int, wanted: date) -> date:
-    """Return the first day that a setup with this wish has: an earlier one to which was read stays.
+    """Return the first day that a setup with this wish has: an earlier one to which was
+    read stays.
 
-    Figures that were read back to that day would be half-true otherwise. A day to which nothing was
-    read, because the setup was canceled or failed, does not count.
+    Figures that were read back to that day would be half-true otherwise. A day to which
+    nothing was read, because the setup was canceled or failed, does not count.
     """
-    has_read = TrackedRepository.objects.for_team(team_id).filter(synced_since__isnull=False).exists()
+    has_read = (
+        TrackedRepository.objects.for_team(team_id).filter(synced_since__isnull=False).exists()
+    )
     known = first_day(team_id) if has_read else None
     return wanted if known is None else min(known, wanted)

@@ -1,9 +1,11 @@
-"""Reads one delivery of GitHub: its signature is computed while the body arrives, and only a needed body is kept.
+"""Reads one delivery of GitHub: its signature is computed while the body arrives, and
+only a needed body is kept.
 
     body = read(request, secret, keep=event in PARSED)    b'{"action": "opened", …}'; empty if it isn't kept
     payload = parse(body, request.content_type)           {"action": "opened", …}
 
-GitHub sends up to 25 MB. A `push` is the only event that gets that large; it is never kept.
+GitHub sends up to 25 MB. A `push` is the only event that gets that large; it is never
+kept.
 """
 
 import hashlib
@@ -19,7 +21,8 @@ from django.http import HttpRequest, UnreadablePostError
 
 from apps.integrations.sources.github.fields import Malformed
 
-# Bytes of a body, and of what is read at once. The web server refuses larger bodies before Django starts.
+# Bytes of a body, and of what is read at once. The web server refuses larger bodies
+# before Django starts.
 MAX_BYTES = 25 * 1024 * 1024
 CHUNK = 64 * 1024
 # Lists, objects, and their items: each takes far more memory than its bytes.
@@ -71,7 +74,9 @@ def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
 
 
 def parse(body: bytearray, content_type: str | None) -> dict[str, Any]:
-    """Return the JSON object of a body, which GitHub sends as it is or in the field of a form. Raises Malformed."""
+    """Return the JSON object of a body, which GitHub sends as it is or in the field of
+    a form. Raises Malformed.
+    """
     with _turn(len(body)):
         if content_type == FORM:
             body = _from_form(body)
@@ -97,7 +102,9 @@ def _turn(size: int) -> Iterator[None]:
 
 
 def _from_form(body: bytearray) -> bytearray:
-    """Return the value of the form's field, decoded piece by piece: the standard library cuts at each escape."""
+    """Return the value of the form's field, decoded piece by piece: the standard
+    library cuts at each escape.
+    """
     start = 0 if body.startswith(FIELD) else body.find(b"&" + FIELD) + 1
     if start == 0 and not body.startswith(FIELD):
         raise Malformed("the form has no field “payload”")

@@ -1,8 +1,10 @@
-"""What GitHub announces by itself: a delivery becomes rows by the same ingest as a sync's pages.
+"""What GitHub announces by itself: a delivery becomes rows by the same ingest as a
+sync's pages.
 
-A delivery has no commits, and of reviews only one: what it has is written at once, and the repository is marked as
-changed, so that an incremental sync reads the rest within minutes. Nothing depends on a delivery arriving, on its
-order, or on its arriving once. `apps.integrations.webhooks.deliveries` checks its signature.
+A delivery has no commits, and of reviews only one: what it has is written at once, and
+the repository is marked as changed, so that an incremental sync reads the rest within
+minutes. Nothing depends on a delivery arriving, on its order, or on its arriving once.
+`apps.integrations.webhooks.deliveries` checks its signature.
 """
 
 import secrets
@@ -31,15 +33,19 @@ from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData, PullRequestState
 from apps.teams.models import Team
 
-# GitHub lets people send a delivery again for three days; what is older may be forgotten.
+# GitHub lets people send a delivery again for three days; what is older may be
+# forgotten.
 REMEMBERED = timedelta(days=14)
-# The events whose payload is read. Everything of a pull request that a push changes comes with its own event, too.
+# The events whose payload is read. Everything of a pull request that a push changes
+# comes with its own event, too.
 EVENTS = ("pull_request", "pull_request_review", "repository", "installation")
 PARSED = frozenset(EVENTS)
 
 
 def make(team: Team, user: Any) -> tuple[Webhook, str]:
-    """The team's webhook with a new secret, which is shown this once; an earlier secret is void. Raises CredentialError."""
+    """The team's webhook with a new secret, which is shown this once; an earlier secret
+    is void. Raises CredentialError.
+    """
     secret = secrets.token_hex(32)
     webhook, _ = Webhook.objects.across_teams().update_or_create(
         team=team, defaults={"secret": encrypt(secret), "created_by": user}
@@ -48,7 +54,8 @@ def make(team: Team, user: Any) -> tuple[Webhook, str]:
 
 
 def handle(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
-    """Write what a delivery has, and return in a word what became of it. Raises Malformed, with nothing written.
+    """Write what a delivery has, and return in a word what became of it. Raises
+    Malformed, with nothing written.
 
     `payload` is None for an event that isn't read.
     """
@@ -69,8 +76,12 @@ def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> 
         return "ignored"
     number = fields.big_number(fields.mapping(payload, "installation"), "id")
     said = []
-    for connection in Connection.objects.across_teams().filter(installation_id=number).select_related("team"):
-        webhook = Webhook.objects.for_team(connection.team).first() or make(connection.team, None)[0]
+    for connection in (
+        Connection.objects.across_teams().filter(installation_id=number).select_related("team")
+    ):
+        webhook = (
+            Webhook.objects.for_team(connection.team).first() or make(connection.team, None)[0]
+        )
         said.append(handle(webhook, guid, event, payload))
         if event == "installation" and payload.get("action") in ("deleted", "suspend"):
             _lose(connection, str(payload["action"]))
@@ -78,11 +89,15 @@ def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> 
 
 
 def _lose(connection: Connection, action: str) -> None:
-    """The app was removed or suspended at GitHub: nothing can be read any more, and the team's page says why."""
+    """The app was removed or suspended at GitHub: nothing can be read any more, and the
+    team's page says why.
+    """
     words = "removed" if action == "deleted" else "suspended"
     note = f"The GitHub App was {words} at GitHub, so nothing can be read. Install it again, or use a token."
     with transaction.atomic():
-        Connection.objects.for_team(connection.team_id).filter(pk=connection.pk).update(notes=[note])
+        Connection.objects.for_team(connection.team_id).filter(pk=connection.pk).update(
+            notes=[note]
+        )
         if action == "deleted":
             kind = CredentialKind.GITHUB_INSTALLATION
             Credential.objects.for_team(connection.team_id).filter(kind=kind).delete()
@@ -107,17 +122,23 @@ def _take_in(team_id: int, event: str, payload: Mapping[str, Any] | None) -> str
         return "taken in"
     _HANDLERS[event](tracked, payload)
     # A person may have stopped the reading of it meanwhile.
-    TrackedRepository.objects.for_team(team_id).filter(pk=tracked.pk).update(changed_at=timezone.now())
+    TrackedRepository.objects.for_team(team_id).filter(pk=tracked.pk).update(
+        changed_at=timezone.now()
+    )
     return "taken in"
 
 
 def _tracked(team_id: int, repository: Mapping[str, Any]) -> TrackedRepository | None:
     """Return the tracked repository that a delivery is about, locked.
 
-    The number is what a repository is. The node id is an address, and counts only for a row whose number is not
-    known, and for a delivery without a number.
+    The number is what a repository is. The node id is an address, and counts only for a
+    row whose number is not known, and for a delivery without a number.
     """
-    rows = TrackedRepository.objects.for_team(team_id).filter(repository__source=Source.GITHUB).order_by("pk")
+    rows = (
+        TrackedRepository.objects.for_team(team_id)
+        .filter(repository__source=Source.GITHUB)
+        .order_by("pk")
+    )
     rows = rows.select_related("repository").select_for_update(of=("self",))
     node_id, number = fields.text(repository, "node_id"), fields.big_number(repository, "id")
     by_node_id = rows.filter(repository__external_id=node_id)
@@ -134,7 +155,8 @@ def _pull_request(tracked: TrackedRepository, payload: Mapping[str, Any]) -> Non
         # Webhooks may name an old pull request by an id of GitHub's former format.
         record = replace(record, external_id=stored.external_id)
     elif _has_address(tracked, record.external_id):
-        # The address is that of a pull request with another number; the next sync finds out who has it now.
+        # The address is that of a pull request with another number; the next sync finds
+        # out who has it now.
         return
     elif _is_outside(tracked, record):
         return
@@ -145,13 +167,17 @@ def _pull_request(tracked: TrackedRepository, payload: Mapping[str, Any]) -> Non
 
 
 def _is_outside(tracked: TrackedRepository, record: PullRequestData) -> bool:
-    """Return whether a first read would leave a pull request out: it was last active before the window."""
+    """Return whether a first read would leave a pull request out: it was last active
+    before the window.
+    """
     since = tracked.synced_since
     return since is not None and max(record.created_at, record.updated_at) < since
 
 
 def _is_overtaken(record: PullRequestData, stored: PullRequest | None) -> bool:
-    """Return whether a delivery came after a later one of the same second: what is merged stays merged."""
+    """Return whether a delivery came after a later one of the same second: what is
+    merged stays merged.
+    """
     if stored is None or stored.state != PullRequestState.MERGED:
         return False
     return record.state != PullRequestState.MERGED
@@ -166,19 +192,27 @@ def _review(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
 
 
 def _stored(tracked: TrackedRepository, number: int | None) -> PullRequest | None:
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, number=number)
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.pk, number=number
+    )
     return pulls.order_by("pk").first()
 
 
 def _has_address(tracked: TrackedRepository, node_id: str) -> bool:
     """Return whether a stored pull request of the repository has this node id."""
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.repository_id)
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.repository_id
+    )
     return pulls.filter(external_id=node_id).exists()
 
 
 def _read_again(tracked: TrackedRepository, **which: object) -> None:
-    """Let the sync read a pull request's commits and reviews: they may be others, whatever `updated_at` is."""
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(repository_id=tracked.pk, **which)
+    """Let the sync read a pull request's commits and reviews: they may be others,
+    whatever `updated_at` is.
+    """
+    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
+        repository_id=tracked.pk, **which
+    )
     if pulls.update(detail_state=DetailState.PENDING):
         touch(tracked.team_id)
 
@@ -187,10 +221,14 @@ def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
     """Follow a new name."""
     repository = tracked.repository
     name = fields.text(fields.mapping(payload, "repository"), "full_name")[:300]
-    others = Repository.objects.for_team(tracked.team_id).filter(source=Source.GITHUB, full_name__iexact=name)
+    others = Repository.objects.for_team(tracked.team_id).filter(
+        source=Source.GITHUB, full_name__iexact=name
+    )
     if name != repository.full_name and not others.exclude(pk=repository.pk).exists():
         repository.full_name = name
-        Repository.objects.for_team(tracked.team_id).filter(pk=repository.pk).update(full_name=name)
+        Repository.objects.for_team(tracked.team_id).filter(pk=repository.pk).update(
+            full_name=name
+        )
         touch(tracked.team_id)
 
 

@@ -17,14 +17,18 @@ from apps.integrations.webhooks import deliveries, handling
 
 logger = logging.getLogger(__name__)
 
-# Takes a delivery's number, event, and payload (None if the event isn't read), and returns what became of it.
+# Takes a delivery's number, event, and payload (None if the event isn't read), and
+# returns what became of it.
 Handle = Callable[[str, str, Mapping[str, Any] | None], str]
 
 
 @csrf_exempt  # GitHub signs what it sends
 @require_POST
 def receive(request: HttpRequest, key: UUID) -> HttpResponse:
-    """Handle one delivery of a team's webhook. The signature is checked before anything of the body is parsed."""
+    """Handle one delivery of a team's webhook.
+
+    The signature is checked before anything of the body is parsed.
+    """
     webhook = Webhook.objects.across_teams().filter(key=key).first()
     if webhook is None:
         return _answer("There is no webhook at this address.", 404)
@@ -38,7 +42,9 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def receive_of_app(request: HttpRequest) -> HttpResponse:
-    """Handle one delivery of the app's own webhook: for each team that reads through the installation that it names."""
+    """Handle one delivery of the app's own webhook: for each team that reads through
+    the installation that it names.
+    """
     secret = settings.GITHUB_APP_WEBHOOK_SECRET
     if not secret:
         return _answer("This site listens to no app.", 404)
@@ -46,14 +52,21 @@ def receive_of_app(request: HttpRequest) -> HttpResponse:
 
 
 def _handle(request: HttpRequest, secret: str, handle: Handle) -> HttpResponse:
-    guid, event = request.headers.get("X-GitHub-Delivery", ""), request.headers.get("X-GitHub-Event", "")
+    guid, event = (
+        request.headers.get("X-GitHub-Delivery", ""),
+        request.headers.get("X-GitHub-Event", ""),
+    )
     is_parsed = event in handling.PARSED
     try:
         body = deliveries.read(request, secret, keep=is_parsed)
     except deliveries.BadSignature:
-        return _answer("The signature does not match. Enter the same secret on GitHub and here.", 403)
+        return _answer(
+            "The signature does not match. Enter the same secret on GitHub and here.", 403
+        )
     except deliveries.TooLarge:
-        return _answer("A delivery may have up to 25 MB. This one is larger, and was not read.", 413)
+        return _answer(
+            "A delivery may have up to 25 MB. This one is larger, and was not read.", 413
+        )
     except Malformed as malformed:
         return _answer(f"This can't be used: {malformed}.", 400)
     if not guid or not event or len(guid) > 64 or len(event) > 60:

@@ -5,8 +5,9 @@
 {% preheader %}GitHub refused the token.{% endpreheader %}
 {% for row in figures|in_pairs %}…{% endfor %}
 
-Outlook renders with Word's engine. It ignores padding, height, and `display` on a link, so a button is a table
-cell of a fixed width. See `tests/mail/word.py` for all pitfalls that are checked.
+Outlook renders with Word's engine. It ignores padding, height, and `display` on a link,
+so a button is a table cell of a fixed width. See `tests/mail/word.py` for all pitfalls
+that are checked.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,12 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 BUTTON_HEIGHT = 46
-# Pixels of one character of a label in 15 px semibold, and of both margins; a width that is too large does no harm.
+# Pixels of one character of a label in 15 px semibold, and of both margins; a width
+# that is too large does no harm.
 _CHARACTER, _MARGINS = 9, 48
 _SHORTEST, _LONGEST = 160, 300
-# A preheader with its padding has this many characters, which is more than any mail program shows.
+# A preheader with its padding has this many characters, which is more than any mail
+# program shows.
 PREHEADER_LENGTH = 200
 # An invisible letter and a figure space: programs neither draw nor drop them.
 _PADDING = "&#847;&#8199;"
@@ -51,7 +54,9 @@ def email_button(content: str, link: str) -> SafeString:
 
 @register.simple_block_tag
 def preheader(content: str) -> SafeString:
-    """Return the hidden line that mail programs show after the subject, padded so that they show nothing else."""
+    """Return the hidden line that mail programs show after the subject, padded so that
+    they show nothing else.
+    """
     line = SafeString(" ".join(content.split()))
     missing = max(0, PREHEADER_LENGTH - len(strip_tags(line)))
     return format_html(
@@ -73,5 +78,8 @@ FONT = SafeString("Inter,-apple-system,&#x27;Segoe UI&#x27;,Roboto,Helvetica,Ari
 
 @register.simple_tag
 def email_font() -> SafeString:
-    """Return the fonts, for the style of a cell: Word hands no font down into a table."""
+    """Return the fonts, for the style of a cell:
+
+    Word hands no font down into a table.
+    """
     return FONT

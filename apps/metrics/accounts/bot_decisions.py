@@ -1,4 +1,5 @@
-"""What admins decide about accounts: whether one is a bot, whatever the rule of `apps.metrics.ingest.bots` gives.
+"""What admins decide about accounts: whether one is a bot, whatever the rule of
+`apps.metrics.ingest.bots` gives.
 
 decide(member, True, user, now)      it is a bot, from now on and in all figures of the past
 decide(member, None, user, now)      undo: the rule counts again
@@ -22,7 +23,9 @@ MOST_SUGGESTED = 50
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """An account that looks like a bot, why, and whether it counts as one until an admin decides."""
+    """An account that looks like a bot, why, and whether it counts as one until an
+    admin decides.
+    """
 
     pk: int
     login: str
@@ -32,7 +35,8 @@ class Suggestion:
 
 
 def decide(member: TeamMember, is_bot: bool | None, by: User, now: datetime) -> None:
-    """Keep an admin's decision, and make the weekly figures right. The caller holds the transaction.
+    """Keep an admin's decision, and make the weekly figures right. The caller holds the
+    transaction.
 
     Args:
         is_bot: the decision; None takes an earlier one back.
@@ -41,7 +45,9 @@ def decide(member: TeamMember, is_bot: bool | None, by: User, now: datetime) -> 
     """
     rows = TeamMember.objects.for_team(member.team_id).filter(pk=member.pk)
     if is_bot is None:
-        rows.update(bot_decision=None, bot_decided_by=None, bot_decided_at=None, is_bot=F("bot_by_rule"))
+        rows.update(
+            bot_decision=None, bot_decided_by=None, bot_decided_at=None, is_bot=F("bot_by_rule")
+        )
     else:
         rows.update(bot_decision=is_bot, bot_decided_by=by, bot_decided_at=now, is_bot=is_bot)
     recompute(member.team_id, weeks_of_members(member.team_id, [member.pk]))
@@ -49,16 +55,27 @@ def decide(member: TeamMember, is_bot: bool | None, by: User, now: datetime) -> 
 
 
 def suggestions(team_id: int) -> list[Suggestion]:
-    """Return the accounts that look like bots and about which no admin has decided, by login; at most 50.
+    """Return the accounts that look like bots and about which no admin has decided, by
+    login; at most 50.
 
     Apps, whose logins end in `[bot]`, are bots without doubt and are left out.
     """
-    open_ones = TeamMember.objects.for_team(team_id).filter(bot_decision=None, joined_into=None).exclude(key=GHOST_KEY)
+    open_ones = (
+        TeamMember.objects.for_team(team_id)
+        .filter(bot_decision=None, joined_into=None)
+        .exclude(key=GHOST_KEY)
+    )
     found = []
-    for pk, login, name, is_bot in open_ones.order_by("login", "pk").values_list("pk", "login", "name", "is_bot"):
+    for pk, login, name, is_bot in open_ones.order_by("login", "pk").values_list(
+        "pk", "login", "name", "is_bot"
+    ):
         if login.endswith("[bot]") or name.endswith("[bot]"):
             continue
-        reason = "its name is that of a bot" if is_bot_account(login, name) else suspicion(login, name)
+        reason = (
+            "its name is that of a bot"
+            if is_bot_account(login, name)
+            else suspicion(login, name)
+        )
         if reason:
             found.append(Suggestion(pk, login, name, is_bot, reason))
     return found[:MOST_SUGGESTED]

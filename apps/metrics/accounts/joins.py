@@ -1,12 +1,13 @@
-"""Accounts of one person: suggested by their names, joined by an admin, and taken apart again.
+"""Accounts of one person: suggested by their names, joined by an admin, and taken apart
+again.
 
     same_names(team_id)                    accounts of one name, for an admin to confirm
     join(target, members, user, now)       their work counts as the target's, in all figures of the past
     undo(target)                           each account has its own work again
     keep_apart(members)                    they are different people: no suggestion any more
 
-A clone knows people by the addresses in their commits. Without a `.mailmap` one person with three addresses is
-three members of one name.
+A clone knows people by the addresses in their commits. Without a `.mailmap` one person
+with three addresses is three members of one name.
 """
 
 import unicodedata
@@ -25,14 +26,28 @@ from apps.metrics.models import GHOST_KEY, Commit, TeamMember
 from apps.users.models import User
 
 # Names of machines and of programs that were never set up.
-_NO_NAMES = frozenset({"admin", "administrator", "ec2-user", "git", "root", "ubuntu", "unknown", "user", "vagrant"})
+_NO_NAMES = frozenset(
+    {
+        "admin",
+        "administrator",
+        "ec2-user",
+        "git",
+        "root",
+        "ubuntu",
+        "unknown",
+        "user",
+        "vagrant",
+    }
+)
 MOST_SUGGESTED = 50
 SHOWN_ADDRESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account, with the addresses of its commits and how many pull requests it wrote."""
+    """One account, with the addresses of its commits and how many pull requests it
+    wrote.
+    """
 
     member: TeamMember
     addresses: tuple[str, ...]
@@ -41,7 +56,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SameName:
-    """Accounts that may be one person's. The first is the one that the others would be joined into."""
+    """Accounts that may be one person's.
+
+    The first is the one that the others would be joined into.
+    """
 
     accounts: Sequence[Account]
 
@@ -59,13 +77,17 @@ class SameName:
 
 
 def same_names(team_id: int, *, apart: bool = False) -> list[SameName]:
-    """Return the groups of accounts with one name that no admin has decided about, by name; at most 50.
+    """Return the groups of accounts with one name that no admin has decided about, by
+    name; at most 50.
 
     With `apart`, the groups that an admin keeps apart.
 
-    Two accounts of GitHub may well be two people, so one account of a group is known by its address alone.
+    Two accounts of GitHub may well be two people, so one account of a group is known by
+    its address alone.
     """
-    people = TeamMember.objects.for_team(team_id).filter(joined_into=None, is_apart=apart, is_bot=False)
+    people = TeamMember.objects.for_team(team_id).filter(
+        joined_into=None, is_apart=apart, is_bot=False
+    )
     named = people.exclude(name="").exclude(key=GHOST_KEY).order_by("pk")
     by_name: dict[str, list[int]] = defaultdict(list)
     has_address: set[str] = set()
@@ -87,26 +109,42 @@ def _described(team_id: int, groups: list[list[int]]) -> list[SameName]:
         return []
     keys = [key for members in groups for key in members]
     counted = Count("pull_requests", distinct=True)
-    members: dict[int, Any] = TeamMember.objects.for_team(team_id).annotate(pulls=counted).in_bulk(keys)
+    members: dict[int, Any] = (
+        TeamMember.objects.for_team(team_id).annotate(pulls=counted).in_bulk(keys)
+    )
     addresses: dict[int | None, list[str]] = defaultdict(list)
-    commits = Commit.objects.for_team(team_id).filter(author__in=keys).exclude(author_email="").order_by("author_email")
+    commits = (
+        Commit.objects.for_team(team_id)
+        .filter(author__in=keys)
+        .exclude(author_email="")
+        .order_by("author_email")
+    )
     for author, address in commits.values_list("author_id", "author_email").distinct():
         addresses[author].append(address)
     found = []
     for group in groups:
-        accounts = [Account(members[key], tuple(addresses[key][:SHOWN_ADDRESSES]), members[key].pulls) for key in group]
-        accounts.sort(key=lambda one: (one.member.github_id is None, -one.pulls, one.member.login))
+        accounts = [
+            Account(members[key], tuple(addresses[key][:SHOWN_ADDRESSES]), members[key].pulls)
+            for key in group
+        ]
+        accounts.sort(
+            key=lambda one: (one.member.github_id is None, -one.pulls, one.member.login)
+        )
         found.append(SameName(accounts))
     return found
 
 
 def _plain(name: str) -> str:
-    """Return a name for comparison: letter case, composed letters, and spaces make no difference."""
+    """Return a name for comparison: letter case, composed letters, and spaces make no
+    difference.
+    """
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def joined_people(team_id: int) -> list[TeamMember]:
-    """Return the members into whom others were joined, by name; each with `others`, the joined ones."""
+    """Return the members into whom others were joined, by name; each with `others`, the
+    joined ones.
+    """
     rows = TeamMember.objects.for_team(team_id).filter(joined_into__isnull=False)
     into: dict[int, TeamMember] = {}
     for member in rows.select_related("joined_into", "joined_by").order_by("login", "pk"):
@@ -119,7 +157,8 @@ def joined_people(team_id: int) -> list[TeamMember]:
 def join(target: TeamMember, members: Iterable[TeamMember], by: User, now: datetime) -> None:
     """Let the work of members count as the target's, and make the weekly figures right.
 
-    Accounts that were joined into one of them before come along. The caller holds the transaction.
+    Accounts that were joined into one of them before come along. The caller holds the
+    transaction.
     """
     team_id = target.team_id
     others = [member.pk for member in members if member.pk != target.pk]
@@ -136,7 +175,10 @@ def join(target: TeamMember, members: Iterable[TeamMember], by: User, now: datet
 
 
 def undo(target: TeamMember) -> None:
-    """Give each account that was joined into the target its own work again. The caller holds the transaction."""
+    """Give each account that was joined into the target its own work again.
+
+    The caller holds the transaction.
+    """
     team_id = target.team_id
     rows = TeamMember.objects.for_team(team_id).filter(joined_into=target)
     members = list(rows.values_list("pk", flat=True))
@@ -149,7 +191,11 @@ def undo(target: TeamMember) -> None:
 
 
 def keep_apart(members: Iterable[TeamMember], *, is_apart: bool = True) -> None:
-    """Keep that these are different people, who are suggested no more; or take that back."""
+    """Keep that these are different people, who are suggested no more; or take that
+    back.
+    """
     for member in members:
-        TeamMember.objects.for_team(member.team_id).filter(pk=member.pk).update(is_apart=is_apart)
+        TeamMember.objects.for_team(member.team_id).filter(pk=member.pk).update(
+            is_apart=is_apart
+        )
         touch(member.team_id)

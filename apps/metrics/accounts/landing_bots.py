@@ -1,8 +1,10 @@
-"""Closed pull requests that look landed by a bot or a script: GitHub shows them as closed, not as merged.
+"""Closed pull requests that look landed by a bot or a script: GitHub shows them as
+closed, not as merged.
 
-Some teams land by a program that pushes the commits and then closes the pull request: ghstack (branches
-`gh/ann/12/head`), bors (`[Merged by Bors] - Title`), and bots that set a label such as "Merged". Such pull
-requests count as closed; the pages name the repositories.
+Some teams land by a program that pushes the commits and then closes the pull request:
+ghstack (branches `gh/ann/12/head`), bors (`[Merged by Bors] - Title`), and bots that
+set a label such as "Merged". Such pull requests count as closed; the pages name the
+repositories.
 """
 
 from dataclasses import dataclass
@@ -14,14 +16,18 @@ from apps.metrics.models import PullRequest, Source
 from apps.metrics.records import PullRequestState
 
 # The last word of a label, as it ends in the column's JSON.
-_LABEL_ENDS = tuple(f'{before}{word}"' for word in ("merged", "landed") for before in ('"', ": ", ":", "/"))
+_LABEL_ENDS = tuple(
+    f'{before}{word}"' for word in ("merged", "landed") for before in ('"', ": ", ":", "/")
+)
 # Where nothing was ever merged, so many closed ones are no accident.
 FEWEST_CLOSED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class LandedElsewhere:
-    """A repository with closed pull requests that look landed; `has_signs` is False if only none was ever merged."""
+    """A repository with closed pull requests that look landed; `has_signs` is False if
+    only none was ever merged.
+    """
 
     repository: int
     full_name: str
@@ -32,7 +38,11 @@ class LandedElsewhere:
 def landed_elsewhere(team_id: int) -> list[LandedElsewhere]:
     """Return the repositories with such pull requests, by name. One statement."""
     is_closed = Q(state=PullRequestState.CLOSED, merged_at=None)
-    pulls = PullRequest.objects.for_team(team_id).filter(repository__source=Source.GITHUB).order_by()
+    pulls = (
+        PullRequest.objects.for_team(team_id)
+        .filter(repository__source=Source.GITHUB)
+        .order_by()
+    )
     rows = (
         pulls.annotate(labels_text=Cast("labels", TextField()))
         .values("repository_id", name=F("repository__full_name"))
@@ -54,7 +64,9 @@ def landed_elsewhere(team_id: int) -> list[LandedElsewhere]:
 
 def _signs() -> Q:
     """Return the condition of what a landing program leaves on a pull request."""
-    signs = Q(title__istartswith="[merged by ") | Q(head_ref__startswith="gh/", head_ref__endswith="/head")
+    signs = Q(title__istartswith="[merged by ") | Q(
+        head_ref__startswith="gh/", head_ref__endswith="/head"
+    )
     for end in _LABEL_ENDS:
         signs |= Q(labels_text__icontains=end)
     return signs

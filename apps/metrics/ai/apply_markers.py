@@ -1,4 +1,7 @@
-"""Reads the markers of stored pull requests and keeps the verdicts. Units are the caller's, and so is the transaction."""
+"""Reads the markers of stored pull requests and keeps the verdicts.
+
+Units are the caller's, and so is the transaction.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,18 +22,28 @@ def unread(team_id: int) -> Any:
 
 
 def read_next(team_id: int, size: int, watch: Watch | None = None) -> int:
-    """Read up to `size` of the unread ones, in at most eight statements. Returns how many; 0 when none is left.
+    """Read up to `size` of the unread ones, in at most eight statements. Returns how
+    many; 0 when none is left.
 
-    `watch` names each pull request while it is read, for a step; one that hung too often counts as read, without markers.
+    `watch` names each pull request while it is read, for a step; one that hung too
+    often counts as read, without markers.
     """
     return _read(team_id, unread(team_id).order_by("pk")[:size], watch)
 
 
 def _read(team_id: int, rows: Any, watch: Watch | None = None) -> int:
-    """Read the markers of these pull requests and store the verdicts. Returns how many were read."""
-    pulls = list(rows.select_for_update().only("pk", "team_id", "title", "body", "head_ref", "author_id"))
+    """Read the markers of these pull requests and store the verdicts.
+
+    Returns how many were read.
+    """
+    pulls = list(
+        rows.select_for_update().only("pk", "team_id", "title", "body", "head_ref", "author_id")
+    )
     commits = _commits([pull.pk for pull in pulls])
-    people = _people({pull.author_id for pull in pulls} | {row[2] for rows in commits.values() for row in rows})
+    people = _people(
+        {pull.author_id for pull in pulls}
+        | {row[2] for rows in commits.values() for row in rows}
+    )
     corrections = corrected(team_id, [pull.pk for pull in pulls])
     unmarked: list[int] = []
     marked: list[PullRequest] = []
@@ -49,18 +62,27 @@ def _read(team_id: int, rows: Any, watch: Watch | None = None) -> int:
         pull.ai_evidence = [evidence.as_json() for evidence in verdict.evidence]
         marked.append(pull)
     rows = PullRequest.objects.for_team(team_id)
-    rows.filter(pk__in=unmarked).update(ai_assisted=False, ai_tools=[], ai_evidence=[], markers_version=MARKERS_VERSION)
+    rows.filter(pk__in=unmarked).update(
+        ai_assisted=False, ai_tools=[], ai_evidence=[], markers_version=MARKERS_VERSION
+    )
     rows.bulk_update(marked, ["ai_assisted", "ai_tools", "ai_evidence", "markers_version"])
     if pulls:
         touch(team_id)
     return len(pulls)
 
 
-def _verdict(pull: PullRequest, author: PersonData | None, texts: Sequence[CommitText], watch: Watch | None) -> Verdict:
+def _verdict(
+    pull: PullRequest,
+    author: PersonData | None,
+    texts: Sequence[CommitText],
+    watch: Watch | None,
+) -> Verdict:
     if watch is None:
         return read_markers(pull.title, pull.body, pull.head_ref, author, texts)
     what = f"AI markers of pull request {pull.pk}"
-    if not watch.allows(what, lambda: f"AI markers of #{pull.number} in {pull.repository.full_name}"):
+    if not watch.allows(
+        what, lambda: f"AI markers of #{pull.number} in {pull.repository.full_name}"
+    ):
         return Verdict(ai_assisted=False, tools=(), evidence=())
     with watch.on(what):
         return read_markers(pull.title, pull.body, pull.head_ref, author, texts)
@@ -73,7 +95,8 @@ def corrected(team_id: int, pulls: list[int]) -> dict[int, bool]:
 
 
 def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> None:
-    """Keep what a person says of a pull request's use of AI; None takes it back. Its weeks are right afterwards.
+    """Keep what a person says of a pull request's use of AI; None takes it back. Its
+    weeks are right afterwards.
 
     The caller holds the transaction.
     """
@@ -81,8 +104,11 @@ def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> Non
         Correction.objects.for_team(pull.team_id).filter(pull_request=pull).delete()
     else:
         values = {"ai_assisted": assisted, "note": note.strip()[:300], "by": by}
-        Correction.objects.across_teams().update_or_create(team_id=pull.team_id, pull_request=pull, defaults=values)
-    # Only this one: after an update of the markers, thousands of others may wait for the worker that reads them.
+        Correction.objects.across_teams().update_or_create(
+            team_id=pull.team_id, pull_request=pull, defaults=values
+        )
+    # Only this one: after an update of the markers, thousands of others may wait for
+    # the worker that reads them.
     _read(pull.team_id, PullRequest.objects.for_team(pull.team_id).filter(pk=pull.pk))
     zone = zone_of(pull.team_id)
     moments = (pull.created_at, pull.merged_at, pull.closed_at)
@@ -92,7 +118,9 @@ def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> Non
 def _commits(pulls: list[int]) -> dict[int, list[tuple[str, str, int | None, str, str]]]:
     found: dict[int, list[tuple[str, str, int | None, str, str]]] = defaultdict(list)
     rows = (
-        Commit.objects.across_teams().filter(pull_request_id__in=pulls).order_by("pull_request_id", "authored_at", "pk")
+        Commit.objects.across_teams()
+        .filter(pull_request_id__in=pulls)
+        .order_by("pull_request_id", "authored_at", "pk")
     )
     fields = ("pull_request_id", "oid", "message", "author_id", "author_name", "author_email")
     for pull, oid, message, author, name, email in rows.values_list(*fields):
@@ -104,5 +132,7 @@ def _people(ids: set[int | None]) -> dict[int | None, PersonData]:
     rows = TeamMember.objects.across_teams().filter(pk__in={pk for pk in ids if pk is not None})
     return {
         pk: PersonData(login, name, github_id, is_bot)
-        for pk, login, name, github_id, is_bot in rows.values_list("pk", "login", "name", "github_id", "is_bot")
+        for pk, login, name, github_id, is_bot in rows.values_list(
+            "pk", "login", "name", "github_id", "is_bot"
+        )
     }

@@ -1,4 +1,6 @@
-"""Why a pull request is called AI-assisted, or is not: the stored evidence of `apps.metrics.ai.markers` in words."""
+"""Why a pull request is called AI-assisted, or is not: the stored evidence of
+`apps.metrics.ai.markers` in words.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +35,10 @@ _HINT = "A hint and no proof: people write this, too."
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One piece of evidence. `why_not` says why it does not count; empty where it does."""
+    """One piece of evidence.
+
+    `why_not` says why it does not count; empty where it does.
+    """
 
     rule: str
     tool: str
@@ -63,9 +68,21 @@ def reason(pull: PullRequest) -> Reason:
     word, css = WORDS[found]
     if correction := getattr(pull, "correction", None):
         return Reason(
-            found, word, css, "Corrected by a person", _corrected(correction), [_mark(one) for one in pull.ai_evidence]
+            found,
+            word,
+            css,
+            "Corrected by a person",
+            _corrected(correction),
+            [_mark(one) for one in pull.ai_evidence],
         )
-    return Reason(found, word, css, _heading(found), _how_sure(found, pull), [_mark(one) for one in pull.ai_evidence])
+    return Reason(
+        found,
+        word,
+        css,
+        _heading(found),
+        _how_sure(found, pull),
+        [_mark(one) for one in pull.ai_evidence],
+    )
 
 
 def _corrected(correction: Correction) -> str:
@@ -90,9 +107,7 @@ def _how_sure(found: Verdict, pull: PullRequest) -> str:
             tools = ", ".join(pull.ai_tools)
             return f"An explicit marker, which the tool itself leaves: {tools}. How much it wrote is not known."
         case Verdict.NO_MARKER:
-            return (
-                "Title, description, branch, author and commits were read. No marker does not mean that no AI was used."
-            )
+            return "Title, description, branch, author and commits were read. No marker does not mean that no AI was used."
         case Verdict.UNREAD if pull.detail_state == DetailState.DEGRADED:
             return f"Not all of it could be read: {pull.detail_error or 'the source did not say why'}"
         case Verdict.UNREAD:
@@ -104,7 +119,13 @@ def _mark(stored: Mapping[str, Any]) -> Mark:
     why_not = _NOT_COUNTED.get(axis, "")
     if not why_not and tier != Tier.EXPLICIT:
         why_not = _HINT
-    return Mark(_rule(stored.get("rule", "")), stored.get("tool", ""), _where(stored), stored.get("line", ""), why_not)
+    return Mark(
+        _rule(stored.get("rule", "")),
+        stored.get("tool", ""),
+        _where(stored),
+        stored.get("line", ""),
+        why_not,
+    )
 
 
 def _rule(rule: str) -> str:

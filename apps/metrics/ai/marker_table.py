@@ -1,9 +1,11 @@
-"""The table of AI markers: what proves, or suggests, that AI had a part in a pull request.
+"""The table of AI markers: what proves, or suggests, that AI had a part in a pull
+request.
 
-Tier A is explicit: something that the tool itself leaves, matched on an address, an id, a reserved login or a line of a
-fixed form. Tier B hints: a branch prefix, a footer in words alone. Only tier A on the axis `wrote` makes a pull request
-AI-assisted; everything else is kept as evidence. A bare first name proves nothing: people are called Claude, Devin,
-Jules and Cody, and a cursor is also a thing in a database.
+Tier A is explicit: something that the tool itself leaves, matched on an address, an id,
+a reserved login or a line of a fixed form. Tier B hints: a branch prefix, a footer in
+words alone. Only tier A on the axis `wrote` makes a pull request AI-assisted;
+everything else is kept as evidence. A bare first name proves nothing: people are called
+Claude, Devin, Jules and Cody, and a cursor is also a thing in a database.
 
 Bump `MARKERS_VERSION` with every change: stored pull requests are then read again.
 """
@@ -22,7 +24,9 @@ class Tier(StrEnum):
 
 
 class Axis(StrEnum):
-    """What the AI did. A suggestion that somebody applied, a review or a description is not the work itself."""
+    """What the AI did. A suggestion that somebody applied, a review or a description is
+    not the work itself.
+    """
 
     WROTE = "wrote"
     SUGGESTED = "suggested"
@@ -32,10 +36,12 @@ class Axis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who an AI tool is when it appears as an author or in a trailer. All values in lower case.
+    """Who an AI tool is when it appears as an author or in a trailer. All values in
+    lower case.
 
-    `logins` can only be the tool's; `bot_logins` are also names of people and companies, and count where GitHub says Bot
-    (`[bot]`). `names` are matched as a whole in trailers and commits, `products` in `Assisted-by:` without an address.
+    `logins` can only be the tool's; `bot_logins` are also names of people and
+    companies, and count where GitHub says Bot (`[bot]`). `names` are matched as a whole
+    in trailers and commits, `products` in `Assisted-by:` without an address.
     """
 
     tool: str
@@ -50,7 +56,10 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a fixed form in a body or a commit message. `needle` is in every such line, in lower case."""
+    """A line of a fixed form in a body or a commit message.
+
+    `needle` is in every such line, in lower case.
+    """
 
     rule: str
     tool: str
@@ -82,8 +91,9 @@ def _agent(
     )
 
 
-# The order decides where two would match: suggestion bots come before the tools whose name they carry.
-# Numeric ids are those of public lists; addresses and logins are the tools' own.
+# The order decides where two would match: suggestion bots come before the tools whose
+# name they carry. Numeric ids are those of public lists; addresses and logins are the
+# tools' own.
 AGENTS: tuple[Agent, ...] = (
     _agent(
         "copilot-autofix",
@@ -100,7 +110,12 @@ AGENTS: tuple[Agent, ...] = (
         axis=Axis.SUGGESTED,
     ),
     _agent("coderabbit", ids=(136622811,), logins="coderabbitai", axis=Axis.SUGGESTED),
-    _agent("qodo", ids=(185363710,), logins="qodo-merge qodo-merge-pro codiumai-pr-agent", axis=Axis.SUGGESTED),
+    _agent(
+        "qodo",
+        ids=(185363710,),
+        logins="qodo-merge qodo-merge-pro codiumai-pr-agent",
+        axis=Axis.SUGGESTED,
+    ),
     _agent("greptile", logins="greptile-apps greptileai", axis=Axis.SUGGESTED),
     _agent("sourcery", logins="sourcery-ai", axis=Axis.SUGGESTED),
     _agent("ellipsis", logins="ellipsis-dev", axis=Axis.SUGGESTED),
@@ -187,12 +202,25 @@ AGENTS: tuple[Agent, ...] = (
         names=r"opencode",
         products=r"opencode\b.*",
     ),
-    _agent("cline", emails="noreply@cline.bot", bot_logins="cline", ids=(205137888,), products=r"cline"),
-    _agent("droid", emails="droid@factory.ai", logins="factory-droid", names=r"factory[ -]droid"),
+    _agent(
+        "cline",
+        emails="noreply@cline.bot",
+        bot_logins="cline",
+        ids=(205137888,),
+        products=r"cline",
+    ),
+    _agent(
+        "droid", emails="droid@factory.ai", logins="factory-droid", names=r"factory[ -]droid"
+    ),
     _agent("crush", emails="crush@charm.land", products=r"crush"),
     _agent("antigravity", emails="antigravity@google.com", products=r"(google )?antigravity"),
     _agent("grok", emails="grok@x.ai", names=r"grok( build|[ -]\d.*)?", products=r"grok\b.*"),
-    _agent("amazon-q", logins="amazon-q-developer", ids=(208079219,), names=r"amazon q( developer)?"),
+    _agent(
+        "amazon-q",
+        logins="amazon-q-developer",
+        ids=(208079219,),
+        names=r"amazon q( developer)?",
+    ),
     _agent("continue", logins="continue-agent", bot_logins="continue", ids=(230936708,)),
     _agent("cody", logins="sourcegraph-cody", ids=(201248094,)),
     _agent("jetbrains", logins="jetbrains-ai", ids=(220155983,)),
@@ -202,23 +230,32 @@ AGENTS: tuple[Agent, ...] = (
     _agent("codegen", logins="codegen-sh"),
     _agent("sweep", logins="sweep-ai"),
     # The agent of one project's own, which signs pull requests that it wrote.
-    _agent("marvin", logins="marvin-context-protocol", ids=(225465937,), names=r"marvin[ -]context[ -]protocol"),
+    _agent(
+        "marvin",
+        logins="marvin-context-protocol",
+        ids=(225465937,),
+        names=r"marvin[ -]context[ -]protocol",
+    ),
 )
 
-# The patterns below meet text that anyone may write, so each takes time in proportion to the length of that text: every
-# repetition is possessive (`*+`), or is followed by something that it can't match itself. tests/project/test_patterns.py
-# measures it.
+# The patterns below meet text that anyone may write, so each takes time in proportion
+# to the length of that text: every repetition is possessive (`*+`), or is followed by
+# something that it can't match itself. tests/project/test_patterns.py measures it.
 #
 # Emoji and other symbols beyond ASCII, with spaces between them.
 _SYMBOLS = r"(?:[^\w\s\x00-\x7f]\s*+)*+"
-# What may precede a footer: spaces, emphasis, an emoji; not a quotation, a table or a check box.
+# What may precede a footer: spaces, emphasis, an emoji; not a quotation, a table or a
+# check box.
 _LEAD = rf"\s{{0,3}}(?:[*_~-]{{1,3}}\s?|<sub>|<small>)?{_SYMBOLS}(?:[*_]{{1,3}})?"
-# What may follow the name: a link, a means, closing marks; no more words, so that prose is no footer.
+# What may follow the name: a link, a means, closing marks; no more words, so that prose
+# is no footer.
 _TAIL = (
     r"(?:\s++cli\b)?(?:\s++v?\d[\w.]*+)?\]?(?:\s*+\([^)\s]*+\))?(?:\s++(?:via|with|using)\s++[\[(]?[\w .:/()\[\]-]{1,80}+)?"
     rf"[\s.*_~]*+(?:</sub>|</small>)?\s*+{_SYMBOLS}"
 )
-_MADE = r"(?:co-authored|generated|created|written|built|made|implemented)\s++(?:with|by|using)\s++"
+_MADE = (
+    r"(?:co-authored|generated|created|written|built|made|implemented)\s++(?:with|by|using)\s++"
+)
 
 
 def _footer(name: str) -> Pattern[str]:
@@ -233,37 +270,119 @@ def _comment(form: str) -> Pattern[str]:
     return pattern(rf"\s*<!--\s*(?:{form}).*", IGNORECASE)
 
 
-_CODERABBIT = pattern(r"\s*(?:<!--(?>.*?release notes by coderabbit\.ai).*|#+\s*summary by coderabbit\s*)", IGNORECASE)
+_CODERABBIT = pattern(
+    r"\s*(?:<!--(?>.*?release notes by coderabbit\.ai).*|#+\s*summary by coderabbit\s*)",
+    IGNORECASE,
+)
 _CUBIC = pattern(r"\s*(?:#+\s*|<!--\s*)summary by cubic\b.*", IGNORECASE)
 
 LINES: tuple[Line, ...] = (
     Line("claude-footer", "claude", " claude", _footer("claude code|claude(?=\\]\\()")),
     Line("claude-footer", "claude", "[claude", _footer("claude code|claude(?=\\]\\()")),
-    Line("claude-session", "claude", "claude.ai/code/session", _starts(r"(?:claude-session:\s*)?https://claude\.ai/code/session")),
-    Line("opencode-footer", "opencode", "opencode.ai", _footer(r"opencode(?=\]\(https://opencode\.ai)")),
-    Line("devin-footer", "devin", "devin.ai", _footer(r"devin(?=\]\(https://(?:cli\.)?devin\.ai)")),
-    Line("devin-session", "devin", "devin.ai/sessions/", _starts(
-        r"(?:link to )?devin (?:run|session)\b[^.\w]{0,5}https://app\.devin\.ai/sessions/")),
-    Line("cursor-agent-body", "cursor", "cursor_agent_pr_body_begin", _comment(r"cursor_agent_pr_body_begin\s*-->")),
-    Line("copilot-agent-body", "copilot", "start copilot ", _comment(r"start copilot (?:coding agent|original prompt)")),
-    Line("codex-task", "codex", "chatgpt.com/codex/tasks/", _starts(r"(?:\[codex task\]\()?https://chatgpt\.com/codex/tasks/")),
-    Line("jules-task", "jules", "jules.google.com/", _starts(r"pr created automatically by jules for task\b")),
-    Line("amp-thread", "amp", "ampcode.com/threads/", _starts(r"amp-thread(?:-id)?:\s*https://ampcode\.com/threads/")),
+    Line(
+        "claude-session",
+        "claude",
+        "claude.ai/code/session",
+        _starts(r"(?:claude-session:\s*)?https://claude\.ai/code/session"),
+    ),
+    Line(
+        "opencode-footer",
+        "opencode",
+        "opencode.ai",
+        _footer(r"opencode(?=\]\(https://opencode\.ai)"),
+    ),
+    Line(
+        "devin-footer",
+        "devin",
+        "devin.ai",
+        _footer(r"devin(?=\]\(https://(?:cli\.)?devin\.ai)"),
+    ),
+    Line(
+        "devin-session",
+        "devin",
+        "devin.ai/sessions/",
+        _starts(
+            r"(?:link to )?devin (?:run|session)\b[^.\w]{0,5}https://app\.devin\.ai/sessions/"
+        ),
+    ),
+    Line(
+        "cursor-agent-body",
+        "cursor",
+        "cursor_agent_pr_body_begin",
+        _comment(r"cursor_agent_pr_body_begin\s*-->"),
+    ),
+    Line(
+        "copilot-agent-body",
+        "copilot",
+        "start copilot ",
+        _comment(r"start copilot (?:coding agent|original prompt)"),
+    ),
+    Line(
+        "codex-task",
+        "codex",
+        "chatgpt.com/codex/tasks/",
+        _starts(r"(?:\[codex task\]\()?https://chatgpt\.com/codex/tasks/"),
+    ),
+    Line(
+        "jules-task",
+        "jules",
+        "jules.google.com/",
+        _starts(r"pr created automatically by jules for task\b"),
+    ),
+    Line(
+        "amp-thread",
+        "amp",
+        "ampcode.com/threads/",
+        _starts(r"amp-thread(?:-id)?:\s*https://ampcode\.com/threads/"),
+    ),
     Line("crush-footer", "crush", "crush", _footer(r"crush")),
-    Line("replit-trailer", "replit", "replit-commit-author:", _starts(r"replit-commit-author:\s*(?:agent|assistant)\b")),
-    Line("droid-footer", "droid", "factory.ai", _footer(r"(?:factory )?droid(?=\]\(https://(?:www\.|app\.)?factory\.ai)")),
-    Line("footer-in-words", "codex", "codex", _footer(r"(?:openai |gpt-[\d.]++-)?codex"), tier=Tier.HINT),
-    Line("footer-in-words", "codex", " gpt-", _footer(r"gpt-[\d.]++(?:-\w++)?"), tier=Tier.HINT),
+    Line(
+        "replit-trailer",
+        "replit",
+        "replit-commit-author:",
+        _starts(r"replit-commit-author:\s*(?:agent|assistant)\b"),
+    ),
+    Line(
+        "droid-footer",
+        "droid",
+        "factory.ai",
+        _footer(r"(?:factory )?droid(?=\]\(https://(?:www\.|app\.)?factory\.ai)"),
+    ),
+    Line(
+        "footer-in-words",
+        "codex",
+        "codex",
+        _footer(r"(?:openai |gpt-[\d.]++-)?codex"),
+        tier=Tier.HINT,
+    ),
+    Line(
+        "footer-in-words", "codex", " gpt-", _footer(r"gpt-[\d.]++(?:-\w++)?"), tier=Tier.HINT
+    ),
     Line("footer-in-words", "cursor", " cursor", _footer(r"cursor"), tier=Tier.HINT),
-    Line("footer-in-words", "copilot", "copilot", _footer(r"(?:github )?copilot"), tier=Tier.HINT),
-    Line("footer-in-words", "gemini", "gemini", _footer(r"(?:google )?gemini(?: cli)?"), tier=Tier.HINT),
+    Line(
+        "footer-in-words", "copilot", "copilot", _footer(r"(?:github )?copilot"), tier=Tier.HINT
+    ),
+    Line(
+        "footer-in-words",
+        "gemini",
+        "gemini",
+        _footer(r"(?:google )?gemini(?: cli)?"),
+        tier=Tier.HINT,
+    ),
     Line("aider-prefix", "aider", "aider:", _starts(r"aider: \S"), tier=Tier.HINT),
-    Line("cursor-summary", "cursor", "cursor_summary", _comment(r"cursor_summary\s*-->"), axis=Axis.DESCRIBED),
+    Line(
+        "cursor-summary",
+        "cursor",
+        "cursor_summary",
+        _comment(r"cursor_summary\s*-->"),
+        axis=Axis.DESCRIBED,
+    ),
     Line("coderabbit-summary", "coderabbit", "coderabbit", _CODERABBIT, axis=Axis.DESCRIBED),
     Line("cubic-summary", "cubic", "summary by cubic", _CUBIC, axis=Axis.DESCRIBED),
-)  # fmt: skip
+)
 
-# Branches: GitHub fixes `copilot/`; the others are habits that people's own names can collide with.
+# Branches: GitHub fixes `copilot/`; the others are habits that people's own names can
+# collide with.
 BRANCH_PREFIXES: tuple[tuple[str, str], ...] = (
     ("copilot/", "copilot"),
     ("codex/", "codex"),

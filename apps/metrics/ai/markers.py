@@ -1,7 +1,9 @@
-"""Reads the AI markers of a pull request. Pure: text in, verdict with its evidence out; `marker_rules` has the table.
+"""Reads the AI markers of a pull request. Pure: text in, verdict with its evidence out;
+`marker_rules` has the table.
 
-Quotations, code blocks and HTML comments are skipped, trailers count only as lines of their own, never inside prose.
-"Not AI-assisted" means that no marker was found, not that no AI was used.
+Quotations, code blocks and HTML comments are skipped, trailers count only as lines of
+their own, never inside prose. "Not AI-assisted" means that no marker was found, not
+that no AI was used.
 """
 
 import re
@@ -10,7 +12,15 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from apps.metrics.ai.marker_table import AGENTS, BRANCH_PREFIXES, LINES, MARKERS_VERSION, Agent, Axis, Tier
+from apps.metrics.ai.marker_table import (
+    AGENTS,
+    BRANCH_PREFIXES,
+    LINES,
+    MARKERS_VERSION,
+    Agent,
+    Axis,
+    Tier,
+)
 from apps.metrics.records import PersonData
 
 __all__ = ["MARKERS_VERSION", "CommitText", "Evidence", "Verdict", "read_markers"]
@@ -41,7 +51,9 @@ class CommitText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One marker: which rule found which tool, how sure (`tier`), what it did (`axis`), where, and the line itself."""
+    """One marker: which rule found which tool, how sure (`tier`), what it did (`axis`),
+    where, and the line itself.
+    """
 
     rule: str
     tool: str
@@ -56,7 +68,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ai_assisted`: an explicit marker says that AI wrote some of it. `tools`: which, sorted."""
+    """`ai_assisted`: an explicit marker says that AI wrote some of it.
+
+    `tools`: which, sorted.
+    """
 
     ai_assisted: bool
     tools: tuple[str, ...]
@@ -75,7 +90,8 @@ _TRAILER_NEEDLES = ("authored-by", "assisted-by", "generated-by")
 _ADDRESS = re.compile(r"(?P<name>[^<]*)<\s*(?P<address>[^>]*)>?")
 _NOREPLY = re.compile(r"(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com")
 _NOBODY = re.compile(r"(?:none|no|n/?a|nobody|human|-)\b.*", re.IGNORECASE)
-# Lines that may stand right below a trailer: another one, a footer, a link, the next commit of a squash, a rule.
+# Lines that may stand right below a trailer: another one, a footer, a link, the next
+# commit of a squash, a rule.
 _MAY_FOLLOW = re.compile(
     r"\s*$|\s|[A-Za-z][\w-]*:\s|[*#\-_=<(\[|>~`]|https?://|[^\w\s\x00-\x7f]|(?:co-authored|generated|created) (?:with|by)",
     re.IGNORECASE,
@@ -89,19 +105,31 @@ _BY_BOT_LOGIN = {login: agent for agent in AGENTS for login in agent.bot_logins}
 
 
 def read_markers(
-    title: str, body: str, head_ref: str, author: PersonData | None, commits: Sequence[CommitLike] = ()
+    title: str,
+    body: str,
+    head_ref: str,
+    author: PersonData | None,
+    commits: Sequence[CommitLike] = (),
 ) -> Verdict:
-    """The verdict on one pull request, with at most 20 pieces of evidence, explicit ones first."""
+    """The verdict on one pull request, with at most 20 pieces of evidence, explicit
+    ones first.
+    """
     found: dict[tuple[str, str, str], Evidence] = {}
     for evidence in _all(title, body, head_ref, author, commits):
         found.setdefault((evidence.rule, evidence.tool, evidence.line), evidence)
     ordered = sorted(found.values(), key=lambda evidence: evidence.tier)
-    tools = {one.tool for one in ordered if one.tier == Tier.EXPLICIT and one.axis == Axis.WROTE}
+    tools = {
+        one.tool for one in ordered if one.tier == Tier.EXPLICIT and one.axis == Axis.WROTE
+    }
     return Verdict(bool(tools), tuple(sorted(tools)), tuple(ordered[:_MOST_EVIDENCE]))
 
 
 def _all(
-    title: str, body: str, head_ref: str, author: PersonData | None, commits: Sequence[CommitLike]
+    title: str,
+    body: str,
+    head_ref: str,
+    author: PersonData | None,
+    commits: Sequence[CommitLike],
 ) -> Iterator[Evidence]:
     agent = _actor(author)
     if agent and author:
@@ -111,16 +139,24 @@ def _all(
         where = f"commit {commit.oid[:12]}"
         agent = _actor(commit.author) or _signature(commit.author_name, commit.author_email)
         if agent:
-            shown = commit.author.login if commit.author else f"{commit.author_name} <{commit.author_email}>"
+            shown = (
+                commit.author.login
+                if commit.author
+                else f"{commit.author_name} <{commit.author_email}>"
+            )
             yield _evidence("commit-author", agent, where, shown)
         yield from _text(commit.message, where, is_revert=commit.message.startswith("Revert"))
     for prefix, tool in BRANCH_PREFIXES:
         if head_ref.lower().startswith(prefix):
-            yield Evidence("branch", tool, Tier.HINT, Axis.WROTE, "branch", head_ref[:_LINE_LENGTH])
+            yield Evidence(
+                "branch", tool, Tier.HINT, Axis.WROTE, "branch", head_ref[:_LINE_LENGTH]
+            )
 
 
 def _evidence(rule: str, agent: Agent, where: str, line: str) -> Evidence:
-    return Evidence(rule, agent.tool, Tier.EXPLICIT, agent.axis, where, line.strip()[:_LINE_LENGTH])
+    return Evidence(
+        rule, agent.tool, Tier.EXPLICIT, agent.axis, where, line.strip()[:_LINE_LENGTH]
+    )
 
 
 # Who
@@ -144,17 +180,23 @@ def _login(login: str, *, is_bot: bool = False) -> Agent | None:
 # The same few people sign most commits.
 @lru_cache(maxsize=4096)
 def _signature(name: str, email: str) -> Agent | None:
-    """The agent that a name and an address stand for: the address first, the name where it can be no person's."""
+    """The agent that a name and an address stand for: the address first, the name where
+    it can be no person's.
+    """
     name, email = name.strip().strip("\"'").lower(), email.strip().lower()
     if email in _BY_EMAIL:
         return _BY_EMAIL[email]
-    by_name = next((agent for agent in AGENTS if agent.names and agent.names.fullmatch(name)), None)
+    by_name = next(
+        (agent for agent in AGENTS if agent.names and agent.names.fullmatch(name)), None
+    )
     if by_name and by_name.axis == Axis.SUGGESTED:
         return by_name
     noreply = _NOREPLY.fullmatch(email)
     if noreply:
         number = noreply["id"]
-        agent = (_BY_ID.get(int(number)) if number and len(number) < 12 else None) or _login(noreply["login"])
+        agent = (_BY_ID.get(int(number)) if number and len(number) < 12 else None) or _login(
+            noreply["login"]
+        )
         if agent:
             return agent
     return by_name or (_login(name) if name.endswith("[bot]") else None)
@@ -163,13 +205,17 @@ def _signature(name: str, email: str) -> Agent | None:
 def _trailer(key: str, value: str) -> Agent | None:
     """The agent that a trailer names."""
     address = _ADDRESS.match(value)
-    agent = _signature(address["name"], address["address"]) if address else _signature(value, "")
+    agent = (
+        _signature(address["name"], address["address"]) if address else _signature(value, "")
+    )
     if agent or address or key.lower() == "co-authored-by":
         return agent
     product = value.strip().lower().rstrip(".")
     if _NOBODY.fullmatch(product):
         return None
-    return next((one for one in AGENTS if one.products and one.products.fullmatch(product)), None)
+    return next(
+        (one for one in AGENTS if one.products and one.products.fullmatch(product)), None
+    )
 
 
 # Where
@@ -189,21 +235,37 @@ def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
         low = line.lower()
         for rule in rules:
             if rule.needle in low and rule.form.fullmatch(line):
-                yield Evidence(rule.rule, rule.tool, rule.tier, rule.axis, where, line.strip()[:_LINE_LENGTH])
+                yield Evidence(
+                    rule.rule,
+                    rule.tool,
+                    rule.tier,
+                    rule.axis,
+                    where,
+                    line.strip()[:_LINE_LENGTH],
+                )
         if trailers and any(needle in low for needle in _TRAILER_NEEDLES):
             match = _TRAILER.fullmatch(line)
-            agent = _trailer(match["key"], match["value"]) if match and _stands_alone(lines, index) else None
+            agent = (
+                _trailer(match["key"], match["value"])
+                if match and _stands_alone(lines, index)
+                else None
+            )
             if agent:
                 yield _evidence("trailer", agent, where, line)
 
 
 def _own_lines(lines: Sequence[str], *, is_revert: bool) -> Iterator[int]:
-    """The numbers of the lines that the author says, not quotes: no code, quotation or comment's inside.
+    """The numbers of the lines that the author says, not quotes: no code, quotation or
+    comment's inside.
 
     What follows "Original message:" in a revert is quoted too.
     """
     fences = [index for index, line in enumerate(lines) if line.lstrip()[:3] in ("```", "~~~")]
-    fenced = {index for start, end in zip(fences[::2], fences[1::2], strict=False) for index in range(start, end + 1)}
+    fenced = {
+        index
+        for start, end in zip(fences[::2], fences[1::2], strict=False)
+        for index in range(start, end + 1)
+    }
     in_comment = False
     for index, line in enumerate(lines):
         if index in fenced:
@@ -217,8 +279,12 @@ def _own_lines(lines: Sequence[str], *, is_revert: bool) -> Iterator[int]:
 
 
 def _stands_alone(lines: Sequence[str], index: int) -> bool:
-    """A trailer is the end of something: prose neither announces it with a colon nor goes on below it."""
+    """A trailer is the end of something: prose neither announces it with a colon nor
+    goes on below it.
+    """
     if index + 1 < len(lines) and not _MAY_FOLLOW.match(lines[index + 1]):
         return False
-    before = next((lines[above].strip() for above in range(index - 1, -1, -1) if lines[above].strip()), "")
+    before = next(
+        (lines[above].strip() for above in range(index - 1, -1, -1) if lines[above].strip()), ""
+    )
     return not before.endswith(":") or before.startswith("* ")

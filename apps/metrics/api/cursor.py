@@ -1,9 +1,11 @@
-"""The end of a page of the API's pull requests, as a text that the next request sends back.
+"""The end of a page of the API's pull requests, as a text that the next request sends
+back.
 
 >>> encode(datetime(2026, 2, 9, tzinfo=UTC), 42, 7)
 '1770595200000000.42.7'
 
-A cursor names a place in the order and not a row, so paging goes on after the row is deleted.
+A cursor names a place in the order and not a row, so paging goes on after the row is
+deleted.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,7 +26,9 @@ NO_NUMBER = 0
 
 def ordered(pulls: Any) -> Any:
     """Return a queryset of pull requests in the order of the API: the newest first."""
-    return pulls.annotate(place=Coalesce("number", NO_NUMBER)).order_by("-created_at", "-place", "-pk")
+    return pulls.annotate(place=Coalesce("number", NO_NUMBER)).order_by(
+        "-created_at", "-place", "-pk"
+    )
 
 
 def encode(created_at: datetime, number: int | None, key: int) -> str:
@@ -47,7 +51,8 @@ def after(cursor: str) -> Q:
     same_moment = Q(created_at=moment)
     # The first condition is implied by the others; databases use its index.
     return Q(created_at__lte=moment) & (
-        Q(created_at__lt=moment) | same_moment & (Q(place__lt=place) | Q(place=place, pk__lt=key))
+        Q(created_at__lt=moment)
+        | same_moment & (Q(place__lt=place) | Q(place=place, pk__lt=key))
     )
 
 

@@ -1,7 +1,7 @@
 """The OpenAPI document of the API.
 
-The schemas are exact: every field is required, no other field is sent, and a figure has the type
-of its column. Generated clients therefore know every field that an answer has.
+The schemas are exact: every field is required, no other field is sent, and a figure has
+the type of its column. Generated clients therefore know every field that an answer has.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ from apps.metrics.records import ChangeKind, PullRequestState
 
 VERSION = "1.2"
 PAGE, MOST = 100, 1000
-# Microseconds since 1970, number, and key of a pull request: see `apps.metrics.api.cursor`.
+# Microseconds since 1970, number, and key of a pull request: see
+# `apps.metrics.api.cursor`.
 CURSOR_PATTERN = r"^-?[0-9]{1,18}\.[0-9]{1,10}\.[0-9]{1,18}$"
 WEEK_PATTERN = r"^[0-9]{4}-W[0-9]{2}$"
 
@@ -80,14 +81,21 @@ INSIGHT: Schema = {
     "body": TEXT,
     "advice": TEXT,
     "effect": {"type": "number"},
-    "pull_requests": {"type": "array", "items": KEY, "description": "The ids of pull requests that show it"},
+    "pull_requests": {
+        "type": "array",
+        "items": KEY,
+        "description": "The ids of pull requests that show it",
+    },
 }
-# The schema of a week by scope. Clients try them in this order, and a team's week has the fewest fields.
+# The schema of a week by scope. Clients try them in this order, and a team's week has
+# the fewest fields.
 WEEKS = {Scope.REPOSITORY: "RepositoryWeek", Scope.MEMBER: "MemberWeek", Scope.TEAM: "TeamWeek"}
 
 
 def document(address: str) -> Schema:
-    """Return the document of an API that is served at an address, like `https://host/api/v1`."""
+    """Return the document of an API that is served at an address, like
+    `https://host/api/v1`.
+    """
     weeks = {"oneOf": [_reference(name) for name in WEEKS.values()]}
     return {
         "openapi": "3.1.0",
@@ -100,7 +108,9 @@ def document(address: str) -> Schema:
         "servers": [{"url": address}],
         "security": [{"token": []}],
         "paths": {
-            "/weekly": _path("listWeeks", "The weekly table", weeks, {"type": "null"}, _weekly_parameters()),
+            "/weekly": _path(
+                "listWeeks", "The weekly table", weeks, {"type": "null"}, _weekly_parameters()
+            ),
             "/pull-requests": _path(
                 "listPullRequests",
                 "Pull requests, the newest first: by created_at, then number",
@@ -133,7 +143,10 @@ def _week(scope: Scope) -> Schema:
     found: Schema = {}
     for name in columns(scope, everything=True):
         if name in LABELS:
-            found[name] = {"week": {"type": "string", "pattern": WEEK_PATTERN}, "week_start": DAY}.get(name, TEXT)
+            found[name] = {
+                "week": {"type": "string", "pattern": WEEK_PATTERN},
+                "week_start": DAY,
+            }.get(name, TEXT)
         else:
             found[name] = _of_column(WeeklyMetrics._meta.get_field(name))
     return found
@@ -184,10 +197,18 @@ def _reference(name: str) -> Schema:
 
 
 def _query(name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": schema,
+        "description": description,
+    }
 
 
-def _path(operation: str, summary: str, item: Schema, following: Schema, parameters: list[Schema]) -> Schema:
+def _path(
+    operation: str, summary: str, item: Schema, following: Schema, parameters: list[Schema]
+) -> Schema:
     answer = _object({"items": {"type": "array", "items": item}, "next": following})
     responses = {
         "200": _response(summary, answer),

@@ -1,4 +1,6 @@
-"""The state of a team's figures, for programs: whether they are complete and how new they are, and why not."""
+"""The state of a team's figures, for programs: whether they are complete and how new
+they are, and why not.
+"""
 
 from django.http import HttpRequest, JsonResponse
 
@@ -10,5 +12,7 @@ from apps.teams.state_json import as_json
 
 @with_token
 def state(request: HttpRequest, team: Team) -> JsonResponse:
-    """Return the state of the token's team, of its newest runs, its repositories, and its connections."""
+    """Return the state of the token's team, of its newest runs, its repositories, and
+    its connections.
+    """
     return JsonResponse(as_json(states.of_team(team.pk)), headers={"Cache-Control": "no-store"})

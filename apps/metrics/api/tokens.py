@@ -1,4 +1,6 @@
-"""A team's tokens: made, shown once, recognised by their hash, revoked by being deleted."""
+"""A team's tokens: made, shown once, recognised by their hash, revoked by being
+deleted.
+"""
 
 import hashlib
 import secrets
@@ -16,7 +18,10 @@ NOTED_EVERY = timedelta(minutes=5)
 
 
 def make(team: Team, name: str, user: Any) -> tuple[ApiToken, str]:
-    """A new token and its text, which is shown this once. Raises ValueError for a name that says nothing."""
+    """A new token and its text, which is shown this once.
+
+    Raises ValueError for a name that says nothing.
+    """
     name = " ".join(name.split())[:80]
     if not name:
         raise ValueError("Give the token a name, so that you know later what uses it.")
@@ -32,7 +37,12 @@ def of(authorization: str) -> ApiToken | None:
     scheme, _, text = authorization.strip().partition(" ")
     if scheme.lower() != "bearer" or not text.startswith(PREFIX):
         return None
-    found = ApiToken.objects.across_teams().filter(digest=_digest(text.strip())).select_related("team").first()
+    found = (
+        ApiToken.objects.across_teams()
+        .filter(digest=_digest(text.strip()))
+        .select_related("team")
+        .first()
+    )
     now = timezone.now()
     if found is not None and (found.used_at is None or now - found.used_at > NOTED_EVERY):
         ApiToken.objects.across_teams().filter(pk=found.pk).update(used_at=now)
@@ -40,7 +50,9 @@ def of(authorization: str) -> ApiToken | None:
 
 
 def end_tokens_of(team: Team, user: Any, **_: Any) -> None:
-    """Delete the tokens that a person made for a team, when the person's rights in it end."""
+    """Delete the tokens that a person made for a team, when the person's rights in it
+    end.
+    """
     ApiToken.objects.for_team(team).filter(created_by=user).delete()
 
 

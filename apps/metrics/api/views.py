@@ -1,4 +1,5 @@
-"""The answers of the API. Each one is JSON, also an error, and has rows of the token's team only.
+"""The answers of the API. Each one is JSON, also an error, and has rows of the token's
+team only.
 
 GET  /api/v1/weekly      200
 POST /api/v1/weekly      405, {"error": …}, Allow: GET, HEAD
@@ -35,8 +36,8 @@ class BadQuery(ValueError):
 def answers_reads[**P](view: Callable[P, JsonResponse]) -> Callable[P, JsonResponse]:
     """Refuse any method but GET and HEAD, in JSON.
 
-    No cookie counts here, so a page of another site can do nothing in a user's name, and a request
-    needs no CSRF token.
+    No cookie counts here, so a page of another site can do nothing in a user's name,
+    and a request needs no CSRF token.
     """
 
     @csrf_exempt
@@ -45,7 +46,9 @@ def answers_reads[**P](view: Callable[P, JsonResponse]) -> Callable[P, JsonRespo
         request: Any = args[0]
         if request.method not in READS:
             text = f"The API is read-only: send {' or '.join(READS)}."
-            return JsonResponse({"error": text}, status=405, headers={"Allow": ", ".join(READS)})
+            return JsonResponse(
+                {"error": text}, status=405, headers={"Allow": ", ".join(READS)}
+            )
         return view(*args, **kwargs)
 
     return checked
@@ -54,7 +57,9 @@ def answers_reads[**P](view: Callable[P, JsonResponse]) -> Callable[P, JsonRespo
 @csrf_exempt
 def nothing(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Answer for an address that the API does not have."""
-    return JsonResponse({"error": "The API has no such address; /api/v1/openapi.json lists them."}, status=404)
+    return JsonResponse(
+        {"error": "The API has no such address; /api/v1/openapi.json lists them."}, status=404
+    )
 
 
 def with_token(view: View) -> Callable[[HttpRequest], JsonResponse]:
@@ -131,7 +136,9 @@ def pull_requests(request: HttpRequest, team: Team) -> JsonResponse:
 
 
 def _of_kind(pulls: Any, asked: str | None) -> Any:
-    """Return the landings of a kind by the API's name for it; without one, all but direct commits."""
+    """Return the landings of a kind by the API's name for it; without one, all but
+    direct commits.
+    """
     if asked is None:
         return pulls.exclude(kind=ChangeKind.CHANGE)
     for kind, name in KINDS.items():
@@ -149,30 +156,49 @@ def _number(text: str, name: str, most: int) -> int:
 def _pull(pull: PullRequest) -> dict[str, Any]:
     analysis = getattr(pull, "analysis", None)
     return {
-        "id": pull.pk, "repository": pull.repository.full_name, "kind": KINDS[ChangeKind(pull.kind)],
-        "number": pull.number, "title": pull.title, "author": pull.author.login if pull.author else None,
-        "state": pull.state, "created_at": pull.created_at,
-        "updated_at": pull.updated_at, "merged_at": pull.merged_at, "closed_at": pull.closed_at,
-        "additions": pull.additions, "deletions": pull.deletions, "ai_assisted": pull.ai_assisted,
-        "ai_tools": pull.ai_tools, "summary": analysis.summary or None if analysis else None, "url": pull.url,
+        "id": pull.pk,
+        "repository": pull.repository.full_name,
+        "kind": KINDS[ChangeKind(pull.kind)],
+        "number": pull.number,
+        "title": pull.title,
+        "author": pull.author.login if pull.author else None,
+        "state": pull.state,
+        "created_at": pull.created_at,
+        "updated_at": pull.updated_at,
+        "merged_at": pull.merged_at,
+        "closed_at": pull.closed_at,
+        "additions": pull.additions,
+        "deletions": pull.deletions,
+        "ai_assisted": pull.ai_assisted,
+        "ai_tools": pull.ai_tools,
+        "summary": analysis.summary or None if analysis else None,
+        "url": pull.url,
         "impossible_times": are_impossible(pull.created_at, pull.merged_at, pull.closed_at),
-    }  # fmt: skip
+    }
 
 
 @with_token
 def insights(request: HttpRequest, team: Team) -> JsonResponse:
     items = [
         {
-            "date": row.date, "rule": row.rule, "subject": row.subject, "title": row.title, "body": row.body,
-            "advice": row.advice, "effect": row.effect, "pull_requests": list(row.evidence.get("pull_requests", ())),
+            "date": row.date,
+            "rule": row.rule,
+            "subject": row.subject,
+            "title": row.title,
+            "body": row.body,
+            "advice": row.advice,
+            "effect": row.effect,
+            "pull_requests": list(row.evidence.get("pull_requests", ())),
         }
         for row in newest(team.pk)
-    ]  # fmt: skip
+    ]
     return JsonResponse({"items": items, "next": None})
 
 
 @answers_reads
 def openapi(request: HttpRequest) -> JsonResponse:
     """Return the document, which is the same for all teams and needs no token."""
-    address = request.build_absolute_uri(reverse("metrics:api_openapi")).removesuffix("/openapi.json")
+    address = request.build_absolute_uri(reverse("metrics:api_openapi")).removesuffix(
+        "/openapi.json"
+    )
     return JsonResponse(document(address))

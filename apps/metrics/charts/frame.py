@@ -1,6 +1,8 @@
-"""The frame that charts are drawn in: places, grid, months, labels at the right end, and the svg element itself.
+"""The frame that charts are drawn in: places, grid, months, labels at the right end,
+and the svg element itself.
 
-The svg's content box is the plot; ticks and end labels lie over its padding, which the style sheet sets.
+The svg's content box is the plot; ticks and end labels lie over its padding, which the
+style sheet sets.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +17,8 @@ from django.utils.text import slugify
 from apps.metrics.charts.scale import Scale, months
 
 LEFT, TOP, BOTTOM = 44, 10, 24
-# Room beside the plot, for ticks and for the labels at the right end: the padding of the svg in charts.css.
+# Room beside the plot, for ticks and for the labels at the right end: the padding of
+# the svg in charts.css.
 RIGHT = {"lines": 72, "bars": 56, "shares": 104}
 _LABEL_HEIGHT = 15
 _BAR = 0.64  # of the room that a week has
@@ -38,7 +41,9 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Frame:
-    """A chart's box. `kind` names its margins; `weeks` are the ascending Mondays that it spans, gaps included."""
+    """A chart's box. `kind` names its margins; `weeks` are the ascending Mondays that
+    it spans, gaps included.
+    """
 
     kind: str
     label: str
@@ -48,9 +53,14 @@ class Frame:
     link: Link | None = None
 
     def linked(self, week: date, mark: SafeString) -> SafeString:
-        """A week's mark, leading to its pull requests. By keyboard the table below the chart leads there."""
+        """A week's mark, leading to its pull requests.
+
+        By keyboard the table below the chart leads there.
+        """
         address = self.link(week) if self.link else ""
-        return format_html('<a href="{}" tabindex="-1">{}</a>', address, mark) if address else mark
+        return (
+            format_html('<a href="{}" tabindex="-1">{}</a>', address, mark) if address else mark
+        )
 
     @cached_property
     def span(self) -> list[date]:
@@ -58,7 +68,9 @@ class Frame:
         if not self.weeks:
             return []
         first = self.weeks[0].toordinal()
-        return [date.fromordinal(day) for day in range(first, self.weeks[-1].toordinal() + 1, 7)]
+        return [
+            date.fromordinal(day) for day in range(first, self.weeks[-1].toordinal() + 1, 7)
+        ]
 
     @property
     def base(self) -> float:
@@ -106,8 +118,13 @@ class Frame:
         return self.linked(week, mark)
 
     def grid(self, axis: Scale) -> SafeString:
-        """Dotted lines at the ticks, a plain one at zero, their labels left of the plot."""
-        rows = [(number(self.y(axis, tick)), "grid" if tick else "zero", axis.tick(tick)) for tick in axis.ticks]
+        """Dotted lines at the ticks, a plain one at zero, their labels left of the
+        plot.
+        """
+        rows = [
+            (number(self.y(axis, tick)), "grid" if tick else "zero", axis.tick(tick))
+            for tick in axis.ticks
+        ]
         return format_html_join(
             "",
             '<line class="{}" x1="0" x2="100%" y1="{}" y2="{}"/><text class="tick" x="-8" y="{}" dy="4">{}</text>',
@@ -115,7 +132,9 @@ class Frame:
         )
 
     def months(self) -> SafeString:
-        """The names of the months below the plot, as many as the chart's usual width takes."""
+        """The names of the months below the plot, as many as the chart's usual width
+        takes.
+        """
         room = (self.width - LEFT - RIGHT[self.kind]) / len(self.span)
         return format_html_join(
             "",
@@ -143,7 +162,13 @@ class Frame:
                 week,
                 format_html(
                     '<rect class="hover" x="{}%" y="{}" width="{}%" height="{}"><title>{}</title></rect>',
-                    *(number(self.point(week) - half), TOP, number(2 * half), number(self.plot), title),
+                    *(
+                        number(self.point(week) - half),
+                        TOP,
+                        number(2 * half),
+                        number(self.plot),
+                        title,
+                    ),
                 ),
             )
             for week, title in titles

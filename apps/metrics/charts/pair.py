@@ -1,4 +1,6 @@
-"""Two series in one chart, week by week from the first of each, as `apps.metrics.charts.weekly` draws one."""
+"""Two series in one chart, week by week from the first of each, as
+`apps.metrics.charts.weekly` draws one.
+"""
 
 from collections.abc import Sequence
 from itertools import groupby, zip_longest
@@ -12,10 +14,17 @@ from apps.metrics.charts.weekly import Week
 
 
 def pair_chart(
-    first: Sequence[Week], second: Sequence[Week], *, unit: str, label: str, width: int, height: int
+    first: Sequence[Week],
+    second: Sequence[Week],
+    *,
+    unit: str,
+    label: str,
+    width: int,
+    height: int,
 ) -> SafeString:
-    """Medians by ascending week of two sides, A and B. `unit`: see `scale_for`. Months are named where both sides have
-    the same ones."""
+    """Medians by ascending week of two sides, A and B. `unit`: see `scale_for`. Months
+    are named where both sides have the same ones.
+    """
     longer = max(first, second, key=len)
     frame = Frame("lines", label, width, height, [week.week for week in longer])
     values = [week.value for week in (*first, *second) if week.value is not None]
@@ -30,11 +39,13 @@ def pair_chart(
         frame.stretched(_line(frame, axis, weeks, css) for _, weeks, css in sides),
         *(_dots(frame, axis, weeks, css.replace("median", "dot")) for _, weeks, css in sides),
         frame.hovers(
-            (week, _titles(axis, pair)) for week, pair in zip(frame.span, zip_longest(first, second), strict=True)
+            (week, _titles(axis, pair))
+            for week, pair in zip(frame.span, zip_longest(first, second), strict=True)
         ),
     ]
     labels = sorted(
-        (_label(frame, axis, name, weeks) for name, weeks, _ in sides if _last(weeks)), key=lambda row: row[2]
+        (_label(frame, axis, name, weeks) for name, weeks, _ in sides if _last(weeks)),
+        key=lambda row: row[2],
     )
     said = " ".join(_sentence(axis, name, weeks) for name, weeks, _ in reversed(sides))
     return frame.svg(f"{label}, median by week. {said}", marks, frame.labels(labels))
@@ -47,7 +58,11 @@ def _last(weeks: Sequence[Week]) -> Week | None:
 def _label(frame: Frame, axis: Scale, name: str, weeks: Sequence[Week]) -> Label:
     last = _last(weeks)
     value = last.value if last and last.value is not None else 0.0
-    return f"{name}{NBSP}{axis.label(value)}", "value" if name == "A" else "soft", frame.y(axis, value)
+    return (
+        f"{name}{NBSP}{axis.label(value)}",
+        "value" if name == "A" else "soft",
+        frame.y(axis, value),
+    )
 
 
 def _line(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeString:
@@ -55,7 +70,8 @@ def _line(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeStr
     stretches = groupby(enumerate(weeks), key=lambda row: row[1].value is not None)
     drawn = [
         " ".join(
-            f"{number(frame.point(frame.span[n]))},{number(frame.y(axis, week.value or 0.0))}" for n, week in stretch
+            f"{number(frame.point(frame.span[n]))},{number(frame.y(axis, week.value or 0.0))}"
+            for n, week in stretch
         )
         for known, stretch in stretches
         if known
@@ -70,11 +86,18 @@ def _dots(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeStr
     if last is None or last.value is None:
         return SafeString("")
     x = frame.point(frame.span[list(weeks).index(last)])
-    return format_html('<circle class="{}" cx="{}%" cy="{}" r="4"/>', css, number(x), number(frame.y(axis, last.value)))
+    return format_html(
+        '<circle class="{}" cx="{}%" cy="{}" r="4"/>',
+        css,
+        number(x),
+        number(frame.y(axis, last.value)),
+    )
 
 
 def _titles(axis: Scale, pair: tuple[Week | None, Week | None]) -> str:
-    return ". ".join(f"{name}: {_said(axis, week)}" for name, week in zip("AB", pair, strict=True) if week)
+    return ". ".join(
+        f"{name}: {_said(axis, week)}" for name, week in zip("AB", pair, strict=True) if week
+    )
 
 
 def _said(axis: Scale, week: Week) -> str:

@@ -1,4 +1,6 @@
-"""Axes of the charts: round, zero-based ticks, the unit that fits the values, and names of months. Pure."""
+"""Axes of the charts: round, zero-based ticks, the unit that fits the values, and names
+of months. Pure.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,10 @@ _ROUND_HOURS = (1.0, 2.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A zero-based axis up to `top`. `factor` turns a value into what is shown, in `short` (axis) or `long` (labels)."""
+    """A zero-based axis up to `top`.
+
+    `factor` turns a value into what is shown, in `short` (axis) or `long` (labels).
+    """
 
     top: float
     step: float
@@ -46,8 +51,10 @@ class Scale:
 
 
 def scale_for(values: Sequence[float], unit: str) -> Scale:
-    """The axis for these values. `unit`: "h" picks minutes, hours or days; "min", "hours" and
-    "days" are spans of hours in that unit; "lines", "%" or "" are shown as they are."""
+    """The axis for these values. `unit`: "h" picks minutes, hours or days; "min",
+    "hours" and "days" are spans of hours in that unit; "lines", "%" or "" are shown as
+    they are.
+    """
     most = max(values, default=0.0)
     if unit not in ("h", *_SPANS):
         step = _step(most, _ROUND, whole=unit != "%")
@@ -75,7 +82,9 @@ def _top(most: float, step: float) -> float:
 
 
 def _step(most: float, round_numbers: Sequence[float], *, whole: bool) -> float:
-    """The smallest round step that reaches `most` in at most four; a `whole` one has no fraction."""
+    """The smallest round step that reaches `most` in at most four; a `whole` one has no
+    fraction.
+    """
     least = max(most / _MOST_STEPS, 1.0 if whole else 1e-9)
     power = 10.0 ** floor(log10(least))
     decades = [number * power for number in _ROUND if not (whole and number * power % 1)]
@@ -92,7 +101,9 @@ def _with_unit(number: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month's name at the index of its first week; `minor` ones go where there is little room."""
+    """A month's name at the index of its first week; `minor` ones go where there is
+    little room.
+    """
 
     index: int
     name: str
@@ -100,16 +111,25 @@ class Month:
 
 
 def months(weeks: Sequence[date], *, room: float) -> list[Month]:
-    """Where months begin among consecutive weeks (their Mondays), thinned evenly; a week has `room` px.
+    """Where months begin among consecutive weeks (their Mondays), thinned evenly; a
+    week has `room` px.
 
-    The first label stands at the first week, unless the next month begins too soon after it.
+    The first label stands at the first week, unless the next month begins too soon
+    after it.
     """
-    starts = [index for index, week in enumerate(weeks) if not index or week.month != weeks[index - 1].month]
+    starts = [
+        index
+        for index, week in enumerate(weeks)
+        if not index or week.month != weeks[index - 1].month
+    ]
     if len(starts) > 1 and starts[1] * room < _NAME:
         starts = starts[1:]
     every = max(1, ceil(_NAME / (room * _WEEKS_IN_MONTH)))
     kept = starts[::every]
-    return [Month(index, f"{weeks[index]:%b}", len(kept) > 6 and bool(n % 2)) for n, index in enumerate(kept)]
+    return [
+        Month(index, f"{weeks[index]:%b}", len(kept) > 6 and bool(n % 2))
+        for n, index in enumerate(kept)
+    ]
 
 
 def day(week: date) -> str:

@@ -8,7 +8,9 @@ from django.utils.safestring import SafeString
 from apps.metrics.charts.frame import number
 
 
-def spark_bars(counts: Sequence[int], *, label: str, width: int = 96, height: int = 20) -> SafeString:
+def spark_bars(
+    counts: Sequence[int], *, label: str, width: int = 96, height: int = 20
+) -> SafeString:
     """Bars up to the highest count, none for zero; the latest is marked."""
     most, room = max(counts, default=0), width / max(len(counts), 1)
     bars = format_html_join(

@@ -5,10 +5,11 @@
     share_chart(weeks, …)    shares of a whole, the unknown one hatched
     data_table(…)            the same numbers as a table to unfold
 
-Pages that show them link `css/charts.css` and put each into a `.chart-box`. The plot stretches with its box while text
-keeps its size: positions are percentages, and the lines stand in a viewBox that is stretched in one direction.
-Classes and attributes only, no style, for the sake of the content security policy. What is not known is never drawn as
-zero, and no line crosses it.
+Pages that show them link `css/charts.css` and put each into a `.chart-box`. The plot
+stretches with its box while text keeps its size: positions are percentages, and the
+lines stand in a viewBox that is stretched in one direction. Classes and attributes
+only, no style, for the sake of the content security policy. What is not known is never
+drawn as zero, and no line crosses it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,10 @@ from apps.metrics.charts.scale import NBSP, Scale, day, scale_for
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A week by its Monday. `value` is a median or a count, `high` the p75; None where there is none."""
+    """A week by its Monday.
+
+    `value` is a median or a count, `high` the p75; None where there is none.
+    """
 
     week: date
     value: float | None
@@ -33,7 +37,9 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """A week's whole in three parts, as counts: with the property, without it, and not known."""
+    """A week's whole in three parts, as counts: with the property, without it, and not
+    known.
+    """
 
     week: date
     having: int
@@ -56,13 +62,18 @@ def line_chart(
     missing_before: date | None = None,
     link: Link | None = None,
 ) -> SafeString:
-    """Medians and p75 by ascending week. `unit`: see `scale_for`. Weeks before `missing_before` have not arrived yet.
+    """Medians and p75 by ascending week. `unit`: see `scale_for`. Weeks before
+    `missing_before` have not arrived yet.
 
-    `width` is the box's usual width in px, which decides how many months are named; the chart stretches. `link` gives the
-    address that a week leads to, or an empty one.
+    `width` is the box's usual width in px, which decides how many months are named; the
+    chart stretches. `link` gives the address that a week leads to, or an empty one.
     """
     frame = Frame("lines", label, width, height, [week.week for week in weeks], link)
-    known = [(week, week.value) for week in weeks if week.value is not None and not _missing(week, missing_before)]
+    known = [
+        (week, week.value)
+        for week in weeks
+        if week.value is not None and not _missing(week, missing_before)
+    ]
     if not known:
         return frame.empty()
     axis = scale_for([week.high or value for week, value in known], unit)
@@ -74,10 +85,18 @@ def line_chart(
         frame.months(),
         _missing_block(frame, missing_before),
         frame.stretched(_run(frame, axis, run) for run in _runs(weeks, missing_before)),
-        *(_dot(frame, axis, run[0][0], run[0][1], "dot lone") for run in _runs(weeks, missing_before) if len(run) == 1),
+        *(
+            _dot(frame, axis, run[0][0], run[0][1], "dot lone")
+            for run in _runs(weeks, missing_before)
+            if len(run) == 1
+        ),
         _dot(frame, axis, last, value, "dot now" if is_latest else "dot"),
         frame.hovers(
-            (week.week, f"{_named(week, latest_so_far and week is weeks[-1])}: {_values(axis, week)}") for week in weeks
+            (
+                week.week,
+                f"{_named(week, latest_so_far and week is weeks[-1])}: {_values(axis, week)}",
+            )
+            for week in weeks
         ),
     ]
     labels: list[Label] = [(axis.label(value), "value", frame.y(axis, value))]
@@ -100,9 +119,16 @@ def bar_chart(
     missing_before: date | None = None,
     link: Link | None = None,
 ) -> SafeString:
-    """Counts by ascending week; the latest is marked. The other arguments are those of `line_chart`."""
+    """Counts by ascending week; the latest is marked.
+
+    The other arguments are those of `line_chart`.
+    """
     frame = Frame("bars", label, width, height, [week.week for week in weeks], link)
-    known = [(week, week.value) for week in weeks if week.value is not None and not _missing(week, missing_before)]
+    known = [
+        (week, week.value)
+        for week in weeks
+        if week.value is not None and not _missing(week, missing_before)
+    ]
     if not known:
         return frame.empty()
     axis = scale_for([value for _, value in known], "")
@@ -111,12 +137,20 @@ def bar_chart(
         is_latest = week is weeks[-1]
         if week.value is None or _missing(week, missing_before):
             marks.append(
-                frame.bar(week.week, "missing", _missing_top(frame), frame.base, f"{_named(week)}: not read yet")
+                frame.bar(
+                    week.week,
+                    "missing",
+                    _missing_top(frame),
+                    frame.base,
+                    f"{_named(week)}: not read yet",
+                )
             )
         else:
             title = f"{_named(week, is_latest and latest_so_far)}: {axis.label(week.value)}"
             top = frame.y(axis, week.value)
-            marks.append(frame.bar(week.week, "bar now" if is_latest else "bar", top, frame.base, title))
+            marks.append(
+                frame.bar(week.week, "bar now" if is_latest else "bar", top, frame.base, title)
+            )
     marks.append(_missing_words(frame, missing_before))
     (first, first_value), (last, value) = known[0], known[-1]
     so_far = latest_so_far and last is weeks[-1]
@@ -139,17 +173,27 @@ def share_chart(
     height: int,
     link: Link | None = None,
 ) -> SafeString:
-    """Shares of each week's total, from below: having, lacking, unknown (hatched); `names` says what they are called."""
+    """Shares of each week's total, from below: having, lacking, unknown (hatched);
+    `names` says what they are called.
+    """
     frame = Frame("shares", label, width, height, [week.week for week in weeks], link)
     known = [week for week in weeks if week.total]
     if not known:
         return frame.empty()
     axis = Scale(100, 50, short="%", long="%")
-    marks = [frame.grid(axis), frame.months(), *(_stack(frame, axis, week, names) for week in known)]
+    marks = [
+        frame.grid(axis),
+        frame.months(),
+        *(_stack(frame, axis, week, names) for week in known),
+    ]
     last = known[-1]
     words = _shares(last, names)
     middles = (last.having / 2, last.having + last.lacking / 2, last.total - last.unknown / 2)
-    parts = (last.having or 1, last.lacking, last.unknown)  # the first is named even if it is nothing
+    parts = (
+        last.having or 1,
+        last.lacking,
+        last.unknown,
+    )  # the first is named even if it is nothing
     labels: list[Label] = [
         (word, "soft" if n else "value", frame.y(axis, middle * 100 / last.total))
         for n, (word, middle, part) in enumerate(zip(words, middles, parts, strict=True))
@@ -159,13 +203,18 @@ def share_chart(
     return frame.svg(sentence, marks, frame.labels(labels[::-1]))
 
 
-def data_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> SafeString:
+def data_table(
+    caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> SafeString:
     """The numbers of a chart behind "Show as table". The first column names the row."""
     head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
     body = format_html_join(
         "",
         '<tr><th scope="row">{}</th>{}</tr>',
-        ((first, format_html_join("", "<td>{}</td>", ((cell,) for cell in rest))) for first, *rest in rows),
+        (
+            (first, format_html_join("", "<td>{}</td>", ((cell,) for cell in rest)))
+            for first, *rest in rows
+        ),
     )
     return format_html(
         '<details class="chart-data"><summary>Show as table<span class="visually-hidden">: {}</span></summary>'
@@ -191,12 +240,16 @@ def _named(week: Week | Shares, so_far: bool = False) -> str:
 def _values(axis: Scale, week: Week) -> str:
     if week.value is None:
         return "no value"
-    return f"median {axis.label(week.value)}" + ("" if week.high is None else f", p75 {axis.label(week.high)}")
+    return f"median {axis.label(week.value)}" + (
+        "" if week.high is None else f", p75 {axis.label(week.high)}"
+    )
 
 
 def _shares(week: Shares, names: tuple[str, str, str]) -> list[str]:
     parts = (week.having, week.lacking, week.unknown)
-    return [f"{percent(part, week.total)} {name}" for part, name in zip(parts, names, strict=True)]
+    return [
+        f"{percent(part, week.total)} {name}" for part, name in zip(parts, names, strict=True)
+    ]
 
 
 # Marks
@@ -206,7 +259,9 @@ def _missing(week: Week, before: date | None) -> bool:
     return before is not None and week.week < before
 
 
-def _runs(weeks: Sequence[Week], missing_before: date | None) -> Iterator[list[tuple[Week, float]]]:
+def _runs(
+    weeks: Sequence[Week], missing_before: date | None
+) -> Iterator[list[tuple[Week, float]]]:
     """Consecutive weeks that have a value."""
     run: list[tuple[Week, float]] = []
     for week in weeks:
@@ -221,7 +276,10 @@ def _runs(weeks: Sequence[Week], missing_before: date | None) -> Iterator[list[t
 
 def _run(frame: Frame, axis: Scale, run: Sequence[tuple[Week, float]]) -> SafeString:
     """The band, the p75 and the median of consecutive weeks."""
-    low = [f"{number(frame.point(week.week))},{number(frame.y(axis, value))}" for week, value in run]
+    low = [
+        f"{number(frame.point(week.week))},{number(frame.y(axis, value))}"
+        for week, value in run
+    ]
     high = [
         f"{number(frame.point(week.week))},{number(frame.y(axis, week.high))}"
         for week, _ in run
@@ -239,7 +297,12 @@ def _run(frame: Frame, axis: Scale, run: Sequence[tuple[Week, float]]) -> SafeSt
 def _dot(frame: Frame, axis: Scale, week: Week, value: float, css: str) -> SafeString:
     return format_html(
         '<circle class="{}" cx="{}%" cy="{}" r="{}"/>',
-        *(css, number(frame.point(week.week)), number(frame.y(axis, value)), "2.5" if css.endswith("lone") else "4"),
+        *(
+            css,
+            number(frame.point(week.week)),
+            number(frame.y(axis, value)),
+            "2.5" if css.endswith("lone") else "4",
+        ),
     )
 
 
@@ -266,7 +329,12 @@ def _missing_block(frame: Frame, before: date | None) -> SafeString:
     edge = frame.point(arrived[0]) - 50 / max(len(frame.span) - 1, 1)
     block = format_html(
         '<rect class="missing" x="0" y="{}" width="{}%" height="{}" rx="1.5" fill="url(#{})"/>',
-        *(number(_missing_top(frame)), number(edge), number(frame.base - _missing_top(frame)), frame.pattern),
+        *(
+            number(_missing_top(frame)),
+            number(edge),
+            number(frame.base - _missing_top(frame)),
+            frame.pattern,
+        ),
     )
     return block + _missing_words(frame, before)
 
@@ -277,5 +345,8 @@ def _missing_words(frame: Frame, before: date | None) -> SafeString:
         return join(())
     return format_html(
         '<text class="still" x="{}%" y="{}">still arriving</text>',
-        *(number(len(absent) * 50 / len(frame.span)), number((_missing_top(frame) + frame.base) / 2 + 4)),
+        *(
+            number(len(absent) * 50 / len(frame.span)),
+            number((_missing_top(frame) + frame.base) / 2 + 4),
+        ),
     )

@@ -18,7 +18,8 @@ SHARES = (0.5, 0.75, 0.9)
 
 
 class Figures(NamedTuple):
-    """The figures of one week; the fields are the columns of `WeeklyMetrics` and of the export, in its order.
+    """The figures of one week; the fields are the columns of `WeeklyMetrics` and of the
+    export, in its order.
 
     `x_median`, `x_p75`, `x_p90` are over `x_n` values; sizes are over `merged` ones.
     `apps.metrics.figures.explanations` explains each.
@@ -85,7 +86,9 @@ class Subject(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """One scope's groups: `keys` are its subjects' primary keys, ascending; a group is subject index * weeks + week."""
+    """One scope's groups: `keys` are its subjects' primary keys, ascending; a group is
+    subject index * weeks + week.
+    """
 
     scope: Scope
     keys: Any
@@ -96,22 +99,36 @@ class Groups(NamedTuple):
         return len(self.keys) * self.weeks
 
     def of(self, keys: Any, week: Any) -> Any:
-        """The groups of rows by their subject's key and week index; -1 where they have none."""
+        """The groups of rows by their subject's key and week index; -1 where they have
+        none.
+        """
         place = np.searchsorted(self.keys, keys)
         place = np.minimum(place, max(len(self.keys) - 1, 0))
-        known = (week >= 0) & (self.keys[place] == keys) if len(self.keys) else np.zeros(len(keys), dtype=bool)
+        known = (
+            (week >= 0) & (self.keys[place] == keys)
+            if len(self.keys)
+            else np.zeros(len(keys), dtype=bool)
+        )
         return np.where(known, place * self.weeks + week, -1)
 
 
-def tally(columns: Columns, weeks: Sequence[date], zone: tzinfo) -> dict[tuple[Subject, date], Figures]:
-    """The figures of these weeks (Mondays, ascending), of each subject that has any in a week."""
+def tally(
+    columns: Columns, weeks: Sequence[date], zone: tzinfo
+) -> dict[tuple[Subject, date], Figures]:
+    """The figures of these weeks (Mondays, ascending), of each subject that has any in
+    a week.
+    """
     pulls, reviews = columns
     n = len(pulls.pk)
-    opened, merged, closed = (week_index(at, weeks, zone) for at in (pulls.created, pulls.merged, pulls.closed))
+    opened, merged, closed = (
+        week_index(at, weeks, zone) for at in (pulls.created, pulls.merged, pulls.closed)
+    )
     pushed = week_index(pulls.pushed, weeks, zone)
     reader = Reader(columns, merged)
     found: dict[tuple[Subject, date], Figures] = {}
-    counted = np.unique(np.stack([reviews.pull[reviews.counts], reviews.reviewer[reviews.counts]]), axis=1)
+    counted = np.unique(
+        np.stack([reviews.pull[reviews.counts], reviews.reviewer[reviews.counts]]), axis=1
+    )
     for scope, keys in (
         (Scope.TEAM, np.zeros(n, dtype=np.int64)),
         (Scope.REPOSITORY, pulls.repository),
@@ -119,22 +136,37 @@ def tally(columns: Columns, weeks: Sequence[date], zone: tzinfo) -> dict[tuple[S
     ):
         by_member = scope == Scope.MEMBER
         everybody = np.concatenate([keys, counted[1]]) if by_member else keys
-        groups = Groups(scope, np.unique(everybody[everybody != 0]) if by_member else np.unique(keys), len(weeks))
+        groups = Groups(
+            scope,
+            np.unique(everybody[everybody != 0]) if by_member else np.unique(keys),
+            len(weeks),
+        )
         into = groups.of(keys, merged)
-        # A member's review load is what they reviewed; a team's and a repository's is what was reviewed in it.
+        # A member's review load is what they reviewed; a team's and a repository's is
+        # what was reviewed in it.
         load = groups.of(counted[1], merged[counted[0]]) if by_member else into[counted[0]]
         others = (groups.of(keys, week) for week in (opened, closed, pushed))
         rows = reader.figures(groups, into, counted, load, *others)
         for group, figures in rows:
             key = int(groups.keys[group // groups.weeks])
-            found[Subject(scope, key if scope != Scope.TEAM else None), weeks[group % groups.weeks]] = figures
+            found[
+                Subject(scope, key if scope != Scope.TEAM else None),
+                weeks[group % groups.weeks],
+            ] = figures
     return found
 
 
 def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
-    """Which of the weeks (ascending, gaps allowed) moments fall in; -1 for none. Their bounds are the zone's midnights."""
-    starts = np.array([week_start(week, zone).timestamp() for week in weeks]).astype("datetime64[s]")
-    ends = np.array([week_start(week + WEEK, zone).timestamp() for week in weeks]).astype("datetime64[s]")
+    """Which of the weeks (ascending, gaps allowed) moments fall in; -1 for none.
+
+    Their bounds are the zone's midnights.
+    """
+    starts = np.array([week_start(week, zone).timestamp() for week in weeks]).astype(
+        "datetime64[s]"
+    )
+    ends = np.array([week_start(week + WEEK, zone).timestamp() for week in weeks]).astype(
+        "datetime64[s]"
+    )
     place = np.searchsorted(starts, at, side="right") - 1
     inside = ~np.isnat(at) & (place >= 0)
     place = np.where(inside, place, 0)
@@ -142,7 +174,9 @@ def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
 
 
 class Spreads:
-    """Percentiles of one column in any grouping: the values are ranked once, each grouping sorts integers."""
+    """Percentiles of one column in any grouping: the values are ranked once, each
+    grouping sorts integers.
+    """
 
     def __init__(self, values: Any, rows: Any) -> None:
         """`rows` are the indices of the values; NaN is left out."""
@@ -154,7 +188,9 @@ class Spreads:
         self.rank[order] = np.arange(len(order))
 
     def of(self, groups: Any, count: int) -> list[list[Any]]:
-        """Of the groups of all rows (-1: none): one list for each of SHARES, None where a group is empty; then n."""
+        """Of the groups of all rows (-1: none): one list for each of SHARES, None where
+        a group is empty; then n.
+        """
         group = groups[self.rows]
         inside = group >= 0
         size = max(len(self.ascending), 1)
@@ -168,13 +204,17 @@ class Spreads:
             rank = np.maximum(n - 1, 0) * share
             below = np.floor(rank).astype(np.int64)
             low = values[np.where(empty, 0, first + below)]
-            high = values[np.where(empty, 0, first + np.minimum(below + 1, np.maximum(n - 1, 0)))]
+            high = values[
+                np.where(empty, 0, first + np.minimum(below + 1, np.maximum(n - 1, 0)))
+            ]
             lists.append(_or_none(low + (high - low) * (rank - below), empty))
         return [*lists, n.tolist()]
 
 
 class Reader:
-    """What is the same in every grouping, computed once: rows are merged pull requests of the weeks."""
+    """What is the same in every grouping, computed once: rows are merged pull requests
+    of the weeks.
+    """
 
     def __init__(self, columns: Columns, merged: Any) -> None:
         pulls, reviews = columns
@@ -184,7 +224,9 @@ class Reader:
         self.lines = pulls.additions + pulls.deletions
         self.received = np.bincount(reviews.pull, minlength=n)
         # The lines of a release were counted before, so its reviews are in no depth.
-        self.of_sized = np.where(pulls.is_release, 0, np.bincount(reviews.pull[reviews.counts], minlength=n))
+        self.of_sized = np.where(
+            pulls.is_release, 0, np.bincount(reviews.pull[reviews.counts], minlength=n)
+        )
         approved = first_by_pull(reviews, reviews.approves, n)
         read = (merged >= 0) & ~pulls.is_release & pulls.has_detail & ~pulls.by_bot
         self.reviewable = read
@@ -205,31 +247,65 @@ class Reader:
         self.size = Spreads(self.lines[sized].astype(float), sized)
 
     def figures(
-        self, groups: Groups, into: Any, counted: Any, load: Any, opened: Any, closed: Any, pushed: Any
+        self,
+        groups: Groups,
+        into: Any,
+        counted: Any,
+        load: Any,
+        opened: Any,
+        closed: Any,
+        pushed: Any,
     ) -> list[tuple[int, Figures]]:
         """The groups in which anything happened, by number, with their figures."""
         pulls, count = self.pulls, groups.size
         total = _Totals(into, count)
-        n_opened, n_merged, n_closed = (_tally(which, count) for which in (opened, into, closed))
+        n_opened, n_merged, n_closed = (
+            _tally(which, count) for which in (opened, into, closed)
+        )
         n_direct = _tally(pushed, count)
         reviewers, concentration = _load(into[counted[0]], counted[1], count)
         reviewed = _tally(load, count)
         time_to_merge = self.to_merge.of(into, count)
-        coding, pickup, review, merge, cycle = (spread.of(into, count) for spread in self.phases)
+        coding, pickup, review, merge, cycle = (
+            spread.of(into, count) for spread in self.phases
+        )
         counted_reviews, lines = total.sum(self.of_sized), total.sum(self.lines)
         fields: tuple[list[Any], ...] = (
-            n_opened, n_merged, *time_to_merge[:3],
-            _distinct(into, pulls.author, count), total.sum(pulls.ai_assisted), total.sum(pulls.additions),
-            total.sum(pulls.deletions), total.sum(self.received), n_closed, time_to_merge[3],
-            *coding, *pickup, *review, *merge, *cycle, *self.size.of(into, count)[:3],
+            n_opened,
+            n_merged,
+            *time_to_merge[:3],
+            _distinct(into, pulls.author, count),
+            total.sum(pulls.ai_assisted),
+            total.sum(pulls.additions),
+            total.sum(pulls.deletions),
+            total.sum(self.received),
+            n_closed,
+            time_to_merge[3],
+            *coding,
+            *pickup,
+            *review,
+            *merge,
+            *cycle,
+            *self.size.of(into, count)[:3],
             [review_depth(some, of) for some, of in zip(counted_reviews, lines, strict=True)],
-            total.sum(self.reviewable), total.sum(self.unapproved), total.sum(self.cycles > 0), total.sum(self.cycles),
-            total.sum(pulls.is_revert), reviewed, reviewers, concentration, total.sum(pulls.ai_agent),
-            total.sum(pulls.ai_hinted), self.tools.of(into, count), n_direct,
-        )  # fmt: skip
+            total.sum(self.reviewable),
+            total.sum(self.unapproved),
+            total.sum(self.cycles > 0),
+            total.sum(self.cycles),
+            total.sum(pulls.is_revert),
+            reviewed,
+            reviewers,
+            concentration,
+            total.sum(pulls.ai_agent),
+            total.sum(pulls.ai_hinted),
+            self.tools.of(into, count),
+            n_direct,
+        )
         rows = zip(*fields, strict=True)
         touched = zip(n_opened, n_merged, n_closed, n_direct, reviewed, rows, strict=True)
-        return [(group, Figures(*row)) for group, (*some, row) in enumerate(touched) if any(some)]
+        return [
+            (group, Figures(*row)) for group, (*some, row) in enumerate(touched) if any(some)
+        ]
 
 
 class _Totals:
@@ -262,12 +338,16 @@ def _distinct(groups: Any, people: Any, count: int) -> list[int]:
     """How many different people each group has; nobody (0) is one."""
     inside = groups >= 0
     pairs = np.unique(groups[inside] * (people.max(initial=0) + 1) + people[inside])
-    counts: list[int] = np.bincount(pairs // (people.max(initial=0) + 1), minlength=count).tolist()
+    counts: list[int] = np.bincount(
+        pairs // (people.max(initial=0) + 1), minlength=count
+    ).tolist()
     return counts
 
 
 def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[float | None]]:
-    """Of one row for each pull request and reviewer: how many reviewers each group has, and the Gini of their loads."""
+    """Of one row for each pull request and reviewer: how many reviewers each group has,
+    and the Gini of their loads.
+    """
     inside = groups >= 0
     base = reviewers.max(initial=0) + 1
     pairs, loads = np.unique(groups[inside] * base + reviewers[inside], return_counts=True)
@@ -280,16 +360,23 @@ def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[floa
     total = np.bincount(group, weights=loads, minlength=count)
     empty = n == 0
     safe_n, safe_total = np.where(empty, 1, n), np.where(empty, 1, total)
-    return n.tolist(), _or_none(2 * weighted / (safe_n * safe_total) - (safe_n + 1) / safe_n, empty)
+    return n.tolist(), _or_none(
+        2 * weighted / (safe_n * safe_total) - (safe_n + 1) / safe_n, empty
+    )
 
 
 class _Tools:
-    """`claude=3 codex=1` of any grouping, tools by name. One row for each pull request and tool."""
+    """`claude=3 codex=1` of any grouping, tools by name.
+
+    One row for each pull request and tool.
+    """
 
     def __init__(self, tools: Any, assisted: Any) -> None:
         rows = np.flatnonzero(assisted)
         pairs = [
-            (row, name) for row, names in zip(rows.tolist(), tools[rows].tolist(), strict=True) for name in names or ()
+            (row, name)
+            for row, names in zip(rows.tolist(), tools[rows].tolist(), strict=True)
+            for name in names or ()
         ]
         self.names = sorted({name for _, name in pairs})
         number = {name: n for n, name in enumerate(self.names)}

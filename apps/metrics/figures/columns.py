@@ -1,8 +1,10 @@
-"""The rows behind the weekly figures, read into columns: one numpy array a field, in as few statements as there are tables.
+"""The rows behind the weekly figures, read into columns: one numpy array a field, in as
+few statements as there are tables.
 
-Moments are datetime64[us] in UTC, NaT for none; people are primary keys, 0 for none. They are read as the database has
-them (text in SQLite, a number in PostgreSQL), because a datetime object for each of some hundred thousand moments would
-take longer than all the arithmetic.
+Moments are datetime64[us] in UTC, NaT for none; people are primary keys, 0 for none.
+They are read as the database has them (text in SQLite, a number in PostgreSQL), because
+a datetime object for each of some hundred thousand moments would take longer than all
+the arithmetic.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +22,14 @@ from apps.metrics.figures.definitions import BY_OTHERS, rework_cycles
 from apps.metrics.figures.moments import EARLIEST, beginnings, possible
 from apps.metrics.figures.reverts import is_revert
 from apps.metrics.lookups import Among, one_parameter
-from apps.metrics.models import GHOST_KEY, Commit, DetailState, PRReview, PullRequest, TeamMember
+from apps.metrics.models import (
+    GHOST_KEY,
+    Commit,
+    DetailState,
+    PRReview,
+    PullRequest,
+    TeamMember,
+)
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
 
@@ -50,7 +59,10 @@ class Pulls(NamedTuple):
 
 
 class Reviews(NamedTuple):
-    """Submitted reviews; `pull` is an index into the pull requests. `counts`: by a person other than the author."""
+    """Submitted reviews; `pull` is an index into the pull requests.
+
+    `counts`: by a person other than the author.
+    """
 
     pull: Any
     reviewer: Any
@@ -65,12 +77,16 @@ class Columns(NamedTuple):
 
 
 class RawMoment(Func):
-    """A moment as the database stores or counts it, for `moments`: text, or microseconds since 1970."""
+    """A moment as the database stores or counts it, for `moments`: text, or
+    microseconds since 1970.
+    """
 
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, template="CAST(%(expressions)s AS TEXT)", **extra)
+        return self.as_sql(
+            compiler, connection, template="CAST(%(expressions)s AS TEXT)", **extra
+        )
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         template = "(EXTRACT(EPOCH FROM %(expressions)s) * 1000000)::bigint"
@@ -82,16 +98,22 @@ def moments(raw: Sequence[Any]) -> Any:
     if any(isinstance(value, str) for value in raw):
         return np.array(raw, dtype="datetime64[us]")
     never = np.iinfo(np.int64).min
-    return np.array([never if value is None else value for value in raw], dtype=np.int64).view("datetime64[us]")
+    return np.array([never if value is None else value for value in raw], dtype=np.int64).view(
+        "datetime64[us]"
+    )
 
 
 def fetch(queryset: Any) -> list[Any]:
-    """A queryset's rows as the database gives them, at once, where Django would take a hundred at a time."""
+    """A queryset's rows as the database gives them, at once, where Django would take a
+    hundred at a time.
+    """
     return fetch_text(*queryset.query.sql_with_params())
 
 
 def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
-    """The rows of the queryset that is made of keys with `Among`; its text is put together once."""
+    """The rows of the queryset that is made of keys with `Among`; its text is put
+    together once.
+    """
     text, params, place = _text_of(make, connection.vendor)
     return fetch_text(text, [*params[:place], one_parameter(keys), *params[place + 1 :]])
 
@@ -115,7 +137,8 @@ def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
 def read(team_id: int, pk: Any) -> Columns:
     """A team's pull requests of these keys, which ascend, with their reviews."""
     bots, ghosts = _bots_and_ghosts(team_id)
-    # By keys of the team's own: with the team in the condition, SQLite would walk through all its rows instead.
+    # By keys of the team's own: with the team in the condition, SQLite would walk
+    # through all its rows instead.
     rows = _fetch_by_keys(_pulls, pk)
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(_FIELDS)
     author, state = _keys(columns[2]), np.array(columns[4], dtype="U10")
@@ -127,7 +150,9 @@ def read(team_id: int, pk: Any) -> Columns:
     never = np.datetime64("NaT", "us")
     merged = np.where(state == PullRequestState.MERGED, merged, never)
     pushed = np.where(is_direct, merged, never)
-    created, merged, closed = (np.where(is_direct, never, moment) for moment in (created, merged, closed))
+    created, merged, closed = (
+        np.where(is_direct, never, moment) for moment in (created, merged, closed)
+    )
     reviews, asked = _reviews(pk, author, bots, ghosts)
     assisted, agent, hinted, tools = _ai(columns[11], columns[12], columns[13])
     pulls = Pulls(
@@ -157,30 +182,62 @@ def read(team_id: int, pk: Any) -> Columns:
 
 
 _FIELDS: tuple[Any, ...] = (
-    *("pk", "repository_id", "author_id", "kind", "state", "additions", "deletions", "detail_state"),
+    *(
+        "pk",
+        "repository_id",
+        "author_id",
+        "kind",
+        "state",
+        "additions",
+        "deletions",
+        "detail_state",
+    ),
     *(RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")),
     "ai_assisted",
     # As text: most are empty lists, and those need no reading.
-    *(NullIf(Cast(name, TextField()), Value("[]", TextField())) for name in ("ai_tools", "ai_evidence")),
+    *(
+        NullIf(Cast(name, TextField()), Value("[]", TextField()))
+        for name in ("ai_tools", "ai_evidence")
+    ),
     # The titles of the few that may be reverts are read.
-    Case(When(Q(title__startswith="Revert") | Q(head_ref__startswith="revert-"), then=Value(1)), default=Value(0)),
+    Case(
+        When(Q(title__startswith="Revert") | Q(head_ref__startswith="revert-"), then=Value(1)),
+        default=Value(0),
+    ),
     "opening_known",
 )
 
 
 def _bots_and_ghosts(team_id: int) -> tuple[list[int], list[int]]:
-    special = TeamMember.objects.for_team(team_id).filter(Q(is_bot=True) | Q(key=GHOST_KEY)).order_by()
+    special = (
+        TeamMember.objects.for_team(team_id)
+        .filter(Q(is_bot=True) | Q(key=GHOST_KEY))
+        .order_by()
+    )
     rows = list(special.values_list("pk", "is_bot", "key"))
-    return [pk for pk, is_bot, _ in rows if is_bot], [pk for pk, _, key in rows if key == GHOST_KEY]
+    return [pk for pk, is_bot, _ in rows if is_bot], [
+        pk for pk, _, key in rows if key == GHOST_KEY
+    ]
 
 
 def _pulls(keys: Any) -> Any:
-    return PullRequest.objects.across_teams().filter(Among("pk", keys)).order_by("pk").values_list(*_FIELDS)
+    return (
+        PullRequest.objects.across_teams()
+        .filter(Among("pk", keys))
+        .order_by("pk")
+        .values_list(*_FIELDS)
+    )
 
 
 def _given(keys: Any) -> Any:
-    given = PRReview.objects.across_teams().filter(Among("pull_request_id", keys)).exclude(state=ReviewState.PENDING)
-    return given.order_by().values_list("pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at")))
+    given = (
+        PRReview.objects.across_teams()
+        .filter(Among("pull_request_id", keys))
+        .exclude(state=ReviewState.PENDING)
+    )
+    return given.order_by().values_list(
+        "pull_request_id", "reviewer_id", "state", RawMoment(F("submitted_at"))
+    )
 
 
 def _firsts(keys: Any) -> Any:
@@ -196,7 +253,9 @@ def _committed(keys: Any) -> Any:
 
 
 def touched(team_id: int, since: datetime, until: datetime) -> Any:
-    """The keys of the pull requests opened, merged or closed in this time, ascending, from three indexes."""
+    """The keys of the pull requests opened, merged or closed in this time, ascending,
+    from three indexes.
+    """
     ends = [connection.ops.adapt_datetimefield_value(end) for end in (since, until)]
     table = PullRequest._meta.db_table
     parts = [
@@ -218,10 +277,14 @@ def _reviews(pk: Any, author: Any, bots: list[int], ghosts: list[int]) -> tuple[
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
     reviewer, state, when = _keys(reviewers), np.array(states, dtype="U20"), moments(at)
     # `definitions.counts_as_review`, on columns
-    by_other = (reviewer != author[pull]) | (np.isin(reviewer, ghosts) & np.isin(state, BY_OTHERS))
+    by_other = (reviewer != author[pull]) | (
+        np.isin(reviewer, ghosts) & np.isin(state, BY_OTHERS)
+    )
     counts = ~np.isin(reviewer, bots) & ~np.isnat(when) & (reviewer != 0) & by_other
     approves = counts & (state == ReviewState.APPROVED)
-    return Reviews(pull, reviewer, counts, approves, possible(when)), counts & (state == ReviewState.CHANGES_REQUESTED)
+    return Reviews(pull, reviewer, counts, approves, possible(when)), counts & (
+        state == ReviewState.CHANGES_REQUESTED
+    )
 
 
 def _first_commits(pk: Any) -> Any:
@@ -246,7 +309,9 @@ def _reverts(pk: Any, likely: Sequence[int]) -> Any:
 def _ai(
     marked: Sequence[bool | None], names: Sequence[str | None], proofs: Sequence[str | None]
 ) -> tuple[Any, Any, Any, Any]:
-    """What the markers say: assisted, authored by an agent, hinted at; and the tools of those that are assisted."""
+    """What the markers say: assisted, authored by an agent, hinted at; and the tools of
+    those that are assisted.
+    """
     assisted = np.array([bool(one) for one in marked], dtype=bool)
     agent, hinted = np.zeros(len(marked), dtype=bool), np.zeros(len(marked), dtype=bool)
     tools = np.full(len(marked), None, dtype=object)
@@ -270,12 +335,22 @@ def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
     rows = _fetch_by_keys(_committed, pulls.pk[places])
     if rows:
         found, at = zip(*rows, strict=True)
-        for place, moment in zip(np.searchsorted(pulls.pk, found).tolist(), moments(at).tolist(), strict=True):
+        for place, moment in zip(
+            np.searchsorted(pulls.pk, found).tolist(), moments(at).tolist(), strict=True
+        ):
             commits[place].append(moment)
     requests: dict[int, list[Any]] = {int(place): [] for place in places}
-    for place, moment in zip(reviews.pull[asked].tolist(), reviews.at[asked].tolist(), strict=True):
+    for place, moment in zip(
+        reviews.pull[asked].tolist(), reviews.at[asked].tolist(), strict=True
+    ):
         requests[place].append(moment)
-    ends = dict(enumerate(np.fmin(first_by_pull(reviews, reviews.approves, len(pulls.pk)), pulls.merged).tolist()))
+    ends = dict(
+        enumerate(
+            np.fmin(
+                first_by_pull(reviews, reviews.approves, len(pulls.pk)), pulls.merged
+            ).tolist()
+        )
+    )
     for place, moments_asked in requests.items():
         if ends[place] is not None:
             pulls.cycles[place] = rework_cycles(moments_asked, commits[place], ends[place])

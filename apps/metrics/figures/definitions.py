@@ -1,18 +1,22 @@
-"""The definitions of the figures. Weekly table, dashboard, insights, export and mail all take them from here.
+"""The definitions of the figures. Weekly table, dashboard, insights, export and mail
+all take them from here.
 
-Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise). `opened` counts by the week of
-createdAt and `closed` by that of closedAt; everything else counts merged pull requests, by the week of mergedAt. Deleted
-accounts count together as one person, the ghost. A direct commit (one that reached the trunk without a pull request) is
-in no figure but `direct_commits`, by the week in which it landed. A release (a merge of one
-long-lived branch into another) counts as opened and merged; what it brings was counted before, so it has no size, no time
-to merge and no phases. A pull request whose opening isn't known (a clone's squash) has no time to merge either.
-Bots' pull requests count, except
-where a formula says "by people". A review counts if it was submitted by a person other than the author; AI reviewers are
-bots. One deleted account approves another one's pull request. Which accounts are bots is one rule for all sources
-(`apps.metrics.ingest.bots`), unless an admin has decided.
+Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise).
+`opened` counts by the week of createdAt and `closed` by that of closedAt; everything
+else counts merged pull requests, by the week of mergedAt. Deleted accounts count
+together as one person, the ghost. A direct commit (one that reached the trunk without a
+pull request) is in no figure but `direct_commits`, by the week in which it landed. A
+release (a merge of one long-lived branch into another) counts as opened and merged;
+what it brings was counted before, so it has no size, no time to merge and no phases. A
+pull request whose opening isn't known (a clone's squash) has no time to merge either.
+Bots' pull requests count, except where a formula says "by people". A review counts if
+it was submitted by a person other than the author; AI reviewers are bots. One deleted
+account approves another one's pull request. Which accounts are bots is one rule for all
+sources (`apps.metrics.ingest.bots`), unless an admin has decided.
 
-A period's percentiles come from its pull requests, never from weekly medians. `MEASURES` has each formula in words, for
-pages that say how something is measured. Bump `DEFINITIONS_VERSION` whenever a formula changes.
+A period's percentiles come from its pull requests, never from weekly medians.
+`MEASURES` has each formula in words, for pages that say how something is measured. Bump
+`DEFINITIONS_VERSION` whenever a formula changes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,12 +32,16 @@ from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
 DEFINITIONS_VERSION = 9
 
-# Fewer values than these are shown as they are, one by one, and never as a median of a person or a repository.
+# Fewer values than these are shown as they are, one by one, and never as a median of a
+# person or a repository.
 MIN_SAMPLE = 5
 
 
 class Verdict(StrEnum):
-    """What the markers say of a pull request. No marker found is not the same as no AI used."""
+    """What the markers say of a pull request.
+
+    No marker found is not the same as no AI used.
+    """
 
     ASSISTED = "assisted"
     NO_MARKER = "no-marker"
@@ -41,7 +49,9 @@ class Verdict(StrEnum):
 
 
 class Spread(NamedTuple):
-    """The middle of some values and how far the upper quarter reaches; `n` is how many there are."""
+    """The middle of some values and how far the upper quarter reaches; `n` is how many
+    there are.
+    """
 
     median: float | None
     p75: float | None
@@ -58,7 +68,8 @@ def time_to_merge_hours(
 ) -> float | None:
     """Return mergedAt - createdAt in hours.
 
-    None for a direct commit, for a release, if the opening isn't known, and for times that are impossible.
+    None for a direct commit, for a release, if the opening isn't known, and for times
+    that are impossible.
     """
     if kind != ChangeKind.PULL_REQUEST or not opening_known:
         return None
@@ -67,7 +78,8 @@ def time_to_merge_hours(
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The value at rank (n - 1) * share of ascending values, interpolated linearly between the closest ranks.
+    """The value at rank (n - 1) * share of ascending values, interpolated linearly
+    between the closest ranks.
 
     None of no values. This is numpy's default and SQL's PERCENTILE_CONT.
     """
@@ -95,7 +107,8 @@ def changed_lines(additions: int, deletions: int) -> int:
     return additions + deletions
 
 
-# What no account can submit about its own pull request. Only an approval or a request for changes is ever dismissed.
+# What no account can submit about its own pull request. Only an approval or a request
+# for changes is ever dismissed.
 BY_OTHERS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
 
 
@@ -108,15 +121,17 @@ def counts_as_review(
     is_ghost: bool = False,
     state: str = "",
 ) -> bool:
-    """Return whether a review counts: it was submitted, by a person, and by another person than the author.
+    """Return whether a review counts: it was submitted, by a person, and by another
+    person than the author.
 
     Args:
         author: primary key of the pull request's author.
         reviewer: that of the reviewer.
         is_bot: the reviewer is a bot.
         at: when it was submitted.
-        is_ghost: the reviewer is the ghost, which is all deleted accounts in one. An approval of a ghost's pull request
-            is by another one, because GitHub lets no account approve its own; a comment may be the author's.
+        is_ghost: the reviewer is the ghost, which is all deleted accounts in one. An
+            approval of a ghost's pull request is by another one, because GitHub lets no
+            account approve its own; a comment may be the author's.
         state: of the review.
     """
     if is_bot or at is None or reviewer is None:
@@ -125,7 +140,8 @@ def counts_as_review(
 
 
 def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
-    """The wait for the first review, in hours: from createdAt to the first of the reviews that count; None without one.
+    """The wait for the first review, in hours: from createdAt to the first of the
+    reviews that count; None without one.
 
     A review before createdAt, and one at an impossible time, is no end of a wait.
 
@@ -137,14 +153,18 @@ def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float 
 
 
 def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
-    """Of what the markers gave (None: not read yet) and whether body, commits and reviews are all there."""
+    """Of what the markers gave (None: not read yet) and whether body, commits and
+    reviews are all there.
+    """
     if ai_assisted:
         return Verdict.ASSISTED
     return Verdict.NO_MARKER if ai_assisted is False and has_detail else Verdict.UNREAD
 
 
 class Phases(NamedTuple):
-    """Hours of merged pull requests, as arrays of one length; NaN where a pull request has no such phase."""
+    """Hours of merged pull requests, as arrays of one length; NaN where a pull request
+    has no such phase.
+    """
 
     coding: Any
     pickup: Any
@@ -153,12 +173,16 @@ class Phases(NamedTuple):
     cycle: Any
 
 
-def phases(first_commit: Any, ready: Any, first_review: Any, approved: Any, merged: Any) -> Phases:
-    """Where the time went, from the first commit to the merge; the parts that there are sum to `cycle`.
+def phases(
+    first_commit: Any, ready: Any, first_review: Any, approved: Any, merged: Any
+) -> Phases:
+    """Where the time went, from the first commit to the merge; the parts that there are
+    sum to `cycle`.
 
-    Arrays of datetime64, NaT for "never": `first_review` is the first review that counts, `approved` the first approval
-    among them, `ready` the moment from which others could look (createdAt). What happened after the merge did not delay
-    it, and what happened before `ready` belongs to coding.
+    Arrays of datetime64, NaT for "never": `first_review` is the first review that
+    counts, `approved` the first approval among them, `ready` the moment from which
+    others could look (createdAt). What happened after the merge did not delay it, and
+    what happened before `ready` belongs to coding.
 
     coding   ready - first commit; none where no commit is known or the first one is younger than `ready`
     pickup   first review - ready; none without a review
@@ -187,12 +211,17 @@ def _hours(spans: Any) -> Any:
 
 
 def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], until: Any) -> int:
-    """How often a request for changes was followed by commits, before the first approval (or the merge), `until`.
+    """How often a request for changes was followed by commits, before the first
+    approval (or the merge), `until`.
 
-    Each request (of reviews that count) that is answered by at least one commit, at its moment or later, and before the
-    next answered request, is one cycle: request, commit, commit, request, commit are two.
+    Each request (of reviews that count) that is answered by at least one commit, at its
+    moment or later, and before the next answered request, is one cycle: request,
+    commit, commit, request, commit are two.
     """
-    events = sorted([(at, 0) for at in changes_requested if at <= until] + [(at, 1) for at in commits if at <= until])
+    events = sorted(
+        [(at, 0) for at in changes_requested if at <= until]
+        + [(at, 1) for at in commits if at <= until]
+    )
     cycles, asked = 0, False
     for _, is_commit in events:
         cycles += bool(is_commit) and asked
@@ -201,7 +230,8 @@ def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], unti
 
 
 def gini(counts: Sequence[int]) -> float | None:
-    """How unequal counts are: 0 for all the same, towards 1 the more of them is one person's. None of no counts.
+    """How unequal counts are: 0 for all the same, towards 1 the more of them is one
+    person's. None of no counts.
 
     With x ascending and i from 1: 2 * sum(i * x) / (n * sum(x)) - (n + 1) / n.
     """
@@ -227,10 +257,12 @@ class OpenState(StrEnum):
 
 
 def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) -> OpenState:
-    """The state of an open pull request, from its reviews that count so far: (when, what, by whom).
+    """The state of an open pull request, from its reviews that count so far: (when,
+    what, by whom).
 
-    A draft is one. Else each reviewer's last approval or request for changes stands (a comment changes nothing, a
-    dismissed review takes it back): changes requested by anybody, else approved by anybody, else pending review.
+    A draft is one. Else each reviewer's last approval or request for changes stands (a
+    comment changes nothing, a dismissed review takes it back): changes requested by
+    anybody, else approved by anybody, else pending review.
     """
     if is_draft:
         return OpenState.DRAFT
@@ -240,7 +272,9 @@ def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) ->
             standing[reviewer] = state
     if "changes_requested" in standing.values():
         return OpenState.CHANGES_REQUESTED
-    return OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
+    return (
+        OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
+    )
 
 
 # Upper bounds of changed lines, in ascending order; more than the last is huge.
@@ -248,14 +282,18 @@ SIZES = ((20, "tiny"), (100, "small"), (250, "medium"), (500, "large"))
 
 
 def size_bucket(lines: int) -> str:
-    """tiny (under 20 changed lines), small (under 100), medium (under 250), large (to 500), huge (over 500)."""
+    """tiny (under 20 changed lines), small (under 100), medium (under 250), large (to
+    500), huge (over 500).
+    """
     if lines == SIZES[-1][0]:
         return SIZES[-1][1]
     return next((name for bound, name in SIZES if lines < bound), "huge")
 
 
 class Measure(NamedTuple):
-    """How something is measured, for pages: its name, unit ("" for counts) and formula in a sentence or two."""
+    """How something is measured, for pages: its name, unit ("" for counts) and formula
+    in a sentence or two.
+    """
 
     title: str
     unit: str

@@ -1,4 +1,7 @@
-"""How each figure is measured, in words that a page shows. The formulas themselves are in `apps.metrics.figures.definitions`."""
+"""How each figure is measured, in words that a page shows.
+
+The formulas themselves are in `apps.metrics.figures.definitions`.
+"""
 
 from apps.metrics.figures.definitions import Measure
 
@@ -7,14 +10,18 @@ _SPREAD = "Median, p75 and p90 are interpolated between the closest ranks; n say
 
 MEASURES: dict[str, Measure] = {
     "opened": Measure("Opened", "", "Pull requests created in the week, bots' too."),
-    "merged": Measure("Merged", "", "Pull requests merged in the week, bots' too. A week without any is 0."),
+    "merged": Measure(
+        "Merged", "", "Pull requests merged in the week, bots' too. A week without any is 0."
+    ),
     "direct_commits": Measure(
         "Direct commits",
         "",
         "Commits of a clone that reached the trunk in the week without a pull request, bots' too. They are in no other"
         " figure. Of a repository on GitHub only pull requests are read, so it has none.",
     ),
-    "closed": Measure("Closed unmerged", "", "Pull requests closed in the week without a merge, bots' too."),
+    "closed": Measure(
+        "Closed unmerged", "", "Pull requests closed in the week without a merge, bots' too."
+    ),
     "time_to_merge": Measure(
         "Time to merge",
         "hours",
@@ -61,7 +68,9 @@ MEASURES: dict[str, Measure] = {
         f" are left out (.gitattributes, lock files, folders of dependencies). {_SPREAD}",
     ),
     "reviews": Measure(
-        "Reviews", "", "Submitted reviews that the pull requests merged in the week received, of any kind."
+        "Reviews",
+        "",
+        "Submitted reviews that the pull requests merged in the week received, of any kind.",
     ),
     "review_depth": Measure(
         "Review depth",
@@ -76,7 +85,8 @@ MEASURES: dict[str, Measure] = {
     "rework_cycles": Measure(
         "Rework cycles",
         "",
-        "How often a request for changes was answered by commits before the first approval. " + _PEOPLE,
+        "How often a request for changes was answered by commits before the first approval. "
+        + _PEOPLE,
     ),
     "reverts": Measure(
         "Reverts",

@@ -1,9 +1,11 @@
-"""The weekly table as rows for other programs: touched weeks only, unrounded, sorted by key, then week.
+"""The weekly table as rows for other programs: touched weeks only, unrounded, sorted by
+key, then week.
 
-Without `everything` they have the columns that they have had from the first version, which programs rely on, and the
-weeks in which something was opened or merged. With it, all figures, and also weeks of closing, reviewing or direct
-commits alone.
-`week_start` is the week's Monday as a date, which other programs read, while few of them read "2026-W07".
+Without `everything` they have the columns that they have had from the first version,
+which programs rely on, and the weeks in which something was opened or merged. With it,
+all figures, and also weeks of closing, reviewing or direct commits alone. `week_start`
+is the week's Monday as a date, which other programs read, while few of them read
+"2026-W07".
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ from apps.metrics.weeks import week_label
 
 # Where the name of a row comes from; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}
-# What tells rows of one name apart: a person of GitHub and one of a clone may have the same login.
+# What tells rows of one name apart: a person of GitHub and one of a clone may have the
+# same login.
 _IDENTITIES = {Scope.REPOSITORY: "repository__source", Scope.MEMBER: "member__key"}
 
 # The columns that are no figures.
@@ -26,7 +29,8 @@ BASIC = Figures._fields[: Figures._fields.index("reviews") + 1]
 
 
 def columns(scope: Scope, *, everything: bool = False, dates: bool = False) -> list[str]:
-    """Return the names of the columns: `week`, `repository` or `member`, then the figures.
+    """Return the names of the columns: `week`, `repository` or `member`, then the
+    figures.
 
     `week_start` is among them with `everything` and with `dates`.
     """
@@ -51,7 +55,8 @@ def weekly_rows(
     figures = Figures._fields if everything else BASIC
     # Sorted here: databases disagree on the order of letters.
     found = sorted(
-        rows.values_list(identity, "week", *name, *figures), key=lambda row: (row[2] if name else "", *row[:2])
+        rows.values_list(identity, "week", *name, *figures),
+        key=lambda row: (row[2] if name else "", *row[:2]),
     )
     for _, week, *values in found:
         labels = [week_label(week)]

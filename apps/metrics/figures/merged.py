@@ -1,4 +1,5 @@
-"""Merged pull requests and what the figures need of each, read once into plain records; the pages count over these.
+"""Merged pull requests and what the figures need of each, read once into plain records;
+the pages count over these.
 
 landed(team_id, period, selection)        the merged pull requests
 landings(team_id, period, selection)      these, and the direct commits
@@ -25,8 +26,9 @@ from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 class Landed(NamedTuple):
     """A merged pull request.
 
-    `hours` to merge are None for a release, or if they aren't known; `wait` for the first review is None without
-    one, for a release, and for bots' pull requests; `received` are reviews by other people.
+    `hours` to merge are None for a release, or if they aren't known; `wait` for the
+    first review is None without one, for a release, and for bots' pull requests;
+    `received` are reviews by other people.
     """
 
     week: date
@@ -42,7 +44,9 @@ class Landed(NamedTuple):
 
     @property
     def size(self) -> float | None:
-        """Return the changed lines; None for a release, whose lines were counted with what it brings."""
+        """Return the changed lines; None for a release, whose lines were counted with
+        what it brings.
+        """
         return None if self.is_release else float(self.lines)
 
 
@@ -55,52 +59,96 @@ class Direct(NamedTuple):
 
 
 class Landings(NamedTuple):
-    """What landed in some weeks: merged pull requests, and direct commits, which are in no figure but their own."""
+    """What landed in some weeks: merged pull requests, and direct commits, which are in
+    no figure but their own.
+    """
 
     pulls: list[Landed]
     direct: list[Direct]
 
 
 def landed(team_id: int, period: Period, selection: Selection) -> list[Landed]:
-    """Return the pull requests that were merged in the period's weeks, in two statements."""
+    """Return the pull requests that were merged in the period's weeks, in two
+    statements.
+    """
     return landings(team_id, period, selection).pulls
 
 
 def landings(team_id: int, period: Period, selection: Selection) -> Landings:
     """Return what landed in the period's weeks, in two statements."""
     pulls: Any = PullRequest.objects.for_team(team_id).filter(
-        selection.condition, state=PullRequestState.MERGED, merged_at__gte=period.since, merged_at__lt=period.until
+        selection.condition,
+        state=PullRequestState.MERGED,
+        merged_at__gte=period.since,
+        merged_at__lt=period.until,
     )
     # Counted by the database: there are several times as many reviews as pull requests.
-    reviews = _counting(team_id).filter(pull_request__in=pulls.values("pk")).order_by().values_list("pull_request_id")
+    reviews = (
+        _counting(team_id)
+        .filter(pull_request__in=pulls.values("pk"))
+        .order_by()
+        .values_list("pull_request_id")
+    )
     # A review before the pull request was created has an impossible time.
-    on_time = possible_condition("submitted_at") & Q(submitted_at__gte=F("pull_request__created_at"))
+    on_time = possible_condition("submitted_at") & Q(
+        submitted_at__gte=F("pull_request__created_at")
+    )
     counted = {
         pk: (first, n)
-        for pk, first, n in fetch(reviews.annotate(first=RawMoment(Min("submitted_at", filter=on_time)), n=Count("pk")))
+        for pk, first, n in fetch(
+            reviews.annotate(
+                first=RawMoment(Min("submitted_at", filter=on_time)), n=Count("pk")
+            )
+        )
     }
     rows = fetch(pulls.order_by("pk").values_list(*_COLUMNS))
     merged = [row for row in rows if row[_KIND] != ChangeKind.CHANGE]
     pushed = [row for row in rows if row[_KIND] == ChangeKind.CHANGE]
     reviewed = [counted.get(row[0], (None, 0)) for row in merged]
-    return Landings(_landed(merged, reviewed, period) if merged else [], _direct(pushed, period) if pushed else [])
+    return Landings(
+        _landed(merged, reviewed, period) if merged else [],
+        _direct(pushed, period) if pushed else [],
+    )
 
 
 def _direct(rows: Sequence[Any], period: Period) -> list[Direct]:
-    weeks = week_index(moments([row[_MERGED_AT] for row in rows]), period.weeks, period.zone).tolist()
-    return [Direct(period.weeks[week], row[1], row[2]) for week, row in zip(weeks, rows, strict=True)]
+    weeks = week_index(
+        moments([row[_MERGED_AT] for row in rows]), period.weeks, period.zone
+    ).tolist()
+    return [
+        Direct(period.weeks[week], row[1], row[2])
+        for week, row in zip(weeks, rows, strict=True)
+    ]
 
 
-def _landed(rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Period) -> list[Landed]:
-    """Column by column: moments as objects would take longer than all else. The formulas are those of `definitions`."""
-    _, repository, author, by_bot, kind, created, merged, added, deleted, assisted, detail, known = zip(
-        *rows, strict=True
-    )
+def _landed(
+    rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Period
+) -> list[Landed]:
+    """Column by column: moments as objects would take longer than all else.
+
+    The formulas are those of `definitions`.
+    """
+    (
+        _,
+        repository,
+        author,
+        by_bot,
+        kind,
+        created,
+        merged,
+        added,
+        deleted,
+        assisted,
+        detail,
+        known,
+    ) = zip(*rows, strict=True)
     landed_at = moments(merged)
     opened = beginnings(possible(moments(created)), landed_at)
     week = week_index(landed_at, period.weeks, period.zone).tolist()
     hours = ((landed_at - opened) / _HOUR).tolist()
-    wait = ((moments([first for first, _ in reviews]) - possible(moments(created))) / _HOUR).tolist()
+    wait = (
+        (moments([first for first, _ in reviews]) - possible(moments(created))) / _HOUR
+    ).tolist()
     whole = DetailState.COMPLETE.value
     return [
         Landed(
@@ -108,10 +156,16 @@ def _landed(rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Per
             repository=repository[n],
             author=author[n],
             by_bot=bool(by_bot[n]),
-            hours=hours[n] if kind[n] != ChangeKind.RELEASE and known[n] and not isnan(hours[n]) else None,
-            wait=None if by_bot[n] or kind[n] == ChangeKind.RELEASE or isnan(wait[n]) else wait[n],
+            hours=hours[n]
+            if kind[n] != ChangeKind.RELEASE and known[n] and not isnan(hours[n])
+            else None,
+            wait=None
+            if by_bot[n] or kind[n] == ChangeKind.RELEASE or isnan(wait[n])
+            else wait[n],
             lines=changed_lines(added[n], deleted[n]),
-            verdict=verdict(None if assisted[n] is None else bool(assisted[n]), detail[n] == whole),
+            verdict=verdict(
+                None if assisted[n] is None else bool(assisted[n]), detail[n] == whole
+            ),
             received=reviews[n][1],
             is_release=kind[n] == ChangeKind.RELEASE,
         )
@@ -122,14 +176,22 @@ def _landed(rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Per
 def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]:
     """When each of these pull requests, by their keys, was reviewed by other people."""
     found: dict[int, list[datetime]] = defaultdict(list)
-    for pull, at in _counting(team_id).filter(pull_request__in=pulls).values_list("pull_request_id", "submitted_at"):
+    for pull, at in (
+        _counting(team_id)
+        .filter(pull_request__in=pulls)
+        .values_list("pull_request_id", "submitted_at")
+    ):
         found[pull].append(at)
     return found
 
 
 def given_reviews(team_id: int, period: Period) -> dict[int, int]:
-    """How many reviews of other people's pull requests were submitted in the period's weeks, by whom; bots', too."""
-    given = _submitted(team_id).filter(submitted_at__gte=period.since, submitted_at__lt=period.until)
+    """How many reviews of other people's pull requests were submitted in the period's
+    weeks, by whom; bots', too.
+    """
+    given = _submitted(team_id).filter(
+        submitted_at__gte=period.since, submitted_at__lt=period.until
+    )
     return dict(given.values_list("reviewer_id").annotate(Count("pk")))
 
 

@@ -4,9 +4,10 @@
     created 1 October, merged in 2099         a clock was wrong
     created 1 January 1970                    a clock was not set
 
-Such a pull request is kept and counts as merged, in the week of its merge if that is possible. It
-has no duration, and the pages name it. Each rule here exists for one moment, for columns of
-moments, and as a condition for the database; a test compares them.
+Such a pull request is kept and counts as merged, in the week of its merge if that is
+possible. It has no duration, and the pages name it. Each rule here exists for one
+moment, for columns of moments, and as a condition for the database; a test compares
+them.
 """
 
 from collections.abc import Iterable
@@ -37,27 +38,38 @@ def is_possible(moment: datetime) -> bool:
 
 
 def possible_span(began: datetime, ended: datetime) -> timedelta | None:
-    """Return the time between two moments, or None if it is none: one is not possible, or the end comes first."""
+    """Return the time between two moments, or None if it is none: one is not possible,
+    or the end comes first.
+    """
     if not is_possible(began) or not is_possible(ended) or ended < began:
         return None
     return ended - began
 
 
 def are_impossible(created_at: datetime, *ends: datetime | None) -> bool:
-    """Return whether a pull request has a moment that is not possible, or an end before its beginning."""
+    """Return whether a pull request has a moment that is not possible, or an end before
+    its beginning.
+    """
     given = [moment for moment in ends if moment is not None]
-    return not is_possible(created_at) or any(possible_span(created_at, end) is None for end in given)
+    return not is_possible(created_at) or any(
+        possible_span(created_at, end) is None for end in given
+    )
 
 
 def possible(moments: Any) -> Any:
-    """Return a column of moments (datetime64[us], UTC) with NaT for each one that is not possible."""
-    first, last = (np.datetime64(end.replace(tzinfo=None), "us") for end in (EARLIEST, latest()))
+    """Return a column of moments (datetime64[us], UTC) with NaT for each one that is
+    not possible.
+    """
+    first, last = (
+        np.datetime64(end.replace(tzinfo=None), "us") for end in (EARLIEST, latest())
+    )
     # A comparison with NaT is false.
     return np.where((moments >= first) & (moments <= last), moments, NEVER)
 
 
 def beginnings(created: Any, *ends: Any) -> Any:
-    """Return the moments from which durations count: `created`, or NaT for what ends before it begins.
+    """Return the moments from which durations count: `created`, or NaT for what ends
+    before it begins.
 
     All columns are of `possible` moments.
     """

@@ -1,6 +1,8 @@
-"""What a page of figures is asked for: how many weeks, which repository, whose pull requests. Read from its address.
+"""What a page of figures is asked for: how many weeks, which repository, whose pull
+requests. Read from its address.
 
-What is not known is left out, never an error: addresses are shared, and what they name may be gone.
+What is not known is left out, never an error: addresses are shared, and what they name
+may be gone.
 """
 
 from collections.abc import Mapping
@@ -25,7 +27,9 @@ PEOPLE = "people"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`repository` and `author` are primary keys, None for all; with `people_only`, bots' pull requests are left out."""
+    """`repository` and `author` are primary keys, None for all; with `people_only`,
+    bots' pull requests are left out.
+    """
 
     weeks: int = USUAL
     repository: int | None = None
@@ -64,7 +68,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What may be chosen: repositories by name, people and bots by theirs; pairs of key and words."""
+    """What may be chosen: repositories by name, people and bots by theirs; pairs of key
+    and words.
+    """
 
     repositories: list[tuple[int, str]]
     people: list[tuple[int, str]]
@@ -94,7 +100,10 @@ def choices(team_id: int) -> Choices:
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
     written = PullRequest.objects.for_team(team_id).filter(author=OuterRef("pk"))
     authors: Any = TeamMember.objects.for_team(team_id).filter(Exists(written))
-    named = sorted(((row.pk, person(row), row.is_bot) for row in authors), key=lambda row: (row[1].casefold(), row[0]))
+    named = sorted(
+        ((row.pk, person(row), row.is_bot) for row in authors),
+        key=lambda row: (row[1].casefold(), row[0]),
+    )
     return Choices(
         repositories=sorted(repositories, key=lambda row: (row[1].casefold(), row[0])),
         people=[(key, name) for key, name, is_bot in named if not is_bot],
@@ -104,8 +113,9 @@ def choices(team_id: int) -> Choices:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Consecutive weeks by their Mondays, ascending. `so_far`: the last of them is under way. `is_cut`: history is
-    shorter than what was asked for."""
+    """Consecutive weeks by their Mondays, ascending. `so_far`: the last of them is
+    under way. `is_cut`: history is shorter than what was asked for.
+    """
 
     weeks: tuple[date, ...]
     so_far: bool
@@ -128,15 +138,22 @@ class Period:
         return len(self.weeks) - self.so_far
 
     def before(self) -> "Period | None":
-        """As many weeks before these; None where the history does not reach so far back."""
+        """As many weeks before these; None where the history does not reach so far
+        back.
+        """
         first = self.weeks[0] - len(self.weeks) * WEEK
         if self.is_cut or first < self.earliest:
             return None
-        return replace(self, weeks=tuple(week - len(self.weeks) * WEEK for week in self.weeks), so_far=False)
+        return replace(
+            self,
+            weeks=tuple(week - len(self.weeks) * WEEK for week in self.weeks),
+            so_far=False,
+        )
 
 
 def period(team_id: int, now: datetime, count: int) -> Period:
-    """Return the `count` weeks up to this one, or to the last in which anything landed, as far as the history reaches.
+    """Return the `count` weeks up to this one, or to the last in which anything landed,
+    as far as the history reaches.
 
     Weeks are those of the team's time zone. Two statements.
     """
@@ -150,4 +167,6 @@ def period(team_id: int, now: datetime, count: int) -> Period:
     asked = [last - back * WEEK for back in reversed(range(count))]
     known = [week for week in asked if week >= earliest] or asked[-1:]
     end = min(now.astimezone(zone).date(), last + WEEK - timedelta(days=1))
-    return Period(tuple(known), last == week_of(now, zone), len(known) < count, earliest, end, zone)
+    return Period(
+        tuple(known), last == week_of(now, zone), len(known) < count, earliest, end, zone
+    )

@@ -1,18 +1,27 @@
-"""Whether a difference is more than chance: one rule, which every page and insight asks.
+"""Whether a difference is more than chance: one rule, which every page and insight
+asks.
 
 >>> of_medians([(before, after)]).is_beyond
 True
 
-A difference of medians counts if three things hold: the rank sum is 3.3 standard errors off (about
-1 in 1,000 by chance), the 95 % interval of the ratio does not contain 1, and Cliff's delta is not
-negligible. A difference of shares or of weekly counts counts if it is 3.3 standard errors off.
+A difference of medians counts if three things hold: the rank sum is 3.3 standard errors
+off (about 1 in 1,000 by chance), the 95 % interval of the ratio does not contain 1, and
+Cliff's delta is not negligible. A difference of shares or of weekly counts counts if it
+is 3.3 standard errors off.
 """
 
 from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
-from apps.metrics.figures.statistics import Strata, bootstrap_ratio, cliffs_delta, rank_sum_z, share_z, stratified_z
+from apps.metrics.figures.statistics import (
+    Strata,
+    bootstrap_ratio,
+    cliffs_delta,
+    rank_sum_z,
+    share_z,
+    stratified_z,
+)
 
 SURE = 3.3  # standard errors: some 1 in 1,000 by chance
 MIN_CASES = 20  # on each side of a comparison of medians
@@ -22,10 +31,12 @@ SMALL_DELTA = 0.147  # a smaller Cliff's delta is called negligible
 
 
 class Difference(NamedTuple):
-    """How the second side differs from the first. `is_known` is False if there are too few cases to compare.
+    """How the second side differs from the first. `is_known` is False if there are too
+    few cases to compare.
 
-    For medians, `ratio` is second to first with its 95 % interval `low` to `high`, and `delta` is
-    Cliff's, from -1 to 1. `z` counts standard errors; it is positive if the second side is higher.
+    For medians, `ratio` is second to first with its 95 % interval `low` to `high`, and
+    `delta` is Cliff's, from -1 to 1. `z` counts standard errors; it is positive if the
+    second side is higher.
     """
 
     is_known: bool
@@ -46,7 +57,9 @@ class Difference(NamedTuple):
 
 
 def of_medians(groups: Strata) -> Difference:
-    """Compare the values of two sides within groups of like cases: a pair (first, second) per group."""
+    """Compare the values of two sides within groups of like cases: a pair (first,
+    second) per group.
+    """
     strata = [pair for pair in groups if min(map(len, pair)) >= MIN_IN_STRATUM]
     n_first, n_second = (sum(len(pair[side]) for pair in strata) for side in (0, 1))
     if min(n_first, n_second) < MIN_CASES:
@@ -54,7 +67,9 @@ def of_medians(groups: Strata) -> Difference:
     ratio, low, high = bootstrap_ratio(strata)
     delta, z = cliffs_delta(strata), stratified_z(strata)
     is_beyond = abs(z) >= SURE and not low <= 1 <= high and abs(delta) >= SMALL_DELTA
-    return Difference(True, is_beyond, z, ratio, low, high, delta, n_first, n_second, len(strata))
+    return Difference(
+        True, is_beyond, z, ratio, low, high, delta, n_first, n_second, len(strata)
+    )
 
 
 def of_shares(first: int, of_first: int, second: int, of_second: int) -> Difference:

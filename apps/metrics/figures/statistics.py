@@ -1,4 +1,6 @@
-"""Whether a difference is more than chance, and how large it is: pure functions of the samples."""
+"""Whether a difference is more than chance, and how large it is: pure functions of the
+samples.
+"""
 
 from collections.abc import Sequence
 from math import exp, lgamma, log, sqrt
@@ -10,9 +12,11 @@ MIN_WEEKS = 10  # of a series that may have a change point
 
 
 def rank_sum_z(before: Sequence[float], after: Sequence[float]) -> float:
-    """How many standard errors `after` lies above `before` by the Mann-Whitney rank sum, with correction for ties.
+    """How many standard errors `after` lies above `before` by the Mann-Whitney rank
+    sum, with correction for ties.
 
-    0.0 where either is empty or all values are the same. The normal approximation wants some ten values on each side.
+    0.0 where either is empty or all values are the same. The normal approximation wants
+    some ten values on each side.
     """
     n, m = len(before), len(after)
     ordered = sorted([(value, False) for value in before] + [(value, True) for value in after])
@@ -32,7 +36,9 @@ def rank_sum_z(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def share_z(before: int, of_before: int, after: int, of_after: int) -> float:
-    """How many standard errors the share after lies above the share before; 0.0 where there is no telling."""
+    """How many standard errors the share after lies above the share before; 0.0 where
+    there is no telling.
+    """
     if not of_before or not of_after:
         return 0.0
     pooled = (before + after) / (of_before + of_after)
@@ -43,11 +49,13 @@ def share_z(before: int, of_before: int, after: int, of_after: int) -> float:
 def change_point(
     values: Sequence[float], weeks: Sequence[int], least: int, chance: float, seed: int = 1
 ) -> tuple[int, float] | None:
-    """The week from which values are higher or lower than before, and its probability by chance; None above `chance`.
+    """The week from which values are higher or lower than before, and its probability
+    by chance; None above `chance`.
 
-    Of all splits between weeks with at least `least` values and three weeks on each side, the one with the largest rank
-    sum statistic (Pettitt's test, standardised). The probability comes from shuffling whole weeks, so that what was
-    alike within a week does not count as so many witnesses.
+    Of all splits between weeks with at least `least` values and three weeks on each
+    side, the one with the largest rank sum statistic (Pettitt's test, standardised).
+    The probability comes from shuffling whole weeks, so that what was alike within a
+    week does not count as so many witnesses.
     """
     if len(values) < 2 * least:
         return None
@@ -62,19 +70,27 @@ def change_point(
     # Below this not even an exact test of one split would do.
     if found[0] < 3:
         return None
-    shuffled = np.random.default_rng(seed).permuted(np.tile(np.arange(len(names)), (round(5 / chance), 1)), axis=1)
+    shuffled = np.random.default_rng(seed).permuted(
+        np.tile(np.arange(len(names)), (round(5 / chance), 1)), axis=1
+    )
     _, by_chance = _best_split(sums[shuffled], counts[shuffled], least, spread)
     p = (1 + int((by_chance >= found[0]).sum())) / (1 + len(by_chance))
     return (int(names[at[0] + 1]), p) if p <= chance else None
 
 
 def _best_split(sums: Any, counts: Any, least: int, spread: float) -> tuple[Any, Any]:
-    """Of each row of weeks: the last week before the best split, and its statistic in standard errors."""
+    """Of each row of weeks: the last week before the best split, and its statistic in
+    standard errors.
+    """
     before, n = np.cumsum(sums, axis=1)[:, :-1], np.cumsum(counts, axis=1)
     total, first = n[:, -1:], n[:, :-1]
     second = total - first
     variance = spread * first * second / (total - 1)
-    z = np.where((first >= least) & (second >= least), np.abs(before) / np.sqrt(np.maximum(variance, 1e-12)), 0.0)
+    z = np.where(
+        (first >= least) & (second >= least),
+        np.abs(before) / np.sqrt(np.maximum(variance, 1e-12)),
+        0.0,
+    )
     z[:, :2] = z[:, -2:] = 0.0
     return z.argmax(axis=1), z.max(axis=1)
 
@@ -89,19 +105,27 @@ def _ranks(values: Any) -> Any:
 Strata = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
-def bootstrap_ratio(strata: Strata, rounds: int = 4000, seed: int = 1) -> tuple[float, float, float]:
-    """How many times the second median of each stratum is the first: the weighted geometric mean, and its 95 % interval.
+def bootstrap_ratio(
+    strata: Strata, rounds: int = 4000, seed: int = 1
+) -> tuple[float, float, float]:
+    """How many times the second median of each stratum is the first: the weighted
+    geometric mean, and its 95 % interval.
 
-    The weights are n * m / (n + m). A bootstrap's median is drawn from its exact distribution, by the rank that it would
-    have among uniform numbers, instead of drawing every sample.
+    The weights are n * m / (n + m). A bootstrap's median is drawn from its exact
+    distribution, by the rank that it would have among uniform numbers, instead of
+    drawing every sample.
     """
     dice = np.random.default_rng(seed)
     weights = [len(a) * len(b) / (len(a) + len(b)) for a, b in strata]
     estimate, drawn = 0.0, np.zeros(rounds)
     for (a, b), weight in zip(strata, weights, strict=True):
-        low, high = (np.sort(np.maximum(np.asarray(side, dtype=float), 0.01)) for side in (a, b))
+        low, high = (
+            np.sort(np.maximum(np.asarray(side, dtype=float), 0.01)) for side in (a, b)
+        )
         estimate += weight * (log(float(np.median(high))) - log(float(np.median(low))))
-        drawn += weight * (np.log(_medians(high, rounds, dice)) - np.log(_medians(low, rounds, dice)))
+        drawn += weight * (
+            np.log(_medians(high, rounds, dice)) - np.log(_medians(low, rounds, dice))
+        )
     bounds = np.percentile(drawn / sum(weights), [2.5, 97.5])
     return exp(estimate / sum(weights)), exp(float(bounds[0])), exp(float(bounds[1]))
 
@@ -119,18 +143,27 @@ def _medians(ordered: Any, rounds: int, dice: Any) -> Any:
 
 
 def cliffs_delta(strata: Strata) -> float:
-    """How much likelier a second value is the larger one than the smaller one, from -1 to 1; weighted as above."""
+    """How much likelier a second value is the larger one than the smaller one, from -1
+    to 1; weighted as above.
+    """
     total = weight = 0.0
     for a, b in strata:
-        ordered, share = np.sort(np.asarray(a, dtype=float)), len(a) * len(b) / (len(a) + len(b))
-        below, up_to = (np.searchsorted(ordered, b, side=side).sum() for side in ("left", "right"))
+        ordered, share = (
+            np.sort(np.asarray(a, dtype=float)),
+            len(a) * len(b) / (len(a) + len(b)),
+        )
+        below, up_to = (
+            np.searchsorted(ordered, b, side=side).sum() for side in ("left", "right")
+        )
         total += share * float(below - (len(a) * len(b) - up_to)) / (len(a) * len(b))
         weight += share
     return total / weight
 
 
 def stratified_z(strata: Strata) -> float:
-    """How many standard errors the second values lie above the first, by rank sums within strata (van Elteren's test)."""
+    """How many standard errors the second values lie above the first, by rank sums
+    within strata (van Elteren's test).
+    """
     above = variance = 0.0
     for a, b in strata:
         n, m = len(a), len(b)
@@ -141,7 +174,9 @@ def stratified_z(strata: Strata) -> float:
 
 
 def more_by_chance(before: int, of_before: int, after: int, of_after: int) -> float:
-    """The probability of so many or more cases after, if they fell on all alike (Fisher's exact test, one-sided)."""
+    """The probability of so many or more cases after, if they fell on all alike
+    (Fisher's exact test, one-sided).
+    """
     cases, of_all = before + after, of_before + of_after
 
     def ways(n: int, k: int) -> float:

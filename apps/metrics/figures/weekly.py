@@ -1,16 +1,18 @@
-"""The weekly table: figures per team, repository and member, recomputed from the rows for the weeks asked for.
+"""The weekly table: figures per team, repository and member, recomputed from the rows
+for the weeks asked for.
 
     recompute(team_id)                    every week that the team touched
     recompute(team_id, {week, …})         those weeks only (Mondays), e.g. `IngestResult.weeks`
     recompute_outdated(team_id)           the weeks whose rows are of another version of the definitions
     run_aggregation(ctx, team_id)         the first as a step, a unit of weeks at a time
 
-A week is touched by what was opened, merged or closed in it, so a pull request changes the rows of at most three weeks,
-and by a direct commit that landed in it. A member's row counts the pull requests and direct commits of which they are the
-author, and in `reviewed` the pull requests of others that they reviewed.
-Rows that have no data any more are removed, rows that are right already are left alone, so running it again writes
-nothing. Work in progress is not in the table: one old open pull request would touch every week since; see
-`apps.metrics.figures.work_in_progress`.
+A week is touched by what was opened, merged or closed in it, so a pull request changes
+the rows of at most three weeks, and by a direct commit that landed in it. A member's
+row counts the pull requests and direct commits of which they are the author, and in
+`reviewed` the pull requests of others that they reviewed. Rows that have no data any
+more are removed, rows that are right already are left alone, so running it again writes
+nothing. Work in progress is not in the table: one old open pull request would touch
+every week since; see `apps.metrics.figures.work_in_progress`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +51,8 @@ __all__ = [
     "weeks_of_members",
 ]
 
-# Weeks of one unit, and the gap between two weeks up to which they are still read together.
+# Weeks of one unit, and the gap between two weeks up to which they are still read
+# together.
 UNIT_WEEKS = 26
 _GAP = 4 * WEEK
 
@@ -62,7 +65,8 @@ def zone_of(team_id: int) -> ZoneInfo:
 
 
 class _Moments(NamedTuple):
-    """When a team's pull requests were opened, merged and closed: three rows of moments, by their keys.
+    """When a team's pull requests were opened, merged and closed: three rows of
+    moments, by their keys.
 
     A direct commit has only the moment when it landed.
     """
@@ -72,13 +76,18 @@ class _Moments(NamedTuple):
 
     def between(self, since: datetime, until: datetime) -> Any:
         """The keys of those of which a moment is in this time, ascending."""
-        low, high = (np.datetime64(end.astimezone(UTC).replace(tzinfo=None), "us") for end in (since, until))
+        low, high = (
+            np.datetime64(end.astimezone(UTC).replace(tzinfo=None), "us")
+            for end in (since, until)
+        )
         return np.sort(self.pk[((self.at >= low) & (self.at < high)).any(axis=0)])
 
 
 def _moments_of(team_id: int) -> _Moments:
     fields = [RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")]
-    rows = fetch(PullRequest.objects.for_team(team_id).order_by().values_list("pk", "kind", *fields))
+    rows = fetch(
+        PullRequest.objects.for_team(team_id).order_by().values_list("pk", "kind", *fields)
+    )
     pk, kind, *columns = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     at = possible(np.stack([moments(column) for column in columns]))
     is_direct = np.array(kind, dtype="U12") == ChangeKind.CHANGE
@@ -87,9 +96,13 @@ def _moments_of(team_id: int) -> _Moments:
 
 
 def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
-    """Every week with a pull request opened, merged or closed, or with a row in the table, ascending."""
+    """Every week with a pull request opened, merged or closed, or with a row in the
+    table, ascending.
+    """
     zone = zone_of(team_id)
-    weeks = set(WeeklyMetrics.objects.for_team(team_id).values_list("week", flat=True).distinct())
+    weeks = set(
+        WeeklyMetrics.objects.for_team(team_id).values_list("week", flat=True).distinct()
+    )
     at = (known or _moments_of(team_id)).at.ravel()
     at = at[~np.isnat(at)]
     if len(at):
@@ -101,9 +114,17 @@ def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
 
 
 def weeks_of_members(team_id: int, members: Sequence[int]) -> set[date]:
-    """Return the weeks (Mondays) of everything that these members (primary keys) wrote or reviewed."""
-    reviewed = PRReview.objects.for_team(team_id).filter(reviewer__in=members, pull_request=OuterRef("pk"))
-    pulls = PullRequest.objects.for_team(team_id).filter(Q(author__in=members) | Q(Exists(reviewed))).order_by()
+    """Return the weeks (Mondays) of everything that these members (primary keys) wrote
+    or reviewed.
+    """
+    reviewed = PRReview.objects.for_team(team_id).filter(
+        reviewer__in=members, pull_request=OuterRef("pk")
+    )
+    pulls = (
+        PullRequest.objects.for_team(team_id)
+        .filter(Q(author__in=members) | Q(Exists(reviewed)))
+        .order_by()
+    )
     zone = zone_of(team_id)
     weeks: set[date] = set()
     for moments_of_one in pulls.values_list("created_at", "merged_at", "closed_at"):
@@ -112,7 +133,9 @@ def weeks_of_members(team_id: int, members: Sequence[int]) -> set[date]:
 
 
 def units(weeks: Iterable[date]) -> Iterator[list[date]]:
-    """The weeks, ascending, in units that are read and written together: near to each other and at most half a year."""
+    """The weeks, ascending, in units that are read and written together: near to each
+    other and at most half a year.
+    """
     unit: list[date] = []
     for week in sorted(weeks):
         if unit and (week - unit[-1] > _GAP or week - unit[0] >= UNIT_WEEKS * WEEK):
@@ -124,7 +147,8 @@ def units(weeks: Iterable[date]) -> Iterator[list[date]]:
 
 
 def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
-    """Make the table right for these weeks (Mondays; None: all). The caller holds the transaction.
+    """Make the table right for these weeks (Mondays; None: all). The caller holds the
+    transaction.
 
     Returns how many rows were written or removed.
     """
@@ -134,7 +158,9 @@ def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
 
 
 def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
-    """The body of a step: every touched week, newest data last, going on after the cursor's week."""
+    """The body of a step: every touched week, newest data last, going on after the
+    cursor's week.
+    """
     apply_bot_rule(team_id)
     apply_joins(team_id)
     weeks = touched_weeks(team_id)
@@ -142,7 +168,9 @@ def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
     done = sum(week.isoformat() <= after for week in weeks)
     missing: list[Missing] = list(ctx.cursor.get("missing", []))
     for unit in units(weeks[done:]):
-        with ctx.unit(total=len(weeks), unit="weeks", message="Computing weekly figures") as work:
+        with ctx.unit(
+            total=len(weeks), unit="weeks", message="Computing weekly figures"
+        ) as work:
             for portion in portions.of(ctx, unit, _weeks_name):
                 if portion.skipped:
                     missing.append(Missing(what=portion.name, why=portion.why))
@@ -161,13 +189,21 @@ def _weeks_name(weeks: Sequence[date]) -> str:
 
 
 def recompute_outdated(team_id: int) -> int:
-    """Make the weeks right whose rows were computed by another version of the definitions. As `recompute`."""
-    rows = WeeklyMetrics.objects.for_team(team_id).exclude(definitions_version=DEFINITIONS_VERSION)
+    """Make the weeks right whose rows were computed by another version of the
+    definitions. As `recompute`.
+    """
+    rows = WeeklyMetrics.objects.for_team(team_id).exclude(
+        definitions_version=DEFINITIONS_VERSION
+    )
     return recompute(team_id, set(rows.values_list("week", flat=True)))
 
 
-def compute(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> dict[tuple[Subject, date], Figures]:
-    """The figures of these weeks (ascending), read from the rows: of each subject that has any."""
+def compute(
+    team_id: int, weeks: Sequence[date], known: _Moments | None = None
+) -> dict[tuple[Subject, date], Figures]:
+    """The figures of these weeks (ascending), read from the rows: of each subject that
+    has any.
+    """
     zone = zone_of(team_id)
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
     keys = known.between(since, until) if known else touched(team_id, since, until)
@@ -177,9 +213,17 @@ def compute(team_id: int, weeks: Sequence[date], known: _Moments | None = None) 
 @without_gc()
 def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> int:
     wanted = compute(team_id, weeks, known)
-    stored = {(subject, week): (pk, *values) for pk, subject, week, *values in _stored(team_id, weeks)}
-    iso, names = {week: week.isoformat() for week in weeks}, {subject: str(subject) for subject, _ in wanted}
-    named = {(names[subject], iso[week]): (subject, numbers) for (subject, week), numbers in wanted.items()}
+    stored = {
+        (subject, week): (pk, *values) for pk, subject, week, *values in _stored(team_id, weeks)
+    }
+    iso, names = (
+        {week: week.isoformat() for week in weeks},
+        {subject: str(subject) for subject, _ in wanted},
+    )
+    named = {
+        (names[subject], iso[week]): (subject, numbers)
+        for (subject, week), numbers in wanted.items()
+    }
     changed = [
         _row(team_id, subject, place, numbers)
         for place, (subject, numbers) in sorted(named.items())
@@ -194,15 +238,24 @@ def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None 
     )
     vanished = [values[0] for place, values in stored.items() if place not in named]
     for start in range(0, len(vanished), 1000):
-        WeeklyMetrics.objects.for_team(team_id).filter(pk__in=vanished[start : start + 1000]).delete()
+        WeeklyMetrics.objects.for_team(team_id).filter(
+            pk__in=vanished[start : start + 1000]
+        ).delete()
     return len(changed) + len(vanished)
 
 
 def _stored(team_id: int, weeks: Sequence[date]) -> list[Any]:
-    """The table's rows of these weeks, as the database gives them: to convert them takes longer than to compute them."""
-    listed = ", ".join(["id", "subject", "CAST(week AS TEXT)", "definitions_version", *_FIGURES])
+    """The table's rows of these weeks, as the database gives them: to convert them
+    takes longer than to compute them.
+    """
+    listed = ", ".join(
+        ["id", "subject", "CAST(week AS TEXT)", "definitions_version", *_FIGURES]
+    )
     # The scopes lead to the index.
-    scopes, marks = ", ".join(f"'{scope}'" for scope in Scope.values), ", ".join(["%s"] * len(weeks))
+    scopes, marks = (
+        ", ".join(f"'{scope}'" for scope in Scope.values),
+        ", ".join(["%s"] * len(weeks)),
+    )
     return fetch_text(
         f"SELECT {listed} FROM {WeeklyMetrics._meta.db_table}"  # noqa: S608 - our own names
         f" WHERE team_id = %s AND scope IN ({scopes}) AND week IN ({marks})",
@@ -210,10 +263,21 @@ def _stored(team_id: int, weeks: Sequence[date]) -> list[Any]:
     )
 
 
-_COLUMNS = ("team_id", "subject", "week", "scope", "repository_id", "member_id", "definitions_version", *_FIGURES)
+_COLUMNS = (
+    "team_id",
+    "subject",
+    "week",
+    "scope",
+    "repository_id",
+    "member_id",
+    "definitions_version",
+    *_FIGURES,
+)
 
 
-def _row(team_id: int, subject: Subject, place: tuple[str, str], numbers: Figures) -> tuple[Any, ...]:
+def _row(
+    team_id: int, subject: Subject, place: tuple[str, str], numbers: Figures
+) -> tuple[Any, ...]:
     return (
         team_id,
         *place,

@@ -1,5 +1,6 @@
-"""What a source sent becomes rows: pull requests, commits, reviews, and the accounts of people.
+"""What a source sent becomes rows: pull requests, commits, reviews, and the accounts of
+people.
 
-It imports models, records, and helpers of this app, and no figures but the calendar of `figures.definitions`.
-Start with `writer.ingest_pull_requests`.
+It imports models, records, and helpers of this app, and no figures but the calendar of
+`figures.definitions`. Start with `writer.ingest_pull_requests`.
 """

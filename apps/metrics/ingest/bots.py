@@ -6,8 +6,9 @@
     is_bot_account("jan", "Jan Bot")                 False: a family name
     suspicion("acme-deploy", "")                     its name has the word “deploy”
 
-GitHub marks its apps as bots; many bots are accounts of users. What the rule can't know, an admin decides
-(`apps.metrics.accounts.bot_decisions`); `suspicion` gives the accounts that are suggested to them.
+GitHub marks its apps as bots; many bots are accounts of users. What the rule can't
+know, an admin decides (`apps.metrics.accounts.bot_decisions`); `suspicion` gives the
+accounts that are suggested to them.
 """
 
 from functools import lru_cache
@@ -98,7 +99,9 @@ NAMES_IN_BOT = ("abbot", "cabot", "corbot", "jabot", "rabot", "sabot", "talbot",
 
 @lru_cache(maxsize=4096)
 def is_bot_account(login: str, name: str = "") -> bool:
-    """Return whether an account is a bot by its login, or by its name if that is one word."""
+    """Return whether an account is a bot by its login, or by its name if that is one
+    word.
+    """
     bare = account_name(login)
     if login.endswith("[bot]") or name.endswith("[bot]") or bare in KNOWN_BOTS:
         return True
@@ -107,7 +110,9 @@ def is_bot_account(login: str, name: str = "") -> bool:
 
 @lru_cache(maxsize=4096)
 def suspicion(login: str, name: str = "") -> str:
-    """Return why an account that isn't a bot by the rule may be one; empty if nothing hints at it."""
+    """Return why an account that isn't a bot by the rule may be one; empty if nothing
+    hints at it.
+    """
     bare = account_name(login)
     for word in bare.translate(SEPARATORS).split():
         if word in SERVICE_WORDS:
@@ -121,7 +126,9 @@ def suspicion(login: str, name: str = "") -> str:
 
 
 def account_name(login: str) -> str:
-    """Return a login in lower case without the mark of an address (`ann~1a2b3c4d`) and of an app (`[bot]`)."""
+    """Return a login in lower case without the mark of an address (`ann~1a2b3c4d`) and
+    of an app (`[bot]`).
+    """
     return login.rpartition("~")[0].lower() or login.lower().removesuffix("[bot]")
 
 

@@ -1,5 +1,7 @@
-"""Commits and reviews of a record: new and changed ones are written, those that vanished (a force-push, a deleted
-review) are removed, and the rest is left alone. Two to four statements each."""
+"""Commits and reviews of a record: new and changed ones are written, those that
+vanished (a force-push, a deleted review) are removed, and the rest is left alone. Two
+to four statements each.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +12,8 @@ from apps.metrics.models import Commit, PRReview
 from apps.metrics.records import CommitData, PullRequestData, ReviewData
 from apps.metrics.upsert import Row, upsert
 
-# The primary key of a pull request, whether it was there before, and what the source says of it.
+# The primary key of a pull request, whether it was there before, and what the source
+# says of it.
 Place = tuple[int, bool, PullRequestData]
 # A child's pull request and its own name within it.
 Key = tuple[int, str]
@@ -33,18 +36,37 @@ def write_commits(team_id: int, places: Iterable[Place], people: Directory) -> s
 
     Returns the primary keys of the pull requests whose commits changed.
     """
-    said = [(pull, known, data.commits) for pull, known, data in places if data.commits is not None]
-    wanted = {(pull, clean(data.oid, 64)): _commit(data, people) for pull, _, commits in said for data in commits}
-    return _replace(team_id, Commit, "oid", _COMMIT, wanted, [pull for pull, known, _ in said if known])
+    said = [
+        (pull, known, data.commits) for pull, known, data in places if data.commits is not None
+    ]
+    wanted = {
+        (pull, clean(data.oid, 64)): _commit(data, people)
+        for pull, _, commits in said
+        for data in commits
+    }
+    return _replace(
+        team_id, Commit, "oid", _COMMIT, wanted, [pull for pull, known, _ in said if known]
+    )
 
 
 def write_reviews(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
     """The same for reviews."""
-    said = [(pull, known, data.reviews) for pull, known, data in places if data.reviews is not None]
+    said = [
+        (pull, known, data.reviews) for pull, known, data in places if data.reviews is not None
+    ]
     wanted = {
-        (pull, clean(data.external_id, 120)): _review(data, people) for pull, _, reviews in said for data in reviews
+        (pull, clean(data.external_id, 120)): _review(data, people)
+        for pull, _, reviews in said
+        for data in reviews
     }
-    return _replace(team_id, PRReview, "external_id", _REVIEW, wanted, [pull for pull, known, _ in said if known])
+    return _replace(
+        team_id,
+        PRReview,
+        "external_id",
+        _REVIEW,
+        wanted,
+        [pull for pull, known, _ in said if known],
+    )
 
 
 def _commit(data: CommitData, people: Directory) -> Row:
@@ -61,7 +83,12 @@ def _commit(data: CommitData, people: Directory) -> Row:
 
 
 def _review(data: ReviewData, people: Directory) -> Row:
-    return people.counted_id(data.reviewer), people.named_id(data.reviewer), data.state, data.submitted_at
+    return (
+        people.counted_id(data.reviewer),
+        people.named_id(data.reviewer),
+        data.state,
+        data.submitted_at,
+    )
 
 
 def _replace(
@@ -72,14 +99,18 @@ def _replace(
     wanted: dict[Key, Row],
     known: Sequence[int],
 ) -> set[int]:
-    """Write what differs from what is stored of the `known` pull requests, and remove what isn't wanted."""
+    """Write what differs from what is stored of the `known` pull requests, and remove
+    what isn't wanted.
+    """
     manager: Any = model.objects
     stored: dict[Key, Row] = {}
     if known:
         rows = manager.for_team(team_id).filter(pull_request_id__in=known)
         for pk, pull, key, *values in rows.values_list("pk", "pull_request_id", name, *columns):
             stored[pull, key] = (pk, *values)
-    changed = sorted(key for key, row in wanted.items() if key not in stored or stored[key][1:] != row)
+    changed = sorted(
+        key for key, row in wanted.items() if key not in stored or stored[key][1:] != row
+    )
     upsert(
         model,
         ("team_id", "pull_request_id", name, *columns),

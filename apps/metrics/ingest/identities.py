@@ -1,7 +1,8 @@
 """Who is who: actors named by a source become rows of `TeamMember`.
 
-A person is keyed by GitHub's numeric id where the source gives one, else by the lower-cased login. Someone who was known
-by login only keeps the row when the id turns up; someone who is named by login only gets the row that has that login.
+A person is keyed by GitHub's numeric id where the source gives one, else by the
+lower-cased login. Someone who was known by login only keeps the row when the id turns
+up; someone who is named by login only gets the row that has that login.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,10 +32,14 @@ def key_of(person: PersonData | None) -> str:
 
 
 class Directory:
-    """Primary keys of the people of one batch, looked up by what the source said of them."""
+    """Primary keys of the people of one batch, looked up by what the source said of
+    them.
+    """
 
     def __init__(self, ids: dict[str, int], joined: dict[int, int]) -> None:
-        """Take the primary keys by `key_of`, and those that were joined into others, by the others' keys."""
+        """Take the primary keys by `key_of`, and those that were joined into others, by
+        the others' keys.
+        """
         self._ids, self._joined = ids, joined
 
     def member_id(self, person: PersonData | None) -> int:
@@ -42,18 +47,25 @@ class Directory:
         return self._ids[key_of(person)]
 
     def counted_id(self, person: PersonData | None) -> int:
-        """Return the primary key of the member whose work this counts as: another one if the two were joined."""
+        """Return the primary key of the member whose work this counts as: another one
+        if the two were joined.
+        """
         member = self.member_id(person)
         return self._joined.get(member, member)
 
     def named_id(self, person: PersonData | None) -> int | None:
-        """Return the primary key of a person's own row if it was joined into another one, else None."""
+        """Return the primary key of a person's own row if it was joined into another
+        one, else None.
+        """
         member = self.member_id(person)
         return member if member in self._joined else None
 
 
 def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Directory:
-    """Make or renew the rows of people (None: the ghost). At most three statements; the caller holds the transaction."""
+    """Make or renew the rows of people (None: the ghost).
+
+    At most three statements; the caller holds the transaction.
+    """
     named: dict[str, PersonData] = {}
     for person in people:
         key = key_of(person)
@@ -84,13 +96,17 @@ def upsert_people(team_id: int, people: Iterable[PersonData | None]) -> Director
     written = _write(rows, named)
     ids = {key: row.pk for key, row in written.items()}
     settle_bots(team_id, list(ids.values()))
-    return Directory(ids, {row.pk: row.joined_into_id for row in written.values() if row.joined_into_id})
+    return Directory(
+        ids, {row.pk: row.joined_into_id for row in written.values() if row.joined_into_id}
+    )
 
 
 def settle_bots(team_id: int, members: Iterable[int]) -> int:
-    """Make `is_bot` of these members (primary keys) what was decided, or else what the rule gives.
+    """Make `is_bot` of these members (primary keys) what was decided, or else what the
+    rule gives.
 
-    It is computed in the database: an admin's decision may have come since the rows were read.
+    It is computed in the database: an admin's decision may have come since the rows
+    were read.
 
     Returns:
         How many members changed.
@@ -104,7 +120,9 @@ def settle_bots(team_id: int, members: Iterable[int]) -> int:
 
 
 def apply_bot_rule(team_id: int) -> int:
-    """Mark the members who are bots by today's rule, which may be newer than their rows. Returns how many changed."""
+    """Mark the members who are bots by today's rule, which may be newer than their
+    rows. Returns how many changed.
+    """
     rows = TeamMember.objects.for_team(team_id).filter(bot_by_rule=False).order_by()
     names = rows.values_list("pk", "login", "name")
     bots = [pk for pk, login, name in names if is_bot_account(login, name)]
@@ -115,11 +133,14 @@ def apply_bot_rule(team_id: int) -> int:
 
 
 def name_by_commits(team_id: int, signed: Mapping[int, PersonData]) -> int:
-    """Give members (primary keys) the names and logins of their newest commits in clones; an account's come before them.
+    """Give members (primary keys) the names and logins of their newest commits in
+    clones; an account's come before them.
 
     The caller holds the transaction. Returns how many changed.
     """
-    rows = TeamMember.objects.for_team(team_id).exclude(key=GHOST_KEY).filter(pk__in=list(signed))
+    rows = (
+        TeamMember.objects.for_team(team_id).exclude(key=GHOST_KEY).filter(pk__in=list(signed))
+    )
     renamed: list[TeamMember] = []
     for row in rows:
         before = [getattr(row, field) for field in _FIELDS]
@@ -131,16 +152,20 @@ def name_by_commits(team_id: int, signed: Mapping[int, PersonData]) -> int:
         if before != [getattr(row, field) for field in _FIELDS]:
             renamed.append(row)
     if renamed:
-        TeamMember.objects.across_teams().bulk_update(sorted(renamed, key=lambda row: row.pk), _FIELDS)
+        TeamMember.objects.across_teams().bulk_update(
+            sorted(renamed, key=lambda row: row.pk), _FIELDS
+        )
         settle_bots(team_id, [row.pk for row in renamed])
         touch(team_id)
     return len(renamed)
 
 
 def remove_unseen(team_id: int) -> int:
-    """Delete people who appear nowhere in the team's work any more; the caller holds the transaction.
+    """Delete people who appear nowhere in the team's work any more; the caller holds
+    the transaction.
 
-    Those about whom an admin has decided stay: the decision holds if they come back. Returns how many were deleted.
+    Those about whom an admin has decided stay: the decision holds if they come back.
+    Returns how many were deleted.
     """
     pulls = PullRequest.objects.for_team(team_id).order_by()
     unseen = TeamMember.objects.for_team(team_id).filter(
@@ -152,8 +177,11 @@ def remove_unseen(team_id: int) -> int:
         bot_decision__isnull=True,
         joined_into__isnull=True,
     )
-    # A webhook may be naming one of them: the lock waits for its end, and then they are looked at again.
-    locked = list(unseen.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+    # A webhook may be naming one of them: the lock waits for its end, and then they are
+    # looked at again.
+    locked = list(
+        unseen.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True)
+    )
     if not locked:
         return 0
     deleted, _ = unseen.filter(pk__in=locked).delete()
@@ -161,12 +189,25 @@ def remove_unseen(team_id: int) -> int:
 
 
 def _unchanged(team_id: int, named: dict[str, PersonData]) -> Directory | None:
-    """Return the people if all are known as the source names them now, as is usual; None if one is not."""
+    """Return the people if all are known as the source names them now, as is usual;
+    None if one is not.
+    """
     found = TeamMember.objects.for_team(team_id).filter(key__in=list(named)).order_by()
     ids: dict[str, int] = {}
     joined: dict[int, int] = {}
-    columns = ("pk", "key", "login", "name", "account_name", "commit_name", "bot_by_rule", "joined_into_id")
-    for pk, key, login, name, account_name, commit_name, is_bot, into in found.values_list(*columns):
+    columns = (
+        "pk",
+        "key",
+        "login",
+        "name",
+        "account_name",
+        "commit_name",
+        "bot_by_rule",
+        "joined_into_id",
+    )
+    for pk, key, login, name, account_name, commit_name, is_bot, into in found.values_list(
+        *columns
+    ):
         person = named[key]
         if login != person.login and not (person.from_commits and account_name is not None):
             return None
@@ -182,7 +223,9 @@ def _unchanged(team_id: int, named: dict[str, PersonData]) -> Directory | None:
     return Directory(ids, joined) if len(ids) == len(named) else None
 
 
-def _stored(team_id: int, named: dict[str, PersonData]) -> tuple[dict[str, TeamMember], dict[str, TeamMember]]:
+def _stored(
+    team_id: int, named: dict[str, PersonData]
+) -> tuple[dict[str, TeamMember], dict[str, TeamMember]]:
     logins = {clean(person.login, 250).lower() for person in named.values()}
     found: Iterable[TeamMember] = (
         TeamMember.objects.for_team(team_id)
@@ -212,7 +255,8 @@ def _write(rows: dict[str, TeamMember], named: dict[str, PersonData]) -> dict[st
         if row._state.adding:
             new[id(row)] = row
     if new:
-        # One order of keys for all workers, so that two of them never wait for each other.
+        # One order of keys for all workers, so that two of them never wait for each
+        # other.
         TeamMember.objects.bulk_create(
             sorted(new.values(), key=lambda row: row.key),
             update_conflicts=True,
@@ -221,7 +265,9 @@ def _write(rows: dict[str, TeamMember], named: dict[str, PersonData]) -> dict[st
         )
     renewed = [row for mark, row in changed.items() if mark not in new]
     if renewed:
-        TeamMember.objects.across_teams().bulk_update(sorted(renewed, key=lambda row: row.pk), _FIELDS)
+        TeamMember.objects.across_teams().bulk_update(
+            sorted(renewed, key=lambda row: row.pk), _FIELDS
+        )
     return rows
 
 
@@ -234,14 +280,19 @@ def _renew(row: TeamMember, key: str, person: PersonData) -> bool:
     if person.from_commits and row.account_name is not None:
         # Commits keep the login that their author had.
         login = row.login
-    # Not every record of a bot marks it as one. A new login may be that of another kind of account.
+    # Not every record of a bot marks it as one. A new login may be that of another kind
+    # of account.
     was_bot = row.bot_by_rule and row.login == login
     row.login = login
     if row.account_name is None and not person.from_commits and key != GHOST_KEY:
         # The account is known from now on, even if its name is not.
         row.account_name = ""
     if person.name is not None:
-        setattr(row, "commit_name" if person.from_commits else "account_name", clean(person.name, 250))
+        setattr(
+            row,
+            "commit_name" if person.from_commits else "account_name",
+            clean(person.name, 250),
+        )
         row.name = row.account_name or row.commit_name or ""
     row.bot_by_rule = was_bot or person.is_bot or is_bot_account(row.login, row.name)
     return before != [getattr(row, field) for field in _FIELDS]

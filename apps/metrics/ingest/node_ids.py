@@ -1,4 +1,5 @@
-"""Node ids are addresses of pull requests, which GitHub may give in another format; their numbers stay.
+"""Node ids are addresses of pull requests, which GitHub may give in another format;
+their numbers stay.
 
 follow_addresses(repository, {"PR_kwDO9": record of #9})    # the row of #9 that has MDEx… gets PR_kwDO9
 """
@@ -11,12 +12,15 @@ from apps.metrics.records import PullRequestData
 
 
 def follow_addresses(
-    repository: Repository, batch: Mapping[str, PullRequestData], stored: Mapping[str, Mapping[str, Any]]
+    repository: Repository,
+    batch: Mapping[str, PullRequestData],
+    stored: Mapping[str, Mapping[str, Any]],
 ) -> bool:
     """Give stored pull requests the external ids under which their numbers come now.
 
-    A number that has lost its address to another one waits for its own under a text that is no node id. Pull requests
-    of clones have no GitHub id and are left alone. The caller holds the transaction.
+    A number that has lost its address to another one waits for its own under a text
+    that is no node id. Pull requests of clones have no GitHub id and are left alone.
+    The caller holds the transaction.
 
     Args:
         batch: the records, by their external ids.
@@ -39,7 +43,9 @@ def follow_addresses(
         if known in taken:
             left.append(pk)
     for pk in sorted(left):
-        PullRequest.objects.across_teams().filter(pk=pk).update(external_id=f"without address {pk}")
+        PullRequest.objects.across_teams().filter(pk=pk).update(
+            external_id=f"without address {pk}"
+        )
     # One order for all workers, so that two of them never wait for each other.
     for pk in sorted(moved):
         PullRequest.objects.across_teams().filter(pk=pk).update(external_id=moved[pk])
@@ -47,9 +53,13 @@ def follow_addresses(
 
 
 def _rows_elsewhere(
-    repository: Repository, addresses: Mapping[int, str], stored: Mapping[str, Mapping[str, Any]]
+    repository: Repository,
+    addresses: Mapping[int, str],
+    stored: Mapping[str, Mapping[str, Any]],
 ) -> set[tuple[int, int | None, str]]:
-    """Return primary key, number, and external id of the rows whose number or external id belongs to another one."""
+    """Return primary key, number, and external id of the rows whose number or external
+    id belongs to another one.
+    """
     rows: set[tuple[int, int | None, str]] = set()
     # Numbers without a row at their address.
     sought: list[int] = []
@@ -61,7 +71,14 @@ def _rows_elsewhere(
         if values is not None and None not in (values["number"], values["github_id"]):
             rows.add((values["pk"], values["number"], external_id))
     if sought:
-        # The repository's, and so its team's: asked for the team too, SQLite walks through all that there is.
-        found = PullRequest.objects.across_teams().filter(repository=repository, github_id__isnull=False)
-        rows |= set(found.filter(number__in=sought).order_by().values_list("pk", "number", "external_id"))
+        # The repository's, and so its team's: asked for the team too, SQLite walks
+        # through all that there is.
+        found = PullRequest.objects.across_teams().filter(
+            repository=repository, github_id__isnull=False
+        )
+        rows |= set(
+            found.filter(number__in=sought)
+            .order_by()
+            .values_list("pk", "number", "external_id")
+        )
     return rows

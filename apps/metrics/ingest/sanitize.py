@@ -1,7 +1,8 @@
 """Text and counts from outside, made fit for a column."""
 
-# The most characters of a body or a commit message that are stored. GitHub's own limit for bodies is 65,536; a commit
-# message has none. Reading the AI markers of so long a text takes about a second.
+# The most characters of a body or a commit message that are stored. GitHub's own limit
+# for bodies is 65,536; a commit message has none. Reading the AI markers of so long a
+# text takes about a second.
 LONGEST = 2_000_000
 
 
@@ -20,15 +21,18 @@ def clean(text: str, limit: int | None = None) -> str:
 
 
 def clean_long(text: str) -> str:
-    """Return the cleaned text of a body or a commit message; of one over 2,000,000 characters, its first and last lines.
+    """Return the cleaned text of a body or a commit message; of one over 2,000,000
+    characters, its first and last lines.
 
-    AI markers are in the first or last lines, so both ends stay, each with up to half of the characters. Fences and
-    comments that begin or end in the removed part are replaced, so that the last lines are read as before.
+    AI markers are in the first or last lines, so both ends stay, each with up to half
+    of the characters. Fences and comments that begin or end in the removed part are
+    replaced, so that the last lines are read as before.
     """
     text = clean(text)
     if len(text) <= LONGEST:
         return text
-    # Room for the line breaks, the fence, and the mark of a comment between the two ends.
+    # Room for the line breaks, the fence, and the mark of a comment between the two
+    # ends.
     half = LONGEST // 2 - 10
     start = max(text.rfind("\n", 0, half), 0) or half
     end = text.find("\n", len(text) - half) + 1 or len(text) - half

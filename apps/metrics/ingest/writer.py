@@ -1,8 +1,10 @@
 """The one way in: what a source said about pull requests becomes rows.
 
-`ingest_pull_requests` may be called any number of times with the same, newer or older records, in any order, and from
-several workers at once; the caller holds the transaction. A record without commits and reviews is a skeleton: it never
-takes away what a detail pass has written. A record with them is complete: its commits and reviews are all there are.
+`ingest_pull_requests` may be called any number of times with the same, newer or older
+records, in any order, and from several workers at once; the caller holds the
+transaction. A record without commits and reviews is a skeleton: it never takes away
+what a detail pass has written. A record with them is complete: its commits and reviews
+are all there are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +29,8 @@ _ROUND = 200
 # Characters of a title, and labels. GitHub allows 256 and 100.
 TITLE_LENGTH, MOST_LABELS = 1_000, 100
 
-# All that a source tells; what the markers found stands on columns of its own, which no ingest writes.
+# All that a source tells; what the markers found stands on columns of its own, which no
+# ingest writes.
 _COLUMNS = (
     "github_id",
     "number",
@@ -79,7 +82,8 @@ LISTED = (
     "url",
     "labels",
 )
-# Clocks of one source, or the one in its answers and the one in its records, may differ by so much.
+# Clocks of one source, or the one in its answers and the one in its records, may differ
+# by so much.
 SKEW = timedelta(minutes=1)
 OLDER = "what GitHub gave of it is older than its last known change; it is asked for again"
 
@@ -89,9 +93,11 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What a batch stands in after the call: distinct records, and the commits and reviews of the complete ones.
+    """What a batch stands in after the call: distinct records, and the commits and
+    reviews of the complete ones.
 
-    `weeks` are the Mondays whose figures may have changed, `ids` the primary keys in the order of the records.
+    `weeks` are the Mondays whose figures may have changed, `ids` the primary keys in
+    the order of the records.
     """
 
     pull_requests: int
@@ -99,9 +105,11 @@ class IngestResult:
     reviews: int
     weeks: frozenset[date]
     ids: tuple[int, ...]
-    # Primary keys of those that were new, or whose row, commits, or reviews were others than what is stored now.
+    # Primary keys of those that were new, or whose row, commits, or reviews were others
+    # than what is stored now.
     changed: frozenset[int] = frozenset()
-    # External ids of complete records that were older than their rows, which stay incomplete.
+    # External ids of complete records that were older than their rows, which stay
+    # incomplete.
     older: frozenset[str] = frozenset()
 
 
@@ -119,16 +127,20 @@ def ingest_pull_requests(
 ) -> IngestResult:
     """Write the records of one repository. Call it inside a transaction.
 
-    Of two records of one pull request in the batch the later one counts. One that is older than what is stored (by
-    `updated_at`) changes nothing, except that it may bring commits and reviews to a pull request whose details are
-    pending; they stay pending. A skeleton that is newer, or of the same second with another content, leaves the detail
-    in place and marks it pending again, because it may be out of date.
+    Of two records of one pull request in the batch the later one counts. One that is
+    older than what is stored (by `updated_at`) changes nothing, except that it may
+    bring commits and reviews to a pull request whose details are pending; they stay
+    pending. A skeleton that is newer, or of the same second with another content,
+    leaves the detail in place and marks it pending again, because it may be out of
+    date.
 
     Args:
-        read_at: the source's clock when it answered, None for what was not just read from it. A row whose last
-            change is ahead of that clock has an impossible time, and no record is older than it.
-        is_authoritative: the records are what the source has now, so one that is older than what is stored
-            replaces it, too. A row that a webhook has just changed (its details are pending) is left alone.
+        read_at: the source's clock when it answered, None for what was not just read
+            from it. A row whose last change is ahead of that clock has an impossible
+            time, and no record is older than it.
+        is_authoritative: the records are what the source has now, so one that is older
+            than what is stored replaces it, too. A row that a webhook has just changed
+            (its details are pending) is left alone.
     """
     batch = list({clean(data.external_id, 120): data for data in pulls}.items())
     ids: list[int] = []
@@ -137,7 +149,9 @@ def ingest_pull_requests(
     older: set[str] = set()
     commits = reviews = 0
     for start in range(0, len(batch), _ROUND):
-        ingested = _ingest_round(repository, dict(batch[start : start + _ROUND]), read_at, is_authoritative)
+        ingested = _ingest_round(
+            repository, dict(batch[start : start + _ROUND]), read_at, is_authoritative
+        )
         changed |= ingested.changed
         older |= ingested.older
         ids += ingested.ids
@@ -145,12 +159,21 @@ def ingest_pull_requests(
         commits += ingested.commits
         reviews += ingested.reviews
     return IngestResult(
-        len(batch), commits, reviews, frozenset(weeks), tuple(ids), frozenset(changed), frozenset(older)
+        len(batch),
+        commits,
+        reviews,
+        frozenset(weeks),
+        tuple(ids),
+        frozenset(changed),
+        frozenset(older),
     )
 
 
 def _ingest_round(
-    repository: Repository, batch: dict[str, PullRequestData], read_at: datetime | None, is_authoritative: bool
+    repository: Repository,
+    batch: dict[str, PullRequestData],
+    read_at: datetime | None,
+    is_authoritative: bool,
 ) -> IngestResult:
     people = upsert_people(repository.team_id, _people(batch.values()))
     stored = _stored(repository, batch)
@@ -175,20 +198,32 @@ def _ingest_round(
             older.add(external_id)
     changed = _changed(rows, stored)
     keys = _write(repository, rows, stored, changed)
-    places = [(keys[external_id], external_id in stored, data) for external_id, data in detailed.items()]
+    places = [
+        (keys[external_id], external_id in stored, data)
+        for external_id, data in detailed.items()
+    ]
     reviewed = write_reviews(repository.team_id, places, people)
     committed = write_commits(repository.team_id, places, people)
     if changed or reviewed or committed:
         touch(repository.team_id)
     if stale := committed & {values["pk"] for values in stored.values()}:
-        PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(markers_version=0)
+        PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(
+            markers_version=0
+        )
     return IngestResult(
         pull_requests=len(rows),
-        commits=sum(len({commit.oid for commit in data.commits or ()}) for data in batch.values()),
-        reviews=sum(len({review.external_id for review in data.reviews or ()}) for data in batch.values()),
+        commits=sum(
+            len({commit.oid for commit in data.commits or ()}) for data in batch.values()
+        ),
+        reviews=sum(
+            len({review.external_id for review in data.reviews or ()})
+            for data in batch.values()
+        ),
         weeks=frozenset(weeks),
         ids=tuple(keys[external_id] for external_id in rows),
-        changed=frozenset({keys[external_id] for external_id in changed} | reviewed | committed),
+        changed=frozenset(
+            {keys[external_id] for external_id in changed} | reviewed | committed
+        ),
         older=frozenset(older),
     )
 
@@ -204,22 +239,38 @@ def _people(batch: Iterable[PullRequestData]) -> Iterator[PersonData | None]:
 
 def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Values]:
     """What is there already, locked, in one order for all workers."""
-    # The repository's, and so its team's: asked for the team too, or for an order, SQLite walks through all that there is.
-    found = PullRequest.objects.across_teams().filter(repository=repository, external_id__in=list(external_ids))
-    found = found.order_by("pk").select_for_update() if connection.features.has_select_for_update else found.order_by()
-    return {values["external_id"]: values for values in found.values("pk", "external_id", *_COLUMNS)}
+    # The repository's, and so its team's: asked for the team too, or for an order,
+    # SQLite walks through all that there is.
+    found = PullRequest.objects.across_teams().filter(
+        repository=repository, external_id__in=list(external_ids)
+    )
+    found = (
+        found.order_by("pk").select_for_update()
+        if connection.features.has_select_for_update
+        else found.order_by()
+    )
+    return {
+        values["external_id"]: values for values in found.values("pk", "external_id", *_COLUMNS)
+    }
 
 
 def _changed(rows: dict[str, Values], stored: dict[str, Values]) -> list[str]:
-    """What is new or differs from what is stored, in one order for all workers: two of them never wait for each other."""
+    """What is new or differs from what is stored, in one order for all workers: two of
+    them never wait for each other.
+    """
     return sorted(
-        external_id for external_id, values in rows.items()
-        if external_id not in stored or any(values[column] != stored[external_id][column] for column in _COLUMNS)
-    )  # fmt: skip
+        external_id
+        for external_id, values in rows.items()
+        if external_id not in stored
+        or any(values[column] != stored[external_id][column] for column in _COLUMNS)
+    )
 
 
 def _write(
-    repository: Repository, rows: dict[str, Values], stored: dict[str, Values], changed: Sequence[str]
+    repository: Repository,
+    rows: dict[str, Values],
+    stored: dict[str, Values],
+    changed: Sequence[str],
 ) -> dict[str, int]:
     """Write what has changed; the primary key of every row."""
     keys = {external_id: values["pk"] for external_id, values in stored.items()}
@@ -227,7 +278,10 @@ def _write(
     written = upsert(
         PullRequest,
         ("team_id", "repository_id", "external_id", *_COLUMNS),
-        [(*own, external_id, *(rows[external_id][column] for column in _COLUMNS)) for external_id in changed],
+        [
+            (*own, external_id, *(rows[external_id][column] for column in _COLUMNS))
+            for external_id in changed
+        ],
         unique=("repository_id", "external_id"),
         update=_COLUMNS,
         returning=("id", "external_id"),
@@ -249,14 +303,20 @@ def _has_detail(old: Values | None) -> bool:
     return old is not None and old["detail_state"] == DetailState.COMPLETE
 
 
-def _row(data: PullRequestData, old: Values | None, people: Directory, is_older: bool) -> Values:
+def _row(
+    data: PullRequestData, old: Values | None, people: Directory, is_older: bool
+) -> Values:
     """The values as they shall be, of what is stored and what the source says now."""
     values = _scalars(data, people)
     complete = _is_complete(data)
     if complete:
         values |= {"detail_state": DetailState.COMPLETE, "detail_error": ""}
     if old is None:
-        return {"detail_state": DetailState.PENDING, "detail_error": "", "markers_version": 0} | values
+        return {
+            "detail_state": DetailState.PENDING,
+            "detail_error": "",
+            "markers_version": 0,
+        } | values
     if is_older:
         first = complete and not _has_detail(old)
         values = {"body": old["body"] or values["body"], "detail_error": OLDER} if first else {}
@@ -265,7 +325,9 @@ def _row(data: PullRequestData, old: Values | None, people: Directory, is_older:
         if any(values[column] != old[column] for column in values):
             values["detail_state"] = DetailState.PENDING
     values = old | values
-    if any(values[column] != old[column] for column in ("title", "body", "head_ref", "author_id")):
+    if any(
+        values[column] != old[column] for column in ("title", "body", "head_ref", "author_id")
+    ):
         values["markers_version"] = 0
     return values
 
@@ -287,7 +349,9 @@ def _labels(data: PullRequestData, old: Values) -> list[str]:
 
 
 def listed_values(data: PullRequestData, old: Values) -> Values:
-    """Return what a list's record makes of the columns of `LISTED` in a row whose values are `old`."""
+    """Return what a list's record makes of the columns of `LISTED` in a row whose
+    values are `old`.
+    """
     return _own_values(data) | {"labels": _labels(data, old)}
 
 

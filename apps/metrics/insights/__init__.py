@@ -1,15 +1,22 @@
-"""The rules of the insights: facts in, findings out. Each rule is a small pure function with its own minimum of cases.
+"""The rules of the insights: facts in, findings out. Each rule is a small pure function
+with its own minimum of cases.
 
-A rule that claims a change, a difference or an association speaks only where there are enough cases on both sides, the
-effect is large enough to matter and the difference is beyond chance: about 1 in 1,000 for a team, shared out over its
-repositories. Medians, never means. A small team gets no findings rather than guesses. The others state what is there now.
+A rule that claims a change, a difference or an association speaks only where there are
+enough cases on both sides, the effect is large enough to matter and the difference is
+beyond chance: about 1 in 1,000 for a team, shared out over its repositories. Medians,
+never means. A small team gets no findings rather than guesses. The others state what is
+there now.
 """
 
 from apps.metrics.insights.ai import ai_share, ai_time_to_merge
 from apps.metrics.insights.base import Finding, Rule, in_order
 from apps.metrics.insights.changes import revert_spike, review_wait, time_to_merge, weekend_load
 from apps.metrics.insights.dataset import Dataset
-from apps.metrics.insights.pulls import large_pull_requests, merged_without_approval, stale_pull_requests
+from apps.metrics.insights.pulls import (
+    large_pull_requests,
+    merged_without_approval,
+    stale_pull_requests,
+)
 from apps.metrics.insights.reviewers import bottleneck_reviewer, review_concentration
 from apps.pipelines.portions import Watch
 
@@ -31,7 +38,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(dataset: Dataset, watch: Watch | None = None) -> list[Finding]:
-    """Return what all rules find, in the order of `in_order`. `watch` names each rule while it runs, for a step."""
+    """Return what all rules find, in the order of `in_order`.
+
+    `watch` names each rule while it runs, for a step.
+    """
     found: list[Finding] = []
     for rule in RULES:
         name = f"Insight rule {rule.__name__}"

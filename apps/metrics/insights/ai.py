@@ -1,4 +1,7 @@
-"""AI-assisted pull requests: how many there are, and what goes together with them. An association is not a cause."""
+"""AI-assisted pull requests: how many there are, and what goes together with them.
+
+An association is not a cause.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -14,8 +17,12 @@ NO_CAUSE = "An association, not a cause."
 
 
 def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Difference:
-    """Compare AI-assisted pull requests with those of which it is unknown, within size and type."""
-    groups: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    """Compare AI-assisted pull requests with those of which it is unknown, within size
+    and type.
+    """
+    groups: dict[tuple[str, str], tuple[list[float], list[float]]] = defaultdict(
+        lambda: ([], [])
+    )
     for pull in pulls:
         measured = value(pull)
         # If not everything was read, a missing marker means nothing.
@@ -27,21 +34,37 @@ def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Diffe
 
 
 def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
-    """Time to merge of AI-assisted pull requests beside those of unknown making, of the half year, like with like."""
-    merged = [pull for pull in dataset.pulls if pull.merged_at and pull.merged_at > dataset.before_from]
+    """Time to merge of AI-assisted pull requests beside those of unknown making, of the
+    half year, like with like.
+    """
+    merged = [
+        pull
+        for pull in dataset.pulls
+        if pull.merged_at and pull.merged_at > dataset.before_from
+    ]
     found = associate(merged, lambda pull: pull.hours_to_merge)
     if not found.is_beyond:
         return
     way = "longer" if found.ratio > 1 else "shorter"
-    assisted = sorted((pull for pull in merged if pull.ai_assisted), key=lambda pull: -(pull.hours_to_merge or 0))
+    assisted = sorted(
+        (pull for pull in merged if pull.ai_assisted),
+        key=lambda pull: -(pull.hours_to_merge or 0),
+    )
     yield Finding(
         rule="ai-time-to-merge",
         subject="team",
         title=f"AI-assisted pull requests take {found.ratio:.2g} times as long to merge as others of their size and type.",
         body=f"{found.low:.2g} to {found.high:.2g} times with 95\u00a0% confidence, Cliff's delta {found.delta:+.2f};"
         f" {found.n_second:,} with a marker beside {found.n_first:,} of which it is unknown, in the half year. {NO_CAUSE}",
-        advice="Look at where the time goes: the wait, the review or the rework." if way == "longer" else "",
-        evidence={"n": found.n_second, "n_unknown": found.n_first, "strata": found.strata, "ratio": found.ratio}
+        advice="Look at where the time goes: the wait, the review or the rework."
+        if way == "longer"
+        else "",
+        evidence={
+            "n": found.n_second,
+            "n_unknown": found.n_first,
+            "strata": found.strata,
+            "ratio": found.ratio,
+        }
         | {"low": found.low, "high": found.high, "delta": found.delta, "z": found.z}
         | {"pull_requests": [pull.pk for pull in assisted][:MOST_SHOWN]},
         effect=min(1.0, abs(log2(max(found.ratio, 0.01))) / 4),
@@ -52,7 +75,9 @@ def ai_share(dataset: Dataset) -> Iterator[Finding]:
     """The share of merged pull requests with an explicit AI marker, of the team."""
     read = [pull for pull in dataset.pulls if pull.merged_at and pull.ai_assisted is not None]
     before, after = split(dataset, read, lambda pull: pull.merged_at)
-    marked_before, marked_after = (sum(bool(pull.ai_assisted) for pull in side) for side in (before, after))
+    marked_before, marked_after = (
+        sum(bool(pull.ai_assisted) for pull in side) for side in (before, after)
+    )
     if min(len(before), len(after)) < MIN_SHARE_CASES:
         return
     share_before, share_after = marked_before / len(before), marked_after / len(after)

@@ -1,4 +1,6 @@
-"""What the rules share: what a finding is, how many cases it wants, and the words for numbers."""
+"""What the rules share: what a finding is, how many cases it wants, and the words for
+numbers.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +19,10 @@ MOST_SHOWN = 50  # pull requests named as evidence
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found about a subject ("team" or "repository:<pk>"). `effect` ranks findings, from 0 to 1."""
+    """What a rule found about a subject ("team" or "repository:<pk>").
+
+    `effect` ranks findings, from 0 to 1.
+    """
 
     rule: str
     subject: str
@@ -84,8 +89,8 @@ def times(ratio: float) -> str:
 def in_order[T: Ranked](found: Iterable[T]) -> list[T]:
     """Sort insights as every page, email, and answer of the API lists them.
 
-    The one with the largest effect comes first, then the strongest of each other rule, then the
-    second of each rule.
+    The one with the largest effect comes first, then the strongest of each other rule,
+    then the second of each rule.
     """
     by_effect = sorted(found, key=lambda one: (-one.effect, one.rule, one.title, one.subject))
     seen: Counter[str] = Counter()

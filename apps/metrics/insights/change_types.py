@@ -15,17 +15,35 @@ class ChangeType(StrEnum):
 
 
 _TYPES = {
-    "feat": ChangeType.FEATURE, "feature": ChangeType.FEATURE, "fix": ChangeType.FIX, "bugfix": ChangeType.FIX,
-    "hotfix": ChangeType.FIX, "perf": ChangeType.FEATURE, "docs": ChangeType.DOCS, "doc": ChangeType.DOCS,
-    "chore": ChangeType.UPKEEP, "build": ChangeType.UPKEEP, "ci": ChangeType.UPKEEP, "test": ChangeType.UPKEEP,
-    "tests": ChangeType.UPKEEP, "refactor": ChangeType.UPKEEP, "style": ChangeType.UPKEEP,
-}  # fmt: skip
+    "feat": ChangeType.FEATURE,
+    "feature": ChangeType.FEATURE,
+    "fix": ChangeType.FIX,
+    "bugfix": ChangeType.FIX,
+    "hotfix": ChangeType.FIX,
+    "perf": ChangeType.FEATURE,
+    "docs": ChangeType.DOCS,
+    "doc": ChangeType.DOCS,
+    "chore": ChangeType.UPKEEP,
+    "build": ChangeType.UPKEEP,
+    "ci": ChangeType.UPKEEP,
+    "test": ChangeType.UPKEEP,
+    "tests": ChangeType.UPKEEP,
+    "refactor": ChangeType.UPKEEP,
+    "style": ChangeType.UPKEEP,
+}
 _PREFIX = re.compile(r"^([a-z]+)(?:\([^)]*\))?!?:", re.IGNORECASE)
-_FIRST_WORD = {"add": ChangeType.FEATURE, "fix": ChangeType.FIX, "fixes": ChangeType.FIX, "document": ChangeType.DOCS}
+_FIRST_WORD = {
+    "add": ChangeType.FEATURE,
+    "fix": ChangeType.FIX,
+    "fixes": ChangeType.FIX,
+    "document": ChangeType.DOCS,
+}
 
 
 def change_type(title: str) -> ChangeType:
-    """By the title: a conventional prefix ("fix(api): …"), else its first word where that is plain ("Fix …")."""
+    """By the title: a conventional prefix ("fix(api): …"), else its first word where
+    that is plain ("Fix …").
+    """
     prefix = _PREFIX.match(title)
     if prefix:
         return _TYPES.get(prefix[1].lower(), ChangeType.OTHER)

@@ -1,4 +1,6 @@
-"""What changed: the week from which medians differ, and shares that rose in the recent weeks."""
+"""What changed: the week from which medians differ, and shares that rose in the recent
+weeks.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -26,7 +28,9 @@ from apps.metrics.weeks import WEEK
 
 
 class Change(NamedTuple):
-    """Medians in hours before and from `since` on; `ratio` with its interval of 95 %, by bootstrap."""
+    """Medians in hours before and from `since` on; `ratio` with its interval of 95 %,
+    by bootstrap.
+    """
 
     subject: str
     name: str
@@ -70,9 +74,13 @@ class Change(NamedTuple):
 
 
 def review_wait(dataset: Dataset) -> Iterator[Finding]:
-    """The median wait for the first review by a person: pull requests by people, by creation."""
+    """The median wait for the first review by a person: pull requests by people, by
+    creation.
+    """
     pulls = [pull for pull in dataset.pulls if not pull.by_bot]
-    for change in _changes(dataset, pulls, lambda pull: pull.created_at, lambda pull: pull.hours_to_review):
+    for change in _changes(
+        dataset, pulls, lambda pull: pull.created_at, lambda pull: pull.hours_to_review
+    ):
         yield change.finding(
             "review-wait",
             "Reviews in {} start after {}",
@@ -84,7 +92,9 @@ def review_wait(dataset: Dataset) -> Iterator[Finding]:
 def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
     """The median time to merge: pull requests by people, by merge."""
     pulls = [pull for pull in dataset.pulls if pull.merged_at and not pull.by_bot]
-    for change in _changes(dataset, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge):
+    for change in _changes(
+        dataset, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge
+    ):
         yield change.finding(
             "time-to-merge",
             "Merging in {} takes {}",
@@ -94,13 +104,23 @@ def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
 
 
 def revert_spike(dataset: Dataset) -> Iterator[Finding]:
-    """Four or more reverts among the recent merges, at twice the rate of the weeks before, beyond chance."""
-    before, after = split(dataset, [pull for pull in dataset.pulls if pull.merged_at], lambda pull: pull.merged_at)
-    reverts, earlier = [pull for pull in after if pull.is_revert], sum(pull.is_revert for pull in before)
+    """Four or more reverts among the recent merges, at twice the rate of the weeks
+    before, beyond chance.
+    """
+    before, after = split(
+        dataset, [pull for pull in dataset.pulls if pull.merged_at], lambda pull: pull.merged_at
+    )
+    reverts, earlier = (
+        [pull for pull in after if pull.is_revert],
+        sum(pull.is_revert for pull in before),
+    )
     if min(len(before), len(after)) < MIN_SHARE_CASES or len(reverts) < 4:
         return
     share, was = len(reverts) / len(after), earlier / len(before)
-    if share < 2 * was or more_by_chance(earlier, len(before), len(reverts), len(after)) > CHANCE:
+    if (
+        share < 2 * was
+        or more_by_chance(earlier, len(before), len(reverts), len(after)) > CHANCE
+    ):
         return
     yield Finding(
         rule="revert-spike",
@@ -120,7 +140,9 @@ def revert_spike(dataset: Dataset) -> Iterator[Finding]:
 
 
 def weekend_load(dataset: Dataset) -> Iterator[Finding]:
-    """The share of weekend days among the days on which people opened or reviewed something rose by five points."""
+    """The share of weekend days among the days on which people opened or reviewed
+    something rose by five points.
+    """
     days: dict[tuple[int, date], tuple[datetime, int]] = {}
     for pull in dataset.pulls:
         acts = [(one.reviewer, one.at) for one in pull.human_reviews]
@@ -134,9 +156,15 @@ def weekend_load(dataset: Dataset) -> Iterator[Finding]:
     after = [(day, pk) for (_, day), (at, pk) in days.items() if at > dataset.recent_from]
     if min(len(before), len(after)) < MIN_SHARE_CASES:
         return
-    was, weekend = sum(day.weekday() >= 5 for day in before), [pk for day, pk in after if day.weekday() >= 5]
+    was, weekend = (
+        sum(day.weekday() >= 5 for day in before),
+        [pk for day, pk in after if day.weekday() >= 5],
+    )
     share, earlier = len(weekend) / len(after), was / len(before)
-    if share - earlier < 0.05 or not of_shares(was, len(before), len(weekend), len(after)).is_beyond:
+    if (
+        share - earlier < 0.05
+        or not of_shares(was, len(before), len(weekend), len(after)).is_beyond
+    ):
         return
     yield Finding(
         rule="weekend-load",
@@ -157,7 +185,9 @@ def _changes(
     moment: Callable[[Pull], datetime | None],
     value: Callable[[Pull], float | None],
 ) -> list[Change]:
-    """Of each repository; of all together, each repository against its own median, where none has one alone."""
+    """Of each repository; of all together, each repository against its own median,
+    where none has one alone.
+    """
     rows = []
     for pull in pulls:
         at, hours = moment(pull), value(pull)
@@ -165,19 +195,31 @@ def _changes(
             rows.append((pull, (dataset.until - at) // WEEK, hours))
     groups = by_repository(pull for pull, _, _ in rows)
     many = [key for key, group in groups.items() if len(group) >= 2 * MIN_CASES]
-    # The chance of a false alarm is shared: half of it by the repositories, half for all together.
+    # The chance of a false alarm is shared: half of it by the repositories, half for
+    # all together.
     chance = CHANCE / (2 * max(len(many), 1)) if len(groups) > 1 else CHANCE
     found = []
     for key in many:
         mine = [row for row in rows if row[0].repository == key]
         change = _change(
-            dataset, mine, [row[2] for row in mine], chance, f"repository:{key}", dataset.repositories[key]
+            dataset,
+            mine,
+            [row[2] for row in mine],
+            chance,
+            f"repository:{key}",
+            dataset.repositories[key],
         )
         found += [change] if change else []
     if found or len(groups) < 2:
         return found
-    usual = {key: median([row[2] for row in rows if row[0].repository == key]) or 0.0 for key in groups}
-    aligned = [log(max(hours, 0.01)) - log(max(usual[pull.repository], 0.01)) for pull, _, hours in rows]
+    usual = {
+        key: median([row[2] for row in rows if row[0].repository == key]) or 0.0
+        for key in groups
+    }
+    aligned = [
+        log(max(hours, 0.01)) - log(max(usual[pull.repository], 0.01))
+        for pull, _, hours in rows
+    ]
     whole = _change(dataset, rows, aligned, CHANCE / 2, "team", "all repositories")
     return [whole] if whole else []
 
@@ -190,7 +232,9 @@ def _change(
     subject: str,
     name: str,
 ) -> Change | None:
-    """The one change of rows (pull request, weeks ago, hours), if it is large and beyond chance, and still holds."""
+    """The one change of rows (pull request, weeks ago, hours), if it is large and
+    beyond chance, and still holds.
+    """
     point = change_point(ranked, [-ago for _, ago, _ in rows], MIN_CASES, chance)
     if point is None:
         return None
@@ -203,8 +247,15 @@ def _change(
         return None
     if abs(lately - was) < abs(now - was) / 3 or (lately > was) != (now > was):
         return None  # it is over
-    since = (dataset.until + (first - 1) * WEEK + timedelta(seconds=1)).astimezone(dataset.zone).date()
-    slowest = sorted((row for row in rows if -row[1] >= first), key=lambda row: -row[2] if now > was else row[2])
+    since = (
+        (dataset.until + (first - 1) * WEEK + timedelta(seconds=1))
+        .astimezone(dataset.zone)
+        .date()
+    )
+    slowest = sorted(
+        (row for row in rows if -row[1] >= first),
+        key=lambda row: -row[2] if now > was else row[2],
+    )
     ratio = bootstrap_ratio([(before, after)])
     pulls = [pull for pull, _, _ in slowest]
     return Change(subject, name, since, was, now, len(before), len(after), p, ratio, pulls)

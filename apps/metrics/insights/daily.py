@@ -1,4 +1,6 @@
-"""Insights as rows: found by the rules from the facts, kept once per team, day, rule and subject."""
+"""Insights as rows: found by the rules from the facts, kept once per team, day, rule
+and subject.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
@@ -19,15 +21,25 @@ _FIELDS = ["title", "body", "advice", "evidence", "effect"]
 
 
 def find(team_id: int, now: datetime, watch: Watch | None = None) -> list[Finding]:
-    """Return what the rules find about a team now, in the order of `in_order`. Reads only."""
+    """Return what the rules find about a team now, in the order of `in_order`.
+
+    Reads only.
+    """
     return findings(load(team_id, now), watch)
 
 
 def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
-    """Make a day's insights these and no others. Three statements; the caller holds the transaction."""
+    """Make a day's insights these and no others.
+
+    Three statements; the caller holds the transaction.
+    """
     kept = {(finding.rule, finding.subject) for finding in found}
     stored = Insight.objects.for_team(team_id).filter(date=day)
-    gone = [pk for pk, *place in stored.values_list("pk", "rule", "subject") if tuple(place) not in kept]
+    gone = [
+        pk
+        for pk, *place in stored.values_list("pk", "rule", "subject")
+        if tuple(place) not in kept
+    ]
     if gone:
         stored.filter(pk__in=gone).delete()
     Insight.objects.bulk_create(
@@ -53,13 +65,16 @@ def store(team_id: int, day: date, found: Sequence[Finding]) -> None:
 
 
 def newest(team_id: int, *, subjects: Collection[str] | None = None) -> list[Insight]:
-    """Return the insights of the newest day in the order of `in_order`, without those that were dismissed.
+    """Return the insights of the newest day in the order of `in_order`, without those
+    that were dismissed.
 
     With `subjects`, only insights about these.
     """
     insights: Any = Insight.objects.for_team(team_id)
     day = insights.order_by("-date").values("date")[:1]
-    dismissed = InsightDismissal.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
+    dismissed = InsightDismissal.objects.for_team(team_id).filter(
+        rule=OuterRef("rule"), subject=OuterRef("subject")
+    )
     found = insights.filter(date=Subquery(day)).exclude(Exists(dismissed))
     if subjects is not None:
         found = found.filter(subject__in=subjects)
@@ -72,7 +87,9 @@ def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> li
 
 
 def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
-    """Tell a team no more of what this rule finds about this subject, until `restore`; the reason is not empty."""
+    """Tell a team no more of what this rule finds about this subject, until `restore`;
+    the reason is not empty.
+    """
     if not reason.strip():
         raise ValueError("A finding is dismissed for a reason.")
     InsightDismissal.objects.for_team(insight.team_id).update_or_create(
@@ -85,9 +102,17 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
 
 
 def dismissed(team_id: int) -> list[InsightDismissal]:
-    """What a team does not want to be told, the newest first; each with `title`, as the finding was last worded."""
-    found = Insight.objects.for_team(team_id).filter(rule=OuterRef("rule"), subject=OuterRef("subject"))
-    rows = InsightDismissal.objects.for_team(team_id).select_related("dismissed_by").order_by("-dismissed_at")
+    """What a team does not want to be told, the newest first; each with `title`, as the
+    finding was last worded.
+    """
+    found = Insight.objects.for_team(team_id).filter(
+        rule=OuterRef("rule"), subject=OuterRef("subject")
+    )
+    rows = (
+        InsightDismissal.objects.for_team(team_id)
+        .select_related("dismissed_by")
+        .order_by("-dismissed_at")
+    )
     return list(rows.annotate(title=Subquery(found.order_by("-date").values("title")[:1])))
 
 

@@ -36,13 +36,25 @@ class Review:
     is_ghost: bool = False
 
     def counts_for(self, author: int | None) -> bool:
-        """Return whether it is a review of a pull request by this author, by `definitions.counts_as_review`."""
-        return counts_as_review(author, self.reviewer, self.is_bot, self.at, is_ghost=self.is_ghost, state=self.state)
+        """Return whether it is a review of a pull request by this author, by
+        `definitions.counts_as_review`.
+        """
+        return counts_as_review(
+            author,
+            self.reviewer,
+            self.is_bot,
+            self.at,
+            is_ghost=self.is_ghost,
+            state=self.state,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull request; `lines` are added and deleted ones. `has_detail`: its reviews have been read."""
+    """A pull request; `lines` are added and deleted ones.
+
+    `has_detail`: its reviews have been read.
+    """
 
     pk: int
     number: int | None
@@ -77,12 +89,18 @@ class Pull:
     @property
     def hours_to_review(self) -> float | None:
         """From createdAt to the first review by a person other than the author."""
-        return hours_to_review(self.created_at, [review.at for review in self.human_reviews if review.at is not None])
+        return hours_to_review(
+            self.created_at,
+            [review.at for review in self.human_reviews if review.at is not None],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One team's year up to `until`: its newest activity, or now if that is earlier. `zone` is the team's."""
+    """One team's year up to `until`: its newest activity, or now if that is earlier.
+
+    `zone` is the team's.
+    """
 
     until: datetime
     pulls: tuple[Pull, ...] = ()
@@ -99,13 +117,20 @@ class Dataset:
 
 
 def load(team_id: int, now: datetime) -> Dataset:
-    """Read a team's facts, in four statements. Changes without a pull request are left out: nobody could review them."""
+    """Read a team's facts, in four statements.
+
+    Changes without a pull request are left out: nobody could review them.
+    """
     pulls = PullRequest.objects.for_team(team_id).filter(kind=ChangeKind.PULL_REQUEST)
     merged_at = Max("merged_at", filter=possible_condition("merged_at"))
-    newest = pulls.filter(created_at__lte=now).aggregate(created=Max("created_at"), merged=merged_at)
+    newest = pulls.filter(created_at__lte=now).aggregate(
+        created=Max("created_at"), merged=merged_at
+    )
     until = min(now, max((moment for moment in newest.values() if moment), default=now))
     since = until - YEAR
-    wanted = pulls.filter(Q(created_at__gte=since) | Q(merged_at__gte=since) | Q(state=PullRequestState.OPEN))
+    wanted = pulls.filter(
+        Q(created_at__gte=since) | Q(merged_at__gte=since) | Q(state=PullRequestState.OPEN)
+    )
     reviews = _reviews(team_id, wanted)
     repositories: dict[int, str] = {}
     found = []
@@ -160,9 +185,15 @@ def _pull(row: dict[str, Any], reviews: tuple[Review, ...]) -> Pull:
 
 
 def _merge_of(row: dict[str, Any]) -> datetime | None:
-    """Return when a pull request was merged; None if it was not, or at a time that is impossible."""
+    """Return when a pull request was merged; None if it was not, or at a time that is
+    impossible.
+    """
     merged_at: datetime | None = row["merged_at"]
-    if merged_at is None or not is_merged(row["state"], merged_at) or not is_possible(merged_at):
+    if (
+        merged_at is None
+        or not is_merged(row["state"], merged_at)
+        or not is_possible(merged_at)
+    ):
         return None
     return merged_at
 
@@ -185,5 +216,7 @@ def _reviews(team_id: int, pulls: Any) -> dict[int, list[Review]]:
         )
     )
     for pull, reviewer, login, key, is_bot, state, at in rows.iterator(chunk_size=5000):
-        found[pull].append(Review(reviewer, login or "ghost", bool(is_bot), state, at, key == GHOST_KEY))
+        found[pull].append(
+            Review(reviewer, login or "ghost", bool(is_bot), state, at, key == GHOST_KEY)
+        )
     return found

@@ -1,4 +1,6 @@
-"""What a live page shows of the figures while they form: the newest weeks and one finding, as data of a run's events."""
+"""What a live page shows of the figures while they form: the newest weeks and one
+finding, as data of a run's events.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -16,13 +18,16 @@ from apps.metrics.run_events import InsightEvent, WeeksEvent
 from apps.metrics.weeks import WEEK, week_of
 
 WEEKS = 13
-# Rules whose cases are whole once the list of pull requests is; the others wait for reviews and commits.
+# Rules whose cases are whole once the list of pull requests is; the others wait for
+# reviews and commits.
 EARLY_RULES = {"time-to-merge", "large-pull-requests", "stale-pull-requests"}
 SHOWN = 3
 
 
 def newest_weeks(team_id: int, now: datetime) -> list[date]:
-    """Return the newest 13 weeks, ascending, up to this one or to the last in which something landed."""
+    """Return the newest 13 weeks, ascending, up to this one or to the last in which
+    something landed.
+    """
     merged = PullRequest.objects.for_team(team_id).filter(possible_condition("merged_at"))
     last = merged.aggregate(last=Max("merged_at"))["last"]
     newest = week_of(min(now, last) if last else now, zone_of(team_id))
@@ -30,12 +35,20 @@ def newest_weeks(team_id: int, now: datetime) -> list[date]:
 
 
 def write_newest(team_id: int, now: datetime) -> None:
-    """Make the weekly table right for the newest weeks, from what has been read. The caller holds the transaction."""
+    """Make the weekly table right for the newest weeks, from what has been read.
+
+    The caller holds the transaction.
+    """
     recompute(team_id, newest_weeks(team_id, now))
 
 
-def weeks_event(team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None) -> WeeksEvent:
-    """Return the series of the first charts. Weeks that end before `whole_from` still grow; None: all are whole."""
+def weeks_event(
+    team_id: int, now: datetime, *, preliminary: bool, whole_from: datetime | None = None
+) -> WeeksEvent:
+    """Return the series of the first charts.
+
+    Weeks that end before `whole_from` still grow; None: all are whole.
+    """
     weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
     found = compute(team_id, weeks)
     figures = [(week, found.get((Subject(Scope.TEAM), week))) for week in weeks]
@@ -56,8 +69,12 @@ def weeks_event(team_id: int, now: datetime, *, preliminary: bool, whole_from: d
     )
 
 
-def insight_event(team_id: int, found: Sequence[Finding], *, preliminary: bool) -> InsightEvent | None:
-    """Return the strongest insight with the first of its evidence; None if there is none."""
+def insight_event(
+    team_id: int, found: Sequence[Finding], *, preliminary: bool
+) -> InsightEvent | None:
+    """Return the strongest insight with the first of its evidence; None if there is
+    none.
+    """
     if not found:
         return None
     best = found[0]
@@ -71,15 +88,27 @@ def insight_event(team_id: int, found: Sequence[Finding], *, preliminary: bool) 
 
 
 def early_finding(team_id: int, now: datetime) -> list[Finding]:
-    """What the rules find that need no more than the list of pull requests. Reads only."""
+    """What the rules find that need no more than the list of pull requests.
+
+    Reads only.
+    """
     return [finding for finding in find(team_id, now) if finding.rule in EARLY_RULES]
 
 
 def _named(team_id: int, evidence: Mapping[str, Any]) -> list[dict[str, Any]]:
     keys = list(evidence.get("pull_requests", ()))[:SHOWN]
-    pulls = PullRequest.objects.for_team(team_id).filter(pk__in=keys).select_related("repository").in_bulk()
+    pulls = (
+        PullRequest.objects.for_team(team_id)
+        .filter(pk__in=keys)
+        .select_related("repository")
+        .in_bulk()
+    )
     return [
-        {"number": pulls[key].number, "title": pulls[key].title, "repository": pulls[key].repository.full_name}
+        {
+            "number": pulls[key].number,
+            "title": pulls[key].title,
+            "repository": pulls[key].repository.full_name,
+        }
         for key in keys
         if key in pulls
     ]

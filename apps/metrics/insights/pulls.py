@@ -1,4 +1,6 @@
-"""What pull requests are like now: large ones that take long, stale ones, and those merged without an approval."""
+"""What pull requests are like now: large ones that take long, stale ones, and those
+merged without an approval.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -19,17 +21,30 @@ STALE = timedelta(days=30)
 
 
 def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
-    """Pull requests over 500 changed lines take at least twice as long to merge, in the team's half year."""
+    """Pull requests over 500 changed lines take at least twice as long to merge, in the
+    team's half year.
+    """
     merged = [
-        pull for pull in dataset.pulls if pull.merged_at and pull.merged_at > dataset.before_from and not pull.by_bot
+        pull
+        for pull in dataset.pulls
+        if pull.merged_at and pull.merged_at > dataset.before_from and not pull.by_bot
     ]
     large = [pull for pull in merged if pull.lines > LARGE]
-    small = [pull.hours_to_merge for pull in merged if pull.lines <= LARGE and pull.hours_to_merge is not None]
+    small = [
+        pull.hours_to_merge
+        for pull in merged
+        if pull.lines <= LARGE and pull.hours_to_merge is not None
+    ]
     slow = [pull.hours_to_merge for pull in large if pull.hours_to_merge is not None]
     if min(len(slow), len(small)) < MIN_CASES:
         return
     long, short = median(slow) or 0.0, median(small) or 0.0
-    if short <= 0 or long < 2 * short or long - short < MIN_HOURS or rank_sum_z(small, slow) < SURE:
+    if (
+        short <= 0
+        or long < 2 * short
+        or long - short < MIN_HOURS
+        or rank_sum_z(small, slow) < SURE
+    ):
         return
     yield Finding(
         rule="large-pull-requests",
@@ -40,16 +55,18 @@ def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
         advice="Split what can be reviewed on its own.",
         evidence={"large": long, "other": short, "n_large": len(slow), "n_other": len(small)}
         | {
-            "pull_requests": [pull.pk for pull in sorted(large, key=lambda pull: -(pull.hours_to_merge or 0))][
-                :MOST_SHOWN
-            ]
+            "pull_requests": [
+                pull.pk for pull in sorted(large, key=lambda pull: -(pull.hours_to_merge or 0))
+            ][:MOST_SHOWN]
         },
         effect=min(1.0, log2(long / short) / 4),
     )
 
 
 def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
-    """Five or more open pull requests of a repository, no drafts, that nobody touched for 30 days."""
+    """Five or more open pull requests of a repository, no drafts, that nobody touched
+    for 30 days.
+    """
     stale: dict[int, list[Pull]] = defaultdict(list)
     open_count: Counter[int] = Counter()
     for pull in dataset.pulls:
@@ -68,22 +85,38 @@ def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
             body=f"Of {open_count[repository]:,} open ones, drafts and bots left out.",
             advice="Close what will not be merged; ask for what is missing in the rest.",
             evidence={"n": open_count[repository], "stale": len(pulls)}
-            | {"pull_requests": [pull.pk for pull in sorted(pulls, key=lambda pull: pull.updated_at)][:MOST_SHOWN]},
+            | {
+                "pull_requests": [
+                    pull.pk for pull in sorted(pulls, key=lambda pull: pull.updated_at)
+                ][:MOST_SHOWN]
+            },
             # A state of some pull requests ranks below a change of all of them.
             effect=min(0.3, 0.02 * len(pulls) * share),
         )
 
 
 def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
-    """Surely more than a fifth of a repository's recent merges had no approval, where approving is the habit."""
+    """Surely more than a fifth of a repository's recent merges had no approval, where
+    approving is the habit.
+    """
     merged: dict[int, list[Pull]] = defaultdict(list)
     for pull in dataset.pulls:
-        if pull.merged_at and pull.merged_at > dataset.recent_from and pull.has_detail and not pull.by_bot:
+        if (
+            pull.merged_at
+            and pull.merged_at > dataset.recent_from
+            and pull.has_detail
+            and not pull.by_bot
+        ):
             merged[pull.repository].append(pull)
     for repository, pulls in sorted(merged.items()):
-        without = [pull for pull in pulls if not any(_approves(review, pull) for review in pull.human_reviews)]
+        without = [
+            pull
+            for pull in pulls
+            if not any(_approves(review, pull) for review in pull.human_reviews)
+        ]
         share = len(without) / len(pulls)
-        # Where most merges have none, the team works otherwise, or its source does not record reviews.
+        # Where most merges have none, the team works otherwise, or its source does not
+        # record reviews.
         surely = 0.2 + 2 * sqrt(0.2 * 0.8 / len(pulls))  # two standard errors
         if len(pulls) < MIN_CASES or not surely <= share <= 0.7:
             continue
@@ -93,11 +126,17 @@ def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
             title=f"{len(without):,} of {len(pulls):,} merges in {dataset.repositories[repository]} had no approval.",
             body=f"In {recent(dataset)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
             advice="If that is not meant, protect the branch: require one approval.",
-            evidence={"share": share, "n": len(pulls), "pull_requests": [pull.pk for pull in without][-MOST_SHOWN:]},
+            evidence={
+                "share": share,
+                "n": len(pulls),
+                "pull_requests": [pull.pk for pull in without][-MOST_SHOWN:],
+            },
             effect=0.4 * share,
         )
 
 
 def _approves(review: Review, pull: Pull) -> bool:
-    on_time = review.at is not None and pull.merged_at is not None and review.at <= pull.merged_at
+    on_time = (
+        review.at is not None and pull.merged_at is not None and review.at <= pull.merged_at
+    )
     return review.state == ReviewState.APPROVED and on_time

@@ -1,4 +1,7 @@
-"""Who reviews: one person for most, or two for nearly all. The count is of pull requests: several rounds on one are one."""
+"""Who reviews: one person for most, or two for nearly all.
+
+The count is of pull requests: several rounds on one are one.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,7 +16,9 @@ from apps.metrics.insights.dataset import Dataset
 
 
 class Load(NamedTuple):
-    """Of the recent weeks: reviews by person, their logins, their pull requests, and waits for those they were first on."""
+    """Of the recent weeks: reviews by person, their logins, their pull requests, and
+    waits for those they were first on.
+    """
 
     given: Counter[int]
     logins: dict[int, str]
@@ -26,7 +31,9 @@ class Load(NamedTuple):
 
 
 def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
-    """One person gives at least 40 % of 40 reviews, surely more than half as much again as an equal share among four."""
+    """One person gives at least 40 % of 40 reviews, surely more than half as much again
+    as an equal share among four.
+    """
     load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 4:
         return
@@ -38,9 +45,7 @@ def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
     others = [wait for who, waits in load.waits.items() if who != reviewer for wait in waits]
     waits = ""
     if min(len(theirs), len(others)) >= MIN_CASES:
-        waits = (
-            f" Median wait where they came first {in_hours(median(theirs) or 0)}, else {in_hours(median(others) or 0)}."
-        )
+        waits = f" Median wait where they came first {in_hours(median(theirs) or 0)}, else {in_hours(median(others) or 0)}."
     yield Finding(
         rule="bottleneck-reviewer",
         subject="team",
@@ -48,14 +53,25 @@ def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
         body=f"{most:,} of {load.total:,} in {recent(dataset)}; {len(load.given)} people reviewed. Several rounds on one pull"
         f" request count once.{waits}",
         advice="Spread the reviews, or make sure that somebody can stand in.",
-        evidence={"share": share, "n": load.total, "reviewers": len(load.given), "member": reviewer}
-        | {"wait": median(theirs), "wait_others": median(others), "pull_requests": load.pulls[reviewer][-MOST_SHOWN:]},
+        evidence={
+            "share": share,
+            "n": load.total,
+            "reviewers": len(load.given),
+            "member": reviewer,
+        }
+        | {
+            "wait": median(theirs),
+            "wait_others": median(others),
+            "pull_requests": load.pulls[reviewer][-MOST_SHOWN:],
+        },
         effect=min(1.0, share),
     )
 
 
 def review_concentration(dataset: Dataset) -> Iterator[Finding]:
-    """Two people give at least 70 % of 40 reviews among six or more, and neither is a bottleneck alone."""
+    """Two people give at least 70 % of 40 reviews among six or more, and neither is a
+    bottleneck alone.
+    """
     load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 6:
         return
@@ -89,7 +105,10 @@ def _is_bottleneck(share: float, load: Load) -> bool:
 def _load(dataset: Dataset) -> Load:
     load = Load(Counter(), {}, defaultdict(list), defaultdict(list))
     for pull in dataset.pulls:
-        human = sorted((one for one in pull.human_reviews if one.at), key=lambda one: one.at or dataset.until)
+        human = sorted(
+            (one for one in pull.human_reviews if one.at),
+            key=lambda one: one.at or dataset.until,
+        )
         if (
             human
             and human[0].reviewer is not None
@@ -97,7 +116,11 @@ def _load(dataset: Dataset) -> Load:
             and dataset.recent_from < human[0].at <= dataset.until
         ):
             load.waits[human[0].reviewer].append(pull.hours_to_review or 0.0)
-        given = {(one.reviewer, one.login) for one in human if one.at and dataset.recent_from < one.at <= dataset.until}
+        given = {
+            (one.reviewer, one.login)
+            for one in human
+            if one.at and dataset.recent_from < one.at <= dataset.until
+        }
         for reviewer, login in given:
             if reviewer is not None:
                 load.given[reviewer] += 1

@@ -1,4 +1,5 @@
-"""A model's answer, compared with what was asked. Its form is read tolerantly, its content checked strictly.
+"""A model's answer, compared with what was asked. Its form is read tolerantly, its
+content checked strictly.
 
 read_json("<think>Let me see.</think>```json\n{\"a\": 1}\n```")     # {"a": 1}
 check(texts, refs)      # items that pass by reference, and for each other reference why not
@@ -16,17 +17,39 @@ from apps.metrics.llm.prompt import KINDS, LEVELS, Document
 from apps.metrics.llm.texts import visible
 
 Level = Literal["low", "medium", "high"]
-Kind = Literal["feature", "fix", "refactor", "performance", "docs", "test", "build", "dependency", "revert", "other"]
-# An address, a link or an image in Markdown (its target may hold parentheses in pairs), or a tag.
+Kind = Literal[
+    "feature",
+    "fix",
+    "refactor",
+    "performance",
+    "docs",
+    "test",
+    "build",
+    "dependency",
+    "revert",
+    "other",
+]
+# An address, a link or an image in Markdown (its target may hold parentheses in pairs),
+# or a tag.
 _TARGET = r"\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)"
-_LINK = re.compile(rf"(?:(?<!\w)\w++://|www\.)\S+|!?\[[^\[\]]*+\]{_TARGET}|<[^<>]*+>", re.IGNORECASE)
+_LINK = re.compile(
+    rf"(?:(?<!\w)\w++://|www\.)\S+|!?\[[^\[\]]*+\]{_TARGET}|<[^<>]*+>", re.IGNORECASE
+)
 _SPACE = re.compile(r"\s+")
 # An answer is read up to so many objects.
 MOST_ENTRIES = 200
 MOST_REF = 18
 # Keys that were not asked for: so many are ignored if their names are short.
 MOST_EXTRA, LONGEST_EXTRA = 3, 40
-BOOLEANS = {"true": True, "yes": True, "false": False, "no": False, "": False, "none": False, "null": False}
+BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "false": False,
+    "no": False,
+    "": False,
+    "none": False,
+    "null": False,
+}
 
 
 class Item(BaseModel):
@@ -45,20 +68,39 @@ class Item(BaseModel):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema that goes with each request; every field is required, as strict modes demand."""
+    """The JSON schema that goes with each request; every field is required, as strict
+    modes demand.
+    """
     item = {
-        "ref": {"type": "string"}, "summary": {"type": "string"}, "kind": {"type": "string", "enum": list(KINDS)},
-        "area": {"type": "string"}, "risk": {"type": "string", "enum": list(LEVELS)},
-        "friction": {"type": "string", "enum": list(LEVELS)}, "ai_disclosed": {"type": "boolean"},
+        "ref": {"type": "string"},
+        "summary": {"type": "string"},
+        "kind": {"type": "string", "enum": list(KINDS)},
+        "area": {"type": "string"},
+        "risk": {"type": "string", "enum": list(LEVELS)},
+        "friction": {"type": "string", "enum": list(LEVELS)},
+        "ai_disclosed": {"type": "boolean"},
         "ai_words": {"type": "string"},
-    }  # fmt: skip
-    one = {"type": "object", "properties": item, "required": list(item), "additionalProperties": False}
+    }
+    one = {
+        "type": "object",
+        "properties": item,
+        "required": list(item),
+        "additionalProperties": False,
+    }
     whole = {"pull_requests": {"type": "array", "items": one}}
-    return {"type": "object", "properties": whole, "required": ["pull_requests"], "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": whole,
+        "required": ["pull_requests"],
+        "additionalProperties": False,
+    }
 
 
-def check(texts: Sequence[str], refs: Mapping[str, Document]) -> tuple[dict[str, Item], dict[str, str]]:
-    """Return the items that pass, and why not for every other reference. Answers about anything else are left out.
+def check(
+    texts: Sequence[str], refs: Mapping[str, Document]
+) -> tuple[dict[str, Item], dict[str, str]]:
+    """Return the items that pass, and why not for every other reference. Answers about
+    anything else are left out.
 
     Args:
         texts: where the answer may be; the first that has a list of objects counts.
@@ -66,7 +108,11 @@ def check(texts: Sequence[str], refs: Mapping[str, Document]) -> tuple[dict[str,
     raw = next((found for text in texts if (found := _entries(text)) is not None), None)
     if raw is None:
         is_empty = not any(text.strip() for text in texts)
-        why = "the model's answer was empty" if is_empty else "the model's answer was not of the form asked for"
+        why = (
+            "the model's answer was empty"
+            if is_empty
+            else "the model's answer was not of the form asked for"
+        )
         return {}, dict.fromkeys(refs, why)
     good: dict[str, Item] = {}
     bad = dict.fromkeys(refs, "the model's answer left it out")
@@ -92,7 +138,10 @@ def check(texts: Sequence[str], refs: Mapping[str, Document]) -> tuple[dict[str,
 
 
 def _entries(text: str) -> list[Any] | None:
-    """Return the objects of an answer: below the key asked for, below another, or bare. None if there are none."""
+    """Return the objects of an answer: below the key asked for, below another, or bare.
+
+    None if there are none.
+    """
     value = read_json(text)
     if isinstance(value, dict):
         if "ref" in value:
@@ -121,7 +170,9 @@ def _ref_of(entry: Any) -> str:
 
 
 def _normalized(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry without what may be forgiven: case, blanks, an extra key or two, a boolean as a text."""
+    """Return an entry without what may be forgiven: case, blanks, an extra key or two,
+    a boolean as a text.
+    """
     fields = Item.model_fields
     normal: dict[str, Any] = {name: entry[name] for name in fields if name in entry}
     extra = [name for name in entry if name not in fields]

@@ -12,7 +12,8 @@ from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import Commit, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
 
-# Pull requests in one request, and tokens of them: longer answers come later, and lose more when one is broken.
+# Pull requests in one request, and tokens of them: longer answers come later, and lose
+# more when one is broken.
 MOST_PULLS, MOST_TOKENS = 8, 12_000
 
 
@@ -24,26 +25,41 @@ def limit_of(limit: int | None) -> int:
 def wanted(team_id: int, limit: int) -> list[int]:
     """Return the newest pull requests that have not been read as they are now.
 
-    One that could not be read for a reason of its own is read again if it has changed, or if the model has.
+    One that could not be read for a reason of its own is read again if it has changed,
+    or if the model has.
     """
     unread = Q(analysis__isnull=True) | Q(analysis__state=AnalysisState.PENDING)
     changed = Q(analysis__read_of__lt=F("updated_at"))
-    other_model = Q(analysis__state=AnalysisState.FAILED) & ~Q(analysis__model=settings.LLM_MODEL[:100])
-    pulls = PullRequest.objects.for_team(team_id).filter(unread | changed | other_model, kind=ChangeKind.PULL_REQUEST)
+    other_model = Q(analysis__state=AnalysisState.FAILED) & ~Q(
+        analysis__model=settings.LLM_MODEL[:100]
+    )
+    pulls = PullRequest.objects.for_team(team_id).filter(
+        unread | changed | other_model, kind=ChangeKind.PULL_REQUEST
+    )
     return list(pulls.order_by("-created_at", "-pk").values_list("pk", flat=True)[:limit])
 
 
 def open_ones(team_id: int, chosen: Sequence[int]) -> QuerySet[PullRequest]:
-    """Return those of the chosen that are to be read: neither read nor given up for a reason of their own."""
-    closed = Q(state=AnalysisState.DONE) | Q(state=AnalysisState.FAILED, model=settings.LLM_MODEL[:100])
+    """Return those of the chosen that are to be read: neither read nor given up for a
+    reason of their own.
+    """
+    closed = Q(state=AnalysisState.DONE) | Q(
+        state=AnalysisState.FAILED, model=settings.LLM_MODEL[:100]
+    )
     done = Analysis.objects.for_team(team_id).filter(closed, pull_request=OuterRef("pk"))
     pulls = PullRequest.objects.for_team(team_id).filter(pk__in=chosen)
-    return pulls.exclude(Exists(done.filter(read_of__gte=OuterRef("updated_at")))).order_by("-created_at", "-pk")
+    return pulls.exclude(Exists(done.filter(read_of__gte=OuterRef("updated_at")))).order_by(
+        "-created_at", "-pk"
+    )
 
 
 def read_count(team_id: int, chosen: Sequence[int]) -> int:
-    """Return how many of the chosen have been read; one that was given up does not count."""
-    rows = Analysis.objects.for_team(team_id).filter(pull_request_id__in=chosen, state=AnalysisState.DONE)
+    """Return how many of the chosen have been read; one that was given up does not
+    count.
+    """
+    rows = Analysis.objects.for_team(team_id).filter(
+        pull_request_id__in=chosen, state=AnalysisState.DONE
+    )
     return rows.filter(read_of__gte=F("pull_request__updated_at")).count()
 
 
@@ -52,7 +68,11 @@ def documents(pulls: Sequence[PullRequest]) -> list[Document]:
     keys = [pull.pk for pull in pulls]
     messages: dict[int, list[str]] = defaultdict(list)
     reviews: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    commits = Commit.objects.across_teams().filter(pull_request_id__in=keys).order_by("authored_at", "pk")
+    commits = (
+        Commit.objects.across_teams()
+        .filter(pull_request_id__in=keys)
+        .order_by("authored_at", "pk")
+    )
     for pk, message in commits.values_list("pull_request_id", "message"):
         messages[pk].append(message)
     given = PRReview.objects.across_teams().filter(pull_request_id__in=keys)

@@ -25,10 +25,15 @@ HELD_FOR = timedelta(minutes=5)
 
 
 class InstallationSpent(Exception):
-    """The rest of the installation's budget is too small for a request. The message is for members."""
+    """The rest of the installation's budget is too small for a request.
+
+    The message is for members.
+    """
 
     def __init__(self) -> None:
-        super().__init__(f"This installation's budget for AI summaries is used up until {day_of_renewal()}.")
+        super().__init__(
+            f"This installation's budget for AI summaries is used up until {day_of_renewal()}."
+        )
 
 
 def is_switched_off() -> bool:
@@ -42,7 +47,9 @@ def month_of(now: datetime) -> date:
 
 
 def day_of_renewal() -> str:
-    """Return the day on which the next month's budget begins, in UTC, for example "1 December"."""
+    """Return the day on which the next month's budget begins, in UTC, for example "1
+    December".
+    """
     # 31 days after the first of a month always lie in the next one.
     next_month = month_of(timezone.now().replace(day=1) + timedelta(days=31))
     return f"{next_month.day} {next_month:%B}"
@@ -62,11 +69,13 @@ def reserved() -> int:
 
 
 def has_room(tokens: int) -> bool:
-    """Return whether a request of so many tokens fits now, or must wait for answers under way.
+    """Return whether a request of so many tokens fits now, or must wait for answers
+    under way.
 
     Raises InstallationSpent if it would not fit even if those cost nothing.
     """
-    # Reservations come first: a bill that replaces one in between is counted twice, never not at all.
+    # Reservations come first: a bill that replaces one in between is counted twice,
+    # never not at all.
     held = reserved()
     left = int(settings.LLM_INSTALLATION_MONTHLY_TOKENS) - used()
     if tokens > left:
@@ -87,7 +96,8 @@ def release(ticket: UUID) -> None:
 
 
 def is_used_up(key: str) -> bool:
-    """Return whether the request that was refused last this month would be refused again.
+    """Return whether the request that was refused last this month would be refused
+    again.
 
     `key` is that of the model's row, `pace.key()`.
     """

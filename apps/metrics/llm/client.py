@@ -1,4 +1,5 @@
-"""The boundary to the language model: a request goes out, one of four outcomes comes back, and nothing is raised.
+"""The boundary to the language model: a request goes out, one of four outcomes comes
+back, and nothing is raised.
 
     client = LlmClient()
     match client.ask(messages, pulls=8):
@@ -8,7 +9,8 @@
         case Broken(reason=reason): …
     client.remember()
 
-Everything that the server sends is bounded, masked, and made storable here, once (`envelope`, `wire`, `limits`).
+Everything that the server sends is bounded, masked, and made storable here, once
+(`envelope`, `wire`, `limits`).
 """
 
 import json
@@ -38,13 +40,19 @@ LATE = Broken(Cause.UNREACHABLE, "it did not answer in time")
 
 
 def is_configured() -> bool:
-    """Return whether there is a model to ask: a key, or a server of one's own, and a budget above 0."""
-    return not budget.is_switched_off() and bool(settings.GROQ_API_KEY or settings.LLM_BASE_URL_GIVEN)
+    """Return whether there is a model to ask: a key, or a server of one's own, and a
+    budget above 0.
+    """
+    return not budget.is_switched_off() and bool(
+        settings.GROQ_API_KEY or settings.LLM_BASE_URL_GIVEN
+    )
 
 
 class LlmClient:
-    """A client of the server that is set up. `ask` and `send` may be called by several threads; they retry only to learn
-    what the server takes. `remember` uses the database, so it belongs to the step's own thread."""
+    """A client of the server that is set up. `ask` and `send` may be called by several
+    threads; they retry only to learn what the server takes. `remember` uses the
+    database, so it belongs to the step's own thread.
+    """
 
     def __init__(self, known: dialect.Dialect | None = None) -> None:
         self.model: str = settings.LLM_MODEL
@@ -67,9 +75,13 @@ class LlmClient:
             dialect.remember(learned)
             self._stored = learned
 
-    def ask(self, messages: list[dict[str, str]], pulls: int, seconds: float = ANSWER_SECONDS) -> Outcome:
+    def ask(
+        self, messages: list[dict[str, str]], pulls: int, seconds: float = ANSWER_SECONDS
+    ) -> Outcome:
         """Ask about so many pull requests; otherwise as `send`."""
-        return self.send(messages, "pull_requests", schema(), TOKENS_A_PULL * pulls + 200, seconds)
+        return self.send(
+            messages, "pull_requests", schema(), TOKENS_A_PULL * pulls + 200, seconds
+        )
 
     def send(
         self,
@@ -79,16 +91,29 @@ class LlmClient:
         most_tokens: int,
         seconds: float = ANSWER_SECONDS,
     ) -> Outcome:
-        """Return what came of a request for an answer of a form, a JSON schema; within so many seconds."""
+        """Return what came of a request for an answer of a form, a JSON schema; within
+        so many seconds.
+        """
         try:
             outcome = self._send(messages, name, form, most_tokens, seconds)
         except Exception as error:
-            logger.exception("A request to the language model ended in a mistake of this product.")
-            return Broken(Cause.UNEXPECTED, "the request failed", storable(f"{type(error).__name__}: {error}"))
+            logger.exception(
+                "A request to the language model ended in a mistake of this product."
+            )
+            return Broken(
+                Cause.UNEXPECTED,
+                "the request failed",
+                storable(f"{type(error).__name__}: {error}"),
+            )
         return _with_estimate(outcome, messages) if isinstance(outcome, Answer) else outcome
 
     def _send(
-        self, messages: list[dict[str, str]], name: str, form: dict[str, Any], most_tokens: int, seconds: float
+        self,
+        messages: list[dict[str, str]],
+        name: str,
+        form: dict[str, Any],
+        most_tokens: int,
+        seconds: float,
     ) -> Outcome:
         end = time.monotonic() + min(seconds, ANSWER_SECONDS)
         outcome: Outcome = LATE
@@ -97,7 +122,9 @@ class LlmClient:
             if left < LEAST_SECONDS:
                 return LATE
             used = self._dialect
-            outcome = self._once(used.request(self.model, messages, name, form, most_tokens), left)
+            outcome = self._once(
+                used.request(self.model, messages, name, form, most_tokens), left
+            )
             further = _further(used, outcome)
             if further is None:
                 self._conclude(used, outcome)
@@ -106,7 +133,9 @@ class LlmClient:
         return outcome
 
     def _conclude(self, used: dialect.Dialect, outcome: Outcome) -> None:
-        """Keep what worked. If nothing did, the next request begins with what was known before."""
+        """Keep what worked. If nothing did, the next request begins with what was known
+        before.
+        """
         if used.is_known:
             return
         if isinstance(outcome, Answer):
@@ -128,11 +157,19 @@ class LlmClient:
         }
         if not headers["authorization"].isascii() or not headers["authorization"].isprintable():
             reason = "The key of the language model can't be used."
-            return Refused(Cause.SETTINGS, reason, detail="GROQ_API_KEY has characters that no header can hold.")
+            return Refused(
+                Cause.SETTINGS,
+                reason,
+                detail="GROQ_API_KEY has characters that no header can hold.",
+            )
         content = json.dumps(request).encode()
         try:
             received: Received = exchange(
-                f"{settings.LLM_BASE_URL}/chat/completions", headers, content, seconds, self._line
+                f"{settings.LLM_BASE_URL}/chat/completions",
+                headers,
+                content,
+                seconds,
+                self._line,
             )
         except NotReceived as reason:
             return Broken(Cause.UNREACHABLE, str(reason))
@@ -150,7 +187,9 @@ def _further(used: dialect.Dialect, outcome: Outcome) -> dialect.Dialect | None:
 
 
 def _with_estimate(answer: Answer, messages: list[dict[str, str]]) -> Answer:
-    """Return the answer with our own estimate of what the server left out of its cost, so that budgets end."""
+    """Return the answer with our own estimate of what the server left out of its cost,
+    so that budgets end.
+    """
     tokens_in, tokens_out = answer.tokens_in, answer.tokens_out
     if not tokens_in:
         tokens_in = sum(prompt.tokens_of(message["content"]) for message in messages)
@@ -160,7 +199,9 @@ def _with_estimate(answer: Answer, messages: list[dict[str, str]]) -> Answer:
 
 
 def _without_key(body: bytes) -> bytes:
-    """Return an answer without our key, which some gateways repeat, whatever shape it has."""
+    """Return an answer without our key, which some gateways repeat, whatever shape it
+    has.
+    """
     key = settings.GROQ_API_KEY.encode("utf-8", "replace")
     return body.replace(key, MASK.encode()) if key else body
 

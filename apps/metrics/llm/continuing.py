@@ -1,13 +1,15 @@
 """Reading on in the background what a run could not wait for.
 
-A run's AI step ends within LLM_PATIENCE. What is left then is read by a run of its own, which waits for limits and
-outages with growing pauses, for at most a day without progress:
+A run's AI step ends within LLM_PATIENCE. What is left then is read by a run of its own,
+which waits for limits and outages with growing pauses, for at most a day without
+progress:
 
     continuing.begin(ctx, team_id, chosen)     # joins the reading that is under way, if there is one
     continuing.progress_of(team_id)            # "40 of 100", what it waits for, and until when
     continuing.context_of(team_id)             # the same for templates/metrics/ai_progress.html
 
-When it ends, the runs that handed over to it get what it read: nothing is missing in them any more.
+When it ends, the runs that handed over to it get what it read: nothing is missing in
+them any more.
 """
 
 from collections.abc import Sequence
@@ -38,13 +40,22 @@ ASKS_EVERY_OTHERWISE = 60
 
 def live_run(team_id: int) -> Run | None:
     """Return the reading that is under way, if there is one."""
-    return Run.objects.filter(pipeline=PIPELINE, subject=f"{SUBJECT}{team_id}", state__in=ACTIVE_RUN_STATES).first()
+    return Run.objects.filter(
+        pipeline=PIPELINE, subject=f"{SUBJECT}{team_id}", state__in=ACTIVE_RUN_STATES
+    ).first()
 
 
 def standalone(team_id: int) -> tuple[str, str, None, dict[str, Any]]:
-    """Return what run a call without another run starts: one over the newest that are not read."""
+    """Return what run a call without another run starts: one over the newest that are
+    not read.
+    """
     chosen = wanted(team_id, limit_of(None))
-    return PIPELINE, f"{SUBJECT}{team_id}", None, {"team_id": team_id, "chosen": chosen, "origins": []}
+    return (
+        PIPELINE,
+        f"{SUBJECT}{team_id}",
+        None,
+        {"team_id": team_id, "chosen": chosen, "origins": []},
+    )
 
 
 def is_reading(team_id: int) -> bool:
@@ -54,7 +65,10 @@ def is_reading(team_id: int) -> bool:
 
 
 def begin(ctx: StepContext, team_id: int, chosen: Sequence[int]) -> Run:
-    """Let the chosen be read in the background, on behalf of this step. A reading under way reads them, too."""
+    """Let the chosen be read in the background, on behalf of this step.
+
+    A reading under way reads them, too.
+    """
     origin = {"run": str(ctx.run.pk), "step": ctx.step.key, "chosen": list(chosen)}
     params: dict[str, Any] = {"team_id": team_id, "chosen": list(chosen), "origins": [origin]}
     run, is_new = engine.start(PIPELINE, subject=f"{SUBJECT}{team_id}", params=params)
@@ -87,11 +101,19 @@ class Progress:
 
 
 def progress_of(team_id: int) -> Progress | None:
-    """Return the progress of a team's newest background reading; None if all was read, or none is recent."""
-    run = Run.objects.filter(pipeline=PIPELINE, subject=f"{SUBJECT}{team_id}").order_by("-created_at").first()
+    """Return the progress of a team's newest background reading; None if all was read,
+    or none is recent.
+    """
+    run = (
+        Run.objects.filter(pipeline=PIPELINE, subject=f"{SUBJECT}{team_id}")
+        .order_by("-created_at")
+        .first()
+    )
     if run is None:
         return None
-    if not run.is_live and (run.finished_at is None or run.finished_at < timezone.now() - SHOWN_FOR):
+    if not run.is_live and (
+        run.finished_at is None or run.finished_at < timezone.now() - SHOWN_FOR
+    ):
         return None
     chosen = run.params["chosen"]
     done = read_count(team_id, chosen)
@@ -100,10 +122,14 @@ def progress_of(team_id: int) -> Progress | None:
     step: StepRun = run.steps.get()
     if run.is_live:
         if step.state == StepState.PARKED and step.parked_until:
-            return Progress(done, len(chosen), "waiting", step.cause, step.message, step.parked_until)
+            return Progress(
+                done, len(chosen), "waiting", step.cause, step.message, step.parked_until
+            )
         return Progress(done, len(chosen), "reading", Cause.CONTINUES)
     missing = step.missing[0] if step.missing else {}
-    return Progress(done, len(chosen), "stopped", missing.get("cause", ""), missing.get("why", run.error))
+    return Progress(
+        done, len(chosen), "stopped", missing.get("cause", ""), missing.get("why", run.error)
+    )
 
 
 def context_of(team_id: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""How a server that speaks OpenAI's interface wants to be asked: learned from its refusals, and remembered.
+"""How a server that speaks OpenAI's interface wants to be asked: learned from its
+refusals, and remembered.
 
     dialect = Dialect()                                 # max_tokens, json_schema, temperature, system
     dialect.after("unsupported parameter: 'max_tokens'. use 'max_completion_tokens' instead.")
@@ -24,10 +25,25 @@ MOST_TRIES = 9
 # The most that an answer's room is widened for a model that thinks before it answers.
 MOST_ROOM = 8
 
-_OF_FORM = ("response_format", "json_schema", "json_object", "structured output", "json mode", "guided", "schema")
+_OF_FORM = (
+    "response_format",
+    "json_schema",
+    "json_object",
+    "structured output",
+    "json mode",
+    "guided",
+    "schema",
+)
 _OF_TOOLS = ("tool", "function")
 _OF_LIMIT = ("max_tokens", "max_completion_tokens", "maxtokens", "max_output_tokens")
-_OF_ROLE = ("system role", "system message", "'system'", '"system"', "developer instruction", "system instruction")
+_OF_ROLE = (
+    "system role",
+    "system message",
+    "'system'",
+    '"system"',
+    "developer instruction",
+    "system instruction",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,8 @@ class Dialect:
 
     Attributes:
         limit: the parameter that bounds an answer, empty for none.
-        form: what makes the answer JSON: a response format, a tool's arguments, or only the instructions.
+        form: what makes the answer JSON: a response format, a tool's arguments, or only
+            the instructions.
         temperature: whether it takes one.
         system: whether it takes a system message.
         room: by how much the bound is multiplied.
@@ -51,12 +68,19 @@ class Dialect:
     is_known: bool = False
 
     def request(
-        self, model: str, messages: Sequence[dict[str, str]], name: str, schema: dict[str, Any], most_tokens: int
+        self,
+        model: str,
+        messages: Sequence[dict[str, str]],
+        name: str,
+        schema: dict[str, Any],
+        most_tokens: int,
     ) -> dict[str, Any]:
         """Return the JSON object of a request for an answer of a schema."""
         asked = [dict(message) for message in messages]
         if self.form != "json_schema":
-            asked[0]["content"] += f"\nAnswer with one JSON object of this JSON schema:\n{json.dumps(schema)}"
+            asked[0]["content"] += (
+                f"\nAnswer with one JSON object of this JSON schema:\n{json.dumps(schema)}"
+            )
         if not self.system:
             first = asked.pop(0)
             asked[0]["content"] = f"{first['content']}\n\n{asked[0]['content']}"
@@ -71,12 +95,16 @@ class Dialect:
         elif self.form == "json_object":
             request["response_format"] = {"type": "json_object"}
         elif self.form == "tools":
-            request["tools"] = [{"type": "function", "function": {"name": name, "parameters": schema}}]
+            request["tools"] = [
+                {"type": "function", "function": {"name": name, "parameters": schema}}
+            ]
             request["tool_choice"] = {"type": "function", "function": {"name": name}}
         return request
 
     def after(self, refusal: str) -> "Dialect | None":
-        """Return what to try after a refusal with these words, in lower case; None if there is nothing left to try."""
+        """Return what to try after a refusal with these words, in lower case; None if
+        there is nothing left to try.
+        """
         if self.limit and _has(refusal, _OF_LIMIT):
             return replace(self, limit=_next(LIMITS, self.limit), is_known=False)
         if self.temperature and "temperature" in refusal:
@@ -94,7 +122,9 @@ class Dialect:
 
     def wider(self) -> "Dialect | None":
         """Return the dialect with more room for answers; None if there is no more."""
-        return replace(self, room=self.room * 2) if self.limit and self.room < MOST_ROOM else None
+        return (
+            replace(self, room=self.room * 2) if self.limit and self.room < MOST_ROOM else None
+        )
 
 
 def _has(text: str, words: tuple[str, ...]) -> bool:
@@ -115,7 +145,14 @@ def remembered() -> Dialect:
     row = LlmDialect.objects.filter(pk=_key()).first()
     if row is None or row.limit not in LIMITS or row.form not in FORMS:
         return Dialect()
-    return Dialect(row.limit, row.form, row.temperature, row.system, min(max(row.room, 1), MOST_ROOM), is_known=True)
+    return Dialect(
+        row.limit,
+        row.form,
+        row.temperature,
+        row.system,
+        min(max(row.room, 1), MOST_ROOM),
+        is_known=True,
+    )
 
 
 def remember(dialect: Dialect) -> None:

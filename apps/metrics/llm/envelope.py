@@ -1,4 +1,5 @@
-"""What a model's server answered, read tolerantly: status, headers, and bytes become one typed outcome.
+"""What a model's server answered, read tolerantly: status, headers, and bytes become
+one typed outcome.
 
     read(200, {}, b'{"choices": [{"message": {"content": "…"}}], "usage": {…}}')     # Answer
     read(429, {"retry-after": "7"}, b"")                                             # WaitUntil
@@ -6,7 +7,8 @@
     read(400, {}, b'{"error": {"code": "context_length_exceeded"}}')                 # Refused
     read(200, {}, b"<html>")                                                         # Broken
 
-Servers that call themselves OpenAI-compatible differ in all of this, so nothing is expected to have a type.
+Servers that call themselves OpenAI-compatible differ in all of this, so nothing is
+expected to have a type.
 """
 
 import json
@@ -24,7 +26,8 @@ _TEXTS = ("content", "parsed", "reasoning_content", "reasoning", "text")
 _DEEPEST = 4
 # Of a list of parts, choices, or calls, so many are read.
 _MOST_PARTS = 200
-# Characters of an error's message; its status comes before them, and both together have at most 500.
+# Characters of an error's message; its status comes before them, and both together have
+# at most 500.
 _LONGEST = 480
 _NOT_READABLE = Broken(Cause.UNUSABLE, "its answer is broken or cut off")
 
@@ -52,14 +55,17 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     return Answer(
         texts=tuple(_texts(message)),
         tokens_in=limits.tokens(usage.get("prompt_tokens", usage.get("input_tokens"))) or 0,
-        tokens_out=limits.tokens(usage.get("completion_tokens", usage.get("output_tokens"))) or 0,
+        tokens_out=limits.tokens(usage.get("completion_tokens", usage.get("output_tokens")))
+        or 0,
         tokens_a_minute=limits.tokens_a_minute(headers),
         is_cut=choice.get("finish_reason") == "length",
     )
 
 
 def _payload(body: bytes) -> Any:
-    """Return the JSON of a body in any of its encodings, with or without a byte order mark; None if it has none."""
+    """Return the JSON of a body in any of its encodings, with or without a byte order
+    mark; None if it has none.
+    """
     try:
         text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff")
         return json.loads(text)
@@ -85,7 +91,9 @@ def _fault(status: int, payload: Any, body: bytes) -> Fault | None:
 
 
 def _fault_within(choice: Mapping[str, Any]) -> Fault | None:
-    """Return the error that took the place of an answer's text: a gateway's, a refusal, or a filter's."""
+    """Return the error that took the place of an answer's text: a gateway's, a refusal,
+    or a filter's.
+    """
     if choice.get("error"):
         return _fault_of(200, choice["error"])
     if choice.get("finish_reason") == "content_filter":
@@ -98,16 +106,29 @@ def _fault_within(choice: Mapping[str, Any]) -> Fault | None:
 
 
 def _fault_of(status: int, error: Any) -> Fault:
-    """Return an error with its names (codes, types, parameters) in lower case, and its message."""
+    """Return an error with its names (codes, types, parameters) in lower case, and its
+    message.
+    """
     if not isinstance(error, dict):
         return Fault(status, "", storable(_plain(error), _LONGEST))
     named = [_plain(error.get(name)) for name in ("code", "type", "param", "status")]
     inner = error.get("innererror")
     if isinstance(inner, dict):
         named.append(_plain(inner.get("code")))
-    words = error.get("message") or error.get("detail") or error.get("error") or error.get("msg") or ""
+    words = (
+        error.get("message")
+        or error.get("detail")
+        or error.get("error")
+        or error.get("msg")
+        or ""
+    )
     code = error.get("code")
-    if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600 and 200 <= status < 300:
+    if (
+        isinstance(code, int)
+        and not isinstance(code, bool)
+        and 400 <= code < 600
+        and 200 <= status < 300
+    ):
         status = code
     names = " ".join(named).lower()
     return Fault(status, storable(names, 200), storable(_plain(words), _LONGEST))
@@ -165,7 +186,9 @@ def _arguments(call: Any) -> str:
 
 
 def _joined(value: Any, depth: int = 0) -> str:
-    """Return the text of a message's content: a text, a list of parts, or the object itself."""
+    """Return the text of a message's content: a text, a list of parts, or the object
+    itself.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, list) and depth < _DEEPEST:

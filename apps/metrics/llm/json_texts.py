@@ -1,4 +1,5 @@
-"""Finds the JSON in a model's text, which may have thoughts before it, fences around it, and words on both sides.
+"""Finds the JSON in a model's text, which may have thoughts before it, fences around
+it, and words on both sides.
 
 read_json('Here you are:\\n```json\\n{"a": 1}\\n```')      # {"a": 1}
 read_json('"{\\"a\\": 1}"')                               # {"a": 1}
@@ -14,7 +15,11 @@ LONGEST = 500_000
 MOST_STARTS = 20
 # JSON in a text in JSON, and so on.
 _DEEPEST = 3
-_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"))
+_THOUGHTS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+)
 _FENCE = "```"
 _DECODER = json.JSONDecoder()
 
@@ -36,7 +41,9 @@ def _read(text: str, depth: int) -> Any:
 
 
 def _without_thoughts(text: str) -> str:
-    """Return the text after a model's thoughts; some servers remove the tag that opens them."""
+    """Return the text after a model's thoughts; some servers remove the tag that opens
+    them.
+    """
     for opening, closing in _THOUGHTS:
         _, found, rest = text.rpartition(closing)
         if found and rest.strip():
@@ -49,7 +56,10 @@ def _without_thoughts(text: str) -> str:
 def _fenced(text: str) -> list[str]:
     """Return what is between fences, without the name of the language."""
     parts = text.split(_FENCE, MOST_STARTS)[1::2]
-    return [part.partition("\n")[2] if part.partition("\n")[0].strip().isalnum() else part for part in parts]
+    return [
+        part.partition("\n")[2] if part.partition("\n")[0].strip().isalnum() else part
+        for part in parts
+    ]
 
 
 def _embedded(text: str) -> Any:

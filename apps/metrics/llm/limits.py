@@ -15,17 +15,22 @@ from typing import Any
 from django.utils import timezone
 
 LONGEST_PAUSE = timedelta(hours=24)
-# Tokens that one request can cost at most, and that a server may allow a minute at most.
+# Tokens that one request can cost at most, and that a server may allow a minute at
+# most.
 MOST_TOKENS = 1_000_000
 MOST_A_MINUTE = 1_000_000_000
 # A number in a header has no more characters.
 _LONGEST = 40
 # `6m0s`, `1.5s`, `320ms`, as OpenAI and Groq write when a limit is whole again.
-_SPAN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?")
+_SPAN = re.compile(
+    r"(?:(\d{1,4})h)?(?:(\d{1,4})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9})ms)?"
+)
 
 
 def pause(headers: Mapping[str, str]) -> timedelta | None:
-    """Return how long the server wants no requests, at most a day; None if it sent no usable time."""
+    """Return how long the server wants no requests, at most a day; None if it sent no
+    usable time.
+    """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return _bounded(milliseconds / 1000)
@@ -75,7 +80,9 @@ def tokens_a_minute(headers: Mapping[str, str]) -> int | None:
 
 
 def tokens(value: Any) -> int | None:
-    """Return a count of tokens as a whole number; None if it is missing, zero, or not believable."""
+    """Return a count of tokens as a whole number; None if it is missing, zero, or not
+    believable.
+    """
     if isinstance(value, str) and len(value) <= _LONGEST:
         value = _number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,12 +1,14 @@
-"""What can come of a request to the language model: one of four outcomes, whatever the server does.
+"""What can come of a request to the language model: one of four outcomes, whatever the
+server does.
 
     Answer       texts that may hold what was asked for, and what they cost
     WaitUntil    not now: a limit, a used-up quota, or a server that is busy
     Refused      asking the same again does not help; `remedy` is what a person can do
     Broken       no usable answer came; asking again may help
 
-`reason` is for members of the team. `detail` is for operators: the server's own words, masked and in at
-most 500 characters; it is logged and printed by `manage.py check_model`, and shown on no page of a team.
+`reason` is for members of the team. `detail` is for operators: the server's own words,
+masked and in at most 500 characters; it is logged and printed by `manage.py
+check_model`, and shown on no page of a team.
 """
 
 from dataclasses import dataclass
@@ -42,8 +44,10 @@ OF_ONE_REQUEST = (Cause.REQUEST, Cause.CONTENT, Cause.TOO_LONG, Cause.UNUSABLE)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Texts of which the first usable one counts, and the cost in tokens. `tokens_a_minute` is the server's limit, if it
-    sent one. `is_cut` is whether the answer reached its limit of tokens."""
+    """Texts of which the first usable one counts, and the cost in tokens.
+    `tokens_a_minute` is the server's limit, if it sent one. `is_cut` is whether the
+    answer reached its limit of tokens.
+    """
 
     texts: tuple[str, ...]
     tokens_in: int
@@ -59,7 +63,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """The server wants fewer requests. `pause` is what it asked for; None if it gave no time."""
+    """The server wants fewer requests.
+
+    `pause` is what it asked for; None if it gave no time.
+    """
 
     cause: Cause
     reason: str
@@ -69,7 +76,10 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server refuses the request. `names` are the parameters and codes that it gave, in lower case."""
+    """The server refuses the request.
+
+    `names` are the parameters and codes that it gave, in lower case.
+    """
 
     cause: Cause
     reason: str

@@ -1,6 +1,8 @@
-"""The model's limits a minute, shared by all workers through the database, and the team's budget a month.
+"""The model's limits a minute, shared by all workers through the database, and the
+team's budget a month.
 
-A server that wants to be left alone is left alone by all workers, for a pause that grows until an answer comes:
+A server that wants to be left alone is left alone by all workers, for a pause that
+grows until an answer comes:
 
     until = pace.block(Cause.RATE_LIMIT, asked=timedelta(seconds=0))     # 1 s, then 2, 4, … up to 15 min
     pace.take(1_200)                                                     # raises Limited before `until`
@@ -21,11 +23,13 @@ from apps.metrics.llm.outcomes import Cause
 from apps.metrics.llm_models import LlmPace, LlmSettings, LlmUse
 
 WINDOW = 60.0
-# Seconds until a request asks again that fits only if answers under way cost less than they reserved.
+# Seconds until a request asks again that fits only if answers under way cost less than
+# they reserved.
 WAIT_FOR_ANSWERS = 0.5
 # The share of a limit that is used: the server counts a little otherwise than we do.
 SHARE = 0.9
-# The first pause after each cause, doubled each time, and the longest one. What the server asks for counts if it is longer.
+# The first pause after each cause, doubled each time, and the longest one. What the
+# server asks for counts if it is longer.
 PAUSES = {
     Cause.RATE_LIMIT: (timedelta(seconds=1), timedelta(minutes=15)),
     Cause.UNREACHABLE: (timedelta(seconds=20), timedelta(hours=1)),
@@ -49,14 +53,17 @@ class Limited(Exception):
 
 def key() -> str:
     """Names the server and the account without giving the key away."""
-    return hashlib.sha256(f"{settings.LLM_BASE_URL}\0{settings.GROQ_API_KEY}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"{settings.LLM_BASE_URL}\0{settings.GROQ_API_KEY}".encode()
+    ).hexdigest()
 
 
 def take(tokens: int, ticket: UUID | None = None) -> float:
-    """Return 0 if a request of so many tokens may be sent, or the seconds after which to ask again.
+    """Return 0 if a request of so many tokens may be sent, or the seconds after which
+    to ask again.
 
-    A request that may be sent is counted, and its tokens are reserved under `ticket` until
-    `count` or `release`. Raises Limited, and InstallationSpent.
+    A request that may be sent is counted, and its tokens are reserved under `ticket`
+    until `count` or `release`. Raises Limited, and InstallationSpent.
     """
     try:
         return _take(tokens, ticket or uuid4())
@@ -139,7 +146,9 @@ def answered() -> None:
 
 
 def unblock() -> None:
-    """Let the server be asked now, because a person wants it, unless its own limit of requests is what stops it."""
+    """Let the server be asked now, because a person wants it, unless its own limit of
+    requests is what stops it.
+    """
     LlmPace.objects.filter(pk=key()).exclude(cause=Cause.RATE_LIMIT).update(blocked_until=None)
 
 
@@ -162,12 +171,17 @@ def used(team_id: int) -> int:
 
 
 def count(team_id: int, tokens_in: int, tokens_out: int, ticket: UUID | None = None) -> None:
-    """Add an answer to the bill, in place of its reservation. Call it in the transaction that stores the answer."""
+    """Add an answer to the bill, in place of its reservation.
+
+    Call it in the transaction that stores the answer.
+    """
     month = budget.month_of(timezone.now())
     with transaction.atomic():
         LlmUse.objects.across_teams().get_or_create(team_id=team_id, month=month)
         LlmUse.objects.for_team(team_id).filter(month=month).update(
-            requests=F("requests") + 1, tokens_in=F("tokens_in") + tokens_in, tokens_out=F("tokens_out") + tokens_out
+            requests=F("requests") + 1,
+            tokens_in=F("tokens_in") + tokens_in,
+            tokens_out=F("tokens_out") + tokens_out,
         )
         if ticket is not None:
             budget.release(ticket)

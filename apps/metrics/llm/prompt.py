@@ -1,7 +1,9 @@
-"""What a model is asked: the instructions, and the pull requests as data that can't be taken for instructions.
+"""What a model is asked: the instructions, and the pull requests as data that can't be
+taken for instructions.
 
-Each pull request is a JSON object; angle brackets in its texts are written as escapes, so that no text can hold the
-marks that enclose the data, and the marks carry a number that nobody can know beforehand.
+Each pull request is a JSON object; angle brackets in its texts are written as escapes,
+so that no text can hold the marks that enclose the data, and the marks carry a number
+that nobody can know beforehand.
 """
 
 import hashlib
@@ -13,11 +15,23 @@ from typing import Any
 
 from apps.metrics.llm.texts import fit
 
-# To be raised with every change of what is asked: what was answered before is then asked again.
+# To be raised with every change of what is asked: what was answered before is then
+# asked again.
 PROMPT_VERSION = 1
 TITLE, BODY, MESSAGE, COMMITS = 300, 2_400, 400, 8
 
-KINDS = ("feature", "fix", "refactor", "performance", "docs", "test", "build", "dependency", "revert", "other")
+KINDS = (
+    "feature",
+    "fix",
+    "refactor",
+    "performance",
+    "docs",
+    "test",
+    "build",
+    "dependency",
+    "revert",
+    "other",
+)
 LEVELS = ("low", "medium", "high")
 
 INSTRUCTIONS = f"""You describe pull requests for the lead of an engineering team.
@@ -39,7 +53,10 @@ Answer for all of them, each once, and for nothing else."""
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One pull request as it is asked about. `text` is what a quoted passage has to stand in."""
+    """One pull request as it is asked about.
+
+    `text` is what a quoted passage has to stand in.
+    """
 
     pk: int
     data: dict[str, Any]
@@ -49,14 +66,23 @@ class Document:
         return "\n".join([self.data["title"], self.data["description"], *self.data["commits"]])
 
     def input_hash(self, model: str) -> str:
-        asked = json.dumps([PROMPT_VERSION, model, self.data], sort_keys=True, ensure_ascii=False)
+        asked = json.dumps(
+            [PROMPT_VERSION, model, self.data], sort_keys=True, ensure_ascii=False
+        )
         return hashlib.sha256(asked.encode("utf-8", "replace")).hexdigest()
 
 
 def document(
-    pk: int, *, title: str, body: str, branch: str, labels: Sequence[str], size: tuple[int, int, int],
-    messages: Sequence[str], reviews: dict[str, int],
-) -> Document:  # fmt: skip
+    pk: int,
+    *,
+    title: str,
+    body: str,
+    branch: str,
+    labels: Sequence[str],
+    size: tuple[int, int, int],
+    messages: Sequence[str],
+    reviews: dict[str, int],
+) -> Document:
     """`size` is (additions, deletions, files), `reviews` how many there were by state."""
     added, removed, files = size
     data = {
@@ -72,13 +98,18 @@ def document(
 
 
 def messages(documents: Sequence[Document]) -> tuple[list[dict[str, str]], dict[str, Document]]:
-    """The messages of one request, and the documents by the references that its answer has to use."""
+    """The messages of one request, and the documents by the references that its answer
+    has to use.
+    """
     nonce = secrets.token_hex(6)
     refs = {f"{nonce[:4]}{place}": each for place, each in enumerate(documents)}
     data = {"pull_requests": [{"ref": ref} | each.data for ref, each in refs.items()]}
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
     enclosed = f"<data-{nonce}>\n{text}\n</data-{nonce}>"
-    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": enclosed}], refs
+    return [
+        {"role": "system", "content": INSTRUCTIONS},
+        {"role": "user", "content": enclosed},
+    ], refs
 
 
 def tokens_of(text: str) -> int:

@@ -1,7 +1,8 @@
 """A step's work with the model: what is sent when, and what becomes of each outcome.
 
-Only HTTP happens in threads; rows are written by the step's own thread as answers come, each answer with its cost in one
-transaction. So a crash loses no answer that was written, and repeats none: what is written is not asked again.
+Only HTTP happens in threads; rows are written by the step's own thread as answers come,
+each answer with its cost in one transaction. So a crash loses no answer that was
+written, and repeats none: what is written is not asked again.
 
     tally = Reading(ctx, team_id, chosen).run(seconds=105)
     tally.read       # 40
@@ -43,9 +44,12 @@ GRACE = 5.0
 # Tokens of an answer about one pull request, as a rule.
 ANSWER_TOKENS = 60
 SHOWN = 3
-# A model that answered usably since then is a sound one: what it can't read now lies in the pull request.
+# A model that answered usably since then is a sound one: what it can't read now lies in
+# the pull request.
 SOUND_FOR = timedelta(days=1)
-TEAM_BUDGET = "This month's budget for the language model is spent. Raise it, or wait for the next month."
+TEAM_BUDGET = (
+    "This month's budget for the language model is spent. Raise it, or wait for the next month."
+)
 
 
 @dataclass(slots=True)
@@ -58,7 +62,13 @@ class Tally:
     remedy: Remedy = Remedy.RETRY
     until: datetime | None = None
 
-    def end(self, cause: Cause, why: str, remedy: Remedy = Remedy.RETRY, until: datetime | None = None) -> None:
+    def end(
+        self,
+        cause: Cause,
+        why: str,
+        remedy: Remedy = Remedy.RETRY,
+        until: datetime | None = None,
+    ) -> None:
         """Note why nothing more is sent; the first cause counts."""
         if not self.cause:
             self.cause, self.why, self.remedy, self.until = cause, why, remedy, until
@@ -78,7 +88,8 @@ class Lost:
     """One that is not asked about again in this reading.
 
     is_certain: whether it is to blame for that itself
-    is_cut: whether the model's last answer about it ended too early, which says nothing about it
+    is_cut: whether the model's last answer about it ended too early, which says nothing
+        about it
     """
 
     document: Document
@@ -117,7 +128,10 @@ class Reading:
         self.tally = Tally()
 
     def run(self, seconds: float | None = None) -> Tally:
-        """Read until nothing is left, `seconds` are over, or the model can't go on. Raises Park and Released."""
+        """Read until nothing is left, `seconds` are over, or the model can't go on.
+
+        Raises Park and Released.
+        """
         self._end = None if seconds is None else time.monotonic() + seconds
         work = self._work
         for batch in packed(self._prepare()):
@@ -148,7 +162,10 @@ class Reading:
         return self.tally
 
     def _prepare(self) -> list[Document]:
-        """Return what has to be asked. What was answered to the same question before is copied."""
+        """Return what has to be asked.
+
+        What was answered to the same question before is copied.
+        """
         pulls = list(open_ones(self._team_id, self._chosen).select_related("repository"))
         self._pulls.update({pull.pk: pull for pull in pulls})
         asked = documents(pulls)
@@ -168,18 +185,31 @@ class Reading:
     def _send(self, pool: ThreadPoolExecutor) -> float:
         """Send what may be sent now. Returns how long to wait then, in seconds."""
         work = self._work
-        # Until it is known how the server wants to be asked, one request finds that out for all.
+        # Until it is known how the server wants to be asked, one request finds that out
+        # for all.
         at_once = AT_ONCE if self._client.learned.is_known else 1
         try:
             if work.stopped is None:
                 self._ctx.check()
-            while work.todo and work.stopped is None and not self.tally.cause and len(work.flying) < at_once:
+            while (
+                work.todo
+                and work.stopped is None
+                and not self.tally.cause
+                and len(work.flying) < at_once
+            ):
                 seconds = self._seconds()
                 if seconds < LEAST_SECONDS:
-                    self.tally.end(Cause.CONTINUES, "The time for it was over.", Remedy.WAIT, timezone.now())
+                    self.tally.end(
+                        Cause.CONTINUES,
+                        "The time for it was over.",
+                        Remedy.WAIT,
+                        timezone.now(),
+                    )
                     break
                 batch = work.todo[0]
-                tokens = self._instructions + sum(prompt.tokens_of(str(each.data)) + ANSWER_TOKENS for each in batch)
+                tokens = self._instructions + sum(
+                    prompt.tokens_of(str(each.data)) + ANSWER_TOKENS for each in batch
+                )
                 if tokens > self._left:
                     self.tally.end(Cause.BUDGET, TEAM_BUDGET)
                     break
@@ -194,7 +224,9 @@ class Reading:
         except budget.InstallationSpent as spent:
             self.tally.end(Cause.BUDGET, str(spent), Remedy.OPERATOR)
         except pace.Limited as limit:
-            self.tally.end(limit.cause, WHY.get(limit.cause, str(limit)), Remedy.WAIT, limit.until)
+            self.tally.end(
+                limit.cause, WHY.get(limit.cause, str(limit)), Remedy.WAIT, limit.until
+            )
         except (Park, Released) as reason:
             work.stopped, work.stopped_at = reason, time.monotonic()
         return LOOK_UP
@@ -226,7 +258,10 @@ class Reading:
         batch, refs = flight.batch, flight.refs
         name = f"the model's answer about {len(batch)} pull requests from {batch[0].pk}"
         if self._ctx.hung_count(name):
-            self._again(batch, dict.fromkeys([each.pk for each in batch], "its answer took too long to read"))
+            self._again(
+                batch,
+                dict.fromkeys([each.pk for each in batch], "its answer took too long to read"),
+            )
             return
         with marks.watching(name):
             good, bad = check(answer.texts, refs)
@@ -236,7 +271,12 @@ class Reading:
             pace.keep_limit(answer.tokens_a_minute)
             pace.answered()
             self._client.remember()
-            rows.write([self._rows.read(each, item, self._attempts.get(each.pk, 0)) for each, item in items])
+            rows.write(
+                [
+                    self._rows.read(each, item, self._attempts.get(each.pk, 0))
+                    for each, item in items
+                ]
+            )
             self.tally.read += len(items)
             unit.done, unit.message = self._done(), self._message()
             self._show(items)
@@ -245,7 +285,9 @@ class Reading:
             self._in_vain(Cause.UNUSABLE, next(iter(bad.values()), "its answer was empty"))
         else:
             self._work.in_vain = 0
-        self._again([each for each in batch if each.pk in reasons], reasons, is_cut=answer.is_cut)
+        self._again(
+            [each for each in batch if each.pk in reasons], reasons, is_cut=answer.is_cut
+        )
 
     def _refused(self, flight: Flight, refused: Refused) -> None:
         """Go on with halves of a request that can't be answered, or stop if none can."""
@@ -272,11 +314,19 @@ class Reading:
             if self._breaks[each.pk] < ATTEMPTS:
                 rest.append(each)
             else:
-                self._lose(Lost(each, f"The language model did not answer: {broken.reason}.", broken.cause))
+                self._lose(
+                    Lost(
+                        each,
+                        f"The language model did not answer: {broken.reason}.",
+                        broken.cause,
+                    )
+                )
         self._work.todo.extend(halves(rest))
 
     def _in_vain(self, cause: Cause, why: str, refused: Refused | None = None) -> None:
-        """Count a request that came to nothing; after some in a row the server is left alone."""
+        """Count a request that came to nothing; after some in a row the server is left
+        alone.
+        """
         self._work.in_vain += 1
         if self._work.in_vain < IN_VAIN:
             return
@@ -284,13 +334,27 @@ class Reading:
             client.log_refusal(refused)
             self.tally.end(cause, refused.reason, Remedy.OPERATOR)
         elif cause == Cause.UNREACHABLE:
-            self.tally.end(cause, f"The language model does not answer ({why}).", Remedy.WAIT, pace.block(cause))
+            self.tally.end(
+                cause,
+                f"The language model does not answer ({why}).",
+                Remedy.WAIT,
+                pace.block(cause),
+            )
         else:
             until = timezone.now() + pace.PAUSES[Cause.UNUSABLE][0]
-            self.tally.end(Cause.UNUSABLE, f"The language model gives no usable answers ({why}).", Remedy.WAIT, until)
+            self.tally.end(
+                Cause.UNUSABLE,
+                f"The language model gives no usable answers ({why}).",
+                Remedy.WAIT,
+                until,
+            )
 
-    def _again(self, batch: Sequence[Document], reasons: dict[int, str], *, is_cut: bool = False) -> None:
-        """Ask again about these, smaller; those that were asked about often enough are lost."""
+    def _again(
+        self, batch: Sequence[Document], reasons: dict[int, str], *, is_cut: bool = False
+    ) -> None:
+        """Ask again about these, smaller; those that were asked about often enough are
+        lost.
+        """
         rest = []
         for each in batch:
             self._attempts[each.pk] = self._attempts.get(each.pk, 0) + 1
@@ -307,7 +371,10 @@ class Reading:
             self._queue(part)
 
     def _queue(self, batch: Sequence[Document]) -> None:
-        """Ask about these next. The last time each goes alone, so that none is given up because of its neighbor."""
+        """Ask about these next.
+
+        The last time each goes alone, so that none is given up because of its neighbor.
+        """
         is_last = any(self._attempts.get(each.pk) == ATTEMPTS - 1 for each in batch)
         self._work.todo.extend([[each] for each in batch] if is_last else [list(batch)])
 
@@ -315,28 +382,40 @@ class Reading:
         self._work.lost[lost.document.pk] = lost
 
     def _settle(self) -> None:
-        """Write what was lost: given up if the pull request is to blame, else kept for a later reading."""
+        """Write what was lost: given up if the pull request is to blame, else kept for
+        a later reading.
+        """
         lost = self._work.lost.values()
         if not lost:
             return
-        # A model that has just answered nothing usable several times is not to be trusted with a verdict.
+        # A model that has just answered nothing usable several times is not to be
+        # trusted with a verdict.
         is_silent = self._work.in_vain > ATTEMPTS or self.tally.cause == Cause.UNUSABLE
         is_sound = not is_silent and (self.tally.read > 0 or self._was_sound())
         written = []
         for one in lost:
-            is_own = one.is_certain or (is_sound and one.cause != Cause.UNREACHABLE and not one.is_cut)
+            is_own = one.is_certain or (
+                is_sound and one.cause != Cause.UNREACHABLE and not one.is_cut
+            )
             if is_own:
                 attempts = self._attempts.get(one.document.pk, 1)
                 written.append(self._rows.given_up(one.document, attempts, one.why, one.cause))
             else:
                 written.append(self._rows.pending(one.document, 0, one.why, one.cause))
-                self.tally.end(Cause(one.cause), one.why, Remedy.WAIT, timezone.now() + pace.PAUSES[Cause.UNUSABLE][0])
+                self.tally.end(
+                    Cause(one.cause),
+                    one.why,
+                    Remedy.WAIT,
+                    timezone.now() + pace.PAUSES[Cause.UNUSABLE][0],
+                )
         with self._ctx.unit(last=True) as unit:
             rows.write(written)
             unit.done, unit.message = self._done(), self._message()
 
     def _was_sound(self) -> bool:
-        recent = Analysis.objects.for_team(self._team_id).filter(answered_at__gt=timezone.now() - SOUND_FOR)
+        recent = Analysis.objects.for_team(self._team_id).filter(
+            answered_at__gt=timezone.now() - SOUND_FOR
+        )
         return recent.filter(state=AnalysisState.DONE, model=self._client.model[:100]).exists()
 
     def _done(self) -> int:
@@ -356,7 +435,12 @@ class Reading:
             pull = self._pulls[each.pk]
             repository = pull.repository.full_name
             shown.append(
-                {"number": pull.number, "title": pull.title, "repository": repository, "summary": item.summary}
+                {
+                    "number": pull.number,
+                    "title": pull.title,
+                    "repository": repository,
+                    "summary": item.summary,
+                }
             )
         if shown:
             run_events.emit(self._ctx, "last", SummariesEvent(rows=shown))

@@ -1,12 +1,13 @@
-"""Which outcome an error of a model's server is, by its status, its codes, and its words.
+"""Which outcome an error of a model's server is, by its status, its codes, and its
+words.
 
     outcome_of(Fault(429, "insufficient_quota", "You exceeded your current quota"), {})
     # WaitUntil(cause=QUOTA)
     outcome_of(Fault(400, "json_validate_failed", ""), {})
     # Refused(cause=UNUSABLE): about this request, others may pass
 
-Servers share few codes, so words count as well. The order of the questions matters: a used-up quota comes
-as 402, 403, or 429.
+Servers share few codes, so words count as well. The order of the questions matters: a
+used-up quota comes as 402, 403, or 429.
 """
 
 from collections.abc import Mapping
@@ -25,16 +26,56 @@ QUOTA = (
     "insufficient balance",
     "spending limit",
 )
-RATE = ("rate_limit", "rate limit", "ratelimit", "too many requests", "resource_exhausted", "overloaded", "slow down")
-CONTENT = ("content_filter", "content_policy", "content policy", "content management", "responsibleai", "flagged",
-           "moderation", "safety")  # fmt: skip
-TOO_LONG = ("context_length", "context length", "context window", "maximum context", "too many tokens", "too large for",
-            "request too large", "request_too_large", "prompt is too long", "exceeds the available context",
-            "string_above_max_length")  # fmt: skip
-NO_JSON = ("json_validate_failed", "failed to generate json", "failed to validate json", "tool_use_failed")
+RATE = (
+    "rate_limit",
+    "rate limit",
+    "ratelimit",
+    "too many requests",
+    "resource_exhausted",
+    "overloaded",
+    "slow down",
+)
+CONTENT = (
+    "content_filter",
+    "content_policy",
+    "content policy",
+    "content management",
+    "responsibleai",
+    "flagged",
+    "moderation",
+    "safety",
+)
+TOO_LONG = (
+    "context_length",
+    "context length",
+    "context window",
+    "maximum context",
+    "too many tokens",
+    "too large for",
+    "request too large",
+    "request_too_large",
+    "prompt is too long",
+    "exceeds the available context",
+    "string_above_max_length",
+)
+NO_JSON = (
+    "json_validate_failed",
+    "failed to generate json",
+    "failed to validate json",
+    "tool_use_failed",
+)
 KEY = ("api key", "api_key", "invalid_authentication", "unauthorized", "permission denied")
-MODEL = ("model_not_found", "model not found", "model_decommissioned", "decommissioned", "no such model",
-         "model does not exist", "no endpoints found", "unknown model", "deploymentnotfound")  # fmt: skip
+MODEL = (
+    "model_not_found",
+    "model not found",
+    "model_decommissioned",
+    "decommissioned",
+    "no such model",
+    "model does not exist",
+    "no endpoints found",
+    "unknown model",
+    "deploymentnotfound",
+)
 # Statuses of a server or gateway that has trouble of its own.
 TROUBLE = (408, 409, 425, 498, 499)
 # Statuses of a request whose form may be what is refused.
@@ -43,7 +84,9 @@ FORM = (400, 422)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error: HTTP status, its codes, types, and parameters in lower case, and its message. Both texts are masked."""
+    """An error: HTTP status, its codes, types, and parameters in lower case, and its
+    message. Both texts are masked.
+    """
 
     status: int
     names: str
@@ -68,20 +111,34 @@ def outcome_of(fault: Fault, headers: Mapping[str, str]) -> Outcome:
         reason = "The account at the language model's provider has no quota left."
         return WaitUntil(Cause.QUOTA, reason, limits.pause(headers), fault.detail)
     if status == 413 or (fault.mentions(TOO_LONG) and status < 500):
-        return _refused(Cause.TOO_LONG, "It is too long for the language model.", fault, Remedy.NONE)
+        return _refused(
+            Cause.TOO_LONG, "It is too long for the language model.", fault, Remedy.NONE
+        )
     if _is_limit(fault, headers):
         return WaitUntil(
-            Cause.RATE_LIMIT, "The language model's limit is reached.", limits.pause(headers), fault.detail
+            Cause.RATE_LIMIT,
+            "The language model's limit is reached.",
+            limits.pause(headers),
+            fault.detail,
         )
     if fault.mentions(CONTENT) and status < 500:
-        return _refused(Cause.CONTENT, "The language model's content filter refuses it.", fault, Remedy.NONE)
+        return _refused(
+            Cause.CONTENT, "The language model's content filter refuses it.", fault, Remedy.NONE
+        )
     if fault.mentions(NO_JSON):
         return _refused(
-            Cause.UNUSABLE, "The language model found no answer of the form asked for.", fault, Remedy.RETRY
+            Cause.UNUSABLE,
+            "The language model found no answer of the form asked for.",
+            fault,
+            Remedy.RETRY,
         )
     if status in TROUBLE or status >= 500 or 200 <= status < 300:
         # What comes with a good status and none of these words is a gateway's trouble.
-        where = "its gateway reports an error" if status < 300 else f"it answered with HTTP {status}"
+        where = (
+            "its gateway reports an error"
+            if status < 300
+            else f"it answered with HTTP {status}"
+        )
         return Broken(Cause.UNREACHABLE, where, fault.detail)
     return _settings(fault)
 
@@ -90,15 +147,31 @@ def _settings(fault: Fault) -> Refused:
     """Return the refusal of something that an operator has configured, or of a request."""
     status = fault.status
     if status in (401, 403, 407) or fault.mentions(KEY):
-        return _refused(Cause.KEY, "The language model's server refuses this site's key.", fault)
+        return _refused(
+            Cause.KEY, "The language model's server refuses this site's key.", fault
+        )
     if fault.mentions(MODEL) or (status == 404 and "model" in fault.message.lower()):
-        return _refused(Cause.MODEL, "The language model's server does not have the model that is set up.", fault)
+        return _refused(
+            Cause.MODEL,
+            "The language model's server does not have the model that is set up.",
+            fault,
+        )
     if status in FORM:
-        return _refused(Cause.REQUEST, f"The language model's server refuses the request (HTTP {status}).", fault)
-    return _refused(Cause.ADDRESS, f"There is no language model at the address that is set up (HTTP {status}).", fault)
+        return _refused(
+            Cause.REQUEST,
+            f"The language model's server refuses the request (HTTP {status}).",
+            fault,
+        )
+    return _refused(
+        Cause.ADDRESS,
+        f"There is no language model at the address that is set up (HTTP {status}).",
+        fault,
+    )
 
 
-def _refused(cause: Cause, reason: str, fault: Fault, remedy: Remedy = Remedy.OPERATOR) -> Refused:
+def _refused(
+    cause: Cause, reason: str, fault: Fault, remedy: Remedy = Remedy.OPERATOR
+) -> Refused:
     return Refused(cause, reason, remedy, fault.detail, fault.names, fault.status)
 
 

@@ -1,4 +1,6 @@
-"""The rows of a reading: what was answered, what waits, and what was given up, with the reason."""
+"""The rows of a reading: what was answered, what waits, and what was given up, with the
+reason.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +14,16 @@ from apps.metrics.llm_models import Analysis, AnalysisState
 from apps.metrics.models import PullRequest
 
 # What an answer to the same question is copied with.
-_KEPT = ("summary", "kind", "area", "risk", "friction", "ai_disclosed", "ai_words", "answered_at")
+_KEPT = (
+    "summary",
+    "kind",
+    "area",
+    "risk",
+    "friction",
+    "ai_disclosed",
+    "ai_words",
+    "answered_at",
+)
 _NO_COLUMNS = ("id", "team", "pull_request")
 
 
@@ -25,19 +36,29 @@ class Rows:
     def read(self, each: Document, item: Item, attempts: int) -> Analysis:
         """Return the row of an answer."""
         values = item.model_dump(exclude={"ref"})
-        return self._row(each, AnalysisState.DONE, attempts=attempts, answered_at=timezone.now(), **values)
+        return self._row(
+            each, AnalysisState.DONE, attempts=attempts, answered_at=timezone.now(), **values
+        )
 
     def copied(self, each: Document, row: Analysis) -> Analysis:
         """Return the row of one whose question was answered before."""
-        return self._row(each, AnalysisState.DONE, **{name: getattr(row, name) for name in _KEPT})
+        return self._row(
+            each, AnalysisState.DONE, **{name: getattr(row, name) for name in _KEPT}
+        )
 
-    def pending(self, each: Document, attempts: int, why: str = "", cause: str = "") -> Analysis:
+    def pending(
+        self, each: Document, attempts: int, why: str = "", cause: str = ""
+    ) -> Analysis:
         """Return the row of one that is asked about again."""
-        return self._row(each, AnalysisState.PENDING, attempts=attempts, error=storable(why), cause=cause)
+        return self._row(
+            each, AnalysisState.PENDING, attempts=attempts, error=storable(why), cause=cause
+        )
 
     def given_up(self, each: Document, attempts: int, why: str, cause: str) -> Analysis:
         """Return the row of one that can't be read for a reason of its own."""
-        return self._row(each, AnalysisState.FAILED, attempts=attempts, error=storable(why), cause=cause)
+        return self._row(
+            each, AnalysisState.FAILED, attempts=attempts, error=storable(why), cause=cause
+        )
 
     def _row(self, each: Document, state: AnalysisState, **values: object) -> Analysis:
         return Analysis(
@@ -55,7 +76,9 @@ def write(rows: Sequence[Analysis]) -> None:
     """Write rows over those of the same pull requests."""
     if not rows:
         return
-    columns = [each.name for each in Analysis._meta.concrete_fields if each.name not in _NO_COLUMNS]
+    columns = [
+        each.name for each in Analysis._meta.concrete_fields if each.name not in _NO_COLUMNS
+    ]
     Analysis.objects.bulk_create(
         sorted(rows, key=lambda row: row.pull_request_id),
         update_conflicts=True,

@@ -1,4 +1,5 @@
-"""What the pipelines' AI steps do with the model: within a stated patience, and later in the background.
+"""What the pipelines' AI steps do with the model: within a stated patience, and later
+in the background.
 
 within_patience(ctx, team_id, limit)     a step of a setup or of a night; ends in time, whatever the model does
 in_background(ctx, team_id)              reads on what was left, for at most a day without progress
@@ -24,13 +25,15 @@ from apps.pipelines.models import Run
 from apps.pipelines.outcomes import Missing
 from apps.pipelines.remedy import Remedy
 
-# The share of LLM_PATIENCE for reading; the rest is for the words of the day's insights (`wording`).
+# The share of LLM_PATIENCE for reading; the rest is for the words of the day's insights
+# (`wording`).
 SHARE = 7 / 8
 # Causes that pass by themselves.
 PASSING = (Cause.RATE_LIMIT, Cause.QUOTA, Cause.UNREACHABLE, Cause.UNUSABLE, Cause.CONTINUES)
 # The first pause in the background, doubled each time, and the longest one.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-# A reading without progress ends after this time, or after so many rounds of unusable answers, which may cost money.
+# A reading without progress ends after this time, or after so many rounds of unusable
+# answers, which may cost money.
 WITHOUT_PROGRESS = timedelta(hours=24)
 MOST_UNUSABLE = 3
 # A run that handed over may not have ended yet: it is waited for, and then left alone.
@@ -39,8 +42,11 @@ ORIGIN_PAUSE, MOST_ORIGIN_WAITS = timedelta(seconds=5), 60
 NAMED = 5
 
 
-def within_patience(ctx: StepContext, team_id: int, limit: int | None) -> tuple[list[Missing], dict[str, Any]]:
-    """Let the model read the newest pull requests for a stated time. Returns what is missing, and the step's result.
+def within_patience(
+    ctx: StepContext, team_id: int, limit: int | None
+) -> tuple[list[Missing], dict[str, Any]]:
+    """Let the model read the newest pull requests for a stated time. Returns what is
+    missing, and the step's result.
 
     Raises Park if the model wants a pause that is over in time.
     """
@@ -60,7 +66,12 @@ def within_patience(ctx: StepContext, team_id: int, limit: int | None) -> tuple[
         tally = Reading(ctx, team_id, chosen).run((end - timezone.now()).total_seconds())
     left = open_ones(team_id, chosen).count()
     continues = left > 0 and tally.cause in PASSING
-    if continues and tally.until is not None and tally.until < end and tally.cause != Cause.UNUSABLE:
+    if (
+        continues
+        and tally.until is not None
+        and tally.until < end
+        and tally.cause != Cause.UNUSABLE
+    ):
         raise Park(tally.until, tally.why, cause=tally.cause, remedy=Remedy.WAIT)
     missing = _given_up(team_id, chosen)
     if continues:
@@ -73,7 +84,10 @@ def within_patience(ctx: StepContext, team_id: int, limit: int | None) -> tuple[
 
 
 def _patience_end(ctx: StepContext) -> datetime:
-    """Return when the step has to end. It is kept over attempts; a retry by a person has a patience of its own."""
+    """Return when the step has to end.
+
+    It is kept over attempts; a retry by a person has a patience of its own.
+    """
     generation, stored = ctx.cursor.get("patience", (None, ""))
     end = parse_datetime(stored) if generation == ctx.generation else None
     if end is not None:
@@ -87,7 +101,10 @@ def _patience_end(ctx: StepContext) -> datetime:
 
 
 def in_background(ctx: StepContext, team_id: int) -> list[Missing]:
-    """Read what other runs left. Returns what is missing at the end. Raises Park for each pause."""
+    """Read what other runs left.
+
+    Returns what is missing at the end. Raises Park for each pause.
+    """
     chosen = ctx.run.params["chosen"]
     before = read_count(team_id, chosen)
     tally = Reading(ctx, team_id, chosen).run()
@@ -97,7 +114,11 @@ def in_background(ctx: StepContext, team_id: int) -> list[Missing]:
         pause = _next_pause(ctx, tally, progressed=done > before)
         if pause is not None:
             raise Park(pause, tally.why, cause=tally.cause, remedy=Remedy.WAIT)
-    reason = f"{tally.why} The next nightly refresh tries again." if tally.cause in PASSING else tally.why
+    reason = (
+        f"{tally.why} The next nightly refresh tries again."
+        if tally.cause in PASSING
+        else tally.why
+    )
     remedy = Remedy.RETRY if tally.cause in PASSING else tally.remedy
     _tell_origins(ctx, team_id, reason, tally.cause, remedy)
     missing = _given_up(team_id, chosen)
@@ -127,7 +148,10 @@ def _next_pause(ctx: StepContext, tally: Tally, *, progressed: bool) -> datetime
 
 
 def _tell_origins(ctx: StepContext, team_id: int, why: str, cause: str, remedy: Remedy) -> None:
-    """Let the runs that handed over know what was read. Raises Park if one of them has not ended yet."""
+    """Let the runs that handed over know what was read.
+
+    Raises Park if one of them has not ended yet.
+    """
     waits = ctx.cursor.get("origin_waits", 0)
     for origin in ctx.run.params["origins"]:
         run = Run.objects.filter(pk=origin["run"]).first()
@@ -136,7 +160,9 @@ def _tell_origins(ctx: StepContext, team_id: int, why: str, cause: str, remedy: 
         if run.is_live and waits < MOST_ORIGIN_WAITS:
             with ctx.unit(last=True) as unit:
                 unit.cursor = {**unit.cursor, "origin_waits": waits + 1}
-            raise Park(timezone.now() + ORIGIN_PAUSE, "The run that began this has not ended yet.")
+            raise Park(
+                timezone.now() + ORIGIN_PAUSE, "The run that began this has not ended yet."
+            )
         chosen = origin["chosen"]
         missing = _given_up(team_id, chosen)
         if left := open_ones(team_id, chosen).count():
@@ -145,9 +171,17 @@ def _tell_origins(ctx: StepContext, team_id: int, why: str, cause: str, remedy: 
 
 
 def _given_up(team_id: int, chosen: Sequence[int]) -> list[Missing]:
-    """Return those of the chosen that can't be read for a reason of their own, up to NAMED of them by name."""
-    failed = Analysis.objects.for_team(team_id).filter(pull_request_id__in=chosen, state=AnalysisState.FAILED)
-    rows = list(failed.select_related("pull_request__repository").order_by("pull_request_id")[: NAMED + 1])
+    """Return those of the chosen that can't be read for a reason of their own, up to
+    NAMED of them by name.
+    """
+    failed = Analysis.objects.for_team(team_id).filter(
+        pull_request_id__in=chosen, state=AnalysisState.FAILED
+    )
+    rows = list(
+        failed.select_related("pull_request__repository").order_by("pull_request_id")[
+            : NAMED + 1
+        ]
+    )
     if not rows:
         return []
     if len(rows) > NAMED:
@@ -156,7 +190,11 @@ def _given_up(team_id: int, chosen: Sequence[int]) -> list[Missing]:
     for row in rows:
         pull = row.pull_request
         what = f"Summary of {pull.repository.full_name} #{pull.number}"
-        named.append(Missing(what=what, why=row.error, cause=row.cause or Cause.UNUSABLE, remedy=Remedy.NONE))
+        named.append(
+            Missing(
+                what=what, why=row.error, cause=row.cause or Cause.UNUSABLE, remedy=Remedy.NONE
+            )
+        )
     return named
 
 

@@ -1,4 +1,6 @@
-"""Other people's text, made fit to be sent: without what nobody can see, without what looks like a key, and cut."""
+"""Other people's text, made fit to be sent: without what nobody can see, without what
+looks like a key, and cut.
+"""
 
 import re
 import unicodedata
@@ -7,16 +9,25 @@ from functools import lru_cache
 MASK = "[masked]"
 CUT = " [cut]"
 
-# Each: something secret by its shape. What is kept of a match stands in the group `keep`.
+# Each: something secret by its shape. What is kept of a match stands in the group
+# `keep`.
 _SECRETS = [
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|dop_v1_|hf_|gsk_|SG\.)[A-Za-z0-9_.-]{16,}"),
+    re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+        re.DOTALL,
+    ),
+    re.compile(
+        r"\b(?:gh[pousr]_|github_pat_|glpat-|npm_|pypi-|dop_v1_|hf_|gsk_|SG\.)[A-Za-z0-9_.-]{16,}"
+    ),
     re.compile(r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{16,}"),
     re.compile(r"\b(?:sk|pk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{16,}"),
     re.compile(r"\b(?:AKIA|ASIA|AIza|ya29\.)[A-Za-z0-9_-]{12,}"),
     re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
     re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*"),
-    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,100}:)[^\s/@]{1,200}(?=@)", re.IGNORECASE),
+    re.compile(
+        r"(?P<keep>\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,100}:)[^\s/@]{1,200}(?=@)",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}", re.IGNORECASE),
     re.compile(
         r"(?P<keep>(?:api[_-]?key|secret|token|passw(?:or)?d|pwd|access[_-]?key)[\w-]{0,40}+[\"']?\s*+(?:=>|=|:)\s*+[\"']?)"
@@ -24,24 +35,35 @@ _SECRETS = [
         re.IGNORECASE,
     ),
 ]
-# Long runs of base64 or hex. A run is a key if it holds a digit and a capital letter; the id of a commit does not.
-_LONG_RUN = re.compile(r"(?<![A-Za-z0-9+_-])[+-]*+(?P<run>[A-Za-z0-9_][A-Za-z0-9+_-]{39,})={0,2}")
+# Long runs of base64 or hex. A run is a key if it holds a digit and a capital letter;
+# the id of a commit does not.
+_LONG_RUN = re.compile(
+    r"(?<![A-Za-z0-9+_-])[+-]*+(?P<run>[A-Za-z0-9_][A-Za-z0-9+_-]{39,})={0,2}"
+)
 _DIGIT, _CAPITAL = re.compile(r"[0-9]"), re.compile(r"[A-Z]")
-# The most combining marks in a row, as in Unicode's Stream-Safe Text Format (UAX #15). To put a run of marks in their
-# order, `normalize` needs the square of its length: 20,000 marks take seconds.
+# The most combining marks in a row, as in Unicode's Stream-Safe Text Format (UAX #15).
+# To put a run of marks in their order, `normalize` needs the square of its length:
+# 20,000 marks take seconds.
 MOST_MARKS = 30
-# Characters that are not seen but read: controls, directions, joiners, tags, private use.
+# Characters that are not seen but read: controls, directions, joiners, tags, private
+# use.
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn"}
 
 
 def visible(text: str) -> str:
-    """The text as a person sees it: composed, without characters that show nothing; line breaks and tabs stay."""
+    """The text as a person sees it: composed, without characters that show nothing;
+    line breaks and tabs stay.
+    """
     composed = unicodedata.normalize("NFKC", without_stacks(text))
-    return "".join(mark for mark in composed if mark in "\n\t" or unicodedata.category(mark) not in _UNSEEN)
+    return "".join(
+        mark for mark in composed if mark in "\n\t" or unicodedata.category(mark) not in _UNSEEN
+    )
 
 
 def without_stacks(text: str) -> str:
-    """Return the text with at most 30 combining marks in a row; the further marks of a run are removed."""
+    """Return the text with at most 30 combining marks in a row; the further marks of a
+    run are removed.
+    """
     if text.isascii():
         return text
     kept: list[str] = []
@@ -75,7 +97,10 @@ def _masked_run(found: re.Match[str]) -> str:
 
 
 def fit(text: str, limit: int) -> str:
-    """Made visible, masked and cut to about `limit` characters. Masking comes first: a cut may halve a key."""
+    """Made visible, masked and cut to about `limit` characters.
+
+    Masking comes first: a cut may halve a key.
+    """
     # Bodies of megabytes are not read for what is cut off anyway.
     ahead = limit * 2 + 2_000
     whole = mask(visible(text[:ahead])).strip()

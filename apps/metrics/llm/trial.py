@@ -1,4 +1,5 @@
-"""One question to the model that is set up, for operators: what works, what it takes, and what to do.
+"""One question to the model that is set up, for operators: what works, what it takes,
+and what to do.
 
 trial = ask()
 trial.status         # "works", "waits", "refused", "broken", "nonsense", or "off"
@@ -18,12 +19,18 @@ from apps.metrics.llm.outcomes import Answer, Broken, Refused, WaitUntil
 
 OFF = "No model is set up: set GROQ_API_KEY or LLM_BASE_URL, and a budget above 0."
 # Two made-up pull requests, so that nothing of a team is sent.
-TITLES = ("fix: Carry the total over to the next page", "docs: Describe how a backup is restored")
+TITLES = (
+    "fix: Carry the total over to the next page",
+    "docs: Describe how a backup is restored",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one question showed. `words` is the result in a sentence, `lines` are names and values."""
+    """What one question showed.
+
+    `words` is the result in a sentence, `lines` are names and values.
+    """
 
     status: str
     words: str
@@ -37,7 +44,9 @@ class Trial:
 
 
 def ask() -> Trial:
-    """Ask the model about two made-up pull requests, beginning with nothing known of it, and remember what it takes."""
+    """Ask the model about two made-up pull requests, beginning with nothing known of
+    it, and remember what it takes.
+    """
     if not is_configured():
         return Trial("off", OFF, ())
     client = LlmClient(dialect.Dialect())
@@ -56,18 +65,31 @@ def ask() -> Trial:
         return _without_answer(outcome, about, seconds)
     good, bad = check(outcome.texts, refs)
     about += _takes(client.learned)
-    about.append(("Answer", f"{len(good)} of {len(refs)} pull requests read in {seconds:.1f} s"))
+    about.append(
+        ("Answer", f"{len(good)} of {len(refs)} pull requests read in {seconds:.1f} s")
+    )
     about.append(("Cost", f"{outcome.tokens_in} tokens sent, {outcome.tokens_out} received"))
     limit = outcome.tokens_a_minute
     about.append(("Limit", f"{limit:,} tokens a minute" if limit else "the server sends none"))
     if bad:
-        return Trial("nonsense", f"The model answers, but not usably: {next(iter(bad.values()))}.", tuple(about))
+        return Trial(
+            "nonsense",
+            f"The model answers, but not usably: {next(iter(bad.values()))}.",
+            tuple(about),
+        )
     return Trial("works", "The model works.", tuple(about))
 
 
 def _document(number: int, title: str) -> prompt.Document:
     return prompt.document(
-        number, title=title, body="", branch="topic", labels=[], size=(12, 3, 1), messages=[title], reviews={}
+        number,
+        title=title,
+        body="",
+        branch="topic",
+        labels=[],
+        size=(12, 3, 1),
+        messages=[title],
+        reviews={},
     )
 
 
@@ -81,7 +103,9 @@ def _takes(learned: dialect.Dialect) -> list[tuple[str, str]]:
     ]
 
 
-def _without_answer(outcome: WaitUntil | Refused | Broken, about: list[tuple[str, str]], seconds: float) -> Trial:
+def _without_answer(
+    outcome: WaitUntil | Refused | Broken, about: list[tuple[str, str]], seconds: float
+) -> Trial:
     about.append(("Answer", f"none, after {seconds:.1f} s"))
     if outcome.detail:
         about.append(("Detail", outcome.detail))

@@ -1,10 +1,11 @@
 """One HTTP exchange with the model's server, bounded as a whole in time and in size.
 
-    exchange("https://api.example.com/v1/chat/completions", {"authorization": "Bearer …"}, b"{}", seconds=60)
-    # Received(status=200, headers=…, body=b"{…}"), or NotReceived
+    exchange("https://api.example.com/v1/chat/completions", {"authorization": "Bearer
+    …"}, b"{}", seconds=60) # Received(status=200, headers=…, body=b"{…}"), or
+    NotReceived
 
-An event loop runs each exchange, because only it can end one that drips: timeouts of a single read
-never pass while one byte comes every few seconds.
+An event loop runs each exchange, because only it can end one that drips: timeouts of a
+single read never pass while one byte comes every few seconds.
 """
 
 import asyncio
@@ -18,14 +19,18 @@ import httpx
 
 from apps.tls import tls_context
 
-# An answer about eight pull requests has some 4 kB; one with its thoughts has some 100 kB.
+# An answer about eight pull requests has some 4 kB; one with its thoughts has some 100
+# kB.
 MOST_BYTES = 4 * 1024 * 1024
 # Accepts the formats gzip and zlib.
 _ANY_ZLIB = zlib.MAX_WBITS | 32
 
 
 class NotReceived(Exception):
-    """There is no complete answer. The message is a clause: "it did not answer in time"."""
+    """There is no complete answer.
+
+    The message is a clause: "it did not answer in time".
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,9 @@ class Line:
                 loop.call_soon_threadsafe(task.cancel)
 
 
-def exchange(url: str, headers: Mapping[str, str], content: bytes, seconds: float, line: Line) -> Received:
+def exchange(
+    url: str, headers: Mapping[str, str], content: bytes, seconds: float, line: Line
+) -> Received:
     """Post the content and return the answer.
 
     Args:
@@ -92,7 +99,8 @@ def exchange(url: str, headers: Mapping[str, str], content: bytes, seconds: floa
     except NotReceived:
         raise
     except Exception as error:
-        # httpx documents a dozen classes; below it, anyio, h11, ssl, and idna have their own.
+        # httpx documents a dozen classes; below it, anyio, h11, ssl, and idna have
+        # their own.
         raise NotReceived(f"the connection broke off ({type(error).__name__})") from None
     finally:
         # Not `asyncio.run`: that waits for a look-up of a name that hangs.
@@ -101,10 +109,14 @@ def exchange(url: str, headers: Mapping[str, str], content: bytes, seconds: floa
         loop.close()
 
 
-async def _exchange(url: str, headers: Mapping[str, str], content: bytes, seconds: float) -> Received:
+async def _exchange(
+    url: str, headers: Mapping[str, str], content: bytes, seconds: float
+) -> Received:
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(verify=tls_context(), timeout=seconds, follow_redirects=False) as client,
+        httpx.AsyncClient(
+            verify=tls_context(), timeout=seconds, follow_redirects=False
+        ) as client,
         client.stream("POST", url, content=content, headers=dict(headers)) as response,
     ):
         body = await _read(response)
@@ -122,7 +134,10 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
-    """Return the body without its compression, which was not asked for. A small body may unpack to gigabytes."""
+    """Return the body without its compression, which was not asked for.
+
+    A small body may unpack to gigabytes.
+    """
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip", "deflate"):

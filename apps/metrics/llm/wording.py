@@ -1,7 +1,9 @@
-"""The findings of a day in two or three sentences by the model, which may add nothing that the rules did not find.
+"""The findings of a day in two or three sentences by the model, which may add nothing
+that the rules did not find.
 
-Every number of its text has to stand in the findings, with the same unit, and so has every word for a number. What does
-not pass is asked for once more, then left out: the findings themselves are always there, in our own words.
+Every number of its text has to stand in the findings, with the same unit, and so has
+every word for a number. What does not pass is asked for once more, then left out: the
+findings themselves are always there, in our own words.
 """
 
 import hashlib
@@ -44,10 +46,24 @@ cause that the findings do not name. An association is not a cause."""
 
 _NUMBER = re.compile(r"(\d[\d,.]*\d|\d)(?:[\s\u00a0-]*([A-Za-z%]+))?")
 _UNITS = {
-    "%": "%", "percent": "%", "min": "min", "minute": "min", "minutes": "min", "h": "h", "hour": "h", "hours": "h",
-    "day": "d", "days": "d", "week": "w", "weeks": "w", "month": "mon", "months": "mon", "line": "l", "lines": "l",
+    "%": "%",
+    "percent": "%",
+    "min": "min",
+    "minute": "min",
+    "minutes": "min",
+    "h": "h",
+    "hour": "h",
+    "hours": "h",
+    "day": "d",
+    "days": "d",
+    "week": "w",
+    "weeks": "w",
+    "month": "mon",
+    "months": "mon",
+    "line": "l",
+    "lines": "l",
     "times": "x",
-}  # fmt: skip
+}
 _COUNTING = set(
     """zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
     nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million dozen dozens
@@ -69,7 +85,8 @@ class Wording:
 
 
 def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | None:
-    """The findings in the model's words; None where there is no model, no budget, or no answer that passes.
+    """The findings in the model's words; None where there is no model, no budget, or no
+    answer that passes.
 
     Asks the model, so it is called between units. Stores nothing but the bill.
     """
@@ -80,9 +97,16 @@ def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | 
     dataset = [{"title": one.title, "detail": one.body, "advice": one.advice} for one in chosen]
     asked = json.dumps([WORDING_VERSION, client.model, dataset], sort_keys=True)
     name = hashlib.sha256(asked.encode()).hexdigest()
-    known = InsightSummary.objects.for_team(team_id).filter(input_hash=name).order_by("-date").first()
+    known = (
+        InsightSummary.objects.for_team(team_id)
+        .filter(input_hash=name)
+        .order_by("-date")
+        .first()
+    )
     text = known.text if known else _ask(ctx, client, team_id, dataset)
-    return (text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])) or None
+    return (
+        text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])
+    ) or None
 
 
 def _strongest(found: Sequence[Finding]) -> list[Finding]:
@@ -93,7 +117,9 @@ def _strongest(found: Sequence[Finding]) -> list[Finding]:
     return list(first.values())[:FINDINGS]
 
 
-def _ask(ctx: StepContext, client: LlmClient, team_id: int, dataset: list[dict[str, str]]) -> str:
+def _ask(
+    ctx: StepContext, client: LlmClient, team_id: int, dataset: list[dict[str, str]]
+) -> str:
     """Return a text that passes, or an empty one; the run's log has the reason."""
     end = time.monotonic() + int(settings.LLM_PATIENCE) * SHARE
     messages, why = _messages(dataset), ""
@@ -104,7 +130,9 @@ def _ask(ctx: StepContext, client: LlmClient, team_id: int, dataset: list[dict[s
         if why := _no_turn(ctx, team_id, tokens, ticket, end):
             break
         try:
-            outcome = client.send(messages, "summary", _schema(), MOST_TOKENS, end - time.monotonic())
+            outcome = client.send(
+                messages, "summary", _schema(), MOST_TOKENS, end - time.monotonic()
+            )
             if not isinstance(outcome, Answer):
                 why = outcome.reason
                 if isinstance(outcome, WaitUntil):
@@ -120,7 +148,10 @@ def _ask(ctx: StepContext, client: LlmClient, team_id: int, dataset: list[dict[s
         messages = [
             *messages,
             {"role": "assistant", "content": outcome.text[:2000]},
-            {"role": "user", "content": f"That cannot be used: {why}. Answer again, by the rules."},
+            {
+                "role": "user",
+                "content": f"That cannot be used: {why}. Answer again, by the rules.",
+            },
         ]
     ctx.log(f"The findings stand without the model's summary: {why}", level="warning")
     return ""
@@ -133,7 +164,9 @@ def _first_passed(answer: Answer, dataset: list[dict[str, str]]) -> tuple[str, s
 
 
 def _no_turn(ctx: StepContext, team_id: int, tokens: int, ticket: UUID, end: float) -> str:
-    """Wait for a turn within the limits, until `end` on the monotonic clock; return why there is none, or empty."""
+    """Wait for a turn within the limits, until `end` on the monotonic clock; return why
+    there is none, or empty.
+    """
     if tokens > pace.settings_of(team_id).monthly_tokens - pace.used(team_id):
         return "this month's budget is spent."
     while True:
@@ -151,18 +184,29 @@ def _no_turn(ctx: StepContext, team_id: int, tokens: int, ticket: UUID, end: flo
 
 def _messages(dataset: list[dict[str, str]]) -> list[dict[str, str]]:
     nonce = secrets.token_hex(6)
-    text = json.dumps({"findings": dataset}, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    text = (
+        json.dumps({"findings": dataset}, ensure_ascii=False)
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+    )
     enclosed = f"<data-{nonce}>\n{text}\n</data-{nonce}>"
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": enclosed}]
 
 
 def _schema() -> dict[str, Any]:
     summary = {"summary": {"type": "string"}}
-    return {"type": "object", "properties": summary, "required": ["summary"], "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": summary,
+        "required": ["summary"],
+        "additionalProperties": False,
+    }
 
 
 def passed(answer: str, dataset: Sequence[dict[str, str]]) -> tuple[str, str]:
-    """The summary made plain and an empty text; or an empty text and why it cannot be used."""
+    """The summary made plain and an empty text; or an empty text and why it cannot be
+    used.
+    """
     found = read_json(answer)
     if not isinstance(found, dict) or "summary" not in found:
         return "", "it is not of the form asked for"
@@ -183,7 +227,9 @@ def passed(answer: str, dataset: Sequence[dict[str, str]]) -> tuple[str, str]:
 
 
 def added(text: str, known: str) -> str:
-    """The first number of a text, or word for one, that what is known does not hold; empty where there is none."""
+    """The first number of a text, or word for one, that what is known does not hold;
+    empty where there is none.
+    """
     pairs = set(_numbers(known))
     bare = {value for value, _ in pairs}
     for value, unit in _numbers(text):
@@ -196,7 +242,10 @@ def added(text: str, known: str) -> str:
 
 def _numbers(text: str) -> list[tuple[str, str]]:
     """Each number with its unit, which is empty where another word or none follows."""
-    return [(value.replace(",", ""), _UNITS.get(word.casefold(), "")) for value, word in _NUMBER.findall(text)]
+    return [
+        (value.replace(",", ""), _UNITS.get(word.casefold(), ""))
+        for value, word in _NUMBER.findall(text)
+    ]
 
 
 def store(team_id: int, day: date, wording: Wording | None) -> None:
@@ -205,15 +254,25 @@ def store(team_id: int, day: date, wording: Wording | None) -> None:
         InsightSummary.objects.for_team(team_id).filter(date=day).delete()
         return
     values = {
-        "text": wording.text, "model": wording.model, "input_hash": wording.input_hash, "findings": wording.findings,
-    }  # fmt: skip
-    InsightSummary.objects.for_team(team_id).update_or_create(team_id=team_id, date=day, defaults=values)
+        "text": wording.text,
+        "model": wording.model,
+        "input_hash": wording.input_hash,
+        "findings": wording.findings,
+    }
+    InsightSummary.objects.for_team(team_id).update_or_create(
+        team_id=team_id, date=day, defaults=values
+    )
 
 
 def newest(team_id: int, day: date | None) -> InsightSummary | None:
     """The summary of a day's findings, unless one of them has been dismissed since."""
-    row: InsightSummary | None = InsightSummary.objects.for_team(team_id).filter(date=day).first() if day else None
+    row: InsightSummary | None = (
+        InsightSummary.objects.for_team(team_id).filter(date=day).first() if day else None
+    )
     if row is None:
         return None
-    gone = {tuple(pair) for pair in InsightDismissal.objects.for_team(team_id).values_list("rule", "subject")}
+    gone = {
+        tuple(pair)
+        for pair in InsightDismissal.objects.for_team(team_id).values_list("rule", "subject")
+    }
     return None if any(tuple(pair) in gone for pair in row.findings) else row

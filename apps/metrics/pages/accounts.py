@@ -1,4 +1,7 @@
-"""What owners and admins decide about the accounts in a team's work. Every POST ends in a redirect (303)."""
+"""What owners and admins decide about the accounts in a team's work.
+
+Every POST ends in a redirect (303).
+"""
 
 from typing import cast
 
@@ -30,16 +33,23 @@ ANSWERS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def decide_bot(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
-    """Set whether an account is a bot, or take that back. A GET leads to the account's page."""
+    """Set whether an account is a bot, or take that back.
+
+    A GET leads to the account's page.
+    """
     accounts = TeamMember.objects.for_team(team).exclude(key=GHOST_KEY)
     member: TeamMember = get_object_or_404(accounts, pk=member_id)
     asked = BotForm(request.POST).values
     if request.method == "POST" and asked["decision"] in DECISIONS:
         with transaction.atomic():
-            decide(member, DECISIONS[asked["decision"]], cast(User, request.user), timezone.now())
+            decide(
+                member, DECISIONS[asked["decision"]], cast(User, request.user), timezone.now()
+            )
         member.refresh_from_db()
         kind = "bot" if member.is_bot else "person"
-        messages.success(request, ANSWERS[asked["decision"]].format(name=person(member), kind=kind))
+        messages.success(
+            request, ANSWERS[asked["decision"]].format(name=person(member), kind=kind)
+        )
     if asked["back"] == "people":
         target = reverse("metrics:people", args=[team.slug])
     else:
@@ -50,13 +60,18 @@ def decide_bot(request: HttpRequest, team: Team, member_id: int) -> HttpResponse
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def join_accounts(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
-    """Join accounts of one name into this one, keep them apart, or take either back. A GET leads to the people."""
+    """Join accounts of one name into this one, keep them apart, or take either back.
+
+    A GET leads to the people.
+    """
     accounts = TeamMember.objects.for_team(team).exclude(key=GHOST_KEY)
     target: TeamMember = get_object_or_404(accounts, pk=member_id)
     asked = JoinForm(request.POST).values
     if request.method == "POST" and asked["decision"]:
         with transaction.atomic():
-            messages.success(request, _join(target, asked["decision"], asked["members"], request))
+            messages.success(
+                request, _join(target, asked["decision"], asked["members"], request)
+            )
     return HttpResponseRedirect(reverse("metrics:people", args=[team.slug]), status=303)
 
 

@@ -1,4 +1,7 @@
-"""The same figures per repository and per member. Names in their order, no ranking; no median of a handful."""
+"""The same figures per repository and per member.
+
+Names in their order, no ranking; no median of a handful.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +22,9 @@ from apps.metrics.pages.panels import Frame
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Figures of one repository or member in words; None: fewer values than a median wants."""
+    """Figures of one repository or member in words; None: fewer values than a median
+    wants.
+    """
 
     key: int
     name: str
@@ -42,13 +47,16 @@ def by_repository(team_id: int, frame: Frame) -> list[Line]:
     direct = Counter(row.repository for row in frame.direct)
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
     lines = [
-        _line(key, name, "", groups.get(key, ()), frame.period.weeks, direct=direct[key]) for key, name in repositories
+        _line(key, name, "", groups.get(key, ()), frame.period.weeks, direct=direct[key])
+        for key, name in repositories
     ]
     return sorted(lines, key=_by_name)
 
 
 def by_member(team_id: int, frame: Frame) -> list[Line]:
-    """Return a line for each account that merged, pushed or reviewed in the weeks, bots too."""
+    """Return a line for each account that merged, pushed or reviewed in the weeks, bots
+    too.
+    """
     groups = _grouped(frame.rows, lambda row: row.author)
     given = given_reviews(team_id, frame.period)
     direct = Counter(row.author for row in frame.direct)
@@ -74,7 +82,9 @@ def of_member(team_id: int, frame: Frame, member: TeamMember) -> Line:
     """One person's line; the frame holds their pull requests alone."""
     given = given_reviews(team_id, frame.period).get(member.pk, 0)
     weeks, direct = frame.period.weeks, len(frame.direct)
-    return _line(member.pk, person(member), member.login, frame.rows, weeks, member.is_bot, given, direct)
+    return _line(
+        member.pk, person(member), member.login, frame.rows, weeks, member.is_bot, given, direct
+    )
 
 
 def _grouped[K](rows: Iterable[Landed], key: Callable[[Landed], K]) -> dict[K, list[Landed]]:
@@ -113,11 +123,17 @@ def _line(
         assisted=percent(assisted, len(rows)) if len(rows) >= MIN_SAMPLE else "",
         given=given,
         received=sum(row.received for row in rows),
-        trend=spark_bars([per_week[week] for week in weeks], label=f"Merged by week in {len(weeks)} weeks"),
+        trend=spark_bars(
+            [per_week[week] for week in weeks], label=f"Merged by week in {len(weeks)} weeks"
+        ),
     )
 
 
-def median_in_words(values: Iterable[float | None], words: Callable[[float], str]) -> str | None:
-    """The median; None of fewer values than `MIN_SAMPLE`, which would say more of one pull request than of a person."""
+def median_in_words(
+    values: Iterable[float | None], words: Callable[[float], str]
+) -> str | None:
+    """The median; None of fewer values than `MIN_SAMPLE`, which would say more of one
+    pull request than of a person.
+    """
     found = spread(values)
     return words(found.median) if found.median is not None and found.n >= MIN_SAMPLE else None

@@ -21,13 +21,20 @@ from apps.teams.models import Team
 @vary_on_headers("HX-Request")
 @team_view()
 def comparison(request: HttpRequest, team: Team) -> HttpResponse:
-    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b; `as=csv` or `as=json` gives the numbers."""
+    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b;
+    `as=csv` or `as=json` gives the numbers.
+    """
     now = timezone.now()
     stamp, known = pages.known(team)
-    first, second, newest = compared_groups.read(CompareQuery(request.GET).values, known, team.pk, now)
+    first, second, newest = compared_groups.read(
+        CompareQuery(request.GET).values, known, team.pk, now
+    )
 
     def make() -> dict[str, Any]:
-        one, other = compared_groups.frame_of(team.pk, first), compared_groups.frame_of(team.pk, second)
+        one, other = (
+            compared_groups.frame_of(team.pk, first),
+            compared_groups.frame_of(team.pk, second),
+        )
         return {
             "lines": compared_groups.lines(first, second, one, other),
             "chart": compared_groups.chart(one, other),
@@ -42,9 +49,14 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
         "team": team,
         "query": compared_groups.query_of(first, second),
         "choices": known,
-        "sides": [("a", "A", first, first.words(known)), ("b", "B", second, second.words(known))],
+        "sides": [
+            ("a", "A", first, first.words(known)),
+            ("b", "B", second, second.words(known)),
+        ],
         "presets": compared_groups.presets(known, first, second, newest),
-        "verdicts": [(verdict.value, words) for verdict, words in compared_groups.VERDICTS.items()],
+        "verdicts": [
+            (verdict.value, words) for verdict, words in compared_groups.VERDICTS.items()
+        ],
         "no_cause": compared_groups.NO_CAUSE if first.verdict or second.verdict else "",
         "today": now.date(),
     }

@@ -1,6 +1,8 @@
-"""Two choices of merged pull requests beside each other: periods, repositories, people, with an AI marker and without.
+"""Two choices of merged pull requests beside each other: periods, repositories, people,
+with an AI marker and without.
 
-An interval says how much of a difference may be chance; what is not told apart from chance is said to be none.
+An interval says how much of a difference may be chance; what is not told apart from
+chance is said to be none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +19,26 @@ from apps.metrics.charts.weekly import Week, data_table, percent
 from apps.metrics.figures.definitions import Spread, Verdict, size_bucket, spread
 from apps.metrics.figures.merged import Landed, landings
 from apps.metrics.figures.selection import USUAL, Choices, Period, Selection, period
-from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_medians, of_shares, of_weekly_counts
+from apps.metrics.figures.significance import (
+    MIN_CASES,
+    MIN_SHARE_CASES,
+    of_medians,
+    of_shares,
+    of_weekly_counts,
+)
 from apps.metrics.formatting import in_hours, in_lines, in_unit, unit_of
 from apps.metrics.pages.panels import WIDE, Frame, spreads, weekly_counts
 from apps.metrics.weeks import WEEK, week_label, week_of
 
 MOST_WEEKS = 104
-COLUMNS = ("side", "week", "week_start", "time_to_merge_hours_median", "time_to_merge_hours_p75", "n")
+COLUMNS = (
+    "side",
+    "week",
+    "week_start",
+    "time_to_merge_hours_median",
+    "time_to_merge_hours_p75",
+    "n",
+)
 VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
 NO_CAUSE = (
     "Compared within sizes, so that small ones stand beside small ones. An association, not a cause; a missing marker "
@@ -73,17 +88,32 @@ def query_of(first: Side, second: Side) -> str:
     return urlencode(first.query("a") | second.query("b"))
 
 
-def read(asked: Mapping[str, str], known: Choices, team_id: int, now: datetime) -> tuple[Side, Side, Period]:
-    """The sides that an address asks for; unless it says otherwise, the newest weeks and those before them.
+def read(
+    asked: Mapping[str, str], known: Choices, team_id: int, now: datetime
+) -> tuple[Side, Side, Period]:
+    """The sides that an address asks for; unless it says otherwise, the newest weeks
+    and those before them.
 
-    The third is the newest weeks. What is not known is left out, weeks are cut to the history and to two years.
+    The third is the newest weeks. What is not known is left out, weeks are cut to the
+    history and to two years.
     """
     newest = period(team_id, now, USUAL)
     before = newest.before() or newest
-    return _side(asked, "a", known, newest, newest, now), _side(asked, "b", known, before, newest, now), newest
+    return (
+        _side(asked, "a", known, newest, newest, now),
+        _side(asked, "b", known, before, newest, now),
+        newest,
+    )
 
 
-def _side(asked: Mapping[str, str], name: str, known: Choices, usual: Period, newest: Period, now: datetime) -> Side:
+def _side(
+    asked: Mapping[str, str],
+    name: str,
+    known: Choices,
+    usual: Period,
+    newest: Period,
+    now: datetime,
+) -> Side:
     first = _monday(asked.get(f"{name}_from", "")) or usual.weeks[0]
     last = _monday(asked.get(f"{name}_to", "")) or usual.weeks[-1]
     verdict = asked.get(f"{name}_verdict", "")
@@ -109,20 +139,30 @@ def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
     last = max(first, min(last, this_week))
     weeks = tuple(first + n * WEEK for n in range((last - first) // WEEK + 1))[-MOST_WEEKS:]
     last_day = min(now.astimezone(newest.zone).date(), last + timedelta(days=6))
-    return replace(newest, weeks=weeks, so_far=last == this_week, is_cut=False, last_day=last_day)
+    return replace(
+        newest, weeks=weeks, so_far=last == this_week, is_cut=False, last_day=last_day
+    )
 
 
 def frame_of(team_id: int, side: Side) -> Frame:
-    """Return what landed of a side, in two statements. No direct commit is in one that is chosen by a verdict."""
+    """Return what landed of a side, in two statements.
+
+    No direct commit is in one that is chosen by a verdict.
+    """
     found = landings(team_id, side.period, side.selection)
     if side.verdict:
-        return Frame(side.period, [row for row in found.pulls if row.verdict == side.verdict], None)
+        return Frame(
+            side.period, [row for row in found.pulls if row.verdict == side.verdict], None
+        )
     return Frame(side.period, found.pulls, None, direct=found.direct)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of both sides. `tone`: better or worse is A than B, empty where neither."""
+    """One figure of both sides.
+
+    `tone`: better or worse is A than B, empty where neither.
+    """
 
     title: str
     first: str
@@ -145,9 +185,15 @@ def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
     ]
     # A share of sides that were chosen by their verdicts has no meaning.
     if not alike:
-        shown.append(_share("AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED))
+        shown.append(
+            _share(
+                "AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED
+            )
+        )
     if one.direct or other.direct:
-        shown.append(Line("Direct commits", f"{len(one.direct):,}", f"{len(other.direct):,}", ""))
+        shown.append(
+            Line("Direct commits", f"{len(one.direct):,}", f"{len(other.direct):,}", "")
+        )
     return shown
 
 
@@ -159,11 +205,15 @@ def _counts(one: Frame, other: Frame) -> Line:
     if found.is_beyond:
         words = f"{'More' if found.rose else 'Fewer'} a week in A, beyond chance"
         tone = "better" if found.rose else "worse"
-    return Line("Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b))
+    return Line(
+        "Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b)
+    )
 
 
 def _rate(counts: Sequence[int]) -> str:
-    """Return how many there were in a whole week; nothing before the first week is over."""
+    """Return how many there were in a whole week; nothing before the first week is
+    over.
+    """
     return f"{sum(counts) / len(counts):.1f} a week" if counts else ""
 
 
@@ -198,9 +248,14 @@ def _aside(found: Spread, words: Callable[[float], str]) -> str:
 
 
 def _difference(
-    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+    one: Sequence[Landed],
+    other: Sequence[Landed],
+    value: Callable[[Landed], float | None],
+    alike: bool,
 ) -> tuple[str, str]:
-    """How A stands to B, and whether less of it is better; `alike` compares within sizes."""
+    """How A stands to B, and whether less of it is better; `alike` compares within
+    sizes.
+    """
     found = of_medians(_strata(one, other, value, alike))
     if not found.is_known:
         return f"Too few to tell; {MIN_CASES} on each side are wanted", ""
@@ -213,7 +268,10 @@ def _difference(
 
 
 def _strata(
-    one: Sequence[Landed], other: Sequence[Landed], value: Callable[[Landed], float | None], alike: bool
+    one: Sequence[Landed],
+    other: Sequence[Landed],
+    value: Callable[[Landed], float | None],
+    alike: bool,
 ) -> list[tuple[list[float], list[float]]]:
     """Values of B and of A, by size."""
     groups: dict[str, tuple[list[float], list[float]]] = {}
@@ -221,11 +279,15 @@ def _strata(
         for row in rows:
             measured = value(row)
             if measured is not None:
-                groups.setdefault(size_bucket(row.lines) if alike else "", ([], []))[place].append(measured)
+                groups.setdefault(size_bucket(row.lines) if alike else "", ([], []))[
+                    place
+                ].append(measured)
     return [groups[name] for name in sorted(groups)]
 
 
-def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False) -> Line:
+def _share(
+    title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False
+) -> Line:
     (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
     found = of_shares(b, of_b, a, of_a)
     words, tone = "No difference beyond chance", ""
@@ -234,14 +296,18 @@ def _share(title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], 
     elif found.is_beyond:
         words = f"{'More' if found.rose else 'Less'} in A, beyond chance"
         tone = ("better" if found.rose else "worse") if good else ""
-    return Line(title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone)
+    return Line(
+        title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone
+    )
 
 
 def _weeks(side: Frame) -> list[tuple[date, Spread]]:
     return spreads(side, lambda row: row.hours)
 
 
-def values(one: Frame, other: Frame) -> list[tuple[str, str, str, float | None, float | None, int]]:
+def values(
+    one: Frame, other: Frame
+) -> list[tuple[str, str, str, float | None, float | None, int]]:
     """The weeks of both sides for other programs; `COLUMNS` names the values."""
     return [
         (name, week_label(week), week.isoformat(), found.median, found.p75, found.n)
@@ -252,9 +318,16 @@ def values(one: Frame, other: Frame) -> list[tuple[str, str, str, float | None, 
 
 def chart(one: Frame, other: Frame) -> SafeString:
     """The medians of the time to merge of both sides."""
-    first, second = ([Week(week, found.median) for week, found in _weeks(side)] for side in (one, other))
+    first, second = (
+        [Week(week, found.median) for week, found in _weeks(side)] for side in (one, other)
+    )
     return pair_chart(
-        first, second, unit=_unit_of_merge(one, other), label="Time to merge", width=WIDE[0], height=WIDE[1]
+        first,
+        second,
+        unit=_unit_of_merge(one, other),
+        label="Time to merge",
+        width=WIDE[0],
+        height=WIDE[1],
     )
 
 
@@ -282,7 +355,9 @@ def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[t
     found.append(
         (
             "With an AI marker and without",
-            query_of(replace(now, verdict=Verdict.ASSISTED), replace(now, verdict=Verdict.NO_MARKER)),
+            query_of(
+                replace(now, verdict=Verdict.ASSISTED), replace(now, verdict=Verdict.NO_MARKER)
+            ),
         )
     )
     if len(known.repositories) > 1:

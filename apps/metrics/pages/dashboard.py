@@ -1,4 +1,6 @@
-"""What the pages of figures are made of: the selection, and the merged pull requests of its weeks."""
+"""What the pages of figures are made of: the selection, and the merged pull requests of
+its weeks.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -19,13 +21,18 @@ FIRST = 5
 
 
 def count_impossible(team_id: int) -> int:
-    """Return how many of a team's pull requests have impossible times. One statement."""
+    """Return how many of a team's pull requests have impossible times.
+
+    One statement.
+    """
     pulls = PullRequest.objects.for_team(team_id).exclude(kind=ChangeKind.CHANGE)
     return int(pulls.filter(impossible_condition()).count())
 
 
 def frame(team_id: int, selection: Selection, now: datetime, *, compare: bool = True) -> Frame:
-    """Return what landed in the weeks that are asked for, and was merged in as many before. Five statements at most."""
+    """Return what landed in the weeks that are asked for, and was merged in as many
+    before. Five statements at most.
+    """
     weeks = period(team_id, now, selection.weeks)
     before = weeks.before() if compare else None
     found = landings(team_id, weeks, selection)
@@ -41,7 +48,9 @@ def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Ro
         merged_at__gte=figures.period.since,
         merged_at__lt=figures.period.until,
     )
-    return rows(team_id, pulls.exclude(kind=ChangeKind.CHANGE).order_by("-merged_at", *TIES)[:FIRST])
+    return rows(
+        team_id, pulls.exclude(kind=ChangeKind.CHANGE).order_by("-merged_at", *TIES)[:FIRST]
+    )
 
 
 def of_member(selection: Selection, member: int) -> Selection:

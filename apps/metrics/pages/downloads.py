@@ -24,10 +24,15 @@ def _by(request: HttpRequest) -> Scope:
 @require_safe
 @team_view()
 def chart_data(request: HttpRequest, team: Team, key: str, kind: str) -> HttpResponse:
-    """The numbers of one chart of the dashboard, with the same choices in the address, as CSV or JSON."""
+    """The numbers of one chart of the dashboard, with the same choices in the address,
+    as CSV or JSON.
+    """
     _, known = pages.known(team)
     asked = known.read(ChoiceQuery(request.GET).values)
-    shown = {panel.key: panel for panel in panels(pages.frame(team.pk, asked, timezone.now(), compare=False))}
+    shown = {
+        panel.key: panel
+        for panel in panels(pages.frame(team.pk, asked, timezone.now(), compare=False))
+    }
     if key not in shown:
         raise Http404("There is no such chart.")
     panel = shown[key]
@@ -35,14 +40,18 @@ def chart_data(request: HttpRequest, team: Team, key: str, kind: str) -> HttpRes
     if kind == "json":
         headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
         rows = [dict(zip(panel.columns, row, strict=True)) for row in panel.values]
-        return JsonResponse({"title": panel.title, "measured": panel.measured, "weeks": rows}, headers=headers)
+        return JsonResponse(
+            {"title": panel.title, "measured": panel.measured, "weeks": rows}, headers=headers
+        )
     return download(filename, panel.columns, panel.values)
 
 
 @require_safe
 @team_view()
 def weekly_csv(request: HttpRequest, team: Team) -> HttpResponse:
-    """Return the weekly table, `?by=team|repository|member`, as `export_weekly` prints it, with `week_start`."""
+    """Return the weekly table, `?by=team|repository|member`, as `export_weekly` prints
+    it, with `week_start`.
+    """
     by = _by(request)
     rows = (list(row.values()) for row in weekly_rows(team.pk, by, dates=True))
     return download(_filename(team, by, "csv"), columns(by, dates=True), rows)

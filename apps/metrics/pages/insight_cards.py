@@ -1,4 +1,6 @@
-"""Insights as cards: what was found, from how many cases, what to do, and the pull requests that show it best."""
+"""Insights as cards: what was found, from how many cases, what to do, and the pull
+requests that show it best.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,10 @@ SHOWN = 2
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pull request named as evidence. `query` finds it in the list of pull requests."""
+    """A pull request named as evidence.
+
+    `query` finds it in the list of pull requests.
+    """
 
     number: int | None
     title: str
@@ -40,37 +45,56 @@ class Card:
 
 
 def cards(team_id: int, selection: Selection) -> list[Card]:
-    """The strongest three, in at most four statements. Findings are about a team or a repository, never about a person,
-    and about weeks of their own: they stand aside where the page is about something else."""
+    """The strongest three, in at most four statements. Findings are about a team or a
+    repository, never about a person, and about weeks of their own: they stand aside
+    where the page is about something else.
+    """
     if selection.author is not None or selection.people_only:
         return []
     subjects = None if selection.repository is None else [f"repository:{selection.repository}"]
     insights = top_insights(team_id, subjects=subjects)
     wanted = [key for insight in insights for key in insight.evidence.get("pull_requests", ())]
     found: Any = PullRequest.objects.for_team(team_id).filter(pk__in=wanted).in_bulk()
-    reviews = counted_reviews(team_id, list(found)) if any(one.rule == "review-wait" for one in insights) else {}
-    return [Card(insight, _cases(insight), _examples(insight, found, reviews)) for insight in insights]
+    reviews = (
+        counted_reviews(team_id, list(found))
+        if any(one.rule == "review-wait" for one in insights)
+        else {}
+    )
+    return [
+        Card(insight, _cases(insight), _examples(insight, found, reviews))
+        for insight in insights
+    ]
 
 
 def _cases(insight: Insight) -> str:
     """Of how many it was found."""
     evidence = insight.evidence
     count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
-    what = "reviews" if insight.rule in ("bottleneck-reviewer", "review-concentration") else "pull requests"
+    what = (
+        "reviews"
+        if insight.rule in ("bottleneck-reviewer", "review-concentration")
+        else "pull requests"
+    )
     return f"{count:,} {what}" if isinstance(count, int) else ""
 
 
-def _examples(insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]) -> list[Example]:
+def _examples(
+    insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]
+) -> list[Example]:
     """The most telling ones first: those that waited or took longest."""
     pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
-    measured = [(pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls]
+    measured = [
+        (pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls
+    ]
     measured.sort(key=lambda row: -row[1])  # keeps the rule's own order among equals
     return [
         Example(
             pull.number,
             pull.title,
             words,
-            urlencode({"q": f"#{pull.number}", "repository": pull.repository_id}) if pull.number else "",
+            urlencode({"q": f"#{pull.number}", "repository": pull.repository_id})
+            if pull.number
+            else "",
         )
         for pull, _, words in measured[:SHOWN]
     ]
@@ -80,7 +104,10 @@ def _hours_to_merge(pull: PullRequest) -> float:
     if pull.merged_at is None:
         return 0.0
     known = pull.opening_known
-    return time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known) or 0.0
+    return (
+        time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known)
+        or 0.0
+    )
 
 
 def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[float, str]:

@@ -1,6 +1,8 @@
-"""The dashboard's panels: a figure, how it compares with the weeks before, its chart by week and the same as a table.
+"""The dashboard's panels: a figure, how it compares with the weeks before, its chart by
+week and the same as a table.
 
-Pure: merged pull requests in, panels out. A figure over the whole period stands large; a week's own is in the chart.
+Pure: merged pull requests in, panels out. A figure over the whole period stands large;
+    a week's own is in the chart.
 """
 
 from collections import Counter, defaultdict
@@ -13,7 +15,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.metrics.charts.scale import day
-from apps.metrics.charts.weekly import Shares, Week, bar_chart, data_table, line_chart, percent, share_chart
+from apps.metrics.charts.weekly import (
+    Shares,
+    Week,
+    bar_chart,
+    data_table,
+    line_chart,
+    percent,
+    share_chart,
+)
 from apps.metrics.figures.definitions import MIN_SAMPLE, Spread, Verdict, spread
 from apps.metrics.figures.explanations import MEASURES
 from apps.metrics.figures.merged import Direct, Landed
@@ -26,14 +36,25 @@ MIN_COMPARED = 10  # values on each side of a comparison
 WIDE = (540, 190)  # px, see `line_chart`
 NARROW = (340, 150)
 # The definition behind each panel.
-MEASURED_AS = {"merge": "time_to_merge", "merged": "merged", "size": "size", "review": "pickup", "ai": "ai_assisted"}
-VERDICTS = {Verdict.ASSISTED: "assisted", Verdict.NO_MARKER: "no marker", Verdict.UNREAD: "not read"}
+MEASURED_AS = {
+    "merge": "time_to_merge",
+    "merged": "merged",
+    "size": "size",
+    "review": "pickup",
+    "ai": "ai_assisted",
+}
+VERDICTS = {
+    Verdict.ASSISTED: "assisted",
+    Verdict.NO_MARKER: "no marker",
+    Verdict.UNREAD: "not read",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """With the weeks before. `arrow`: up, down, level, or empty where nothing can be compared; `tone`: better, worse, or
-    empty where neither is."""
+    """With the weeks before. `arrow`: up, down, level, or empty where nothing can be
+    compared; `tone`: better, worse, or empty where neither is.
+    """
 
     arrow: str
     words: str
@@ -66,15 +87,18 @@ class Panel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all panels of a page share: the weeks, what was merged in them, and what in those before, if they are known.
+    """What all panels of a page share: the weeks, what was merged in them, and what in
+    those before, if they are known.
 
-    `direct` are the direct commits of the weeks, which no panel counts among the pull requests.
+    `direct` are the direct commits of the weeks, which no panel counts among the pull
+    requests.
     """
 
     period: Period
     rows: Sequence[Landed]
     rows_before: Sequence[Landed] | None
-    # The address of a week's pull requests, up to its date; empty for charts that lead nowhere.
+    # The address of a week's pull requests, up to its date; empty for charts that lead
+    # nowhere.
     link_prefix: str = ""
     direct: Sequence[Direct] = ()
 
@@ -108,17 +132,33 @@ def panels(frame: Frame) -> list[Panel]:
     return [
         _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
         _merged(frame),
-        _medians(frame, "size", "Pull request size", "lines", lambda row: row.size, in_lines, NARROW),
-        _medians(frame, "review", "Wait for first review", "h", lambda row: row.wait, in_hours, NARROW),
+        _medians(
+            frame, "size", "Pull request size", "lines", lambda row: row.size, in_lines, NARROW
+        ),
+        _medians(
+            frame,
+            "review",
+            "Wait for first review",
+            "h",
+            lambda row: row.wait,
+            in_hours,
+            NARROW,
+        ),
         _ai(frame),
     ]
 
 
 def member_panels(frame: Frame) -> list[Panel]:
-    """A person's: what was merged, and the time that it took unless there is too little of it for a median."""
+    """A person's: what was merged, and the time that it took unless there is too little
+    of it for a median.
+    """
     shown = [_merged(frame)]
     if sum(row.hours is not None for row in frame.rows) >= MIN_SAMPLE:
-        shown.append(_medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE))
+        shown.append(
+            _medians(
+                frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE
+            )
+        )
     return shown
 
 
@@ -153,7 +193,12 @@ def _medians(
         link=frame.links,
     )
     cells = [
-        (frame.named(week), _or_dash(found.median, words), _or_dash(found.p75, words), f"{found.n:,}")
+        (
+            frame.named(week),
+            _or_dash(found.median, words),
+            _or_dash(found.p75, words),
+            f"{found.n:,}",
+        )
         for week, found in reversed(series)
     ]
     return Panel(
@@ -166,12 +211,20 @@ def _medians(
         chart=chart,
         table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
         columns=("week", "week_start", "median", "p75", "n"),
-        values=[(week_label(week), week.isoformat(), found.median, found.p75, found.n) for week, found in series],
+        values=[
+            (week_label(week), week.isoformat(), found.median, found.p75, found.n)
+            for week, found in series
+        ],
     )
 
 
-def _compared(frame: Frame, value: Callable[[Landed], float | None], words: Callable[[float], str]) -> Comparison:
-    """Compare a median with the weeks before; less is better. Only a change beyond chance is better or worse."""
+def _compared(
+    frame: Frame, value: Callable[[Landed], float | None], words: Callable[[float], str]
+) -> Comparison:
+    """Compare a median with the weeks before; less is better.
+
+    Only a change beyond chance is better or worse.
+    """
     if frame.rows_before is None:
         return NOTHING_EARLIER
     before, now = (_known(map(value, rows)) for rows in (frame.rows_before, frame.rows))
@@ -183,8 +236,14 @@ def _compared(frame: Frame, value: Callable[[Landed], float | None], words: Call
     is_beyond = of_medians([(before, now)]).is_beyond
     change = new - old
     if change < 0:
-        return Comparison("down", f"{words(-change)} less than in {frame.weeks_before}", "better" if is_beyond else "")
-    return Comparison("up", f"{words(change)} more than in {frame.weeks_before}", "worse" if is_beyond else "")
+        return Comparison(
+            "down",
+            f"{words(-change)} less than in {frame.weeks_before}",
+            "better" if is_beyond else "",
+        )
+    return Comparison(
+        "up", f"{words(change)} more than in {frame.weeks_before}", "worse" if is_beyond else ""
+    )
 
 
 def _known(values: Iterable[float | None]) -> list[float]:
@@ -221,12 +280,18 @@ def _merged(frame: Frame) -> Panel:
             [_merged_cells(frame, week, n, direct) for week, n in reversed(counts)],
         ),
         columns=("week", "week_start", "merged", "direct_commits"),
-        values=[(week_label(week), week.isoformat(), count, direct[week]) for week, count in counts],
+        values=[
+            (week_label(week), week.isoformat(), count, direct[week]) for week, count in counts
+        ],
     )
 
 
-def _merged_cells(frame: Frame, week: date, count: int, direct: Counter[date]) -> tuple[str, ...]:
-    """Return a week's row of the table; direct commits are in it only if there are any in the period."""
+def _merged_cells(
+    frame: Frame, week: date, count: int, direct: Counter[date]
+) -> tuple[str, ...]:
+    """Return a week's row of the table; direct commits are in it only if there are any
+    in the period.
+    """
     cells = (frame.named(week), f"{count:,}")
     return (*cells, f"{direct[week]:,}") if direct else cells
 
@@ -248,18 +313,30 @@ def _pace(frame: Frame) -> Comparison:
     way, tone, more = ("up", "better", "more") if change > 0 else ("down", "worse", "fewer")
     if not of_weekly_counts(counts_before, counts).is_beyond:
         tone = ""
-    return Comparison(way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone)
+    return Comparison(
+        way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone
+    )
 
 
 def weekly_counts(frame: Frame) -> list[int]:
     """Return how many were merged in each whole week; the week under way is left out."""
-    return [len(frame.by_week.get(week, ())) for week in frame.period.weeks[: frame.period.whole_weeks]]
+    return [
+        len(frame.by_week.get(week, ()))
+        for week in frame.period.weeks[: frame.period.whole_weeks]
+    ]
 
 
 def shares(week: date, rows: Sequence[Landed]) -> Shares:
-    """How many carry an AI marker, how many carry none, and how many have not been read."""
+    """How many carry an AI marker, how many carry none, and how many have not been
+    read.
+    """
     found = [row.verdict for row in rows]
-    return Shares(week, found.count(Verdict.ASSISTED), found.count(Verdict.NO_MARKER), found.count(Verdict.UNREAD))
+    return Shares(
+        week,
+        found.count(Verdict.ASSISTED),
+        found.count(Verdict.NO_MARKER),
+        found.count(Verdict.UNREAD),
+    )
 
 
 def _ai(frame: Frame) -> Panel:
@@ -287,13 +364,25 @@ def _ai(frame: Frame) -> Panel:
             title,
             ("Week of", "Assisted", "No marker found", "Not read yet"),
             [
-                (frame.named(week.week), f"{week.having:,}", f"{week.lacking:,}", f"{week.unknown:,}")
+                (
+                    frame.named(week.week),
+                    f"{week.having:,}",
+                    f"{week.lacking:,}",
+                    f"{week.unknown:,}",
+                )
                 for week in weeks[::-1]
             ],
         ),
         columns=("week", "week_start", "assisted", "no_marker", "not_read"),
         values=[
-            (week_label(week.week), week.week.isoformat(), week.having, week.lacking, week.unknown) for week in weeks
+            (
+                week_label(week.week),
+                week.week.isoformat(),
+                week.having,
+                week.lacking,
+                week.unknown,
+            )
+            for week in weeks
         ],
     )
 

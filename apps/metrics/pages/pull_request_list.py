@@ -1,6 +1,8 @@
-"""The list of pull requests: searched, filtered, a page at a time, each row with its figures and the reason of its verdict.
+"""The list of pull requests: searched, filtered, a page at a time, each row with its
+figures and the reason of its verdict.
 
-Direct commits are a list of their own on the same page, because no figure of pull requests counts them.
+Direct commits are a list of their own on the same page, because no figure of pull
+requests counts them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,12 @@ from urllib.parse import urlencode
 from django.db.models import Case, Count, F, Q, When
 
 from apps.metrics.ai.explain import Reason, reason
-from apps.metrics.figures.definitions import Verdict, hours_to_review, is_merged, time_to_merge_hours
+from apps.metrics.figures.definitions import (
+    Verdict,
+    hours_to_review,
+    is_merged,
+    time_to_merge_hours,
+)
 from apps.metrics.figures.merged import counted_reviews
 from apps.metrics.figures.moments import are_impossible, impossible_condition
 from apps.metrics.figures.selection import Choices, Selection
@@ -28,7 +35,10 @@ SORTS = {
     "oldest": ("Oldest first", F("created_at").asc()),
     "updated": ("Last changed first", F("updated_at").desc()),
     "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
-    SLOWEST: ("Slowest to merge first", (F("merged_at") - F("created_at")).desc(nulls_last=True)),
+    SLOWEST: (
+        "Slowest to merge first",
+        (F("merged_at") - F("created_at")).desc(nulls_last=True),
+    ),
 }
 IMPOSSIBLE = "impossible"
 DIRECT = "direct"
@@ -56,9 +66,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for. `state` and `verdict` are empty for any; `week` is that of the merge, or where another state is
-    looked for of the opening; `page` counts from 1. `finding` is that of which these are the evidence. `direct` looks for
-    direct commits instead of pull requests."""
+    """What is looked for. `state` and `verdict` are empty for any; `week` is that of
+    the merge, or where another state is looked for of the opening; `page` counts from
+    1. `finding` is that of which these are the evidence. `direct` looks for direct
+    commits instead of pull requests.
+    """
 
     words: str = ""
     selection: Selection = field(default_factory=Selection)
@@ -82,8 +94,11 @@ class Search:
     def order(self) -> Any:
         """What the list is ordered by."""
         if self.sort == SLOWEST:
-            # What has no duration (impossible times, an unknown opening, a release) comes last.
-            has_duration = Q(opening_known=True, kind=ChangeKind.PULL_REQUEST) & ~impossible_condition()
+            # What has no duration (impossible times, an unknown opening, a release)
+            # comes last.
+            has_duration = (
+                Q(opening_known=True, kind=ChangeKind.PULL_REQUEST) & ~impossible_condition()
+            )
             took = Case(When(has_duration, then=F("merged_at") - F("created_at")))
             return took.desc(nulls_last=True)
         if self.sort in SORTS:
@@ -94,7 +109,10 @@ class Search:
     def condition(self) -> Q:
         wanted = self.selection.condition
         if self.week:
-            since, until = week_start(self.week, self.zone), week_start(self.week + WEEK, self.zone)
+            since, until = (
+                week_start(self.week, self.zone),
+                week_start(self.week + WEEK, self.zone),
+            )
             moment = "merged_at" if self.of_merges else "created_at"
             wanted &= Q(**{f"{moment}__gte": since, f"{moment}__lt": until})
         if self.finding:
@@ -136,7 +154,9 @@ class Search:
 
     @property
     def other_kind(self) -> str:
-        """The address's part after "?" of direct commits instead of pull requests, or the other way round."""
+        """The address's part after "?" of direct commits instead of pull requests, or
+        the other way round.
+        """
         return replace(self, direct=not self.direct).query
 
     @property
@@ -146,17 +166,28 @@ class Search:
 
     def at(self, page: int) -> str:
         """The address's part for another page."""
-        return "&".join(part for part in (self.query, f"page={page}" if page > 1 else "") if part)
+        return "&".join(
+            part for part in (self.query, f"page={page}" if page > 1 else "") if part
+        )
 
 
 def evidence(team_id: int, asked: str) -> Evidence | None:
     """The finding that an address names by its key, with what it rests on."""
     key = _page_number(asked, most=9_999_999)
     row = Insight.objects.for_team(team_id).filter(pk=key).first() if key else None
-    return Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ()))) if row else None
+    return (
+        Evidence(row.pk, row.title, tuple(row.evidence.get("pull_requests", ())))
+        if row
+        else None
+    )
 
 
-def read(asked: Mapping[str, str], known: Choices, zone: tzinfo = UTC, finding: Evidence | None = None) -> Search:
+def read(
+    asked: Mapping[str, str],
+    known: Choices,
+    zone: tzinfo = UTC,
+    finding: Evidence | None = None,
+) -> Search:
     """The search that an address asks for; what is not known is left out."""
     return Search(
         words=" ".join(asked.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH],
@@ -179,7 +210,8 @@ def _week(asked: str) -> date | None:
         day = date.fromisoformat(asked)
     except ValueError:
         return None
-    # Near the ends of the calendar a week has no other end, and no moment in every time zone.
+    # Near the ends of the calendar a week has no other end, and no moment in every time
+    # zone.
     if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
         return None
     return day - timedelta(days=day.weekday())
@@ -187,12 +219,21 @@ def _week(asked: str) -> date | None:
 
 def _page_number(asked: str, most: int = 1_000_000) -> int | None:
     return (
-        int(asked) if asked.isascii() and asked.isdecimal() and 0 < len(asked) < 8 and 0 < int(asked) <= most else None
+        int(asked)
+        if asked.isascii()
+        and asked.isdecimal()
+        and 0 < len(asked) < 8
+        and 0 < int(asked) <= most
+        else None
     )
 
 
 def _about(words: str) -> Q:
-    about = Q(title__icontains=words) | Q(author__login__icontains=words) | Q(author__name__icontains=words)
+    about = (
+        Q(title__icontains=words)
+        | Q(author__login__icontains=words)
+        | Q(author__name__icontains=words)
+    )
     number = words.removeprefix("#")
     if number.isascii() and number.isdecimal() and int(number[:12]) <= _LARGEST_NUMBER:
         about |= Q(number=int(number[:12]))
@@ -212,7 +253,9 @@ class Row:
 
     @property
     def is_direct(self) -> bool:
-        """Whether it is a direct commit: one that reached the trunk without a pull request."""
+        """Whether it is a direct commit: one that reached the trunk without a pull
+        request.
+        """
         return self.pull.kind == ChangeKind.CHANGE
 
     @property
@@ -266,9 +309,14 @@ class Page:
 
 
 def page(team_id: int, search: Search, began: str = "") -> Page:
-    """In three statements; a page beyond the end is the last one. `began`: see `Page`."""
+    """In three statements; a page beyond the end is the last one.
+
+    `began`: see `Page`.
+    """
     found: Any = PullRequest.objects.for_team(team_id).filter(search.condition)
-    counts = found.aggregate(direct=Count("pk", filter=_IS_DIRECT), pulls=Count("pk", filter=~_IS_DIRECT))
+    counts = found.aggregate(
+        direct=Count("pk", filter=_IS_DIRECT), pulls=Count("pk", filter=~_IS_DIRECT)
+    )
     total, others = counts["pulls"], counts["direct"]
     wanted = found.exclude(_IS_DIRECT)
     if search.direct:
@@ -279,7 +327,9 @@ def page(team_id: int, search: Search, began: str = "") -> Page:
         search = replace(search, page=last)
     start = (search.page - 1) * PAGE
     listed = rows(team_id, wanted.order_by(search.order, *TIES)[start : start + PAGE])
-    return Page(search, listed, total, _page_number(began, most=search.page) or search.page, others)
+    return Page(
+        search, listed, total, _page_number(began, most=search.page) or search.page, others
+    )
 
 
 def rows(team_id: int, pulls: Any) -> list[Row]:
@@ -290,11 +340,15 @@ def rows(team_id: int, pulls: Any) -> list[Row]:
 
 
 def _row(pull: PullRequest, reviews: Sequence[datetime]) -> Row:
-    wait = None if pull.kind == ChangeKind.RELEASE else hours_to_review(pull.created_at, reviews)
+    wait = (
+        None if pull.kind == ChangeKind.RELEASE else hours_to_review(pull.created_at, reviews)
+    )
     took = None
     if is_merged(pull.state, pull.merged_at) and pull.merged_at is not None:
         known = pull.opening_known
-        took = time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known)
+        took = time_to_merge_hours(
+            pull.kind, pull.created_at, pull.merged_at, opening_known=known
+        )
     return Row(
         pull=pull,
         author=person(pull.author),

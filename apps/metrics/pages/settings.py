@@ -1,4 +1,6 @@
-"""What owners and admins decide about a team's figures: who reads them by token, and what a language model may read."""
+"""What owners and admins decide about a team's figures: who reads them by token, and
+what a language model may read.
+"""
 
 from urllib.parse import urlsplit
 
@@ -23,17 +25,26 @@ from apps.teams.services import MANAGING
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
-    """The team's tokens for the JSON interface. A new one is shown on the page that answers, and never again."""
+    """The team's tokens for the JSON interface.
+
+    A new one is shown on the page that answers, and never again.
+    """
     made = None
     if request.method == "POST":
         form = TokenForm(request.POST)
         if not form.is_valid():
             messages.error(request, "There is no such token.")
-            return HttpResponseRedirect(reverse("metrics:api_tokens", args=[team.slug]), status=303)
+            return HttpResponseRedirect(
+                reverse("metrics:api_tokens", args=[team.slug]), status=303
+            )
         if form.cleaned_data["revoke"]:
             ApiToken.objects.for_team(team).filter(pk=form.cleaned_data["revoke"]).delete()
-            messages.success(request, "The token is revoked. Whatever used it is refused from now on.")
-            return HttpResponseRedirect(reverse("metrics:api_tokens", args=[team.slug]), status=303)
+            messages.success(
+                request, "The token is revoked. Whatever used it is refused from now on."
+            )
+            return HttpResponseRedirect(
+                reverse("metrics:api_tokens", args=[team.slug]), status=303
+            )
         try:
             made = tokens.make(team, form.cleaned_data["name"], request.user)
         except ValueError as error:
@@ -41,7 +52,9 @@ def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
     context = {
         "team": team,
         "made": made,
-        "tokens": ApiToken.objects.for_team(team).select_related("created_by").order_by("-created_at"),
+        "tokens": ApiToken.objects.for_team(team)
+        .select_related("created_by")
+        .order_by("-created_at"),
         "address": request.build_absolute_uri(reverse("metrics:api_weekly")),
         "document": request.build_absolute_uri(reverse("metrics:api_openapi")),
     }
@@ -53,16 +66,23 @@ def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
-    """What the language model may read, what is sent, and what it costs. Owners and admins may change it."""
+    """What the language model may read, what is sent, and what it costs.
+
+    Owners and admins may change it.
+    """
     now = pace.settings_of(team.pk)
     if request.method == "POST":
         if request.role not in MANAGING:  # type: ignore[attr-defined]
-            raise PermissionDenied("Only owners and admins of the team may do this. Ask one of them.")
+            raise PermissionDenied(
+                "Only owners and admins of the team may do this. Ask one of them."
+            )
         form = ReadingForm(request.POST)
         if not form.is_valid():
             messages.error(request, str(form.errors["monthly_tokens"][0]))
         else:
-            LlmSettings.objects.across_teams().update_or_create(team=team, defaults=form.cleaned_data)
+            LlmSettings.objects.across_teams().update_or_create(
+                team=team, defaults=form.cleaned_data
+            )
             messages.success(request, "Kept. It holds from the next run on.")
         return HttpResponseRedirect(reverse("metrics:ai_reading", args=[team.slug]), status=303)
     month = budget.month_of(timezone.now())
@@ -90,4 +110,6 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view()
 def ai_progress(request: HttpRequest, team: Team) -> HttpResponse:
     """The progress of the background reading: asked for by the pages that show it."""
-    return render(request, "metrics/ai_progress.html", {"team": team, **continuing.context_of(team.pk)})
+    return render(
+        request, "metrics/ai_progress.html", {"team": team, **continuing.context_of(team.pk)}
+    )

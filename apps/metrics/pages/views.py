@@ -1,4 +1,8 @@
-"""The pages of figures. They say the same in every window, and work without JavaScript; HTMX gets their changing part."""
+"""The pages of figures.
+
+They say the same in every window, and work without JavaScript; HTMX gets their changing
+part.
+"""
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -55,14 +59,20 @@ def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
     return render(request, template, context)
 
 
-def _remembered[T](stamp: UUID | None, team: Team, page: str, asked: Hashable, make: Callable[[], T]) -> T:
+def _remembered[T](
+    stamp: UUID | None, team: Team, page: str, asked: Hashable, make: Callable[[], T]
+) -> T:
     """What a page computed, as long as neither the data nor the day is another."""
     return remembered(stamp, (team.pk, team.slug, page, asked, timezone.now().date()), make)
 
 
 def _light(figures: Frame) -> SimpleNamespace:
-    """Return what a page needs of its figures once the panels are made: the weeks, and how many rows there were."""
-    return SimpleNamespace(period=figures.period, rows=range(len(figures.rows)), direct=range(len(figures.direct)))
+    """Return what a page needs of its figures once the panels are made: the weeks, and
+    how many rows there were.
+    """
+    return SimpleNamespace(
+        period=figures.period, rows=range(len(figures.rows)), direct=range(len(figures.direct))
+    )
 
 
 def _drill(team: Team, asked: Selection) -> str:
@@ -79,8 +89,12 @@ def _common(stamp: UUID | None, team: Team, known: Choices, asked: Selection) ->
         "selection": asked,
         "windows": WINDOWS,
         "team_state": team_state,
-        "impossible_times": remembered(stamp, (team.pk, "impossible"), lambda: pages.count_impossible(team.pk)),
-        "landed_elsewhere": remembered(stamp, (team.pk, "elsewhere"), lambda: landed_elsewhere(team.pk)),
+        "impossible_times": remembered(
+            stamp, (team.pk, "impossible"), lambda: pages.count_impossible(team.pk)
+        ),
+        "landed_elsewhere": remembered(
+            stamp, (team.pk, "elsewhere"), lambda: landed_elsewhere(team.pk)
+        ),
         "read_at": team_state.read_at(asked.repository),
         "least": MIN_SAMPLE,
         "today": timezone.now().date(),
@@ -98,11 +112,15 @@ def dashboard(request: HttpRequest, team: Team) -> HttpResponse:
         return render(request, "metrics/empty.html", context)
 
     def make() -> dict[str, Any]:
-        figures = replace(pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked))
+        figures = replace(
+            pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked)
+        )
         return {
             "figures": _light(figures),
             "cards": (shown := cards(team.pk, asked)),
-            "summary": wording.newest(team.pk, shown[0].insight.date) if shown and asked.is_whole else None,
+            "summary": wording.newest(team.pk, shown[0].insight.date)
+            if shown and asked.is_whole
+            else None,
             "dismissed": daily.dismissed(team.pk),
             "panels": panels(figures),
             "rows": pages.newest_merged(team.pk, figures, asked),
@@ -126,7 +144,11 @@ def pull_requests(request: HttpRequest, team: Team) -> HttpResponse:
     more = asked["more"]
     context |= {
         "page": _remembered(
-            stamp, team, "pulls", (search, more), lambda: pull_request_list.page(team.pk, search, more)
+            stamp,
+            team,
+            "pulls",
+            (search, more),
+            lambda: pull_request_list.page(team.pk, search, more),
         ),
         "search": search,
         "states": STATES,
@@ -151,13 +173,23 @@ def repositories(request: HttpRequest, team: Team) -> HttpResponse:
         lines = breakdown.by_repository(team.pk, figures)
         return {"figures": _light(figures), "lines": lines, "has_direct": bool(figures.direct)}
 
-    context = _common(stamp, team, known, asked) | _remembered(stamp, team, "repositories", asked, make)
+    context = _common(stamp, team, known, asked) | _remembered(
+        stamp, team, "repositories", asked, make
+    )
     return _shown(request, "metrics/repositories.html", context)
 
 
 def _people_table(title: str, team: Team, asked: Selection, lines: list[breakdown.Line]) -> str:
-    """Kept as it is shown: to put hundreds of rows into words takes longer than to count them."""
-    context = {"title": title, "team": team, "selection": asked, "lines": lines, "least": MIN_SAMPLE}
+    """Kept as it is shown: to put hundreds of rows into words takes longer than to
+    count them.
+    """
+    context = {
+        "title": title,
+        "team": team,
+        "selection": asked,
+        "lines": lines,
+        "least": MIN_SAMPLE,
+    }
     context["has_direct"] = any(line.direct for line in lines)
     return render_to_string("metrics/people_table.html", context) if lines else ""
 
@@ -185,11 +217,15 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
         lines = breakdown.by_member(team.pk, figures)
         return {
             "figures": _light(figures),
-            "people": _people_table("People", team, asked, [line for line in lines if not line.is_bot]),
+            "people": _people_table(
+                "People", team, asked, [line for line in lines if not line.is_bot]
+            ),
             "bots": _people_table("Bots", team, asked, [line for line in lines if line.is_bot]),
         }
 
-    context = _common(stamp, team, known, asked) | _remembered(stamp, team, "people", asked, make)
+    context = _common(stamp, team, known, asked) | _remembered(
+        stamp, team, "people", asked, make
+    )
     context |= remembered(stamp, (team.pk, "accounts"), lambda: _accounts(team))
     context["can_manage"] = request.role in MANAGING  # type: ignore[attr-defined]
     return _shown(request, "metrics/people.html", context)
@@ -202,12 +238,16 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
     """One person's weeks, pull requests and reviews."""
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
     if who.joined_into_id is not None:
-        return HttpResponseRedirect(reverse("metrics:member", args=[team.slug, who.joined_into_id]))
+        return HttpResponseRedirect(
+            reverse("metrics:member", args=[team.slug, who.joined_into_id])
+        )
     stamp, known = pages.known(team)
     asked = pages.of_member(known.read(ChoiceQuery(request.GET).values), who.pk)
 
     def make() -> dict[str, Any]:
-        figures = replace(pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked))
+        figures = replace(
+            pages.frame(team.pk, asked, timezone.now()), link_prefix=_drill(team, asked)
+        )
         return {
             "figures": _light(figures),
             "line": breakdown.of_member(team.pk, figures, who),
@@ -232,7 +272,10 @@ def measures(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
-    """Tell the team no more of a finding. Any member may, and any member may take it back. A GET leads to the page."""
+    """Tell the team no more of a finding.
+
+    Any member may, and any member may take it back. A GET leads to the page.
+    """
     if request.method != "POST":
         return _to_dashboard(team)
     asked = DismissForm(request.POST).values
@@ -242,7 +285,10 @@ def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
     except ValueError:
         messages.error(request, "Say why, so that the others of the team know.")
     else:
-        messages.success(request, f"“{insight.title}” is dismissed. It can be brought back below the findings.")
+        messages.success(
+            request,
+            f"“{insight.title}” is dismissed. It can be brought back below the findings.",
+        )
     return _to_dashboard(team)
 
 
@@ -261,7 +307,10 @@ def restore(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def correct_pull(request: HttpRequest, team: Team, pull_id: int) -> HttpResponse:
-    """Say whether AI helped to write a pull request, against markers and model. A GET leads to the list."""
+    """Say whether AI helped to write a pull request, against markers and model.
+
+    A GET leads to the list.
+    """
     pull = get_object_or_404(PullRequest.objects.for_team(team), pk=pull_id)
     back = f"{reverse('metrics:pull_requests', args=[team.slug])}?q={pull.number or ''}#pull-{pull.pk}"
     said = {"yes": True, "no": False, "undo": None}

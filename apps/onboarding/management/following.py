@@ -1,4 +1,5 @@
-"""What the commands that follow a run share: exit statuses, the following itself, and the object of --json.
+"""What the commands that follow a run share: exit statuses, the following itself, and
+the object of --json.
 
 with ended_in_order(), follower_of(run, "Setting up Acme") as follower:
     follow(follower)       # returns when the run has ended
@@ -47,8 +48,8 @@ EPILOG = f"""Exit statuses:
 def follow(follower: Follower) -> None:
     """Follow a run to its end.
 
-    Raises CommandError with the exit status if it waits for a worker in vain, or if the database stays
-    away; SystemExit on Ctrl-C, after which the run goes on.
+    Raises CommandError with the exit status if it waits for a worker in vain, or if the
+    database stays away; SystemExit on Ctrl-C, after which the run goes on.
     """
     try:
         follower.follow()
@@ -64,8 +65,15 @@ def follow(follower: Follower) -> None:
 
 
 def summary(run: Run | None, team: Team | None, status: int, reason: str) -> dict[str, Any]:
-    """Return the object that --json prints. `reason` is why the command ended, if it was an error of its own."""
-    ending: dict[str, Any] = {"exit": status, "reasons": [reason] if reason else [], "missing": []}
+    """Return the object that --json prints.
+
+    `reason` is why the command ended, if it was an error of its own.
+    """
+    ending: dict[str, Any] = {
+        "exit": status,
+        "reasons": [reason] if reason else [],
+        "missing": [],
+    }
     unknown: dict[str, Any] = dict.fromkeys(("run", "team", "url", "state", "status"))
     unknown |= {"steps": [], "totals": None}
     if run is None or team is None:
@@ -74,7 +82,11 @@ def summary(run: Run | None, team: Team | None, status: int, reason: str) -> dic
         found = _summary(run, team)
     except (DatabaseError, InterfaceError):
         # The database is away: the id is what a program needs to ask again.
-        return unknown | {"run": str(run.pk), "team": team.slug, "url": run_url(run, team)} | ending
+        return (
+            unknown
+            | {"run": str(run.pk), "team": team.slug, "url": run_url(run, team)}
+            | ending
+        )
     ending["missing"] = run.missing
     if run.state == RunState.PARTIAL:
         ending["reasons"] += [gap["reason"] for gap in found["status"]["missing"]]
@@ -90,7 +102,9 @@ def _summary(run: Run, team: Team) -> dict[str, Any]:
         has_ended = step.state in (*PASSED, StepState.FAILED, StepState.CANCELLED)
         # Of an ended run no step is under way; whatever has not ended waits.
         state = step.state if has_ended or run.is_live else StepState.WAITING
-        steps.append({"key": step.key, "state": state, "attempts": step.attempt, "seconds": step.seconds})
+        steps.append(
+            {"key": step.key, "state": state, "attempts": step.attempt, "seconds": step.seconds}
+        )
     return {
         "run": str(run.pk),
         "team": team.slug,
@@ -114,11 +128,15 @@ def follower_of(run: Run, title: str) -> Iterator[Follower]:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the block as an exception does: a worker of ours ends with us."""
+    """Let SIGTERM and a closed terminal end the block as an exception does: a worker of
+    ours ends with us.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # called from a program, whose signals are its own
         return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:

@@ -1,7 +1,9 @@
-"""A worker that a command brings for its own time. It ends with the command, however that ends.
+"""A worker that a command brings for its own time. It ends with the command, however
+that ends.
 
-The command holds the other end of the worker's stdin: when it closes, by an orderly end or by a SIGKILL, the worker
-lets its steps end their units, and is gone. Nothing of it depends on the command's last words.
+The command holds the other end of the worker's stdin: when it closes, by an orderly end
+or by a SIGKILL, the worker lets its steps end their units, and is gone. Nothing of it
+depends on the command's last words.
 """
 
 import subprocess
@@ -17,9 +19,13 @@ GRACE = 15.0  # seconds that the worker gets for its running units
 
 @contextmanager
 def own_worker(say: Callable[[str], None]) -> Iterator[None]:
-    """A worker process for the time of the block. What it writes is handed to `say`, line by line."""
+    """A worker process for the time of the block.
+
+    What it writes is handed to `say`, line by line.
+    """
     worker = subprocess.Popen(
-        # The run's own log is shown already; of what the worker writes only errors are worth a line.
+        # The run's own log is shown already; of what the worker writes only errors are
+        # worth a line.
         [sys.executable, "manage.py", "run_worker", "--end-with-stdin", "--verbosity", "0"],
         cwd=settings.BASE_DIR,
         stdin=subprocess.PIPE,

@@ -1,7 +1,9 @@
-"""Choosing repositories: what is listed, what is ticked, and how long reading it would take.
+"""Choosing repositories: what is listed, what is ticked, and how long reading it would
+take.
 
-What a person has ticked, searched and set is kept in their session, per team, until the run is started; so it survives
-search, back, reload and errors. Keys of repositories are `source:name`.
+What a person has ticked, searched and set is kept in their session, per team, until the
+run is started; so it survives search, back, reload and errors. Keys of repositories are
+`source:name`.
 """
 
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -37,7 +39,10 @@ SECONDS_EACH, SECONDS_ALL = 1.5, 5
 
 @dataclass
 class State:
-    """What a person has set on the page. `picked` is None until they have ticked or unticked something."""
+    """What a person has set on the page.
+
+    `picked` is None until they have ticked or unticked something.
+    """
 
     picked: list[str] | None = None
     months: int = 0
@@ -48,7 +53,9 @@ class State:
     @classmethod
     def load(cls, session: MutableMapping[str, Any], team: Team) -> Self:
         kept = session.get("choices", {}).get(str(team.pk), {})
-        state = cls(**{name: kept[name] for name in ("picked", "q", "view", "page") if name in kept})
+        state = cls(
+            **{name: kept[name] for name in ("picked", "q", "view", "page") if name in kept}
+        )
         state.months = kept.get("months") or window_of(team)
         return state
 
@@ -56,7 +63,9 @@ class State:
         session["choices"] = {**session.get("choices", {}), str(team.pk): vars(self)}
 
     def follow(self, query: ListingQuery) -> bool:
-        """Take what an address asks for (`?q=api&view=active&page=2`); return whether it asked for anything."""
+        """Take what an address asks for (`?q=api&view=active&page=2`); return whether
+        it asked for anything.
+        """
         asked = query.values
         view, number = asked["view"], asked["page"]
         if query.has("q"):
@@ -68,7 +77,10 @@ class State:
         return query.has("q") or view in VIEWS or bool(number)
 
     def take(self, form: ListingForm, before: "Page") -> None:
-        """Take what the form has. Only what it showed can have been ticked or unticked on it."""
+        """Take what the form has.
+
+        Only what it showed can have been ticked or unticked on it.
+        """
         given = form.values
         keys = before.picked_keys - set(given["shown"]) | set(given["pick"])
         if given["months"] in MONTHS:
@@ -93,12 +105,17 @@ class State:
 
     @staticmethod
     def forget(session: MutableMapping[str, Any], team: Team) -> None:
-        session["choices"] = {key: kept for key, kept in session.get("choices", {}).items() if key != str(team.pk)}
+        session["choices"] = {
+            key: kept for key, kept in session.get("choices", {}).items() if key != str(team.pk)
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A repository as the page shows it. `pull_requests` is an estimate for the window; None while unknown."""
+    """A repository as the page shows it.
+
+    `pull_requests` is an estimate for the window; None while unknown.
+    """
 
     key: str
     source: str
@@ -126,15 +143,23 @@ class Row:
     @property
     def takes(self) -> str:
         """Minutes and seconds, as 2:05."""
-        return "" if self.seconds is None else f"{round(self.seconds) // 60}:{round(self.seconds) % 60:02d}"
+        return (
+            ""
+            if self.seconds is None
+            else f"{round(self.seconds) // 60}:{round(self.seconds) % 60:02d}"
+        )
 
     @property
     def spark(self) -> list[tuple[int, int, int]]:
-        """Bars of the last weeks as x, y and height in a box 20 high; those weeks that are known."""
+        """Bars of the last weeks as x, y and height in a box 20 high; those weeks that
+        are known.
+        """
         counts = weeks(self.size, SPARK_WEEKS) if self.size else []
         most = max((count or 0 for count in counts), default=0)
         heights = [max(2, round(20 * count / most)) if count else 0 for count in counts]
-        return [(index * 10, 20 - height, height) for index, height in enumerate(heights) if height]
+        return [
+            (index * 10, 20 - height, height) for index, height in enumerate(heights) if height
+        ]
 
 
 @dataclass
@@ -151,12 +176,15 @@ class Page:
     more: bool
     # Keys of the rows that the team reads already.
     followed_keys: set[str]
-    # Whether the window differs from that of the last setup, so that all that is ticked is read again.
+    # Whether the window differs from that of the last setup, so that all that is ticked
+    # is read again.
     window_changed: bool
-    # The window of the last setup in months: a team that is set up can only widen it. 0 before the setup.
+    # The window of the last setup in months: a team that is set up can only widen it. 0
+    # before the setup.
     least_months: int = 0
     first_day: date | None = None
-    # Whether sizes were asked for this page already, so that it does not ask again for those that cannot be had.
+    # Whether sizes were asked for this page already, so that it does not ask again for
+    # those that cannot be had.
     measured: bool = False
     troubles: list[ConnectionProblem] = field(default_factory=list)
 
@@ -175,7 +203,12 @@ class Page:
     @property
     def months(self) -> tuple[int, ...]:
         """The windows on offer; one that was set otherwise is among them."""
-        return tuple(sorted({months for months in MONTHS if months > self.least_months} | {self.state.months}))
+        return tuple(
+            sorted(
+                {months for months in MONTHS if months > self.least_months}
+                | {self.state.months}
+            )
+        )
 
     @property
     def picked_keys(self) -> set[str]:
@@ -190,11 +223,15 @@ class Page:
     def dropped(self) -> list[Row]:
         """Rows that are read, and not ticked any more."""
         kept = self.picked_keys
-        return [row for row in self.rows if row.key in self.followed_keys and row.key not in kept]
+        return [
+            row for row in self.rows if row.key in self.followed_keys and row.key not in kept
+        ]
 
     @property
     def to_read(self) -> list[Row]:
-        """Rows that a run has to read after this choice: the new ones, or all if the window changed."""
+        """Rows that a run has to read after this choice: the new ones, or all if the
+        window changed.
+        """
         return self.picked if self.window_changed else self.added
 
     @property
@@ -230,17 +267,27 @@ class Page:
 
 
 def _whole(text: object) -> int:
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    return (
+        int(text)
+        if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 6
+        else 0
+    )
 
 
 def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
     """The page for what is listed now. `state` is not changed."""
     since = midnight(first_day_of(team, state.months))
-    rows = [_row(connection, listed, since) for connection in sources for listed in connection.listing]
+    rows = [
+        _row(connection, listed, since)
+        for connection in sources
+        for listed in connection.listing
+    ]
     rows.sort(key=lambda row: row.pushed_at.timestamp() if row.pushed_at else 0.0, reverse=True)
     suggested = state.picked is None
     followed = _followed(team)
-    followed_keys = {row.key for row in rows if (source_of(row), row.name.casefold()) in followed}
+    followed_keys = {
+        row.key for row in rows if (source_of(row), row.name.casefold()) in followed
+    }
     keys = set(_first_choice(rows, followed_keys) if state.picked is None else state.picked)
     picked = [row for row in rows if row.key in keys]
     found = [row for row in rows if _matches(row, state, keys)]
@@ -276,7 +323,9 @@ def _row(connection: Connection, listed: Listed, since: datetime) -> Row:
         active=clone or (not listed["archived"] and pushed is not None and pushed >= since),
         pull_requests=count,
         estimated=size is not None and not is_exact(size, since),
-        seconds=None if count is None else SECONDS_EACH + count * PACE[ConnectionSource(connection.source)],
+        seconds=None
+        if count is None
+        else SECONDS_EACH + count * PACE[ConnectionSource(connection.source)],
     )
 
 
@@ -289,7 +338,9 @@ def _matches(row: Row, state: State, picked: set[str]) -> bool:
 
 
 def window_of(team: Team) -> int:
-    """Return how many months of history the team reads; the installation's default before the first setup."""
+    """Return how many months of history the team reads; the installation's default
+    before the first setup.
+    """
     chosen = first_day(team.pk)
     if chosen is None:
         return int(settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"])
@@ -297,7 +348,9 @@ def window_of(team: Team) -> int:
 
 
 def first_day_of(team: Team, months: int) -> date:
-    """Return the first day that so many months of history begin with; the team's own if they are its window."""
+    """Return the first day that so many months of history begin with; the team's own if
+    they are its window.
+    """
     chosen = first_day(team.pk)
     if chosen is not None and months == window_of(team):
         return chosen
@@ -305,7 +358,9 @@ def first_day_of(team: Team, months: int) -> date:
 
 
 def _first_choice(rows: Sequence[Row], followed_keys: set[str]) -> list[str]:
-    """Return what is ticked before the first tick: what the team reads, else all of a few, else those pushed to last."""
+    """Return what is ticked before the first tick: what the team reads, else all of a
+    few, else those pushed to last.
+    """
     if followed_keys:
         return [row.key for row in rows if row.key in followed_keys]
     active = [row.key for row in rows if row.active]
@@ -313,7 +368,9 @@ def _first_choice(rows: Sequence[Row], followed_keys: set[str]) -> list[str]:
 
 
 def _followed(team: Team) -> set[tuple[str, str]]:
-    names = TrackedRepository.objects.for_team(team).values_list("repository__source", "repository__full_name")
+    names = TrackedRepository.objects.for_team(team).values_list(
+        "repository__source", "repository__full_name"
+    )
     return {(source, name.casefold()) for source, name in names}
 
 
@@ -334,4 +391,6 @@ def in_words(seconds: float) -> str:
     if seconds < 60:
         return "less than a minute"
     minutes = round(seconds / 60)
-    return f"about {minutes}\u00a0min" if minutes < 90 else f"about {round(minutes / 60)}\u00a0h"
+    return (
+        f"about {minutes}\u00a0min" if minutes < 90 else f"about {round(minutes / 60)}\u00a0h"
+    )

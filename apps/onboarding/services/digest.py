@@ -1,10 +1,12 @@
-"""The weekly email: last week's figures beside the week before, and the insights that are new since the last one.
+"""The weekly email: last week's figures beside the week before, and the insights that
+are new since the last one.
 
-It leaves on Monday morning in the team's time zone, once for each week and person, to every member who wants it.
+It leaves on Monday morning in the team's time zone, once for each week and person, to
+every member who wants it.
 
-An insight is new for a person if it was not there on the day of the person's last weekly email. The others are counted
-as "still open". A difference from the week before is called one only if it is beyond chance
-(`apps.metrics.figures.significance`).
+An insight is new for a person if it was not there on the day of the person's last
+weekly email. The others are counted as "still open". A difference from the week before
+is called one only if it is beyond chance (`apps.metrics.figures.significance`).
 """
 
 from collections.abc import Sequence
@@ -41,7 +43,10 @@ INSIGHTS_HEADER = "X-Firstlight-Insights"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of the week, and what it was in the week before. `differs`: by more than chance."""
+    """One figure of the week, and what it was in the week before.
+
+    `differs`: by more than chance.
+    """
 
     key: str
     value: str
@@ -54,7 +59,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A new insight, and the path of the pull requests that show it; empty if none are named."""
+    """A new insight, and the path of the pull requests that show it; empty if none are
+    named.
+    """
 
     insight: Insight
     path: str
@@ -71,7 +78,9 @@ def _is_monday_morning(local: datetime) -> bool:
 
 
 def queue(team: Team, now: datetime) -> list[OutboxMessage]:
-    """Queue last week's email to each member who wants it, in the caller's transaction; none for a week without work."""
+    """Queue last week's email to each member who wants it, in the caller's transaction;
+    none for a week without work.
+    """
     zone = team.zone
     week = week_of(now, zone) - WEEK
     lines = figures(team, week)
@@ -79,13 +88,21 @@ def queue(team: Team, now: datetime) -> list[OutboxMessage]:
         return []
     insights = newest(team.pk)
     readers = without_unproven(User.objects.filter(memberships__team=team, is_active=True))
-    members = team.memberships.filter(digest=True, user__in=readers).select_related("user").order_by("pk")
+    members = (
+        team.memberships.filter(digest=True, user__in=readers)
+        .select_related("user")
+        .order_by("pk")
+    )
     return [_send(membership, team, week, lines, insights) for membership in members]
 
 
 def figures(team: Team, week: date) -> list[Line]:
-    """Return the week's lines; none if nothing was opened or merged, and no direct commit landed."""
-    rows = WeeklyMetrics.objects.for_team(team).filter(scope=Scope.TEAM, week__in=[week, week - WEEK])
+    """Return the week's lines; none if nothing was opened or merged, and no direct
+    commit landed.
+    """
+    rows = WeeklyMetrics.objects.for_team(team).filter(
+        scope=Scope.TEAM, week__in=[week, week - WEEK]
+    )
     by_week = {row.week: row for row in rows}
     now, before = by_week.get(week), by_week.get(week - WEEK)
     if now is None or not (now.opened or now.merged or now.direct_commits):
@@ -106,42 +123,66 @@ def figures(team: Team, week: date) -> list[Line]:
             "Time to first review, median",
             _hours(before, "pickup_hours_median"),
         ),
-        Line("ai_assisted", percent(now.ai_assisted, now.merged), "AI-assisted, at least", share_before),
+        Line(
+            "ai_assisted",
+            percent(now.ai_assisted, now.merged),
+            "AI-assisted, at least",
+            share_before,
+        ),
     ]
     path = pulls_path(team, state=PullRequestState.MERGED, week=week.isoformat())
     lines = [replace(line, differs=differs[line.key], path=path) for line in lines]
     direct_before = before.direct_commits if before else 0
     if now.direct_commits or direct_before:
         path = pulls_path(team, kind=DIRECT, week=week.isoformat())
-        beyond = before is not None and significance.of_counts(direct_before, now.direct_commits).is_beyond
+        beyond = (
+            before is not None
+            and significance.of_counts(direct_before, now.direct_commits).is_beyond
+        )
         counts = f"{now.direct_commits:,}", "Direct commits", f"{direct_before:,}"
         lines.append(Line("direct_commits", *counts, differs=beyond, path=path))
     return lines
 
 
-def _differences(team: Team, week: date, now: WeeklyMetrics, before: WeeklyMetrics | None) -> dict[str, bool]:
-    """Return for each line whether the week differs from the one before by more than chance."""
+def _differences(
+    team: Team, week: date, now: WeeklyMetrics, before: WeeklyMetrics | None
+) -> dict[str, bool]:
+    """Return for each line whether the week differs from the one before by more than
+    chance.
+    """
     if before is None:
         return dict.fromkeys(("merged", "time_to_merge", "pickup", "ai_assisted"), False)
     rows_before, rows = (_merged_in(team, one) for one in (week - WEEK, week))
     return {
         "merged": significance.of_counts(before.merged, now.merged).is_beyond,
-        "time_to_merge": _medians_differ([row.hours for row in rows_before], [row.hours for row in rows]),
-        "pickup": _medians_differ([row.wait for row in rows_before], [row.wait for row in rows]),
-        "ai_assisted": significance.of_shares(before.ai_assisted, before.merged, now.ai_assisted, now.merged).is_beyond,
+        "time_to_merge": _medians_differ(
+            [row.hours for row in rows_before], [row.hours for row in rows]
+        ),
+        "pickup": _medians_differ(
+            [row.wait for row in rows_before], [row.wait for row in rows]
+        ),
+        "ai_assisted": significance.of_shares(
+            before.ai_assisted, before.merged, now.ai_assisted, now.merged
+        ).is_beyond,
     }
 
 
 def _medians_differ(before: list[float | None], now: list[float | None]) -> bool:
-    """Return whether the medians of the values that are known differ by more than chance."""
-    known_before, known_now = ([value for value in side if value is not None] for side in (before, now))
+    """Return whether the medians of the values that are known differ by more than
+    chance.
+    """
+    known_before, known_now = (
+        [value for value in side if value is not None] for side in (before, now)
+    )
     return significance.of_medians([(known_before, known_now)]).is_beyond
 
 
 def _merged_in(team: Team, week: date) -> list[Landed]:
     """Return what was merged in one week."""
     zone = team.zone
-    period = Period((week,), so_far=False, is_cut=False, earliest=week, last_day=week + WEEK, zone=zone)
+    period = Period(
+        (week,), so_far=False, is_cut=False, earliest=week, last_day=week + WEEK, zone=zone
+    )
     return landed(team.pk, period, Selection())
 
 
@@ -156,7 +197,9 @@ def pulls_path(team: Team, **filters: object) -> str:
 
 
 def _known(membership: Membership, team: Team, week: date) -> set[tuple[str, str]]:
-    """Return rule and subject of the insights that were there at the person's last weekly email."""
+    """Return rule and subject of the insights that were there at the person's last
+    weekly email.
+    """
     sent = OutboxMessage.objects.filter(
         dedupe_key__startswith=f"digest:{team.pk}:", recipient=membership.user.email
     ).exclude(dedupe_key=_key(team, week))
@@ -180,7 +223,11 @@ def _item(team: Team, insight: Insight) -> Item:
 
 
 def _send(
-    membership: Membership, team: Team, week: date, lines: Sequence[Line], insights: Sequence[Insight]
+    membership: Membership,
+    team: Team,
+    week: date,
+    lines: Sequence[Line],
+    insights: Sequence[Insight],
 ) -> OutboxMessage:
     """Queue one member's email."""
     user = membership.user
@@ -216,5 +263,7 @@ def _send(
 
 def _subject(name: str, week: date, new: int) -> str:
     """Return the subject: the week, and how many insights are new."""
-    counted = "no new insights" if not new else "1 new insight" if new == 1 else f"{new} new insights"
+    counted = (
+        "no new insights" if not new else "1 new insight" if new == 1 else f"{new} new insights"
+    )
     return f"{name}: week of {week.day} {week:%B}, {counted}"

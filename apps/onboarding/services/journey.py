@@ -1,4 +1,6 @@
-"""From a new team to a started run: what the pages of the journey and the `onboard` command have in common."""
+"""From a new team to a started run: what the pages of the journey and the `onboard`
+command have in common.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -29,9 +31,13 @@ def connect(
     found: Finding | list[str] | None = None,
     installation: Installation | None = None,
 ) -> Connection:
-    """Keep a source that was checked; an earlier connection to the same one is replaced."""
+    """Keep a source that was checked; an earlier connection to the same one is
+    replaced.
+    """
     with transaction.atomic():
-        connection = service.keep(team, source, user, token=token, found=found, installation=installation)
+        connection = service.keep(
+            team, source, user, token=token, found=found, installation=installation
+        )
         source_connected.send(sender=Team, team=team, user=user, source=source)
     return connection
 
@@ -43,13 +49,19 @@ def begin(
     months: int,
     since: date | None = None,
 ) -> tuple[Run, bool, list[TrackedRepository]]:
-    """Follow the chosen repositories (names by their source) and start the run, or join the one under way.
+    """Follow the chosen repositories (names by their source) and start the run, or join
+    the one under way.
 
-    The first day of what is read is `since`, or `months` before today, as `start_onboarding` has it.
-    Returns the run, whether it is new, and the repositories. Raises InvalidName before anything is written.
+    The first day of what is read is `since`, or `months` before today, as
+    `start_onboarding` has it. Returns the run, whether it is new, and the repositories.
+    Raises InvalidName before anything is written.
     """
     with transaction.atomic():
-        tracked = [row for source, names in chosen.items() for row in track_repositories(team, source, names)]
+        tracked = [
+            row
+            for source, names in chosen.items()
+            for row in track_repositories(team, source, names)
+        ]
         run, created = start_onboarding(team, user, tracked, months, since)
     return run, created, tracked
 
@@ -57,13 +69,19 @@ def begin(
 def joining(run: Run, team: Team, tracked: Sequence[TrackedRepository]) -> str:
     """What to say where a run is under way already."""
     words = f"A set-up of {team.name} is under way already; this follows it."
-    if left_out := [row.repository.full_name for row in tracked if row.pk not in run.params.get("repo_ids", [])]:
+    if left_out := [
+        row.repository.full_name
+        for row in tracked
+        if row.pk not in run.params.get("repo_ids", [])
+    ]:
         words += f" It does not read {', '.join(left_out)}: start again when it has ended."
     return words
 
 
 def newest_run(team: Team) -> Run | None:
-    return Run.objects.filter(subject=subject_of(team.pk), pipeline=pipeline_names.ONBOARDING).first()
+    return Run.objects.filter(
+        subject=subject_of(team.pk), pipeline=pipeline_names.ONBOARDING
+    ).first()
 
 
 def left_off(team: Team) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""The emails of a team's runs. All go through the outbox, in the transaction of what they report."""
+"""The emails of a team's runs.
+
+All go through the outbox, in the transaction of what they report.
+"""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -29,7 +32,11 @@ from apps.users.models import User
 from apps.users.proof import is_unproven
 
 PARTIAL, EMPTY = StateName.PARTIAL, StateName.EMPTY
-STATE_HEADER, CAUSE_HEADER, REMEDY_HEADER = "X-Firstlight-State", "X-Firstlight-Cause", "X-Firstlight-Remedy"
+STATE_HEADER, CAUSE_HEADER, REMEDY_HEADER = (
+    "X-Firstlight-State",
+    "X-Firstlight-Cause",
+    "X-Firstlight-Remedy",
+)
 KIND_HEADER = "X-Firstlight-Kind"
 # How many missing things a subject names.
 NAMED = 2
@@ -40,8 +47,9 @@ TOLD_AGAIN_AFTER = timedelta(days=1)
 def recipients(run: Run, kind: EmailKind = EmailKind.FAILURES) -> list[User]:
     """Return who gets the emails of a run, each once.
 
-    They are the team's owners and admins, and the person who started it if that person is still a member. An account
-    that was signed up and not confirmed is left out, and so are people who turned emails of this kind off.
+    They are the team's owners and admins, and the person who started it if that person
+    is still a member. An account that was signed up and not confirmed is left out, and
+    so are people who turned emails of this kind off.
     """
     team = team_of(run)
     people = {user.pk: user for user in recipients_of(team, kind)}
@@ -74,12 +82,17 @@ def send_welcome_email(user: User, team: Team, *, by_operator: bool = False) -> 
     )
 
 
-def send_sync_complete_email(run: Run, user: User, totals: Totals, missing: list[Missing]) -> OutboxMessage:
-    """Email one person what a setup brought: the figures, the insights, and what is missing."""
+def send_sync_complete_email(
+    run: Run, user: User, totals: Totals, missing: list[Missing]
+) -> OutboxMessage:
+    """Email one person what a setup brought: the figures, the insights, and what is
+    missing.
+    """
     team = team_of(run)
     ended_run = ending(run, without_links(team.name), totals, missing)
     ended = ended_run.state
-    # What the model has not read yet makes no setup incomplete: no figure depends on it.
+    # What the model has not read yet makes no setup incomplete: no figure depends on
+    # it.
     outcome = StateName.DONE if ended.figures == Figures.CURRENT else ended.name
     state = str(outcome)
     words = completion_words(run, state, missing)
@@ -104,7 +117,10 @@ def send_sync_complete_email(run: Run, user: User, totals: Totals, missing: list
 
 
 def completion_words(run: Run, state: str, missing: list[Missing]) -> str:
-    """Return how a setup ended, for subject and heading. Only a team's first insights are called that."""
+    """Return how a setup ended, for subject and heading.
+
+    Only a team's first insights are called that.
+    """
     if state == EMPTY:
         return "No pull requests found"
     if state == PARTIAL:
@@ -115,30 +131,45 @@ def completion_words(run: Run, state: str, missing: list[Missing]) -> str:
 
 
 def _names(missing: list[Missing]) -> str:
-    """Return the first things that are missing by name, and how many others there are: `acme/api and 2 more are`."""
+    """Return the first things that are missing by name, and how many others there are:
+
+    `acme/api and 2 more are`.
+    """
     names = list(dict.fromkeys(without_links(gap["what"]) for gap in missing))
-    shown = " and ".join(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
+    shown = (
+        " and ".join(names) if len(names) <= NAMED else f"{names[0]} and {len(names) - 1} more"
+    )
     return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
 def _is_first(run: Run) -> bool:
-    """Return whether no setup of the team, and no earlier try of this one, has brought figures."""
-    earlier = Run.objects.filter(subject=run.subject, pipeline=run.pipeline, created_at__lt=run.created_at)
+    """Return whether no setup of the team, and no earlier try of this one, has brought
+    figures.
+    """
+    earlier = Run.objects.filter(
+        subject=run.subject, pipeline=run.pipeline, created_at__lt=run.created_at
+    )
     if earlier.filter(state__in=[RunState.DONE, RunState.PARTIAL]).exists():
         return False
-    own = OutboxMessage.objects.filter(dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete")
+    own = OutboxMessage.objects.filter(
+        dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete"
+    )
     return not own.exclude(dedupe_key=_key(run, "complete")).exists()
 
 
 def send_onboarding_failed_email(run: Run, error: str) -> list[OutboxMessage]:
-    """Email the same people that the setup stopped, why, and where it continues; once for each cause."""
+    """Email the same people that the setup stopped, why, and where it continues; once
+    for each cause.
+    """
     team = team_of(run)
     if _was_told(run):
         return []
     step = run.steps.filter(state="failed").first()
     ended = of_run(run, without_links(team.name)).state
     needs_token = ended.remedy == Remedy.NEW_TOKEN
-    page = reverse("onboarding:connect", args=[team.slug]) if needs_token else run_path(run, team)
+    page = (
+        reverse("onboarding:connect", args=[team.slug]) if needs_token else run_path(run, team)
+    )
     return [
         _send(
             "failed",
@@ -166,9 +197,12 @@ def _failures_of(run: Run) -> str:
 
 
 def _was_told(run: Run) -> bool:
-    """Return whether an email told of the same cause within a day, and no run of the team succeeded since."""
+    """Return whether an email told of the same cause within a day, and no run of the
+    team succeeded since.
+    """
     told = OutboxMessage.objects.filter(
-        dedupe_key__startswith=_failures_of(run), created_at__gt=timezone.now() - TOLD_AGAIN_AFTER
+        dedupe_key__startswith=_failures_of(run),
+        created_at__gt=timezone.now() - TOLD_AGAIN_AFTER,
     )
     newest = told.order_by("-created_at").values_list("created_at", flat=True).first()
     if newest is None:
@@ -198,7 +232,8 @@ def _send(
 ) -> OutboxMessage:
     """Queue one email to a person of a team.
 
-    A person who can't sign in yet, because `manage.py onboard` made the account, gets links that set a password.
+    A person who can't sign in yet, because `manage.py onboard` made the account, gets
+    links that set a password.
 
     Args:
         path: the page that the button opens.
@@ -249,7 +284,9 @@ def _cause(run: Run) -> str:
 
 
 def send_refresh_fails_email(run: Run, failure: RefreshFailure) -> list[OutboxMessage]:
-    """Email the team's owners and admins, once, that its figures are not refreshed at present, and why."""
+    """Email the team's owners and admins, once, that its figures are not refreshed at
+    present, and why.
+    """
     return _send_refresh(run, failure, "began", "Figures are not refreshed")
 
 
@@ -258,7 +295,9 @@ def send_refresh_works_email(run: Run, failure: RefreshFailure) -> list[OutboxMe
     return _send_refresh(run, failure, "ended", "Figures are refreshed again")
 
 
-def _send_refresh(run: Run, failure: RefreshFailure, part: str, words: str) -> list[OutboxMessage]:
+def _send_refresh(
+    run: Run, failure: RefreshFailure, part: str, words: str
+) -> list[OutboxMessage]:
     team = team_of(run)
     state = of_run(run, team.name).state
     needs_token = state.remedy == Remedy.NEW_TOKEN

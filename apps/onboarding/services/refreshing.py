@@ -21,11 +21,13 @@ from apps.teams.run_subjects import subject_of
 PIPELINES = (pipeline_names.NIGHTLY, pipeline_names.ONBOARDING)
 
 
-def find_or_start(team: Team, repo_ids: Sequence[int] | None, *, verify: bool) -> tuple[Run, bool]:
+def find_or_start(
+    team: Team, repo_ids: Sequence[int] | None, *, verify: bool
+) -> tuple[Run, bool]:
     """Return the run to follow, and whether it does at least what is asked for.
 
-    Joins a run under way that does so, and starts one if none is under way. Otherwise the run that is
-    returned reads less, and has to end before another one can start.
+    Joins a run under way that does so, and starts one if none is under way. Otherwise
+    the run that is returned reads less, and has to end before another one can start.
 
     Args:
         repo_ids: the repositories to read; None for all that the team tracks.
@@ -58,16 +60,22 @@ def refresh(
     once_key: str | None = None,
     **params: Any,
 ) -> tuple[Run, bool]:
-    """Start reading what has changed, or join the refresh under way. Params are the pipeline's.
+    """Start reading what has changed, or join the refresh under way. Params are the
+    pipeline's.
 
-    All but what a webhook causes also compare a share of what was read before, see `apps.integrations.sync.rolling`.
+    All but what a webhook causes also compare a share of what was read before, see
+    `apps.integrations.sync.rolling`.
     """
     if kind != Kind.WEBHOOK:
         params = {"nights": rolling.NIGHTS, **params}
     return engine.start(
         pipeline_names.NIGHTLY,
         subject=subject_of(team_id),
-        params={"team_id": team_id, "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"], **params},
+        params={
+            "team_id": team_id,
+            "limit": settings.HISTORICAL_SYNC_CONFIG["LLM_NIGHTLY_SIZE"],
+            **params,
+        },
         started_by=started_by,
         once_key=once_key,
         kind=kind,
@@ -75,7 +83,9 @@ def refresh(
 
 
 def does_at_least(run: Run, wanted: set[int], *, verify: bool) -> bool:
-    """Return whether a live run is still going to read these repositories, as thoroughly as asked."""
+    """Return whether a live run is still going to read these repositories, as
+    thoroughly as asked.
+    """
     if verify and not run.params.get("verify"):
         return False
     reads = run.params.get("repo_ids")
@@ -86,7 +96,9 @@ def does_at_least(run: Run, wanted: set[int], *, verify: bool) -> bool:
 
 
 def corrected_by(run: Run) -> int:
-    """Return how many pull requests the run's comparison with the source added, changed, or removed."""
+    """Return how many pull requests the run's comparison with the source added,
+    changed, or removed.
+    """
     step = run.steps.filter(key="sync").first()
     return int(step.result.get("corrected", 0)) if step else 0
 

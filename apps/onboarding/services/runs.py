@@ -32,7 +32,9 @@ NOTIFY_STEP = "notify"
 
 
 class Totals(TypedDict):
-    """What a run has read. `ai_assisted` counts pull requests with an explicit marker: at least so many are."""
+    """What a run has read. `ai_assisted` counts pull requests with an explicit marker:
+    at least so many are.
+    """
 
     repositories: int
     pull_requests: int
@@ -42,15 +44,23 @@ class Totals(TypedDict):
 
 
 def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
-    """Counts over the tracked repositories of these ids (all of the team's without): those that could be read."""
+    """Counts over the tracked repositories of these ids (all of the team's without):
+    those that could be read.
+    """
     tracked = TrackedRepository.objects.for_team(team_id)
     if repo_ids is not None:
         tracked = tracked.filter(pk__in=repo_ids)
     repositories = list(tracked.values_list("repository_id", flat=True))
-    pulls = PullRequest.objects.for_team(team_id).filter(repository_id__in=repositories).exclude(kind=ChangeKind.CHANGE)
+    pulls = (
+        PullRequest.objects.for_team(team_id)
+        .filter(repository_id__in=repositories)
+        .exclude(kind=ChangeKind.CHANGE)
+    )
     of_these = {"pull_request__repository_id__in": repositories}
     return Totals(
-        repositories=tracked.filter(sync_status__in=[SyncStatus.COMPLETE, SyncStatus.PARTIAL]).count(),
+        repositories=tracked.filter(
+            sync_status__in=[SyncStatus.COMPLETE, SyncStatus.PARTIAL]
+        ).count(),
         pull_requests=pulls.count(),
         reviews=PRReview.objects.for_team(team_id).filter(**of_these).count(),
         commits=Commit.objects.for_team(team_id).filter(**of_these).count(),
@@ -60,9 +70,16 @@ def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
 
 def gaps_of(team_id: int) -> list[Missing]:
     """What the team's repositories lack after their last sync."""
-    lacking = TrackedRepository.objects.for_team(team_id).filter(sync_status__in=[SyncStatus.PARTIAL, SyncStatus.ERROR])
+    lacking = TrackedRepository.objects.for_team(team_id).filter(
+        sync_status__in=[SyncStatus.PARTIAL, SyncStatus.ERROR]
+    )
     return [
-        Missing(what=row.repository.full_name, why=row.last_sync_error, cause=row.cause, remedy=row.remedy)
+        Missing(
+            what=row.repository.full_name,
+            why=row.last_sync_error,
+            cause=row.cause,
+            remedy=row.remedy,
+        )
         for row in lacking.select_related("repository").order_by("pk")
     ]
 
@@ -74,10 +91,11 @@ def start_onboarding(
     months: int,
     since: date | None = None,
 ) -> tuple[Run, bool]:
-    """Start the team's onboarding over these repositories, or join the one that is under way.
+    """Start the team's onboarding over these repositories, or join the one that is
+    under way.
 
-    The first day of what the team reads becomes `since`, or the day `months` before today, unless it
-    was an earlier one already.
+    The first day of what the team reads becomes `since`, or the day `months` before
+    today, unless it was an earlier one already.
     """
     with transaction.atomic():
         wanted = since or window.day_of(window.start(timezone.now(), months))
@@ -98,20 +116,28 @@ def start_onboarding(
         )
         if created:
             Team.objects.filter(pk=team.pk).update(history_start=first_day)
-            # So that the page has a row for each from its first moment, whatever the last sync left in theirs.
-            waiting = [RepositoryEvent(id=row.pk).entry(row.repository.full_name) for row in tracked]
+            # So that the page has a row for each from its first moment, whatever the
+            # last sync left in theirs.
+            waiting = [
+                RepositoryEvent(id=row.pk).entry(row.repository.full_name) for row in tracked
+            ]
             events.append(run.pk, waiting)
     return run, created
 
 
 def keep_completion_email(run: Run, step: StepRun, selection: Sequence[str] | None) -> None:
-    """Prepare a retry that begins with the AI step: all repositories were read, so the email is not sent again.
+    """Prepare a retry that begins with the AI step: all repositories were read, so the
+    email is not sent again.
 
     Raises NotAllowed if parts of the step are selected.
     """
     if selection:
-        raise NotAllowed(f"Only whole steps can be retried here; {step.title!r} has no parts to choose from.")
-    was_sent = OutboxMessage.objects.filter(dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete")
+        raise NotAllowed(
+            f"Only whole steps can be retried here; {step.title!r} has no parts to choose from."
+        )
+    was_sent = OutboxMessage.objects.filter(
+        dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete"
+    )
     if was_sent.exists():
         StepRun.objects.filter(run=run, key=NOTIFY_STEP).update(cursor={"told": True})
 

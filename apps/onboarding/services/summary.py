@@ -19,9 +19,14 @@ class Figure:
 
 
 def median_hours_to_merge(team: Team) -> float | None:
-    """The median time to merge over all merged pull requests that are known of the team."""
+    """The median time to merge over all merged pull requests that are known of the
+    team.
+    """
     merged = PullRequest.objects.for_team(team).filter(
-        state=PullRequestState.MERGED, merged_at__isnull=False, kind=ChangeKind.PULL_REQUEST, opening_known=True
+        state=PullRequestState.MERGED,
+        merged_at__isnull=False,
+        kind=ChangeKind.PULL_REQUEST,
+        opening_known=True,
     )
     spans = [
         time_to_merge_hours(ChangeKind.PULL_REQUEST, created, landed)
@@ -32,7 +37,9 @@ def median_hours_to_merge(team: Team) -> float | None:
 
 
 def figures(team: Team, totals: Totals) -> list[Figure]:
-    """Up to four figures. AI-assisted is a lower bound: a pull request without a marker is unknown, not without AI."""
+    """Up to four figures. AI-assisted is a lower bound: a pull request without a marker
+    is unknown, not without AI.
+    """
     shown = [Figure(f"{totals['pull_requests']:,}", "pull requests")]
     hours = median_hours_to_merge(team)
     if hours is not None:

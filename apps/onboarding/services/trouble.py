@@ -1,4 +1,6 @@
-"""What went wrong while a source was asked, for the page on which it is asked: what, and what to do next."""
+"""What went wrong while a source was asked, for the page on which it is asked: what,
+and what to do next.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,9 @@ from apps.integrations.sources.github.probe import TOKEN_SETTINGS
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProblem:
-    """`until` is when it will have passed by itself, `url` the page that mends it; both may be missing."""
+    """`until` is when it will have passed by itself, `url` the page that mends it; both
+    may be missing.
+    """
 
     what: str
     then: str = ""
@@ -35,16 +39,23 @@ class ConnectionProblem:
             case BadCredentials():
                 then = "Check that it was copied whole, or make a new one."
                 return cls(
-                    "GitHub does not accept this token: it is wrong, expired or revoked.", then, None, TOKEN_SETTINGS
+                    "GitHub does not accept this token: it is wrong, expired or revoked.",
+                    then,
+                    None,
+                    TOKEN_SETTINGS,
                 )
             case RateLimited(told=False):
                 return cls(
-                    str(error), "The token could not be checked. GitHub names no time: try again in a few minutes."
+                    str(error),
+                    "The token could not be checked. GitHub names no time: try again in a few minutes.",
                 )
             case RateLimited(until=until):
                 return cls(str(error), "The token could not be checked. Try again after", until)
             case Unreachable():
-                return cls(str(error), "Nothing was stored. Try again; if it lasts, tell whoever runs this site.")
+                return cls(
+                    str(error),
+                    "Nothing was stored. Try again; if it lasts, tell whoever runs this site.",
+                )
             case Overloaded():
                 return cls(str(error), "Try again in a minute.")
             case AccessDenied(url=url):

@@ -1,4 +1,6 @@
-"""The state of a team's connections: accepted, refused, expired, or replaced and not tried yet."""
+"""The state of a team's connections: accepted, refused, expired, or replaced and not
+tried yet.
+"""
 
 from datetime import datetime
 
@@ -27,7 +29,9 @@ def replaced_after(team_id: int, moment: datetime | None) -> bool:
     return changed is not None and changed > moment
 
 
-def of_team(team_id: int, newest: Run | None, changed: datetime | None) -> list[CredentialState]:
+def of_team(
+    team_id: int, newest: Run | None, changed: datetime | None
+) -> list[CredentialState]:
     """Return the states of the team's connections, the oldest first.
 
     Args:
@@ -43,16 +47,31 @@ def of_team(team_id: int, newest: Run | None, changed: datetime | None) -> list[
 
 
 def _state(
-    source: str, connected_at: datetime, expires_at: datetime | None, newest: Run | None, changed: datetime | None
+    source: str,
+    connected_at: datetime,
+    expires_at: datetime | None,
+    newest: Run | None,
+    changed: datetime | None,
 ) -> State:
     label = str(StateName.CONNECTED.label)
     connected = State(StateName.CONNECTED, label=label, since=connected_at)
     if source != ConnectionSource.GITHUB:
         return connected
-    refused = newest is not None and newest.state == RunState.FAILED and newest.cause in OF_TOKEN
+    refused = (
+        newest is not None and newest.state == RunState.FAILED and newest.cause in OF_TOKEN
+    )
     if refused and newest is not None:
-        if changed is not None and newest.finished_at is not None and changed > newest.finished_at:
-            return State(StateName.REPLACED, label=str(StateName.REPLACED.label), since=changed, remedy=Remedy.RETRY)
+        if (
+            changed is not None
+            and newest.finished_at is not None
+            and changed > newest.finished_at
+        ):
+            return State(
+                StateName.REPLACED,
+                label=str(StateName.REPLACED.label),
+                since=changed,
+                remedy=Remedy.RETRY,
+            )
         return _broken(StateName.REFUSED, newest.finished_at, newest.cause, newest.error)
     if expires_at is not None and expires_at <= timezone.now():
         return _broken(StateName.EXPIRED, expires_at, "token_expired", "The token has expired.")

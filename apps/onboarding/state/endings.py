@@ -32,7 +32,9 @@ def ending(
         kind=kind,
         noun=NOUNS[kind],
         state=state,
-        title=words.title(kind, state, team_name, asked, lacking, only_optional=are_optional(gaps)),
+        title=words.title(
+            kind, state, team_name, asked, lacking, only_optional=are_optional(gaps)
+        ),
         percent=run.percent,
         eta="",
         gaps=gaps,
@@ -44,7 +46,9 @@ def ending(
 
 
 def _repositories(run: Run, missing: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Return how many repositories the run was asked for, and how many of them lack something."""
+    """Return how many repositories the run was asked for, and how many of them lack
+    something.
+    """
     params = run.params
     tracked = TrackedRepository.objects.for_team(params["team_id"])
     if params.get("repo_ids") is not None:
@@ -69,5 +73,7 @@ def _state(run: Run, totals: Mapping[str, Any], gaps: Sequence[states.Gap]) -> S
     return _named(StateName.DONE)
 
 
-def _named(name: StateName, *, cause: str = "", remedy: Remedy = Remedy.NONE, **rest: Any) -> State:
+def _named(
+    name: StateName, *, cause: str = "", remedy: Remedy = Remedy.NONE, **rest: Any
+) -> State:
     return replace(State(name, **rest), label=str(name.label), cause=cause, remedy=remedy)

@@ -1,7 +1,9 @@
-"""When a team's figures stop being refreshed, and when they are again: each is noted, and emailed, once.
+"""When a team's figures stop being refreshed, and when they are again: each is noted,
+and emailed, once.
 
-The row is written in the transaction in which the run ends, or within a minute's task if a person has paused it. Only
-one open row of a team can exist, so any number of workers and of failed nights make one, and the emails hang on it.
+The row is written in the transaction in which the run ends, or within a minute's task
+if a person has paused it. Only one open row of a team can exist, so any number of
+workers and of failed nights make one, and the emails hang on it.
 """
 
 from datetime import datetime
@@ -16,7 +18,13 @@ from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 
 # Causes that stop every run of the team, whatever it reads.
-OF_ALL = ("token_refused", "token_missing", "account_suspended", "installation_suspended", "credential_keys")
+OF_ALL = (
+    "token_refused",
+    "token_missing",
+    "account_suspended",
+    "installation_suspended",
+    "credential_keys",
+)
 
 
 # The cause of a time in which the team's refresh is paused.
@@ -24,9 +32,11 @@ PAUSED = "paused"
 
 
 def begin(run: Run, team: Team) -> RefreshFailure | None:
-    """Note that a run failed. Return the row if the failing begins with it, None if it was noted before.
+    """Note that a run failed. Return the row if the failing begins with it, None if it
+    was noted before.
 
-    A run that a webhook started reads a few repositories. Its failure counts only if it concerns all of them.
+    A run that a webhook started reads a few repositories. Its failure counts only if it
+    concerns all of them.
     """
     kind = kind_of_run(run)
     if kind not in REFRESHING or run.finished_at is None:
@@ -34,12 +44,24 @@ def begin(run: Run, team: Team) -> RefreshFailure | None:
     if kind == Kind.WEBHOOK and run.cause not in OF_ALL:
         return None
     # That it was paused before is another story: the new cause is emailed as well.
-    RefreshFailure.objects.for_team(team).filter(ended_at=None, cause=PAUSED).update(ended_at=run.finished_at)
-    return _open(run, team, cause=run.cause, remedy=run.remedy, reason=run.error, began_at=run.finished_at)
+    RefreshFailure.objects.for_team(team).filter(ended_at=None, cause=PAUSED).update(
+        ended_at=run.finished_at
+    )
+    return _open(
+        run,
+        team,
+        cause=run.cause,
+        remedy=run.remedy,
+        reason=run.error,
+        began_at=run.finished_at,
+    )
 
 
 def pause(run: Run, team: Team, reason: str, since: datetime) -> RefreshFailure | None:
-    """Note that the team's refresh is paused. Return the row if it is new, None if it was noted before."""
+    """Note that the team's refresh is paused.
+
+    Return the row if it is new, None if it was noted before.
+    """
     return _open(run, team, cause=PAUSED, remedy=Remedy.NONE, reason=reason, began_at=since)
 
 
@@ -55,7 +77,10 @@ def _open(run: Run, team: Team, **values: Any) -> RefreshFailure | None:
 
 
 def end(run: Run, team: Team) -> RefreshFailure | None:
-    """Note that a run succeeded. Return the row whose failing ended with it, if there is one."""
+    """Note that a run succeeded.
+
+    Return the row whose failing ended with it, if there is one.
+    """
     kind = kind_of_run(run)
     if kind not in (*REFRESHING, Kind.ONBOARDING):
         return None

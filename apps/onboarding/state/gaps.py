@@ -1,9 +1,9 @@
 """What is missing, grouped so that one cause is stated once.
 
-gaps_of([{"what": "acme/a", "why": "No access."}, {"what": "acme/b", "why": "No access."}])
-# [Gap(what=("acme/a", "acme/b"), reason="No access.", …)]
-gaps_of([{"what": "a", "why": "'a' is damaged."}, {"what": "b", "why": "'b' is damaged."}])
-# [Gap(what=("a", "b"), reason="'…' is damaged.", …)]
+gaps_of([{"what": "acme/a", "why": "No access."}, {"what": "acme/b", "why": "No
+access."}]) # [Gap(what=("acme/a", "acme/b"), reason="No access.", …)] gaps_of([{"what":
+"a", "why": "'a' is damaged."}, {"what": "b", "why": "'b' is damaged."}]) #
+[Gap(what=("a", "b"), reason="'…' is damaged.", …)]
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,8 @@ OPTIONAL = frozenset(Cause)
 def gaps_of(missing: Iterable[Mapping[str, Any]]) -> list[Gap]:
     """Return the gaps in the order in which their causes first appear.
 
-    Reasons that differ only in the repository's name are one cause, stated without the name.
+    Reasons that differ only in the repository's name are one cause, stated without the
+    name.
 
     Args:
         missing: `apps.pipelines.outcomes.Missing`, as runs store them.
@@ -34,7 +35,8 @@ def gaps_of(missing: Iterable[Mapping[str, Any]]) -> list[Gap]:
 def without_name(reason: str, name: str) -> str:
     """Return the reason with "…" in place of a repository's name.
 
-    A name without a slash or quotes around it could be any word of the sentence, so it stays.
+    A name without a slash or quotes around it could be any word of the sentence, so it
+    stays.
     """
     reason = reason.replace(f"'{name}'", "'…'")
     return reason.replace(name, "…") if "/" in name else reason
@@ -54,7 +56,9 @@ def _gap(shared: str, items: list[Mapping[str, Any]]) -> Gap:
 
 
 def shared_remedy(gaps: Iterable[Gap]) -> tuple[str, Remedy]:
-    """Return the cause and the remedy of several gaps: their own if they share it, else "incomplete" and RETRY."""
+    """Return the cause and the remedy of several gaps: their own if they share it, else
+    "incomplete" and RETRY.
+    """
     found = {(gap.cause, gap.remedy) for gap in gaps}
     if len(found) == 1:
         return found.pop()

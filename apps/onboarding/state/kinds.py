@@ -8,7 +8,9 @@ from apps.pipelines.models import Run
 
 
 class Kind(StrEnum):
-    """What a run is for. Stored on the run; `other` is a step that was started alone, like a recount."""
+    """What a run is for. Stored on the run; `other` is a step that was started alone,
+    like a recount.
+    """
 
     ONBOARDING = "onboarding"
     NIGHTLY = "nightly"
@@ -17,9 +19,11 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-# Kinds that read again what is read already. They share one pipeline, so only one of them runs at a time.
+# Kinds that read again what is read already. They share one pipeline, so only one of
+# them runs at a time.
 REFRESHING = (Kind.NIGHTLY, Kind.REFRESH, Kind.WEBHOOK)
-# How long one of those may be paused. No other one can begin meanwhile, so every night of that time is left out.
+# How long one of those may be paused. No other one can begin meanwhile, so every night
+# of that time is left out.
 PAUSED_AT_MOST = timedelta(days=1)
 # Kinds that email the team when they end.
 EMAILING = (Kind.ONBOARDING,)
@@ -35,7 +39,10 @@ NOUNS = {
 
 
 def kind_of(pipeline: str, stored: str = "") -> Kind:
-    """Return the kind of a run from its pipeline and its stored kind. Runs of earlier versions have none stored."""
+    """Return the kind of a run from its pipeline and its stored kind.
+
+    Runs of earlier versions have none stored.
+    """
     if stored in list(Kind):
         return Kind(stored)
     if pipeline == pipeline_names.ONBOARDING:

@@ -1,4 +1,6 @@
-"""The state of each repository that a team tracks: how its newest read ended, and when it was last read."""
+"""The state of each repository that a team tracks: how its newest read ended, and when
+it was last read.
+"""
 
 from apps.integrations.models import SyncStatus, TrackedRepository
 from apps.pipelines.remedy import Remedy
@@ -24,7 +26,11 @@ def of_team(team_id: int, *, live: bool) -> list[RepositoryState]:
     states = []
     for row in rows:
         state = _state(row, live)
-        states.append(RepositoryState(row.pk, row.repository.full_name, state, row.last_synced_at, row.notice))
+        states.append(
+            RepositoryState(
+                row.pk, row.repository.full_name, state, row.last_synced_at, row.notice
+            )
+        )
     return states
 
 

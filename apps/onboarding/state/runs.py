@@ -1,10 +1,12 @@
-"""The state of one run, decided from its projection: page, stream, email, API, and command line show the same.
+"""The state of one run, decided from its projection: page, stream, email, API, and
+command line show the same.
 
-    run_state(project(run.pk), team.name)
-    # RunState(kind="nightly", state=State(name="failed", cause="token_refused", remedy="new_token", …), …)
+    run_state(project(run.pk), team.name) # RunState(kind="nightly",
+    state=State(name="failed", cause="token_refused", remedy="new_token", …), …)
 
-A projection gives the same state in a stream and after a reload. Whether a worker is there is no part of it, because
-nothing writes an event when a worker vanishes; `with_workers` adds that for those who ask at a moment.
+A projection gives the same state in a stream and after a reload. Whether a worker is
+there is no part of it, because nothing writes an event when a worker vanishes;
+`with_workers` adds that for those who ask at a moment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,12 +36,15 @@ LAST_OF_FIGURES = "insights"
 LACKING = ("partial", "error")
 
 
-def run_state(projection: Projection, team_name: str, *, token_replaced: bool = False) -> states.RunState:
+def run_state(
+    projection: Projection, team_name: str, *, token_replaced: bool = False
+) -> states.RunState:
     """Return the state of a run.
 
     Args:
         team_name: for the title.
-        token_replaced: whether a new token was stored after the run ended; then a retry can succeed.
+        token_replaced: whether a new token was stored after the run ended; then a retry
+            can succeed.
     """
     run = projection.run
     kind = kind_of(projection.pipeline, projection.kind)
@@ -52,7 +57,14 @@ def run_state(projection: Projection, team_name: str, *, token_replaced: bool = 
         kind=kind,
         noun=NOUNS[kind],
         state=state,
-        title=words.title(kind, state, team_name, len(repositories), len(lacking), only_optional=are_optional(gaps)),
+        title=words.title(
+            kind,
+            state,
+            team_name,
+            len(repositories),
+            len(lacking),
+            only_optional=are_optional(gaps),
+        ),
         percent=run.get("percent", 0),
         eta=words.eta(state, run.get("eta_seconds"), run.get("percent", 0)),
         gaps=gaps,
@@ -78,14 +90,18 @@ def _projection_of(run: Run) -> Projection:
 
 @lru_cache(maxsize=256)
 def _ended(run_id: UUID, seq: int) -> Projection:
-    """Return the projection of a run that has ended; it stays the same at the same number."""
+    """Return the projection of a run that has ended; it stays the same at the same
+    number.
+    """
     return project(run_id)
 
 
 def with_workers(found: states.RunState, run: Run) -> states.RunState:
-    """Return the state with its cause if the run needs a queue of which no worker has been heard.
+    """Return the state with its cause if the run needs a queue of which no worker has
+    been heard.
 
-    That is `no_worker`, or `database_locked` if another program keeps workers from writing that they live.
+    That is `no_worker`, or `database_locked` if another program keeps workers from
+    writing that they live.
     """
     if found.state.name not in (StateName.QUEUED, StateName.RUNNING) or not silent_queues(run):
         return found
@@ -105,13 +121,17 @@ def with_workers(found: states.RunState, run: Run) -> states.RunState:
 
 
 def silent_queues(run: Run) -> dict[str, float | None]:
-    """Return the queues that a live run needs now and no worker serves, with the seconds since one was seen."""
+    """Return the queues that a live run needs now and no worker serves, with the
+    seconds since one was seen.
+    """
     if run.state != RunState.RUNNING:
         return {}
     missing = health.queues_without_workers()
     if not missing:
         return {}
-    wanted = set(StepRun.objects.filter(run=run, state__in=LIVE_STEPS).values_list("queue", flat=True))
+    wanted = set(
+        StepRun.objects.filter(run=run, state__in=LIVE_STEPS).values_list("queue", flat=True)
+    )
     return {queue: age for queue, age in missing.items() if queue in wanted}
 
 
@@ -127,7 +147,12 @@ def _state(projection: Projection, gaps: Sequence[Gap], token_replaced: bool) ->
         case RunState.CANCELLED:
             since = run.get("finished_at")
             return _make(
-                StateName.CANCELLED, run, since=since, cause="canceled", remedy=Remedy.RETRY, figures=Figures.OLD
+                StateName.CANCELLED,
+                run,
+                since=since,
+                cause="canceled",
+                remedy=Remedy.RETRY,
+                figures=Figures.OLD,
             )
         case RunState.PARTIAL:
             return _partial(run, gaps)
@@ -135,12 +160,16 @@ def _state(projection: Projection, gaps: Sequence[Gap], token_replaced: bool) ->
 
 
 def _paused(projection: Projection) -> State:
-    """Return PAUSED. A refresh goes on by itself after a while, and the figures are old until then."""
+    """Return PAUSED. A refresh goes on by itself after a while, and the figures are old
+    until then.
+    """
     run = projection.run
     kind = kind_of(projection.pipeline, projection.kind)
     since = moment(run.get("acted_at"))
     if kind not in REFRESHING:
-        return _make(StateName.PAUSED, run, since=since, cause="paused", figures=_figures(projection))
+        return _make(
+            StateName.PAUSED, run, since=since, cause="paused", figures=_figures(projection)
+        )
     return _make(
         StateName.PAUSED,
         run,
@@ -160,7 +189,9 @@ def _under_way(projection: Projection) -> State:
         waiting = _waiting(projection, step)
         if waiting is not None:
             return waiting
-        return _make(StateName.RUNNING, run, since=run.get("generation_started_at"), figures=figures)
+        return _make(
+            StateName.RUNNING, run, since=run.get("generation_started_at"), figures=figures
+        )
     if step["state"] == StepState.PARKED:
         return _make(
             StateName.PARKED,
@@ -176,13 +207,17 @@ def _under_way(projection: Projection) -> State:
 
 
 def _figures(projection: Projection) -> Figures:
-    """Return CURRENT once the figures of a live run are final: what follows them, like AI reading, changes none."""
+    """Return CURRENT once the figures of a live run are final: what follows them, like
+    AI reading, changes none.
+    """
     passed = [step["key"] for step in projection.steps if step["state"] in PASSED]
     return Figures.CURRENT if LAST_OF_FIGURES in passed else Figures.MOVING
 
 
 def _waiting(projection: Projection, step: Mapping[str, Any] | None) -> State | None:
-    """Return STALLED if the running step has noted that it waits, for example for the rate limiter."""
+    """Return STALLED if the running step has noted that it waits, for example for the
+    rate limiter.
+    """
     note = projection.items.get("wait", {}).get("step")
     if not note or step is None or note["attempt"] != step["attempt"]:
         return None
@@ -232,12 +267,24 @@ def _done(projection: Projection) -> State:
     step = next((step for step in projection.steps if step["key"] == SYNC), None)
     if step is not None and step["state"] == StepState.DONE and not step["done"]:
         return _make(
-            StateName.EMPTY, run, since=since, cause="no_pull_requests", remedy=Remedy.NONE, figures=Figures.ZERO
+            StateName.EMPTY,
+            run,
+            since=since,
+            cause="no_pull_requests",
+            remedy=Remedy.NONE,
+            figures=Figures.ZERO,
         )
     return _make(StateName.DONE, run, since=since)
 
 
-def _make(name: StateName, run: Mapping[str, Any], *, since: Any = None, until: Any = None, **fields: Any) -> State:
+def _make(
+    name: StateName,
+    run: Mapping[str, Any],
+    *,
+    since: Any = None,
+    until: Any = None,
+    **fields: Any,
+) -> State:
     return State(
         name=name,
         label=str(name.label),

@@ -1,4 +1,6 @@
-"""The state of a team, decided from its newest runs, its repositories, and its connections."""
+"""The state of a team, decided from its newest runs, its repositories, and its
+connections.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +20,8 @@ from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 from apps.teams.states import Figures, Gap, RepositoryState, State, StateName, TeamState
 
-# Runs that read sources. Recounts and the like say nothing about how new the figures are.
+# Runs that read sources. Recounts and the like say nothing about how new the figures
+# are.
 READING = (pipeline_names.ONBOARDING, pipeline_names.NIGHTLY)
 # Newest runs that are looked at.
 LOOKED_AT = 10
@@ -39,7 +42,9 @@ def of_team(team_id: int) -> TeamState:
     def state_of(run: Run | None) -> states.RunState | None:
         if run is None:
             return None
-        replaced = changed is not None and run.finished_at is not None and changed > run.finished_at
+        replaced = (
+            changed is not None and run.finished_at is not None and changed > run.finished_at
+        )
         return runs.of_run(run, name, token_replaced=replaced)
 
     failing = failure.run if failure is not None else None
@@ -84,9 +89,16 @@ def _ended_at(run: Run) -> datetime:
 
 
 def _gaps(rows: Sequence[RepositoryState], newest: Run | None) -> list[Gap]:
-    """Return what the figures lack now: of each repository its newest read, of the rest what the newest run lacked."""
+    """Return what the figures lack now: of each repository its newest read, of the rest
+    what the newest run lacked.
+    """
     missing: list[dict[str, Any]] = [
-        {"what": row.name, "why": row.state.reason, "cause": row.state.cause, "remedy": row.state.remedy}
+        {
+            "what": row.name,
+            "why": row.state.reason,
+            "cause": row.state.cause,
+            "remedy": row.state.remedy,
+        }
         for row in rows
         if row.state.name in (StateName.PARTIAL, StateName.FAILED)
     ]
@@ -105,14 +117,21 @@ def _state(
     gaps: Sequence[Gap],
     was_read: bool,
 ) -> State | None:
-    """Return the team's state: that of the run that determines the figures. None if there was no run."""
+    """Return the team's state: that of the run that determines the figures.
+
+    None if there was no run.
+    """
     if failing is not None and live is None:
         return replace(failing.state, figures=Figures.OLD if was_read else Figures.NONE)
     if live is not None and (newest is None or not was_read):
         return replace(live.state, figures=Figures.MOVING)
     if newest is None:
         return None
-    if live is not None and live.state.name == StateName.PAUSED and live.state.figures == Figures.OLD:
+    if (
+        live is not None
+        and live.state.name == StateName.PAUSED
+        and live.state.figures == Figures.OLD
+    ):
         return live.state
     state = newest.state
     if state.name in (StateName.FAILED, StateName.CANCELLED):
@@ -136,7 +155,9 @@ def _not_started(*, connected: bool) -> State:
 
 
 def _resumable(live: Run | None, newest: states.RunState | None) -> states.RunState | None:
-    """Return the newest run if it failed because of the token: a new one leads back to it."""
+    """Return the newest run if it failed because of the token: a new one leads back to
+    it.
+    """
     if live is not None or newest is None or newest.state.name != StateName.FAILED:
         return None
     return newest if newest.state.cause in credentials.OF_TOKEN else None
@@ -145,8 +166,8 @@ def _resumable(live: Run | None, newest: states.RunState | None) -> states.RunSt
 def home_of(team: Team) -> str:
     """Return the address of what a member of the team wants now.
 
-    That is the dashboard once there are figures, the run while the first one reads or after it stopped, and before
-    it the page on which the team left off.
+    That is the dashboard once there are figures, the run while the first one reads or
+    after it stopped, and before it the page on which the team left off.
     """
     state = of_team(team.pk)
     if PullRequest.objects.for_team(team).exists() or state.figures == Figures.ZERO:

@@ -1,4 +1,7 @@
-"""The words for states: titles, time left. Pages, emails, and commands take them from here."""
+"""The words for states: titles, time left.
+
+Pages, emails, and commands take them from here.
+"""
 
 from apps.onboarding.state.kinds import NOUNS, Kind
 from apps.teams.states import State, StateName
@@ -28,10 +31,22 @@ DONE = {
     Kind.WEBHOOK: "{team} is up to date",
     Kind.OTHER: "{team} is recounted",
 }
-ENDINGS = {StateName.PAUSED: "paused", StateName.FAILED: "stopped", StateName.CANCELLED: "canceled"}
+ENDINGS = {
+    StateName.PAUSED: "paused",
+    StateName.FAILED: "stopped",
+    StateName.CANCELLED: "canceled",
+}
 
 
-def title(kind: Kind, state: State, team: str, repositories: int, missing: int, *, only_optional: bool = False) -> str:
+def title(
+    kind: Kind,
+    state: State,
+    team: str,
+    repositories: int,
+    missing: int,
+    *,
+    only_optional: bool = False,
+) -> str:
     """Return a run's heading.
 
     Args:
@@ -53,7 +68,9 @@ def title(kind: Kind, state: State, team: str, repositories: int, missing: int, 
 
 
 def _incomplete(repositories: int, missing: int) -> str:
-    """Return `: 2 of 8 repositories are missing or incomplete`; ` is incomplete` if all repositories were read."""
+    """Return `: 2 of 8 repositories are missing or incomplete`; ` is incomplete` if all
+    repositories were read.
+    """
     if not missing or repositories == 1:
         return " is incomplete"
     verb = "is" if missing == 1 else "are"
@@ -61,7 +78,9 @@ def _incomplete(repositories: int, missing: int) -> str:
 
 
 def eta(state: State, seconds: int | None, percent: int) -> str:
-    """Return what is left of a run, as exactly as it is known; empty if the run does not move."""
+    """Return what is left of a run, as exactly as it is known; empty if the run does
+    not move.
+    """
     if state.name in (StateName.QUEUED, StateName.RUNNING):
         return time_left(seconds)
     return ""
@@ -90,7 +109,9 @@ def paused(kind: Kind, actor: str) -> str:
 
 def no_worker(kind: Kind) -> str:
     """Return the reason of a run that no worker works on."""
-    return f"The background service is not running. The {NOUNS[kind]} continues once it is back."
+    return (
+        f"The background service is not running. The {NOUNS[kind]} continues once it is back."
+    )
 
 
 def database_locked(kind: Kind) -> str:

@@ -1,7 +1,7 @@
 """Several changes of the hot path at once, with what is written and read beside them.
 
-On PostgreSQL it is one statement, because there a way to the server and back takes as long as the work; without a block
-around it, it is its own transaction.
+On PostgreSQL it is one statement, because there a way to the server and back takes as
+long as the work; without a block around it, it is its own transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,11 @@ from apps.pipelines.sql.statements import Change, Shape
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """Rows to insert together with changes, if all changed rows that they name were there.
+    """Rows to insert together with changes, if all changed rows that they name were
+    there.
 
-    A value may be an `Sql` that names the columns of a changed row: c0."title" is one of the first change. PostgreSQL
-    only; `reads` names what it takes of each change.
+    A value may be an `Sql` that names the columns of a changed row: c0."title" is one
+    of the first change. PostgreSQL only; `reads` names what it takes of each change.
     """
 
     model: type[models.Model]
@@ -40,11 +41,16 @@ class Listing:
 
 
 def change(*changes: Change) -> list[list[Any] | None]:
-    """Change one row after the other, in this order. Where the first isn't there, nothing is changed.
+    """Change one row after the other, in this order. Where the first isn't there,
+    nothing is changed.
 
     Returns the named columns of each as they are now, None for a row that isn't there.
     """
-    return change_in_one(changes)[0] if statements.in_one_statement() else statements.one_by_one(changes)
+    return (
+        change_in_one(changes)[0]
+        if statements.in_one_statement()
+        else statements.one_by_one(changes)
+    )
 
 
 def change_in_one(
@@ -56,60 +62,91 @@ def change_in_one(
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
     """`change` in one statement of PostgreSQL, with rows to insert and to read.
 
-    Returns what `change` does, and the rows of the listing. `lazily`: it is visible at its commit and on disk a moment
-    later; the database stays consistent.
+    Returns what `change` does, and the rows of the listing. `lazily`: it is visible at
+    its commit and on disk a moment later; the database stays consistent.
     """
     conn = statements.connection()
     shapes = tuple(
         [
-            (one.model, statements.shape_of(one.values), statements.shape_of(one.where), tuple(one.names))
+            (
+                one.model,
+                statements.shape_of(one.values),
+                statements.shape_of(one.where),
+                tuple(one.names),
+            )
             for one in changes
         ]
     )
     params: list[Any] = []
     for one in changes:
         columns = statements.columns_of(one.model, conn.vendor)
-        params += statements.params_of(columns, one.values) + statements.params_of(columns, one.where)
+        params += statements.params_of(columns, one.values) + statements.params_of(
+            columns, one.where
+        )
     inserted = listed = None
     if insertion:
-        inserted = (insertion.model, tuple([statements.shape_of(row) for row in insertion.rows]), insertion.reads)
+        inserted = (
+            insertion.model,
+            tuple([statements.shape_of(row) for row in insertion.rows]),
+            insertion.reads,
+        )
         columns = statements.columns_of(insertion.model, conn.vendor)
         for row in insertion.rows:
             params += statements.params_of(columns, row)
     if listing:
-        listed = (listing.model, listing.names, statements.shape_of(listing.where), listing.order)
-        params += statements.params_of(statements.columns_of(listing.model, conn.vendor), listing.where)
-    row = statements.execute(conn, _text_at_once(shapes, inserted, listed, async_commit), params).fetchone()
+        listed = (
+            listing.model,
+            listing.names,
+            statements.shape_of(listing.where),
+            listing.order,
+        )
+        params += statements.params_of(
+            statements.columns_of(listing.model, conn.vendor), listing.where
+        )
+    row = statements.execute(
+        conn, _text_at_once(shapes, inserted, listed, async_commit), params
+    ).fetchone()
     found, place = [], 0
     for one in changes:
         end = place + 1 + len(one.names)
         converts = statements.converts(one.model, conn.vendor, tuple(one.names))
-        found.append(statements.converted(row[place + 1 : end], converts) if row[place] else None)
+        found.append(
+            statements.converted(row[place + 1 : end], converts) if row[place] else None
+        )
         place = end
-    return found, [_from_json(listing, values) for values in row[place] or ()] if listing else []
+    return found, [
+        _from_json(listing, values) for values in row[place] or ()
+    ] if listing else []
 
 
 def _from_json(listing: Listing, values: Sequence[Any]) -> list[Any]:
     """A row that came as JSON: moments came as text."""
     fields = map(listing.model._meta.get_field, listing.names)
     return [
-        datetime.fromisoformat(value) if value and isinstance(field, models.DateTimeField) else value
+        datetime.fromisoformat(value)
+        if value and isinstance(field, models.DateTimeField)
+        else value
         for field, value in zip(fields, values, strict=True)
     ]
 
 
 @lru_cache(1000)
-def _text_at_once(shapes: tuple[Any, ...], inserted: Any, listed: Any, async_commit: bool) -> str:
+def _text_at_once(
+    shapes: tuple[Any, ...], inserted: Any, listed: Any, async_commit: bool
+) -> str:
     parts, results = [], []
     for place, (model, values, where, names) in enumerate(shapes):
         columns = statements.columns_of(model, "postgresql")
         text = statements.update_text(model, "postgresql", values, where)
         if place:
-            # Each one waits for those before it, so that rows are always locked in the same order.
-            before = " AND ".join(f"(SELECT count(*) FROM c{n}) >= {int(n == 0)}" for n in range(place))  # noqa: S608
-            text += f" AND {before}"
+            # Each one waits for those before it, so that rows are always locked in the
+            # same order.
+            for n in range(place):
+                text += f" AND (SELECT count(*) FROM c{n}) >= {int(n == 0)}"  # noqa: S608
         read = dict.fromkeys((*names, *(inserted[2][place] if inserted else ())))
-        parts.append(f"c{place} AS ({text} RETURNING {', '.join(['TRUE AS there', *(columns[n].name for n in read)])})")
+        parts.append(
+            f"c{place} AS ({text} RETURNING {', '.join(['TRUE AS there', *(columns[n].name for n in read)])})"
+        )
         results += [f"c{place}.there", *(f"c{place}.{columns[name].name}" for name in names)]
     if inserted:
         parts.append(f"i AS ({_insertion_text(*inserted)})")
@@ -121,7 +158,9 @@ def _text_at_once(shapes: tuple[Any, ...], inserted: Any, listed: Any, async_com
     return f"WITH {', '.join(parts)} SELECT {', '.join(results)} FROM (SELECT 1) one {joins}"  # noqa: S608
 
 
-def _insertion_text(model: type[models.Model], rows: Sequence[Shape], reads: Sequence[Sequence[str]]) -> str:
+def _insertion_text(
+    model: type[models.Model], rows: Sequence[Shape], reads: Sequence[Sequence[str]]
+) -> str:
     columns = statements.columns_of(model, "postgresql")
     sources = ", ".join(f"c{place}" for place, names in enumerate(reads) if names)
     listed = statements.comma(columns, [name for name, _ in rows[0]])
@@ -129,7 +168,9 @@ def _insertion_text(model: type[models.Model], rows: Sequence[Shape], reads: Seq
     return f'INSERT INTO "{model._meta.db_table}" ({listed}) {" UNION ALL ".join(selects)}'
 
 
-def _listing_text(model: type[models.Model], names: Sequence[str], where: Shape, order: str) -> str:
+def _listing_text(
+    model: type[models.Model], names: Sequence[str], where: Shape, order: str
+) -> str:
     columns = statements.columns_of(model, "postgresql")
     listed = statements.comma(columns, names)
     conditions = " AND ".join(statements.equations(columns, where))

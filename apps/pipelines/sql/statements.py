@@ -1,8 +1,9 @@
 """The statements of the hot path, without the ORM's compiler in between.
 
-Between two steps lie a completion and a claim. Built by the ORM, their statements cost ten times what the database
-takes to run them (`docs/decisions/0005`), so these few are put together here: values go in and come out by the models'
-own fields, with the ORM's conversions. All else goes through the ORM.
+Between two steps lie a completion and a claim. Built by the ORM, their statements cost
+ten times what the database takes to run them (`docs/decisions/0005`), so these few are
+put together here: values go in and come out by the models' own fields, with the ORM's
+conversions. All else goes through the ORM.
 """
 
 import json
@@ -27,7 +28,9 @@ AT_ONCE = 500
 MOST_PARAMETERS = 50
 # Fields whose values both databases take and give as they are.
 PLAIN = (models.CharField, models.TextField, models.IntegerField, models.FloatField)
-_cursors: "WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]]" = WeakKeyDictionary()
+_cursors: "WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]]" = (
+    WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,9 @@ Shape = tuple[tuple[str, str], ...]
 
 @cache
 def columns_of(model: type[models.Model], vendor: str) -> _Columns:
-    """The columns of a model by the names of its fields, those of foreign keys also by their `_id`."""
+    """The columns of a model by the names of its fields, those of foreign keys also by
+    their `_id`.
+    """
     columns: dict[str, _Column] = {}
     for field in model._meta.concrete_fields:
         target = field.target_field if isinstance(field, models.ForeignKey) else field
@@ -61,8 +66,13 @@ def columns_of(model: type[models.Model], vendor: str) -> _Columns:
     return columns
 
 
-def _codec(field: Any, vendor: str) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
-    """How a value becomes a parameter and how what is read becomes a value. None stays None."""
+def _codec(
+    field: Any, vendor: str
+) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    """How a value becomes a parameter and how what is read becomes a value.
+
+    None stays None.
+    """
     if isinstance(field, PLAIN):
         return None, None
     if isinstance(field, models.JSONField):
@@ -80,7 +90,8 @@ def _dumps(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Halves of characters, keys that are numbers: what JSON knows and the quicker way does not.
+        # Halves of characters, keys that are numbers: what JSON knows and the quicker
+        # way does not.
         return json.dumps(value)
 
 
@@ -104,18 +115,30 @@ def _sqlite_text(value: datetime) -> str:
 
 
 def _sqlite_moment(read: datetime | str) -> datetime:
-    """What Django's own converter has made of a column of a table, or the text that stands in it."""
+    """What Django's own converter has made of a column of a table, or the text that
+    stands in it.
+    """
     return (datetime.fromisoformat(read) if isinstance(read, str) else read).replace(tzinfo=UTC)
 
 
 def connection() -> Any:
-    """This thread's connection. To ask the proxy `django.db.connection` for it takes as long as a short statement."""
+    """This thread's connection.
+
+    To ask the proxy `django.db.connection` for it takes as long as a short statement.
+    """
     return connections[DEFAULT_DB_ALIAS]
 
 
 def shape_of(values: Mapping[str, Any]) -> Shape:
-    """What of some values their statement's text depends on, so that each text is put together but once."""
-    return tuple([(name, value.text if isinstance(value, Sql) else "%s") for name, value in values.items()])
+    """What of some values their statement's text depends on, so that each text is put
+    together but once.
+    """
+    return tuple(
+        [
+            (name, value.text if isinstance(value, Sql) else "%s")
+            for name, value in values.items()
+        ]
+    )
 
 
 def params_of(columns: _Columns, values: Mapping[str, Any]) -> list[Any]:
@@ -134,16 +157,20 @@ def equations(columns: _Columns, shape: Shape) -> list[str]:
 
 
 def execute(conn: Any, text: str, params: Sequence[Any]) -> Any:
-    """Run a statement by the driver itself, unless somebody watches what Django runs; returns the driver's cursor.
+    """Run a statement by the driver itself, unless somebody watches what Django runs;
+    returns the driver's cursor.
 
-    PostgreSQL gets the parameters apart from the text, so that it parses and plans each text but once. The ORM's own
-    cursors write them into the text, as some of its statements need.
+    PostgreSQL gets the parameters apart from the text, so that it parses and plans each
+    text but once. The ORM's own cursors write them into the text, as some of its
+    statements need.
     """
     conn.ensure_connection()
     conn.validate_no_broken_transaction()
     raw = conn.connection
     if conn.execute_wrappers or conn.queries_logged:
-        cursor = conn._prepare_cursor(psycopg.Cursor(raw) if conn.vendor == "postgresql" else conn.create_cursor())
+        cursor = conn._prepare_cursor(
+            psycopg.Cursor(raw) if conn.vendor == "postgresql" else conn.create_cursor()
+        )
         cursor.execute(text, params)
         return cursor
     with conn.wrap_database_errors:
@@ -161,7 +188,11 @@ def _with_question_marks(text: str) -> str:
 
 @lru_cache(1000)
 def update_text(
-    model: type[models.Model], vendor: str, values: Shape, where: Shape, names: tuple[str, ...] = ()
+    model: type[models.Model],
+    vendor: str,
+    values: Shape,
+    where: Shape,
+    names: tuple[str, ...] = (),
 ) -> str:
     columns = columns_of(model, vendor)
     changes, conditions = equations(columns, values), equations(columns, where)
@@ -170,10 +201,18 @@ def update_text(
 
 
 @lru_cache(1000)
-def converts(model: type[models.Model], vendor: str, names: tuple[str, ...]) -> list[tuple[int, Any]]:
-    """Which of these columns do not come back as they are: their places, and what makes values of them."""
+def converts(
+    model: type[models.Model], vendor: str, names: tuple[str, ...]
+) -> list[tuple[int, Any]]:
+    """Which of these columns do not come back as they are: their places, and what makes
+    values of them.
+    """
     columns = columns_of(model, vendor)
-    return [(place, convert) for place, name in enumerate(names) if (convert := columns[name].convert)]
+    return [
+        (place, convert)
+        for place, name in enumerate(names)
+        if (convert := columns[name].convert)
+    ]
 
 
 def converted(row: Sequence[Any], converts: Sequence[tuple[int, Any]]) -> list[Any]:
@@ -189,24 +228,32 @@ def update(model: type[models.Model], values: Mapping[str, Any], **where: Any) -
     conn = connection()
     columns = columns_of(model, conn.vendor)
     text = update_text(model, conn.vendor, shape_of(values), shape_of(where))
-    count: int = execute(conn, text, params_of(columns, values) + params_of(columns, where)).rowcount
+    count: int = execute(
+        conn, text, params_of(columns, values) + params_of(columns, where)
+    ).rowcount
     return count
 
 
 def update_values(
     model: type[models.Model], values: Mapping[str, Any], names: Sequence[str], **where: Any
 ) -> list[list[Any]]:
-    """Change the rows whose columns have these values; returns the named columns of each as they are now."""
+    """Change the rows whose columns have these values; returns the named columns of
+    each as they are now.
+    """
     conn = connection()
     columns, named = columns_of(model, conn.vendor), tuple(names)
     text = update_text(model, conn.vendor, shape_of(values), shape_of(where), named)
-    rows = execute(conn, text, params_of(columns, values) + params_of(columns, where)).fetchall()
+    rows = execute(
+        conn, text, params_of(columns, values) + params_of(columns, where)
+    ).fetchall()
     return [converted(row, converts(model, conn.vendor, named)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of a model to change: the row whose columns are as `where` says, of which the named ones come back."""
+    """One row of a model to change: the row whose columns are as `where` says, of which
+    the named ones come back.
+    """
 
     model: type[models.Model]
     values: Mapping[str, Any]
@@ -215,12 +262,15 @@ class Change:
 
 
 def in_one_statement() -> bool:
-    """Whether several changes are one statement here: each is a way to the server and back."""
+    """Whether several changes are one statement here: each is a way to the server and
+    back.
+    """
     return bool(connection().vendor == "postgresql")
 
 
 def one_by_one(changes: Sequence[Change]) -> list[list[Any] | None]:
-    """Change one row after the other, in this order. Where the first isn't there, nothing is changed.
+    """Change one row after the other, in this order. Where the first isn't there,
+    nothing is changed.
 
     Returns the named columns of each as they are now, None for a row that isn't there.
     """
@@ -239,8 +289,9 @@ def comma(columns: _Columns, names: Sequence[str]) -> str:
 
 
 def instance[M: models.Model](model: type[M], row: Sequence[Any]) -> M:
-    """A model of a row whose columns are those of `all_names`, as `from_db` makes it; but the signals of its making,
-    which nobody listens to, are not sent."""
+    """A model of a row whose columns are those of `all_names`, as `from_db` makes it;
+    but the signals of its making, which nobody listens to, are not sent.
+    """
     made = model.__new__(model)
     made.__dict__.update(zip(all_names(model), row, strict=True))
     made._state = ModelState()
@@ -253,8 +304,12 @@ def all_names(model: type[models.Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
 
 
-def select_values(model: type[models.Model], names: Sequence[str], *, order: str, **where: Any) -> list[list[Any]]:
-    """The named columns of the rows whose columns have these values, in the order of one column."""
+def select_values(
+    model: type[models.Model], names: Sequence[str], *, order: str, **where: Any
+) -> list[list[Any]]:
+    """The named columns of the rows whose columns have these values, in the order of
+    one column.
+    """
     conn = connection()
     columns, named = columns_of(model, conn.vendor), tuple(names)
     text = _select_text(model, conn.vendor, named, shape_of(where), order)
@@ -263,16 +318,27 @@ def select_values(model: type[models.Model], names: Sequence[str], *, order: str
 
 
 @lru_cache(1000)
-def _select_text(model: type[models.Model], vendor: str, names: tuple[str, ...], where: Shape, order: str) -> str:
+def _select_text(
+    model: type[models.Model], vendor: str, names: tuple[str, ...], where: Shape, order: str
+) -> str:
     columns = columns_of(model, vendor)
     text = f'SELECT {comma(columns, names)} FROM "{model._meta.db_table}"'  # noqa: S608
-    return f"{text} WHERE {' AND '.join(equations(columns, where))} ORDER BY {columns[order].name}"
+    return (
+        f"{text} WHERE {' AND '.join(equations(columns, where))} ORDER BY {columns[order].name}"
+    )
 
 
 def insert(
-    model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[Any]], *, ignore_conflicts: bool = False
+    model: type[models.Model],
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    ignore_conflicts: bool = False,
 ) -> None:
-    """Insert rows, `AT_ONCE` in a statement. `names` are all columns but a key that the database gives."""
+    """Insert rows, `AT_ONCE` in a statement.
+
+    `names` are all columns but a key that the database gives.
+    """
     conn = connection()
     if conn.vendor == "postgresql" and len(rows) * len(names) > MOST_PARAMETERS:
         given = [dict(zip(names, row, strict=True)) for row in rows]
@@ -288,12 +354,20 @@ def insert(
             for values in some
             for adapt, value in zip(adapts, values, strict=True)
         ]
-        execute(conn, _insert_text(model, conn.vendor, tuple(names), len(some), ignore_conflicts), params)
+        execute(
+            conn,
+            _insert_text(model, conn.vendor, tuple(names), len(some), ignore_conflicts),
+            params,
+        )
 
 
 @lru_cache(1000)
 def _insert_text(
-    model: type[models.Model], vendor: str, names: tuple[str, ...], count: int, ignore_conflicts: bool
+    model: type[models.Model],
+    vendor: str,
+    names: tuple[str, ...],
+    count: int,
+    ignore_conflicts: bool,
 ) -> str:
     row = f"({', '.join(['%s'] * len(names))})"
     ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
@@ -302,7 +376,9 @@ def _insert_text(
 
 
 @cache
-def _json_insert_text(model: type[models.Model], names: tuple[str, ...], ignore_conflicts: bool) -> str:
+def _json_insert_text(
+    model: type[models.Model], names: tuple[str, ...], ignore_conflicts: bool
+) -> str:
     """All rows as one parameter, their columns by our names for them."""
     fields = {field.attname: field for field in model._meta.concrete_fields}
     types = ", ".join(f'"{name}" {fields[name].db_type(connection())}' for name in names)
@@ -318,7 +394,11 @@ def _json_insert_text(model: type[models.Model], names: tuple[str, ...], ignore_
 def insert_models(rows: Sequence[models.Model]) -> None:
     """Insert new rows of one model. Keys that the database gives are not read back."""
     model, key = type(rows[0]), rows[0]._meta.pk
-    names = [name for name in all_names(model) if rows[0].pk is not None or key is None or name != key.attname]
+    names = [
+        name
+        for name in all_names(model)
+        if rows[0].pk is not None or key is None or name != key.attname
+    ]
     insert(model, names, [[getattr(row, name) for name in names] for row in rows])
 
 
@@ -331,4 +411,7 @@ def seconds_after(value: datetime, column: str) -> Sql:
     """A moment plus the seconds that a column says."""
     if connection().vendor == "postgresql":
         return Sql(f'%s::timestamptz + make_interval(secs => "{column}")', (value,))
-    return Sql(f"""strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s, '+' || "{column}" || ' seconds')""", (moment(value),))
+    return Sql(
+        f"""strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s, '+' || "{column}" || ' seconds')""",
+        (moment(value),),
+    )

@@ -1,7 +1,9 @@
-"""The ASGI application in front of Django: it serves the streams that the gate admits, and passes on all else.
+"""The ASGI application in front of Django: it serves the streams that the gate admits,
+and passes on all else.
 
-Under Django's own handler each open response holds a thread, and with it a database connection. Here a viewer costs a
-task that waits for its client to go away, and nothing else.
+Under Django's own handler each open response holds a thread, and with it a database
+connection. Here a viewer costs a task that waits for its client to go away, and nothing
+else.
 """
 
 import asyncio
@@ -36,7 +38,9 @@ class Admission:
 
 
 class Streams:
-    """`django` gets every request that is no stream's, and every one that the gate refuses: its view says why."""
+    """`django` gets every request that is no stream's, and every one that the gate
+    refuses: its view says why.
+    """
 
     def __init__(self, django: App) -> None:
         self._django = django
@@ -81,7 +85,9 @@ class Streams:
         return Admission(match.kwargs["run_id"], cursor, ticket)
 
     async def _stream(self, admission: Admission, receive: Receive, send: Send) -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in frames.HEADERS.items()]
+        headers = [
+            (name.lower().encode(), value.encode()) for name, value in frames.HEADERS.items()
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": frames.OPENING, "more_body": True})
         viewer = Viewer(admission.run_id, admission.ticket, admission.cursor, send)
@@ -107,22 +113,29 @@ class Streams:
 
 
 def _accepts_stream(scope: Scope) -> bool:
-    return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])
+    return any(
+        name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"]
+    )
 
 
 def _is_plain(request: ASGIRequest) -> bool:
-    """Nothing that is for Django to answer: a wrong host, a move to TLS, a proxy that holds the stream itself."""
+    """Nothing that is for Django to answer: a wrong host, a move to TLS, a proxy that
+    holds the stream itself.
+    """
     with contextlib.suppress(DisallowedHost):
         request.get_host()
         moves = settings.SECURE_SSL_REDIRECT and not request.is_secure()
-        return not moves and not (getattr(settings, "GRIP_URL", "") and "Grip-Sig" in request.headers)
+        return not moves and not (
+            getattr(settings, "GRIP_URL", "") and "Grip-Sig" in request.headers
+        )
     return False
 
 
 def _on_stop_signal(close: Any) -> None:
     """End the streams as soon as the server is told to stop.
 
-    uvicorn waits for open responses before it says "lifespan.shutdown", so that would never come, or too late.
+    uvicorn waits for open responses before it says "lifespan.shutdown", so that would
+    never come, or too late.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -134,5 +147,7 @@ def _on_stop_signal(close: Any) -> None:
             loop.call_soon_threadsafe(close)
             handler(number, frame)
 
-        with contextlib.suppress(ValueError):  # not the main thread: then the server got no signals either
+        with contextlib.suppress(
+            ValueError
+        ):  # not the main thread: then the server got no signals either
             signal.signal(number, stop)

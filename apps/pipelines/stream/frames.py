@@ -1,4 +1,7 @@
-"""Server-sent events as bytes. A frame's id is the event number of the state that it brings its viewer to."""
+"""Server-sent events as bytes.
+
+A frame's id is the event number of the state that it brings its viewer to.
+"""
 
 import re
 
@@ -10,7 +13,8 @@ from apps.pipelines.stream import hooks
 
 # Milliseconds after which a client that lost its stream comes back.
 OPENING = b"retry: 1000\n\n"
-# An event, not a comment: a page has to hear it, to know that its stream is alive. GRIP proxies send the same.
+# An event, not a comment: a page has to hear it, to know that its stream is alive. GRIP
+# proxies send the same.
 KEEP_ALIVE = b"event: keep-alive\ndata:\n\n"
 # Seconds from one keep-alive to the next.
 KEEP_ALIVE_EVERY = 4.0
@@ -22,28 +26,36 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# What a client may give back: our id, or with the run's channel before it, as GRIP proxies write it.
+# What a client may give back: our id, or with the run's channel before it, as GRIP
+# proxies write it.
 _ID = re.compile(r"(?:[^:,]+:)?(\d{1,18})", re.ASCII)
 
 
 class CursorQuery(QueryForm):
-    """Where a page stands, `?seq=12`; with `?once` it wants what it lacks and no stream; `?link` is of a GRIP proxy."""
+    """Where a page stands, `?seq=12`; with `?once` it wants what it lacks and no
+    stream; `?link` is of a GRIP proxy.
+    """
 
     seq = forms.CharField(max_length=18)
     once = forms.CharField(max_length=1)
 
 
 def cursor_from(last_event_id: str | None, page: str | None) -> int | None:
-    """Where a viewer stands: the id of the last frame, or that of its page. None, for what is no number: nowhere."""
+    """Where a viewer stands: the id of the last frame, or that of its page.
+
+    None, for what is no number: nowhere.
+    """
     given = last_event_id or page or ""
     found = _ID.fullmatch(given.strip())
     return int(found[1]) if found else None
 
 
 def catch_up(projection: Projection, cursor: int | None) -> bytes:
-    """The frame that brings a viewer from its cursor to the projection: empty if it is there already.
+    """The frame that brings a viewer from its cursor to the projection: empty if it is
+    there already.
 
-    Without a cursor, or with one from elsewhere, that is everything; else the whole state of what has changed since.
+    Without a cursor, or with one from elsewhere, that is everything; else the whole
+    state of what has changed since.
     """
     if cursor == projection.seq:
         return b""
@@ -59,5 +71,7 @@ def encode(html: str, seq: int) -> bytes:
 
 
 def done(projection: Projection) -> bytes:
-    """The event after the last frame of a run that has ended: the client need not come back."""
+    """The event after the last frame of a run that has ended: the client need not come
+    back.
+    """
     return f"event: done\ndata: {projection.run.get('state', 'deleted')}\n\n".encode()

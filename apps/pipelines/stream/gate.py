@@ -1,4 +1,6 @@
-"""The one gate of every stream: django-eventstream's channel manager, asked by its view and by our endpoint alike."""
+"""The one gate of every stream: django-eventstream's channel manager, asked by its view
+and by our endpoint alike.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -24,7 +26,9 @@ def channel_of(run_id: Any) -> str:
 
 
 def run_of(channel: str) -> UUID:
-    """The id of the run that a channel is of; for any other channel the nil id, which no run has."""
+    """The id of the run that a channel is of; for any other channel the nil id, which
+    no run has.
+    """
     try:
         return UUID(channel.removeprefix(PREFIX) if channel.startswith(PREFIX) else "")
     except ValueError:
@@ -32,9 +36,14 @@ def run_of(channel: str) -> UUID:
 
 
 class RunChannels(ChannelManagerBase):  # type: ignore[misc]
-    """A channel for each run. Who may read one is asked of the product; by default nobody."""
+    """A channel for each run.
 
-    def get_channels_for_request(self, request: HttpRequest, view_kwargs: Mapping[str, Any]) -> set[str]:
+    Who may read one is asked of the product; by default nobody.
+    """
+
+    def get_channels_for_request(
+        self, request: HttpRequest, view_kwargs: Mapping[str, Any]
+    ) -> set[str]:
         return {channel_of(view_kwargs["run_id"])}
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
@@ -71,7 +80,9 @@ def is_valid(ticket: Ticket) -> bool:
     """May whoever holds that session read that channel, now? Two or three queries."""
     if not ticket.session_key:
         return False
-    allowed: bool = get_channelmanager().can_read_at(_user_of(ticket.session_key), ticket.channel, dict(ticket.address))
+    allowed: bool = get_channelmanager().can_read_at(
+        _user_of(ticket.session_key), ticket.channel, dict(ticket.address)
+    )
     return allowed
 
 
@@ -85,7 +96,10 @@ def refused(tickets: Iterable[Ticket]) -> set[Ticket]:
 
 
 def _refused(tickets: Sequence[Ticket]) -> set[Ticket]:
-    """Return the tickets that are no longer valid. Reads all their sessions and runs at once."""
+    """Return the tickets that are no longer valid.
+
+    Reads all their sessions and runs at once.
+    """
     manager = get_channelmanager()
     sessions = _read_sessions({ticket.session_key for ticket in tickets if ticket.session_key})
     runs = Run.objects.in_bulk({run_of(ticket.channel) for ticket in tickets})
@@ -104,22 +118,30 @@ def _refused(tickets: Sequence[Ticket]) -> set[Ticket]:
 
 
 def _read_sessions(keys: Collection[str]) -> dict[str, Any]:
-    """Return the content of each session that has not ended; None if it is for the session's own backend to read."""
+    """Return the content of each session that has not ended; None if it is for the
+    session's own backend to read.
+    """
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if not hasattr(store, "get_model_class"):
         return dict.fromkeys(keys)
-    current = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    current = store.get_model_class().objects.filter(
+        session_key__in=keys, expire_date__gt=timezone.now()
+    )
     rows = current.values_list("session_key", "session_data")
     return {key: store().decode(data) for key, data in rows}
 
 
 def _user_of(session_key: str, content: Any = None) -> Any:
-    """Return the user of a session, or None. `content` is the session's if it has been read already."""
+    """Return the user of a session, or None.
+
+    `content` is the session's if it has been read already.
+    """
     request = HttpRequest()
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     if content is not None:
         session._session_cache = content
-    # A stream cannot set a cookie, so it may not give the session another key, as a changed SECRET_KEY would.
+    # A stream cannot set a cookie, so it may not give the session another key, as a
+    # changed SECRET_KEY would.
     session.cycle_key = session.flush = _leave_alone
     request.session = session
     user = get_user(request)

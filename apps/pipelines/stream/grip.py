@@ -1,8 +1,10 @@
-"""Past one machine's web processes: a GRIP proxy (Pushpin, Fastly) holds the streams, by django-eventstream's means.
+"""Past one machine's web processes: a GRIP proxy (Pushpin, Fastly) holds the streams,
+by django-eventstream's means.
 
-Same address, same gate, same frames. Its view answers the proxy and its storage interface reads our log. The event is
-handed to the proxy by `publish_event`, in which `send_event` ends: that one takes the number before an event to be one
-less, while our numbers count rows, and a frame brings its viewers over several of them at once.
+Same address, same gate, same frames. Its view answers the proxy and its storage
+interface reads our log. The event is handed to the proxy by `publish_event`, in which
+`send_event` ends: that one takes the number before an event to be one less, while our
+numbers count rows, and a frame brings its viewers over several of them at once.
 """
 
 from collections import OrderedDict
@@ -20,13 +22,17 @@ from apps.pipelines.projection import project
 from apps.pipelines.stream import frames, hooks
 from apps.pipelines.stream.gate import channel_of, run_of
 
-# The newest numbers that this process has published; a transaction that appends twice would publish the second twice.
+# The newest numbers that this process has published; a transaction that appends twice
+# would publish the second twice.
 _published: OrderedDict[UUID, int] = OrderedDict()
 _REMEMBERED = 100
 
 
 class RunLog(StorageBase):  # type: ignore[misc]
-    """A run's event log as a channel's. What it gives is always the whole state of what has changed: one event."""
+    """A run's event log as a channel's.
+
+    What it gives is always the whole state of what has changed: one event.
+    """
 
     def append_event(self, channel: str, event_type: str, data: Any) -> Event:
         """The row of what is sent is there already; this only gives its number."""
@@ -38,7 +44,11 @@ class RunLog(StorageBase):  # type: ignore[misc]
             return []
         since = last_id if 0 <= last_id <= projection.seq else None
         news = [Event(channel, "", hooks.render(projection, since), id=projection.seq)]
-        return news if projection.is_live else [*news, Event(channel, "done", projection.run["state"], projection.seq)]
+        return (
+            news
+            if projection.is_live
+            else [*news, Event(channel, "done", projection.run["state"], projection.seq)]
+        )
 
     def get_current_id(self, channel: str) -> int:
         return Run.objects.values_list("seq", flat=True).get(pk=run_of(channel))
@@ -47,14 +57,21 @@ class RunLog(StorageBase):  # type: ignore[misc]
 def hold(request: HttpRequest, run: Run) -> HttpResponse:
     """Answer a proxy: what the client lacks, and that the proxy shall hold its stream."""
     if not frames.CursorQuery(request.GET).has("link"):
-        cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"])
-        request.META["HTTP_LAST_EVENT_ID"] = f"{channel_of(run.pk)}:{-1 if cursor is None else cursor}"
+        cursor = frames.cursor_from(
+            request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"]
+        )
+        request.META["HTTP_LAST_EVENT_ID"] = (
+            f"{channel_of(run.pk)}:{-1 if cursor is None else cursor}"
+        )
     response: HttpResponse = events(request, run_id=run.pk)
     return response
 
 
 def publish(run_id: UUID, before: int) -> None:
-    """Hand the proxy the frame over the events after number `before`. Called after their commit."""
+    """Hand the proxy the frame over the events after number `before`.
+
+    Called after their commit.
+    """
     projection = project(run_id)
     if _published.get(run_id, 0) >= projection.seq:
         return

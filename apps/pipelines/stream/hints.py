@@ -1,5 +1,7 @@
-"""Tells web processes elsewhere that a run has new events, after the commit. A hint is never owed: it may be lost,
-because those who wait for it look by themselves every now and then; it never fails or holds up who gives it."""
+"""Tells web processes elsewhere that a run has new events, after the commit. A hint is
+never owed: it may be lost, because those who wait for it look by themselves every now
+and then; it never fails or holds up who gives it.
+"""
 
 import logging
 import os
@@ -32,9 +34,14 @@ def channel() -> str:
 
 
 def after_commit(run_id: Any, before: int) -> None:
-    """Give a hint when the open transaction has been committed. `before` is the run's number before its events."""
+    """Give a hint when the open transaction has been committed.
+
+    `before` is the run's number before its events.
+    """
     if settings.REDIS_URL:
-        transaction.on_commit(partial(_notifier(settings.REDIS_URL).notify, run_id), robust=True)
+        transaction.on_commit(
+            partial(_notifier(settings.REDIS_URL).notify, run_id), robust=True
+        )
     if getattr(settings, "GRIP_URL", ""):
         from apps.pipelines.stream import grip
 
@@ -42,11 +49,16 @@ def after_commit(run_id: Any, before: int) -> None:
 
 
 class Bell:
-    """Publishes hints to one Redis, from a thread of its own: who gives one never waits for it."""
+    """Publishes hints to one Redis, from a thread of its own: who gives one never waits
+    for it.
+    """
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+            url,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
         )
         self._rung: queue.SimpleQueue[UUID] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -59,12 +71,15 @@ class Bell:
         with self._lock:
             if self._thread_of_pid != os.getpid():
                 self._thread_of_pid = os.getpid()
-                threading.Thread(target=self._publish_all, name="pipelines-hints", daemon=True).start()
+                threading.Thread(
+                    target=self._publish_all, name="pipelines-hints", daemon=True
+                ).start()
 
     def _publish_all(self) -> None:
         while True:
             run_ids = {self._rung.get()}
-            # The next step is being handed on in this very moment, and more will be said of it.
+            # The next step is being handed on in this very moment, and more will be
+            # said of it.
             time.sleep(GATHER)
             while not self._rung.empty():
                 run_ids.add(self._rung.get())
@@ -72,7 +87,10 @@ class Bell:
                 self._client.publish(channel(), " ".join(map(str, run_ids)))
             except UNUSABLE as error:
                 if time.monotonic() - self._failed_at > 10 * BREAK:
-                    logger.warning("Redis is away (%s); open pages learn of changes up to 2 s later.", error)
+                    logger.warning(
+                        "Redis is away (%s); open pages learn of changes up to 2 s later.",
+                        error,
+                    )
                 self._failed_at = time.monotonic()
                 time.sleep(BREAK)
 

@@ -1,4 +1,7 @@
-"""What the product says of its runs: how they look, and who may watch them. Nobody may, until it says so."""
+"""What the product says of its runs: how they look, and who may watch them.
+
+Nobody may, until it says so.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,10 +9,12 @@ from typing import Any
 from apps.pipelines.models import Run
 from apps.pipelines.projection import Projection
 
-# Returns the fragments of what has changed after an event number, or, for None, of everything that is live on the page.
-# It can't ask for a request, because its HTML depends on nothing but the projection and that number.
+# Returns the fragments of what has changed after an event number, or, for None, of
+# everything that is live on the page. It can't ask for a request, because its HTML
+# depends on nothing but the projection and that number.
 Render = Callable[[Projection, int | None], str]
-# May this user (None: nobody is signed in) watch this run at an address with these parts (without `run_id`)?
+# May this user (None: nobody is signed in) watch this run at an address with these
+# parts (without `run_id`)?
 MayWatch = Callable[[Any, Run, Mapping[str, Any]], bool]
 
 # May this session, whose user this is, still be used?
@@ -26,7 +31,10 @@ _is_current: IsCurrent | None = None
 
 
 def use(
-    *, render: Render | None = None, may_watch: MayWatch | None = None, is_current: IsCurrent | None = None
+    *,
+    render: Render | None = None,
+    may_watch: MayWatch | None = None,
+    is_current: IsCurrent | None = None,
 ) -> None:
     """Set the product's renderer and its gates; what is not given stays as it is."""
     global _render, _may_watch, _is_current
@@ -36,7 +44,9 @@ def use(
 
 def render(projection: Projection, since: int | None) -> str:
     if _render is None:
-        raise RuntimeError("Nothing renders runs: call apps.pipelines.stream.use(render=…) in an AppConfig.ready.")
+        raise RuntimeError(
+            "Nothing renders runs: call apps.pipelines.stream.use(render=…) in an AppConfig.ready."
+        )
     return _render(projection, since)
 
 
@@ -45,5 +55,8 @@ def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
 
 
 def is_current(session: Any, user: Any) -> bool:
-    """Return whether a session may still be used. Without a gate, every session that is there may."""
+    """Return whether a session may still be used.
+
+    Without a gate, every session that is there may.
+    """
     return _is_current is None or _is_current(session, user)

@@ -1,9 +1,11 @@
 """Holds the viewers of this process: each is a cursor, nothing is queued.
 
-Hints only say "look". One reader looks at the runs that have been hinted at, makes one frame for each cursor that it
-finds there, and each viewer that stands at that cursor gets it. Whoever was not served by a look, because it came
-during the look or was still busy with its last frame, is served by the next one: a frame is good for a cursor, not for a
-viewer, so nobody is served from a look that did not count it, and an id never falls.
+Hints only say "look". One reader looks at the runs that have been hinted at, makes one
+frame for each cursor that it finds there, and each viewer that stands at that cursor
+gets it. Whoever was not served by a look, because it came during the look or was still
+busy with its last frame, is served by the next one: a frame is good for a cursor, not
+for a viewer, so nobody is served from a look that did not count it, and an id never
+falls.
 """
 
 import asyncio
@@ -26,22 +28,28 @@ logger = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[None]]
 Relay = Callable[["Hub"], Coroutine[Any, Any, None]]
 
-# Seconds from one check of all tickets to the next. A removed member's stream ends within 5 s: this pause, and the check
-# itself, which takes about a second for 1,000 sessions.
+# Seconds from one check of all tickets to the next. A removed member's stream ends
+# within 5 s: this pause, and the check itself, which takes about a second for 1,000
+# sessions.
 RECHECK_EVERY = 2.5
 # Tickets of one check that are read at once; frames are made in between.
 RECHECKED_AT_ONCE = 100
 AGAIN_AFTER = 1.0
-# Seconds from one frame of a viewer to the next. What changes meanwhile is sent once, as it is at the end.
+# Seconds from one frame of a viewer to the next. What changes meanwhile is sent once,
+# as it is at the end.
 PAUSE = 0.5
 RUNS_AT_ONCE = 50
-# A projection takes up to 100 KiB; that of any further watched run is read anew when it changes.
+# A projection takes up to 100 KiB; that of any further watched run is read anew when it
+# changes.
 PROJECTIONS_KEPT = 200
 
 
 @dataclass(eq=False, slots=True)
 class Viewer:
-    """`cursor` is where the client stands once what was sent has arrived. `busy` while a frame is on its way."""
+    """`cursor` is where the client stands once what was sent has arrived.
+
+    `busy` while a frame is on its way.
+    """
 
     run_id: UUID
     ticket: Ticket
@@ -64,12 +72,19 @@ _hubs: "WeakSet[Hub]" = WeakSet()
 
 
 def open_streams() -> int:
-    """Streams that this process holds open now. Read from other threads, so it may be one off."""
-    return sum(len(watched.viewers) for hub in list(_hubs) for watched in list(hub._runs.values()))
+    """Streams that this process holds open now.
+
+    Read from other threads, so it may be one off.
+    """
+    return sum(
+        len(watched.viewers) for hub in list(_hubs) for watched in list(hub._runs.values())
+    )
 
 
 class Hub:
-    """All methods run in the event loop's thread; only the reader's and the gate's queries leave it, for one other."""
+    """All methods run in the event loop's thread; only the reader's and the gate's
+    queries leave it, for one other.
+    """
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -107,7 +122,9 @@ class Hub:
         self.look([viewer.run_id])
 
     def leave(self, viewer: Viewer) -> None:
-        """The viewer is gone. With the last one the process rests: no task, no query, no connection."""
+        """The viewer is gone. With the last one the process rests: no task, no query,
+        no connection.
+        """
         watched = self._runs.get(viewer.run_id)
         if watched is None or viewer not in watched.viewers:
             return
@@ -155,7 +172,11 @@ class Hub:
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()
             for part in batched(dirty, RUNS_AT_ONCE):
-                wants = [self._want(run_id, self._runs[run_id]) for run_id in part if run_id in self._runs]
+                wants = [
+                    self._want(run_id, self._runs[run_id])
+                    for run_id in part
+                    if run_id in self._runs
+                ]
                 views = await self.in_thread(reader.read, wants)
                 for view in views:
                     self._show(view)
@@ -199,7 +220,9 @@ class Hub:
             self._write(viewer, b"")
 
     def _write(self, viewer: Viewer, body: bytes) -> None:
-        """Send in a task of its own, so that one slow client delays nobody; its next frame waits for this one."""
+        """Send in a task of its own, so that one slow client delays nobody; its next
+        frame waits for this one.
+        """
         viewer.busy = True
         task = asyncio.create_task(self._send(viewer, body))
         self._writes.add(task)
@@ -208,7 +231,9 @@ class Hub:
     async def _send(self, viewer: Viewer, body: bytes) -> None:
         last = viewer.over
         try:
-            await viewer.send({"type": "http.response.body", "body": body, "more_body": not last})
+            await viewer.send(
+                {"type": "http.response.body", "body": body, "more_body": not last}
+            )
         except OSError:
             self.leave(viewer)
             return
@@ -225,7 +250,9 @@ class Hub:
                 self.look([viewer.run_id])
 
     async def _keep_alive(self) -> None:
-        """Proxies end connections on which nothing happens, and a write is how a vanished client is found out."""
+        """Proxies end connections on which nothing happens, and a write is how a
+        vanished client is found out.
+        """
         while True:
             await asyncio.sleep(frames.KEEP_ALIVE_EVERY)
             for viewer in self._viewers():
@@ -233,11 +260,17 @@ class Hub:
                     self._write(viewer, frames.KEEP_ALIVE)
 
     async def _recheck(self) -> None:
-        """End the streams of those who may no longer watch: signed out, no member any more."""
+        """End the streams of those who may no longer watch: signed out, no member any
+        more.
+        """
         while True:
             await asyncio.sleep(RECHECK_EVERY)
-            for part in batched({viewer.ticket for viewer in self._viewers()}, RECHECKED_AT_ONCE):
+            for part in batched(
+                {viewer.ticket for viewer in self._viewers()}, RECHECKED_AT_ONCE
+            ):
                 refused = await self.in_thread(gate.refused, part)
                 if refused:
-                    for viewer in [viewer for viewer in self._viewers() if viewer.ticket in refused]:
+                    for viewer in [
+                        viewer for viewer in self._viewers() if viewer.ticket in refused
+                    ]:
                         self._end(viewer)

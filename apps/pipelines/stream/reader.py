@@ -1,5 +1,6 @@
-"""The database's side of the hub, for one thread: rows in, frames out. Every connect, live event, overflow and
-resynchronisation is served by this one path."""
+"""The database's side of the hub, for one thread: rows in, frames out. Every connect,
+live event, overflow and resynchronisation is served by this one path.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from apps.pipelines.stream import frames
 
 logger = logging.getLogger(__name__)
 
-# So many events behind, reading the newest state of everything is cheaper than going through them.
+# So many events behind, reading the newest state of everything is cheaper than going
+# through them.
 FAR_BEHIND = 200
 
 
@@ -29,7 +31,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was seen of a run. `frames` has the frame for each cursor that needs one. No projection: it is gone."""
+    """What was seen of a run.
+
+    `frames` has the frame for each cursor that needs one. No projection: it is gone.
+    """
 
     run_id: UUID
     projection: Projection | None
@@ -37,9 +42,13 @@ class View:
 
 
 def read(wants: Sequence[Want]) -> list[View]:
-    """Look at these runs. One that cannot be rendered is logged and left out; a database that is away raises."""
+    """Look at these runs. One that cannot be rendered is logged and left out; a
+    database that is away raises.
+    """
     try:
-        numbers = dict(Run.objects.filter(pk__in=[want.run_id for want in wants]).values_list("pk", "seq"))
+        numbers = dict(
+            Run.objects.filter(pk__in=[want.run_id for want in wants]).values_list("pk", "seq")
+        )
         return [view for want in wants if (view := _look(want, numbers.get(want.run_id)))]
     except Exception:
         connection.close()
@@ -54,9 +63,15 @@ def _look(want: Want, seq: int | None) -> View | None:
     except Run.DoesNotExist:
         return View(want.run_id, None, {})
     try:
-        made = {cursor: frames.catch_up(projection, cursor) for cursor in want.cursors if cursor != projection.seq}
+        made = {
+            cursor: frames.catch_up(projection, cursor)
+            for cursor in want.cursors
+            if cursor != projection.seq
+        }
     except Exception:
-        logger.exception("Run %s could not be rendered for its viewers; tried again.", want.run_id)
+        logger.exception(
+            "Run %s could not be rendered for its viewers; tried again.", want.run_id
+        )
         return None
     return View(want.run_id, projection, made)
 
@@ -65,7 +80,11 @@ def _advance(want: Want, seq: int) -> Projection:
     known = want.known
     if known is None or not 0 <= seq - known.seq <= FAR_BEHIND:
         return project(want.run_id)
-    return known.apply(events_after(want.run_id, known.seq, FAR_BEHIND)) if seq > known.seq else known
+    return (
+        known.apply(events_after(want.run_id, known.seq, FAR_BEHIND))
+        if seq > known.seq
+        else known
+    )
 
 
 def newest_event() -> int:
@@ -74,7 +93,10 @@ def newest_event() -> int:
 
 
 def runs_after(event_id: int) -> tuple[set[UUID], int]:
-    """The runs of the events after that one, and the newest event's id. Only where ids rise with commits (SQLite)."""
+    """The runs of the events after that one, and the newest event's id.
+
+    Only where ids rise with commits (SQLite).
+    """
     rows = list(Event.objects.filter(pk__gt=event_id).values_list("pk", "run_id"))
     return {run_id for _, run_id in rows}, max((pk for pk, _ in rows), default=event_id)
 

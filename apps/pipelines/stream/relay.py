@@ -1,4 +1,5 @@
-"""How the hub of a web process learns that another process wrote events. Every relay only says "look".
+"""How the hub of a web process learns that another process wrote events. Every relay
+only says "look".
 
     Redis        a subscriber; it connects again for ever, and looks at everything when it does and every 2 s
     SQLite       a look at the file's change counter 20 times a second, by a connection of its own
@@ -41,7 +42,9 @@ async def relay(hub: Hub) -> None:
 
 
 async def tail(hub: Hub) -> None:
-    """Ids of events rise in the order of commits here, because SQLite has one writer at a time."""
+    """Ids of events rise in the order of commits here, because SQLite has one writer at
+    a time.
+    """
     address = f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
         seen, newest = _version(file), await hub.in_thread(reader.newest_event)
@@ -56,7 +59,10 @@ async def tail(hub: Hub) -> None:
 
 
 def _version(file: sqlite3.Connection) -> int:
-    """Changes with each commit of another connection. About 0.01 ms, so it needs no thread."""
+    """Changes with each commit of another connection.
+
+    About 0.01 ms, so it needs no thread.
+    """
     version: int = file.execute("PRAGMA data_version").fetchone()[0]
     return version
 
@@ -72,7 +78,11 @@ async def subscribe(hub: Hub) -> None:
         try:
             await _listen(hub)
         except UNUSABLE as error:
-            logger.warning("Redis is away (%s); runs are looked at every %.0f s until it is back.", error, RESYNC_EVERY)
+            logger.warning(
+                "Redis is away (%s); runs are looked at every %.0f s until it is back.",
+                error,
+                RESYNC_EVERY,
+            )
         hub.look()
         await asyncio.sleep(RESYNC_EVERY)
 
@@ -83,7 +93,8 @@ async def _listen(hub: Hub) -> None:
         await pubsub.subscribe(hints.channel())
         looked = 0.0
         while True:
-            # Also without any sign of trouble: a writer that could not reach Redis has said nothing.
+            # Also without any sign of trouble: a writer that could not reach Redis has
+            # said nothing.
             if time.monotonic() - looked >= RESYNC_EVERY:
                 looked = time.monotonic()
                 hub.look()

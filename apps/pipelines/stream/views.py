@@ -1,4 +1,6 @@
-"""The stream's address in Django: what is left for it after the endpoint, behind the product's own gate."""
+"""The stream's address in Django: what is left for it after the endpoint, behind the
+product's own gate.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,17 +17,21 @@ View = Callable[..., HttpResponse]
 
 
 def run_stream(view: View) -> View:
-    """Mark the view of a run's stream, whose address has a `run_id`; the endpoint serves those that the gate admits.
+    """Mark the view of a run's stream, whose address has a `run_id`; the endpoint
+    serves those that the gate admits.
 
-    Where nobody is signed in, htmx gets a 401: at its first connect it then loads its page again, and with it the log-in
-    page; when it comes back to a stream it waits longer each time. Anything that is no error it would take for a stream
-    that ends at once, and come back twice a second.
+    Where nobody is signed in, htmx gets a 401: at its first connect it then loads its
+    page again, and with it the log-in page; when it comes back to a stream it waits
+    longer each time. Anything that is no error it would take for a stream that ends at
+    once, and come back twice a second.
     """
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "HX-Request" in request.headers and not request.user.is_authenticated:
-            return HttpResponse(status=401, headers={"HX-Refresh": "true", "Cache-Control": "no-store"})
+            return HttpResponse(
+                status=401, headers={"HX-Refresh": "true", "Cache-Control": "no-store"}
+            )
         return view(request, *args, **kwargs)
 
     answered.streams_a_run = True  # type: ignore[attr-defined]
@@ -33,7 +39,8 @@ def run_stream(view: View) -> View:
 
 
 def silence_limit() -> int:
-    """Return after how many seconds without a byte a page must take its stream for lost.
+    """Return after how many seconds without a byte a page must take its stream for
+    lost.
 
     That is two keep-alives and a second. A GRIP proxy sends its own, every 20 s.
     """
@@ -45,8 +52,9 @@ def silence_limit() -> int:
 def respond(request: HttpRequest, run: Run) -> HttpResponse:
     """To be called by such a view once its own gate is passed.
 
-    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and comes back for more: windows of one
-    browser beyond its first three (`?once`), and all on servers where the endpoint is not in front of Django.
+    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and
+    comes back for more: windows of one browser beyond its first three (`?once`), and
+    all on servers where the endpoint is not in front of Django.
     """
     query = frames.CursorQuery(request.GET)
     is_held = getattr(settings, "GRIP_URL", "") and not query.has("once")

@@ -1,4 +1,6 @@
-"""The consumer: Huey's, with workers pinned to queues, a sweeper of its own, and a row that says it lives."""
+"""The consumer: Huey's, with workers pinned to queues, a sweeper of its own, and a row
+that says it lives.
+"""
 
 import logging
 import os
@@ -28,7 +30,10 @@ FORGET_AFTER = timedelta(days=1)
 
 
 class Sweeper(BaseProcess):  # type: ignore[misc]
-    """Sweeps, says that the worker lives, and ticks. One that fails says so in the log and goes on."""
+    """Sweeps, says that the worker lives, and ticks.
+
+    One that fails says so in the log and goes on.
+    """
 
     process_name = "Sweeper"
 
@@ -50,9 +55,13 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
             logger.exception("The worker could not say that it lives; trying again.")
             connection.close()
         self._failures = 0 if swept else self._failures + 1
-        # While the database is away the pauses grow, to a limit that an operator does not notice at its return.
+        # While the database is away the pauses grow, to a limit that an operator does
+        # not notice at its return.
         self.stop_flag.wait(
-            min(config().sweep_every * 2 ** min(self._failures, 10), max(LONGEST_PAUSE, config().sweep_every))
+            min(
+                config().sweep_every * 2 ** min(self._failures, 10),
+                max(LONGEST_PAUSE, config().sweep_every),
+            )
         )
 
     def _sweep(self) -> bool:
@@ -71,7 +80,9 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
         seen: dict[str, Any] = {"queues": self.queues, "seen_at": now, "stopped_at": None}
         if swept:
             seen["swept_at"] = now
-        Worker.objects.update_or_create(owner=self.owner, defaults=seen, create_defaults=seen | {"started_at": now})
+        Worker.objects.update_or_create(
+            owner=self.owner, defaults=seen, create_defaults=seen | {"started_at": now}
+        )
         Worker.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
         self._presence.renew()
         durations.flush_if_due()
@@ -81,17 +92,26 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
             Worker.objects.filter(owner=self.owner).update(stopped_at=clock.now())
             presence.withdraw()
         except Exception:
-            logger.exception("That this worker stops could not be written; its row ages by itself.")
+            logger.exception(
+                "That this worker stops could not be written; its row ages by itself."
+            )
 
 
 class LaneConsumer(Consumer):  # type: ignore[misc]
-    """A consumer of some of the queues. Worker n serves queue n, n + number of queues, and so on."""
+    """A consumer of some of the queues.
+
+    Worker n serves queue n, n + number of queues, and so on.
+    """
 
     def __init__(self, huey: Any, queues: Sequence[str], workers: int, **options: Any) -> None:
         self.queues, self.pid = tuple(queues), os.getpid()
         huey.storage.served = self.queues
-        super().__init__(huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options)
-        self.sweeper = self._create_process(Sweeper(huey, self.stop_flag, self.queues, process_id.me()), "Sweeper")
+        super().__init__(
+            huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options
+        )
+        self.sweeper = self._create_process(
+            Sweeper(huey, self.stop_flag, self.queues, process_id.me()), "Sweeper"
+        )
 
     def _create_process(self, process: Any, name: str) -> Any:
         number, initialize = name.removeprefix("Worker-"), process.initialize
@@ -127,9 +147,11 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         return ", ".join(self.queues)
 
     def _follow_stop_flag(self) -> None:
-        """Tell the steps of this process, which look at one flag between units, when the consumer stops.
+        """Tell the steps of this process, which look at one flag between units, when
+        the consumer stops.
 
-        A forked process ends itself when its consumer was killed: nobody would replace it or stop it.
+        A forked process ends itself when its consumer was killed: nobody would replace
+        it or stop it.
         """
         consumer, process = self.pid, os.getpid()
 
@@ -150,5 +172,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         joined: bool = super()._join_workers()
         self.sweeper.join(2)
         rest = "" if joined else "; steps that did not end their unit in time are sent again"
-        logger.info("The worker has stopped: %s, queues %s%s.", process_id.me(), self._served(), rest)
+        logger.info(
+            "The worker has stopped: %s, queues %s%s.", process_id.me(), self._served(), rest
+        )
         return joined

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 FULL = "The disk is full: nothing can be stored. Work continues by itself when there is room."
 # How long a step waits before it tries again to write.
 PAUSE = timedelta(seconds=15)
-# Bytes that are written to see whether there is room: more than a transaction of SQLite needs.
+# Bytes that are written to see whether there is room: more than a transaction of SQLite
+# needs.
 PROBE_BYTES = 256 * 1024
 # PostgreSQL's part of that: a row that is rolled back leaves its page to be cleaned up.
 ROW_BYTES = 8 * 1024
@@ -35,20 +36,28 @@ _seen: tuple[float, str] | None = None
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Return whether the exception, or one that it was raised from, states that a disk is full."""
+    """Return whether the exception, or one that it was raised from, states that a disk
+    is full.
+    """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _ERRNOS:
             return True
         if isinstance(error, psycopg.errors.DiskFull):
             return True
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        if (
+            isinstance(error, sqlite3.Error)
+            and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 def is_cause_of(error: Exception) -> bool:
-    """Return whether a full disk is why something failed: SQLite may report it as any input or output error."""
+    """Return whether a full disk is why something failed:
+
+    SQLite may report it as any input or output error.
+    """
     return is_full(error) or (isinstance(error, DatabaseError) and bool(problem()))
 
 

@@ -1,10 +1,13 @@
-"""What became of processes that their supervisor had to end: counted, and their steps sent again.
+"""What became of processes that their supervisor had to end: counted, and their steps
+sent again.
 
-The supervisor leaves a report for each process that it ended (`apps.supervision.supervisor`). Every sweeper takes the
-reports in: the step to blame gets what hung counted in `hung`, and the others of the process go on without a crash
-counted. A step's body then makes its work smaller or skips it (`apps.pipelines.portions`). A step that hangs at the same
-place once more than that, or too often in all, fails with the reason. Before it goes on it waits a little, so that the
-other steps of its workers do, too.
+The supervisor leaves a report for each process that it ended
+(`apps.supervision.supervisor`). Every sweeper takes the reports in: the step to blame
+gets what hung counted in `hung`, and the others of the process go on without a crash
+counted. A step's body then makes its work smaller or skips it
+(`apps.pipelines.portions`). A step that hangs at the same place once more than that, or
+too often in all, fails with the reason. Before it goes on it waits a little, so that
+the other steps of its workers do, too.
 """
 
 import json
@@ -36,18 +39,26 @@ REMEMBERED = 100
 
 
 def folder() -> Path:
-    """Return where supervisors of this installation's processes on this machine leave their reports."""
+    """Return where supervisors of this installation's processes on this machine leave
+    their reports.
+    """
     return Path(settings.STATE_DIR) / "hung"
 
 
 def handle_reports() -> None:
-    """Count what hung and send its steps again; reports that were taken in are kept for a day."""
+    """Count what hung and send its steps again; reports that were taken in are kept for
+    a day.
+    """
     for path in _waiting():
         try:
             _handle_report(path)
         except Exception:
-            # The database may be away; one report must not keep the others, and the sweep, from going on.
-            logger.exception("The report %s about a process that hung could not be taken in; trying again.", path)
+            # The database may be away; one report must not keep the others, and the
+            # sweep, from going on.
+            logger.exception(
+                "The report %s about a process that hung could not be taken in; trying again.",
+                path,
+            )
     for path in folder().glob("*.done"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > FORGET_AFTER:
@@ -66,7 +77,9 @@ def _handle_report(path: Path) -> None:
 
 def is_reported(owner: str) -> bool:
     """Return whether a report about this process waits to be taken in."""
-    return any((report := _read(path)) is not None and report["owner"] == owner for path in _waiting())
+    return any(
+        (report := _read(path)) is not None and report["owner"] == owner for path in _waiting()
+    )
 
 
 def _waiting() -> list[Path]:
@@ -74,7 +87,9 @@ def _waiting() -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return a report, or None for a file that is none or was taken in by another sweeper just now."""
+    """Return a report, or None for a file that is none or was taken in by another
+    sweeper just now.
+    """
     try:
         report: dict[str, Any] = json.loads(path.read_text())
         return report if {"owner", "seconds", "blamed"} <= report.keys() else None
@@ -110,14 +125,22 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
         step.hung = {"units": units, "reports": [*seen, report][-REMEMBERED:]}
         step.save(update_fields=["hung"])
         named = what or "A unit"
-        logger.error("Run %s, %s: %s hung for %.0f s (time %d).", step.run_id, step.key, named, seconds, units[key])
+        logger.error(
+            "Run %s, %s: %s hung for %.0f s (time %d).",
+            step.run_id,
+            step.key,
+            named,
+            seconds,
+            units[key],
+        )
         same = Q(state=StepState.RUNNING, attempt=attempt)
         total = sum(units.values())
         if units[key] > config().hangs or total > config().most_hangs:
             text = f"“{step.title}” was stopped {total} times because it did not respond. It is not tried again automatically."
             engine.give_up(step, same, text, clock.now(), cause="hung", remedy=Remedy.OPERATOR)
             return
-        # It waits a little longer each time, so that other steps of its workers go on in between.
+        # It waits a little longer each time, so that other steps of its workers go on
+        # in between.
         until = clock.now() + timedelta(seconds=min(config().hang_pause * total, LONGEST_PAUSE))
         text = f"{named} took longer than {seconds:.0f} s and was stopped. The step continues by itself."
         parked: dict[str, Any] = {
@@ -130,7 +153,9 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
             "dispatched_at": None,
         }
         if engine.dispatch_tail(step.run_id, step.idx, when=same, **parked):
-            events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "warning")])
+            events.append(
+                step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "warning")]
+            )
 
 
 def _send_others(report: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
-"""Is anybody there? What the pages, `/healthz` and the commands say of workers and sweepers.
+"""Is anybody there? What the pages, `/healthz` and the commands say of workers and
+sweepers.
 
-Each worker process says about once a second that it lives, and when its sweeper last looked at every live step without
-an error. A sweeper that fails is as bad as none: nothing would recover, and nobody would notice.
+Each worker process says about once a second that it lives, and when its sweeper last
+looked at every live step without an error. A sweeper that fails is as bad as none:
+nothing would recover, and nobody would notice.
 """
 
 import sqlite3
@@ -22,10 +24,12 @@ from apps.pipelines.models import Worker
 from apps.pipelines.worker import disk, process_id
 from apps.redis_client import UNUSABLE, CheckedRedis
 
-# A worker that was not heard of for so long is not counted on. Ten times the pause between two signs of life.
+# A worker that was not heard of for so long is not counted on. Ten times the pause
+# between two signs of life.
 SILENT_AFTER = timedelta(seconds=10)
 
-# A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody has to be called.
+# A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody
+# has to be called.
 RESTART_GRACE = timedelta(seconds=60)
 
 # Seconds that a check waits for a lock of the database, and for which its answer holds.
@@ -51,7 +55,9 @@ def queue_problems() -> list[str]:
 
 
 def redis_facts() -> dict[str, Any]:
-    """Return what Redis reports of itself (INFO); nothing if it does not answer within a second."""
+    """Return what Redis reports of itself (INFO); nothing if it does not answer within
+    a second.
+    """
     try:
         with _redis() as client:
             facts: dict[str, Any] = client.info()
@@ -77,7 +83,9 @@ def _redis_problem() -> str:
         with client:
             client.set(key, b"1", ex=60)
             if client.get(key) != b"1":
-                raise redis.InvalidResponse("A key has another value than the one that was written.")
+                raise redis.InvalidResponse(
+                    "A key has another value than the one that was written."
+                )
             for lane in HUEY.storage.lanes.values():
                 client.zcard(lane.queue_key)
     except redis.AuthenticationError:
@@ -109,7 +117,9 @@ def _refusal(text: str) -> str:
         "WRONGPASS": "Redis refuses our password",
         "WRONGTYPE": "another program has written to our keys",
     }
-    return f"The queue takes no messages: {reasons.get(kind, f'Redis refuses with {kind[:20]}')}."
+    return (
+        f"The queue takes no messages: {reasons.get(kind, f'Redis refuses with {kind[:20]}')}."
+    )
 
 
 def _file_problem() -> str:
@@ -123,29 +133,37 @@ def _file_problem() -> str:
 
 
 def live_workers() -> list[Worker]:
-    """The worker processes that can be counted on: heard of lately, not stopped, and not known to be dead."""
+    """The worker processes that can be counted on: heard of lately, not stopped, and
+    not known to be dead.
+    """
     recent = Worker.objects.filter(stopped_at=None, seen_at__gt=clock.now() - SILENT_AFTER)
     return [worker for worker in recent if not process_id.is_dead(worker.owner)]
 
 
 def queues_without_workers() -> dict[str, float | None]:
-    """The queues that no live worker serves, in the order of the settings; empty where all is well.
+    """The queues that no live worker serves, in the order of the settings; empty where
+    all is well.
 
-    The value is the seconds since a worker was seen there; None where none was within a day.
+    The value is the seconds since a worker was seen there; None where none was within a
+    day.
     """
     served = {queue for worker in live_workers() for queue in worker.queues}
     missing = [queue for queue in HUEY.queues if queue not in served]
     if not missing:
         return {}
     now, seen = clock.now(), _last_seen()
-    return {queue: (now - seen[queue]).total_seconds() if queue in seen else None for queue in missing}
+    return {
+        queue: (now - seen[queue]).total_seconds() if queue in seen else None
+        for queue in missing
+    }
 
 
 def queues_to_report() -> dict[str, float | None]:
-    """Return the queues without a worker of which an operator should know: not those whose worker was just here.
+    """Return the queues without a worker of which an operator should know: not those
+    whose worker was just here.
 
-    A worker that left in order, by SIGTERM, has a minute to come back; one that died as long as it takes to start one.
-    The value is as in `queues_without_workers`.
+    A worker that left in order, by SIGTERM, has a minute to come back; one that died as
+    long as it takes to start one. The value is as in `queues_without_workers`.
     """
     missing = queues_without_workers()
     if not missing:
@@ -153,11 +171,17 @@ def queues_to_report() -> dict[str, float | None]:
     now = clock.now()
     restarting = {queue for worker in _left_in_order() for queue in worker.queues}
     just_seen = {queue for queue, at in _last_seen().items() if now - at < SILENT_AFTER}
-    return {queue: seconds for queue, seconds in missing.items() if queue not in restarting | just_seen}
+    return {
+        queue: seconds
+        for queue, seconds in missing.items()
+        if queue not in restarting | just_seen
+    }
 
 
 def is_restarting() -> bool:
-    """Return whether a worker left in order within the last minute, so that another one is about to sweep."""
+    """Return whether a worker left in order within the last minute, so that another one
+    is about to sweep.
+    """
     return bool(_left_in_order())
 
 
@@ -166,7 +190,9 @@ def _left_in_order() -> list[Worker]:
 
 
 def sweeper_age() -> float | None:
-    """Seconds since a sweeper last looked at every live step without an error; None where none did within a day."""
+    """Seconds since a sweeper last looked at every live step without an error; None
+    where none did within a day.
+    """
     newest = Worker.objects.exclude(swept_at=None).order_by("-swept_at").first()
     if newest is None or newest.swept_at is None:
         return None
@@ -174,14 +200,19 @@ def sweeper_age() -> float | None:
 
 
 def disk_problem() -> str:
-    """Return that the disk is full, in words, or an empty text. It tries a write; see `disk`."""
+    """Return that the disk is full, in words, or an empty text.
+
+    It tries a write; see `disk`.
+    """
     return disk.problem()
 
 
 def database_is_locked() -> bool:
-    """Return whether another program holds a lock, so that workers can't write that they live.
+    """Return whether another program holds a lock, so that workers can't write that
+    they live.
 
-    That is SQLite's one lock, or on PostgreSQL one on the workers' table or rows. Ask before workers are called
+    That is SQLite's one lock, or on PostgreSQL one on the workers' table or rows. Ask
+    before workers are called
     missing: it waits up to half a second for the lock.
     """
     global _locked
@@ -200,7 +231,9 @@ def database_is_locked() -> bool:
 
 def _waits_for_file(name: str) -> bool:
     with closing(
-        sqlite3.connect(name, timeout=LOCK_SECONDS, isolation_level=None, uri=name.startswith("file:"))
+        sqlite3.connect(
+            name, timeout=LOCK_SECONDS, isolation_level=None, uri=name.startswith("file:")
+        )
     ) as own:
         try:
             own.execute("BEGIN IMMEDIATE")
@@ -219,7 +252,8 @@ def _waits_for_workers_rows() -> bool:
                 cursor.execute("SET LOCAL lock_timeout = %s", [f"{LOCK_SECONDS * 1000:.0f}ms"])
                 cursor.execute("LOCK TABLE pipelines_worker IN ROW EXCLUSIVE MODE")
             list(rows.values_list("pk"))
-            # The locks and the time limit end with it, also inside a transaction of the caller.
+            # The locks and the time limit end with it, also inside a transaction of the
+            # caller.
             transaction.set_rollback(True)
     except DatabaseError as error:
         # One that takes no writes at all, for example, is another problem.

@@ -1,12 +1,15 @@
-"""Keeps the leases of this process's attempts alive, and hears what they are asked, from one daemon thread per process.
+"""Keeps the leases of this process's attempts alive, and hears what they are asked,
+from one daemon thread per process.
 
-An attempt whose renewal touches no row was cancelled or taken over: its `lost` flag is set, and the step stops before
-its next outside call. A failed renewal (database away) only waits: if the lease runs out, somebody else goes on, and
-the attempt guard keeps this one from committing.
+An attempt whose renewal touches no row was cancelled or taken over: its `lost` flag is
+set, and the step stops before its next outside call. A failed renewal (database away)
+only waits: if the lease runs out, somebody else goes on, and the attempt guard keeps
+this one from committing.
 
-An attempt gives its step back at its next unit when its run is paused, or when it has had its turn and another run
-waits for its queue. One that goes on long after it was lost hangs in a call: a worker process ends itself then, and the
-consumer replaces it. A thread cannot be ended from outside; its worker is lost until a restart.
+An attempt gives its step back at its next unit when its run is paused, or when it has
+had its turn and another run waits for its queue. One that goes on long after it was
+lost hangs in a call: a worker process ends itself then, and the consumer replaces it. A
+thread cannot be ended from outside; its worker is lost until a restart.
 """
 
 import logging
@@ -36,7 +39,8 @@ class Hold:
 
     step_id: int
     attempt: int
-    # Whether it may be asked to give way: one inside a caller's own process may not, nobody would take it up.
+    # Whether it may be asked to give way: one inside a caller's own process may not,
+    # nobody would take it up.
     shares: bool = True
     since: float = field(default_factory=time.monotonic)
     lost: threading.Event = field(default_factory=threading.Event)
@@ -48,9 +52,11 @@ class Hold:
 _lock = threading.Lock()
 _holds: dict[tuple[int, int], Hold] = {}
 _thread_of_pid: int | None = None
-# Set when this worker is asked to stop: running steps give their lease back at their next unit.
+# Set when this worker is asked to stop: running steps give their lease back at their
+# next unit.
 stopping = threading.Event()
-# Whether this process is one of a consumer's worker processes, which are replaced when they end.
+# Whether this process is one of a consumer's worker processes, which are replaced when
+# they end.
 is_child_process = threading.Event()
 PAUSED = ("The run is paused.", "")
 TURN_OVER = ("Another run's turn.", "Waits for its next turn: another run uses the workers.")
@@ -71,7 +77,9 @@ def hold(step_id: int, attempt: int, *, shares: bool = True) -> Iterator[Hold]:
 
 
 def _ensure_thread() -> None:
-    """Threads do not survive a fork: each process starts its own when it first holds something."""
+    """Threads do not survive a fork: each process starts its own when it first holds
+    something.
+    """
     global _thread_of_pid
     if _thread_of_pid != os.getpid():
         _thread_of_pid = os.getpid()
@@ -102,13 +110,17 @@ def _beat() -> None:
 
 def renew(held: Hold) -> None:
     until = clock.now() + timedelta(seconds=config().lease)
-    ours = StepRun.objects.filter(pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING)
+    ours = StepRun.objects.filter(
+        pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING
+    )
     if not ours.update(lease_until=until):
         held.lost.set()
 
 
 def look(held: Hold) -> None:
-    """Whether the attempt is still the valid one, and whether somebody wants its step or its worker back."""
+    """Whether the attempt is still the valid one, and whether somebody wants its step
+    or its worker back.
+    """
     step = (
         StepRun.objects.filter(pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING)
         .values("queue", "run_id", paused=Q(run__state=RunState.PAUSED))
@@ -117,22 +129,35 @@ def look(held: Hold) -> None:
     if step is None:
         held.lost.set()
         held.lost_since = held.lost_since or time.monotonic()
-        if is_child_process.is_set() and time.monotonic() - held.lost_since > config().hung_after:
-            logger.error("Attempt %s at step %s hangs; this worker process ends itself.", held.attempt, held.step_id)
+        if (
+            is_child_process.is_set()
+            and time.monotonic() - held.lost_since > config().hung_after
+        ):
+            logger.error(
+                "Attempt %s at step %s hangs; this worker process ends itself.",
+                held.attempt,
+                held.step_id,
+            )
             os._exit(1)
     elif step["paused"]:
         held.yield_requested = PAUSED
     elif (
-        held.shares and time.monotonic() - held.since > config().turn and _another_waits(step["queue"], step["run_id"])
+        held.shares
+        and time.monotonic() - held.since > config().turn
+        and _another_waits(step["queue"], step["run_id"])
     ):
         held.yield_requested = TURN_OVER
 
 
 def _another_waits(queue: str, run_id: Any) -> bool:
-    """Whether another run's step waits for a worker of this queue: for longer than a free worker takes to come, and
-    with its message there (while the queue is away, nobody gains by our giving way)."""
+    """Whether another run's step waits for a worker of this queue: for longer than a
+    free worker takes to come, and with its message there (while the queue is away,
+    nobody gains by our giving way).
+    """
     waiting = StepRun.objects.filter(
-        state=StepState.READY, queue=queue, run__state=RunState.RUNNING,
+        state=StepState.READY,
+        queue=queue,
+        run__state=RunState.RUNNING,
         dispatched_at__lt=clock.now() - timedelta(seconds=config().missing_message_after),
-    ).exclude(run_id=run_id)  # fmt: skip
+    ).exclude(run_id=run_id)
     return waiting.exists() and HUEY.pending_count(queue) > 0

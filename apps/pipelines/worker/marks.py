@@ -1,11 +1,13 @@
-"""Marks of what this process's steps work on, for the supervisor outside of it (`apps.supervision`).
+"""Marks of what this process's steps work on, for the supervisor outside of it
+(`apps.supervision`).
 
     with marks.attempt(step, limit=120):          the runner, around a step's body
         with marks.watching("#12 of acme/web"):   a body, around what it may have to skip one day
             ...
         marks.alive()                             a body that waits or loops: its time starts again
 
-A unit's begin and end, and `StepContext.check`, say `alive` by themselves. Without a supervisor all of this does nothing.
+A unit's begin and end, and `StepContext.check`, say `alive` by themselves. Without a
+supervisor all of this does nothing.
 """
 
 import hashlib
@@ -29,7 +31,9 @@ _local = threading.local()
 
 @dataclass(slots=True)
 class Work:
-    """What one thread works on: an attempt at a step, and of it `what`, empty for the unit at the step's cursor."""
+    """What one thread works on: an attempt at a step, and of it `what`, empty for the
+    unit at the step's cursor.
+    """
 
     step: int
     attempt: int
@@ -58,7 +62,9 @@ def begin_pulse() -> None:
 
 @contextmanager
 def attempt(step: int, number: int, limit: float) -> Iterator[None]:
-    """Mark that this thread works on an attempt at a step; `limit` is the seconds that a unit may take."""
+    """Mark that this thread works on an attempt at a step; `limit` is the seconds that
+    a unit may take.
+    """
     with _marking(Work(step, number, limit)):
         yield
 
@@ -87,9 +93,11 @@ def current() -> Work | None:
 
 @contextmanager
 def watching(what: str, *, helps: Work | None = None) -> Iterator[None]:
-    """Name what this thread works on within the block: if it hangs, that name is counted.
+    """Name what this thread works on within the block: if it hangs, that name is
+    counted.
 
-    `helps` is the work of the step's own thread (`current()` there), for a thread that works for it.
+    `helps` is the work of the step's own thread (`current()` there), for a thread that
+    works for it.
     """
     work = current()
     if helps is not None and helps is not work:
@@ -110,7 +118,9 @@ def watching(what: str, *, helps: Work | None = None) -> Iterator[None]:
 
 @contextmanager
 def allowing(seconds: float) -> Iterator[None]:
-    """Give this thread at least that many seconds within the block, for a call that has a limit of its own."""
+    """Give this thread at least that many seconds within the block, for a call that has
+    a limit of its own.
+    """
     work = current()
     if work is None:
         yield
@@ -132,11 +142,15 @@ def alive() -> None:
 
 
 def short(what: str) -> str:
-    """Return a description as it is stored and compared: one line without halves of characters, bounded."""
+    """Return a description as it is stored and compared: one line without halves of
+    characters, bounded.
+    """
     return " ".join(what.encode(errors="replace").decode().replace("\0", "").split())[:LONGEST]
 
 
 def unit_at(cursor: dict[str, Any]) -> str:
-    """Return the name of a unit that has none of its own: the one that begins at this cursor."""
+    """Return the name of a unit that has none of its own: the one that begins at this
+    cursor.
+    """
     text = json.dumps(cursor, sort_keys=True, default=str)
     return f"unit {hashlib.sha256(text.encode()).hexdigest()[:12]}"

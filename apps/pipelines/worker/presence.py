@@ -1,10 +1,12 @@
-"""Which processes run: each web process and worker keeps a row, with its release and its first key.
+"""Which processes run: each web process and worker keeps a row, with its release and
+its first key.
 
     Beat("web")              a thread of this process renews its row until it ends
     announce("worker", ...)  the worker's own loop renews it
     with_other_keys()        what has to be restarted before the keys may be changed
 
-A process counts as running until its row is a minute old, or its machine proves that it is gone.
+A process counts as running until its row is a minute old, or its machine proves that it
+is gone.
 """
 
 import contextlib
@@ -30,7 +32,10 @@ FINGERPRINT_LENGTH = 16
 
 
 def announce(kind: str, detail: str = "") -> None:
-    """Write that this process runs. `kind` is web or worker, `detail` its queues or nothing."""
+    """Write that this process runs.
+
+    `kind` is web or worker, `detail` its queues or nothing.
+    """
     now = clock.now()
     values = {
         "kind": kind,
@@ -53,14 +58,17 @@ def withdraw() -> None:
 
 
 class Beat:
-    """Renews this process's row from a thread of its own: `beat = Beat("web")`, and `beat.end()` at last.
+    """Renews this process's row from a thread of its own: `beat = Beat("web")`, and
+    `beat.end()` at last.
 
     An outage of the database changes nothing but the row's age.
     """
 
     def __init__(self, kind: str) -> None:
         self._over = threading.Event()
-        self._thread = threading.Thread(target=_renew, args=(kind, self._over), name="pipelines-presence", daemon=True)
+        self._thread = threading.Thread(
+            target=_renew, args=(kind, self._over), name="pipelines-presence", daemon=True
+        )
         self._thread.start()
 
     def end(self) -> None:
@@ -96,14 +104,20 @@ class Announcer:
 
 
 def key_fingerprint() -> str:
-    """Return a keyed hash of the first of CREDENTIAL_KEYS: equal for equal keys, and of no use to anybody else."""
+    """Return a keyed hash of the first of CREDENTIAL_KEYS: equal for equal keys, and of
+    no use to anybody else.
+    """
     first = settings.CREDENTIAL_KEYS[0] if settings.CREDENTIAL_KEYS else ""
-    return salted_hmac("apps.pipelines.worker.presence", first, algorithm="sha256").hexdigest()[:FINGERPRINT_LENGTH]
+    return salted_hmac("apps.pipelines.worker.presence", first, algorithm="sha256").hexdigest()[
+        :FINGERPRINT_LENGTH
+    ]
 
 
 def running() -> list[ProcessSeen]:
     """Return the rows of the processes that run, the oldest first."""
-    recent = ProcessSeen.objects.filter(seen_at__gt=clock.now() - GONE_AFTER).order_by("started_at")
+    recent = ProcessSeen.objects.filter(seen_at__gt=clock.now() - GONE_AFTER).order_by(
+        "started_at"
+    )
     return [process for process in recent if not process_id.is_dead(process.owner)]
 
 

@@ -1,7 +1,9 @@
-"""Who holds a step: an identity of this very process, and the proof that another one is dead.
+"""Who holds a step: an identity of this very process, and the proof that another one is
+dead.
 
-A name like "worker-1" is never proof: it comes back after a restart. Boot, pid namespace, pid and start time together
-are one process. Of processes elsewhere nothing can be proved; their leases run out.
+A name like "worker-1" is never proof: it comes back after a restart. Boot, pid
+namespace, pid and start time together are one process. Of processes elsewhere nothing
+can be proved; their leases run out.
 """
 
 import os
@@ -22,7 +24,9 @@ def _place() -> str:
 
 
 def _start_time(pid: int) -> str | None:
-    """The kernel's start time of a living process; None where there is none or it is a zombie."""
+    """The kernel's start time of a living process; None where there is none or it is a
+    zombie.
+    """
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except OSError:
@@ -57,7 +61,8 @@ def is_dead(owner: str) -> bool:
 def _belongs_to_another_user(pid: int) -> bool:
     """Return whether the process lives under another user.
 
-    With systemd's ProtectProc=invisible, as in deploy/, /proc does not show such a process.
+    With systemd's ProtectProc=invisible, as in deploy/, /proc does not show such a
+    process.
     """
     try:
         os.kill(pid, 0)  # sends nothing

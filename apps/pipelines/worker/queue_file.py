@@ -1,13 +1,15 @@
 """The queue's SQLite file, replaced by a new one when it is damaged.
 
-The queue holds only hints: the sweeper sends the message of every step again that waits without one, so a new file loses
-nothing. The damaged one is kept, with its journals, and one warning names it:
+The queue holds only hints: the sweeper sends the message of every step again that waits
+without one, so a new file loses nothing. The damaged one is kept, with its journals,
+and one warning names it:
 
     queue.sqlite3  ->  queue.sqlite3.bad, queue.sqlite3.bad-wal, queue.sqlite3.bad-shm
 
-Any number of processes may find the damage at once. `queue.sqlite3.lock` lets them act one after the other, and each
-replaces only the very file in which it found damage (by device and inode), never the new one of another process. A
-process that still has the former file open notices that by the same numbers, and opens the new one.
+Any number of processes may find the damage at once. `queue.sqlite3.lock` lets them act
+one after the other, and each replaces only the very file in which it found damage (by
+device and inode), never the new one of another process. A process that still has the
+former file open notices that by the same numbers, and opens the new one.
 """
 
 import fcntl
@@ -33,16 +35,21 @@ type FileId = tuple[int, int]
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether the error means that the file is no usable database, as opposed to busy, full, or read-only."""
+    """Return whether the error means that the file is no usable database, as opposed to
+    busy, full, or read-only.
+    """
     # The lower byte is the kind; the rest says more about it.
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
         return True
-    # The tables are made with the file. One that was emptied by another program has none.
+    # The tables are made with the file. One that was emptied by another program has
+    # none.
     return "no such table" in str(error)
 
 
 def _healing[**P, R](method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method of the storage replace a damaged file, then do its work in the new one."""
+    """Let a method of the storage replace a damaged file, then do its work in the new
+    one.
+    """
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,7 +84,9 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
         return self._conn
 
     def initialize_schema(self) -> None:
-        """Make the tables. A file that is locked or can't be written ends no process: each use of it states that."""
+        """Make the tables. A file that is locked or can't be written ends no process:
+        each use of it states that.
+        """
         try:
             super().initialize_schema()
         except sqlite3.OperationalError as error:
@@ -87,7 +96,8 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
             logger.error("The queue's file %s can't be used: %s", self.filename, error)
 
     def _create_connection(self) -> sqlite3.Connection:
-        # Noted first, so that a file which can't be opened is known, too. A new one is known once it is there.
+        # Noted first, so that a file which can't be opened is known, too. A new one is
+        # known once it is there.
         self._file = _id_of(self.filename)
         connection: sqlite3.Connection = super()._create_connection()
         if self._file is None:
@@ -97,7 +107,9 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
         return connection
 
     def _set_journal_mode(self, conn: sqlite3.Connection) -> None:
-        """Read the file for the first time; a connection to one that can't be read is closed."""
+        """Read the file for the first time; a connection to one that can't be read is
+        closed.
+        """
         try:
             super()._set_journal_mode(conn)
         except sqlite3.Error:
@@ -114,7 +126,10 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
         return found
 
     def replace_file(self, error: sqlite3.Error) -> None:
-        """Set the damaged file aside, unless another process has done so. Raises the error if that is not possible."""
+        """Set the damaged file aside, unless another process has done so.
+
+        Raises the error if that is not possible.
+        """
         self.close()
         damaged = self._file
         try:
@@ -123,7 +138,9 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
                     return
                 _set_aside(self.filename)
         except OSError as refusal:
-            logger.error("The queue's file %s is damaged and can't be moved: %s", self.filename, refusal)
+            logger.error(
+                "The queue's file %s is damaged and can't be moved: %s", self.filename, refusal
+            )
             raise error from refusal
         logger.warning(
             "The queue's file was damaged (%s). It is kept as %s.bad, and a new one takes its place; the sweeper sends "
@@ -135,11 +152,30 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
 
 # Each method that reads or writes the file.
 for _name in (
-    "initialize_schema", "enqueue", "dequeue", "queue_size", "enqueued_items", "flush_queue", "add_to_schedule",
-    "read_schedule", "schedule_size", "scheduled_items", "flush_schedule", "put_data", "peek_data", "peek_many",
-    "pop_data", "has_data_for_key", "put_if_empty", "incr", "delete_counter", "result_store_size", "result_items",
-    "flush_results", "flush_counters",
-):  # fmt: skip
+    "initialize_schema",
+    "enqueue",
+    "dequeue",
+    "queue_size",
+    "enqueued_items",
+    "flush_queue",
+    "add_to_schedule",
+    "read_schedule",
+    "schedule_size",
+    "scheduled_items",
+    "flush_schedule",
+    "put_data",
+    "peek_data",
+    "peek_many",
+    "pop_data",
+    "has_data_for_key",
+    "put_if_empty",
+    "incr",
+    "delete_counter",
+    "result_store_size",
+    "result_items",
+    "flush_results",
+    "flush_counters",
+):
     setattr(HealingSqliteStorage, _name, _healing(getattr(HealingSqliteStorage, _name)))
 
 

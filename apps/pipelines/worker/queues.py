@@ -1,8 +1,10 @@
 """Several queues inside one Huey instance.
 
-A Huey pipeline cannot cross two instances (a message of the other one is not in the registry), so the queues are lanes
-of one. Each lane has a storage of its own for messages and schedule; all else (locks, revocations) is shared. A task's
-lane is the `queue` of its task class; a worker thread or process serves the lane that `serve()` pinned it to.
+A Huey pipeline cannot cross two instances (a message of the other one is not in the
+registry), so the queues are lanes of one. Each lane has a storage of its own for
+messages and schedule; all else (locks, revocations) is shared. A task's lane is the
+`queue` of its task class; a worker thread or process serves the lane that `serve()`
+pinned it to.
 """
 
 import logging
@@ -26,16 +28,21 @@ from apps.redis_client import UNUSABLE, CheckedRedis
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 1.0  # seconds
-# A worker's blocking read waits one second in Redis; an answer that takes longer than this counts as lost.
+# A worker's blocking read waits one second in Redis; an answer that takes longer than
+# this counts as lost.
 SOCKET_TIMEOUT = 2.0
-# After a failure, messages are refused at once for so long: the sweeper sends them again, and pages do not wait.
+# After a failure, messages are refused at once for so long: the sweeper sends them
+# again, and pages do not wait.
 PAUSE = 2.0
-# After a failure, a worker leaves Redis alone for so long before it reads again; twice as long after each further one.
+# After a failure, a worker leaves Redis alone for so long before it reads again; twice
+# as long after each further one.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 class LaneMessage(bytes):
-    """A serialised task that knows its lane, so that Huey's own enqueue and schedule code carries it there."""
+    """A serialised task that knows its lane, so that Huey's own enqueue and schedule
+    code carries it there.
+    """
 
     queue: str
 
@@ -46,7 +53,9 @@ class LaneMessage(bytes):
 
 
 class LaneStorage:
-    """A front for one storage per lane; whatever is not about messages goes to the shared one."""
+    """A front for one storage per lane; whatever is not about messages goes to the
+    shared one.
+    """
 
     priority = True
 
@@ -72,7 +81,10 @@ class LaneStorage:
             storage.close()
 
     def enqueue(self, data: LaneMessage, priority: float | None = None) -> None:
-        """Put a message into its lane. Raises RedisError, at once for two seconds after a failure."""
+        """Put a message into its lane.
+
+        Raises RedisError, at once for two seconds after a failure.
+        """
         if time.monotonic() < self._paused_until:
             raise RedisError("The queue has just failed; the sweeper sends the message again.")
         try:
@@ -83,10 +95,15 @@ class LaneStorage:
             self._paused_until = time.monotonic() + PAUSE
             if isinstance(error, RedisError):
                 raise
-            raise RedisError(f"Redis answered what is no answer ({type(error).__name__}).") from error
+            raise RedisError(
+                f"Redis answered what is no answer ({type(error).__name__})."
+            ) from error
 
     def dequeue(self) -> bytes | None:
-        """Return a message, or None. While Redis fails, wait before the error is raised, so that it is asked seldom."""
+        """Return a message, or None.
+
+        While Redis fails, wait before the error is raised, so that it is asked seldom.
+        """
         queue = getattr(self._pinned, "queue", None)
         for lane in (queue,) if queue else self.served:
             try:
@@ -105,7 +122,9 @@ class LaneStorage:
         return sum(lane.queue_size() for lane in lanes)
 
     def enqueued_items(self, limit: int | None = None) -> list[bytes]:
-        return [item for lane in self.lanes.values() for item in lane.enqueued_items(limit)][:limit]
+        return [item for lane in self.lanes.values() for item in lane.enqueued_items(limit)][
+            :limit
+        ]
 
     def flush_queue(self) -> None:
         for lane in self.lanes.values():
@@ -115,14 +134,18 @@ class LaneStorage:
         self.lanes[data.queue].add_to_schedule(bytes(data), ts)
 
     def read_schedule(self, ts: Any) -> list[bytes]:
-        """Due messages of the lanes that this process serves; others are left to those that serve them."""
+        """Due messages of the lanes that this process serves; others are left to those
+        that serve them.
+        """
         return [item for queue in self.served for item in self.lanes[queue].read_schedule(ts)]
 
     def schedule_size(self) -> int:
         return sum(lane.schedule_size() for lane in self.lanes.values())
 
     def scheduled_items(self, limit: int | None = None) -> list[bytes]:
-        return [item for lane in self.lanes.values() for item in lane.scheduled_items(limit)][:limit]
+        return [item for lane in self.lanes.values() for item in lane.scheduled_items(limit)][
+            :limit
+        ]
 
     def flush_schedule(self) -> None:
         for lane in self.lanes.values():
@@ -136,21 +159,29 @@ class LaneStorage:
 
 
 class LaneHuey(Huey):  # type: ignore[misc]
-    """A Huey with lanes. `queues` names them; a task without a `queue` goes to the last."""
+    """A Huey with lanes. `queues` names them; a task without a `queue` goes to the
+    last.
+    """
 
     storage: LaneStorage
 
-    def __init__(self, name: str = "huey", queues: Iterable[str] = ("default",), **kwargs: Any) -> None:
+    def __init__(
+        self, name: str = "huey", queues: Iterable[str] = ("default",), **kwargs: Any
+    ) -> None:
         self.queues = tuple(queues)
         super().__init__(name, **kwargs)
 
     def create_storage(self) -> LaneStorage:
-        return LaneStorage(self.name, self.queues, lambda name: self.storage_class(name, **self.storage_kwargs))
+        return LaneStorage(
+            self.name, self.queues, lambda name: self.storage_class(name, **self.storage_kwargs)
+        )
 
     def queue_of(self, task: Task) -> str:
         queue = getattr(type(task), "queue", None) or self.queues[-1]
         if queue not in self.queues:
-            raise ValueError(f"Task {task.name!r} asks for queue {queue!r}; there are {', '.join(self.queues)}.")
+            raise ValueError(
+                f"Task {task.name!r} asks for queue {queue!r}; there are {', '.join(self.queues)}."
+            )
         return queue
 
     def serialize_task(self, task: Task) -> LaneMessage:
@@ -159,8 +190,9 @@ class LaneHuey(Huey):  # type: ignore[misc]
     def dequeue(self) -> Task | None:
         """Return the next message of this thread's lane, or None.
 
-        A message without this installation's signature is dropped unread: of an older release, of a former SECRET_KEY,
-        or by a stranger who writes to the queue. The sweeper sends what a step still needs again.
+        A message without this installation's signature is dropped unread: of an older
+        release, of a former SECRET_KEY, or by a stranger who writes to the queue. The
+        sweeper sends what a step still needs again.
         """
         while True:
             data = self.storage.dequeue()
@@ -169,10 +201,16 @@ class LaneHuey(Huey):  # type: ignore[misc]
             try:
                 return self.deserialize_task(data)
             except ValueError:
-                logger.warning("A message without this installation's signature was dropped from the queue.")
+                logger.warning(
+                    "A message without this installation's signature was dropped from the queue."
+                )
 
     def read_periodic(self, timestamp: Any) -> list[Task]:
-        return [task for task in super().read_periodic(timestamp) if self.queue_of(task) in self.storage.served]
+        return [
+            task
+            for task in super().read_periodic(timestamp)
+            if self.queue_of(task) in self.storage.served
+        ]
 
     def pending_count(self, queue: str | None = None) -> int:
         """Messages that wait for a worker, of one lane or of all."""
@@ -190,7 +228,9 @@ class CheckedRedisStorage(PriorityRedisStorage):  # type: ignore[misc]
 
 
 class RedisLaneHuey(LaneHuey):
-    """Lanes in Redis, by one pool of connections that give up soon: a web process sends messages, too."""
+    """Lanes in Redis, by one pool of connections that give up soon: a web process sends
+    messages, too.
+    """
 
     storage_class = CheckedRedisStorage
 

@@ -1,7 +1,7 @@
 """Finds the steps that nobody moves on, and sends them again.
 
-It decides by rows and repeats each decision as a compare-and-set, so any number of sweepers may run at once. What it
-finds, and what it does:
+It decides by rows and repeats each decision as a compare-and-set, so any number of
+sweepers may run at once. What it finds, and what it does:
 
     running, owner dead or lease over     a crash: sent again, or failed when its crash budget is used up
     running, deadline over                a failure: parked for its back-off, or failed
@@ -9,8 +9,8 @@ finds, and what it does:
     parked, time is up                    sent
     ready, and its message is gone        sent again
 
-A step whose task an update took out is failed instead of being sent. It also calls the receivers of signals again that
-failed (see `redelivery`).
+A step whose task an update took out is failed instead of being sent. It also calls the
+receivers of signals again that failed (see `redelivery`).
 """
 
 import logging
@@ -42,7 +42,8 @@ class NotSwept(Exception):
 def sweep() -> int:
     """Take in what supervisors ended, then look at every live step once.
 
-    Returns how many steps were moved on. Raises NotSwept after the last one, if any failed.
+    Returns how many steps were moved on. Raises NotSwept after the last one, if any
+    failed.
     """
     hangs.handle_reports()
     now = clock.now()
@@ -52,7 +53,8 @@ def sweep() -> int:
         try:
             moved += _look(step, now, pending)
         except Exception:
-            # One broken row, or a queue that is away, must not keep the others from being looked at.
+            # One broken row, or a queue that is away, must not keep the others from
+            # being looked at.
             logger.exception("Run %s, %s could not be swept.", step.run_id, step.key)
             failed += 1
     redelivery.retry_due()
@@ -66,13 +68,19 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
         case StepState.RUNNING:
             if (step.lease_until and step.lease_until < now) or process_id.is_dead(step.owner):
                 return _crashed(step, now)
-            # The attempt itself stops at its deadline between units; this is for one that hangs in a call.
-            if step.deadline_at and step.deadline_at + timedelta(seconds=config().hung_after) < now:
+            # The attempt itself stops at its deadline between units; this is for one
+            # that hangs in a call.
+            if (
+                step.deadline_at
+                and step.deadline_at + timedelta(seconds=config().hung_after) < now
+            ):
                 return _overdue(step, now)
         case StepState.PARKED if step.parked_until and step.parked_until <= now:
             if unknown_task(step.run_id, step.idx):
                 return _not_here(step, now)
-            return engine.dispatch_tail(step.run_id, step.idx, when=Q(state=StepState.PARKED, epoch=step.epoch))
+            return engine.dispatch_tail(
+                step.run_id, step.idx, when=Q(state=StepState.PARKED, epoch=step.epoch)
+            )
         case StepState.READY if _lost(step, now, pending):
             if unknown_task(step.run_id, step.idx):
                 return _not_here(step, now)
@@ -86,15 +94,26 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
 
 
 def _not_here(step: StepRun, now: datetime) -> bool:
-    """A task of the run is not in this code. An update took it out: the run fails, and says so. Or this code is older
-    than the run, as in the midst of a deployment: newer workers send it."""
+    """A task of the run is not in this code. An update took it out: the run fails, and
+    says so. Or this code is older than the run, as in the midst of a deployment: newer
+    workers send it.
+    """
     if not (reason := removed_task_reason(step.run, step.idx)):
         return False
-    return engine.give_up(step, Q(state=step.state, epoch=step.epoch), reason, now, cause="updated", remedy=Remedy.NONE)
+    return engine.give_up(
+        step,
+        Q(state=step.state, epoch=step.epoch),
+        reason,
+        now,
+        cause="updated",
+        remedy=Remedy.NONE,
+    )
 
 
 def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
-    """A ready step whose message is no longer anywhere: certainly so when its queue is empty, else by age."""
+    """A ready step whose message is no longer anywhere: certainly so when its queue is
+    empty, else by age.
+    """
     age = (now - step.dispatched_at).total_seconds() if step.dispatched_at else float("inf")
     if age < config().missing_message_after:
         return False
@@ -107,14 +126,25 @@ def _crashed(step: StepRun, now: datetime) -> bool:
         # Its supervisor ended it just now; the next sweep takes the report in.
         return False
     if disk.problem():
-        # The attempt may have ended without a word because nothing can be stored; nor could another one.
+        # The attempt may have ended without a word because nothing can be stored; nor
+        # could another one.
         return False
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     crashes = step.crashes + 1
     if crashes > step.max_crashes:
         text = f"The worker vanished {crashes} times in this step, so it is not tried again by itself."
-        return engine.give_up(step, same, text, now, cause="worker_crashed", remedy=Remedy.OPERATOR, crashes=crashes)
-    logger.warning("Run %s, %s: worker %s is gone; sending it again.", step.run_id, step.key, step.owner)
+        return engine.give_up(
+            step,
+            same,
+            text,
+            now,
+            cause="worker_crashed",
+            remedy=Remedy.OPERATOR,
+            crashes=crashes,
+        )
+    logger.warning(
+        "Run %s, %s: worker %s is gone; sending it again.", step.run_id, step.key, step.owner
+    )
     with transaction.atomic():
         sent = engine.dispatch_tail(step.run_id, step.idx, when=same, crashes=crashes)
         if sent:
@@ -127,7 +157,9 @@ def _overdue(step: StepRun, now: datetime) -> bool:
     text = f"“{step.title}” took longer than {step.deadline_seconds:.0f} s and did not answer."
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     if not engine.park(step, now, text):
-        return engine.give_up(step, same, text, now, cause="too_slow", remedy=Remedy.RETRY, failures=step.failures)
+        return engine.give_up(
+            step, same, text, now, cause="too_slow", remedy=Remedy.RETRY, failures=step.failures
+        )
     with transaction.atomic():
         parked = engine.dispatch_tail(
             step.run_id,
@@ -144,5 +176,7 @@ def _overdue(step: StepRun, now: datetime) -> bool:
             dispatched_at=None,
         )
         if parked:
-            events.append(step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")])
+            events.append(
+                step.run_id, [events.Entry("log", step.key, f"{step.title}: {text}", "error")]
+            )
     return parked

@@ -27,7 +27,9 @@ def joinable_teams(context: template.Context) -> dict[str, Any]:
 
 @register.inclusion_tag("teams/join_requests.html", takes_context=True)
 def join_requests(context: template.Context) -> dict[str, Any]:
-    """Render open requests for owners and admins, and the domains for owners; nothing for members."""
+    """Render open requests for owners and admins, and the domains for owners; nothing
+    for members.
+    """
     request, team = context["request"], context["team"]
     is_owner = request.role == Role.OWNER
     manages = request.role in MANAGING

@@ -13,12 +13,15 @@ from apps.users.oidc.errors import OidcError, Reason
 
 
 class OidcHooks(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """The hooks by which the operator's provider is offered, and by which its answers are judged."""
+    """The hooks by which the operator's provider is offered, and by which its answers
+    are judged.
+    """
 
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Return the apps on offer: the operator's provider, and others unless it is the only one.
+        """Return the apps on offer: the operator's provider, and others unless it is
+        the only one.
 
         OpenID Connect comes from the environment alone, never from a row of the admin.
         """
@@ -28,19 +31,29 @@ class OidcHooks(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth h
             apps = [app for app in listed if app.provider != config.PROVIDER]
         if config.is_on():
             own = config.social_app()
-            is_meant = provider in (None, own.provider, own.provider_id) and client_id in (None, own.client_id)
+            is_meant = provider in (None, own.provider, own.provider_id) and client_id in (
+                None,
+                own.client_id,
+            )
             if is_meant:
                 apps.append(own)
         return apps
 
-    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
-        """Return the app of a provider. One that was replaced still has a name on people's pages."""
+    def get_app(
+        self, request: HttpRequest, provider: str, client_id: str | None = None
+    ) -> SocialApp:
+        """Return the app of a provider.
+
+        One that was replaced still has a name on people's pages.
+        """
         try:
             return super().get_app(request, provider, client_id=client_id)
         except SocialApp.DoesNotExist:
             if not provider.startswith(config.ID_PREFIX):
                 raise
-        return SocialApp(provider=config.PROVIDER, provider_id=provider, name="Former sign-in provider")
+        return SocialApp(
+            provider=config.PROVIDER, provider_id=provider, name="Former sign-in provider"
+        )
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if _is_oidc(sociallogin.provider):
@@ -61,7 +74,10 @@ class OidcHooks(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth h
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        """Answer a refused sign-in with a page that gives the reason. Raises ImmediateHttpResponse."""
+        """Answer a refused sign-in with a page that gives the reason.
+
+        Raises ImmediateHttpResponse.
+        """
         if not _is_oidc(provider):
             return
         state = (extra_context or {}).get("state")
@@ -73,7 +89,9 @@ class OidcHooks(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth h
 
 
 def _end_check(request: HttpRequest, reason: Reason, state: dict[str, Any]) -> HttpResponse:
-    """Answer a failed check of a session: it ends, unless the provider was away and its time is left."""
+    """Answer a failed check of a session: it ends, unless the provider was away and its
+    time is left.
+    """
     if reason is Reason.UNREACHABLE and sessions.is_current(request.session, request.user):
         return pages.go_on(state.get("next"))
     sessions.end_with_logout(request)
@@ -89,7 +107,11 @@ def _reason(error: str | None, exception: Exception | None, state: Any) -> Reaso
         return Reason.INVALID
     if state is None:
         return Reason.STALE
-    return Reason.CANCELLED if error in (AuthError.CANCELLED, AuthError.UNKNOWN) else Reason.INVALID
+    return (
+        Reason.CANCELLED
+        if error in (AuthError.CANCELLED, AuthError.UNKNOWN)
+        else Reason.INVALID
+    )
 
 
 def _is_oidc(provider: Any) -> bool:

@@ -2,11 +2,11 @@
 
 1. The address has to be there, verified, and at one of OIDC_DOMAINS if these are set.
 2. A known subject gets its account.
-3. An existing account with the address is taken over only if the operator vouches for the
-   domain (OIDC_DOMAINS). What was put into an account that never proved its address is
-   dropped first.
-4. Otherwise a new account is created, if sign-up allows one. A listed domain, or a group that
-   OIDC_GROUPS names, counts as an invitation.
+3. An existing account with the address is taken over only if the operator vouches for
+   the domain (OIDC_DOMAINS). What was put into an account that never proved its address
+   is dropped first.
+4. Otherwise a new account is created, if sign-up allows one. A listed domain, or a
+   group that OIDC_GROUPS names, counts as an invitation.
 """
 
 from allauth.account.models import EmailAddress
@@ -52,10 +52,16 @@ def admit(request: HttpRequest, login: SocialLogin) -> None:
 
 def _confirm(request: HttpRequest, login: SocialLogin, grant: Grant, row_id: str) -> None:
     """Record the check of a session, and return to the page that it interrupted."""
-    row = OidcSession.objects.filter(pk=row_id, user=request.user.pk).select_related("user").first()
+    row = (
+        OidcSession.objects.filter(pk=row_id, user=request.user.pk)
+        .select_related("user")
+        .first()
+    )
     if row is None or not sessions.confirm_by_visit(row, grant):
         raise OidcError(Reason.ENDED, "the check of a session was answered for another person")
-    raise ImmediateHttpResponse(HttpResponseRedirect(login.state.get("next") or resolve_url("/")))
+    raise ImmediateHttpResponse(
+        HttpResponseRedirect(login.state.get("next") or resolve_url("/"))
+    )
 
 
 def _find_account(request: HttpRequest, login: SocialLogin, identity: Identity) -> None:
@@ -66,7 +72,10 @@ def _find_account(request: HttpRequest, login: SocialLogin, identity: Identity) 
             raise OidcError(Reason.NO_ACCOUNT, "sign-up is not open for the address")
         return
     if not config.has_vouched_domain(identity.email):
-        raise OidcError(Reason.ACCOUNT_EXISTS, "an account with the address exists, and its domain is not listed")
+        raise OidcError(
+            Reason.ACCOUNT_EXISTS,
+            "an account with the address exists, and its domain is not listed",
+        )
     with transaction.atomic():
         _prove(user, identity.email)
         login.connect(request, user)
@@ -76,7 +85,11 @@ def _account_with(email: str) -> User | None:
     user = User.objects.filter(email__iexact=email).first()
     if user is not None:
         return user
-    address = EmailAddress.objects.filter(email__iexact=email, verified=True).select_related("user").first()
+    address = (
+        EmailAddress.objects.filter(email__iexact=email, verified=True)
+        .select_related("user")
+        .first()
+    )
     return address.user if address else None
 
 

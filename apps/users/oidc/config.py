@@ -25,14 +25,17 @@ def is_only() -> bool:
 def provider_id() -> str:
     """Return the name under which accounts of the present issuer are stored.
 
-    A subject is unique within its issuer only. With the issuer in the name, no account of
-    another issuer's person is found after OIDC_ISSUER was changed.
+    A subject is unique within its issuer only. With the issuer in the name, no account
+    of another issuer's person is found after OIDC_ISSUER was changed.
     """
     return ID_PREFIX + hashlib.sha256(settings.OIDC_ISSUER.encode()).hexdigest()[:16]
 
 
 def social_app() -> SocialApp:
-    """Return the settings as the row that allauth's provider works with. It is never saved."""
+    """Return the settings as the row that allauth's provider works with.
+
+    It is never saved.
+    """
     return SocialApp(
         provider=PROVIDER,
         provider_id=provider_id(),
@@ -44,7 +47,9 @@ def social_app() -> SocialApp:
 
 
 def has_vouched_domain(email: str) -> bool:
-    """Return whether the operator lists the address's domain, and so trusts the provider with it."""
+    """Return whether the operator lists the address's domain, and so trusts the
+    provider with it.
+    """
     return domain_of(email) in settings.OIDC_DOMAINS
 
 

@@ -1,7 +1,7 @@
 """What the provider publishes about itself, checked before it is used.
 
-It is read again for each sign-in and each check of a session: both are rare, and so a key
-that the provider has withdrawn is never accepted from a cache.
+It is read again for each sign-in and each check of a session: both are rare, and so a
+key that the provider has withdrawn is never accepted from a cache.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,9 @@ class Endpoints:
 def discover(deadline: Deadline) -> Endpoints:
     """Return the provider's addresses.
 
-    Raises OidcError if the provider can't be reached, names another issuer than OIDC_ISSUER,
-    or gives an address that is not https (http only if the issuer's own address is http).
+    Raises OidcError if the provider can't be reached, names another issuer than
+    OIDC_ISSUER, or gives an address that is not https (http only if the issuer's own
+    address is http).
     """
     issuer = settings.OIDC_ISSUER
     answer = fetch(deadline, "GET", issuer.rstrip("/") + _WELL_KNOWN)
@@ -50,7 +51,9 @@ def discover(deadline: Deadline) -> Endpoints:
         authorization=_address(document, "authorization_endpoint"),
         token=_address(document, "token_endpoint"),
         keys=_address(document, "jwks_uri"),
-        userinfo=_address(document, "userinfo_endpoint") if document.get("userinfo_endpoint") else "",
+        userinfo=_address(document, "userinfo_endpoint")
+        if document.get("userinfo_endpoint")
+        else "",
         basic_auth=basic_auth,
         names_issuer=document.get("authorization_response_iss_parameter_supported") is True,
     )

@@ -25,8 +25,8 @@ def unseal(sealed: bytes | memoryview) -> str:
 def rotate_tokens() -> int:
     """Encrypt all refresh tokens with the first key, and return how many there are.
 
-    A token that none of the keys decrypts is deleted, because it is of no use: the session's
-    next check is a visit at the provider.
+    A token that none of the keys decrypts is deleted, because it is of no use: the
+    session's next check is a visit at the provider.
     """
     count = 0
     with transaction.atomic():

@@ -99,7 +99,10 @@ class Reason(Enum):
 
 
 class OidcError(OAuth2Error):  # type: ignore[misc]  # allauth has no types
-    """The provider's answer is refused. `detail` is for the log, and contains no secret."""
+    """The provider's answer is refused.
+
+    `detail` is for the log, and contains no secret.
+    """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(detail or reason.name.lower())

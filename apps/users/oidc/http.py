@@ -23,7 +23,10 @@ MAX_BYTES = 256 * 1024
 
 
 class Deadline:
-    """The time that is left for one page's calls. A clock that nobody sets counts it."""
+    """The time that is left for one page's calls.
+
+    A clock that nobody sets counts it.
+    """
 
     def __init__(self, seconds: float = PAGE_SECONDS) -> None:
         self._end = time.monotonic() + seconds
@@ -38,7 +41,9 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The provider's answer: its HTTP status, and its JSON object (empty if it has none)."""
+    """The provider's answer: its HTTP status, and its JSON object (empty if it has
+    none).
+    """
 
     status: int
     payload: dict[str, Any]
@@ -56,11 +61,12 @@ def fetch(
     """Call the provider and return its answer.
 
     `data` is sent as a form, `auth` as HTTP basic authentication, `bearer` as an access
-    token. Raises OidcError (UNREACHABLE) if there is no complete answer in time, if it is
-    longer than MAX_BYTES, if it has a status of 500 or more, or if a good answer is no JSON
-    object.
+    token. Raises OidcError (UNREACHABLE) if there is no complete answer in time, if it
+    is longer than MAX_BYTES, if it has a status of 500 or more, or if a good answer is
+    no JSON object.
     """
-    # A compressed answer could grow without bound, so none is asked for, and none is read.
+    # A compressed answer could grow without bound, so none is asked for, and none is
+    # read.
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     if bearer:
         headers["authorization"] = f"Bearer {bearer}"

@@ -21,8 +21,8 @@ _YES = (True, "true", "1")
 class Identity:
     """One person, as the provider describes them.
 
-    `groups` holds only groups that OIDC_GROUPS names; it is None if neither source has the
-    claim.
+    `groups` holds only groups that OIDC_GROUPS names; it is None if neither source has
+    the claim.
     """
 
     subject: str
@@ -37,7 +37,8 @@ class Identity:
 def read(id_claims: Claims | None, userinfo: Claims | None, subject: str) -> Identity:
     """Return the identity of the person with this subject.
 
-    Raises OidcError if userinfo is about another person, or if the groups are incomplete.
+    Raises OidcError if userinfo is about another person, or if the groups are
+    incomplete.
     """
     sources = [source for source in (userinfo, id_claims) if source is not None]
     for source in sources:
@@ -58,8 +59,8 @@ def read(id_claims: Claims | None, userinfo: Claims | None, subject: str) -> Ide
 def _email(sources: list[Claims]) -> tuple[str, bool]:
     """Return the address of the first source that has one, and whether it is verified.
 
-    Sources about the same address confirm it together, unless one of them denies it. Text that is
-    not an address counts as none.
+    Sources about the same address confirm it together, unless one of them denies it.
+    Text that is not an address counts as none.
     """
     addresses = [source.get("email") for source in sources]
     email = next((address for address in addresses if isinstance(address, str) and address), "")
@@ -87,16 +88,22 @@ def _groups(sources: list[Claims]) -> frozenset[str] | None:
         elsewhere = source.get("_claim_names")
         if isinstance(elsewhere, dict) and settings.OIDC_GROUPS_CLAIM in elsewhere:
             # Entra ID does so for people in more than 200 groups.
-            raise OidcError(Reason.GROUPS, "the claim of the groups was left out because it is too long")
+            raise OidcError(
+                Reason.GROUPS, "the claim of the groups was left out because it is too long"
+            )
         value = _claim(source, settings.OIDC_GROUPS_CLAIM)
         if value is not None:
             names = value if isinstance(value, list) else [value]
-            return frozenset(name for name in names if isinstance(name, str) and name in settings.OIDC_GROUPS)
+            return frozenset(
+                name for name in names if isinstance(name, str) and name in settings.OIDC_GROUPS
+            )
     return None
 
 
 def _claim(source: Claims, name: str) -> Any:
-    """Return a claim by its name, or by a path like `realm_access.roles`; None if it is missing."""
+    """Return a claim by its name, or by a path like `realm_access.roles`; None if it is
+    missing.
+    """
     if name in source:
         return source[name]
     value: Any = source

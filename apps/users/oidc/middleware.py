@@ -1,4 +1,6 @@
-"""Check sessions at the provider, and turn other ways of signing in off with OIDC_ONLY=1."""
+"""Check sessions at the provider, and turn other ways of signing in off with
+OIDC_ONLY=1.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +21,8 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 # Pages that a session needs while it is being checked, or to end.
 UNCHECKED = ("openid_connect_callback", "openid_connect_check", "account_logout")
 
-# Ways to sign in, and to prepare one, that do not exist with OIDC_ONLY=1. The second factor
-# stays, and so do the pages on which people manage it.
+# Ways to sign in, and to prepare one, that do not exist with OIDC_ONLY=1. The second
+# factor stays, and so do the pages on which people manage it.
 OFF_WITH_ONLY = frozenset(
     {
         "account_signup",
@@ -81,14 +83,18 @@ class OidcMiddleware:
 
 
 def _answer(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a request whose session can't go on as it is; None if it can."""
+    """Return the answer to a request whose session can't go on as it is; None if it
+    can.
+    """
     verdict = sessions.check(request)
     if verdict is Verdict.VALID:
         return None
     is_navigation = _is_navigation(request)
     if verdict is Verdict.VISIT:
         if is_navigation:
-            return HttpResponseRedirect(reverse("openid_connect_check", query={"next": request.get_full_path()}))
+            return HttpResponseRedirect(
+                reverse("openid_connect_check", query={"next": request.get_full_path()})
+            )
         if sessions.is_current(request.session, request.user):
             return None
         return pages.refusal(request, Reason.ENDED)
@@ -102,10 +108,14 @@ def _answer(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_navigation(request: HttpRequest) -> bool:
-    """Return whether a browser opens a page, as opposed to a script that asks for a fragment."""
+    """Return whether a browser opens a page, as opposed to a script that asks for a
+    fragment.
+    """
     if request.method not in ("GET", "HEAD") or "HX-Request" in request.headers:
         return False
-    return request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and request.accepts("text/html")
+    return request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and request.accepts(
+        "text/html"
+    )
 
 
 def _sign_in_page(request: HttpRequest) -> HttpResponse:

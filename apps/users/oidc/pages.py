@@ -19,14 +19,20 @@ logger = logging.getLogger("apps.users.oidc")
 
 def refusal(request: HttpRequest, reason: Reason) -> HttpResponse:
     """Return the page that gives the reason of a refusal."""
-    response = render(request, "users/oidc/refused.html", {"words": reason.value}, status=reason.value.status)
+    response = render(
+        request, "users/oidc/refused.html", {"words": reason.value}, status=reason.value.status
+    )
     response["Cache-Control"] = "no-store"
     return response
 
 
 def log_refusal(reason: Reason, error: Any) -> None:
     """Write one line about a refused sign-in, without a token or an address."""
-    logger.warning("Sign-in through OpenID Connect refused (%s): %s", reason.name.lower(), storable(str(error or "")))
+    logger.warning(
+        "Sign-in through OpenID Connect refused (%s): %s",
+        reason.name.lower(),
+        storable(str(error or "")),
+    )
 
 
 def go_on(target: Any) -> HttpResponse:

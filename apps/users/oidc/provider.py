@@ -1,8 +1,8 @@
 """allauth's OpenID Connect provider with the checks that it lacks.
 
-allauth brings the code flow: state, PKCE, the redirects, and the accounts. Added are a nonce,
-complete verification of the ID token, bounded calls, and refusal of parameters that a link
-could smuggle into the request to the provider.
+allauth brings the code flow: state, PKCE, the redirects, and the accounts. Added are a
+nonce, complete verification of the ID token, bounded calls, and refusal of parameters
+that a link could smuggle into the request to the provider.
 """
 
 import secrets
@@ -28,7 +28,10 @@ class Client(OAuth2Client):  # type: ignore[misc]  # allauth has no types
     """Redeem the code with one bounded call."""
 
     def get_access_token(
-        self, code: str, pkce_code_verifier: str | None = None, extra_data: dict[str, str] | None = None
+        self,
+        code: str,
+        pkce_code_verifier: str | None = None,
+        extra_data: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         adapter: Adapter = self.adapter
         grant = {
@@ -82,12 +85,16 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
         """Return an empty token: allauth would put it into the session in clear text."""
         return SocialToken(token="", token_secret="")
 
-    def complete_login(self, request: HttpRequest, app: Any, token: SocialToken, **kwargs: Any) -> SocialLogin:
+    def complete_login(
+        self, request: HttpRequest, app: Any, token: SocialToken, **kwargs: Any
+    ) -> SocialLogin:
         """Return the verified sign-in. Raises OidcError."""
         nonce = self.state.get("nonce")
         if not nonce:
             raise invalid("the sign-in began without a nonce")
-        grant = exchange.verify_answer(self.deadline, self.endpoints, kwargs["response"], nonce=nonce)
+        grant = exchange.verify_answer(
+            self.deadline, self.endpoints, kwargs["response"], nonce=nonce
+        )
         login = self.get_provider().sociallogin_from_response(request, _claims(grant))
         login.oidc_grant = grant
         return login
@@ -114,35 +121,51 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth has no t
         return list(self.get_scope())
 
     def get_scope(self) -> list[str]:
-        # Most providers give a refresh token for offline_access only, some need no scope for it.
+        # Most providers give a refresh token for offline_access only, some need no
+        # scope for it.
         return ["openid", "profile", "email"]
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         kwargs: dict[str, Any] = super().get_redirect_from_request_kwargs(request)
         process = get_request_param(request, "process", AuthProcess.LOGIN)
-        kwargs["process"] = AuthProcess.CONNECT if process == AuthProcess.CONNECT else AuthProcess.LOGIN
+        kwargs["process"] = (
+            AuthProcess.CONNECT if process == AuthProcess.CONNECT else AuthProcess.LOGIN
+        )
         return kwargs
 
     def redirect(
-        self, request: HttpRequest, process: str, next_url: str | None = None, data: Any = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        process: str,
+        next_url: str | None = None,
+        data: Any = None,
+        **kwargs: Any,
     ) -> HttpResponse:
-        """Send the browser to the provider. `prompt` may be "none", for a check without a page.
+        """Send the browser to the provider. `prompt` may be "none", for a check without
+        a page.
 
         Raises OidcError if the provider can't be reached.
         """
         nonce = secrets.token_urlsafe(32)
-        # These replace those that allauth takes from the address, by which a link could change our own.
+        # These replace those that allauth takes from the address, by which a link could
+        # change our own.
         auth_params = {"nonce": nonce}
         if prompt := kwargs.pop("prompt", ""):
             auth_params["prompt"] = prompt
         response: HttpResponse = super().redirect(
-            request, process, next_url, data, **{**kwargs, "nonce": nonce, "auth_params": auth_params}
+            request,
+            process,
+            next_url,
+            data,
+            **{**kwargs, "nonce": nonce, "auth_params": auth_params},
         )
         return response
 
 
 def _claims(grant: Grant) -> dict[str, Any]:
-    """Return the claims for allauth, and for SocialAccount.extra_data: no more than is needed."""
+    """Return the claims for allauth, and for SocialAccount.extra_data: no more than is
+    needed.
+    """
     identity = grant.identity
     return {
         "userinfo": {

@@ -1,8 +1,10 @@
-"""Links that let an owner in while the provider is down. Printed by `manage.py recovery_link`.
+"""Links that let an owner in while the provider is down. Printed by `manage.py
+recovery_link`.
 
-A link is good once, for 15 minutes. Opening it only asks; a POST signs in, so that a preview
-by an email program does not use it up. The session lasts an hour. A second factor, if the
-person has one, is still asked for. Each link is a row that stays (`RecoveryLink`).
+A link is good once, for 15 minutes. Opening it only asks; a POST signs in, so that a
+preview by an email program does not use it up. The session lasts an hour. A second
+factor, if the person has one, is still asked for. Each link is a row that stays
+(`RecoveryLink`).
 """
 
 import getpass
@@ -43,23 +45,39 @@ def make(user: User) -> tuple[RecoveryLink, str]:
         created_at=now,
         expires_at=now + LINK_LASTS,
     )
-    logger.warning("Recovery link %s for user %s was made by %s on %s", link.pk, user.pk, link.made_by, link.made_on)
+    logger.warning(
+        "Recovery link %s for user %s was made by %s on %s",
+        link.pk,
+        user.pk,
+        link.made_by,
+        link.made_on,
+    )
     return link, settings.SITE_URL + reverse("users:recover", args=[token])
 
 
 def find(token: str) -> RecoveryLink | None:
     """Return the link of a token if it is still good."""
-    links = RecoveryLink.objects.filter(token_hash=_hash(token), used_at=None, user__is_active=True)
+    links = RecoveryLink.objects.filter(
+        token_hash=_hash(token), used_at=None, user__is_active=True
+    )
     return links.filter(expires_at__gt=timezone.now()).select_related("user").first()
 
 
 def redeem(link: RecoveryLink, address: str) -> bool:
-    """Use the link up; False if another request did so first. `address` is the visitor's."""
+    """Use the link up; False if another request did so first.
+
+    `address` is the visitor's.
+    """
     now = timezone.now()
     open_link = RecoveryLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
     if not open_link.update(used_at=now, used_from=address or None):
         return False
-    logger.warning("Recovery link %s for user %s was used from %s", link.pk, link.user_id, address or "unknown")
+    logger.warning(
+        "Recovery link %s for user %s was used from %s",
+        link.pk,
+        link.user_id,
+        address or "unknown",
+    )
     return True
 
 

@@ -26,7 +26,8 @@ def recover(request: HttpRequest, token: str) -> HttpResponse:
     if not recovery.redeem(link, _address(request)):
         return render(request, "users/oidc/recover.html", {"link": None}, status=410)
     logout(request)
-    # The operator's act is the proof of who it is; a second factor is asked for all the same.
+    # The operator's act is the proof of who it is; a second factor is asked for all the
+    # same.
     response: HttpResponse = perform_login(
         request, link.user, email_verification="none", signal_kwargs={"recovery_link": link.pk}
     )

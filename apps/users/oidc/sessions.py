@@ -5,8 +5,8 @@
     check(request) -> Verdict       by the middleware, for each request
     is_current(session, user)       by the streams' gate, while a stream is open
 
-A session is checked when its last check is OIDC_RECHECK_HOURS old, and never lives for more
-than MAX_AGE after a successful one.
+A session is checked when its last check is OIDC_RECHECK_HOURS old, and never lives for
+more than MAX_AGE after a successful one.
 """
 
 import logging
@@ -34,11 +34,13 @@ logger = logging.getLogger(__name__)
 
 KEY = "oidc_session"
 MAX_AGE = timedelta(hours=12)
-# How long a claim on a check lasts, and how soon after a failed check the next one is made.
+# How long a claim on a check lasts, and how soon after a failed check the next one is
+# made.
 CLAIM = timedelta(seconds=30)
 # How long a request waits for the check that another request of the same session makes.
 WAIT_SECONDS = 8.0
-# A sign-in that is not completed within this time is forgotten, and so is a session of no use.
+# A sign-in that is not completed within this time is forgotten, and so is a session of
+# no use.
 UNBOUND = timedelta(hours=1)
 FORGOTTEN = timedelta(days=30)
 
@@ -67,7 +69,9 @@ def start(grant: Grant) -> OidcSession:
 
 
 def bind(request: HttpRequest, user: User, row_id: str) -> None:
-    """Complete a sign-in: the session is the user's from now on, and the roles follow the groups."""
+    """Complete a sign-in: the session is the user's from now on, and the roles follow
+    the groups.
+    """
     with transaction.atomic():
         if not OidcSession.objects.filter(pk=row_id, user=None).update(user=user):
             return
@@ -96,7 +100,9 @@ def is_current(session: Any, user: Any) -> bool:
     if not config.is_on():
         return False
     newest = timezone.now() - MAX_AGE
-    return OidcSession.objects.filter(pk=row_id, user_id=user.pk, checked_at__gt=newest).exists()
+    return OidcSession.objects.filter(
+        pk=row_id, user_id=user.pk, checked_at__gt=newest
+    ).exists()
 
 
 def check(request: HttpRequest) -> Verdict:
@@ -115,7 +121,9 @@ def check(request: HttpRequest) -> Verdict:
 
 
 def confirm_by_visit(row: OidcSession, grant: Grant) -> bool:
-    """Record what a visit at the provider confirmed; False if it is about another person."""
+    """Record what a visit at the provider confirmed; False if it is about another
+    person.
+    """
     if grant.identity.subject != row.subject:
         return False
     _record(row, grant)
@@ -123,10 +131,14 @@ def confirm_by_visit(row: OidcSession, grant: Grant) -> bool:
 
 
 def _claim(row: OidcSession) -> bool:
-    """Claim the check. Two requests with one refresh token would make providers revoke it."""
+    """Claim the check. Two requests with one refresh token would make providers revoke
+    it.
+    """
     now = timezone.now()
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    claimed = OidcSession.objects.filter(free, pk=row.pk, checked_at=row.checked_at).update(claimed_until=now + CLAIM)
+    claimed = OidcSession.objects.filter(free, pk=row.pk, checked_at=row.checked_at).update(
+        claimed_until=now + CLAIM
+    )
     return bool(claimed)
 
 
@@ -152,9 +164,15 @@ def _check_now(row: OidcSession) -> Verdict:
         grant = exchange.refresh(token, row.subject)
         ensure_admitted(grant)
     except OidcError as error:
-        logger.warning("A session was not confirmed at the OpenID Connect provider: %s", error.detail)
+        logger.warning(
+            "A session was not confirmed at the OpenID Connect provider: %s", error.detail
+        )
         if error.reason is Reason.UNREACHABLE:
-            return Verdict.VALID if timezone.now() - row.checked_at < MAX_AGE else Verdict.UNREACHABLE
+            return (
+                Verdict.VALID
+                if timezone.now() - row.checked_at < MAX_AGE
+                else Verdict.UNREACHABLE
+            )
         row.delete()
         return Verdict.ENDED
     if grant.identity.groups is None:
@@ -165,7 +183,9 @@ def _check_now(row: OidcSession) -> Verdict:
 
 
 def _ask_for_visit(row: OidcSession) -> Verdict:
-    """Ask for a visit. While time is left, the claim stays, so that a dead provider is not visited at each page."""
+    """Ask for a visit. While time is left, the claim stays, so that a dead provider is
+    not visited at each page.
+    """
     if timezone.now() - row.checked_at >= MAX_AGE:
         OidcSession.objects.filter(pk=row.pk).update(claimed_until=None)
     return Verdict.VISIT
@@ -184,7 +204,11 @@ def ensure_admitted(grant: Grant) -> None:
 
 def _record(row: OidcSession, grant: Grant) -> None:
     groups = sorted(grant.identity.groups or ())
-    values: dict[str, Any] = {"checked_at": timezone.now(), "claimed_until": None, "groups": groups}
+    values: dict[str, Any] = {
+        "checked_at": timezone.now(),
+        "claimed_until": None,
+        "groups": groups,
+    }
     if grant.refresh_token:
         values["refresh_token"] = seal(grant.refresh_token)
     with transaction.atomic():

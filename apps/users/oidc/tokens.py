@@ -1,9 +1,9 @@
 """The checks of an ID token, as OpenID Connect Core 3.1.3.7 lists them.
 
 allauth decodes the token without its signature, which the specification allows for an
-answer that came straight from the provider over TLS, and does not check a nonce. Here each
-token is verified completely, so that a provider behind a faulty proxy or with a mixed-up
-client can't sign in the wrong person.
+answer that came straight from the provider over TLS, and does not check a nonce. Here
+each token is verified completely, so that a provider behind a faulty proxy or with a
+mixed-up client can't sign in the wrong person.
 """
 
 import base64
@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from apps.users.oidc.errors import invalid
 
-# Signatures by key pairs, and the type of key that each needs. Neither "none" nor HS256 is
-# among them: a token signed with a shared secret, or with a public key taken for one, fails.
+# Signatures by key pairs, and the type of key that each needs. Neither "none" nor HS256
+# is among them: a token signed with a shared secret, or with a public key taken for
+# one, fails.
 KEY_TYPES = {
     "RS256": "RSA",
     "RS384": "RSA",
@@ -50,9 +51,10 @@ def verify(
 ) -> dict[str, Any]:
     """Return the claims of an ID token that passes every check.
 
-    `fetch_keys` returns the provider's key set; it is called a second time if no key has the
-    token's key ID, because the provider may just have changed keys. `nonce` is the one of the
-    authorization request, or None for a token that came by a refresh. Raises OidcError.
+    `fetch_keys` returns the provider's key set; it is called a second time if no key
+    has the token's key ID, because the provider may just have changed keys. `nonce` is
+    the one of the authorization request, or None for a token that came by a refresh.
+    Raises OidcError.
     """
     if not isinstance(token, str):
         raise invalid("there is no ID token")
@@ -125,7 +127,9 @@ def _fits(key: dict[str, Any], key_id: object, algorithm: str) -> bool:
 
 
 def _check_party(claims: dict[str, Any], client_id: str) -> None:
-    """Refuse a token that was issued for another client, even if it names this one, too."""
+    """Refuse a token that was issued for another client, even if it names this one,
+    too.
+    """
     audience = claims["aud"]
     several = isinstance(audience, list) and len(audience) > 1
     party = claims.get("azp")

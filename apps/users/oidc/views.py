@@ -1,4 +1,6 @@
-"""The two ends of a sign-in through the provider, and the check of a session by a visit there."""
+"""The two ends of a sign-in through the provider, and the check of a session by a visit
+there.
+"""
 
 from typing import Any
 
@@ -21,7 +23,9 @@ from apps.users.oidc.provider import Adapter, Provider
 
 
 class CallbackView(OAuth2CallbackView):  # type: ignore[misc]  # allauth has no types
-    """allauth's view, which hands the kept state to the adapter that needs the nonce in it."""
+    """allauth's view, which hands the kept state to the adapter that needs the nonce in
+    it.
+    """
 
     def _get_state(self, request: HttpRequest, provider: Provider) -> tuple[Any, Any]:
         state, response = super()._get_state(request, provider)
@@ -32,7 +36,9 @@ class CallbackView(OAuth2CallbackView):  # type: ignore[misc]  # allauth has no 
 
 
 def _check_issuer(request: HttpRequest, adapter: Adapter) -> None:
-    """Refuse an answer that another provider sent, if providers name themselves (RFC 9207)."""
+    """Refuse an answer that another provider sent, if providers name themselves (RFC
+    9207).
+    """
     form = CallbackForm(request.GET)
     given = form.cleaned_data["iss"] if form.is_valid() else "unreadable"
     if given and given != settings.OIDC_ISSUER:
@@ -51,7 +57,10 @@ def _provider(request: HttpRequest) -> Provider:
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest) -> HttpResponse:
-    """Send the browser to the provider. A GET asks for a click, so that no link can do it."""
+    """Send the browser to the provider.
+
+    A GET asks for a click, so that no link can do it.
+    """
     _provider(request)
     if request.method == "POST" and (limited := _limited(request)):
         return limited
@@ -61,7 +70,8 @@ def login(request: HttpRequest) -> HttpResponse:
         pages.log_refusal(error.reason, error)
         return pages.refusal(request, error.reason)
     if request.method == "POST" and response.status_code == 302:
-        # Providers redirect on to others that no setting names, which form-action would stop.
+        # Providers redirect on to others that no setting names, which form-action would
+        # stop.
         return render(request, "users/oidc/leaving.html", {"address": response["Location"]})
     return response
 
@@ -88,7 +98,9 @@ def callback(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def check(request: HttpRequest) -> HttpResponse:
-    """Send the browser to the provider, which confirms the session without showing a page."""
+    """Send the browser to the provider, which confirms the session without showing a
+    page.
+    """
     form = NextForm(request.GET)
     target = form.cleaned_data["next"] if form.is_valid() else ""
     provider = _provider(request)
@@ -109,6 +121,8 @@ def check(request: HttpRequest) -> HttpResponse:
 
 
 def _limited(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a visitor who starts too often: each start asks the provider."""
+    """Return the answer to a visitor who starts too often: each start asks the
+    provider.
+    """
     limited: HttpResponse | None = ratelimit.consume_or_429(request, action="oidc_start")
     return limited

@@ -10,17 +10,49 @@ register = template.Library()
 
 # Names keep their capitals, so only these words lose theirs.
 ORDINARY = {
-    "Account", "Accounts", "Activate", "Address", "App", "Authentication", "Authenticator", "Code", "Codes",
-    "Confirm", "Connections", "Current", "Deactivate", "Delete", "Download", "Edit", "Email", "Generate", "Key",
-    "Keys", "Name", "New", "Out", "Password", "Recovery", "Remove", "Reset", "Security", "Set", "Sign", "Third-Party",
-    "Two-Factor", "Up", "View",
-}  # fmt: skip
+    "Account",
+    "Accounts",
+    "Activate",
+    "Address",
+    "App",
+    "Authentication",
+    "Authenticator",
+    "Code",
+    "Codes",
+    "Confirm",
+    "Connections",
+    "Current",
+    "Deactivate",
+    "Delete",
+    "Download",
+    "Edit",
+    "Email",
+    "Generate",
+    "Key",
+    "Keys",
+    "Name",
+    "New",
+    "Out",
+    "Password",
+    "Recovery",
+    "Remove",
+    "Reset",
+    "Security",
+    "Set",
+    "Sign",
+    "Third-Party",
+    "Two-Factor",
+    "Up",
+    "View",
+}
 
 
 @register.filter(is_safe=True)
 @stringfilter
 def sentence_case(text: str) -> str:
-    """Return the text with its first word as it is, and ordinary words after it without a capital."""
+    """Return the text with its first word as it is, and ordinary words after it without
+    a capital.
+    """
     words = text.strip().split(" ")
     for index, word in enumerate(words):
         is_first = index == 0

@@ -1,6 +1,7 @@
 """Template tags for links to the sign-up page.
 
-{% load sign_up %}{% can_sign_up as open %}{% if open %}<a href="{% url 'account_signup' %}">Sign up</a>{% endif %}
+{% load sign_up %}{% can_sign_up as open %}{% if open %}<a href="{% url 'account_signup'
+%}">Sign up</a>{% endif %}
 """
 
 from typing import Any

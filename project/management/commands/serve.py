@@ -1,4 +1,6 @@
-"""Run all of Firstlight in one process group: migrate, then the web process and the workers."""
+"""Run all of Firstlight in one process group: migrate, then the web process and the
+workers.
+"""
 
 import os
 import socket
@@ -19,7 +21,8 @@ from project.server.serve import BACKLOG
 from project.startup import EX_CONFIG
 
 MANIFEST = "staticfiles.json"
-# Seconds between the end of a worker's own grace and the moment at which it would be killed.
+# Seconds between the end of a worker's own grace and the moment at which it would be
+# killed.
 WORKER_MARGIN = 2.0
 LEAST_GRACE = 3.0
 
@@ -33,12 +36,23 @@ class Command(UsageCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-        parser.add_argument("--port", type=int, default=settings.PORT, help=f"the port, or 0 ({settings.PORT})")
-        parser.add_argument("--workers", type=int, default=4, help="threads of each worker process (4)")
-        parser.add_argument("--worker-processes", type=int, default=1, help="worker processes (1)")
         parser.add_argument(
-            "--grace", type=float, default=9.0, help="seconds that all processes get to end before they are killed (9)"
+            "--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)"
+        )
+        parser.add_argument(
+            "--port", type=int, default=settings.PORT, help=f"the port, or 0 ({settings.PORT})"
+        )
+        parser.add_argument(
+            "--workers", type=int, default=4, help="threads of each worker process (4)"
+        )
+        parser.add_argument(
+            "--worker-processes", type=int, default=1, help="worker processes (1)"
+        )
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=9.0,
+            help="seconds that all processes get to end before they are killed (9)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +64,13 @@ class Command(UsageCommand):
             raise CommandError(mask(f"The database can't be used: {error}")) from None
         connections.close_all()
         host, port = listener.getsockname()[:2]
-        shown = "localhost" if host in ("127.0.0.1", "::1") else f"[{host}]" if ":" in host else host
+        shown = (
+            "localhost"
+            if host in ("127.0.0.1", "::1")
+            else f"[{host}]"
+            if ":" in host
+            else host
+        )
         self.stderr.write(f"Firstlight is at http://{shown}:{port}/ (Ctrl-C ends it)")
         members = [_web(listener), *_workers(options)]
         os.chdir(settings.BASE_DIR)
@@ -58,7 +78,9 @@ class Command(UsageCommand):
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Raise UsageError or CommandError if the options or the files of the installation can't work."""
+    """Raise UsageError or CommandError if the options or the files of the installation
+    can't work.
+    """
     if options["workers"] < 1 or options["worker_processes"] < 1:
         raise UsageError("--workers and --worker-processes must be 1 or more.")
     if options["grace"] < LEAST_GRACE:
@@ -69,7 +91,8 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens: connections wait in it until the web process is there.
+    """Return a socket that listens: connections wait in it until the web process is
+    there.
 
     Raises UsageError if the address can't be had.
     """
@@ -78,7 +101,9 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"Firstlight can't listen on {host}, port {port}: {reason}. Choose --port.") from None
+        raise UsageError(
+            f"Firstlight can't listen on {host}, port {port}: {reason}. Choose --port."
+        ) from None
 
 
 def _web(listener: socket.socket) -> group.Member:

@@ -41,12 +41,20 @@ class Builder:
             "GIT_COMMITTER_DATE": f"@{START + (hour if committed is None else committed) * HOUR} +0000",
         }
         done = subprocess.run(
-            ["git", *args], cwd=self.path, env=env, input=given, capture_output=True, check=True, timeout=60
+            ["git", *args],
+            cwd=self.path,
+            env=env,
+            input=given,
+            capture_output=True,
+            check=True,
+            timeout=60,
         )
         return done.stdout.decode(errors="replace").strip()
 
     def commit(self, message, files=None, **when):
-        """Commit files ({name: text}; by default one that is named after the message); returns the id."""
+        """Commit files ({name: text}; by default one that is named after the message);
+        returns the id.
+        """
         for name, text in (files or {f"{abs(hash(message))}.txt": "line\n"}).items():
             place = self.path / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +65,15 @@ class Builder:
     def write(self, message, **when):
         """Commit what is staged; the message may be bytes, and anything."""
         given = message if isinstance(message, bytes) else message.encode()
-        self.git("commit", "--quiet", "--allow-empty", "--cleanup=verbatim", "--file=-", given=given, **when)
+        self.git(
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--cleanup=verbatim",
+            "--file=-",
+            given=given,
+            **when,
+        )
         return self.git("rev-parse", "HEAD")
 
     def branch(self, name, start="main"):
@@ -71,7 +87,15 @@ class Builder:
 
     def raw(self, headers, message=b"msg\n"):
         """Write a commit object as it is, well-formed or not; returns its id."""
-        return self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", given=headers + b"\n" + message)
+        return self.git(
+            "hash-object",
+            "-t",
+            "commit",
+            "-w",
+            "--stdin",
+            "--literally",
+            given=headers + b"\n" + message,
+        )
 
 
 @pytest.fixture

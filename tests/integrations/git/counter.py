@@ -138,7 +138,9 @@ class Commit:
             return False
         remote = found["branch"].partition("/")[0] if found["remote"] else "origin"
         is_elsewhere = found["of"] is not None or ":" in found["branch"]
-        return is_elsewhere or remote not in ("origin", "upstream") or self.target in self.branches
+        return (
+            is_elsewhere or remote not in ("origin", "upstream") or self.target in self.branches
+        )
 
     @property
     def target(self) -> str:
@@ -187,7 +189,9 @@ class Counter:
         return self.found
 
     def _walk(self, tip: str, within: set[str]) -> None:
-        """Land a line of first parents that is the trunk, as far as it lies within these."""
+        """Land a line of first parents that is the trunk, as far as it lies within
+        these.
+        """
         for commit in self._line(tip, within):
             if commit.sha not in self.ours:
                 continue
@@ -198,7 +202,9 @@ class Counter:
             self._land(commit, brought)
 
     def _line(self, tip: str, within: set[str]) -> Iterator[Commit]:
-        """Yield the commits of the trunk, the newest first, and take in what it took over."""
+        """Yield the commits of the trunk, the newest first, and take in what it took
+        over.
+        """
         sha = tip
         while sha in within:
             commit = self.commits[sha]
@@ -365,12 +371,16 @@ class Counter:
         return any(commit.sha == start for commit in self._trunk_line(tip, set(self.commits)))
 
     def _trunk_line(self, tip: str, within: set[str]) -> list[Commit]:
-        """Return a line of first parents that goes on at the second parent of a back-merge."""
+        """Return a line of first parents that goes on at the second parent of a
+        back-merge.
+        """
         line = []
         while tip in within:
             commit = self.commits[tip]
             line.append(commit)
-            parents = self._trunk_first(commit) if self._is_back_merge(commit) else commit.parents
+            parents = (
+                self._trunk_first(commit) if self._is_back_merge(commit) else commit.parents
+            )
             tip = parents[0] if parents else ""
         return line
 
@@ -382,7 +392,11 @@ class Counter:
         """Return whose repository `origin` is, an empty string if it isn't known."""
         address = ["config", "--get", "remote.origin.url"]
         done = subprocess.run(
-            ["git", "-C", str(self.path), *address], capture_output=True, text=True, check=False, timeout=60
+            ["git", "-C", str(self.path), *address],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         found = re.search(r"[:/]([^/:]+)/[^/]+$", done.stdout.strip())
         return found[1] if found else ""
@@ -410,7 +424,9 @@ class Counter:
         return commits
 
     def _git(self, *args: str) -> str:
-        done = subprocess.run(["git", "-C", str(self.path), *args], check=True, capture_output=True, timeout=120)
+        done = subprocess.run(
+            ["git", "-C", str(self.path), *args], check=True, capture_output=True, timeout=120
+        )
         return done.stdout.decode("utf-8", "replace")
 
 
@@ -463,14 +479,19 @@ def main() -> int:
     """Compare the product with the counter on a clone; return 1 if they differ."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("path", type=Path, help="of a clone, or of a bare repository")
-    parser.add_argument("trunk", nargs="?", default="", help="a ref; by default what the product reads")
+    parser.add_argument(
+        "trunk", nargs="?", default="", help="a ref; by default what the product reads"
+    )
     options = parser.parse_args()
     path = options.path.resolve()
     trunk, product = read_product(path)
     counter = Counter(path, options.trunk or trunk).landings()
     print(f"{'kind':14} {'product':>8} {'counter':>8}")
     for kind in (PULL_REQUEST, RELEASE, DIRECT_COMMIT):
-        counts = [sum(1 for landing in found.values() if landing.kind == kind) for found in (product, counter)]
+        counts = [
+            sum(1 for landing in found.values() if landing.kind == kind)
+            for found in (product, counter)
+        ]
         print(f"{kind:14} {counts[0]:8} {counts[1]:8}")
     lines = differences(product, counter)
     for line in lines:

@@ -6,11 +6,19 @@ from apps.metrics.records import ChangeKind
 from tests.integrations.git.conftest import START, at
 
 
-def topic(repo, number, into="main", start=None, message="Merge pull request #{0} from acme/topic-{0}\n\nTitle {0}"):
+def topic(
+    repo,
+    number,
+    into="main",
+    start=None,
+    message="Merge pull request #{0} from acme/topic-{0}\n\nTitle {0}",
+):
     """Land a pull request of one commit."""
     repo.branch(f"topic-{number}", start or into)
     repo.commit(f"Work on {number}", {f"t{number}.txt": "1\n"}, hour=number * 10)
-    return repo.merge(message.format(number), f"topic-{number}", into=into, hour=number * 10 + 5)
+    return repo.merge(
+        message.format(number), f"topic-{number}", into=into, hour=number * 10 + 5
+    )
 
 
 def numbers(pulls, kind=ChangeKind.PULL_REQUEST):
@@ -28,7 +36,9 @@ def numbers(pulls, kind=ChangeKind.PULL_REQUEST):
     ],
 )
 @pytest.mark.parametrize("way", ["merged", "squashed", "git-flow"])
-def test_what_landed_on_a_long_lived_branch_counts_and_its_merge_is_a_release(repo, read, release, way):
+def test_what_landed_on_a_long_lived_branch_counts_and_its_merge_is_a_release(
+    repo, read, release, way
+):
     repo.commit("Begin")
     repo.branch("develop")
     for number in range(1, 7):
@@ -42,7 +52,9 @@ def test_what_landed_on_a_long_lived_branch_counts_and_its_merge_is_a_release(re
     pulls = read()
     if way == "git-flow":
         titles = {pull.title for pull in pulls if pull.kind == ChangeKind.PULL_REQUEST}
-        assert titles == {f"Merge branch 'topic-{number}' into develop" for number in range(1, 7)}
+        assert titles == {
+            f"Merge branch 'topic-{number}' into develop" for number in range(1, 7)
+        }
     else:
         assert numbers(pulls) == [1, 2, 3, 4, 5, 6]
     (merge,) = [pull for pull in pulls if pull.kind == ChangeKind.RELEASE]
@@ -67,10 +79,18 @@ def test_second_release_brings_only_what_is_new(repo, read):
 
 @pytest.mark.parametrize(
     "message",
-    ["Sync with main", "Merge commit 'abc1234' into feature", "Merge branch 'main' into 'feature'", "Merge", "pull"],
+    [
+        "Sync with main",
+        "Merge commit 'abc1234' into feature",
+        "Merge branch 'main' into 'feature'",
+        "Merge",
+        "pull",
+    ],
 )
 @pytest.mark.parametrize("way", ["merged", "squashed"])
-def test_trunk_merged_into_a_branch_that_becomes_the_trunk_is_no_landing(repo, read, message, way):
+def test_trunk_merged_into_a_branch_that_becomes_the_trunk_is_no_landing(
+    repo, read, message, way
+):
     repo.commit("Begin")
     repo.branch("feature")
     repo.commit("Mine", {"mine": "1\n"}, hour=5)
@@ -85,12 +105,20 @@ def test_trunk_merged_into_a_branch_that_becomes_the_trunk_is_no_landing(repo, r
     repo.git("checkout", "--quiet", "main")
     pulls = read()
     assert numbers(pulls) == [1, 2, 3]
-    assert sorted(pull.title for pull in pulls if pull.kind != ChangeKind.PULL_REQUEST) == ["Begin", "Mine"]
+    assert sorted(pull.title for pull in pulls if pull.kind != ChangeKind.PULL_REQUEST) == [
+        "Begin",
+        "Mine",
+    ]
     assert len(pulls) == 5
 
 
 @pytest.mark.parametrize(
-    "message", ["Merge branch 'develop' into main", "Merge branch 'release/1.0'", "Merge branch 'dev' into 'main'"]
+    "message",
+    [
+        "Merge branch 'develop' into main",
+        "Merge branch 'release/1.0'",
+        "Merge branch 'dev' into 'main'",
+    ],
 )
 def test_kept_branch_with_direct_commits_only_is_released(repo, read, message):
     repo.commit("Begin")
@@ -99,7 +127,9 @@ def test_kept_branch_with_direct_commits_only_is_released(repo, read, message):
         repo.commit(f"Pushed {number}", hour=number)
     merge = repo.merge(message, "develop", hour=672)
     pulls = read()
-    assert [(pull.kind, pull.commits) for pull in pulls if pull.merge_commit_oid == merge] == [(ChangeKind.RELEASE, ())]
+    assert [(pull.kind, pull.commits) for pull in pulls if pull.merge_commit_oid == merge] == [
+        (ChangeKind.RELEASE, ())
+    ]
     changes = {pull.title for pull in pulls if pull.kind == ChangeKind.CHANGE}
     assert changes == {"Begin", "Pushed 0", "Pushed 1", "Pushed 2"}
 
@@ -112,7 +142,10 @@ def test_kept_branch_with_direct_commits_only_is_released(repo, read, message):
         ("Merge pull request #5 from acme/topic\n\nT", ChangeKind.PULL_REQUEST),
         ("Merge branch 'develop' of https://github.com/eve/app", ChangeKind.PULL_REQUEST),
         ("Merge remote-tracking branch 'eve/develop'", ChangeKind.PULL_REQUEST),
-        ("Merge branch 'develop' into 'develop'\n\nT\n\nSee merge request acme/app!5", ChangeKind.PULL_REQUEST),
+        (
+            "Merge branch 'develop' into 'develop'\n\nT\n\nSee merge request acme/app!5",
+            ChangeKind.PULL_REQUEST,
+        ),
     ],
 )
 def test_only_a_kept_branch_of_the_repository_itself_is_released(repo, read, message, kind):
@@ -124,9 +157,13 @@ def test_only_a_kept_branch_of_the_repository_itself_is_released(repo, read, mes
     assert read()[0].kind == kind
 
 
-@pytest.mark.parametrize("message", ["Merge branch 'main' of github.com:acme/app", "Sync with main"])
+@pytest.mark.parametrize(
+    "message", ["Merge branch 'main' of github.com:acme/app", "Sync with main"]
+)
 @pytest.mark.parametrize("since", [None, 11, 25, 38])
-def test_own_pull_request_keeps_its_commit_when_the_trunk_is_pulled_onto_it(repo, read, message, since):
+def test_own_pull_request_keeps_its_commit_when_the_trunk_is_pulled_onto_it(
+    repo, read, message, since
+):
     repo.commit("Begin", hour=1)
     repo.branch("local")
     mine = repo.commit("Mine", hour=10)
@@ -140,10 +177,16 @@ def test_own_pull_request_keeps_its_commit_when_the_trunk_is_pulled_onto_it(repo
     landed = {pull.title: pull for pull in pulls}
     assert len(landed) == len(pulls)
     expected = {"Begin": 1, "Mine too": 20, "Mine": 30}
-    assert set(landed) == {title for title, hour in expected.items() if since is None or hour >= since}
+    assert set(landed) == {
+        title for title, hour in expected.items() if since is None or hour >= since
+    }
     if "Mine" in landed:
         own = landed["Mine"]
-        assert (own.merge_commit_oid, own.number, own.kind) == (merge, 4, ChangeKind.PULL_REQUEST)
+        assert (own.merge_commit_oid, own.number, own.kind) == (
+            merge,
+            4,
+            ChangeKind.PULL_REQUEST,
+        )
         assert [commit.oid for commit in own.commits] == [mine]
         assert own.created_at == at(10)
 
@@ -155,7 +198,11 @@ def test_trunk_of_a_fork_merged_by_hand_is_a_pull_request(repo, read):
     topic(repo, 1)
     repo.merge("Merge branch 'main' of https://github.com/eve/app", "fork", hour=30)
     merged, *_ = pulls = read()
-    assert [pull.kind for pull in pulls] == [ChangeKind.PULL_REQUEST, ChangeKind.PULL_REQUEST, ChangeKind.CHANGE]
+    assert [pull.kind for pull in pulls] == [
+        ChangeKind.PULL_REQUEST,
+        ChangeKind.PULL_REQUEST,
+        ChangeKind.CHANGE,
+    ]
     assert [commit.message for commit in merged.commits] == ["Work of a fork"]
 
 
@@ -207,15 +254,30 @@ def import_project(repo, message, hour=50, into="main", name="lib"):
             author=("Stranger", "s@lib.example"),
         )
     repo.git("checkout", "--quiet", "--force", into)
-    repo.git("merge", "--quiet", "--no-ff", "--allow-unrelated-histories", "-m", message, name, hour=hour)
+    repo.git(
+        "merge",
+        "--quiet",
+        "--no-ff",
+        "--allow-unrelated-histories",
+        "-m",
+        message,
+        name,
+        hour=hour,
+    )
 
 
-@pytest.mark.parametrize("message", ["Merge remote-tracking branch 'lib/main'", "Add 'lib/' from commit 'abc1234'"])
+@pytest.mark.parametrize(
+    "message", ["Merge remote-tracking branch 'lib/main'", "Add 'lib/' from commit 'abc1234'"]
+)
 def test_history_of_another_project_is_a_change_of_its_importer(repo, read, message):
     repo.commit("Begin", hour=1)
     import_project(repo, message)
     imported, begin = read()
-    assert (imported.kind, imported.author.name, begin.title) == (ChangeKind.CHANGE, "Ann Lee", "Begin")
+    assert (imported.kind, imported.author.name, begin.title) == (
+        ChangeKind.CHANGE,
+        "Ann Lee",
+        "Begin",
+    )
     assert (imported.created_at, imported.merged_at) == (at(50), at(50))
     assert imported.commits == ()
     assert (imported.additions, imported.lines_left_out) == (0, 4)
@@ -225,11 +287,17 @@ def test_later_imports_of_the_same_project_are_left_out_in_any_window(repo, root
     repo.commit("Begin", hour=1)
     import_project(repo, "Add 'lib/' from commit 'abc1234'")
     repo.git("checkout", "--quiet", "lib")
-    repo.commit("Theirs, later", {"late.txt": "1\n"}, hour=55, author=("Stranger", "s@lib.example"))
+    repo.commit(
+        "Theirs, later", {"late.txt": "1\n"}, hour=55, author=("Stranger", "s@lib.example")
+    )
     repo.merge("Merge commit 'abc1234' into main", "lib", hour=60)
     for since in (None, 58):
         pulls = read() if since is None else read(since=at(since))
-        assert (pulls[0].kind, pulls[0].commits, pulls[0].author.name) == (ChangeKind.CHANGE, (), "Ann Lee")
+        assert (pulls[0].kind, pulls[0].commits, pulls[0].author.name) == (
+            ChangeKind.CHANGE,
+            (),
+            "Ann Lee",
+        )
 
 
 def test_pull_request_with_an_import_counts_its_own_work_only(repo, read):
@@ -239,8 +307,16 @@ def test_pull_request_with_an_import_counts_its_own_work_only(repo, read):
     import_project(repo, "Add 'lib/' from commit 'abc1234'", into="topic")
     repo.merge("Merge pull request #4 from acme/topic\n\nVendor lib", "topic", hour=60)
     pull = read()[0]
-    assert (pull.number, pull.author.name, pull.created_at, pull.opening_known) == (4, "Ann Lee", at(40), True)
-    assert [commit.message for commit in pull.commits] == ["Make room", "Add 'lib/' from commit 'abc1234'"]
+    assert (pull.number, pull.author.name, pull.created_at, pull.opening_known) == (
+        4,
+        "Ann Lee",
+        at(40),
+        True,
+    )
+    assert [commit.message for commit in pull.commits] == [
+        "Make room",
+        "Add 'lib/' from commit 'abc1234'",
+    ]
     assert (pull.additions, pull.lines_left_out) == (1, 4)
 
 
@@ -279,10 +355,17 @@ def test_generated_and_vendored_files_are_left_out_of_sizes(repo, read):
     repo.commit("Begin", {".gitattributes": rules, "crlf.txt": "1\n2\n3\n"}, hour=1)
     lines = "line\n" * 100
     files = {
-        "mine.py": "1\n2\n", "gen/a.py": lines, "table.dat": lines, "deps/x.js": lines, "package-lock.json": lines,
-        "node_modules/y.js": lines, "app/vendor/z.rb": lines, "sub/package-lock.json": "1\n", "a.min.js": lines,
+        "mine.py": "1\n2\n",
+        "gen/a.py": lines,
+        "table.dat": lines,
+        "deps/x.js": lines,
+        "package-lock.json": lines,
+        "node_modules/y.js": lines,
+        "app/vendor/z.rb": lines,
+        "sub/package-lock.json": "1\n",
+        "a.min.js": lines,
         "crlf.txt": "1\r\n2\r\n3\r\n",
-    }  # fmt: skip
+    }
     repo.commit("Add it (#1)", files, hour=2)
     pull = read()[0]
     assert (pull.additions, pull.deletions) == (3, 0)
@@ -304,9 +387,14 @@ FORMS = {
     "github": ("Merge pull request #{0} from acme/topic-{0}\n\nTitle {0}", "Title {0} (#{0})"),
     "gerrit": (
         'Merge "Title {0}"\n\nReviewed-on: https://r.example.com/c/api/+/{0}',
-        "Title {0}\n\nChange-Id: I" + "a" * 40 + "\nReviewed-on: https://r.example.com/c/api/+/{0}",
+        "Title {0}\n\nChange-Id: I"
+        + "a" * 40
+        + "\nReviewed-on: https://r.example.com/c/api/+/{0}",
     ),
-    "bitbucket": ("Merged in topic-{0} (pull request #{0})\n\nTitle {0}", "Title {0} (pull request #{0})"),
+    "bitbucket": (
+        "Merged in topic-{0} (pull request #{0})\n\nTitle {0}",
+        "Title {0} (pull request #{0})",
+    ),
 }
 
 
@@ -317,9 +405,21 @@ def test_five_thousand_landings_of_a_forge_are_found(repo, read, forge):
     for number in range(1, count + 1):
         who = f"committer P{number % 20} <p{number % 20}@example.com> {START + number * 600} +0000"
         later = f"committer P{number % 20} <p{number % 20}@example.com> {START + number * 600 + 300} +0000"
-        content = [f"M 644 inline d{number % 50}/f{number % 700}.txt", "data <<E", str(number), "E"]
+        content = [
+            f"M 644 inline d{number % 50}/f{number % 700}.txt",
+            "data <<E",
+            str(number),
+            "E",
+        ]
         if number % 2 or number == 2:
-            stream += ["commit refs/heads/main", later, "data <<E", squashed.format(number), "E", *content]
+            stream += [
+                "commit refs/heads/main",
+                later,
+                "data <<E",
+                squashed.format(number),
+                "E",
+                *content,
+            ]
         else:
             stream += ["reset refs/heads/topic", "from refs/heads/main", ""]
             stream += ["commit refs/heads/topic", who, "data <<E", "Work on it", "E", *content]

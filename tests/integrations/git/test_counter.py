@@ -1,4 +1,6 @@
-"""The landings of histories of many shapes, found by the product and by a second counter."""
+"""The landings of histories of many shapes, found by the product and by a second
+counter.
+"""
 
 import random
 
@@ -74,11 +76,25 @@ class Story:
 
     def step(self):
         steps = [
-            self.push, self.squash, self.merge, self.merge, self.merge_with_sync, self.stack,
-            self.pull, self.pull_own_work, self.take_over, self.octopus, self.fork, self.epic,
-            self.work_on_develop, self.work_on_develop, self.release, self.add_project, self.reuse,
+            self.push,
+            self.squash,
+            self.merge,
+            self.merge,
+            self.merge_with_sync,
+            self.stack,
+            self.pull,
+            self.pull_own_work,
+            self.take_over,
+            self.octopus,
+            self.fork,
+            self.epic,
+            self.work_on_develop,
+            self.work_on_develop,
+            self.release,
+            self.add_project,
+            self.reuse,
             self.kept_branch,
-        ]  # fmt: skip
+        ]
         self.chance.choice(steps)()
         self.past.append(self.main)
 
@@ -157,7 +173,13 @@ class Story:
     def kept_branch(self):
         """Merge a branch with a name that is kept, of direct commits only."""
         kept = self.topic(self.main)
-        message = self.pick(["Merge branch 'release/1.0'", "Merge branch 'dev'", "Merge branch 'stage' into main"])
+        message = self.pick(
+            [
+                "Merge branch 'release/1.0'",
+                "Merge branch 'dev'",
+                "Merge branch 'stage' into main",
+            ]
+        )
         self.main = self.commit(message, [self.main, kept])
 
     def work_on_develop(self):
@@ -178,18 +200,24 @@ class Story:
     def release(self):
         if self.develop is None:
             return
-        message = self.pick(["Merge branch 'develop' into main", "Merge branch 'develop'", "Release"])
+        message = self.pick(
+            ["Merge branch 'develop' into main", "Merge branch 'develop'", "Release"]
+        )
         self.main = self.commit(message, [self.main, self.develop])
         way = self.chance.randrange(3)
         if way == 0:
             self.develop = self.main
         elif way == 1:
-            self.develop = self.commit("Merge branch 'main' into develop", [self.develop, self.main])
+            self.develop = self.commit(
+                "Merge branch 'main' into develop", [self.develop, self.main]
+            )
 
     def add_project(self):
         """Merge another project's history, perhaps once more."""
         self.lib = self.commit("Theirs", [self.lib] if self.lib else [])
-        message = self.pick(["Merge remote-tracking branch 'lib/main'", "Add 'lib/' from commit 'abc1234'"])
+        message = self.pick(
+            ["Merge remote-tracking branch 'lib/main'", "Add 'lib/' from commit 'abc1234'"]
+        )
         self.main = self.commit(message, [self.main, self.lib])
 
     def text(self):

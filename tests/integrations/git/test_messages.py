@@ -8,7 +8,12 @@ from apps.integrations.sources.git.messages import is_back_merge, read_message
 @pytest.mark.parametrize(
     ("message", "number", "title", "head_ref"),
     [
-        ("Merge pull request #12 from org/feature/x\n\nThe title\n\nBody", 12, "The title", "feature/x"),
+        (
+            "Merge pull request #12 from org/feature/x\n\nThe title\n\nBody",
+            12,
+            "The title",
+            "feature/x",
+        ),
         ("Merge pull request #12 from org/main\n\nThe title", 12, "The title", "main"),
         ("Merge pull request #12 from org/x", 12, "Merge pull request #12 from org/x", "x"),
         (
@@ -20,28 +25,55 @@ from apps.integrations.sources.git.messages import is_back_merge, read_message
         ("Merge pull request 77 from feature/x into main\n\nDo it", 77, "Do it", "feature/x"),
         ("Do it (!32)", 32, "Do it", ""),
         ("Do it (org/repo#44)", 44, "Do it", ""),
-        ("Do it\n\nSee merge request https://git.example.com/g/p/-/merge_requests/34", 34, "Do it", ""),
         (
-            "Do it\n\nWhy.\n\nChange-Id: I" + "a" * 40 + "\nReviewed-on: https://r.example.com/c/app/+/91",
+            "Do it\n\nSee merge request https://git.example.com/g/p/-/merge_requests/34",
+            34,
+            "Do it",
+            "",
+        ),
+        (
+            "Do it\n\nWhy.\n\nChange-Id: I"
+            + "a" * 40
+            + "\nReviewed-on: https://r.example.com/c/app/+/91",
             91,
             "Do it",
             "",
         ),
         ("Do it\n\nReviewed-on: https://r.example.com/91\nReviewed-by: Ann", 91, "Do it", ""),
         ("Do it\n\nReviewed-on: https://git.example.com/o/r/pulls/44", 44, "Do it", ""),
-        ("Do it\n\nReviewed By: ann\n\nDifferential Revision: https://p.example.com/D123", 123, "Do it", ""),
+        (
+            "Do it\n\nReviewed By: ann\n\nDifferential Revision: https://p.example.com/D123",
+            123,
+            "Do it",
+            "",
+        ),
         ("Do it\n\nDifferential Revision: D123", 123, "Do it", ""),
         ("Pull request #7: Do it\n\nMerge in PRJ/repo from a to b", 7, "Do it", ""),
         ("Merged in feature/y (pull request #5)\n\nThe title", 5, "The title", "feature/y"),
         ("Do it (pull request #5)", 5, "Do it", ""),
         ("Merged PR 77: Do it", 77, "Do it", ""),
-        ("Merge bitcoin/bitcoin#31000: test: do it\n\nabc test: do it (ann)", 31000, "test: do it", ""),
+        (
+            "Merge bitcoin/bitcoin#31000: test: do it\n\nabc test: do it (ann)",
+            31000,
+            "test: do it",
+            "",
+        ),
         ("Merge #1234: Do it", 1234, "Do it", ""),
         ("Merge #99\n\n99: Do it r=ann a=ben\n\nBody", 99, "Do it r=ann a=ben", ""),
         ("Auto merge of #500 - ann:fix-it, r=ben\n\nDo it", 500, "Do it", "fix-it"),
         ("Merge pull request 'Do it' (#3) from ann/x into main", 3, "Do it", "ann/x"),
-        ("Merge branch 'x' into 'main'\n\nDo it\n\nCloses #2\n\nSee merge request group/sub/proj!34", 34, "Do it", "x"),
-        ("Merge branch 'x' into 'main'\n\nSee merge request !34", 34, "Merge branch 'x' into 'main'", "x"),
+        (
+            "Merge branch 'x' into 'main'\n\nDo it\n\nCloses #2\n\nSee merge request group/sub/proj!34",
+            34,
+            "Do it",
+            "x",
+        ),
+        (
+            "Merge branch 'x' into 'main'\n\nSee merge request !34",
+            34,
+            "Merge branch 'x' into 'main'",
+            "x",
+        ),
         ("Do it\n\nSee merge request group/proj!34\n", 34, "Do it", ""),
         ("Do it (#123)", 123, "Do it", ""),
         ("Do it (#12) (#13)", 13, "Do it (#12)", ""),
@@ -51,7 +83,12 @@ from apps.integrations.sources.git.messages import is_back_merge, read_message
 def test_a_number_makes_a_pull_request_merged_or_squashed(message, number, title, head_ref):
     for is_merge in (True, False):
         told = read_message(message, is_merge=is_merge, trunk="main")
-        assert (told.is_pull_request, told.number, told.title, told.head_ref) == (True, number, title, head_ref)
+        assert (told.is_pull_request, told.number, told.title, told.head_ref) == (
+            True,
+            number,
+            title,
+            head_ref,
+        )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +164,9 @@ def test_what_a_back_merge_is(subject, expected):
 
 
 def test_titles_have_no_control_characters_and_an_end():
-    told = read_message("A \x1b[31mred\x07 <b>title</b>" + "x" * 3000, is_merge=False, trunk="main")
+    told = read_message(
+        "A \x1b[31mred\x07 <b>title</b>" + "x" * 3000, is_merge=False, trunk="main"
+    )
     assert told.title.startswith("A  [31mred  <b>title</b>xxx")
     assert len(told.title) == 500
     assert told.title.endswith("…")

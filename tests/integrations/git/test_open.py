@@ -40,10 +40,15 @@ def test_a_link_inside_the_root_and_a_linked_root_are_followed(repo, root, tmp_p
     (tmp_path / "root-link").symlink_to(root)
     key = GitRepository.open("app", root).key
     assert GitRepository.open("link", root).key == key
-    assert GitRepository.open(str(tmp_path / "root-link" / "app"), tmp_path / "root-link").key == key
+    assert (
+        GitRepository.open(str(tmp_path / "root-link" / "app"), tmp_path / "root-link").key
+        == key
+    )
 
 
-@pytest.mark.parametrize("path", ["../outside", "{tmp}/outside", "app/../../outside", "link", "/", "..", "../none"])
+@pytest.mark.parametrize(
+    "path", ["../outside", "{tmp}/outside", "app/../../outside", "link", "/", "..", "../none"]
+)
 def test_nothing_outside_the_root_is_read(repo, root, tmp_path, outside, path):
     (root / "link").symlink_to(outside.path)
     with pytest.raises(OutsideRoot):
@@ -56,7 +61,10 @@ def test_a_folder_whose_name_begins_like_the_root_is_outside(repo, root, tmp_pat
         GitRepository.open(str(tmp_path / "root2"), root)
 
 
-@pytest.mark.parametrize("way", ["git file", "git link", "commondir", "alternates", "quoted", "objects", "pack", "fan"])
+@pytest.mark.parametrize(
+    "way",
+    ["git file", "git link", "commondir", "alternates", "quoted", "objects", "pack", "fan"],
+)
 def test_no_part_of_a_repository_lies_outside(repo, root, outside, way):
     repo.commit("Begin")
     secret = outside.path / ".git"
@@ -98,7 +106,9 @@ def test_without_a_root_nothing_is_read(repo, tmp_path):
         GitRepository.open("app", tmp_path / "none")
 
 
-@pytest.mark.parametrize("path", ["none", "", "  ", "app/none", "a\x00b", "--upload-pack=x", "x" * 300])
+@pytest.mark.parametrize(
+    "path", ["none", "", "  ", "app/none", "a\x00b", "--upload-pack=x", "x" * 300]
+)
 def test_a_path_that_is_not_there(repo, root, path):
     with pytest.raises(GitError) as failure:
         GitRepository.open(path, root)
@@ -158,8 +168,22 @@ def test_git_is_ended_when_it_takes_too_long(repo, root, tmp_path, monkeypatch):
     assert time.monotonic() - start < 30
 
 
-LINKED = ["HEAD", "config", "packed-refs", "shallow", "refs/heads/main", "refs", "objects", "objects/info/alternates",
-          "commondir", "info/grafts", "info/attributes", "index", "refs/remotes", "logs"]  # fmt: skip
+LINKED = [
+    "HEAD",
+    "config",
+    "packed-refs",
+    "shallow",
+    "refs/heads/main",
+    "refs",
+    "objects",
+    "objects/info/alternates",
+    "commondir",
+    "info/grafts",
+    "info/attributes",
+    "index",
+    "refs/remotes",
+    "logs",
+]
 
 
 @pytest.mark.parametrize("target", ["outside", "inside"])
@@ -179,7 +203,9 @@ def test_a_link_in_the_git_folder_is_refused_unread(repo, root, outside, name, t
     assert "SECRET" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs", "shallow", "refs/heads/main", "info/attributes"])
+@pytest.mark.parametrize(
+    "name", ["HEAD", "config", "packed-refs", "shallow", "refs/heads/main", "info/attributes"]
+)
 def test_a_pipe_in_the_git_folder_is_refused_at_once(repo, root, name):
     repo.commit("Begin")
     (root / "app" / ".git" / name).unlink(missing_ok=True)
@@ -204,7 +230,9 @@ def test_an_included_configuration_is_not_read(repo, root, outside, section):
     outside.git("remote", "add", "origin", "https://github.com/secret-org/secret-name.git")
     os.mkfifo(outside.path / "pipe")
     with (root / "app" / ".git" / "config").open("a") as config:
-        config.write(f"{section}\n\tpath = {outside.path}/.git/config\n\tpath = {outside.path}/pipe\n")
+        config.write(
+            f"{section}\n\tpath = {outside.path}/.git/config\n\tpath = {outside.path}/pipe\n"
+        )
     repository = GitRepository.open("app", root, timeout=20)
     assert repository.name == "local/app"
     assert repository.count(LONG_AGO) == 1
@@ -226,7 +254,10 @@ def test_a_bare_repository_and_its_mailmap(repo, root):
     for path in ("app", "app.git"):
         repository = GitRepository.open(path, root)
         (change,) = repository.read([landing.oid for landing in repository.landings(LONG_AGO)])
-        assert (change.author.name, change.commits[0].author_email) == ("Ann Lee-Roe", "ann@new.example")
+        assert (change.author.name, change.commits[0].author_email) == (
+            "Ann Lee-Roe",
+            "ann@new.example",
+        )
         assert repository.name == "local/app"
 
 
@@ -260,7 +291,10 @@ def test_a_shallow_clone_says_what_is_missing(repo, root):
     repository = GitRepository.open("cut", root)
     assert repository.is_shallow
     pulls = repository.read([landing.oid for landing in repository.landings(LONG_AGO)])
-    assert [pull.title for pull in pulls] == ["Commit 4", "Commit 3"]  # what Commit 2 changed, nobody knows
+    assert [pull.title for pull in pulls] == [
+        "Commit 4",
+        "Commit 3",
+    ]  # what Commit 2 changed, nobody knows
     assert [pull.additions for pull in pulls] == [1, 1]
     assert "until 2026-01-03 is not in it" in repository.missing(LONG_AGO)
     assert repository.missing(at(3 * 24)) is None
@@ -273,7 +307,14 @@ def test_a_partial_clone_is_not_filled_and_says_so(repo, root):
     repo.commit("Begin", {"a": "1\n"})
     repo.commit("Next", {"a": "2\n"})
     repo.git("config", "uploadpack.allowFilter", "true")
-    repo.git("clone", "--quiet", "--bare", "--filter=blob:none", f"file://{root}/app", str(root / "part"))
+    repo.git(
+        "clone",
+        "--quiet",
+        "--bare",
+        "--filter=blob:none",
+        f"file://{root}/app",
+        str(root / "part"),
+    )
     repository = GitRepository.open("part", root)
     oids = [landing.oid for landing in repository.landings(LONG_AGO)]
     assert len(oids) == 2
@@ -306,9 +347,17 @@ def test_the_trunk_is_the_remotes_then_what_is_checked_out_then_main(repo, root)
     ("address", "name", "url"),
     [
         ("git@github.com:acme/api.git", "acme/api", "https://github.com/acme/api"),
-        ("https://user:secret@github.com/acme/api.git", "acme/api", "https://github.com/acme/api"),
+        (
+            "https://user:secret@github.com/acme/api.git",
+            "acme/api",
+            "https://github.com/acme/api",
+        ),
         ("ssh://git@GitHub.com:22/acme/api", "acme/api", "https://github.com/acme/api"),
-        ("https://gitlab.com/group/sub/api.git/", "group/sub/api", "https://gitlab.com/group/sub/api"),
+        (
+            "https://gitlab.com/group/sub/api.git/",
+            "group/sub/api",
+            "https://gitlab.com/group/sub/api",
+        ),
         ("git@git.example.com:acme/api.git", "acme/api", ""),
         ("git@git.example.com:api.git", "git.example.com/api", ""),
         ("https://github.com/a<b>/../x y", "a-b-/x-y", "https://github.com/a-b-/x-y"),

@@ -5,7 +5,12 @@ from apps.integrations.sources.git.people import person
 
 def test_a_private_address_of_github_gives_the_account():
     ann = person("Ann Lee", "12345+Ann-Lee@users.noreply.github.com")
-    assert (ann.login, ann.name, ann.github_id, ann.is_bot) == ("Ann-Lee", "Ann Lee", 12345, False)
+    assert (ann.login, ann.name, ann.github_id, ann.is_bot) == (
+        "Ann-Lee",
+        "Ann Lee",
+        12345,
+        False,
+    )
     assert person("Ann", "ann@users.noreply.github.com").login == "ann"
     assert person("Ann", "ann@users.noreply.github.com").github_id is None
 

@@ -76,7 +76,12 @@ def test_the_configuration_runs_nothing(repo, root, trap):
     signed = b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n"
     tree, parent = repo.git("--work-tree=.", "rev-parse", "HEAD^{tree}", "HEAD").split()
     who = b"A <a@example.com> 1767240000 +0000"
-    header = b"tree %s\nparent %s\nauthor %s\ncommitter %s\n" % (tree.encode(), parent.encode(), who, who)
+    header = b"tree %s\nparent %s\nauthor %s\ncommitter %s\n" % (
+        tree.encode(),
+        parent.encode(),
+        who,
+        who,
+    )
     oid = repo.raw(header + signed)
     (root / "app" / ".git" / "refs" / "heads" / "main").write_text(f"{oid}\n")
     trace.unlink(missing_ok=True)
@@ -111,7 +116,9 @@ def test_missing_objects_start_no_program(repo, root, trap):
 def test_our_own_environment_does_not_reach_git(repo, root, trap, monkeypatch, tmp_path):
     program, trace = trap
     repo.commit("Begin", {"a": "1\n"})
-    (tmp_path / "gitconfig").write_text(f"[diff]\n\texternal = {program}\n[core]\n\tfsmonitor = {program}\n")
+    (tmp_path / "gitconfig").write_text(
+        f"[diff]\n\texternal = {program}\n[core]\n\tfsmonitor = {program}\n"
+    )
     for name, value in {
         "GIT_DIR": str(tmp_path / "none"),
         "GIT_EXTERNAL_DIFF": str(program),
@@ -137,8 +144,19 @@ def test_replacements_and_grafts_are_off(repo, root):
 
 def test_odd_names_paths_and_messages(repo, root):
     nasty = ('&lt;b&gt; "Ann" \x1b[31m', "12+ann@users.noreply.github.com")
-    files = {"ta\tb": "1\n", "new\nline": "1\n", '"quoted"': "1\n", "-dash": "1\n", "1\t2\tsize": "1\n", "é": "1\n"}
-    repo.commit("<script>alert(1)</script>\x07 (#4)\n\n1\t1\tlooks like a size\n\x1bbody", files, author=nasty)
+    files = {
+        "ta\tb": "1\n",
+        "new\nline": "1\n",
+        '"quoted"': "1\n",
+        "-dash": "1\n",
+        "1\t2\tsize": "1\n",
+        "é": "1\n",
+    }
+    repo.commit(
+        "<script>alert(1)</script>\x07 (#4)\n\n1\t1\tlooks like a size\n\x1bbody",
+        files,
+        author=nasty,
+    )
     repo.commit("Binary", {"b": b"\x00\x01binary"}, hour=1)
     binary, markup = read_with(root)
     assert (markup.number, markup.title) == (4, "<script>alert(1)</script>")
@@ -152,9 +170,19 @@ def test_bytes_that_are_no_text(repo, root):
     tree = repo.git("write-tree")
     who = b"An\xe9 <a@example.com> 1767225600 +0000"
     header = b"tree %s\nauthor %s\ncommitter %s\n" % (tree.encode(), who, who)
-    repo.git("reset", "--quiet", "--hard", repo.raw(header, b"Caf\xe9 \xff (#8)\n\nbo\xfedy\x00hidden\n"))
+    repo.git(
+        "reset",
+        "--quiet",
+        "--hard",
+        repo.raw(header, b"Caf\xe9 \xff (#8)\n\nbo\xfedy\x00hidden\n"),
+    )
     (pull,) = read_with(root)
-    assert (pull.number, pull.title, pull.body, pull.author.name) == (8, "Caf� �", "bo�dy", "An�")
+    assert (pull.number, pull.title, pull.body, pull.author.name) == (
+        8,
+        "Caf� �",
+        "bo�dy",
+        "An�",
+    )
 
 
 def test_messages_in_other_encodings_are_turned_into_text(repo, root):
@@ -179,7 +207,12 @@ def test_empty_messages_and_empty_commits(repo, root):
     repo.commit("Begin", hour=1)
     repo.git("commit", "--quiet", "--allow-empty", "--allow-empty-message", "-m", "", hour=2)
     empty = read_with(root)[0]
-    assert (empty.title, empty.body, empty.additions, empty.changed_files) == ("(no message)", "", 0, 0)
+    assert (empty.title, empty.body, empty.additions, empty.changed_files) == (
+        "(no message)",
+        "",
+        0,
+        0,
+    )
 
 
 def test_renames_count_the_lines_that_differ(repo, root):
@@ -216,7 +249,12 @@ def test_submodules_are_a_line_and_not_entered(repo, make, root):
 def test_dates_that_cannot_be_read_lose_no_commit(repo, root, who):
     repo.commit("Before", hour=5)
     tree, parent = repo.git("rev-parse", "HEAD^{tree}", "HEAD").split()
-    header = b"tree %s\nparent %s\nauthor %s\ncommitter %s\n" % (tree.encode(), parent.encode(), who, who)
+    header = b"tree %s\nparent %s\nauthor %s\ncommitter %s\n" % (
+        tree.encode(),
+        parent.encode(),
+        who,
+        who,
+    )
     repo.git("reset", "--quiet", "--hard", repo.raw(header, b"Odd\n"))
     repo.commit("After", {"b": "1\n"}, hour=6)
     after, odd, before = read_with(root)

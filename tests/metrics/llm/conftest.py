@@ -61,26 +61,48 @@ def team(owner):
 @pytest.fixture
 def pulls(team):
     """Forty pull requests with a commit each, the newest last."""
-    repository = Repository.objects.across_teams().create(team=team, source="github", full_name="acme/api")
+    repository = Repository.objects.across_teams().create(
+        team=team, source="github", full_name="acme/api"
+    )
     now = timezone.now()
     rows = PullRequest.objects.bulk_create(
         PullRequest(
-            team=team, repository=repository, external_id=f"PR_{n}", number=n, title=f"fix: Part {n}",
-            body=f"Carries the total of page {n} over to the next one.", state="merged", additions=n, deletions=2,
-            changed_files=1, created_at=now - timedelta(days=COUNT - n), updated_at=now - timedelta(hours=1),
-            merged_at=now - timedelta(hours=1), detail_state="complete", head_ref="topic",
+            team=team,
+            repository=repository,
+            external_id=f"PR_{n}",
+            number=n,
+            title=f"fix: Part {n}",
+            body=f"Carries the total of page {n} over to the next one.",
+            state="merged",
+            additions=n,
+            deletions=2,
+            changed_files=1,
+            created_at=now - timedelta(days=COUNT - n),
+            updated_at=now - timedelta(hours=1),
+            merged_at=now - timedelta(hours=1),
+            detail_state="complete",
+            head_ref="topic",
         )
         for n in range(1, COUNT + 1)
-    )  # fmt: skip
+    )
     Commit.objects.bulk_create(
-        Commit(team=team, pull_request=pull, oid=f"{n:040}", message="Work", authored_at=now, committed_at=now)
+        Commit(
+            team=team,
+            pull_request=pull,
+            oid=f"{n:040}",
+            message="Work",
+            authored_at=now,
+            committed_at=now,
+        )
         for n, pull in enumerate(rows)
     )
     return PullRequest.objects.for_team(team)
 
 
 def read(worker, team, seconds=30.0, **params):
-    return worker.drain(worker.start(run_llm_analysis_batch, team_id=team.pk, **params), seconds)
+    return worker.drain(
+        worker.start(run_llm_analysis_batch, team_id=team.pk, **params), seconds
+    )
 
 
 def states(team):

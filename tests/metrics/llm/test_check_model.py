@@ -25,7 +25,11 @@ def check(capsys):
 def test_working_model_ends_with_0_and_is_remembered(model, check):
     model.faults({"llm": "wants_both"})
     found = check()
-    assert (found["exit"], found["status"], found["length"]) == (0, "works", "max_completion_tokens")
+    assert (found["exit"], found["status"], found["length"]) == (
+        0,
+        "works",
+        "max_completion_tokens",
+    )
     assert LlmDialect.objects.get().temperature is False
 
 

@@ -1,4 +1,6 @@
-"""The language model's step against the sandbox over HTTP: everything read once, checked, paid for once, or named."""
+"""The language model's step against the sandbox over HTTP: everything read once,
+checked, paid for once, or named.
+"""
 
 import itertools
 import threading
@@ -22,13 +24,27 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pulls, worker):
     run = read(worker, team)
     step = run.steps.get()
-    assert (run.state, step.state, step.done, step.total) == (RunState.DONE, StepState.DONE, COUNT, COUNT)
+    assert (run.state, step.state, step.done, step.total) == (
+        RunState.DONE,
+        StepState.DONE,
+        COUNT,
+        COUNT,
+    )
     assert states(team) == {"done": COUNT}
     analysis = pulls.get(number=7).analysis
     assert analysis.summary.startswith("Part 7")
-    assert (analysis.kind, analysis.risk, analysis.friction, analysis.ai_disclosed) == ("fix", "low", "low", False)
+    assert (analysis.kind, analysis.risk, analysis.friction, analysis.ai_disclosed) == (
+        "fix",
+        "low",
+        "low",
+        False,
+    )
     bill, use = model.bill(), LlmUse.objects.for_team(team).get()
-    assert (use.requests, use.tokens_in, use.tokens_out) == (bill["answered"], bill["tokens_in"], bill["tokens_out"])
+    assert (use.requests, use.tokens_in, use.tokens_out) == (
+        bill["answered"],
+        bill["tokens_in"],
+        bill["tokens_out"],
+    )
     assert set(bill["asked"].values()) == {1}
     shown = run.events.filter(kind="summaries").last().data["rows"]
     assert 1 <= len(shown) <= 3
@@ -43,7 +59,9 @@ def test_everything_is_read_once_and_a_second_run_costs_nothing(model, team, pul
 
 def test_the_newest_come_first_and_the_rest_later(model, team, pulls, worker):
     read(worker, team, limit=10)
-    assert sorted(pulls.filter(analysis__state="done").values_list("number", flat=True)) == list(range(31, 41))
+    assert sorted(
+        pulls.filter(analysis__state="done").values_list("number", flat=True)
+    ) == list(range(31, 41))
     read(worker, team, limit=100)
     assert states(team) == {"done": COUNT}
 
@@ -60,12 +78,21 @@ def test_the_same_question_is_paid_for_once_in_a_team(model, team, pulls, worker
 @pytest.mark.parametrize(
     "fault",
     [
-        {"status": 500}, {"status": 503}, {"malformed": True}, {"disconnect": True}, {"llm": "empty"},
-        {"llm": "truncated"}, {"llm": "malformed"}, {"llm": "invalid"}, {"llm": "few"}, {"llm": "many"},
-        {"llm": "strangers"}, {"llm": "invented"},
+        {"status": 500},
+        {"status": 503},
+        {"malformed": True},
+        {"disconnect": True},
+        {"llm": "empty"},
+        {"llm": "truncated"},
+        {"llm": "malformed"},
+        {"llm": "invalid"},
+        {"llm": "few"},
+        {"llm": "many"},
+        {"llm": "strangers"},
+        {"llm": "invented"},
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
-)  # fmt: skip
+)
 def test_what_goes_wrong_twice_is_asked_again(model, team, pulls, worker, fault):
     model.faults({"times": 2, **fault})
     run = read(worker, team)
@@ -92,14 +119,25 @@ def test_one_that_never_gets_an_answer_is_given_up_with_the_reason(model, team, 
     assert model.bill() == before
 
 
-def test_limit_longer_than_the_patience_hands_over_to_the_background(model, team, pulls, worker):
+def test_limit_longer_than_the_patience_hands_over_to_the_background(
+    model, team, pulls, worker
+):
     model.faults({"times": 1, "status": 429, "reset_in": 600})
     run = read(worker, team)
-    assert (run.state, run.missing[0]["cause"], run.missing[0]["remedy"]) == ("partial", "ai_continues", "wait")
+    assert (run.state, run.missing[0]["cause"], run.missing[0]["remedy"]) == (
+        "partial",
+        "ai_continues",
+        "wait",
+    )
     with pytest.raises(pace.Limited):
         pace.take(10)
     progress = continuing.progress_of(team.pk)
-    assert (progress.done, progress.total, progress.name, progress.cause) == (0, COUNT, "waiting", "ai_rate_limit")
+    assert (progress.done, progress.total, progress.name, progress.cause) == (
+        0,
+        COUNT,
+        "waiting",
+        "ai_rate_limit",
+    )
     assert timedelta(seconds=590) < progress.until - timezone.now() <= timedelta(seconds=600)
     pass_time()
     worker.drain(continuing.live_run(team.pk))
@@ -107,20 +145,33 @@ def test_limit_longer_than_the_patience_hands_over_to_the_background(model, team
     assert continuing.progress_of(team.pk) is None
     run.refresh_from_db()
     step = run.steps.get()
-    assert (run.state, run.percent, run.missing, step.state, step.done) == ("done", 100, [], StepState.DONE, COUNT)
+    assert (run.state, run.percent, run.missing, step.state, step.done) == (
+        "done",
+        100,
+        [],
+        StepState.DONE,
+        COUNT,
+    )
 
 
 def test_limit_within_the_patience_parks_the_step(model, team, pulls, worker):
     model.faults({"times": 1, "status": 429, "reset_in": 30})
     run = read(worker, team)
     step = run.steps.get()
-    assert (run.state, step.state, step.failures, step.cause) == ("running", StepState.PARKED, 0, "ai_rate_limit")
+    assert (run.state, step.state, step.failures, step.cause) == (
+        "running",
+        StepState.PARKED,
+        0,
+        "ai_rate_limit",
+    )
     pass_time()
     assert worker.drain(run).state == RunState.DONE
     assert states(team) == {"done": COUNT}
 
 
-def test_server_that_never_answers_is_asked_again_with_growing_pauses(model, team, pulls, worker, settings):
+def test_server_that_never_answers_is_asked_again_with_growing_pauses(
+    model, team, pulls, worker, settings
+):
     settings.LLM_PATIENCE = 10
     model.faults({"status": 503})
     run = read(worker, team)
@@ -146,7 +197,9 @@ def test_refused_key_ends_the_reading_and_names_the_operator(model, team, pulls,
     assert continuing.live_run(team.pk) is None
 
 
-def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(model, team, pulls, worker, settings):
+def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(
+    model, team, pulls, worker, settings
+):
     settings.LLM_PATIENCE = 10
     model.faults({"llm": "huge_key"})
     run = read(worker, team)
@@ -154,12 +207,18 @@ def test_a_key_of_300_kb_makes_no_reason_longer_than_500_characters(model, team,
     reasons = [missing["why"] for missing in run.missing]
     reasons += Analysis.objects.for_team(team).values_list("error", flat=True)
     assert max(map(len, reasons)) <= 500
-    stored = [run.error, *run.events.values_list("message", flat=True), *map(str, run.events.values_list("data"))]
+    stored = [
+        run.error,
+        *run.events.values_list("message", flat=True),
+        *map(str, run.events.values_list("data")),
+    ]
     assert max(map(len, stored)) < 5_000
 
 
 @pytest.mark.parametrize("key", ["gsk_1234567890abcdefghijABCDEFGHIJ", "of-no-known-shape"])
-def test_an_api_key_that_a_gateway_repeats_is_stored_nowhere(model, team, pulls, worker, settings, key):
+def test_an_api_key_that_a_gateway_repeats_is_stored_nowhere(
+    model, team, pulls, worker, settings, key
+):
     settings.GROQ_API_KEY = key
     model.faults({"llm": "key_echo"})
     run = read(worker, team)
@@ -196,12 +255,26 @@ def test_without_a_key_the_step_says_how_to_add_one(team, pulls, worker, setting
 
 @pytest.mark.long
 def test_faults_of_all_kinds_and_killed_workers(model, team, pulls, workers):
-    """Every pull request ends read once or given up with its reason; the bill has what reached us."""
-    kinds = ("empty", "truncated", "malformed", "invalid", "few", "many", "strangers", "invented")
+    """Every pull request ends read once or given up with its reason; the bill has what
+    reached us.
+    """
+    kinds = (
+        "empty",
+        "truncated",
+        "malformed",
+        "invalid",
+        "few",
+        "many",
+        "strangers",
+        "invented",
+    )
     model.faults(
-        {"times": 1, "status": 429, "reset_in": 1}, *({"share": 0.04, "llm": kind} for kind in kinds),
-        {"share": 0.05, "status": 500}, {"share": 0.03, "disconnect": True}, {"share": 0.3, "delay": 0.2},
-    )  # fmt: skip
+        {"times": 1, "status": 429, "reset_in": 1},
+        *({"share": 0.04, "llm": kind} for kind in kinds),
+        {"share": 0.05, "status": 500},
+        {"share": 0.03, "disconnect": True},
+        {"share": 0.3, "delay": 0.2},
+    )
     run = run_llm_analysis_batch(team_id=team.pk)
     env = {"LLM_BASE_URL": f"{model.url}/v1", "LLM_REQUESTS_A_MINUTE": "100000"}
     crew = [workers.start(**env)]
@@ -218,7 +291,8 @@ def test_faults_of_all_kinds_and_killed_workers(model, team, pulls, workers):
     assert all(row.summary for row in found.filter(state=AnalysisState.DONE))
     assert all(row.error for row in found.filter(state=AnalysisState.FAILED))
     use, bill = LlmUse.objects.for_team(team).get(), model.bill()
-    # A kill or a broken connection may have lost answers on their way to us; none is counted twice.
+    # A kill or a broken connection may have lost answers on their way to us; none is
+    # counted twice.
     assert use.requests <= bill["answered"]
 
 
@@ -256,12 +330,18 @@ def test_a_person_wins_over_markers_and_model(model, team, owner, pulls, worker,
     html = client.get(page, {"q": "5"}).content.decode()
     assert pull.analysis.summary in html
     address = reverse("metrics:correct_pull", args=[team.slug, pull.pk])
-    assert client.post(address, {"assisted": "yes", "note": "I paired with <b>it</b>."}).status_code == 303
+    assert (
+        client.post(
+            address, {"assisted": "yes", "note": "I paired with <b>it</b>."}
+        ).status_code
+        == 303
+    )
     pull.refresh_from_db()
     assert pull.ai_assisted is True
     html = client.get(page, {"q": "5"}).content.decode()
-    assert "lead says that AI helped to write this. I paired with &lt;b&gt;it&lt;/b&gt;." in html.replace(
-        "lead@acme.example", "lead"
+    assert (
+        "lead says that AI helped to write this. I paired with &lt;b&gt;it&lt;/b&gt;."
+        in html.replace("lead@acme.example", "lead")
     )
     # A new table of markers re-reads all, and changes nothing of that.
     pulls.update(markers_version=0)

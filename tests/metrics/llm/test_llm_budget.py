@@ -1,4 +1,6 @@
-"""The installation's budget for the language model, which all teams share, against the sandbox over HTTP."""
+"""The installation's budget for the language model, which all teams share, against the
+sandbox over HTTP.
+"""
 
 import threading
 import uuid
@@ -21,9 +23,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def second_team():
-    """Return a team of another owner, with one unread pull request and no use this month."""
+    """Return a team of another owner, with one unread pull request and no use this
+    month.
+    """
     other = create_team("Globex", User.objects.create_user("lead@globex.example"))
-    repository = Repository.objects.across_teams().create(team=other, source="github", full_name="globex/api")
+    repository = Repository.objects.across_teams().create(
+        team=other, source="github", full_name="globex/api"
+    )
     now = timezone.now()
     PullRequest.objects.create(
         team=other,
@@ -53,7 +59,7 @@ def budget_note(client, user, team):
 
 def test_second_team_is_refused_when_first_used_the_installations_budget(
     model, team, owner, pulls, second_team, worker, client, settings
-):  # fmt: skip
+):
     read(worker, team)
     assert not budget_note(client, owner, team)
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = spent_by(team) + 50
@@ -68,7 +74,7 @@ def test_second_team_is_refused_when_first_used_the_installations_budget(
 
 def test_reading_stops_before_the_installations_budget_is_passed(
     model, team, pulls, worker, settings
-):  # fmt: skip
+):
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = 4_000
     run = read(worker, team)
     assert run.state == RunState.PARTIAL
@@ -78,7 +84,7 @@ def test_reading_stops_before_the_installations_budget_is_passed(
 
 def test_second_team_is_read_after_the_budget_is_raised(
     model, team, owner, pulls, second_team, worker, client, settings
-):  # fmt: skip
+):
     read(worker, team)
     settings.LLM_INSTALLATION_MONTHLY_TOKENS = spent_by(team)
     read(worker, second_team)

@@ -1,4 +1,6 @@
-"""Other servers' ways, and faults of one request, against the sandbox over HTTP: what can be read is read."""
+"""Other servers' ways, and faults of one request, against the sandbox over HTTP: what
+can be read is read.
+"""
 
 import pytest
 
@@ -36,7 +38,9 @@ def test_answer_of_another_shape_is_read(model, team, few, worker, shape):
     assert few.first().analysis.summary.startswith("Part ")
 
 
-@pytest.mark.parametrize("shape", [name for name in sorted(SHAPES) if name.startswith("usage_")])
+@pytest.mark.parametrize(
+    "shape", [name for name in sorted(SHAPES) if name.startswith("usage_")]
+)
 def test_unbelievable_usage_is_replaced_by_our_estimate(model, team, few, worker, shape):
     model.faults({"llm": shape})
     read(worker, team)
@@ -59,7 +63,11 @@ def test_budget_ends_although_the_server_sends_no_usage(model, team, pulls, work
 @pytest.mark.parametrize(
     ("demand", "learned", "most"),
     [
-        ("wants_completion_tokens", {"limit": "max_completion_tokens", "form": "json_schema"}, 2),
+        (
+            "wants_completion_tokens",
+            {"limit": "max_completion_tokens", "form": "json_schema"},
+            2,
+        ),
         ("wants_no_temperature", {"temperature": False}, 2),
         ("wants_both", {"limit": "max_completion_tokens", "temperature": False}, 3),
         ("wants_no_schema", {"form": "json_object"}, 2),
@@ -70,7 +78,7 @@ def test_budget_ends_although_the_server_sends_no_usage(model, team, pulls, work
 )
 def test_parameters_are_learned_once_and_remembered(
     model, team, pulls, worker, demand, learned, most
-):  # fmt: skip
+):
     model.faults({"llm": demand})
     assert read(worker, team).state == RunState.DONE
     assert states(team) == {"done": COUNT}
@@ -100,7 +108,12 @@ def refusal(status, code="", message=""):
     ("fault", "cause"),
     [
         (refusal(400, "content_filter", "The response was filtered"), "ai_content_filter"),
-        (refusal(403, "", "Your chosen model requires moderation and your input was flagged"), "ai_content_filter"),
+        (
+            refusal(
+                403, "", "Your chosen model requires moderation and your input was flagged"
+            ),
+            "ai_content_filter",
+        ),
         (refusal(400, "context_length_exceeded"), "ai_too_long"),
         (refusal(413, "request_too_large", "Request too large for model"), "ai_too_long"),
         (refusal(400, "json_validate_failed", "Failed to generate JSON."), "ai_unusable"),
@@ -132,10 +145,22 @@ def test_short_context_is_met_by_smaller_requests(model, team, pulls, worker):
     [
         ({"status": 401}, "ai_key_refused", "operator"),
         ({"status": 404}, "ai_address_wrong", "operator"),
-        (refusal(404, "model_not_found", "The model `x` does not exist"), "ai_model_missing", "operator"),
+        (
+            refusal(404, "model_not_found", "The model `x` does not exist"),
+            "ai_model_missing",
+            "operator",
+        ),
         ({"status": 405}, "ai_address_wrong", "operator"),
-        ({"status": 301, "headers": {"location": "http://127.0.0.1:1/"}}, "ai_address_wrong", "operator"),
-        (refusal(400, "", "Unusual words without a known one."), "ai_request_refused", "operator"),
+        (
+            {"status": 301, "headers": {"location": "http://127.0.0.1:1/"}},
+            "ai_address_wrong",
+            "operator",
+        ),
+        (
+            refusal(400, "", "Unusual words without a known one."),
+            "ai_request_refused",
+            "operator",
+        ),
         ({"status": 402}, "ai_continues", "wait"),
         ({"llm": "quota"}, "ai_continues", "wait"),
         ({"status": 429, "headers": {"retry-after": "25920"}}, "ai_continues", "wait"),
@@ -154,7 +179,7 @@ def test_short_context_is_met_by_smaller_requests(model, team, pulls, worker):
 )
 def test_fault_of_the_server_loses_nothing(
     model, team, pulls, worker, settings, fault, cause, remedy
-):  # fmt: skip
+):
     settings.LLM_PATIENCE = 10
     model.faults(fault)
     run = read(worker, team)
@@ -201,7 +226,7 @@ def test_pauses_grow_whatever_the_server_asks(model, team, pulls, worker, settin
 
 def test_model_of_nothing_but_nonsense_is_left_alone_after_three_rounds(
     model, team, pulls, worker, settings
-):  # fmt: skip
+):
     settings.LLM_PATIENCE = 10
     model.faults({"llm": "strangers"})
     run = read(worker, team)

@@ -1,4 +1,6 @@
-"""The findings in the model's words: no number that is not theirs, and no harm where the model is of no use."""
+"""The findings in the model's words: no number that is not theirs, and no harm where
+the model is of no use.
+"""
 
 import json
 from datetime import timedelta
@@ -81,7 +83,9 @@ def slower(team):
     for n in range(240):
         at = now - timedelta(hours=n * 18 + 1)
         hours = 40 + n % 7 if n < 75 else 4 + n % 3
-        PullRequestFactory(repository=repository, created_at=at - timedelta(hours=hours), merged_at=at)
+        PullRequestFactory(
+            repository=repository, created_at=at - timedelta(hours=hours), merged_at=at
+        )
 
 
 def find(worker, team):
@@ -89,7 +93,9 @@ def find(worker, team):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_dashboard_says_it_in_short_and_pays_once(client, worker, model, team, owner, slower):
+def test_the_dashboard_says_it_in_short_and_pays_once(
+    client, worker, model, team, owner, slower
+):
     assert find(worker, team).state == RunState.DONE
     summary = InsightSummary.objects.for_team(team).get()
     title = Insight.objects.for_team(team).order_by("-effect").first().title
@@ -101,13 +107,17 @@ def test_the_dashboard_says_it_in_short_and_pays_once(client, worker, model, tea
     find(worker, team)
     assert (model.bill()["answered"], LlmUse.objects.for_team(team).get().requests) == (1, 1)
     insight = Insight.objects.for_team(team).order_by("-effect").first()
-    client.post(reverse("metrics:dismiss", args=[team.slug]), {"insight": insight.pk, "reason": "Known"})
+    client.post(
+        reverse("metrics:dismiss", args=[team.slug]), {"insight": insight.pk, "reason": "Known"}
+    )
     assert "in-short" not in client.get(dashboard).content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["invented", "empty", "truncated"])
-def test_an_answer_that_fails_twice_leaves_the_findings_alone(worker, model, team, slower, fault):
+def test_an_answer_that_fails_twice_leaves_the_findings_alone(
+    worker, model, team, slower, fault
+):
     model.faults({"llm": fault})
     run = find(worker, team)
     assert run.state == RunState.DONE

@@ -5,7 +5,8 @@
     unit        in the transaction of a unit, the second one where there is one
     handoff     the step is committed as done, the next one's message has not been sent
 
-Places are found by Huey's own hooks and by watching SQL; none of the product's functions is touched.
+Places are found by Huey's own hooks and by watching SQL; none of the product's
+functions is touched.
 """
 
 import os

@@ -2,7 +2,10 @@ from django.db import models
 
 
 class Effect(models.Model):
-    """What a unit of the lab's pipeline does. Nothing keeps it from being written twice: the engine has to."""
+    """What a unit of the lab's pipeline does.
+
+    Nothing keeps it from being written twice: the engine has to.
+    """
 
     run = models.UUIDField()
     step = models.CharField(max_length=20)

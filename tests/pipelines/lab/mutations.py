@@ -1,4 +1,6 @@
-"""Takes a guard of the engine out of this process, to show that the tests can see the bug that it keeps away."""
+"""Takes a guard of the engine out of this process, to show that the tests can see the
+bug that it keeps away.
+"""
 
 from apps.pipelines import runner
 from apps.pipelines.context import StepContext
@@ -19,7 +21,9 @@ def epochs():
 
 def fencing():
     """An attempt that was taken over goes on committing."""
-    StepContext.mine = lambda self, changes: Change(StepRun, changes, {"id": self.step.pk}, ("id",))
+    StepContext.mine = lambda self, changes: Change(
+        StepRun, changes, {"id": self.step.pk}, ("id",)
+    )
     StepContext.check = lambda self: None
 
 

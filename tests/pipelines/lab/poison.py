@@ -1,8 +1,10 @@
-"""A pipeline that reads texts in portions, one of which may hang: a real pattern that backtracks, and holds the GIL.
+"""A pipeline that reads texts in portions, one of which may hang: a real pattern that
+backtracks, and holds the GIL.
 
-Params: texts (their number), poison (the indexes of those that hang), asleep (the hang is a wait that leaves the GIL
-free, between two units), stubborn (the body does not look at what hung). A portion's texts are read in one call, so that
-nothing is known of the single one.
+Params: texts (their number), poison (the indexes of those that hang), asleep (the hang
+is a wait that leaves the GIL free, between two units), stubborn (the body does not look
+at what hung). A portion's texts are read in one call, so that nothing is known of the
+single one.
 """
 
 import re
@@ -48,7 +50,9 @@ def write(ctx, portion, texts, missing, poisoned):
             if poisoned:
                 hang()
             for item in portion.items:
-                Effect.objects.create(run=ctx.run.pk, step="read", item=item, attempt=ctx.attempt)
+                Effect.objects.create(
+                    run=ctx.run.pk, step="read", item=item, attempt=ctx.attempt
+                )
         unit.cursor = {"next": portion.items[-1] + 1, "missing": missing}
         unit.done = portion.items[-1] + 1
 

@@ -1,7 +1,9 @@
-"""A receiver that sends one email for each run, and fails or dies at first: LAB_RECEIVER=<folder>:<fails>:<dies>.
+"""A receiver that sends one email for each run, and fails or dies at first:
+LAB_RECEIVER=<folder>:<fails>:<dies>.
 
-It raises in its first <fails> calls, and at call number <dies> it writes its email and kills its process before the
-transaction ends. Calls are counted in a file, over all processes. The first delivery calls a receiver that fails twice.
+It raises in its first <fails> calls, and at call number <dies> it writes its email and
+kills its process before the transaction ends. Calls are counted in a file, over all
+processes. The first delivery calls a receiver that fails twice.
 """
 
 import os
@@ -29,7 +31,12 @@ def count_call():
 def mail(run, state, **kwargs):
     call = count_call()
     text = f"It has ended as {state} in generation {run.generation}."
-    queue_mail(dedupe_key=f"run:{run.pk}:failing", recipient="lab@example.com", subject=str(run.pk), text=text)
+    queue_mail(
+        dedupe_key=f"run:{run.pk}:failing",
+        recipient="lab@example.com",
+        subject=str(run.pk),
+        text=text,
+    )
     if call == plan["dies"]:
         os.kill(os.getpid(), signal.SIGKILL)
     if call <= plan["fails"]:

@@ -1,8 +1,10 @@
-"""A pipeline without a domain: five steps over three queues that write one effect a unit.
+"""A pipeline without a domain: five steps over three queues that write one effect a
+unit.
 
-Params: items (units a step), pace (seconds between units), and what shall happen in which step: `fail` {step: message}
-once before the unit, `permanent` {step: message}, `park` {step: seconds}, `partial`/`skip` {step: reason},
-`crash_after` {step: n} (the process dies hard after n units, each time), `hang` {step: seconds}, `full` {step: True}
+Params: items (units a step), pace (seconds between units), and what shall happen in
+which step: `fail` {step: message} once before the unit, `permanent` {step: message},
+`park` {step: seconds}, `partial`/`skip` {step: reason}, `crash_after` {step: n} (the
+process dies hard after n units, each time), `hang` {step: seconds}, `full` {step: True}
 (writing a file finds the disk full).
 """
 
@@ -50,7 +52,11 @@ def misbehave(ctx, key, item, plan):
     mended = Path(plan["mended"]).exists()
     if (message := plan["permanent"].get(key)) and item == 1 and not mended:
         raise Permanent(message)
-    if (message := plan["fail"].get(key)) and item == 1 and (plan["always"] or ctx.step.failures == 0):
+    if (
+        (message := plan["fail"].get(key))
+        and item == 1
+        and (plan["always"] or ctx.step.failures == 0)
+    ):
         raise Retryable(message)
     if (seconds := plan.get("park", {}).get(key)) and item == 1 and not tried:
         with ctx.unit() as unit:
@@ -71,14 +77,32 @@ def write_to_a_full_disk():
 
 def lab_step(key):
     def body(
-        ctx, items=5, pace=0.0, fail=None, permanent=None, park=None, partial=None, skip=None, crash_after=None,
-        hang=None, full=None, always=False, mended="/nonexistent",
-    ):  # fmt: skip
+        ctx,
+        items=5,
+        pace=0.0,
+        fail=None,
+        permanent=None,
+        park=None,
+        partial=None,
+        skip=None,
+        crash_after=None,
+        hang=None,
+        full=None,
+        always=False,
+        mended="/nonexistent",
+    ):
         plan = {
-            "fail": fail or {}, "permanent": permanent or {}, "park": park or {}, "partial": partial or {},
-            "skip": skip or {}, "crash_after": crash_after or {}, "hang": hang or {}, "full": full or {}, "always": always,
+            "fail": fail or {},
+            "permanent": permanent or {},
+            "park": park or {},
+            "partial": partial or {},
+            "skip": skip or {},
+            "crash_after": crash_after or {},
+            "hang": hang or {},
+            "full": full or {},
+            "always": always,
             "mended": mended,
-        }  # fmt: skip
+        }
         return work(ctx, items, pace, **plan)
 
     return step_task(name=f"lab_{key}", standalone=alone)(body)
@@ -94,9 +118,25 @@ LAB = Pipeline(
     "lab",
     "Lab",
     steps=(
-        Step("one", "One", lab_step("one"), queue="sync", weight=4, backoff=0.2, prepare_retry=prepare_retry),
+        Step(
+            "one",
+            "One",
+            lab_step("one"),
+            queue="sync",
+            weight=4,
+            backoff=0.2,
+            prepare_retry=prepare_retry,
+        ),
         Step("two", "Two", lab_step("two"), queue="llm", weight=2, backoff=0.2),
-        Step("three", "Three", lab_step("three"), queue="compute", weight=2, backoff=0.2, deadline=3.0),
+        Step(
+            "three",
+            "Three",
+            lab_step("three"),
+            queue="compute",
+            weight=2,
+            backoff=0.2,
+            deadline=3.0,
+        ),
         Step("four", "Four", lab_step("four"), queue="llm", weight=1, backoff=0.2),
         Step("five", "Five", lab_step("five"), queue="sync", weight=1, backoff=0.2),
     ),

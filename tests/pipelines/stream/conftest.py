@@ -22,7 +22,9 @@ def session_of(user):
 
 
 class Acme:
-    """A team, its owner's session, and a run of the lab that nobody works on: its events are the test's."""
+    """A team, its owner's session, and a run of the lab that nobody works on: its
+    events are the test's.
+    """
 
     def __init__(self):
         self.owner = User.objects.create_user(f"owner{next(_numbers)}@acme.example")
@@ -58,7 +60,9 @@ def web(django_db_setup, django_db_blocker, tmp_path_factory):
 
 @pytest.fixture
 def watch(request, acme):
-    """Open streams: of the module's web process unless told otherwise, as the team's owner unless told otherwise."""
+    """Open streams: of the module's web process unless told otherwise, as the team's
+    owner unless told otherwise.
+    """
     opened = []
 
     def open_stream(path=None, *, web=None, session=acme.session, seq=None, **options):

@@ -1,4 +1,7 @@
-"""Who may watch: asked at each connect and again while a stream is open. By default nobody."""
+"""Who may watch: asked at each connect and again while a stream is open.
+
+By default nobody.
+"""
 
 import time
 
@@ -78,17 +81,25 @@ def test_stream_of_a_deactivated_user_ends_within_5_seconds(acme, outsider, watc
 
 @pytest.mark.long
 def test_tickets_of_400_sessions_are_checked_in_2_seconds_of_the_processor(acme):
-    """The hub's pause and two such checks are within 5 seconds, for 800 sessions in one process."""
+    """The hub's pause and two such checks are within 5 seconds, for 800 sessions in one
+    process.
+    """
     tickets, users = [], []
     for number in range(400):
         users.append(User.objects.create_user(f"member{number}@acme.example"))
         acme.team.memberships.create(user=users[-1], role="member")
-        tickets.append(gate.Ticket(session_of(users[-1]), gate.channel_of(acme.run.pk), (("slug", acme.team.slug),)))
+        tickets.append(
+            gate.Ticket(
+                session_of(users[-1]), gate.channel_of(acme.run.pk), (("slug", acme.team.slug),)
+            )
+        )
     acme.team.memberships.filter(user=users[0]).delete()
     User.objects.filter(pk=users[1].pk).update(is_active=False)
     Session.objects.filter(session_key=tickets[2].session_key).delete()
     User.objects.filter(pk=users[3].pk).update(password="changed")
-    Session.objects.filter(session_key=tickets[4].session_key).update(expire_date="2020-01-01T00:00:00Z")
+    Session.objects.filter(session_key=tickets[4].session_key).update(
+        expire_date="2020-01-01T00:00:00Z"
+    )
     start = time.thread_time()
     assert gate.refused(tickets) == set(tickets[:5])
     assert time.thread_time() - start < 2
@@ -109,8 +120,17 @@ def test_the_channel_manager_is_the_gate_and_says_no_by_default(acme, outsider):
     assert isinstance(manager, gate.RunChannels)
     channel = gate.channel_of(acme.run.pk)
     assert manager.can_read_channel(acme.owner, channel)
-    assert not any(manager.can_read_channel(user, channel) for user in (None, AnonymousUser(), outsider))
-    for made_up in ("", "run-", "run-x", f"x{channel}", gate.channel_of(acme.team.pk), f"user-{acme.owner.pk}"):
+    assert not any(
+        manager.can_read_channel(user, channel) for user in (None, AnonymousUser(), outsider)
+    )
+    for made_up in (
+        "",
+        "run-",
+        "run-x",
+        f"x{channel}",
+        gate.channel_of(acme.team.pk),
+        f"user-{acme.owner.pk}",
+    ):
         assert not manager.can_read_channel(acme.owner, made_up)
     assert not hooks._nobody(acme.owner, acme.run, {})
 
@@ -128,7 +148,9 @@ def answer(acme):
 
     before = hooks._render
     stream.use(render=render)
-    yield lambda seq="", **headers: views.respond(RequestFactory().get(f"/?seq={seq}", headers=headers), acme.run)
+    yield lambda seq="", **headers: views.respond(
+        RequestFactory().get(f"/?seq={seq}", headers=headers), acme.run
+    )
     hooks._render = before
 
 

@@ -33,7 +33,9 @@ class Proxy(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Control)
         self.items = []
-        self.url = f"http://127.0.0.1:{self.server_port}/?iss=site&key={KEY.replace(' ', '%20')}"
+        self.url = (
+            f"http://127.0.0.1:{self.server_port}/?iss=site&key={KEY.replace(' ', '%20')}"
+        )
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -80,7 +82,9 @@ def test_a_proxy_is_told_to_hold_the_stream_after_what_the_client_lacks(acme, wa
     assert news.ended.wait(5)
     assert json.loads(news.frames[-1].data) == {"whole": False, "parts": {"part/a": {"n": 1}}}
     # What a client gives back from such a frame is understood with and without a proxy.
-    given_back = next(line for line in news.frames[-1].text.splitlines() if line.startswith("id: "))[4:]
+    given_back = next(
+        line for line in news.frames[-1].text.splitlines() if line.startswith("id: ")
+    )[4:]
     assert given_back == f"run-{acme.run.pk}:{seq}"
 
 
@@ -98,7 +102,9 @@ def test_a_proxy_opens_the_gate_to_nobody(acme, watch, signed):
 
 
 def test_a_forged_signature_is_no_proxy_s(acme, watch):
-    forged = jwt.encode({"iss": "site", "exp": int(time.time()) + 60}, "another key " * 3, "HS256")
+    forged = jwt.encode(
+        {"iss": "site", "exp": int(time.time()) + 60}, "another key " * 3, "HS256"
+    )
     answer = watch(headers={"Grip-Sig": forged}).answer
     assert answer.status == 200
     assert "Grip-Hold" not in answer.headers
@@ -106,11 +112,19 @@ def test_a_forged_signature_is_no_proxy_s(acme, watch):
 
 def test_a_commit_hands_the_proxy_one_frame_and_the_number_before_it(acme, watch, proxy, web):
     before = acme.run.seq = project(acme.run.pk).seq
-    subprocess.run([sys.executable, "-c", WRITE, str(acme.run.pk)], cwd=ROOT, env=web.environment(), check=True)
+    subprocess.run(
+        [sys.executable, "-c", WRITE, str(acme.run.pk)],
+        cwd=ROOT,
+        env=web.environment(),
+        check=True,
+    )
     eventually(lambda: proxy.items)
     (item,) = proxy.items
     assert (item["id"], item["prev-id"]) == (str(before + 4), str(before))
     assert item["channel"] == f"events-run-{acme.run.pk}"
     head, _, data = item["http-stream"]["content"].partition("data: ")
     assert head == "event: \nid: %I\n"
-    assert json.loads(data) == {"whole": False, "parts": {"part/a": {"n": 2}, "part/b": {"n": 2}}}
+    assert json.loads(data) == {
+        "whole": False,
+        "parts": {"part/a": {"n": 2}, "part/b": {"n": 2}},
+    }

@@ -1,4 +1,6 @@
-"""The projection of a run's log: what `project` reads at once is what `apply` builds event by event."""
+"""The projection of a run's log: what `project` reads at once is what `apply` builds
+event by event.
+"""
 
 import random
 
@@ -11,7 +13,9 @@ from apps.pipelines.projection import LOG_LINES, Projection, project
 
 
 def at(run, seq):
-    """What `project` gave when the run was at that number: later events are out of its sight."""
+    """What `project` gave when the run was at that number: later events are out of its
+    sight.
+    """
     Run.objects.filter(pk=run.pk).update(seq=seq)
     return project(run.pk)
 
@@ -36,7 +40,10 @@ def assert_is_what_the_rows_say(projection, run):
     run.refresh_from_db()
     assert projection.run == events.run_entry(run).data
     steps = StepRun.objects.filter(run=run).order_by("idx")
-    shown = [{key: value for key, value in step.items() if key != "message_epoch"} for step in projection.steps]
+    shown = [
+        {key: value for key, value in step.items() if key != "message_epoch"}
+        for step in projection.steps
+    ]
     assert shown == [{"key": step.key, **events.step_entry(step).data} for step in steps]
 
 
@@ -45,7 +52,11 @@ def assert_is_what_the_rows_say(projection, run):
     [
         {},
         {"fail": {"two": "No answer."}},
-        {"park": {"one": 0.1}, "partial": {"three": "It is away."}, "skip": {"four": "No key."}},
+        {
+            "park": {"one": 0.1},
+            "partial": {"three": "It is away."},
+            "skip": {"four": "No key."},
+        },
         {"permanent": {"three": "Refused."}},
         {"fail": {"one": "No answer."}, "always": True},
     ],
@@ -80,8 +91,12 @@ def test_a_new_run_shows_all_of_its_steps(lab):
     run = lab.start()
     projection = project(run.pk)
     assert [(step["key"], step["state"]) for step in projection.steps] == [
-        ("one", "ready"), ("two", "waiting"), ("three", "waiting"), ("four", "waiting"), ("five", "waiting"),
-    ]  # fmt: skip
+        ("one", "ready"),
+        ("two", "waiting"),
+        ("three", "waiting"),
+        ("four", "waiting"),
+        ("five", "waiting"),
+    ]
     assert_is_what_the_rows_say(projection, run)
 
 
@@ -93,7 +108,12 @@ def test_the_next_step_is_shown_ready_with_the_end_of_the_one_before(lab):
 
 def test_items_are_sorted_and_leave_with_empty_data(lab):
     run = lab.start()
-    said = [("part", "b", {"n": 1}), ("part", "a", {"n": 2}), ("hint", "x", {"n": 3}), ("part", "b", {"n": 4})]
+    said = [
+        ("part", "b", {"n": 1}),
+        ("part", "a", {"n": 2}),
+        ("hint", "x", {"n": 3}),
+        ("part", "b", {"n": 4}),
+    ]
     events.append(run.pk, [events.Entry(kind, key, data=data) for kind, key, data in said])
     before = project(run.pk)
     assert {kind: list(items.items()) for kind, items in before.items.items()} == {

@@ -22,7 +22,17 @@ class Server:
 
     def start(self):
         program = require("redis-server", "the tests of the Redis mode start one")
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [
+            program,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self._running = running([*command, "--dir", str(self.folder)], self.folder)
         self.process = self._running.__enter__()
         eventually(self._answers)

@@ -1,4 +1,6 @@
-"""What a viewer gets: whole states, in order, whatever it missed, and what a reload would show."""
+"""What a viewer gets: whole states, in order, whatever it missed, and what a reload
+would show.
+"""
 
 import http.client
 import random
@@ -17,7 +19,9 @@ from tests.pipelines.stream.rendering import part
 def shown(run):
     """What a page that is loaded now would show, and its number."""
     projection = project(run.pk)
-    return projection.seq, {"/".join(name): part(projection, *name) for name in projection.versions}
+    return projection.seq, {
+        "/".join(name): part(projection, *name) for name in projection.versions
+    }
 
 
 def assert_shows(watcher, run):
@@ -27,7 +31,9 @@ def assert_shows(watcher, run):
     assert watcher.ids == sorted(set(watcher.ids))
 
 
-def test_a_worker_s_run_is_seen_to_its_end_by_early_late_and_returning_viewers(acme, watch, workers):
+def test_a_worker_s_run_is_seen_to_its_end_by_early_late_and_returning_viewers(
+    acme, watch, workers
+):
     engine.cancel(acme.run)
     run = acme.start(send=True, items=4, pace=0.05, partial={"four": "It is away."})
     path = acme.path_of(run)
@@ -91,7 +97,9 @@ def test_nothing_is_lost_by_those_who_come_and_go_all_the_time(acme, web, watch)
             watcher = watch(last=seq)
             time.sleep(chance.uniform(0, 0.05))
             watcher.close()
-            if watcher.ids != sorted(set(watcher.ids)) or (seq and watcher.ids and watcher.ids[0] <= seq):
+            if watcher.ids != sorted(set(watcher.ids)) or (
+                seq and watcher.ids and watcher.ids[0] <= seq
+            ):
                 problems.append((seq, watcher.ids))
             if watcher.seq is not None:
                 whole = any('"whole": true' in frame.data for frame in watcher.frames)
@@ -120,7 +128,9 @@ def test_the_metrics_count_the_streams_of_the_process(acme, watch, web):
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        return next(line for line in text.splitlines() if line.startswith("firstlight_streams ")).split()[1]
+        return next(
+            line for line in text.splitlines() if line.startswith("firstlight_streams ")
+        ).split()[1]
 
     watchers = [watch().until(acme.run.seq) for _ in range(3)]
     assert streams() == "3.0"
@@ -141,7 +151,9 @@ def test_a_rolled_back_event_is_never_seen(acme, watch):
 
 
 @pytest.mark.long
-def test_a_viewer_that_does_not_read_delays_nobody_and_gets_the_newest_in_the_end(acme, watch, web):
+def test_a_viewer_that_does_not_read_delays_nobody_and_gets_the_newest_in_the_end(
+    acme, watch, web
+):
     slow, quick = watch(receive_buffer=200_000).until(acme.run.seq), watch().until(acme.run.seq)
     slow.may_read.clear()
     before = web.status("VmRSS")
@@ -177,7 +189,8 @@ def test_while_nobody_watches_the_web_process_rests(acme, watch, web):
     threads = web.status("Threads")
     watchers = [watch().until(acme.run.seq) for _ in range(30)]
     database = connection.settings_dict["NAME"]
-    # The reader's connection and the tail's, however many watch; and of threads only the reader's. A request's go soon.
+    # The reader's connection and the tail's, however many watch; and of threads only
+    # the reader's. A request's go soon.
     eventually(lambda: web.open_files(database) <= 2)
     eventually(lambda: web.status("Threads") <= threads + 1)
     for watcher in watchers:
@@ -195,7 +208,12 @@ def test_a_restart_takes_no_time_and_viewers_go_on_where_they_were(acme, watch, 
     assert web.stop() < 2.0
     assert all(watcher.ended.wait(1) for watcher in watchers)
     assert not any(watcher.events for watcher in watchers)
-    assert "Traceback" not in web.log.read_text().replace("cannot be rendered", "").rpartition("Shutting down")[2]
+    assert (
+        "Traceback"
+        not in web.log.read_text()
+        .replace("cannot be rendered", "")
+        .rpartition("Shutting down")[2]
+    )
     seq = acme.say("a", n=1)
     web.start()
     back = watch(last=watchers[0].seq).until(seq)

@@ -22,7 +22,9 @@ class Frame:
     def __init__(self, text):
         self.at = time.monotonic()
         self.text = text
-        fields = [line.partition(": ")[::2] for line in text.splitlines() if not line.startswith(":")]
+        fields = [
+            line.partition(": ")[::2] for line in text.splitlines() if not line.startswith(":")
+        ]
         self.event = dict(fields).get("event")
         self.id = int(dict(fields)["id"].rpartition(":")[2]) if "id" in dict(fields) else None
         self.data = "\n".join(value for name, value in fields if name == "data")
@@ -30,9 +32,14 @@ class Frame:
 
 
 class Watcher:
-    """Reads a stream in a thread of its own. `state` is what its page would show, and what it shows at first."""
+    """Reads a stream in a thread of its own.
 
-    def __init__(self, web, path, session, *, last=None, state=None, headers=(), receive_buffer=None):
+    `state` is what its page would show, and what it shows at first.
+    """
+
+    def __init__(
+        self, web, path, session, *, last=None, state=None, headers=(), receive_buffer=None
+    ):
         self.frames, self.state, self.ended = [], dict(state or {}), threading.Event()
         self.status, self.type, self.seq = None, "", None
         self.may_read = threading.Event()
@@ -98,7 +105,10 @@ class Watcher:
 
 
 class Web:
-    """A web process over the test's rows. It can be stopped and started again at the same address."""
+    """A web process over the test's rows.
+
+    It can be stopped and started again at the same address.
+    """
 
     def __init__(self, folder, **env):
         self.port, self.log = free_port(), Path(folder) / "web.log"
@@ -110,15 +120,24 @@ class Web:
         if connection.vendor != "sqlite":
             address = "postgresql://{USER}@{HOST}:{PORT}/{NAME}".format(**database)
         settings = "tests.pipelines.stream.settings"
-        return {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": settings, **self._env}
+        return {
+            **os.environ,
+            "DATABASE_URL": address,
+            "DJANGO_SETTINGS_MODULE": settings,
+            **self._env,
+        }
 
     def start(self):
         command = [sys.executable, "-W", "ignore", "-m", "project.server"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(self.port)],
-                cwd=ROOT, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                cwd=ROOT,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
         try:
             eventually(self._answers, seconds=30, every=0.05)
         except BaseException:

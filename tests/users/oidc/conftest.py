@@ -25,7 +25,12 @@ class SandboxProvider:
 
     def person(self, subject, **claims):
         """Add or replace a person, and sign them in at the provider."""
-        known = {"email": f"{subject}@example.com", "email_verified": True, "name": subject.title(), "groups": []}
+        known = {
+            "email": f"{subject}@example.com",
+            "email_verified": True,
+            "name": subject.title(),
+            "groups": [],
+        }
         self.order(people={subject: known | claims}, signed_in=subject)
 
     def fault(self, operation, **effect):
@@ -51,7 +56,10 @@ class Browser(Client):
     """Django's test client, with a provider that is a real server."""
 
     def visit_provider(self, address):
-        """Open an address of the provider. Return the path on this site that it leads back to."""
+        """Open an address of the provider.
+
+        Return the path on this site that it leads back to.
+        """
         answer = httpx.get(address, timeout=20)
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["location"])
@@ -59,7 +67,9 @@ class Browser(Client):
 
     def start(self, target=""):
         """Press the button on the sign-in page, and return the answer."""
-        return self.post(reverse("openid_connect_login", query={"next": target} if target else None))
+        return self.post(
+            reverse("openid_connect_login", query={"next": target} if target else None)
+        )
 
     def sign_in(self, target=""):
         """Sign in through the provider, and return the answer to its redirect back."""

@@ -1,7 +1,8 @@
 """What sign-in through the provider means for a team's API tokens.
 
-A token acts for its team, so it works while nobody is signed in. It ends with the rights of the
-person who made it: by a removed group, a lower role, or a deactivated account.
+A token acts for its team, so it works while nobody is signed in. It ends with the
+rights of the person who made it: by a removed group, a lower role, or a deactivated
+account.
 """
 
 import pytest
@@ -33,7 +34,9 @@ def token(only, browser, acme):
 
 def status_of(token):
     """Return the status that a program without a session gets."""
-    return Client().get("/api/v1/weekly", headers={"Authorization": f"Bearer {token}"}).status_code
+    return (
+        Client().get("/api/v1/weekly", headers={"Authorization": f"Bearer {token}"}).status_code
+    )
 
 
 @pytest.mark.parametrize("groups", [[], ["engineers"]], ids=["removed", "demoted"])

@@ -43,7 +43,12 @@ def user(db):
 def test_other_way_in_is_off(only, browser, user, name, method):
     user.is_staff = user.is_superuser = True
     user.save()
-    form = {"email": "ada@example.com", "login": user.email, "username": user.email, "password": PASSWORD}
+    form = {
+        "email": "ada@example.com",
+        "login": user.email,
+        "username": user.email,
+        "password": PASSWORD,
+    }
     answer = getattr(browser, method)(reverse(name), form)
     if method == "get":
         assert answer.status_code == 302
@@ -62,7 +67,10 @@ def test_password_does_not_sign_in(only, browser, user):
 
 def test_sign_in_page_has_one_button_and_keeps_the_target(only, browser):
     page = browser.get(reverse("account_login"), {"next": "/teams/new/"}).text
-    assert "/accounts/oidc/login/?next=%2Fteams%2Fnew%2F" in page or "/accounts/oidc/login/?next=/teams/new/" in page
+    assert (
+        "/accounts/oidc/login/?next=%2Fteams%2Fnew%2F" in page
+        or "/accounts/oidc/login/?next=/teams/new/" in page
+    )
     assert 'type="password"' not in page
     page = browser.get(reverse("account_login"), {"next": "https://evil.example/"}).text
     assert "evil.example" not in page
@@ -213,4 +221,7 @@ def test_records_of_recovery_can_not_be_changed(only, browser, owner, capsys):
     page = browser.get(reverse("admin:users_recoverylink_change", args=[row.pk]))
     assert page.status_code == 200
     assert row.token_hash not in page.text
-    assert browser.post(reverse("admin:users_recoverylink_delete", args=[row.pk])).status_code == 403
+    assert (
+        browser.post(reverse("admin:users_recoverylink_delete", args=[row.pk])).status_code
+        == 403
+    )

@@ -32,7 +32,9 @@ def test_recovery_link_signs_one_of_many_visitors_in(only):
     create_team("Acme", owner)
     path = recovery.make(owner)[1].removeprefix("http://testserver")
     visitors = [Client() for _ in range(AT_ONCE)]
-    answers = in_threads(*[lambda visitor=visitor: visitor.post(path).status_code for visitor in visitors])
+    answers = in_threads(
+        *[lambda visitor=visitor: visitor.post(path).status_code for visitor in visitors]
+    )
     assert Counter(answers) == {302: 1, 410: AT_ONCE - 1}
     assert sum("_auth_user_id" in visitor.session for visitor in visitors) == 1
     assert RecoveryLink.objects.get().used_at
@@ -45,14 +47,18 @@ def test_parallel_requests_refresh_a_session_once(only, browser, hours):
     user = User.objects.get()
     team = create_team("Acme", user)
     home = reverse("teams:members", args=[team.slug])
-    OidcSession.objects.update(checked_at=timezone.now() - timedelta(hours=hours), claimed_until=None)
+    OidcSession.objects.update(
+        checked_at=timezone.now() - timedelta(hours=hours), claimed_until=None
+    )
     tokens = only.calls()["token"]
     visitors = [Client() for _ in range(AT_ONCE)]
     for visitor in visitors:
         visitor.cookies = browser.cookies.copy()
     # The first request is still at the provider when the others arrive.
     only.fault("token", delay=1.0)
-    answers = in_threads(*[lambda visitor=visitor: visitor.get(home).status_code for visitor in visitors])
+    answers = in_threads(
+        *[lambda visitor=visitor: visitor.get(home).status_code for visitor in visitors]
+    )
     assert answers == [200] * AT_ONCE
     assert only.calls()["token"] == tokens + 1
     assert OidcSession.objects.get().checked_at > timezone.now() - timedelta(minutes=1)

@@ -1,4 +1,7 @@
-"""Sessions are checked at the provider again. The time passes by moving a row's last check back."""
+"""Sessions are checked at the provider again.
+
+The time passes by moving a row's last check back.
+"""
 
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -37,8 +40,12 @@ def home(only, browser):
 def stream_of(browser, home):
     """What the hub holds for an open stream of this browser: of a run of the team."""
     team = Team.objects.get()
-    run, _ = engine.start("onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False)
-    return gate.Ticket(browser.session.session_key, gate.channel_of(run.pk), (("slug", team.slug),))
+    run, _ = engine.start(
+        "onboarding", subject=f"team:{team.pk}", params={"team_id": team.pk}, send=False
+    )
+    return gate.Ticket(
+        browser.session.session_key, gate.channel_of(run.pk), (("slug", team.slug),)
+    )
 
 
 def is_fresh():
@@ -133,7 +140,9 @@ def test_session_ends_after_twelve_hours_when_the_provider_is_down(only, browser
 
 
 def test_open_stream_ends_after_twelve_hours(only, browser, home):
-    """The hub asks the gate again while a stream is open; see tests/browser/test_streams.py."""
+    """The hub asks the gate again while a stream is open; see
+    tests/browser/test_streams.py.
+    """
     ticket = stream_of(browser, home)
     pass_time(LIMIT - timedelta(minutes=1))
     assert gate.is_valid(ticket)
@@ -155,7 +164,9 @@ def without_refresh(only):
 
 
 def visit(browser, only, answer):
-    """Follow the way by the provider that an old session takes, and return the last answer."""
+    """Follow the way by the provider that an old session takes, and return the last
+    answer.
+    """
     assert answer.status_code == 302
     assert answer["Location"].startswith(reverse("openid_connect_check"))
     to_provider = browser.get(answer["Location"])
@@ -163,7 +174,9 @@ def visit(browser, only, answer):
     return browser.get(browser.visit_provider(to_provider["Location"]))
 
 
-def test_old_session_without_a_refresh_token_visits_the_provider(without_refresh, only, browser, home):
+def test_old_session_without_a_refresh_token_visits_the_provider(
+    without_refresh, only, browser, home
+):
     key = browser.session.session_key
     pass_time(LIMIT)
     answer = visit(browser, only, browser.get(home))
@@ -173,7 +186,9 @@ def test_old_session_without_a_refresh_token_visits_the_provider(without_refresh
     assert browser.session.session_key == key
 
 
-def test_visit_without_a_session_at_the_provider_ends_ours(without_refresh, only, browser, home):
+def test_visit_without_a_session_at_the_provider_ends_ours(
+    without_refresh, only, browser, home
+):
     pass_time(RECHECK)
     only.order(signed_in=None)
     answer = visit(browser, only, browser.get(home))
@@ -197,7 +212,9 @@ def test_visit_with_a_faulty_token_ends_the_session(without_refresh, only, brows
 
 
 def test_script_can_not_visit_the_provider(without_refresh, only, browser, home):
-    """Within the limit a fragment or a form is served; after it there is a page with the way on."""
+    """Within the limit a fragment or a form is served; after it there is a page with
+    the way on.
+    """
     htmx = {"HX-Request": "true"}
     pass_time(LIMIT - timedelta(minutes=1))
     assert browser.get(home, headers=htmx).status_code == 200
@@ -215,7 +232,9 @@ def test_dead_provider_is_not_visited_at_each_page(without_refresh, only, browse
 
 
 def test_session_of_another_way_ends_with_only(only, browser):
-    """A password's session from before OIDC_ONLY=1, and any that was made around the provider."""
+    """A password's session from before OIDC_ONLY=1, and any that was made around the
+    provider.
+    """
     user = User.objects.create_user("ada@example.com")
     browser.force_login(user)
     answer = browser.get(reverse("teams:create"))
@@ -326,7 +345,11 @@ class TestGroups:
         only.person("ada", groups=groups)
         browser.sign_in()
         assert self.roles() == {"acme": "owner"}
-        assert [record.levelname for record in caplog.records if record.name == "apps.teams.oidc_roles"] == ["ERROR"]
+        assert [
+            record.levelname
+            for record in caplog.records
+            if record.name == "apps.teams.oidc_roles"
+        ] == ["ERROR"]
 
     def test_without_a_mapping_nothing_changes(self, only, browser, acme, settings):
         only.person("ada", groups=["engineers"])

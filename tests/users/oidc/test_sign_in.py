@@ -1,4 +1,6 @@
-"""Signing in at the sandbox's provider over HTTP: what is accepted, and what is refused."""
+"""Signing in at the sandbox's provider over HTTP: what is accepted, and what is
+refused.
+"""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -65,7 +67,10 @@ def test_the_request_to_the_provider_is_bound_to_the_browser(provider, browser):
     """State, nonce, and PKCE are new each time; a link can't replace what is asked for."""
     asked = []
     for _ in range(2):
-        address = reverse("openid_connect_login") + "?auth_params=redirect_uri%3Dhttps://evil.example&scope=admin"
+        address = (
+            reverse("openid_connect_login")
+            + "?auth_params=redirect_uri%3Dhttps://evil.example&scope=admin"
+        )
         answer = browser.post(address)
         asked.append(parse_qs(urlsplit(address_in(answer)).query))
     for name in ("state", "nonce", "code_challenge"):
@@ -83,7 +88,9 @@ def test_faulty_token_is_refused(provider, browser, fault):
     assert_refused(browser, browser.sign_in())
 
 
-@pytest.mark.parametrize("fault", ["unverified", "not_verified", "no_email", "subject", "refuse"])
+@pytest.mark.parametrize(
+    "fault", ["unverified", "not_verified", "no_email", "subject", "refuse"]
+)
 def test_faulty_userinfo_is_refused(provider, browser, fault):
     provider.person("ada")
     if fault in ("not_verified", "no_email"):
@@ -117,7 +124,12 @@ def test_sign_in_works_with_a_new_key(provider, browser):
 @pytest.mark.parametrize("operation", ["discovery", "token", "keys", "userinfo"])
 @pytest.mark.parametrize(
     "effect",
-    [{"status": 503}, {"disconnect": True}, {"oidc": "huge"}, {"status": 200, "body": "no JSON"}],
+    [
+        {"status": 503},
+        {"disconnect": True},
+        {"oidc": "huge"},
+        {"status": 200, "body": "no JSON"},
+    ],
     ids=["down", "cut", "huge", "text"],
 )
 def test_unusable_answer_is_refused(provider, browser, operation, effect):
@@ -214,7 +226,9 @@ def test_unverified_address_does_not_take_over_an_account(provider, browser):
 
 def test_first_proof_drops_what_a_stranger_left(provider, browser):
     user = User.objects.create_user("ada@example.com", "the password of a stranger")
-    EmailAddress.objects.create(user=user, email="ada@example.com", primary=True, verified=False)
+    EmailAddress.objects.create(
+        user=user, email="ada@example.com", primary=True, verified=False
+    )
     SocialAccount.objects.create(user=user, provider="github", uid="666")
     Authenticator.objects.create(user=user, type="totp", data={})
     provider.person("ada")
@@ -227,7 +241,9 @@ def test_first_proof_drops_what_a_stranger_left(provider, browser):
 
 
 def test_subject_of_another_issuer_is_another_person(provider, browser, settings):
-    """An operator who changes providers does not hand accounts to people with equal subjects."""
+    """An operator who changes providers does not hand accounts to people with equal
+    subjects.
+    """
     victim = User.objects.create_user("victim@example.com")
     SocialAccount.objects.create(user=victim, provider="oidc-0123456789abcdef", uid="ada")
     provider.person("ada")

@@ -34,7 +34,14 @@ def published(private, algorithm, **more):
 
 def claims(**changes):
     now = int(time.time())
-    base = {"iss": ISSUER, "aud": CLIENT, "sub": "ada", "iat": now, "exp": now + 300, "nonce": NONCE}
+    base = {
+        "iss": ISSUER,
+        "aud": CLIENT,
+        "sub": "ada",
+        "iat": now,
+        "exp": now + 300,
+        "nonce": NONCE,
+    }
     return base | {name: in_time(value) for name, value in changes.items()}
 
 
@@ -60,7 +67,9 @@ def assert_refused(*args, **options):
     assert refused.value.reason is Reason.INVALID
 
 
-@pytest.mark.parametrize(("key", "algorithm"), [(RSA, "RS256"), (RSA, "PS512"), (EC, "ES256"), (ED, "EdDSA")])
+@pytest.mark.parametrize(
+    ("key", "algorithm"), [(RSA, "RS256"), (RSA, "PS512"), (EC, "ES256"), (ED, "EdDSA")]
+)
 def test_good_token_is_accepted(key, algorithm):
     assert check(signed(claims(), key, algorithm), published(key, algorithm))["sub"] == "ada"
 
@@ -115,12 +124,15 @@ def test_wrong_claim_is_refused(changes):
             base.pop(name)
         else:
             base[name] = in_time(value)
-    token = jwt.api_jws.encode(json.dumps(base).encode(), RSA, algorithm="RS256", headers={"kid": "k1"})
+    token = jwt.api_jws.encode(
+        json.dumps(base).encode(), RSA, algorithm="RS256", headers={"kid": "k1"}
+    )
     assert_refused(token)
 
 
 @pytest.mark.parametrize(
-    "token", [None, "", "a.b.c", "....", 1, {"a": 1}, "eyJhbGciOiJSUzI1NiJ9.e30.", "é.é.é", "\x00"]
+    "token",
+    [None, "", "a.b.c", "....", 1, {"a": 1}, "eyJhbGciOiJSUzI1NiJ9.e30.", "é.é.é", "\x00"],
 )
 def test_text_that_is_no_token_is_refused(token):
     assert_refused(token)
@@ -148,7 +160,9 @@ def test_published_private_key_is_refused():
 
 @pytest.mark.filterwarnings("ignore")  # PyJWT warns of the key, too
 def test_short_key_is_refused():
-    assert_refused(jwt.encode(claims(), SHORT_RSA, "RS256", {"kid": "k1"}), published(SHORT_RSA, "RS256"))
+    assert_refused(
+        jwt.encode(claims(), SHORT_RSA, "RS256", {"kid": "k1"}), published(SHORT_RSA, "RS256")
+    )
 
 
 def test_two_keys_of_one_id_are_refused():
@@ -165,15 +179,32 @@ def test_unknown_extension_is_refused():
     assert_refused(signed(claims(), crit=["exp"]))
 
 
-@pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": "k1"}, {"keys": [1, None, "k1"]}])
+@pytest.mark.parametrize(
+    "keys", [{}, {"keys": None}, {"keys": "k1"}, {"keys": [1, None, "k1"]}]
+)
 def test_strange_key_set_is_refused(keys):
     with pytest.raises(OidcError):
-        verify(signed(claims()), issuer=ISSUER, client_id=CLIENT, fetch_keys=lambda: keys, nonce=NONCE)
+        verify(
+            signed(claims()),
+            issuer=ISSUER,
+            client_id=CLIENT,
+            fetch_keys=lambda: keys,
+            nonce=NONCE,
+        )
 
 
 def test_keys_are_asked_once_more_for_an_unknown_id():
-    answers = [{"keys": [published(RSA, "RS256", kid="old")]}, {"keys": [published(RSA, "RS256")]}]
-    found = verify(signed(claims()), issuer=ISSUER, client_id=CLIENT, fetch_keys=lambda: answers.pop(0), nonce=NONCE)
+    answers = [
+        {"keys": [published(RSA, "RS256", kid="old")]},
+        {"keys": [published(RSA, "RS256")]},
+    ]
+    found = verify(
+        signed(claims()),
+        issuer=ISSUER,
+        client_id=CLIENT,
+        fetch_keys=lambda: answers.pop(0),
+        nonce=NONCE,
+    )
     assert (found["sub"], answers) == ("ada", [])
 
 
@@ -188,12 +219,17 @@ def test_keys_are_asked_once_more_for_an_unknown_id():
         ({"email": "eve@example.com", "email_verified": "false"}, ("eve@example.com", False)),
         ({"email": "eve@example.com", "email_verified": None}, ("eve@example.com", False)),
         ({"email": ["eve@example.com"], "email_verified": True}, ("ada@example.com", True)),
-        ({"email": "Eve@FAẞ.example", "email_verified": True}, ("eve@xn--fa-hia.example", True)),
+        (
+            {"email": "Eve@FAẞ.example", "email_verified": True},
+            ("eve@xn--fa-hia.example", True),
+        ),
         ({"email": "e\u212ae@example.com", "email_verified": True}, ("", True)),
     ],
 )
 def test_address_and_its_confirmation_are_of_one_source(userinfo, expected):
-    """An address of one source is not confirmed by what another source says about another address."""
+    """An address of one source is not confirmed by what another source says about
+    another address.
+    """
     id_claims = {"sub": "ada", "email": "ada@example.com", "email_verified": True}
     found = identity.read(id_claims, {"sub": "ada", **userinfo}, "ada")
     assert (found.email, found.is_verified) == expected

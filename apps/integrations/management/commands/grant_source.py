@@ -1,4 +1,6 @@
-"""`manage.py grant_source SLUG git`: let a team read the clones on this server, or end that."""
+"""`manage.py grant_source SLUG git`: let a team read the clones on this server, or end
+that.
+"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,12 +14,16 @@ from apps.teams.models import Team
 
 
 class Command(UsageCommand):
-    help = "Let a team read a source of this installation: git, the clones below GIT_SOURCE_ROOT."
+    help = (
+        "Let a team read a source of this installation: git, the clones below GIT_SOURCE_ROOT."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("team", help="the team's slug, as in its pages' addresses")
         parser.add_argument("source", choices=[ConnectionSource.GIT])
-        parser.add_argument("--folder", default="", help="a folder below GIT_SOURCE_ROOT (default: all of it)")
+        parser.add_argument(
+            "--folder", default="", help="a folder below GIT_SOURCE_ROOT (default: all of it)"
+        )
         parser.add_argument("--revoke", action="store_true", help="end the grant")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,6 @@
-"""`manage.py rotate_credentials`: encrypt every stored secret with the first of CREDENTIAL_KEYS."""
+"""`manage.py rotate_credentials`: encrypt every stored secret with the first of
+CREDENTIAL_KEYS.
+"""
 
 from typing import Any
 
@@ -26,11 +28,15 @@ class Command(BaseCommand):
         except (CredentialError, UnreadableSecret) as error:
             raise CommandError(f"{error} Nothing was changed.") from None
         noun = "secret is" if count == 1 else "secrets are"
-        self.stdout.write(f"{count} {noun} encrypted with the first key. The older keys can be taken out now.")
+        self.stdout.write(
+            f"{count} {noun} encrypted with the first key. The older keys can be taken out now."
+        )
 
 
 def _refuse_old_processes() -> None:
-    """Raise CommandError with the processes that have to be restarted first, if there are any."""
+    """Raise CommandError with the processes that have to be restarted first, if there
+    are any.
+    """
     stale = presence.with_other_keys()
     if stale:
         listed = "".join(f"\n  {process}" for process in stale)

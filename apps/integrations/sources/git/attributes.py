@@ -1,7 +1,9 @@
-"""Which files are generated or vendored, so that their lines are not counted as their author's.
+"""Which files are generated or vendored, so that their lines are not counted as their
+author's.
 
-A repository says so in `.gitattributes`, by `linguist-generated`, `linguist-vendored`, or `-diff`; the files of the trunk's
-tip count for the whole history. Without a word there, lock files and folders of dependencies are left out.
+A repository says so in `.gitattributes`, by `linguist-generated`, `linguist-vendored`,
+or `-diff`; the files of the trunk's tip count for the whole history. Without a word
+there, lock files and folders of dependencies are left out.
 
 git reads these files from an index. It gets one of our own, with nothing else in it.
 """
@@ -16,16 +18,43 @@ from pathlib import PurePosixPath
 from apps.integrations.sources.git.command import Git
 from apps.integrations.sources.git.errors import CannotRead, PartialClone
 
-_LOCKS = frozenset({
-    ".terraform.lock.hcl", "bun.lock", "bun.lockb", "cargo.lock", "cartfile.resolved", "chart.lock", "composer.lock",
-    "deno.lock", "flake.lock", "gemfile.lock", "go.sum", "gradle.lockfile", "mix.lock", "npm-shrinkwrap.json",
-    "package-lock.json", "package.resolved", "packages.lock.json", "paket.lock", "pdm.lock", "pipfile.lock",
-    "pixi.lock", "pnpm-lock.yaml", "podfile.lock", "poetry.lock", "pubspec.lock", "uv.lock", "yarn.lock",
-})  # fmt: skip
+_LOCKS = frozenset(
+    {
+        ".terraform.lock.hcl",
+        "bun.lock",
+        "bun.lockb",
+        "cargo.lock",
+        "cartfile.resolved",
+        "chart.lock",
+        "composer.lock",
+        "deno.lock",
+        "flake.lock",
+        "gemfile.lock",
+        "go.sum",
+        "gradle.lockfile",
+        "mix.lock",
+        "npm-shrinkwrap.json",
+        "package-lock.json",
+        "package.resolved",
+        "packages.lock.json",
+        "paket.lock",
+        "pdm.lock",
+        "pipfile.lock",
+        "pixi.lock",
+        "pnpm-lock.yaml",
+        "podfile.lock",
+        "poetry.lock",
+        "pubspec.lock",
+        "uv.lock",
+        "yarn.lock",
+    }
+)
 _FOLDERS = frozenset({"bower_components", "node_modules", "third_party", "vendor"})
 _MINIFIED = re.compile(r".*\.min\.(?:js|css)", re.DOTALL)
 _WANTED = ("linguist-generated", "linguist-vendored", "diff")
-_ENTRY = re.compile(r"(?P<mode>100[0-7]{3}) blob (?P<oid>[0-9a-f]{40,64})\t(?P<path>.*)", re.DOTALL)
+_ENTRY = re.compile(
+    r"(?P<mode>100[0-7]{3}) blob (?P<oid>[0-9a-f]{40,64})\t(?P<path>.*)", re.DOTALL
+)
 _MOST_FILES = 1000
 
 
@@ -37,7 +66,11 @@ class LeftOut:
         entries: list[str] = []
         for line in _files_of(git, tip):
             match = _ENTRY.fullmatch(line) if line.endswith(".gitattributes") else None
-            if match and PurePosixPath(match["path"]).name == ".gitattributes" and len(entries) < _MOST_FILES:
+            if (
+                match
+                and PurePosixPath(match["path"]).name == ".gitattributes"
+                and len(entries) < _MOST_FILES
+            ):
                 entries.append(f"{match['mode']} {match['oid']}\t{match['path']}")
         self._entries = [entry for entry in entries if "\n" not in entry]
         self._has_index = False
@@ -84,7 +117,9 @@ class LeftOut:
 
 
 def _files_of(git: Git, tip: str) -> Iterator[str]:
-    """Yield the files of a commit; those before the damage if it is damaged, which the landings report."""
+    """Yield the files of a commit; those before the damage if it is damaged, which the
+    landings report.
+    """
     with suppress(CannotRead, PartialClone):
         yield from git.fields("ls-tree", "-r", "-z", "--full-tree", tip)
 
@@ -92,4 +127,8 @@ def _files_of(git: Git, tip: str) -> Iterator[str]:
 def _is_usual(path: str) -> bool:
     """Return whether a file is a lock file, minified, or in a folder of dependencies."""
     parts = path.lower().split("/")
-    return parts[-1] in _LOCKS or not _FOLDERS.isdisjoint(parts[:-1]) or _MINIFIED.fullmatch(parts[-1]) is not None
+    return (
+        parts[-1] in _LOCKS
+        or not _FOLDERS.isdisjoint(parts[:-1])
+        or _MINIFIED.fullmatch(parts[-1]) is not None
+    )

@@ -12,9 +12,11 @@ MOST_CLONES = 200
 
 
 def find_clones(root: Path | None) -> tuple[list[str], bool]:
-    """The paths, relative to the root, of the clones up to three folders deep; and whether there may be more.
+    """The paths, relative to the root, of the clones up to three folders deep; and
+    whether there may be more.
 
-    Folders inside a clone, hidden ones and symbolic links are not entered. Raises SourceDisabled.
+    Folders inside a clone, hidden ones and symbolic links are not entered. Raises
+    SourceDisabled.
     """
     if root is None or not root.is_dir():
         raise SourceDisabled
@@ -45,7 +47,9 @@ def _folders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             inside = [
-                entry for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+                entry
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
             ]
     except OSError:
         return []

@@ -1,8 +1,9 @@
 """Runs git on one repository whose configuration is not trusted.
 
-Nothing that the repository says may start a program, open a connection, wait for a terminal, change its data or name
-other files to read: the environment is made here, settings that start programs are overridden, no protocol is allowed.
-No shell; arguments are options of ours and object ids. Each process has a time limit.
+Nothing that the repository says may start a program, open a connection, wait for a
+terminal, change its data or name other files to read: the environment is made here,
+settings that start programs are overridden, no protocol is allowed. No shell; arguments
+are options of ours and object ids. Each process has a time limit.
 """
 
 import errno
@@ -18,7 +19,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from apps.integrations.sources.git.errors import CannotRead, GitError, GitMissing, PartialClone, TimedOut
+from apps.integrations.sources.git.errors import (
+    CannotRead,
+    GitError,
+    GitMissing,
+    PartialClone,
+    TimedOut,
+)
 from apps.pipelines.worker import marks
 
 # The file is no program of this machine, may not be run, or has just gone.
@@ -53,7 +60,15 @@ _SETTINGS = (
 
 
 # Words of git's errors about objects.
-_OBJECTS = ("object", "unable to read", "could not read", "could not parse", "failed to parse", "pack", "revision walk")
+_OBJECTS = (
+    "object",
+    "unable to read",
+    "could not read",
+    "could not parse",
+    "failed to parse",
+    "pack",
+    "revision walk",
+)
 
 
 def is_oid(text: str) -> bool:
@@ -62,12 +77,16 @@ def is_oid(text: str) -> bool:
 
 
 class Git:
-    """git with one repository. `shown` is the name that errors call it by; `timeout` is in seconds, per process.
+    """git with one repository. `shown` is the name that errors call it by; `timeout` is
+    in seconds, per process.
 
-    `objects` is the repository's object store, when `git_dir` stands for another folder.
+    `objects` is the repository's object store, when `git_dir` stands for another
+    folder.
     """
 
-    def __init__(self, git_dir: Path, shown: str, timeout: float, objects: Path | None = None) -> None:
+    def __init__(
+        self, git_dir: Path, shown: str, timeout: float, objects: Path | None = None
+    ) -> None:
         program = shutil.which("git")
         if program is None:
             raise GitMissing
@@ -84,7 +103,9 @@ class Git:
         self._settings.append(f"mailmap.blob={oid}:.mailmap")
 
     def settings_in(self, path: Path) -> dict[str, str]:
-        """Return the settings of a configuration file by lower-case name, without those of files that it includes."""
+        """Return the settings of a configuration file by lower-case name, without those
+        of files that it includes.
+        """
         if not path.is_file():
             return {}
         found = {}
@@ -95,7 +116,9 @@ class Git:
         return found
 
     def line(self, *args: str) -> str | None:
-        """The first line that git prints; None where it ends with 1 (`--quiet` checks: there is no such thing)."""
+        """The first line that git prints; None where it ends with 1 (`--quiet` checks:
+        there is no such thing).
+        """
         try:
             # Text ends in a new line, or in the NUL of `config --null`.
             return "".join(self.fields(*args)).split("\n", 1)[0]
@@ -103,15 +126,22 @@ class Git:
             return None
 
     def fields(self, *args: str, given: Iterable[str] = (), ends: str = "\n") -> Iterator[str]:
-        """What git prints, cut at each NUL, while it runs. `given` are the lines of its standard input, or end in `ends`.
+        """What git prints, cut at each NUL, while it runs. `given` are the lines of its
+        standard input, or end in `ends`.
 
-        Raises TimedOut, and CannotRead or PartialClone once the output is through and git ended with an error.
+        Raises TimedOut, and CannotRead or PartialClone once the output is through and
+        git ended with an error.
         """
         # git is ended at its own limit; the supervisor's comes later.
-        with TemporaryFile() as stdin, TemporaryFile() as stderr, marks.allowing(self._timeout + 60.0):
+        with (
+            TemporaryFile() as stdin,
+            TemporaryFile() as stderr,
+            marks.allowing(self._timeout + 60.0),
+        ):
             stdin.writelines(f"{line}{ends}".encode(errors="surrogateescape") for line in given)
             stdin.seek(0)
-            # An absolute program, a list of arguments, no shell: nothing in them is interpreted.
+            # An absolute program, a list of arguments, no shell: nothing in them is
+            # interpreted.
             try:
                 process = subprocess.Popen(  # noqa: S603
                     self._command(args),
@@ -146,14 +176,17 @@ class Git:
                 raise TimedOut(self._shown, self._timeout)
             if process.returncode:
                 stderr.seek(0)
-                raise self._failure(process.returncode, stderr.read(20_000).decode(errors="replace"))
+                raise self._failure(
+                    process.returncode, stderr.read(20_000).decode(errors="replace")
+                )
 
     def _command(self, args: Iterable[str]) -> list[str]:
         settings = [part for setting in self._settings for part in ("-c", setting)]
         return [self._program, "--no-pager", f"--git-dir={self._git_dir}", *settings, *args]
 
     def _environment(self) -> dict[str, str]:
-        # Made from nothing: no GIT_* of ours reaches git, and no user's or system's configuration.
+        # Made from nothing: no GIT_* of ours reaches git, and no user's or system's
+        # configuration.
         environment = {
             "PATH": os.pathsep.join([str(Path(self._program).parent), os.defpath]),
             "HOME": "/nonexistent",
@@ -166,7 +199,8 @@ class Git:
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_GRAFT_FILE": "/dev/null/none",
             "GIT_NO_LAZY_FETCH": "1",
-            # Stronger than protocol.allow, which the repository could refine for each protocol.
+            # Stronger than protocol.allow, which the repository could refine for each
+            # protocol.
             "GIT_ALLOW_PROTOCOL": "none",
             "GIT_PROTOCOL_FROM_USER": "0",
             "GIT_TERMINAL_PROMPT": "0",

@@ -1,4 +1,6 @@
-"""Reads commits with their sizes, many per process, from `git log`'s NUL-separated output."""
+"""Reads commits with their sizes, many per process, from `git log`'s NUL-separated
+output.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,16 +11,21 @@ from apps.integrations.sources.git.attributes import LeftOut
 from apps.integrations.sources.git.command import LOG_OPTIONS, Git
 from apps.metrics.figures.moments import EARLIEST, latest
 
-# id, parents, author, author date, committer, committer date, message; %aN and %aE go through .mailmap.
+# id, parents, author, author date, committer, committer date, message; %aN and %aE go
+# through .mailmap.
 _FORMAT = "%x00".join(["%H", "%P", "%aN", "%aE", "%at", "%cN", "%cE", "%ct", "%B"])
 _FIELDS = 9
-# Lines added and removed ("-": a binary file), then the path; of a rename, two paths in fields of their own.
+# Lines added and removed ("-": a binary file), then the path; of a rename, two paths in
+# fields of their own.
 _SIZE = re.compile(r"(\d+|-)\t(\d+|-)\t(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """One commit as git gives it. Dates that cannot be read are None, and so are sizes that were not asked for."""
+    """One commit as git gives it.
+
+    Dates that cannot be read are None, and so are sizes that were not asked for.
+    """
 
     oid: str
     parents: tuple[str, ...]
@@ -38,7 +45,9 @@ class CommitRecord:
 
 
 def moment(seconds: str) -> datetime | None:
-    """Return a date of git's in UTC, None if it is malformed or no clock that is right can have shown it."""
+    """Return a date of git's in UTC, None if it is malformed or no clock that is right
+    can have shown it.
+    """
     if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 11:
         return None
     number = int(seconds)
@@ -52,9 +61,10 @@ def read_commits(
 ) -> Iterator[CommitRecord]:
     """Yield the commits with these ids, in this order, each once.
 
-    Sizes are those of the change from the first parent, of a root commit from nothing; of merge commits only with
-    `merges`. Renamed files count as changed with the lines that differ. Generated and vendored files are left out, and
-    so are changed line ends. With `paths` the records name the changed files.
+    Sizes are those of the change from the first parent, of a root commit from nothing;
+    of merge commits only with `merges`. Renamed files count as changed with the lines
+    that differ. Generated and vendored files are left out, and so are changed line
+    ends. With `paths` the records name the changed files.
     """
     wanted = list(oids)
     if not wanted:
@@ -83,7 +93,9 @@ def read_commits(
         files: list[tuple[str, int, int]] = []
         token = next(tokens, None)
         while token is not None and (size := _SIZE.fullmatch(token.removeprefix("\n"))):
-            added, deleted = (int(number) if number != "-" else 0 for number in size.group(1, 2))
+            added, deleted = (
+                int(number) if number != "-" else 0 for number in size.group(1, 2)
+            )
             path = size[3]
             if not path:
                 # A rename: the old path, then the new one.
@@ -98,9 +110,24 @@ def read_commits(
 
 
 def _record(
-    header: list[str], files: list[tuple[str, int, int]], ignored: frozenset[str], *, merges: bool, paths: bool
+    header: list[str],
+    files: list[tuple[str, int, int]],
+    ignored: frozenset[str],
+    *,
+    merges: bool,
+    paths: bool,
 ) -> CommitRecord:
-    oid, parents, author, author_email, authored, committer, committer_email, committed, message = header
+    (
+        oid,
+        parents,
+        author,
+        author_email,
+        authored,
+        committer,
+        committer_email,
+        committed,
+        message,
+    ) = header
     known = merges or " " not in parents
     counted = [file for file in files if file[0] not in ignored]
     return CommitRecord(

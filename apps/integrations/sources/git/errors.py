@@ -1,4 +1,5 @@
-"""What can go wrong with a local repository, in words for the people who see it: what happened, why, what to do next.
+"""What can go wrong with a local repository, in words for the people who see it: what
+happened, why, what to do next.
 
     SourceDisabled                       no repository can be read until the setting is put right
     OutsideRoot, NoSuchPath, NotARepository, EmptyRepository      this path cannot be read as it is
@@ -7,7 +8,8 @@
     LandingGone                          the trunk was rewritten; reading it anew helps
     TimedOut                             git took too long; a smaller unit, or a later attempt, may succeed
 
-Paths are shown as the user gave them; where the root lies on the server is nobody's business.
+Paths are shown as the user gave them; where the root lies on the server is nobody's
+business.
 """
 
 from apps.pipelines.remedy import Remedy
@@ -62,14 +64,18 @@ class NotARepository(GitError):
     cause = "not_a_repository"
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"'{path}' is not a git repository. Name the folder that contains .git, or a bare repository.")
+        super().__init__(
+            f"'{path}' is not a git repository. Name the folder that contains .git, or a bare repository."
+        )
 
 
 class EmptyRepository(GitError):
     cause = "empty_repository"
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"The repository '{path}' has no commits yet. Push or fetch something into it, then retry.")
+        super().__init__(
+            f"The repository '{path}' has no commits yet. Push or fetch something into it, then retry."
+        )
 
 
 class CannotRead(GitError):

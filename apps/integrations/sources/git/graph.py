@@ -1,4 +1,5 @@
-r"""The commits of a repository as branches: each commit belongs to the first branch that brought it to the trunk.
+r"""The commits of a repository as branches: each commit belongs to the first branch
+that brought it to the trunk.
 
     A---B-------M---N      trunk (first parents)
          \     /
@@ -6,8 +7,9 @@ r"""The commits of a repository as branches: each commit belongs to the first br
 
     grow(nodes, "N") == Branch(["A", "B", "M", "N"], sides={"M": [Branch(["X", "Y"])]})
 
-Branches are walked from the oldest commit to the newest, so the commits of a merge's sides are exactly those that are
-reachable from its other parents and not from its first one. Every commit is visited once.
+Branches are walked from the oldest commit to the newest, so the commits of a merge's
+sides are exactly those that are reachable from its other parents and not from its first
+one. Every commit is visited once.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +26,9 @@ _FIELDS = ("%m", "%H", "%P", "%at", "%ct", "%ce", "%B")
 
 
 class Node(NamedTuple):
-    """One commit. `message` is the subject, or all of it if it may have a pull request's number."""
+    """One commit. `message` is the subject, or all of it if it may have a pull
+    request's number.
+    """
 
     place: int  # children come before their parents
     parents: tuple[str, ...]
@@ -36,7 +40,9 @@ class Node(NamedTuple):
 
 @dataclass(slots=True)
 class Branch:
-    """Commits that are first parents of one another, oldest first; `sides` are what its merges brought."""
+    """Commits that are first parents of one another, oldest first; `sides` are what its
+    merges brought.
+    """
 
     commits: list[str]
     sides: dict[str, list["Branch"]] = field(default_factory=dict)
@@ -51,11 +57,17 @@ class Branch:
                 todo += sides
 
 
-def read_nodes(git: Git, tip: str, left_out: str | None) -> tuple[dict[str, Node], dict[str, Node]]:
-    """Return the commits that are reachable from `tip` and not from `left_out`, and the left-out parents of those."""
+def read_nodes(
+    git: Git, tip: str, left_out: str | None
+) -> tuple[dict[str, Node], dict[str, Node]]:
+    """Return the commits that are reachable from `tip` and not from `left_out`, and the
+    left-out parents of those.
+    """
     range_ = [tip] if left_out is None else [tip, f"^{left_out}"]
     form = "--format=tformat:" + "%x00".join(_FIELDS)
-    fields = git.fields("log", "-z", "--date-order", "--boundary", form, *LOG_OPTIONS, *range_, "--")
+    fields = git.fields(
+        "log", "-z", "--date-order", "--boundary", form, *LOG_OPTIONS, *range_, "--"
+    )
     inside: dict[str, Node] = {}
     outside: dict[str, Node] = {}
     rows = zip(*[fields] * len(_FIELDS), strict=False)
@@ -63,14 +75,17 @@ def read_nodes(git: Git, tip: str, left_out: str | None) -> tuple[dict[str, Node
         nodes = outside if mark == "-" else inside
         by_forge = email.lower() == WEB_FLOW
         split = tuple(parents.split())
-        nodes[oid] = Node(place, split, moment(authored), moment(committed), by_forge, telling(message))
+        nodes[oid] = Node(
+            place, split, moment(authored), moment(committed), by_forge, telling(message)
+        )
     return inside, outside
 
 
 def grow(nodes: Mapping[str, Node], tip: str, turned: Collection[str] = ()) -> Branch:
     """Return the trunk that ends with `tip`, with all that its merges brought.
 
-    `turned` are back-merges: the trunk goes on at their second parent, and the first one is their side.
+    `turned` are back-merges: the trunk goes on at their second parent, and the first
+    one is their side.
     """
     taken: set[str] = set()
 
@@ -108,14 +123,19 @@ def grow(nodes: Mapping[str, Node], tip: str, turned: Collection[str] = ()) -> B
     return trunk
 
 
-def foreign(git: Git, tip: str, nodes: Mapping[str, Node], boundary: frozenset[str]) -> frozenset[str]:
-    """Return those of the commits that do not descend from the trunk's own first commit: another project's history.
+def foreign(
+    git: Git, tip: str, nodes: Mapping[str, Node], boundary: frozenset[str]
+) -> frozenset[str]:
+    """Return those of the commits that do not descend from the trunk's own first
+    commit: another project's history.
 
     Asked for repositories with several root commits only; reads the ids of all commits.
     """
     parents: dict[str, list[str]] = {}
     order: list[str] = []
-    for line in git.fields("log", "-z", "--topo-order", "--format=tformat:%H %P", *LOG_OPTIONS, tip, "--"):
+    for line in git.fields(
+        "log", "-z", "--topo-order", "--format=tformat:%H %P", *LOG_OPTIONS, tip, "--"
+    ):
         oid, *known = line.split(" ")
         parents[oid] = [parent for parent in known if parent]
         order.append(oid)
@@ -131,4 +151,9 @@ def foreign(git: Git, tip: str, nodes: Mapping[str, Node], boundary: frozenset[s
 
 def roots_of(git: Git, tip: str) -> int:
     """Return how many commits without parents lead to `tip`."""
-    return sum(1 for _ in git.fields("log", "-z", "--max-parents=0", "--format=tformat:%H", *LOG_OPTIONS, tip, "--"))
+    return sum(
+        1
+        for _ in git.fields(
+            "log", "-z", "--max-parents=0", "--format=tformat:%H", *LOG_OPTIONS, tip, "--"
+        )
+    )

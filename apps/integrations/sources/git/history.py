@@ -1,9 +1,10 @@
 r"""The trunk: what landed on it, and which commits each landing brought.
 
-A landing is found by the graph. Every commit of the trunk is one, except for a back-merge: the merge that brought the
-trunk into itself. Both of its sides are the trunk; what both have belongs to the second one, which was the trunk when
-it landed. A merge of a long-lived branch (`develop` into `main`) brings what
-landed on that branch; those are landings as well, and the merge is a release:
+A landing is found by the graph. Every commit of the trunk is one, except for a
+back-merge: the merge that brought the trunk into itself. Both of its sides are the
+trunk; what both have belongs to the second one, which was the trunk when it landed. A
+merge of a long-lived branch (`develop` into `main`) brings what landed on that branch;
+those are landings as well, and the merge is a release:
 
     main     A-----------------R      R: release, "Merge branch 'develop' into main"
               \               /
@@ -19,7 +20,14 @@ from typing import NamedTuple
 from apps.integrations.sources.branches import is_long_lived
 from apps.integrations.sources.git.command import LOG_OPTIONS, Git
 from apps.integrations.sources.git.commits import moment
-from apps.integrations.sources.git.graph import Branch, Node, foreign, grow, read_nodes, roots_of
+from apps.integrations.sources.git.graph import (
+    Branch,
+    Node,
+    foreign,
+    grow,
+    read_nodes,
+    roots_of,
+)
 from apps.integrations.sources.git.messages import (
     is_back_merge,
     merged_names,
@@ -41,9 +49,10 @@ _SKEW = timedelta(hours=1)
 class Landing(NamedTuple):
     """A commit of the trunk: a merge, a squash or a direct push.
 
-    `landed_at` is the committer's date, in UTC, or the author's if that is no date, or that of the landing before.
-    `opened_at` is the earliest author's date, but not before its branch left the trunk; it is a guess if not
-    `opening_known`. `is_foreign`: it brought nothing but another project's history.
+    `landed_at` is the committer's date, in UTC, or the author's if that is no date, or
+    that of the landing before. `opened_at` is the earliest author's date, but not
+    before its branch left the trunk; it is a guess if not `opening_known`.
+    `is_foreign`: it brought nothing but another project's history.
     """
 
     oid: str
@@ -59,7 +68,10 @@ class Landing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """The commits that a merge brought, oldest first. `imports` are merges among them of another project's history."""
+    """The commits that a merge brought, oldest first.
+
+    `imports` are merges among them of another project's history.
+    """
 
     oids: list[str]
     imports: list[str]
@@ -67,7 +79,9 @@ class Brought:
 
 @dataclass(slots=True)
 class _Found:
-    """A landing, while the branches are walked: what it brought, and what of that landed on its own."""
+    """A landing, while the branches are walked: what it brought, and what of that
+    landed on its own.
+    """
 
     oid: str
     sides: Sequence[Branch]
@@ -75,10 +89,12 @@ class _Found:
 
 
 class History:
-    """The part of a repository's history that is not older than a moment, held in memory: a few hundred bytes a commit.
+    """The part of a repository's history that is not older than a moment, held in
+    memory: a few hundred bytes a commit.
 
-    `landings` are newest first: no commit before one that is built on it, else by date. `cut_at` is when the oldest
-    commit of a shallow clone landed, where that leaves out something that was asked for.
+    `landings` are newest first: no commit before one that is built on it, else by date.
+    `cut_at` is when the oldest commit of a shallow clone landed, where that leaves out
+    something that was asked for.
     """
 
     def __init__(
@@ -99,7 +115,8 @@ class History:
             below = max(self._unread, key=lambda oid: chain[oid], default=self._below_trunk())
             if left_out is None or below == left_out:
                 break
-            # A branch or, behind a back-merge, the trunk itself leaves what was read further below.
+            # A branch or, behind a back-merge, the trunk itself leaves what was read
+            # further below.
             left_out = below
         else:
             self._read(git, tip, None, chain, boundary)
@@ -130,7 +147,9 @@ class History:
             self._walk(self._grown)
 
     def _below_trunk(self) -> str | None:
-        """Return the commit that the oldest one of the trunk was built on, if it wasn't read."""
+        """Return the commit that the oldest one of the trunk was built on, if it wasn't
+        read.
+        """
         if not self._grown.commits:
             return None
         oldest = self._grown.commits[0]
@@ -149,7 +168,8 @@ class History:
             if since is not None and before < since:
                 continue
             if oid in boundary:
-                # Its parents are unknown, and so are its size and whether it merged something.
+                # Its parents are unknown, and so are its size and whether it merged
+                # something.
                 cuts.append(before)
             else:
                 landings.append(self._landing(self._found[oid], before))
@@ -158,10 +178,17 @@ class History:
         self.cut_at = min(cuts, default=None)
 
     def _other_projects(
-        self, git: Git, tip: str, grown: Branch, chain: Mapping[str, int], boundary: frozenset[str]
+        self,
+        git: Git,
+        tip: str,
+        grown: Branch,
+        chain: Mapping[str, int],
+        boundary: frozenset[str],
     ) -> frozenset[str]:
         own = set(grown.commits[:1])
-        has_roots = any(not node.parents and oid not in own | boundary for oid, node in self._nodes.items())
+        has_roots = any(
+            not node.parents and oid not in own | boundary for oid, node in self._nodes.items()
+        )
         if not has_roots and (chain.keys() >= self._outside.keys() or roots_of(git, tip) < 2):
             return frozenset()
         return foreign(git, tip, self._nodes, boundary)
@@ -170,7 +197,9 @@ class History:
         node = self._nodes[oid]
         if not node.message:
             return None
-        return read_message(node.message, is_merge=len(node.parents) > 1, trunk=self._trunk).number
+        return read_message(
+            node.message, is_merge=len(node.parents) > 1, trunk=self._trunk
+        ).number
 
     def _walk(self, trunk: Branch) -> None:
         """Find the landings of the trunk, and of all branches that count as it."""
@@ -184,7 +213,9 @@ class History:
                 if oid in self._foreign:
                     continue
                 sides = branch.sides.get(oid, [])
-                if len(self._nodes[oid].parents) > 1 and self._is_back_merge(oid, branch, places, sides):
+                if len(self._nodes[oid].parents) > 1 and self._is_back_merge(
+                    oid, branch, places, sides
+                ):
                     todo += sides
                     continue
                 found = _Found(oid, sides)
@@ -198,9 +229,11 @@ class History:
         places: Mapping[str, int],
         sides: Sequence[Branch],
     ) -> bool:
-        """Return whether a merge brought the trunk, by its words if they name it and by the graph.
+        """Return whether a merge brought the trunk, by its words if they name it and by
+        the graph.
 
-        If only one of both lines has pull requests since they parted, that one was the trunk.
+        If only one of both lines has pull requests since they parted, that one was the
+        trunk.
         """
         if oid in self._turned:
             return True
@@ -215,8 +248,11 @@ class History:
         mine = self._since_met(oid, branch, places, sides[0])
         they_landed = any(self._told_number(commit) is not None for commit in theirs)
         if names_trunk:
-            # A fork's trunk has the same name. A squash's number may be an issue's, in a commit not yet pushed.
-            is_forks = not they_landed and any(self._is_numbered_merge(commit) for commit in mine)
+            # A fork's trunk has the same name. A squash's number may be an issue's, in
+            # a commit not yet pushed.
+            is_forks = not they_landed and any(
+                self._is_numbered_merge(commit) for commit in mine
+            )
             is_trunk = not is_forks
         else:
             i_landed = any(self._has_landed(commit, branch) for commit in mine)
@@ -225,7 +261,9 @@ class History:
             self._back_merges.add(oid)
         return is_trunk
 
-    def _since_met(self, oid: str, branch: Branch, places: Mapping[str, int], side: Branch) -> list[str]:
+    def _since_met(
+        self, oid: str, branch: Branch, places: Mapping[str, int], side: Branch
+    ) -> list[str]:
         """Return the commits of a line that a branch which left it hasn't merged back."""
         start = (self._nodes[side.commits[0]].parents or ("",))[0]
         below = self._nodes[branch.commits[0]].parents[:1]
@@ -241,19 +279,25 @@ class History:
         return branch.commits[met + 1 : places[oid]]
 
     def _has_landed(self, oid: str, branch: Branch) -> bool:
-        """Return whether a commit has a number, or is a back-merge of a trunk that has some."""
+        """Return whether a commit has a number, or is a back-merge of a trunk that has
+        some.
+        """
         if self._told_number(oid) is not None:
             return True
         if oid not in self._back_merges or oid in self._turned:
             return False
         sides = branch.sides.get(oid, [])
-        return any(self._told_number(commit) is not None for side in sides for commit in side.commits)
+        return any(
+            self._told_number(commit) is not None for side in sides for commit in side.commits
+        )
 
     def _is_numbered_merge(self, oid: str) -> bool:
         return len(self._nodes[oid].parents) > 1 and self._told_number(oid) is not None
 
     def _find_inside(self, outer: _Found) -> None:
-        """Find what landed on the branches that a landing merged, and whether that makes it a release."""
+        """Find what landed on the branches that a landing merged, and whether that
+        makes it a release.
+        """
         todo = [(side, outer, True) for side in outer.sides]
         while todo:
             side, around, is_first = todo.pop()
@@ -267,7 +311,9 @@ class History:
                 number = self._told_number(oid)
                 lands = number is not None and (is_merge or counts or self._nodes[oid].by_forge)
                 if is_merge and number is None and lives_long:
-                    lands = bool(sides) and not is_back_merge(self._nodes[oid].message, self._trunk)
+                    lands = bool(sides) and not is_back_merge(
+                        self._nodes[oid].message, self._trunk
+                    )
                 if oid in self._foreign:
                     lands = False
                 if lands:
@@ -285,7 +331,9 @@ class History:
                     self._find_direct(side)
 
     def _is_kept(self, around: _Found, side: Branch) -> bool:
-        """Return whether a merge is of a branch that the repository keeps, as GitHub's pull requests are released."""
+        """Return whether a merge is of a branch that the repository keeps, as GitHub's
+        pull requests are released.
+        """
         names = own_branches(self._nodes[around.oid].message, self._owner)
         if not names or self._trunk in names or self._foreign.issuperset(side.commits):
             return False
@@ -298,25 +346,36 @@ class History:
                 self._found.setdefault(oid, _Found(oid, ()))
 
     def _squashes_count(self, side: Branch, around: _Found, lives_long: bool) -> bool:
-        """Return whether a number in a commit of a branch is a pull request's; it may be an issue's.
+        """Return whether a number in a commit of a branch is a pull request's; it may
+        be an issue's.
 
-        It is on a long-lived branch, and on one that was merged without a number if most of its commits have one, each
-        another.
+        It is on a long-lived branch, and on one that was merged without a number if
+        most of its commits have one, each another.
         """
         if lives_long:
             return True
         if self._told_number(around.oid) is not None:
             return False
-        numbers = [number for oid in side.commits if (number := self._told_number(oid)) is not None]
-        return len(set(numbers)) == len(numbers) and len(numbers) > max(1, len(side.commits) // 2)
+        numbers = [
+            number for oid in side.commits if (number := self._told_number(oid)) is not None
+        ]
+        return len(set(numbers)) == len(numbers) and len(numbers) > max(
+            1, len(side.commits) // 2
+        )
 
     def _is_import(self, oid: str) -> bool:
         """Return whether a merge brought the history of another project."""
         others = self._nodes[oid].parents[1:]
-        return bool(others) and oid not in self._foreign and any(parent in self._foreign for parent in others)
+        return (
+            bool(others)
+            and oid not in self._foreign
+            and any(parent in self._foreign for parent in others)
+        )
 
     def brought(self, oid: str) -> Brought:
-        """Return what a landing brought, without what landed on its own and without other projects' history."""
+        """Return what a landing brought, without what landed on its own and without
+        other projects' history.
+        """
         found = self._found[oid]
         oids: list[str] = []
         imports = [oid] if self._is_import(oid) else []
@@ -330,7 +389,9 @@ class History:
                 todo += branch.sides.get(commit, [])
                 if self._is_import(commit):
                     imports.append(commit)
-        return Brought(sorted(oids, key=lambda commit: self._nodes[commit].place, reverse=True), imports)
+        return Brought(
+            sorted(oids, key=lambda commit: self._nodes[commit].place, reverse=True), imports
+        )
 
     def _landing(self, found: _Found, landed_at: datetime) -> Landing:
         node = self._nodes[found.oid]
@@ -338,9 +399,17 @@ class History:
         brought = self.brought(found.oid)
         own = brought.oids if is_merge else [found.oid]
         parted = self._parted_at(found) if is_merge else None
-        opened, known = _opening([self._nodes[oid] for oid in own], landed_at, parted, is_merge=is_merge)
+        opened, known = _opening(
+            [self._nodes[oid] for oid in own], landed_at, parted, is_merge=is_merge
+        )
         is_foreign = is_merge and not own and self._is_import(found.oid)
-        stamps = (landed_at, opened, known and not found.is_release, found.is_release, is_foreign)
+        stamps = (
+            landed_at,
+            opened,
+            known and not found.is_release,
+            found.is_release,
+            is_foreign,
+        )
         parts = [found.oid, *map(str, stamps), *own, *brought.imports]
         return Landing(
             found.oid,
@@ -355,11 +424,15 @@ class History:
         )
 
     def _parted_at(self, found: _Found) -> datetime | None:
-        """Return the date of the commit that the merged branch began at, None if it isn't known."""
+        """Return the date of the commit that the merged branch began at, None if it
+        isn't known.
+        """
         if not found.sides:
             return None
         parents = self._nodes[found.sides[0].commits[0]].parents
-        base = (self._nodes.get(parents[0]) or self._outside.get(parents[0])) if parents else None
+        base = (
+            (self._nodes.get(parents[0]) or self._outside.get(parents[0])) if parents else None
+        )
         return base.committed_at if base else None
 
 
@@ -368,7 +441,8 @@ def _opening(
 ) -> tuple[datetime, bool]:
     """Return when a landing was opened, and whether that is known.
 
-    It is not known if its dates are one (a squash has that of its merge), or older than its base (it was rebased).
+    It is not known if its dates are one (a squash has that of its merge), or older than
+    its base (it was rebased).
     """
     dates = [node.authored_at for node in nodes if node.authored_at is not None]
     if not dates:
@@ -381,8 +455,11 @@ def _opening(
     return min(opened, landed_at), known
 
 
-def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> tuple[str | None, dict[str, int]]:
-    """Return the commit below the oldest one of the trunk that landed since then, and the places of the trunk's commits.
+def _oldest_left_out(
+    git: Git, tip: str, since: datetime | None
+) -> tuple[str | None, dict[str, int]]:
+    """Return the commit below the oldest one of the trunk that landed since then, and
+    the places of the trunk's commits.
 
     What that commit is built on is not needed.
     """
@@ -394,7 +471,8 @@ def _oldest_left_out(git: Git, tip: str, since: datetime | None) -> tuple[str | 
     fields = git.fields("log", "-z", "--first-parent", form, *LOG_OPTIONS, tip, "--")
     for oid, parents, authored, committed in zip(fields, fields, fields, fields, strict=False):
         chain[oid] = len(chain)
-        # A clock that was wrong once must not end the walk: all of the trunk is looked at.
+        # A clock that was wrong once must not end the walk: all of the trunk is looked
+        # at.
         landed_at = moment(committed) or moment(authored)
         if landed_at is not None and landed_at >= since:
             left_out = parents.split()[0] if parents else None

@@ -1,8 +1,9 @@
 """Where a repository lies, and that all of it lies below the root.
 
-A path may lead out by `..`, by a symbolic link, by a `.git` file, by a linked work tree or by borrowed objects
-(alternates); each of them is checked. Inside the git folder there are no symbolic links at all, and nothing that
-could be read without end. Repositories are not searched for in parent folders.
+A path may lead out by `..`, by a symbolic link, by a `.git` file, by a linked work tree
+or by borrowed objects (alternates); each of them is checked. Inside the git folder
+there are no symbolic links at all, and nothing that could be read without end.
+Repositories are not searched for in parent folders.
 """
 
 import os
@@ -11,7 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.integrations.sources.git.errors import CannotRead, NoSuchPath, NotARepository, OutsideRoot, SourceDisabled
+from apps.integrations.sources.git.errors import (
+    CannotRead,
+    NoSuchPath,
+    NotARepository,
+    OutsideRoot,
+    SourceDisabled,
+)
 
 _MOST_BYTES = 100_000
 _MOST_ALTERNATES = 20
@@ -22,7 +29,9 @@ _NOT_READ = frozenset({"hooks", "modules", "lfs", "annex"})
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """`git_dir` has HEAD, `common_dir` the objects and the configuration; the two differ in linked work trees."""
+    """`git_dir` has HEAD, `common_dir` the objects and the configuration; the two
+    differ in linked work trees.
+    """
 
     shown: str
     root: Path
@@ -32,7 +41,8 @@ class Location:
 
 
 def locate(path: str, root: Path | None) -> Location:
-    """Find the repository at `path`, which is relative to the root or an absolute path below it.
+    """Find the repository at `path`, which is relative to the root or an absolute path
+    below it.
 
     Raises SourceDisabled, OutsideRoot, NoSuchPath, NotARepository, CannotRead.
     """
@@ -49,7 +59,11 @@ def locate(path: str, root: Path | None) -> Location:
             raise NotARepository(shown)
         _check_objects(common_dir / "objects", shown, top)
     except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "its path cannot be followed"
+        why = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else "its path cannot be followed"
+        )
         raise CannotRead(shown, why.lower()) from error
     return Location(shown, top, place, git_dir, common_dir)
 
@@ -91,7 +105,10 @@ def _git_dir(place: Path, shown: str, top: Path) -> Path:
 
 
 def _pointed_at(pointer: Path, prefix: str, start: Path) -> Path | None:
-    """The folder that a one-line file names, None where it names none. `start` is where relative ones begin."""
+    """The folder that a one-line file names, None where it names none.
+
+    `start` is where relative ones begin.
+    """
     text = _read(pointer)
     if not text.startswith(prefix) or not text.strip():
         return None
@@ -99,7 +116,9 @@ def _pointed_at(pointer: Path, prefix: str, start: Path) -> Path | None:
 
 
 def _read(path: Path) -> str:
-    """A small text file; nothing of what is no regular file (a pipe would never end) or not there."""
+    """A small text file; nothing of what is no regular file (a pipe would never end) or
+    not there.
+    """
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -110,9 +129,13 @@ def _read(path: Path) -> str:
 
 
 def shallow_boundary(common_dir: Path) -> frozenset[str]:
-    """The ids of the commits whose parents a shallow clone left out; none in a full one."""
+    """The ids of the commits whose parents a shallow clone left out; none in a full
+    one.
+    """
     path = common_dir / "shallow"
-    return frozenset(path.read_text(errors="replace").split()) if path.is_file() else frozenset()
+    return (
+        frozenset(path.read_text(errors="replace").split()) if path.is_file() else frozenset()
+    )
 
 
 def read_config_file(location: Location) -> Path:
@@ -128,7 +151,9 @@ def read_config_file(location: Location) -> Path:
 
 
 def head_of(location: Location) -> str:
-    """Return the text of HEAD: the name of the branch that is checked out, or a commit's id."""
+    """Return the text of HEAD: the name of the branch that is checked out, or a
+    commit's id.
+    """
     return _read(location.git_dir / "HEAD")
 
 
@@ -145,7 +170,9 @@ def _check_files(folder: Path, shown: str, top: Path) -> None:
             raise CannotRead(shown, "its git folder contains a symbolic link")
         if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False):
             continue
-        if not stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):  # git's own monitor has a socket there
+        if not stat.S_ISSOCK(
+            entry.stat(follow_symlinks=False).st_mode
+        ):  # git's own monitor has a socket there
             raise CannotRead(shown, "its git folder contains something that is not a file")
 
 
@@ -180,7 +207,9 @@ def _check_objects(objects: Path, shown: str, top: Path) -> None:
         lines = _read(store / "info" / "alternates").split("\n")
         if any(line.startswith('"') for line in lines):
             raise CannotRead(shown, "it borrows objects from a folder with a quoted name")
-        todo += [(store / line).resolve() for line in lines if line and not line.startswith("#")]
+        todo += [
+            (store / line).resolve() for line in lines if line and not line.startswith("#")
+        ]
 
 
 def _check_below(place: Path, shown: str, top: Path, what: str = "") -> None:

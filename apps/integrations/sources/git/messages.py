@@ -1,7 +1,8 @@
 """What a commit message on the trunk says of the pull request that it brought.
 
-Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, Gerrit, Phabricator, bors and bitcoin-core's
-script write, and those of `git merge`. A number in the message makes it a pull request, whether merged or squashed:
+Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, Gerrit,
+Phabricator, bors and bitcoin-core's script write, and those of `git merge`. A number in
+the message makes it a pull request, whether merged or squashed:
 
     Title (#12)                                                     GitHub, Gitea
     Title (org/repo#12)                                             GitHub, of another repository
@@ -10,12 +11,13 @@ script write, and those of `git merge`. A number in the message makes it a pull 
     Reviewed-on: https://host/c/project/+/12                        Gerrit; a Change-Id alone gives no number
     Differential Revision: https://host/D12                         Phabricator
 
-`Title (#12)` on a commit with one parent counts as a squash; that someone named an issue there by hand cannot be told
-apart.
+`Title (#12)` on a commit with one parent counts as a squash; that someone named an
+issue there by hand cannot be told apart.
 
-A merge commit without a number is a pull request without one, except for a back-merge: the trunk merged into itself
-(`Merge branch 'main' of …`, `Merge remote-tracking branch 'origin/main'`), which is what `git pull` leaves behind.
-Merges of other branches are pull requests, remote-tracking or not.
+A merge commit without a number is a pull request without one, except for a back-merge:
+the trunk merged into itself (`Merge branch 'main' of …`, `Merge remote-tracking branch
+'origin/main'`), which is what `git pull` leaves behind. Merges of other branches are
+pull requests, remote-tracking or not.
 """
 
 import re
@@ -52,12 +54,15 @@ _GITLAB = re.compile(
 _CHANGE_ID = re.compile(r"Change-Id: I[0-9a-f]{40}\s*")
 # Where a review took place, in a line of its own.
 _REVIEWS = (
-    re.compile(r"(?P<page>Reviewed-on: https?://[^\s/]++\S*?/(?:\+/|pulls/|c/|#/c/)?)(?P<number>\d+)/?\s*"),
+    re.compile(
+        r"(?P<page>Reviewed-on: https?://[^\s/]++\S*?/(?:\+/|pulls/|c/|#/c/)?)(?P<number>\d+)/?\s*"
+    ),
     re.compile(r"(?P<page>Differential Revision: (?:https?://[^\s/]++/)?D)(?P<number>\d+)\s*"),
 )
 _BITBUCKET_COMMITS = re.compile(r"\* commit '[0-9a-f]+':?\s*")
 _GERRIT_MERGE = re.compile(r"Merge \"(?P<title>[^\"]*)\"(?: into \S+)?")
-# A name with a quote in it is not taken apart: with names that may be anything, there would be too many ways to try.
+# A name with a quote in it is not taken apart: with names that may be anything, there
+# would be too many ways to try.
 _BRANCHES = re.compile(
     r"Merge (?P<remote>remote-tracking )?(?P<what>branch|tag)(?:es|s)? (?P<names>'[^']+'(?:(?:, | and )'[^']+')*)"
     r"(?P<of> of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
@@ -81,13 +86,16 @@ class Told:
     is_pull_request: bool
     number: int | None = None
     head_ref: str = ""
-    # Where it is shown, if the message says so; and the repository that the number belongs to, if it is named.
+    # Where it is shown, if the message says so; and the repository that the number
+    # belongs to, if it is named.
     page: str = ""
     project: str = ""
 
 
 def one_line(text: str, limit: int = _TITLE_LENGTH) -> str:
-    """Text for a title or a name: no control characters, no white space around, cut with an ellipsis."""
+    """Text for a title or a name: no control characters, no white space around, cut
+    with an ellipsis.
+    """
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -107,7 +115,9 @@ def is_back_merge(subject: str, trunk: str) -> bool:
 
 
 def merged_names(subject: str) -> list[str]:
-    """Return the names of the branches that a merge's first line names as merged into the trunk; none if it has none."""
+    """Return the names of the branches that a merge's first line names as merged into
+    the trunk; none if it has none.
+    """
     subject = subject.partition("\n")[0].strip()
     match = _branches(subject)
     if match is not None:
@@ -117,7 +127,8 @@ def merged_names(subject: str) -> list[str]:
 
 
 def merges_trunk(subject: str, trunk: str) -> bool:
-    """Return whether a back-merge names the trunk that is read, and not `master` beside `develop`.
+    """Return whether a back-merge names the trunk that is read, and not `master` beside
+    `develop`.
 
     `main` and `master` are one trunk under its new and its old name.
     """
@@ -127,7 +138,8 @@ def merges_trunk(subject: str, trunk: str) -> bool:
 
 
 def own_branches(subject: str, owner: str) -> list[str]:
-    """Return the names of the branches that a merge names, if they are the repository's own and not a fork's.
+    """Return the names of the branches that a merge names, if they are the repository's
+    own and not a fork's.
 
     `owner` is that of the repository, "" if it isn't known.
     """
@@ -140,7 +152,11 @@ def own_branches(subject: str, owner: str) -> list[str]:
         told = _numbered(subject, "")
         return [told.head_ref] if told is not None and told.head_ref else []
     names = match["names"][1:-1]
-    remotes = {name.partition("/")[0] for name in _BETWEEN_NAMES.split(names)} if match["remote"] else set()
+    remotes = (
+        {name.partition("/")[0] for name in _BETWEEN_NAMES.split(names)}
+        if match["remote"]
+        else set()
+    )
     if match["of"] or match["what"] == "tag" or ":" in names or not remotes <= _OWN_REMOTES:
         return []
     short = _short_names(match)
@@ -149,7 +165,9 @@ def own_branches(subject: str, owner: str) -> list[str]:
 
 
 def telling(message: str) -> str:
-    """Return what of a message may tell of a pull request: its subject, and the lines of the body that can."""
+    """Return what of a message may tell of a pull request: its subject, and the lines
+    of the body that can.
+    """
     subject, _, body = message.strip("\n").partition("\n")
     if not any(word in body for word in _TELLING):
         return subject
@@ -180,7 +198,9 @@ def read_message(message: str, *, is_merge: bool, trunk: str) -> Told:
 
 
 def _reviewed(subject: str, body: str) -> Told | None:
-    """Gerrit, Phabricator, and Forgejo name the review in a line of its own, below the text."""
+    """Gerrit, Phabricator, and Forgejo name the review in a line of its own, below the
+    text.
+    """
     if not any(word in body for word in _TELLING):
         return None
     is_change = False
@@ -194,7 +214,13 @@ def _reviewed(subject: str, body: str) -> Told | None:
             if match is not None and number is not None:
                 page = f"{match['page'].partition(': ')[2]}{number}"
                 page = page if page.startswith("http") else ""
-                return Told(one_line(subject) or "(no message)", body, is_pull_request=True, number=number, page=page)
+                return Told(
+                    one_line(subject) or "(no message)",
+                    body,
+                    is_pull_request=True,
+                    number=number,
+                    page=page,
+                )
     if is_change:
         return Told(one_line(subject) or "(no message)", body, is_pull_request=True)
     return None
@@ -230,7 +256,9 @@ def _numbered(subject: str, body: str) -> Told | None:
 
 
 def _gitlab(subject: str, body: str) -> Told | None:
-    """GitLab names the number in the last lines: of a merge below the title, of a squash below everything."""
+    """GitLab names the number in the last lines: of a merge below the title, of a
+    squash below everything.
+    """
     if "See merge request " not in body:
         return None
     for line in reversed(body.splitlines()):
@@ -272,7 +300,9 @@ def _branches(subject: str) -> re.Match[str] | None:
 
 
 def _names(match: re.Match[str]) -> list[str]:
-    """The branch names of a merge's first line, without the owner that GitHub puts before a colon."""
+    """The branch names of a merge's first line, without the owner that GitHub puts
+    before a colon.
+    """
     names = _BETWEEN_NAMES.split(match["names"][1:-1])
     return [name.rpartition(":")[2] for name in names]
 

@@ -1,4 +1,5 @@
-"""The name of a person in clones: the one in the newest commit that the person wrote, whatever was read last.
+"""The name of a person in clones: the one in the newest commit that the person wrote,
+whatever was read last.
 
 Ann <ann@acme.example>        commit of March
 Ann Lee <ann@acme.example>    commit of May: "Ann Lee", also if the commit of March is read again later
@@ -14,14 +15,19 @@ from apps.metrics.records import PersonData
 
 
 def settle_names(team_id: int) -> int:
-    """Give the authors of a team's clones the names of their newest commits, by date, then by id.
+    """Give the authors of a team's clones the names of their newest commits, by date,
+    then by id.
 
     The caller holds the transaction. Returns how many people changed.
     """
-    commits = Commit.objects.for_team(team_id).filter(pull_request__repository__source=Source.GIT)
+    commits = Commit.objects.for_team(team_id).filter(
+        pull_request__repository__source=Source.GIT
+    )
     newest_first = [F("committed_at").desc(), F("oid").desc()]
     place = Window(RowNumber(), partition_by=[F("author")], order_by=newest_first)
-    newest = commits.filter(author__isnull=False).annotate(place=place).filter(place=1).order_by()
+    newest = (
+        commits.filter(author__isnull=False).annotate(place=place).filter(place=1).order_by()
+    )
     signed: dict[int, PersonData] = {}
     for author, name, email in newest.values_list("author_id", "author_name", "author_email"):
         found = person(name, email)

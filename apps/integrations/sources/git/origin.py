@@ -1,11 +1,15 @@
-"""What a remote's address says: the repository's name, and where its pages are. Passwords in it stay out of both."""
+"""What a remote's address says: the repository's name, and where its pages are.
+
+Passwords in it stay out of both.
+"""
 
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]{2,}):(?!//|:)(?P<path>.+)")
-# Longer texts are no address. To check a host, `urlsplit` needs the square of its length.
+# Longer texts are no address. To check a host, `urlsplit` needs the square of its
+# length.
 _LONGEST = 2_000
 _ODD = re.compile(r"[^\w.~-]+")
 _ODD_PATH = re.compile(r"[^\w./~-]+")
@@ -31,18 +35,24 @@ class Origin:
         return self.name.partition("/")[0] if self.host else ""
 
     def page(self, oid: str, number: int | None, project: str = "") -> str:
-        """Return the page of a pull request, of another repository if `project` names one, or of a commit."""
+        """Return the page of a pull request, of another repository if `project` names
+        one, or of a commit.
+        """
         if not self.url:
             return ""
         pull, commit = _PAGES[self.host]
         if number is None:
             return self.url + commit.format(oid)
-        url = f"https://{self.host}/{_ODD_PATH.sub('-', project)}" if "/" in project else self.url
+        url = (
+            f"https://{self.host}/{_ODD_PATH.sub('-', project)}" if "/" in project else self.url
+        )
         return url + pull.format(number)
 
 
 def read_origin(address: str) -> Origin | None:
-    """Return the origin; None for a folder on this machine, and for what is no address or over 2,000 characters."""
+    """Return the origin; None for a folder on this machine, and for what is no address
+    or over 2,000 characters.
+    """
     if len(address) > _LONGEST:
         return None
     if "://" in address:

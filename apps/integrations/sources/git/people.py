@@ -1,8 +1,9 @@
 """Who a name and an e-mail address in a commit are.
 
-GitHub's private addresses (`12345+login@users.noreply.github.com`) give the account. From any other address the login
-is the part before the `@` with eight digits of the address's SHA-256, so that two people who share that part stay two,
-and neither is taken for the GitHub account of that name. One person with two addresses is two people unless
+GitHub's private addresses (`12345+login@users.noreply.github.com`) give the account.
+From any other address the login is the part before the `@` with eight digits of the
+address's SHA-256, so that two people who share that part stay two, and neither is taken
+for the GitHub account of that name. One person with two addresses is two people unless
 `.mailmap` says otherwise.
 """
 
@@ -33,10 +34,14 @@ def person(name: str, email: str) -> PersonData | None:
     if noreply:
         login = noreply["login"]
         number = int(noreply["id"]) if noreply["id"] else None
-        return PersonData(login, name, number or None, is_bot_account(login, name), from_commits=True)
+        return PersonData(
+            login, name, number or None, is_bot_account(login, name), from_commits=True
+        )
     if not name and not email:
         return None
     email = email.lower()
     stem = (email.partition("@")[0] or name)[:_NAME_LENGTH]
     mark = sha256((email or name).encode(errors="replace")).hexdigest()[:8]
-    return PersonData(f"{stem}~{mark}", name, None, is_bot_account(stem, name), from_commits=True)
+    return PersonData(
+        f"{stem}~{mark}", name, None, is_bot_account(stem, name), from_commits=True
+    )

@@ -8,7 +8,13 @@ from apps.integrations.sources.git.history import Landing
 from apps.integrations.sources.git.messages import one_line, read_message
 from apps.integrations.sources.git.origin import Origin
 from apps.integrations.sources.git.people import WEB_FLOW, person
-from apps.metrics.records import ChangeKind, CommitData, PersonData, PullRequestData, PullRequestState
+from apps.metrics.records import (
+    ChangeKind,
+    CommitData,
+    PersonData,
+    PullRequestData,
+    PullRequestState,
+)
 
 # The most commits of one merge that its record lists, as GitHub's own pages do.
 LISTED_COMMITS = 250
@@ -24,16 +30,18 @@ def landing_record(
     origin: Origin,
     boundary: frozenset[str],
 ) -> PullRequestData:
-    """The record. `brought` are commits of a merge, oldest first. `digest` changes whenever the record would.
+    """The record. `brought` are commits of a merge, oldest first. `digest` changes
+    whenever the record would.
 
-    `boundary` are commits of a shallow clone whose parents are unknown; what they changed is not known either.
+    `boundary` are commits of a shallow clone whose parents are unknown; what they
+    changed is not known either.
     """
     told = read_message(landed.message, is_merge=landing.is_merge, trunk=trunk)
     commits = brought if landing.is_merge else [landed]
     first = commits[0] if commits else landed
     merged_at = landing.landed_at
-    # What only brought another project's history is a change by the person who merged it.
-    # A merge that landed is no back-merge, whatever its message names.
+    # What only brought another project's history is a change by the person who merged
+    # it. A merge that landed is no back-merge, whatever its message names.
     is_pull_request = landing.is_merge or told.is_pull_request
     is_pull_request = is_pull_request and (told.number is not None or not landing.is_foreign)
     kind = ChangeKind.PULL_REQUEST if is_pull_request else ChangeKind.CHANGE
@@ -62,13 +70,17 @@ def landing_record(
         url=told.page or origin.page(landed.oid, told.number, told.project),
         lines_left_out=landed.left_out,
         digest=digest,
-        commits=tuple(_commit(commit, merged_at, sized=commit.oid not in boundary) for commit in commits),
+        commits=tuple(
+            _commit(commit, merged_at, sized=commit.oid not in boundary) for commit in commits
+        ),
         reviews=(),
     )
 
 
 def _merged_by(landed: CommitRecord, *, is_merge: bool) -> PersonData | None:
-    """The committer. On GitHub's pages that is GitHub: there a merge's author is who merged, a squash does not say."""
+    """The committer. On GitHub's pages that is GitHub: there a merge's author is who
+    merged, a squash does not say.
+    """
     if landed.committer_email.lower() != WEB_FLOW:
         return person(landed.committer_name, landed.committer_email)
     return person(landed.author_name, landed.author_email) if is_merge else None

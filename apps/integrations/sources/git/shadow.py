@@ -1,11 +1,13 @@
-"""A git folder of our own that stands for a repository's, with nothing of its configuration.
+"""A git folder of our own that stands for a repository's, with nothing of its
+configuration.
 
-git has no switch to leave out a repository's configuration, which may include other files, name programs, and point
-elsewhere. So git commands run on a temporary folder that has the repository's HEAD, leads to its references and
-objects, and has a configuration that is written here:
+git has no switch to leave out a repository's configuration, which may include other
+files, name programs, and point elsewhere. So git commands run on a temporary folder
+that has the repository's HEAD, leads to its references and objects, and has a
+configuration that is written here:
 
-    with_shadow = Shadow(location)
-    Git(with_shadow.git_dir, location.shown, timeout, objects=location.common_dir / "objects")
+    with_shadow = Shadow(location) Git(with_shadow.git_dir, location.shown, timeout,
+    objects=location.common_dir / "objects")
 """
 
 import shutil
@@ -17,7 +19,8 @@ from apps.integrations.sources.git.errors import NotARepository
 from apps.integrations.sources.git.location import Location, head_of
 
 _SHARED = ("refs", "packed-refs", "reftable", "shallow")
-# Formats of storage that git must know to read the repository at all, and their possible values.
+# Formats of storage that git must know to read the repository at all, and their
+# possible values.
 _FORMATS = {"objectformat": ("sha1", "sha256"), "refstorage": ("files", "reftable")}
 
 
@@ -37,7 +40,9 @@ class Shadow:
         self.configure({})
 
     def configure(self, settings: dict[str, str]) -> None:
-        """Write the configuration: of the repository's own, only how its objects and references are stored."""
+        """Write the configuration: of the repository's own, only how its objects and
+        references are stored.
+        """
         lines = ["[core]", "bare = true", "repositoryformatversion = 1", "[extensions]"]
         for name, allowed in _FORMATS.items():
             value = settings.get(f"extensions.{name}", "").lower()
@@ -47,5 +52,9 @@ class Shadow:
 
 
 def is_partial(settings: dict[str, str]) -> bool:
-    """Return whether the configuration is that of a partial clone, whose objects are not all there."""
-    return any(name == "extensions.partialclone" or name.endswith(".promisor") for name in settings)
+    """Return whether the configuration is that of a partial clone, whose objects are
+    not all there.
+    """
+    return any(
+        name == "extensions.partialclone" or name.endswith(".promisor") for name in settings
+    )

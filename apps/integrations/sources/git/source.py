@@ -5,17 +5,23 @@
     for unit in batched(landings, 25):
         pulls = repository.read([landing.oid for landing in unit])
 
-Each landing on the trunk becomes one record with `external_id` `git:<oid>`, state merged:
+Each landing on the trunk becomes one record with `external_id` `git:<oid>`, state
+merged:
 
-- a merge is a pull request with the commits that it brought; sizes are the difference from its first parent;
-- a squash, known by the number in its message, is a pull request with itself as its one commit;
-- a merge of a long-lived branch, which brought other landings, is a release; these are records of their own;
+- a merge is a pull request with the commits that it brought; sizes are the difference
+  from its first parent;
+- a squash, known by the number in its message, is a pull request with itself as its one
+  commit;
+- a merge of a long-lived branch, which brought other landings, is a release; these are
+  records of their own;
 - any other commit is a change.
 
-A merge is created at the earliest author's date of its commits, a squash or change at its author's date, none later than
-it landed or before its branch left the trunk. If that is a guess, `opening_known` is False and there is no duration. Its
-author is that of its oldest commit. There are no reviews: git knows of none. The history of another project is left out.
-Two landings may have one number (a pull request merged again after a revert); their external ids differ.
+A merge is created at the earliest author's date of its commits, a squash or change at
+its author's date, none later than it landed or before its branch left the trunk. If
+that is a guess, `opening_known` is False and there is no duration. Its author is that
+of its oldest commit. There are no reviews: git knows of none. The history of another
+project is left out. Two landings may have one number (a pull request merged again after
+a revert); their external ids differ.
 """
 
 import hashlib
@@ -42,7 +48,12 @@ from apps.integrations.sources.git.errors import (
     TimedOut,
 )
 from apps.integrations.sources.git.history import History, Landing
-from apps.integrations.sources.git.location import Location, locate, read_config_file, shallow_boundary
+from apps.integrations.sources.git.location import (
+    Location,
+    locate,
+    read_config_file,
+    shallow_boundary,
+)
 from apps.integrations.sources.git.messages import one_line
 from apps.integrations.sources.git.origin import Origin, read_origin
 from apps.integrations.sources.git.records import LISTED_COMMITS, landing_record
@@ -72,7 +83,8 @@ RULES = "3"
 
 
 class GitRepository:
-    """One repository as it was when it was opened: what is pushed into it later does not show.
+    """One repository as it was when it was opened: what is pushed into it later does
+    not show.
 
     name         `owner/repo` from the remote `origin`, else `local/<path below the root>`
     url          its page on GitHub, GitLab or Bitbucket, or ""
@@ -83,7 +95,9 @@ class GitRepository:
                  only the oldest LISTED_COMMITS are in their records
     """
 
-    def __init__(self, git: Git, location: Location, trunk: str, tip: str, origin: Origin) -> None:
+    def __init__(
+        self, git: Git, location: Location, trunk: str, tip: str, origin: Origin
+    ) -> None:
         self._git = git
         self._shadow: Shadow | None = None  # lives as long as the repository is open
         self._location = location
@@ -103,20 +117,25 @@ class GitRepository:
 
     @classmethod
     def open(cls, path: str, root: Path | None, *, timeout: float = 300.0) -> Self:
-        """Open the repository at `path`, relative to `root` or absolute and below it. `timeout`: seconds per process.
+        """Open the repository at `path`, relative to `root` or absolute and below it.
+        `timeout`: seconds per process.
 
         Raises GitError; of its kinds see `errors`.
         """
         location = locate(path, root)
         shadow = Shadow(location)
-        git = Git(shadow.git_dir, location.shown, timeout, objects=location.common_dir / "objects")
+        git = Git(
+            shadow.git_dir, location.shown, timeout, objects=location.common_dir / "objects"
+        )
         settings = git.settings_in(read_config_file(location))
         shadow.configure(settings)
         git.is_partial = is_partial(settings)
         trunk, tip = _trunk(git, location)
         git.use_mailmap_of(tip)
         address = settings.get("remote.origin.url", "")
-        opened = cls(git, location, trunk, tip, read_origin(address) or Origin(_local_name(location)))
+        opened = cls(
+            git, location, trunk, tip, read_origin(address) or Origin(_local_name(location))
+        )
         opened._shadow = shadow
         return opened
 
@@ -125,9 +144,11 @@ class GitRepository:
         return len(self._history(since).landings)
 
     def landings(self, since: datetime, after: str | None = None) -> list[Landing]:
-        """What landed since then, newest first; with `after`, only what comes behind that landing.
+        """What landed since then, newest first; with `after`, only what comes behind
+        that landing.
 
-        An `after` that is not there (the trunk was rewritten) counts as none: everything is given again.
+        An `after` that is not there (the trunk was rewritten) counts as none:
+        everything is given again.
         """
         landings = self._history(since).landings
         for index, landing in enumerate(landings):
@@ -136,11 +157,15 @@ class GitRepository:
         return list(landings)
 
     def cut_at(self, since: datetime) -> datetime | None:
-        """Return until when the history since then is cut off; None if all of it is there."""
+        """Return until when the history since then is cut off; None if all of it is
+        there.
+        """
         return self._history(since).cut_at
 
     def missing(self, since: datetime) -> str | None:
-        """What cannot be read of the time since then, in words for users; None where all is there."""
+        """What cannot be read of the time since then, in words for users; None where
+        all is there.
+        """
         cut_at = self.cut_at(since)
         if cut_at is None:
             return None
@@ -150,16 +175,26 @@ class GitRepository:
         )
 
     def read(self, oids: Sequence[str]) -> list[PullRequestData]:
-        """The records of these landings, in this order, with bodies, sizes and commits; 25 to 100 are a good unit.
+        """The records of these landings, in this order, with bodies, sizes and commits;
+        25 to 100 are a good unit.
 
-        Raises LandingGone where an id is on the trunk no more, and CannotRead, PartialClone, TimedOut.
+        Raises LandingGone where an id is on the trunk no more, and CannotRead,
+        PartialClone, TimedOut.
         """
         history = self._history_of(oids)
         left_out = self._left_out()
         brought = {oid: history.brought(oid) for oid in oids}
         listed = {oid: found.oids[:LISTED_COMMITS] for oid, found in brought.items()}
-        self.clipped |= {oid: len(found.oids) for oid, found in brought.items() if len(found.oids) > LISTED_COMMITS}
-        imported = {oid: self._imported(found.imports) for oid, found in brought.items() if found.imports}
+        self.clipped |= {
+            oid: len(found.oids)
+            for oid, found in brought.items()
+            if len(found.oids) > LISTED_COMMITS
+        }
+        imported = {
+            oid: self._imported(found.imports)
+            for oid, found in brought.items()
+            if found.imports
+        }
         plain = [oid for oid in oids if oid not in imported]
         landed = _by_oid(self._git, plain, merges=True, left_out=left_out)
         for oid, paths in imported.items():
@@ -187,9 +222,21 @@ class GitRepository:
         """Return what all records depend on, apart from the history."""
         if self._kept is None:
             names = ""
-            with suppress(CannotRead, PartialClone):  # a damaged tree is reported by the landings that need it
-                names = self._git.line("rev-parse", "--verify", "--quiet", f"{self._tip}:.mailmap") or ""
-            parts = [RULES, self.trunk, names, self._left_out().key, self._origin.url, *sorted(self._boundary)]
+            with suppress(
+                CannotRead, PartialClone
+            ):  # a damaged tree is reported by the landings that need it
+                names = (
+                    self._git.line("rev-parse", "--verify", "--quiet", f"{self._tip}:.mailmap")
+                    or ""
+                )
+            parts = [
+                RULES,
+                self.trunk,
+                names,
+                self._left_out().key,
+                self._origin.url,
+                *sorted(self._boundary),
+            ]
             self._kept = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return self._kept
 
@@ -200,12 +247,21 @@ class GitRepository:
 
     def _imported(self, merges: Sequence[str]) -> frozenset[str]:
         """Return the paths that these merges of another project's history changed."""
-        records = read_commits(self._git, merges, merges=True, left_out=self._left_out(), paths=True)
+        records = read_commits(
+            self._git, merges, merges=True, left_out=self._left_out(), paths=True
+        )
         return frozenset(path for record in records for path in record.paths)
 
     def _history(self, since: datetime | None) -> History:
         if self._known is None or self._since != since:
-            self._known = History(self._git, self._tip, self.trunk, since, self._boundary, owner=self._origin.owner)
+            self._known = History(
+                self._git,
+                self._tip,
+                self.trunk,
+                since,
+                self._boundary,
+                owner=self._origin.owner,
+            )
             self._since = since
         return self._known
 
@@ -223,11 +279,16 @@ class GitRepository:
 def _by_oid(
     git: Git, oids: Sequence[str] | dict[str, None], *, merges: bool, left_out: LeftOut
 ) -> dict[str, CommitRecord]:
-    return {commit.oid: commit for commit in read_commits(git, oids, merges=merges, left_out=left_out)}
+    return {
+        commit.oid: commit
+        for commit in read_commits(git, oids, merges=merges, left_out=left_out)
+    }
 
 
 def _trunk(git: Git, location: Location) -> tuple[str, str]:
-    """Name and tip of the branch that is read: the remote's, else the one checked out, else main or master."""
+    """Name and tip of the branch that is read: the remote's, else the one checked out,
+    else main or master.
+    """
     candidates = []
     remote = git.line("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
     if remote and remote.startswith("refs/remotes/origin/"):
@@ -250,7 +311,10 @@ def _trunk(git: Git, location: Location) -> tuple[str, str]:
 
 
 def _has_commits(git: Git) -> bool:
-    """Return whether anything names a commit, be it there or not. In a repository without commits nothing does."""
+    """Return whether anything names a commit, be it there or not.
+
+    In a repository without commits nothing does.
+    """
     names = (
         git.line("for-each-ref", "--count=1", "--format=%(refname)"),
         git.line("rev-parse", "--quiet", "--verify", "HEAD"),
@@ -260,16 +324,25 @@ def _has_commits(git: Git) -> bool:
 
 def _key(path: Path) -> str:
     key = str(path).encode(errors="replace").decode()
-    return key if len(key) <= _KEY_LENGTH else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+    return (
+        key if len(key) <= _KEY_LENGTH else "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+    )
 
 
 def identity_of(location: Location) -> Path:
-    """Return the folder that a repository is counted by: `good`, also if `good/.git` was named."""
+    """Return the folder that a repository is counted by:
+
+    `good`, also if `good/.git` was named.
+    """
     return location.path.parent if location.path.name == ".git" else location.path
 
 
 def _local_name(location: Location) -> str:
     place = identity_of(location)
-    below = place.relative_to(location.root).parts if place.is_relative_to(location.root) else ()
+    below = (
+        place.relative_to(location.root).parts if place.is_relative_to(location.root) else ()
+    )
     below = below or (location.root.name,)
-    return one_line("/".join(["local", *below]).removesuffix(".git").encode(errors="replace").decode(), 250)
+    return one_line(
+        "/".join(["local", *below]).removesuffix(".git").encode(errors="replace").decode(), 250
+    )

@@ -1,7 +1,8 @@
-"""The GitHub App of this installation: what it signs, whom it asks, and the tokens that it gets.
+"""The GitHub App of this installation: what it signs, whom it asks, and the tokens that
+it gets.
 
-A team's installation is believed only where GitHub says to the person's own token that they may use it. Its tokens last an
-hour and read what the organization has granted.
+A team's installation is believed only where GitHub says to the person's own token that
+they may use it. Its tokens last an hour and read what the organization has granted.
 """
 
 import time
@@ -61,12 +62,16 @@ def authorize_url(state: str) -> str:
 def person_token(code: str) -> str:
     """The token of the person who came back with this code. Raises GitHubError."""
     form = {
-        "client_id": settings.GITHUB_APP_CLIENT_ID, "client_secret": settings.GITHUB_APP_CLIENT_SECRET, "code": code,
-    }  # fmt: skip
+        "client_id": settings.GITHUB_APP_CLIENT_ID,
+        "client_secret": settings.GITHUB_APP_CLIENT_SECRET,
+        "code": code,
+    }
     address = f"{settings.GITHUB_WEB_URL}/login/oauth/access_token"
     try:
         headers = {"Accept": "application/json"}
-        answer = httpx.post(address, data=form, headers=headers, timeout=TIMEOUT, verify=tls_context()).json()
+        answer = httpx.post(
+            address, data=form, headers=headers, timeout=TIMEOUT, verify=tls_context()
+        ).json()
     except (httpx.HTTPError, ValueError):
         raise Unreachable("github", "it did not answer who you are; try again") from None
     token = answer.get("access_token") if isinstance(answer, dict) else None
@@ -76,10 +81,17 @@ def person_token(code: str) -> str:
 
 
 def installation_of(token: str, installation_id: int) -> Installation:
-    """The installation, as far as the person with this token may use it. Raises NotTheirs and other GitHubError."""
+    """The installation, as far as the person with this token may use it.
+
+    Raises NotTheirs and other GitHubError.
+    """
     with GitHubClient(settings.GITHUB_API_URL, token, timeout=TIMEOUT) as client:
         for page in range(1, PAGES + 1):
-            answer = client.get("/user/installations", {"per_page": "100", "page": str(page)}, what="installations")
+            answer = client.get(
+                "/user/installations",
+                {"per_page": "100", "page": str(page)},
+                what="installations",
+            )
             rows = answer.get("installations") if isinstance(answer, dict) else None
             if not isinstance(rows, list) or not rows:
                 break
@@ -94,7 +106,9 @@ def installation_of(token: str, installation_id: int) -> Installation:
 def installation_token(installation_id: int) -> tuple[str, datetime]:
     """A new token of the installation, and when it ends. Raises GitHubError."""
     with GitHubClient(settings.GITHUB_API_URL, _signed(), timeout=TIMEOUT) as client:
-        answer: Any = client.post(f"/app/installations/{installation_id}/access_tokens", what="installation")
+        answer: Any = client.post(
+            f"/app/installations/{installation_id}/access_tokens", what="installation"
+        )
     try:
         return fields.text(answer, "token"), fields.moment(answer, "expires_at")
     except (fields.Malformed, AttributeError):

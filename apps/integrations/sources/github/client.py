@@ -1,8 +1,10 @@
-"""A thin client of GitHub's GraphQL and REST interfaces: one request, one typed result or one typed error.
+"""A thin client of GitHub's GraphQL and REST interfaces: one request, one typed result
+or one typed error.
 
-It retries nothing and sleeps never; what to do after an error is the sync's decision. Every phase of a request has a
-timeout, the whole of it too; answers are read up to a size; redirects are followed within the same origin only. The
-token is sent as it is, never judged by its shape, and stands in no log, error or `repr`.
+It retries nothing and sleeps never; what to do after an error is the sync's decision.
+Every phase of a request has a timeout, the whole of it too; answers are read up to a
+size; redirects are followed within the same origin only. The token is sent as it is,
+never judged by its shape, and stands in no log, error or `repr`.
 """
 
 import hashlib
@@ -28,14 +30,21 @@ from apps.integrations.sources.github.errors import (
     RateLimited,
     Unreachable,
 )
-from apps.integrations.sources.github.issues import Issue, denial, quoted, read_issues, whole_request_error
+from apps.integrations.sources.github.issues import (
+    Issue,
+    denial,
+    quoted,
+    read_issues,
+    whole_request_error,
+)
 from apps.integrations.sources.github.refusals import LEGAL, PAGE
 from apps.tls import tls_context
 
 # GitHub gives up on a request after 10 s; the rest is for the way.
 TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
 REQUEST_SECONDS = 60.0
-# A detail unit of 25 pull requests with bodies and messages of the usual size is 200 KB.
+# A detail unit of 25 pull requests with bodies and messages of the usual size is 200
+# KB.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_REDIRECTS = 3
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -43,7 +52,10 @@ REDIRECTS = {301, 302, 303, 307, 308}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """GraphQL's answer. If `issues` is not empty, `data` has nulls at their paths. `at` is GitHub's clock."""
+    """GraphQL's answer. If `issues` is not empty, `data` has nulls at their paths.
+
+    `at` is GitHub's clock.
+    """
 
     data: dict[str, Any]
     issues: tuple[Issue, ...]
@@ -66,7 +78,10 @@ class _Raw:
 
 
 class GitHubClient:
-    """One token's view of GitHub. Use it as a context manager; it keeps connections open. Raises GitHubError only."""
+    """One token's view of GitHub.
+
+    Use it as a context manager; it keeps connections open. Raises GitHubError only.
+    """
 
     def __init__(
         self,
@@ -78,7 +93,9 @@ class GitHubClient:
         max_bytes: int = MAX_BYTES,
         identity: str = "",
     ) -> None:
-        """`identity` names the credential where its tokens change; otherwise the token does."""
+        """`identity` names the credential where its tokens change; otherwise the token
+        does.
+        """
         self.endpoints = Endpoints.of(base_url)
         self.rate: limits.Rate | None = None
         self.identity = identity
@@ -87,7 +104,9 @@ class GitHubClient:
         self._request_seconds = request_seconds
         self._max_bytes = max_bytes
         headers = {"User-Agent": "firstlight"}
-        self._http = httpx.Client(verify=tls_context(), timeout=timeout, follow_redirects=False, headers=headers)
+        self._http = httpx.Client(
+            verify=tls_context(), timeout=timeout, follow_redirects=False, headers=headers
+        )
 
     def use(self, token: str) -> None:
         """Take another token from now on. Raises MissingCredentials, BadCredentials."""
@@ -95,12 +114,18 @@ class GitHubClient:
         if not self._token:
             raise MissingCredentials
         if any(ord(character) < 32 or ord(character) == 127 for character in self._token):
-            raise BadCredentials("it contains line breaks or other characters that cannot be sent")
+            raise BadCredentials(
+                "it contains line breaks or other characters that cannot be sent"
+            )
 
     @property
     def fingerprint(self) -> str:
-        """Names the credential without giving it away: the key of what all processes know of it."""
-        return hashlib.sha256(f"{self.endpoints.rest}\0{self.identity or self._token}".encode()).hexdigest()
+        """Names the credential without giving it away: the key of what all processes
+        know of it.
+        """
+        return hashlib.sha256(
+            f"{self.endpoints.rest}\0{self.identity or self._token}".encode()
+        ).hexdigest()
 
     def __repr__(self) -> str:
         return f"GitHubClient({self.endpoints.rest!r})"
@@ -109,12 +134,18 @@ class GitHubClient:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._http.close()
 
     def graphql(self, document: str, variables: dict[str, Any], *, what: str = "this") -> Reply:
-        """Run one query. `what` names its subject in errors. Errors of single fields are returned as issues."""
+        """Run one query. `what` names its subject in errors.
+
+        Errors of single fields are returned as issues.
+        """
         content = json.dumps({"query": document, "variables": variables}).encode()
         raw = self._send("POST", self.endpoints.graphql, what, content=content)
         answer = self._object(raw)
@@ -127,21 +158,31 @@ class GitHubClient:
         self.has_answered = True
         return Reply(data, issues, limits.clock(raw.headers))
 
-    def get(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Any:
+    def get(
+        self, path: str, params: dict[str, str] | None = None, *, what: str = "this"
+    ) -> Any:
         """The JSON at a REST path like `/user`."""
         return self.answer(path, params, what=what).data
 
-    def answer(self, path: str, params: dict[str, str] | None = None, *, what: str = "this") -> Answer:
-        """The same with its headers, which tell of scopes, of single sign-on, of further pages."""
+    def answer(
+        self, path: str, params: dict[str, str] | None = None, *, what: str = "this"
+    ) -> Answer:
+        """The same with its headers, which tell of scopes, of single sign-on, of
+        further pages.
+        """
         raw = self._send("GET", f"{self.endpoints.rest}{path}", what, params=params)
         return Answer(self._json(raw), raw.headers)
 
     def post(self, path: str, *, what: str = "this") -> Any:
         """What a POST without a body is answered with at a REST path."""
-        return self._json(self._send("POST", f"{self.endpoints.rest}{path}", what, content=b"{}"))
+        return self._json(
+            self._send("POST", f"{self.endpoints.rest}{path}", what, content=b"{}")
+        )
 
     def revoke(self) -> None:
-        """End the token of an app's installation at once; there is no such call for tokens of people."""
+        """End the token of an app's installation at once; there is no such call for
+        tokens of people.
+        """
         self._send("DELETE", f"{self.endpoints.rest}/installation/token", "token")
 
     def _send(self, method: str, url: str, what: str, **options: Any) -> _Raw:
@@ -172,7 +213,8 @@ class GitHubClient:
             b"X-GitHub-Api-Version": b"2022-11-28",
         }
         host = self.endpoints.host
-        # The library's exceptions refer to the request and its headers, so none is chained to ours.
+        # The library's exceptions refer to the request and its headers, so none is
+        # chained to ours.
         try:
             with self._http.stream(method, url, headers=headers, **options) as response:
                 return _Raw(response.status_code, response.headers, self._body(response))
@@ -214,7 +256,9 @@ class GitHubClient:
         if raw.status >= 500:
             raise Overloaded(f"it answered with HTTP {raw.status}")
         if raw.status == 404 and method == "GET":
-            raise NotFound(f"GitHub knows no {what} that the token may read. Check the name and the token's access.")
+            raise NotFound(
+                f"GitHub knows no {what} that the token may read. Check the name and the token's access."
+            )
         if raw.status == 404:
             raise BadResponse(
                 f"there is no GraphQL interface at {self.endpoints.host}; check the address of GitHub's API"
@@ -222,7 +266,9 @@ class GitHubClient:
         raise BadResponse(f"it answered with HTTP {raw.status}")
 
     def _refusal(self, raw: _Raw) -> tuple[str, str]:
-        """Return the kind of a refusal over HTTP, and GitHub's message or the text of the page."""
+        """Return the kind of a refusal over HTTP, and GitHub's message or the text of
+        the page.
+        """
         kind = LEGAL if raw.status == 451 else ""
         try:
             answer = self._json(raw)

@@ -13,10 +13,15 @@ class Endpoints:
 
     @classmethod
     def of(cls, base: str) -> "Endpoints":
-        """From `https://api.github.com` or an Enterprise Server's `https://host/api/v3` (GraphQL: `/api/graphql`)."""
+        """From `https://api.github.com` or an Enterprise Server's `https://host/api/v3`
+        (GraphQL: `/api/graphql`).
+        """
         base = base.rstrip("/")
         enterprise = base.removesuffix("/api/v3")
-        return cls(graphql=f"{enterprise}/api/graphql" if enterprise != base else f"{base}/graphql", rest=base)
+        return cls(
+            graphql=f"{enterprise}/api/graphql" if enterprise != base else f"{base}/graphql",
+            rest=base,
+        )
 
     @property
     def host(self) -> str:

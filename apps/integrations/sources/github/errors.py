@@ -1,4 +1,5 @@
-"""What can go wrong between us and GitHub, in words for the people who see it: what happened, why, what to do next.
+"""What can go wrong between us and GitHub, in words for the people who see it: what
+happened, why, what to do next.
 
 The classes say what a caller may do:
 
@@ -8,8 +9,8 @@ The classes say what a caller may do:
     Unreachable                             GitHub is away; the same request may succeed later
     Overloaded, BadResponse                 this request failed; a smaller one may succeed
 
-No message contains the token. What GitHub said itself is quoted at most in part. `cause` and `remedy` are for
-programs, see `apps.pipelines.remedy`.
+No message contains the token. What GitHub said itself is quoted at most in part.
+`cause` and `remedy` are for programs, see `apps.pipelines.remedy`.
 """
 
 from datetime import datetime
@@ -32,7 +33,9 @@ class MissingCredentials(GitHubError):
     remedy = Remedy.NEW_TOKEN
 
     def __init__(self) -> None:
-        super().__init__("No GitHub token is stored for this team. Connect GitHub with a token, then retry.")
+        super().__init__(
+            "No GitHub token is stored for this team. Connect GitHub with a token, then retry."
+        )
 
 
 class BadCredentials(GitHubError):
@@ -42,11 +45,15 @@ class BadCredentials(GitHubError):
     remedy = Remedy.NEW_TOKEN
 
     def __init__(self, why: str = "it is wrong, expired or revoked") -> None:
-        super().__init__(f"GitHub does not accept the token: {why}. Connect GitHub with a new token, then retry.")
+        super().__init__(
+            f"GitHub does not accept the token: {why}. Connect GitHub with a new token, then retry."
+        )
 
 
 class TokenRefused(BadCredentials):
-    """GitHub refuses everything that the token asks for, and gives a reason: a suspended account, for example."""
+    """GitHub refuses everything that the token asks for, and gives a reason: a
+    suspended account, for example.
+    """
 
     def __init__(self, message: str, refusal: Refusal) -> None:
         GitHubError.__init__(self, f"GitHub refuses every request: “{message}” {refusal.step}")
@@ -54,12 +61,17 @@ class TokenRefused(BadCredentials):
 
 
 class AccessDenied(GitHubError):
-    """The token is good, but may not read this. `url` is the page that mends it, where GitHub names one."""
+    """The token is good, but may not read this.
+
+    `url` is the page that mends it, where GitHub names one.
+    """
 
     cause = "access_denied"
     remedy = Remedy.NEW_TOKEN
 
-    def __init__(self, message: str, url: str = "", *, cause: str = "", remedy: Remedy | None = None) -> None:
+    def __init__(
+        self, message: str, url: str = "", *, cause: str = "", remedy: Remedy | None = None
+    ) -> None:
         super().__init__(message)
         self.url = url
         self.cause = cause or self.cause
@@ -68,7 +80,9 @@ class AccessDenied(GitHubError):
     @classmethod
     def single_sign_on(cls, what: str, url: str) -> "AccessDenied":
         what_to_do = (
-            f"Authorize it at {url}" if url else "Authorize it in the token's settings on GitHub (Configure SSO)"
+            f"Authorize it at {url}"
+            if url
+            else "Authorize it in the token's settings on GitHub (Configure SSO)"
         )
         return cls(
             f"GitHub does not show {what}: its organization asks for single sign-on, and the token is not authorized "
@@ -94,13 +108,18 @@ class AccessDenied(GitHubError):
 
 
 class NotFound(GitHubError):
-    """There is no such thing, or the token may not see it; GitHub does not tell the two apart."""
+    """There is no such thing, or the token may not see it; GitHub does not tell the two
+    apart.
+    """
 
     cause = "not_found"
 
     @classmethod
     def repository(cls) -> "NotFound":
-        """Return the error of one repository. Callers add its name, so that several have one reason."""
+        """Return the error of one repository.
+
+        Callers add its name, so that several have one reason.
+        """
         return cls(
             "GitHub knows no repository of this name that the token may read: it was renamed or deleted, or the token "
             "has no access to it. Check the name and the token's access, then retry."
@@ -134,14 +153,18 @@ class RepositoryDeleted(NotFound):
 
 
 class RateLimited(GitHubError):
-    """A limit is reached: the hourly one, or (`secondary`) the one on requests in a short time."""
+    """A limit is reached: the hourly one, or (`secondary`) the one on requests in a
+    short time.
+    """
 
     cause = "rate_limit"
     remedy = Remedy.WAIT
 
     def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
         """`told` is whether GitHub itself named the time."""
-        words = "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
+        words = (
+            "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
+        )
         super().__init__(words)
         if secondary:
             self.cause = "secondary_limit"
@@ -173,13 +196,17 @@ class AnswersNothing(Unreachable):
 
 
 class Overloaded(GitHubError):
-    """GitHub gave up on the request (502, 503, 504, a timeout, a resource limit), or its answer was too large."""
+    """GitHub gave up on the request (502, 503, 504, a timeout, a resource limit), or
+    its answer was too large.
+    """
 
     cause = "overloaded"
 
     def __init__(self, why: str) -> None:
         self.why = why
-        super().__init__(f"GitHub could not answer in time: {why}. Nothing is lost; retry later.")
+        super().__init__(
+            f"GitHub could not answer in time: {why}. Nothing is lost; retry later."
+        )
 
 
 class BadResponse(GitHubError):
@@ -189,11 +216,15 @@ class BadResponse(GitHubError):
 
     def __init__(self, why: str) -> None:
         self.why = why
-        super().__init__(f"GitHub's answer could not be used: {why}. Nothing is lost; retry later.")
+        super().__init__(
+            f"GitHub's answer could not be used: {why}. Nothing is lost; retry later."
+        )
 
 
 class StaleCursor(BadResponse):
-    """GitHub does not accept the place in a list at which it should continue: the list is read from its top."""
+    """GitHub does not accept the place in a list at which it should continue: the list
+    is read from its top.
+    """
 
     def __init__(self) -> None:
         super().__init__("it does not accept the place at which its list should continue")
@@ -205,4 +236,6 @@ class SameRepository(GitHubError):
     cause = "same_repository"
 
     def __init__(self, name: str, other: str) -> None:
-        super().__init__(f"'{name}' is the same repository as '{other}', which the team follows already. Remove one.")
+        super().__init__(
+            f"'{name}' is the same repository as '{other}', which the team follows already. Remove one."
+        )

@@ -1,4 +1,6 @@
-"""Reads fields of GitHub's JSON strictly: the right type, or an error that names the field and what stood there."""
+"""Reads fields of GitHub's JSON strictly: the right type, or an error that names the
+field and what stood there.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +11,10 @@ LARGEST = 2**31 - 1
 
 
 class Malformed(ValueError):
-    """A field is missing or of another type than GitHub's schema promises. `field` is its name, if one is to blame."""
+    """A field is missing or of another type than GitHub's schema promises.
+
+    `field` is its name, if one is to blame.
+    """
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)

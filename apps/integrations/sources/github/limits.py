@@ -33,7 +33,9 @@ MARGIN = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Points of the current hour: how many there are, how many are left, when they are all back."""
+    """Points of the current hour: how many there are, how many are left, when they are
+    all back.
+    """
 
     limit: int
     remaining: int
@@ -42,7 +44,10 @@ class Rate:
 
 def read_rate(headers: Mapping[str, str]) -> Rate | None:
     """The points as the headers tell them; None where they don't."""
-    limit, remaining = _number(headers, "x-ratelimit-limit"), _number(headers, "x-ratelimit-remaining")
+    limit, remaining = (
+        _number(headers, "x-ratelimit-limit"),
+        _number(headers, "x-ratelimit-remaining"),
+    )
     resets_at = reset_time(headers)
     if limit is None or remaining is None or resets_at is None:
         return None
@@ -50,10 +55,12 @@ def read_rate(headers: Mapping[str, str]) -> Rate | None:
 
 
 def reset_time(headers: Mapping[str, str]) -> datetime | None:
-    """Return when the hourly limit is renewed, by our clock; None if the headers name no time, or an impossible one.
+    """Return when the hourly limit is renewed, by our clock; None if the headers name
+    no time, or an impossible one.
 
-    The wait is the reset minus the answer's own Date: GitHub's clock and ours may be hours apart. A Date that is further
-    from the reset than any limit lasts is a proxy's, and our clock counts.
+    The wait is the reset minus the answer's own Date: GitHub's clock and ours may be
+    hours apart. A Date that is further from the reset than any limit lasts is a
+    proxy's, and our clock counts.
     """
     seconds = _number(headers, "x-ratelimit-reset")
     if seconds is None:
@@ -68,7 +75,9 @@ def reset_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def clock(headers: Mapping[str, str]) -> datetime:
-    """Return GitHub's time when it answered, in whole seconds; our own if the answer does not carry it."""
+    """Return GitHub's time when it answered, in whole seconds; our own if the answer
+    does not carry it.
+    """
     try:
         shown = parsedate_to_datetime(headers.get("date", ""))
     except ValueError:
@@ -77,7 +86,8 @@ def clock(headers: Mapping[str, str]) -> datetime:
 
 
 def limit_in(headers: Mapping[str, str], message: str, status: int) -> RateLimited | None:
-    """Return the limit of an answer, in the order in which GitHub asks us to read it; None if there is none.
+    """Return the limit of an answer, in the order in which GitHub asks us to read it;
+    None if there is none.
 
     `message` is the readable text of the body, whatever its format.
     """
@@ -129,4 +139,7 @@ def connection_words(technical: str) -> str:
         "unreachable": "the network is unreachable",
     }
     lowered = technical.lower()
-    return next((words for part, words in known.items() if part in lowered), "no connection could be made")
+    return next(
+        (words for part, words in known.items() if part in lowered),
+        "no connection could be made",
+    )

@@ -1,4 +1,6 @@
-"""The repositories that a token may read, page by page, those with the newest push first."""
+"""The repositories that a token may read, page by page, those with the newest push
+first.
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +15,10 @@ _PAGE_NUMBER = re.compile(r"[?&]page=(\d{1,6})(?!\d)")
 
 
 class Listed(TypedDict):
-    """A repository as a list shows it. `pushed_at` is ISO 8601; None where nothing was ever pushed."""
+    """A repository as a list shows it.
+
+    `pushed_at` is ISO 8601; None where nothing was ever pushed.
+    """
 
     name: str
     private: bool
@@ -25,7 +30,9 @@ class Listed(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`last` is the number of the last page as GitHub tells it; `headers` those of the answer."""
+    """`last` is the number of the last page as GitHub tells it; `headers` those of the
+    answer.
+    """
 
     repositories: list[Listed]
     number: int
@@ -38,17 +45,30 @@ class Page:
 
 
 def read_page(client: GitHubClient, number: int, *, of_app: bool = False) -> Page:
-    """One page of a user's token, or (`of_app`) of an app installation's. Raises GitHubError."""
+    """One page of a user's token, or (`of_app`) of an app installation's.
+
+    Raises GitHubError.
+    """
     path = "/installation/repositories" if of_app else "/user/repos"
     params = {"per_page": str(PAGE), "page": str(number)}
     if not of_app:
         params |= {"sort": "pushed", "direction": "desc"}
     answer = client.answer(path, params, what="list of repositories")
-    rows = answer.data.get("repositories") if of_app and isinstance(answer.data, dict) else answer.data
+    rows = (
+        answer.data.get("repositories")
+        if of_app and isinstance(answer.data, dict)
+        else answer.data
+    )
     if not isinstance(rows, list):
         raise BadResponse("it is no list of repositories")
-    listed = [_listed(row) for row in rows if isinstance(row, dict) and isinstance(row.get("full_name"), str)]
-    return Page(listed, number, max(number, _last(answer.headers.get("link", ""))), answer.headers)
+    listed = [
+        _listed(row)
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get("full_name"), str)
+    ]
+    return Page(
+        listed, number, max(number, _last(answer.headers.get("link", ""))), answer.headers
+    )
 
 
 def _listed(row: Mapping[str, Any]) -> Listed:

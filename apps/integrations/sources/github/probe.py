@@ -1,7 +1,9 @@
-"""What a token can read, found out by asking GitHub: the token itself is never judged by its shape.
+"""What a token can read, found out by asking GitHub: the token itself is never judged
+by its shape.
 
-Who it is, which repositories it lists, and whether the pull requests of the newest of them can be read as the sync will
-read them. Asked inside a web request: time-outs are short, and at most three requests are made.
+Who it is, which repositories it lists, and whether the pull requests of the newest of
+them can be read as the sync will read them. Asked inside a web request: time-outs are
+short, and at most three requests are made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +21,18 @@ from apps.integrations.sources.github.queries import probe as probe_document
 
 TIMEOUT = httpx.Timeout(5.0)
 REQUEST_SECONDS = 8.0
-# How many repositories are tried: a fine-grained token has one set of permissions for all of an owner's.
+# How many repositories are tried: a fine-grained token has one set of permissions for
+# all of an owner's.
 TRIED = 3
 TOKEN_SETTINGS = "https://github.com/settings/tokens"  # noqa: S105 - an address
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A token that can read something. `scopes` is None for all but classic tokens; `notes` say what it cannot read."""
+    """A token that can read something.
+
+    `scopes` is None for all but classic tokens; `notes` say what it cannot read.
+    """
 
     login: str
     of_app: bool
@@ -42,20 +48,29 @@ class Finding:
 
 def probe(base_url: str, token: str) -> Finding:
     """Ask GitHub what the token can read. Raises GitHubError where that is nothing."""
-    with GitHubClient(base_url, token, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS) as client:
+    with GitHubClient(
+        base_url, token, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
+    ) as client:
         viewer = _viewer(client)
         page = read_page(client, 1, of_app=viewer is None)
         headers = viewer.headers if viewer else page.headers
         scopes = _scopes(headers)
         if not page.repositories:
             raise _nothing(scopes, page.headers)
-        notes = [*_hidden(scopes, page.headers), *_unreadable(client, _to_try(page.repositories))]
+        notes = [
+            *_hidden(scopes, page.headers),
+            *_unreadable(client, _to_try(page.repositories)),
+        ]
     login = viewer.data.get("login") if viewer and isinstance(viewer.data, dict) else ""
-    return Finding(str(login or "")[:100], viewer is None, scopes, _expiry(headers), notes, page)
+    return Finding(
+        str(login or "")[:100], viewer is None, scopes, _expiry(headers), notes, page
+    )
 
 
 def _viewer(client: GitHubClient) -> Answer | None:
-    """The person behind the token; None for the token of an app's installation, which has nobody behind it."""
+    """The person behind the token; None for the token of an app's installation, which
+    has nobody behind it.
+    """
     try:
         return client.answer("/user", what="account")
     except AccessDenied as denied:
@@ -67,11 +82,15 @@ def _viewer(client: GitHubClient) -> Answer | None:
 
 def _scopes(headers: Mapping[str, str]) -> list[str] | None:
     text = headers.get("x-oauth-scopes")
-    return None if text is None else [scope for part in text.split(",") if (scope := part.strip())]
+    return (
+        None if text is None else [scope for part in text.split(",") if (scope := part.strip())]
+    )
 
 
 def _expiry(headers: Mapping[str, str]) -> datetime | None:
-    """`2026-12-24 10:00:00 UTC`, or with an offset in place of UTC; None where GitHub says nothing that we know."""
+    """`2026-12-24 10:00:00 UTC`, or with an offset in place of UTC; None where GitHub
+    says nothing that we know.
+    """
     text = headers.get("github-authentication-token-expiration", "").replace("UTC", "+0000")
     try:
         return datetime.strptime(text, "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
@@ -103,7 +122,9 @@ def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
             "again, or go on with the public ones."
         )
     if "partial-results" in (sso := headers.get("x-github-sso", "")):
-        count = len([part for part in sso.partition("organizations=")[2].split(",") if part.strip()])
+        count = len(
+            [part for part in sso.partition("organizations=")[2].split(",") if part.strip()]
+        )
         words = f"{count} organizations hide" if count > 1 else "An organization hides"
         notes.append(
             f"{words} repositories until the token is authorised for single sign-on: on GitHub, in the token's settings, "
@@ -118,7 +139,10 @@ def _to_try(repositories: Sequence[Listed]) -> list[Listed]:
 
 
 def _unreadable(client: GitHubClient, tried: Sequence[Listed]) -> list[str]:
-    """Return a note on each reason for which some can't be read as the sync will. Raises GitHubError if none can."""
+    """Return a note on each reason for which some can't be read as the sync will.
+
+    Raises GitHubError if none can.
+    """
     variables: dict[str, str] = {}
     for number, listed in enumerate(tried):
         owner, _, name = listed["name"].partition("/")
@@ -149,12 +173,16 @@ def _unreadable(client: GitHubClient, tried: Sequence[Listed]) -> list[str]:
     notes = list(dict.fromkeys(map(str, reasons)))
     if denied:
         names = ", ".join(denied)
-        notes.append(f"The token lacks {permissions} for {names}. Give it that permission, or leave these out.")
+        notes.append(
+            f"The token lacks {permissions} for {names}. Give it that permission, or leave these out."
+        )
     return notes
 
 
 def _refusals(issues: Sequence[Issue], name: str) -> list[GitHubError]:
-    """Return GitHub's reasons to refuse a repository that are others than a missing permission, one of each kind."""
+    """Return GitHub's reasons to refuse a repository that are others than a missing
+    permission, one of each kind.
+    """
     found: dict[str, GitHubError] = {}
     for issue in issues:
         error = issue.as_error(name)

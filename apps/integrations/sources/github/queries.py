@@ -1,8 +1,10 @@
-"""The GraphQL documents that the sync sends; a test validates each under GitHub's public schema.
+"""The GraphQL documents that the sync sends; a test validates each under GitHub's
+public schema.
 
-Cost by GitHub's rule (one request for each connection of each parent, a point for each hundred): a skeleton page of 100
-pull requests asks 102 connections, 1 point; a detail unit of 25 ids asks 75, 1 point. Sizes of single commits are left
-out on purpose: GitHub computes a diff for each, and no figure uses them.
+Cost by GitHub's rule (one request for each connection of each parent, a point for each
+hundred): a skeleton page of 100 pull requests asks 102 connections, 1 point; a detail
+unit of 25 ids asks 75, 1 point. Sizes of single commits are left out on purpose: GitHub
+computes a diff for each, and no figure uses them.
 """
 
 # GitHub's limit for `first`.
@@ -85,7 +87,8 @@ query RepositoryById($id: ID!) {{
 }}
 """
 
-# How many there are by state: three connections without nodes, which cost no point beside a page.
+# How many there are by state: three connections without nodes, which cost no point
+# beside a page.
 COUNTS = """
     open: pullRequests(states: [OPEN]) { totalCount }
     closed: pullRequests(states: [CLOSED]) { totalCount }
@@ -94,7 +97,9 @@ COUNTS = """
 
 
 def _skeleton(operation: str, field: str, also: str = "") -> str:
-    """A page of a repository's pull requests by one of their times, newest first; `also` of the repository."""
+    """A page of a repository's pull requests by one of their times, newest first;
+    `also` of the repository.
+    """
     return f"""
 query {operation}($owner: String!, $name: String!, $first: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
@@ -111,7 +116,8 @@ query {operation}($owner: String!, $name: String!, $first: Int!, $after: String)
 """
 
 
-# By creation, which never changes: a page's cursor stays good. By the last change: what a watermark is compared with.
+# By creation, which never changes: a page's cursor stays good. By the last change: what
+# a watermark is compared with.
 SKELETON = _skeleton("Skeleton", "CREATED_AT")
 UPDATED = _skeleton("Updated", "UPDATED_AT", COUNTS)
 
@@ -153,9 +159,12 @@ query MoreReviews($id: ID!, $first: Int!, $after: String!) {{
 
 def _each(operation: str, count: int, fields: str) -> str:
     """`fields` of several repositories at once, as `r0`, `r1`, …"""
-    variables = ", ".join(f"$owner{number}: String!, $name{number}: String!" for number in range(count))
+    variables = ", ".join(
+        f"$owner{number}: String!, $name{number}: String!" for number in range(count)
+    )
     lines = [
-        f"  r{number}: repository(owner: $owner{number}, name: $name{number}) {{ {fields} }}" for number in range(count)
+        f"  r{number}: repository(owner: $owner{number}, name: $name{number}) {{ {fields} }}"
+        for number in range(count)
     ]
     return "\n".join([f"query {operation}({variables}) {{", *lines, f"  {RATE_LIMIT}", "}", ""])
 
@@ -171,7 +180,9 @@ def probe(count: int) -> str:
 
 
 def sizes(count: int, newest: int) -> str:
-    """Of each repository how many pull requests there are, and when the newest were opened."""
+    """Of each repository how many pull requests there are, and when the newest were
+    opened.
+    """
     return _each(
         "Sizes",
         count,

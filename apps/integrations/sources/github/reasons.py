@@ -1,4 +1,5 @@
-"""Why a pull request could not be read, in words for the people of a team, and where to look at it.
+"""Why a pull request could not be read, in words for the people of a team, and where to
+look at it.
 
 reason_of(Malformed("createdAt should be a time, found …", "createdAt"))
 # "GitHub sent a date of its creation that can’t be used"
@@ -40,7 +41,9 @@ _NAMES = {
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason without the names of GitHub's interface, which belong in the log."""
+    """Return the reason without the names of GitHub's interface, which belong in the
+    log.
+    """
     if not isinstance(error, Malformed) or not error.field:
         return str(error)
     name = _NAMES.get(error.field.partition("[")[0], "value")
@@ -49,8 +52,12 @@ def reason_of(error: Exception) -> str:
 
 
 def link_of(repository_url: str, number: object) -> str:
-    """Return the address of a pull request; that of the repository's list if its number is unknown."""
+    """Return the address of a pull request; that of the repository's list if its number
+    is unknown.
+    """
     if not repository_url:
         return ""
     is_number = isinstance(number, int) and not isinstance(number, bool) and number > 0
-    return f"{repository_url}/pull/{number}" if is_number else f"{repository_url}/pulls?q=is%3Apr"
+    return (
+        f"{repository_url}/pull/{number}" if is_number else f"{repository_url}/pulls?q=is%3Apr"
+    )

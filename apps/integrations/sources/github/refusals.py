@@ -1,9 +1,12 @@
-"""What GitHub means when it refuses a request: the cause, and the step that helps, recognized by GitHub's own words.
+"""What GitHub means when it refuses a request: the cause, and the step that helps,
+recognized by GitHub's own words.
 
-    refusal_of("FORBIDDEN", "… has an IP allow list enabled, and your IP address is not permitted …")
-    # Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the organization can add …")
+    refusal_of("FORBIDDEN", "… has an IP allow list enabled, and your IP address is not
+    permitted …") # Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the
+    organization can add …")
 
-GitHub's sentence is always quoted together with the step, because it is clearer than a guess of ours.
+GitHub's sentence is always quoted together with the step, because it is clearer than a
+guess of ours.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,10 @@ LEGAL, PAGE = "451", "page"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason that GitHub gives. `of_token` is set if it concerns everything that the token asks for."""
+    """A reason that GitHub gives.
+
+    `of_token` is set if it concerns everything that the token asks for.
+    """
 
     cause: str
     remedy: Remedy
@@ -24,8 +30,16 @@ class Refusal:
     of_token: bool = False
 
 
-SCOPES = Refusal("scopes_missing", Remedy.NEW_TOKEN, "Give the token these scopes, or enter another token, then retry.")
-BLOCKED = Refusal("blocked", Remedy.NONE, "Nothing can be read until GitHub lifts this. What was read of it is kept.")
+SCOPES = Refusal(
+    "scopes_missing",
+    Remedy.NEW_TOKEN,
+    "Give the token these scopes, or enter another token, then retry.",
+)
+BLOCKED = Refusal(
+    "blocked",
+    Remedy.NONE,
+    "Nothing can be read until GitHub lifts this. What was read of it is kept.",
+)
 # A refusal whose words are not known.
 OTHER = Refusal("refused", Remedy.RETRY, "Clear this up on GitHub, then retry.")
 # Without a message of GitHub's: something between this server and GitHub answered.
@@ -35,7 +49,8 @@ PROXY = Refusal(
     "This is no answer of GitHub’s API: check the proxy or firewall between this server and GitHub.",
 )
 
-# Words that GitHub's sentence contains, in lower case, all of an entry's. The first entry that fits counts.
+# Words that GitHub's sentence contains, in lower case, all of an entry's. The first
+# entry that fits counts.
 _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     (
         ("ip allow list",),
@@ -47,19 +62,35 @@ _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     ),
     (
         ("ip address", "not permitted"),
-        Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the organization has to permit this server’s address."),
+        Refusal(
+            "ip_allow_list",
+            Remedy.OPERATOR,
+            "An owner of the organization has to permit this server’s address.",
+        ),
     ),
     (
         ("conditional access",),
-        Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the enterprise has to permit this server."),
+        Refusal(
+            "ip_allow_list",
+            Remedy.OPERATOR,
+            "An owner of the enterprise has to permit this server.",
+        ),
     ),
     (
         ("token", "lifetime"),
-        Refusal("token_lifetime", Remedy.NEW_TOKEN, "Shorten its lifetime, or enter a token that ends sooner."),
+        Refusal(
+            "token_lifetime",
+            Remedy.NEW_TOKEN,
+            "Shorten its lifetime, or enter a token that ends sooner.",
+        ),
     ),
     (
         ("forbids access", "token"),
-        Refusal("token_kind", Remedy.NEW_TOKEN, "Enter a token of a kind that the organization allows."),
+        Refusal(
+            "token_kind",
+            Remedy.NEW_TOKEN,
+            "Enter a token of a kind that the organization allows.",
+        ),
     ),
     (
         ("oauth app access restrictions",),
@@ -80,18 +111,31 @@ _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     ),
     (
         ("account", "suspended"),
-        Refusal("account_suspended", Remedy.NEW_TOKEN, "Enter a token of another account, then retry.", of_token=True),
+        Refusal(
+            "account_suspended",
+            Remedy.NEW_TOKEN,
+            "Enter a token of another account, then retry.",
+            of_token=True,
+        ),
     ),
     (("dmca",), BLOCKED),
     (("legal reasons",), BLOCKED),
     (("access blocked",), BLOCKED),
     (
         ("disabled", "staff"),
-        Refusal("disabled", Remedy.RETRY, "The repository’s owner has to ask GitHub’s support, then retry."),
+        Refusal(
+            "disabled",
+            Remedy.RETRY,
+            "The repository’s owner has to ask GitHub’s support, then retry.",
+        ),
     ),
     (
         ("repository", "locked"),
-        Refusal("locked", Remedy.RETRY, "The repository’s owner has to unlock it on GitHub, then retry."),
+        Refusal(
+            "locked",
+            Remedy.RETRY,
+            "The repository’s owner has to unlock it on GitHub, then retry.",
+        ),
     ),
     (
         ("two-factor",),
@@ -108,7 +152,14 @@ _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     (("required scopes",), SCOPES),
 )
 # Words of a permission that a token lacks.
-_PERMISSION = ("not accessible by", "must have", "permission", "not authorized", "push access", "admin rights")
+_PERMISSION = (
+    "not accessible by",
+    "must have",
+    "permission",
+    "not authorized",
+    "push access",
+    "admin rights",
+)
 
 
 def known_refusal(message: str) -> Refusal | None:
@@ -124,7 +175,8 @@ def refusal_of(kind: str, message: str) -> Refusal | None:
     """Return what a refusal means, by its kind and GitHub's message.
 
     Args:
-        kind: GraphQL's type of the error, LEGAL for HTTP 451, PAGE for a body that is no JSON.
+        kind: GraphQL's type of the error, LEGAL for HTTP 451, PAGE for a body that is
+            no JSON.
         message: GitHub's message, or the text of the page.
 
     Returns:

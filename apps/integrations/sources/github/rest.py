@@ -1,4 +1,6 @@
-"""A pull request as GitHub's webhooks have it (the shape of its REST interface) as a record, as strictly as GraphQL's."""
+"""A pull request as GitHub's webhooks have it (the shape of its REST interface) as a
+record, as strictly as GraphQL's.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +15,10 @@ GHOST_ID = 10137
 
 
 def pull_request(node: Mapping[str, Any]) -> PullRequestData:
-    """What a webhook says of a pull request: all but its commits and reviews. Raises Malformed."""
+    """What a webhook says of a pull request: all but its commits and reviews.
+
+    Raises Malformed.
+    """
     merged_at = fields.optional_moment(node, "merged_at")
     state = fields.text(node, "state")
     if state not in ("open", "closed"):
@@ -39,7 +44,9 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
         kind=kind_of(base_ref, head_ref, is_cross=_is_cross(base, head)),
         base_ref=base_ref,
         head_ref=head_ref,
-        merge_commit_oid=fields.text(node, "merge_commit_sha", required=False) if merged_at else "",
+        merge_commit_oid=fields.text(node, "merge_commit_sha", required=False)
+        if merged_at
+        else "",
         author=_person(node, "user"),
         merged_by=_person(node, "merged_by"),
         labels=tuple(fields.text(label, "name") for label in fields.objects(node, "labels")),
@@ -47,7 +54,9 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
 
 
 def _is_cross(base: Mapping[str, Any], head: Mapping[str, Any]) -> bool:
-    """Return whether the head is a branch of another repository; also if that one was deleted."""
+    """Return whether the head is a branch of another repository; also if that one was
+    deleted.
+    """
     theirs, ours = fields.optional_mapping(head, "repo"), fields.optional_mapping(base, "repo")
     if theirs is None or ours is None:
         return True

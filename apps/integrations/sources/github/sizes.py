@@ -1,7 +1,9 @@
 """How large repositories are, estimated from one cheap question for twenty of them.
 
-Asked are the number of all pull requests and when the newest hundred were opened. From these follows how many a window
-holds: exactly where it begins within the hundred, by their pace where it reaches further back.
+Asked are the number of all pull requests and when the newest hundred were opened. From
+these follows how many a window
+holds: exactly where it begins within the hundred, by their pace where it reaches
+    further back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +21,19 @@ AT_ONCE = 20
 
 
 class Size(TypedDict):
-    """`days` are those on which the newest were opened, as ordinals (`date.toordinal`), newest first."""
+    """`days` are those on which the newest were opened, as ordinals (`date.toordinal`),
+    newest first.
+    """
 
     total: int
     days: list[int]
 
 
 def read_sizes(client: GitHubClient, names: Sequence[str]) -> dict[str, Size]:
-    """The sizes of those that can be read. Raises GitHubError where a whole question fails."""
+    """The sizes of those that can be read.
+
+    Raises GitHubError where a whole question fails.
+    """
     found: dict[str, Size] = {}
     for start in range(0, len(names), AT_ONCE):
         chunk = names[start : start + AT_ONCE]
@@ -34,8 +41,14 @@ def read_sizes(client: GitHubClient, names: Sequence[str]) -> dict[str, Size]:
         for number, full_name in enumerate(chunk):
             owner, _, name = full_name.partition("/")
             variables |= {f"owner{number}": owner, f"name{number}": name}
-        data = client.graphql(document(len(chunk), NEWEST), variables, what="sizes of repositories").data
-        found |= {name: size for number, name in enumerate(chunk) if (size := _size(data.get(f"r{number}")))}
+        data = client.graphql(
+            document(len(chunk), NEWEST), variables, what="sizes of repositories"
+        ).data
+        found |= {
+            name: size
+            for number, name in enumerate(chunk)
+            if (size := _size(data.get(f"r{number}")))
+        }
     return found
 
 
@@ -43,8 +56,13 @@ def _size(repository: Any) -> Size | None:
     pulls = repository.get("pullRequests") if isinstance(repository, Mapping) else None
     if not isinstance(pulls, Mapping) or not isinstance(pulls.get("totalCount"), int):
         return None
-    opened = [parse_datetime(str(node.get("createdAt"))) for node in pulls.get("nodes") or () if node]
-    return Size(total=pulls["totalCount"], days=[moment.astimezone(UTC).toordinal() for moment in opened if moment])
+    opened = [
+        parse_datetime(str(node.get("createdAt"))) for node in pulls.get("nodes") or () if node
+    ]
+    return Size(
+        total=pulls["totalCount"],
+        days=[moment.astimezone(UTC).toordinal() for moment in opened if moment],
+    )
 
 
 def in_window(size: Size, since: datetime) -> int:
@@ -59,14 +77,18 @@ def in_window(size: Size, since: datetime) -> int:
 
 
 def is_exact(size: Size, since: datetime) -> bool:
-    """Return whether `in_window` counts every pull request instead of estimating from the newest hundred."""
+    """Return whether `in_window` counts every pull request instead of estimating from
+    the newest hundred.
+    """
     first = since.astimezone(UTC).toordinal()
     within = sum(day >= first for day in size["days"])
     return within < len(size["days"]) or size["total"] <= within or not within
 
 
 def weeks(size: Size, count: int) -> list[int | None]:
-    """How many were opened in each of the last `count` weeks, oldest first; None for weeks before the newest hundred."""
+    """How many were opened in each of the last `count` weeks, oldest first; None for
+    weeks before the newest hundred.
+    """
     today = timezone.now().astimezone(UTC).date()
     first = today - timedelta(days=today.weekday(), weeks=count - 1)
     bins = [0] * count

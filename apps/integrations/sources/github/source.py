@@ -1,7 +1,8 @@
-"""GitHub as a source of pull requests: pages of the skeleton, details of a few, each with what could not be read of it.
+"""GitHub as a source of pull requests: pages of the skeleton, details of a few, each
+with what could not be read of it.
 
-A node that cannot be used is never dropped: it becomes a `Problem` with a name and a reason. Errors of a whole request
-are raised as they come from the client.
+A node that cannot be used is never dropped: it becomes a `Problem` with a name and a
+reason. Errors of a whole request are raised as they come from the client.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,12 @@ from typing import Any, NotRequired, TypedDict
 
 from apps.integrations.sources.github import fields, queries, translate
 from apps.integrations.sources.github.client import GitHubClient, Reply
-from apps.integrations.sources.github.errors import AnswersNothing, BadResponse, NotFound, Overloaded
+from apps.integrations.sources.github.errors import (
+    AnswersNothing,
+    BadResponse,
+    NotFound,
+    Overloaded,
+)
 from apps.integrations.sources.github.fields import Malformed
 from apps.integrations.sources.github.issues import Issue
 from apps.integrations.sources.github.reasons import link_of, reason_of
@@ -22,7 +28,9 @@ from apps.pipelines.portions import Watch
 
 
 class Problem(TypedDict):
-    """One pull request that could not be read, the reason in words, its address, and the finding for the log."""
+    """One pull request that could not be read, the reason in words, its address, and
+    the finding for the log.
+    """
 
     what: str
     why: str
@@ -32,7 +40,11 @@ class Problem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
-    """A repository on GitHub: `github_id` on `host` is what it is, `external_id` and `full_name` are its addresses."""
+    """A repository on GitHub:
+
+    `github_id` on `host` is what it is, `external_id` and `full_name` are its
+    addresses.
+    """
 
     external_id: str
     full_name: str
@@ -44,7 +56,8 @@ class RepositoryFacts:
 
 @dataclass(frozen=True, slots=True)
 class SkeletonPage:
-    """One page, newest first. `oldest` and `stalest` are the earliest creation and change on it that could be read.
+    """One page, newest first. `oldest` and `stalest` are the earliest creation and
+    change on it that could be read.
 
     `at` is GitHub's clock when it answered.
     """
@@ -68,13 +81,19 @@ class SkeletonPage:
 
     @property
     def newest(self) -> datetime | None:
-        """The latest change on it, or `at` if that is earlier: GitHub's clock may lag behind its records."""
+        """The latest change on it, or `at` if that is earlier:
+
+        GitHub's clock may lag behind its records.
+        """
         return max((min(record.updated_at, self.at) for record in self.records), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class DetailPage:
-    """The records that came whole, and for the others why not, by node id. `gone` are those that do not exist."""
+    """The records that came whole, and for the others why not, by node id.
+
+    `gone` are those that do not exist.
+    """
 
     records: tuple[PullRequestData, ...]
     problems: Mapping[str, str]
@@ -96,7 +115,9 @@ class GitHubSource:
         return self._client.has_answered
 
     def ping(self) -> None:
-        """Raise AnswersNothing if GitHub does not even answer the smallest query: then a failure is nobody's fault."""
+        """Raise AnswersNothing if GitHub does not even answer the smallest query: then
+        a failure is nobody's fault.
+        """
         try:
             self._client.graphql(queries.VIEWER, {})
         except (Overloaded, BadResponse) as error:
@@ -104,12 +125,18 @@ class GitHubSource:
 
     def repository(self, full_name: str) -> RepositoryFacts:
         """Who a repository is. Raises NotFound, AccessDenied."""
-        reply = self._client.graphql(queries.REPOSITORY, _owner_and_name(full_name), what=full_name)
+        reply = self._client.graphql(
+            queries.REPOSITORY, _owner_and_name(full_name), what=full_name
+        )
         return _facts(_repository(reply), self.host)
 
     def repository_by_id(self, node_id: str) -> RepositoryFacts | None:
-        """Return the repository with this node id, whatever it is called; None if there is none, or none to be read."""
-        reply = self._client.graphql(queries.REPOSITORY_BY_ID, {"id": node_id}, what="repository")
+        """Return the repository with this node id, whatever it is called; None if there
+        is none, or none to be read.
+        """
+        reply = self._client.graphql(
+            queries.REPOSITORY_BY_ID, {"id": node_id}, what="repository"
+        )
         node = reply.data.get("node")
         return _facts(node, self.host) if isinstance(node, dict) and node else None
 
@@ -121,7 +148,9 @@ class GitHubSource:
     def skeleton(
         self, full_name: str, *, first: int, after: str | None, document: str = queries.SKELETON
     ) -> SkeletonPage:
-        """One page of a repository's pull requests, newest first: by creation, or as `document` says."""
+        """One page of a repository's pull requests, newest first: by creation, or as
+        `document` says.
+        """
         variables = _owner_and_name(full_name) | {"first": first, "after": after}
         reply = self._client.graphql(document, variables, what=full_name)
         node = _repository(reply)
@@ -143,12 +172,20 @@ class GitHubSource:
                     records.append(_usable(entry, spoilt.get(position), translate.skeleton))
             except Malformed as malformed:
                 number = entry.get("number") if isinstance(entry, dict) else None
-                problem = Problem(what=translate.name_of(entry, position), why=reason_of(malformed))
-                problems.append(problem | {"url": link_of(facts.url, number), "finding": str(malformed)})
-        return SkeletonPage(facts, tuple(records), tuple(problems), end, reply.at, _counts(node))
+                problem = Problem(
+                    what=translate.name_of(entry, position), why=reason_of(malformed)
+                )
+                problems.append(
+                    problem | {"url": link_of(facts.url, number), "finding": str(malformed)}
+                )
+        return SkeletonPage(
+            facts, tuple(records), tuple(problems), end, reply.at, _counts(node)
+        )
 
     def detail(self, ids: Sequence[str]) -> DetailPage:
-        """Everything of the pull requests with these node ids; inner pages are followed to their ends."""
+        """Everything of the pull requests with these node ids; inner pages are followed
+        to their ends.
+        """
         reply = self._client.graphql(queries.DETAIL, {"ids": list(ids)}, what="pull requests")
         spoilt = _by_position(reply.issues, ("nodes",), "pull requests")
         nodes = reply.data.get("nodes")
@@ -161,7 +198,9 @@ class GitHubSource:
                 with self._reading(f"commits and reviews of pull request {node_id}"):
                     found = _usable(entry, spoilt.get(position), translate.detail)
                 if not _is_address_of(node_id, found.record):
-                    raise Malformed(f"id should be {node_id!r}, found {found.record.external_id[:40]!r}")
+                    raise Malformed(
+                        f"id should be {node_id!r}, found {found.record.external_id[:40]!r}"
+                    )
                 records.append(self._whole(found))
             except (Malformed, Overloaded, BadResponse) as error:
                 problems[node_id] = reason_of(error)
@@ -174,7 +213,10 @@ class GitHubSource:
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
-        """Name what is read within the block. Raises Malformed for what hung too often before."""
+        """Name what is read within the block.
+
+        Raises Malformed for what hung too often before.
+        """
         if self._watch is None:
             yield
             return
@@ -187,13 +229,17 @@ class GitHubSource:
         """The record with the further pages of its commits and reviews."""
         record = found.record
         if found.commits_end.has_next:
-            pages = self._pages(queries.MORE_COMMITS, record.external_id, "commits", found.commits_end)
+            pages = self._pages(
+                queries.MORE_COMMITS, record.external_id, "commits", found.commits_end
+            )
             commits = list(record.commits or ())
             for page in pages:
                 commits += translate.commits(page)
             record = replace(record, commits=tuple(commits))
         if found.reviews_end.has_next:
-            pages = self._pages(queries.MORE_REVIEWS, record.external_id, "reviews", found.reviews_end)
+            pages = self._pages(
+                queries.MORE_REVIEWS, record.external_id, "reviews", found.reviews_end
+            )
             reviews = list(record.reviews or ())
             for page in pages:
                 reviews += translate.reviews(page)
@@ -205,7 +251,9 @@ class GitHubSource:
         first = queries.PAGE_LIMIT
         while end.has_next:
             try:
-                reply = self._client.graphql(document, {"id": node_id, "first": first, "after": end.cursor}, what=name)
+                reply = self._client.graphql(
+                    document, {"id": node_id, "first": first, "after": end.cursor}, what=name
+                )
             except Overloaded:
                 if first == 1:
                     raise
@@ -231,7 +279,11 @@ def _repository(reply: Reply) -> Node:
     if isinstance(node, dict):
         return node
     for issue in reply.issues:
-        raise NotFound.repository() if issue.type == "NOT_FOUND" else issue.as_error("this repository")
+        raise (
+            NotFound.repository()
+            if issue.type == "NOT_FOUND"
+            else issue.as_error("this repository")
+        )
     raise NotFound.repository()
 
 
@@ -256,20 +308,29 @@ def _counts(node: Node) -> dict[str, int] | None:
         return None
     try:
         return {
-            state: fields.count(fields.mapping(node, state), "totalCount") for state in ("open", "closed", "merged")
+            state: fields.count(fields.mapping(node, state), "totalCount")
+            for state in ("open", "closed", "merged")
         }
     except Malformed as malformed:
         raise BadResponse(f"{malformed} in the counts of pull requests") from None
 
 
 def _is_address_of(node_id: str, record: PullRequestData) -> bool:
-    """Return whether a record answers to a node id: GitHub gives one of another format for the same node."""
+    """Return whether a record answers to a node id:
+
+    GitHub gives one of another format for the same node.
+    """
     given = record.external_id
     return given == node_id or given.startswith("PR_") != node_id.startswith("PR_")
 
 
-def _by_position(issues: Sequence[Issue], prefix: tuple[str, ...], what: str) -> dict[int, Issue]:
-    """The issues that spoil single nodes. One that lies elsewhere spoils the whole answer and is raised."""
+def _by_position(
+    issues: Sequence[Issue], prefix: tuple[str, ...], what: str
+) -> dict[int, Issue]:
+    """The issues that spoil single nodes.
+
+    One that lies elsewhere spoils the whole answer and is raised.
+    """
     found: dict[int, Issue] = {}
     for issue in issues:
         position = issue.path[len(prefix)] if len(issue.path) > len(prefix) else None
@@ -280,12 +341,17 @@ def _by_position(issues: Sequence[Issue], prefix: tuple[str, ...], what: str) ->
 
 
 def _was_deleted(issue: Issue | None) -> bool:
-    """Return whether a null of a list was deleted meanwhile: GitHub does not know it, or gives no reason for it."""
+    """Return whether a null of a list was deleted meanwhile:
+
+    GitHub does not know it, or gives no reason for it.
+    """
     return issue is None or issue.type == "NOT_FOUND"
 
 
 def _usable[T](node: object, issue: Issue | None, read: Callable[[Node], T]) -> T:
-    """What `read` makes of a node, unless GitHub reports an error inside it: then its nulls are no facts."""
+    """What `read` makes of a node, unless GitHub reports an error inside it: then its
+    nulls are no facts.
+    """
     if issue is not None:
         raise Malformed(f"GitHub reports an error: “{issue.message or issue.type}”")
     if not isinstance(node, dict):

@@ -1,7 +1,9 @@
-"""GitHub's nodes as `apps.metrics.records`, strictly: what a record needs is there, or `Malformed` names what isn't.
+"""GitHub's nodes as `apps.metrics.records`, strictly: what a record needs is there, or
+`Malformed` names what isn't.
 
-GraphQL leaves `[bot]` out of a Bot's login; it is added here. A null author is a deleted account. A commit whose author
-has no account keeps the name and address that git recorded. Bodies and messages are kept whole.
+GraphQL leaves `[bot]` out of a Bot's login; it is added here. A null author is a
+deleted account. A commit whose author has no account keeps the name and address that
+git recorded. Bodies and messages are kept whole.
 """
 
 from collections.abc import Mapping
@@ -34,7 +36,9 @@ class PageEnd:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """A pull request with the first pages of its commits and reviews, and where each goes on."""
+    """A pull request with the first pages of its commits and reviews, and where each
+    goes on.
+    """
 
     record: PullRequestData
     commits_end: PageEnd
@@ -45,7 +49,11 @@ def name_of(node: object, position: int) -> str:
     """How a node is named to users that could not be read: by its number if it has one."""
     number = node.get("number") if isinstance(node, dict) else None
     is_number = isinstance(number, int) and not isinstance(number, bool)
-    return f"#{str(number)[:20]}" if is_number else f"the pull request at position {position + 1} of its page"
+    return (
+        f"#{str(number)[:20]}"
+        if is_number
+        else f"the pull request at position {position + 1} of its page"
+    )
 
 
 def page_end(connection: Node) -> PageEnd:
@@ -73,9 +81,13 @@ def person(node: Node, name: str) -> PersonData | None:
 
 
 def skeleton(node: Node) -> PullRequestData:
-    """What the first pass knows: numbers, times and sizes, without body, commits and reviews."""
+    """What the first pass knows: numbers, times and sizes, without body, commits and
+    reviews.
+    """
     scalars = _scalars(node)
-    return PullRequestData(**scalars, has_more_labels=_label_count(node) > len(scalars["labels"]))
+    return PullRequestData(
+        **scalars, has_more_labels=_label_count(node) > len(scalars["labels"])
+    )
 
 
 def detail(node: Node) -> Detail:
@@ -96,7 +108,8 @@ def detail(node: Node) -> Detail:
 
 
 def kind_of(base: str, head: str, *, is_cross: bool) -> ChangeKind:
-    """Return `RELEASE` for a pull request of a long-lived branch of the repository: its changes were counted before.
+    """Return `RELEASE` for a pull request of a long-lived branch of the repository: its
+    changes were counted before.
 
     Args:
         base: the branch that it is merged into.
@@ -109,7 +122,9 @@ def kind_of(base: str, head: str, *, is_cross: bool) -> ChangeKind:
 
 
 def commits(connection: Node) -> tuple[CommitData, ...]:
-    return tuple(_commit(fields.mapping(node, "commit")) for node in fields.objects(connection, "nodes"))
+    return tuple(
+        _commit(fields.mapping(node, "commit")) for node in fields.objects(connection, "nodes")
+    )
 
 
 def reviews(connection: Node) -> tuple[ReviewData, ...]:
@@ -152,7 +167,9 @@ def _state(node: Node) -> PullRequestState:
     try:
         return PullRequestState(value.lower())
     except ValueError:
-        raise Malformed(f"state should be OPEN, CLOSED or MERGED, found {value[:40]!r}", "state") from None
+        raise Malformed(
+            f"state should be OPEN, CLOSED or MERGED, found {value[:40]!r}", "state"
+        ) from None
 
 
 def _labels(node: Node) -> tuple[str, ...]:
@@ -196,7 +213,9 @@ def _review(node: Node) -> ReviewData:
     try:
         state = ReviewState(value.lower())
     except ValueError:
-        raise Malformed(f"a review's state is {value[:40]!r}, which is none of GitHub's") from None
+        raise Malformed(
+            f"a review's state is {value[:40]!r}, which is none of GitHub's"
+        ) from None
     return ReviewData(
         external_id=fields.text(node, "id"),
         state=state,

@@ -1,4 +1,6 @@
-"""`manage.py send_test_email ADDRESS`: does email leave, and if not, why and whose turn is it?"""
+"""`manage.py send_test_email ADDRESS`: does email leave, and if not, why and whose turn
+is it?
+"""
 
 from argparse import ArgumentParser
 from email.utils import make_msgid
@@ -20,7 +22,9 @@ It was sent with `manage.py send_test_email`. No reply is needed.
 
 
 class Command(UsageCommand):
-    """Hands one email to the mail server at once, past the outbox, and prints the answer."""
+    """Hands one email to the mail server at once, past the outbox, and prints the
+    answer.
+    """
 
     help = "Send a test email, and print what the mail server answered."
     epilog = """Exit status: 0 if the server took the email, 1 if not, 64 on bad usage.
@@ -35,23 +39,34 @@ Emails that wait in the outbox are tried at their next time, or at once if the s
         except InvalidAddress as error:
             raise UsageError(str(error)) from None
         if not settings.EMAIL_CONFIGURED:
-            raise CommandError("No mail server is set: give EMAIL_URL its address. .env.example explains it.")
+            raise CommandError(
+                "No mail server is set: give EMAIL_URL its address. .env.example explains it."
+            )
         letter = Letter(
             SUBJECT,
             TEXT.format(site=settings.SITE_URL),
             settings.DEFAULT_FROM_EMAIL,
             [recipient],
-            headers={"Message-ID": make_msgid(domain="test.firstlight"), "Auto-Submitted": "auto-generated"},
+            headers={
+                "Message-ID": make_msgid(domain="test.firstlight"),
+                "Auto-Submitted": "auto-generated",
+            },
         )
         with MailServer() as server:
             outcome = server.hand_over(letter)
         if isinstance(outcome, Accepted):
             outages.make_due()
-            self.stdout.write(f"The mail server took the email to {recipient}. If it doesn't arrive, look at its log.")
+            self.stdout.write(
+                f"The mail server took the email to {recipient}. If it doesn't arrive, look at its log."
+            )
             return
         if isinstance(outcome, RecipientRefused):
-            raise CommandError(f"The mail server knows no mailbox {recipient}: {outcome.reason}")
+            raise CommandError(
+                f"The mail server knows no mailbox {recipient}: {outcome.reason}"
+            )
         if isinstance(outcome, ReplyLost):
-            raise CommandError(f"The email was perhaps sent: the server's answer was lost. {outcome.reason}")
+            raise CommandError(
+                f"The email was perhaps sent: the server's answer was lost. {outcome.reason}"
+            )
         advice = "Check EMAIL_URL." if outcome.needs_operator else "Try again in some minutes."
         raise CommandError(f"The mail server did not take the email: {outcome.reason} {advice}")

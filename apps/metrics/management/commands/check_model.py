@@ -22,7 +22,9 @@ class Command(UsageCommand):
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one object instead of lines")
+        parser.add_argument(
+            "--json", action="store_true", help="print one object instead of lines"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = trial.ask()

@@ -1,4 +1,6 @@
-"""`manage.py export_weekly --team SLUG --by team|repository|member --format csv|json`: the weekly table on stdout."""
+"""`manage.py export_weekly --team SLUG --by team|repository|member --format csv|json`:
+the weekly table on stdout.
+"""
 
 import json
 from typing import Any
@@ -17,8 +19,15 @@ class Command(UsageCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--team", required=True, metavar="SLUG", help="the team's slug, as in its pages' addresses")
-        parser.add_argument("--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value)
+        parser.add_argument(
+            "--team",
+            required=True,
+            metavar="SLUG",
+            help="the team's slug, as in its pages' addresses",
+        )
+        parser.add_argument(
+            "--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value
+        )
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
         parser.add_argument(
             "--all",

@@ -1,7 +1,8 @@
 """Onboard a team from the command line, and follow it live.
 
-Exit statuses: see EPILOG, which --help prints. With --json the last line of stdout is one object at
-every end; its keys are those of `summary`, and everything else goes to stderr.
+Exit statuses: see EPILOG, which --help prints. With --json the last line of stdout is
+one object at every end; its keys are those of `summary`, and everything else goes to
+stderr.
 """
 
 import json
@@ -23,12 +24,23 @@ from apps.integrations.connections.service import CannotConnect
 from apps.integrations.connections.tracking import InvalidName, full_name
 from apps.integrations.sources.git.errors import GitError
 from apps.integrations.sources.git.location import locate
-from apps.integrations.sources.github.errors import BadCredentials, GitHubError, MissingCredentials
+from apps.integrations.sources.github.errors import (
+    BadCredentials,
+    GitHubError,
+    MissingCredentials,
+)
 from apps.integrations.sources.github.probe import Finding, probe
 from apps.integrations.sync import window
 from apps.mail.addresses import InvalidAddress, normalize_address
 from apps.metrics.models import Source
-from apps.onboarding.management.following import EPILOG, EXIT, ended_in_order, follow, follower_of, summary
+from apps.onboarding.management.following import (
+    EPILOG,
+    EXIT,
+    ended_in_order,
+    follow,
+    follower_of,
+    summary,
+)
 from apps.onboarding.management.worker import own_worker
 from apps.onboarding.services.journey import begin, connect, joining
 from apps.onboarding.services.runs import run_url
@@ -45,14 +57,32 @@ class Command(UsageCommand):
     _run: Run | None = None
     _team: Team | None = None
     _joined = ""
-    help = "Onboard a team: sync its repositories, analyse, compute, find insights, tell the team."
+    help = (
+        "Onboard a team: sync its repositories, analyse, compute, find insights, tell the team."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--team", required=True, help="name of the team; made if there is none of that name")
-        parser.add_argument("--email", required=True, help="email address of its owner; the account is made if needed")
-        parser.add_argument("--token", default=settings.GITHUB_TOKEN, help="GitHub token (default: GITHUB_TOKEN)")
-        parser.add_argument("--repos", required=True, help="owner/name,owner/name; with --source git: paths of clones")
-        parser.add_argument("--source", choices=[Source.GITHUB, Source.GIT], default=Source.GITHUB)
+        parser.add_argument(
+            "--team", required=True, help="name of the team; made if there is none of that name"
+        )
+        parser.add_argument(
+            "--email",
+            required=True,
+            help="email address of its owner; the account is made if needed",
+        )
+        parser.add_argument(
+            "--token",
+            default=settings.GITHUB_TOKEN,
+            help="GitHub token (default: GITHUB_TOKEN)",
+        )
+        parser.add_argument(
+            "--repos",
+            required=True,
+            help="owner/name,owner/name; with --source git: paths of clones",
+        )
+        parser.add_argument(
+            "--source", choices=[Source.GITHUB, Source.GIT], default=Source.GITHUB
+        )
         parser.add_argument(
             "--months",
             type=int,
@@ -64,9 +94,13 @@ class Command(UsageCommand):
             help="the first day (UTC) to read, in place of --months; nights keep it, and a later setup only widens it",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print one object as the last line of stdout, at every end"
+            "--json",
+            action="store_true",
+            help="print one object as the last line of stdout, at every end",
         )
-        parser.add_argument("--worker", action="store_true", help="bring a worker for the time of this run")
+        parser.add_argument(
+            "--worker", action="store_true", help="bring a worker for the time of this run"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
@@ -150,8 +184,8 @@ class Command(UsageCommand):
     def _ask(self, options: dict[str, Any], names: list[str]) -> Finding | None:
         """Refuse a token or clones that can't be used, before anything is created.
 
-        Returns what the token may read; None for clones, and if GitHub can't be asked now. The
-        run tries that again.
+        Returns what the token may read; None for clones, and if GitHub can't be asked
+        now. The run tries that again.
         """
         if options["source"] == Source.GIT:
             check_clones(names)
@@ -183,13 +217,18 @@ def check_clones(paths: list[str]) -> None:
 
 
 def account(email: str, name: str) -> tuple[User, Team]:
-    """The person and the team, made where missing. A team of that name that the person is no member of is refused."""
+    """The person and the team, made where missing.
+
+    A team of that name that the person is no member of is refused.
+    """
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
     team = Team.objects.filter(name=name, memberships__user=user).first()
     if team is not None:
         return user, team
     if Membership.objects.filter(team__name=name).exists():
-        raise UsageError(f"There is a team {name!r}, and {email} is no member of it. Take another name or address.")
+        raise UsageError(
+            f"There is a team {name!r}, and {email} is no member of it. Take another name or address."
+        )
     try:
         return user, create_team_for(name, user, by_operator=True)
     except TooManyTeams as error:

@@ -38,7 +38,9 @@ class Command(UsageCommand):
     _corrected = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("slug", metavar="SLUG", help="the team, as its pages' addresses name it: /t/SLUG/")
+        parser.add_argument(
+            "slug", metavar="SLUG", help="the team, as its pages' addresses name it: /t/SLUG/"
+        )
         parser.add_argument(
             "--repository",
             nargs="+",
@@ -52,15 +54,21 @@ class Command(UsageCommand):
             help="compare everything with the source, and correct what differs, not only what has changed since",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print one object as the last line of stdout, at every end"
+            "--json",
+            action="store_true",
+            help="print one object as the last line of stdout, at every end",
         )
-        parser.add_argument("--worker", action="store_true", help="bring a worker for the time of this run")
+        parser.add_argument(
+            "--worker", action="store_true", help="bring a worker for the time of this run"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._team = team = find_team(options["slug"])
         repo_ids = find_repositories(team, options["repository"])
         with ended_in_order():
-            run = self._refresh(team, repo_ids, verify=options["verify"], worker=options["worker"])
+            run = self._refresh(
+                team, repo_ids, verify=options["verify"], worker=options["worker"]
+            )
         run.refresh_from_db()
         self._corrected = corrected_by(run)
         if not options["json"]:
@@ -71,18 +79,26 @@ class Command(UsageCommand):
 
     def ended(self, argv: list[str], status: int, reason: str) -> None:
         if "--json" in argv and not {"-h", "--help"}.intersection(argv):
-            told = summary(self._run, self._team, status, reason) | {"corrected": self._corrected}
+            told = summary(self._run, self._team, status, reason) | {
+                "corrected": self._corrected
+            }
             self.stdout.write(json.dumps(told))
 
-    def _refresh(self, team: Team, repo_ids: list[int] | None, *, verify: bool, worker: bool) -> Run:
-        """Follow runs of the team until one has done what was asked for, and return that one."""
+    def _refresh(
+        self, team: Team, repo_ids: list[int] | None, *, verify: bool, worker: bool
+    ) -> Run:
+        """Follow runs of the team until one has done what was asked for, and return
+        that one.
+        """
         while True:
             run, is_ours = find_or_start(team, repo_ids, verify=verify)
             if is_ours:
                 self._run = run
             with follower_of(run, f"Refreshing {team.name}") as follower:
                 if not is_ours:
-                    follower.say(f"The run {run.pk} is under way and does less than this. The refresh starts after it.")
+                    follower.say(
+                        f"The run {run.pk} is under way and does less than this. The refresh starts after it."
+                    )
                 with own_worker(follower.say) if worker else nullcontext():
                     follow(follower)
             if is_ours:
@@ -98,13 +114,17 @@ def find_team(slug: str) -> Team:
 
 
 def find_repositories(team: Team, names: list[str] | None) -> list[int] | None:
-    """Return the ids of the team's repositories with these names, or None for all if none is named.
+    """Return the ids of the team's repositories with these names, or None for all if
+    none is named.
 
-    Raises UsageError for a name that the team does not track, CommandError if it tracks no repository.
+    Raises UsageError for a name that the team does not track, CommandError if it tracks
+    no repository.
     """
     tracked = list(TrackedRepository.objects.for_team(team).select_related("repository"))
     if not tracked:
-        raise CommandError(f"{team.name} tracks no repository yet. `manage.py onboard` sets a team up.")
+        raise CommandError(
+            f"{team.name} tracks no repository yet. `manage.py onboard` sets a team up."
+        )
     if not names:
         return None
     ids: dict[str, int] = {}

@@ -1,6 +1,7 @@
 """List runs, and show, pause, resume, retry, or cancel one from the command line.
 
-`run show RUN --json` prints the state of a run as one JSON object, `run list --json` an array.
+`run show RUN --json` prints the state of a run as one JSON object, `run list --json` an
+array.
 """
 
 import json
@@ -36,12 +37,22 @@ class Command(UsageCommand):
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=("list", "show", "pause", "resume", "retry", "cancel"))
-        parser.add_argument("run", nargs="?", help="the run's id, as `run list` and `onboard` print it")
-        parser.add_argument("--team", metavar="SLUG", help="list only the runs of this team")
-        parser.add_argument("--repository", action="append", help="retry only this one (owner/name); may be repeated")
         parser.add_argument(
-            "--json", action="store_true", help="print a run's state as one JSON object, a list as an array"
+            "action", choices=("list", "show", "pause", "resume", "retry", "cancel")
+        )
+        parser.add_argument(
+            "run", nargs="?", help="the run's id, as `run list` and `onboard` print it"
+        )
+        parser.add_argument("--team", metavar="SLUG", help="list only the runs of this team")
+        parser.add_argument(
+            "--repository",
+            action="append",
+            help="retry only this one (owner/name); may be repeated",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print a run's state as one JSON object, a list as an array",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,7 +63,9 @@ class Command(UsageCommand):
             self._list(options["team"], options["json"])
             return
         if not options["run"]:
-            raise UsageError(f"Which run? Give its id: manage.py run {action} RUN. `manage.py run list` lists them.")
+            raise UsageError(
+                f"Which run? Give its id: manage.py run {action} RUN. `manage.py run list` lists them."
+            )
         run = find(options["run"])
         if options["repository"] and action != "retry":
             raise UsageError("--repository goes with retry.")
@@ -78,9 +91,19 @@ class Command(UsageCommand):
             self.stdout.write(json.dumps(rows))
             return
         for row in rows:
-            columns = (row["run"], row["state"], f"{row['percent']} %", row["pipeline"], row["team"], row["started"])
+            columns = (
+                row["run"],
+                row["state"],
+                f"{row['percent']} %",
+                row["pipeline"],
+                row["team"],
+                row["started"],
+            )
             self.stdout.write(
-                "  ".join(f"{column or '–':<{width}}" for column, width in zip(columns, WIDTHS, strict=True))
+                "  ".join(
+                    f"{column or '–':<{width}}"
+                    for column, width in zip(columns, WIDTHS, strict=True)
+                )
             )
         if not rows:
             self.stderr.write("There is no run yet. `manage.py onboard` starts one.")
@@ -102,7 +125,9 @@ class Command(UsageCommand):
 
 
 def state_of(run: Run) -> RunState:
-    """Return the state of a run of a team, with whether a token was stored since it ended."""
+    """Return the state of a run of a team, with whether a token was stored since it
+    ended.
+    """
     team = team_of(run)
     replaced = credentials.replaced_after(team.pk, run.finished_at)
     return of_run(run, team.name, token_replaced=replaced)
@@ -110,7 +135,11 @@ def state_of(run: Run) -> RunState:
 
 def shown(run: RunState) -> str:
     """Return a state in one line."""
-    parts = [f"{run.title}: {run.state.label.lower()}, {run.percent} %.", run.state.reason, run.state.remedy.label]
+    parts = [
+        f"{run.title}: {run.state.label.lower()}, {run.percent} %.",
+        run.state.reason,
+        run.state.remedy.label,
+    ]
     return " ".join(part for part in parts if part)
 
 

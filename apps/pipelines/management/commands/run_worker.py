@@ -29,14 +29,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--queue", action="append", choices=HUEY.queues, help="serve only this queue; may be given several times"
+            "--queue",
+            action="append",
+            choices=HUEY.queues,
+            help="serve only this queue; may be given several times",
         )
-        parser.add_argument("--workers", type=int, default=4, help="number of workers, at least one a queue (4)")
         parser.add_argument(
-            "--worker-type", choices=("thread", "process"), default="thread", help="what a worker is (thread)"
+            "--workers", type=int, default=4, help="number of workers, at least one a queue (4)"
         )
         parser.add_argument(
-            "--grace", type=float, default=10.0, help="seconds that running steps get to end their unit (10)"
+            "--worker-type",
+            choices=("thread", "process"),
+            default="thread",
+            help="what a worker is (thread)",
+        )
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=10.0,
+            help="seconds that running steps get to end their unit (10)",
         )
         parser.add_argument(
             "--end-with-stdin",
@@ -50,10 +61,13 @@ class Command(BaseCommand):
         if options["verbosity"] == 0:
             logging.getLogger().setLevel(logging.ERROR)
         autodiscover_modules("tasks")
-        # From here on this is the supervisor's child, or the only process when nothing is supervised.
+        # From here on this is the supervisor's child, or the only process when nothing
+        # is supervised.
         marks.use(_supervised(options))
         if options["end_with_stdin"]:
-            threading.Thread(target=_end_with_stdin, name="pipelines-stdin", daemon=True).start()
+            threading.Thread(
+                target=_end_with_stdin, name="pipelines-stdin", daemon=True
+            ).start()
         _keep_connections()
         consumer = LaneConsumer(
             HUEY,
@@ -61,7 +75,8 @@ class Command(BaseCommand):
             workers=options["workers"],
             worker_type=options["worker_type"],
             shutdown_timeout=options["grace"],
-            # A polled queue (SQLite) is looked at this often; a blocking one (Redis) pays no heed to it.
+            # A polled queue (SQLite) is looked at this often; a blocking one (Redis)
+            # pays no heed to it.
             initial_delay=0.02,
             max_delay=0.1,
             health_check_interval=2,
@@ -70,11 +85,14 @@ class Command(BaseCommand):
 
 
 def _supervised(options: dict[str, Any]) -> Table | None:
-    """Put a supervisor in front of this worker, which ends it from outside when a unit hangs (`apps.supervision`)."""
+    """Put a supervisor in front of this worker, which ends it from outside when a unit
+    hangs (`apps.supervision`).
+    """
     if not config().unit_limit:
         return None
-    # Django's checks have opened a connection. SQLite's locks do not pass to a forked process, which
-    # would take them for its own: others would remove the journal that it writes to.
+    # Django's checks have opened a connection. SQLite's locks do not pass to a forked
+    # process, which would take them for its own: others would remove the journal that
+    # it writes to.
     connections.close_all()
     HUEY.storage.close()
     limits = launch.Limits(
@@ -87,7 +105,8 @@ def _supervised(options: dict[str, Any]) -> Table | None:
 
 
 def _keep_connections() -> None:
-    """A worker's threads live as long as it does, and so may their connections: one each, which no pool lends anew.
+    """A worker's threads live as long as it does, and so may their connections: one
+    each, which no pool lends anew.
 
     To open or to borrow one takes about as long as all that a short step does with it.
     """

@@ -1,4 +1,6 @@
-"""`manage.py recovery_link EMAIL`: print a link that lets an owner in while the provider is down."""
+"""`manage.py recovery_link EMAIL`: print a link that lets an owner in while the
+provider is down.
+"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -28,9 +30,13 @@ class Command(UsageCommand):
                 "Recovery links are for installations with OIDC_ONLY=1. Here people sign in without the provider, "
                 "for example with a new password."
             )
-        user = User.objects.filter(email=address_or_none(options["email"]) or "", is_active=True).first()
+        user = User.objects.filter(
+            email=address_or_none(options["email"]) or "", is_active=True
+        ).first()
         if user is None:
             raise UsageError(f"There is no active account with the address {options['email']}.")
         if not may_recover(user):
-            raise UsageError(f"{user.email} owns no team and is no superuser. Recovery links are for them only.")
+            raise UsageError(
+                f"{user.email} owns no team and is no superuser. Recovery links are for them only."
+            )
         self.stdout.write(make_link(user))

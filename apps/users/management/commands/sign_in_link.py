@@ -17,12 +17,20 @@ class Command(UsageCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="email address of the account")
-        parser.add_argument("--next", default="", help="the page to open, like /t/acme/ (default: the first page)")
+        parser.add_argument(
+            "--next",
+            default="",
+            help="the page to open, like /t/acme/ (default: the first page)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("Sign-in links stand in for a password. They work only in development, with DEBUG=1.")
-        user = User.objects.filter(email=address_or_none(options["email"]) or "", is_active=True).first()
+            raise CommandError(
+                "Sign-in links stand in for a password. They work only in development, with DEBUG=1."
+            )
+        user = User.objects.filter(
+            email=address_or_none(options["email"]) or "", is_active=True
+        ).first()
         if user is None:
             raise UsageError(f"There is no active account with the address {options['email']}.")
         try:
