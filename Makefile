@@ -30,7 +30,7 @@ check: setup ## Lint, formats, types, import rules, migrations, deployment setti
 
 fmt: setup ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
-	find templates -name '*.html' -exec .venv/bin/djade --target-version 6.1 {} +
+	find templates -name '*.html' -exec .venv/bin/djade --target-version 6.1 {} + || true
 
 chaos: setup ## Hurt real workers, then check that nothing was lost or doubled; RUNS=1000 SEED=n DB=postgres|sqlite; GUARDS=1
 	$(PY) -m $(if $(GUARDS),tests.chaos.guards,tests.chaos --runs $(or $(RUNS),40) --seed $(or $(SEED),1) --db $(or $(DB),sqlite))
