@@ -16,7 +16,8 @@ class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
-        # The admin is for the operators of all teams: said here, once.
+        # The admin is for the operators, who see the rows of all teams. Other reads
+        # need `for_team`.
         manager: Any = self.model._default_manager
         rows: QuerySet[M] = manager.across_teams()
         return rows.order_by(*self.get_ordering(request))

@@ -1,12 +1,13 @@
-"""What pages computed, kept in the process until the team's data changes: the same page
-is asked for many times.
+"""Keep what pages computed in the process until the team's data changes, because the
+same page is requested many times.
 
-    touch(team_id)                  the data behind the pages has changed; in the transaction that changes it
-    remembered(team_id, key, make)  the value of `make`, or what it gave before as long as nothing has changed
+    touch(team_id)                  # after a change of the data, in the same transaction
+    stamp = stamp_of(team_id)       # before the data is read
+    remembered(stamp, key, make)    # make() the first time, and the kept value from then on
 
-A stamp in the database says whether anything has; a team without one is computed each
-time. What is kept is forgotten after a minute in any case, so that no mistake in here
-lasts.
+A stamp in the database changes with the data. If a team has no stamp yet, its pages are
+computed each time. A value is dropped after a minute in any case, so that a missed
+`touch` has no lasting effect.
 """
 
 import threading
@@ -28,14 +29,17 @@ _lock = threading.Lock()
 
 
 def touch(team_id: int) -> None:
-    """Say that the team's data has changed. One statement."""
+    """Record that the team's data has changed. One statement."""
     stamp = uuid.uuid4()
     if not FiguresStamp.objects.filter(pk=team_id).update(stamp=stamp):
         FiguresStamp.objects.update_or_create(pk=team_id, defaults={"stamp": stamp})
 
 
 def stamp_of(team_id: int) -> uuid.UUID | None:
-    """What changes with the data; None where it never has. One statement."""
+    """Return the stamp that changes with the team's data; None if it never changed.
+
+    One statement.
+    """
     stamp: uuid.UUID | None = (
         FiguresStamp.objects.filter(pk=team_id).values_list("stamp", flat=True).first()
     )
@@ -43,7 +47,12 @@ def stamp_of(team_id: int) -> uuid.UUID | None:
 
 
 def remembered[T](stamp: uuid.UUID | None, key: Hashable, make: Callable[[], T]) -> T:
-    """The value for this state of the data (`stamp_of`, read before) and this key."""
+    """Return the value for this key, computed by `make` if it is not kept for this
+    stamp.
+
+    Args:
+        stamp: from `stamp_of`, read before the data. With None, nothing is kept.
+    """
     if stamp is None:
         return make()
     now = time.monotonic()

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 # folded to these first.
 FORMULA_SIGNS = "=+-@"
 _BREAKS = str.maketrans(dict.fromkeys("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029", " "))
-# Some spreadsheets separate cells by it, whatever the file says.
+# Some spreadsheets split cells at it, although the file uses commas.
 _OTHER_SEPARATOR = ";"
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"}
 

@@ -60,7 +60,9 @@ class TeamMemberFactory(DjangoModelFactory[TeamMember]):
 
 
 class PullRequestFactory(DjangoModelFactory[PullRequest]):
-    """A pull request merged after five hours; `repository` says whose it is."""
+    """Make a pull request that was merged after five hours. `repository` decides its
+    team.
+    """
 
     class Meta:
         model = PullRequest

@@ -1,4 +1,9 @@
-"""Figures as people say them. A no-break space stands between a number and its unit."""
+"""Format figures for people, with a no-break space between a number and its unit.
+
+in_hours(0.5)   # "30 min"
+in_hours(2.5)   # "2.5 h"
+in_hours(72)    # "3 days"
+"""
 
 from apps.metrics.models import TeamMember
 
@@ -50,7 +55,7 @@ def in_lines(lines: float) -> str:
 
 
 def person(member: TeamMember | None) -> str:
-    """Who somebody is: the name where the source gives one, else the login."""
+    """Return a person's name, or the login if the source has no name."""
     if member is None or member.key == "ghost":
         return "Deleted account"
     return member.name or member.login

@@ -1,5 +1,5 @@
-"""What a language model said of pull requests, what people said of that, and what it
-cost.
+"""Store a language model's readings of pull requests, the corrections by members, and
+the costs.
 """
 
 from django.conf import settings
@@ -15,11 +15,11 @@ class AnalysisState(models.TextChoices):
 
 
 class Analysis(TeamScopedModel):
-    """What a model said of one pull request, checked. `input_hash` names exactly what
-    it was asked, and whom.
+    """Store a model's checked reading of one pull request.
 
-    `ai_disclosed` is what the author says of their own use of AI; `ai_words` are the
-    words, which stand in the text.
+    `input_hash` identifies the exact question and the model. `ai_disclosed` is True if
+    the author discloses their own use of AI, and `ai_words` are the author's words for
+    it, quoted from the text.
     """
 
     pull_request = models.OneToOneField(
@@ -55,9 +55,9 @@ class Analysis(TeamScopedModel):
 
 
 class Correction(TeamScopedModel):
-    """What a person says of a pull request's use of AI.
+    """Store a member's correction of a pull request's use of AI.
 
-    It wins over markers and model, and outlives both.
+    It wins over markers and model, and stays when either of them changes.
     """
 
     pull_request = models.OneToOneField(

@@ -8,8 +8,9 @@ from django.db.models import F, Lookup
 
 
 class Among(Lookup[Any]):
-    """Whether a key is one of an array of them: they go as one parameter, where Django
-    would write and check each.
+    """Match rows whose key is in an array, which is sent as one parameter.
+
+    Django's `in` would write and check a parameter for each key.
     """
 
     lookup_name = "among"

@@ -59,10 +59,11 @@ GHOST_KEY = "ghost"
 
 
 class TeamMember(TeamScopedModel):
-    """A person (or bot) who appears in the team's work; not an account of ours.
+    """Store a person or bot who appears in the team's work; not an account of this
+    site.
 
-    `key` is `github:<numeric id>` where GitHub gave one, else `login:<lower-cased
-    login>`. The ghost, key `ghost`, stands for deleted accounts.
+    `key` is `github:<numeric id>` if GitHub gave one, otherwise `login:<lower-cased
+    login>`. The row with the key `ghost` represents all deleted accounts.
     """
 
     key = models.CharField(max_length=300)
@@ -92,7 +93,7 @@ class TeamMember(TeamScopedModel):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     joined_at = models.DateTimeField(null=True, blank=True)
-    # An admin said that it is not the person of the same name.
+    # An admin decided that it is not the person of the same name.
     is_apart = models.BooleanField(default=False, db_default=False)
 
     class Meta(TeamScopedModel.Meta):
@@ -280,16 +281,16 @@ class Scope(models.TextChoices):
 
 
 class WeeklyMetrics(TeamScopedModel):
-    """One ISO week (by its Monday, in the team's time zone) of a team, a repository or
-    a member.
+    """Store one ISO week of a team, a repository, or a member. Its Monday, in the
+    team's time zone, names it.
 
-    What the columns mean stands in `apps.metrics.figures.definitions`. A median of
-    nothing is null; its `_n` says of how many.
+    `apps.metrics.figures.definitions` defines the columns. A median of nothing is null;
+    its `_n` is the number of values.
     """
 
     scope = models.CharField(max_length=10, choices=Scope)
-    # "team", "repository:<pk>" or "member:<pk>": one column that a unique constraint
-    # can stand on in every database.
+    # "team", "repository:<pk>", or "member:<pk>": one column, never null, so that a
+    # unique constraint works in every database.
     subject = models.CharField(max_length=40)
     repository = models.ForeignKey(
         Repository, on_delete=models.CASCADE, null=True, related_name="weekly_metrics"
@@ -389,9 +390,9 @@ class Insight(TeamScopedModel):
 
 
 class InsightDismissal(TeamScopedModel):
-    """A team does not want to be told of a rule's finding about a subject, and why.
+    """Store that a team has hidden a rule's findings about a subject, and why.
 
-    It holds until it is taken back.
+    It holds until a member restores them.
     """
 
     rule = models.CharField(max_length=60)

@@ -1,11 +1,12 @@
-"""What a source says about a pull request, before it meets the database.
+"""Define the records that a source returns about a pull request, before they are
+stored.
 
 Every source (GitHub's GraphQL, a git clone, a webhook) is translated into these
 records, and one function, `apps.metrics.ingest.writer.ingest_pull_requests`, writes
 them. They carry no database identity and no team.
 
-All datetimes are aware. Sizes are lines. `None` means "the source did not say", never
-zero.
+All datetimes are aware. Sizes are in lines. `None` means that the source does not know,
+never zero.
 """
 
 from dataclasses import dataclass
@@ -43,14 +44,15 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PersonData:
-    """One actor.
+    """Hold one actor.
 
-    `github_id` is GitHub's numeric id, the key of a person where there is one; without
-    it `login` is the key. `login` ends in `[bot]` for actors that GitHub calls Bot
-    (GraphQL leaves the suffix out; the source adds it). `name` is None if the source
-    doesn't give it here, and empty if the person has none. With `from_commits` login
-    and name are those of commits in a clone, which may be old: an account's own come
-    before them.
+    Attributes:
+        login: ends in `[bot]` if GitHub calls the actor a Bot. GraphQL leaves the suffix
+            out, so the source adds it.
+        name: None if the source doesn't give it here; empty if the person has none.
+        github_id: GitHub's numeric id, the key of a person. Without it `login` is the key.
+        from_commits: whether login and name are from commits in a clone. They may be old,
+            so those of an account win over them.
     """
 
     login: str
@@ -62,9 +64,9 @@ class PersonData:
 
 @dataclass(frozen=True, slots=True)
 class CommitData:
-    """One commit of a pull request.
+    """Hold one commit of a pull request.
 
-    `author` is None where the source knows no account, `author_name` still stands.
+    `author` is None if the source knows no account; `author_name` is given in any case.
     """
 
     oid: str
@@ -94,13 +96,15 @@ class ReviewData:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestData:
-    """One pull request or direct commit.
+    """Hold one pull request or direct commit.
 
-    `external_id` is unique within its repository: GitHub's node id, or `git:<oid>` of
-    the merge, squash or trunk commit. `number` and `github_id` (GitHub's numeric
-    database id) are two things. `author` None is a deleted account (ghost). `commits`
-    and `reviews` are None where they were not asked for; an empty tuple says that there
-    are none.
+    Attributes:
+        external_id: unique within its repository: GitHub's node id, or `git:<oid>` of the
+            merge, squash, or trunk commit.
+        number: the number in the address; not `github_id`.
+        github_id: GitHub's numeric database id.
+        author: None for a deleted account (the ghost).
+        commits, reviews: None if they were not requested; an empty tuple if there are none.
     """
 
     external_id: str

@@ -1,4 +1,4 @@
-"""What the figures tell, inside the transaction in which it became true.
+"""Signals of the figures, sent inside the transaction of the change that they announce.
 
 Receivers only write rows.
 """

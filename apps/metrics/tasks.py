@@ -82,7 +82,7 @@ def _after_markers(ctx: StepContext, team_id: int, limit: int | None, marked: in
 
 
 def _without_model(team_id: int) -> str:
-    """Why no model is asked; empty where one is."""
+    """Return why no model is used; empty if one is used."""
     if budget.is_switched_off():
         return "AI summaries are turned off on this installation."
     if not client.is_configured():

@@ -28,11 +28,14 @@ def upsert(
     update: Sequence[str],
     returning: Sequence[str] = (),
 ) -> list[Row]:
-    """Insert rows (values of `columns`, which are attnames); where one with the same
-    `unique` is there, renew `update`.
+    """Insert rows; if one with the same `unique` columns exists, update its `update`
+    columns.
 
-    Fields that are not given get their defaults. Returns `returning` of each row. The
-    caller holds the transaction.
+    Columns that are not given get their defaults. The caller holds the transaction.
+
+    Args:
+        rows: the values of `columns`, which are attnames.
+        returning: the columns whose values are returned of each row.
     """
     found: list[Row] = []
     if not rows:
@@ -75,9 +78,9 @@ def _by_parameters(
 
 
 def _execute(cursor: Any, text: str, values: list[Any]) -> None:
-    """By the driver itself, unless somebody watches:
+    """Run a statement by the driver itself, unless queries are logged or wrapped.
 
-    Django would look for each parameter in the text.
+    Django would search the text of the statement for each parameter.
     """
     if connection.execute_wrappers or connection.queries_logged:
         cursor.execute(text.replace("?", "%s"), values)
@@ -107,7 +110,7 @@ def _by_json(
     text = orjson.dumps(
         [{f"c{place}": value for place, value in enumerate(row)} for row in rows]
     )
-    # A text on its own would have no type where the column wants JSON.
+    # PostgreSQL cannot use a bare text as the JSON that this function takes.
     cursor.execute(
         f"{_head(model, columns)} SELECT {names} FROM json_to_recordset(%s::json) AS rows({types}) {tail}",  # noqa: S608
         [*(value for _, value in defaults), text.decode()],
@@ -127,8 +130,8 @@ def _defaults(model: type[models.Model], columns: Sequence[str]) -> list[tuple[A
 def _preparing(
     model: type[models.Model], columns: Sequence[str]
 ) -> list[Callable[[Any], Any] | None]:
-    """For each column what makes a value fit for SQLite's driver; None where it is
-    already.
+    """Return for each column the function that prepares a value for SQLite's driver;
+    None if the value needs no preparation.
     """
     of = {field.attname: field for field in model._meta.concrete_fields}
     return [_maker(of[name]) for name in columns]

@@ -1,6 +1,6 @@
-"""The dashboard and what it leads to.
+"""The addresses of the dashboard and of the pages behind it.
 
-The team stands in the address, and every view asks for membership.
+Each address contains the team, and every view checks the membership.
 """
 
 from django.urls import path

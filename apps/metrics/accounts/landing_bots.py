@@ -19,7 +19,7 @@ from apps.metrics.records import PullRequestState
 _LABEL_ENDS = tuple(
     f'{before}{word}"' for word in ("merged", "landed") for before in ('"', ": ", ":", "/")
 )
-# Where nothing was ever merged, so many closed ones are no accident.
+# If a repository has none that was merged, this many closed ones are no accident.
 FEWEST_CLOSED = 5
 
 

@@ -89,16 +89,22 @@ def _verdict(
 
 
 def corrected(team_id: int, pulls: list[int]) -> dict[int, bool]:
-    """What people have said of these, by primary key: it wins over the markers."""
+    """Return the corrections that members made to these pull requests, by primary key.
+
+    A correction wins over the markers.
+    """
     rows = Correction.objects.for_team(team_id).filter(pull_request_id__in=pulls)
     return dict(rows.values_list("pull_request_id", "ai_assisted"))
 
 
 def correct(pull: PullRequest, assisted: bool | None, note: str, by: Any) -> None:
-    """Keep what a person says of a pull request's use of AI; None takes it back. Its
-    weeks are right afterwards.
+    """Store a member's correction of a pull request's use of AI, and update its weeks.
 
     The caller holds the transaction.
+
+    Args:
+        assisted: whether AI helped; None removes the correction.
+        by: the user who made the correction.
     """
     if assisted is None:
         Correction.objects.for_team(pull.team_id).filter(pull_request=pull).delete()

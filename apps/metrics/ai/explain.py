@@ -35,9 +35,9 @@ _HINT = "A hint and no proof: people write this, too."
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One piece of evidence.
+    """Hold one piece of evidence for the page that explains a verdict.
 
-    `why_not` says why it does not count; empty where it does.
+    `why_not` is the reason why it does not count; it is empty if it counts.
     """
 
     rule: str

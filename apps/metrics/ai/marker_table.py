@@ -24,8 +24,8 @@ class Tier(StrEnum):
 
 
 class Axis(StrEnum):
-    """What the AI did. A suggestion that somebody applied, a review or a description is
-    not the work itself.
+    """The part of the work that the AI did. A suggestion that a person applied, a
+    review, or a description is not the work itself.
     """
 
     WROTE = "wrote"
@@ -36,12 +36,12 @@ class Axis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who an AI tool is when it appears as an author or in a trailer. All values in
-    lower case.
+    """Describe how an AI tool appears as an author or in a trailer, in lower case.
 
-    `logins` can only be the tool's; `bot_logins` are also names of people and
-    companies, and count where GitHub says Bot (`[bot]`). `names` are matched as a whole
-    in trailers and commits, `products` in `Assisted-by:` without an address.
+    `logins` belong to the tool alone. `bot_logins` are also names of people and
+    companies, so they count only if GitHub marks the account as a bot (`[bot]`).
+    `names` are matched as a whole in trailers and commits. `products` are matched in
+    `Assisted-by:` lines without an address.
     """
 
     tool: str
@@ -91,9 +91,8 @@ def _agent(
     )
 
 
-# The order decides where two would match: suggestion bots come before the tools whose
-# name they carry. Numeric ids are those of public lists; addresses and logins are the
-# tools' own.
+# The first match wins, so suggestion bots come before the tools whose name they carry.
+# Numeric ids are those of public lists; addresses and logins are the tools' own.
 AGENTS: tuple[Agent, ...] = (
     _agent(
         "copilot-autofix",

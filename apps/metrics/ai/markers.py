@@ -51,8 +51,8 @@ class CommitText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One marker: which rule found which tool, how sure (`tier`), what it did (`axis`),
-    where, and the line itself.
+    """Hold one marker: the rule that matched, the tool, the certainty (`tier`), what
+    the AI did (`axis`), the place of the match, and the line itself.
     """
 
     rule: str
@@ -68,9 +68,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ai_assisted`: an explicit marker says that AI wrote some of it.
+    """Hold what the markers of one pull request add up to.
 
-    `tools`: which, sorted.
+    `ai_assisted` is True if an explicit marker states that AI wrote some of it. `tools`
+    are the names of the tools, sorted.
     """
 
     ai_assisted: bool
@@ -90,7 +91,7 @@ _TRAILER_NEEDLES = ("authored-by", "assisted-by", "generated-by")
 _ADDRESS = re.compile(r"(?P<name>[^<]*)<\s*(?P<address>[^>]*)>?")
 _NOREPLY = re.compile(r"(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com")
 _NOBODY = re.compile(r"(?:none|no|n/?a|nobody|human|-)\b.*", re.IGNORECASE)
-# Lines that may stand right below a trailer: another one, a footer, a link, the next
+# Lines that may follow a trailer directly: another one, a footer, a link, the next
 # commit of a squash, a rule.
 _MAY_FOLLOW = re.compile(
     r"\s*$|\s|[A-Za-z][\w-]*:\s|[*#\-_=<(\[|>~`]|https?://|[^\w\s\x00-\x7f]|(?:co-authored|generated|created) (?:with|by)",
@@ -180,8 +181,10 @@ def _login(login: str, *, is_bot: bool = False) -> Agent | None:
 # The same few people sign most commits.
 @lru_cache(maxsize=4096)
 def _signature(name: str, email: str) -> Agent | None:
-    """The agent that a name and an address stand for: the address first, the name where
-    it can be no person's.
+    """Return the agent that a name and an email address belong to; None if it is a
+    person.
+
+    The address decides first. The name decides only if it cannot be a person's.
     """
     name, email = name.strip().strip("\"'").lower(), email.strip().lower()
     if email in _BY_EMAIL:
@@ -218,7 +221,7 @@ def _trailer(key: str, value: str) -> Agent | None:
     )
 
 
-# Where
+# The places that are read
 
 
 def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
@@ -255,10 +258,10 @@ def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
 
 
 def _own_lines(lines: Sequence[str], *, is_revert: bool) -> Iterator[int]:
-    """The numbers of the lines that the author says, not quotes: no code, quotation or
-    comment's inside.
+    """Yield the indexes of the lines that the author wrote: no code block, no
+    quotation, and nothing inside a comment.
 
-    What follows "Original message:" in a revert is quoted too.
+    In a revert, what follows "Original message:" counts as quoted, too.
     """
     fences = [index for index, line in enumerate(lines) if line.lstrip()[:3] in ("```", "~~~")]
     fenced = {

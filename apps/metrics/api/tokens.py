@@ -18,9 +18,9 @@ NOTED_EVERY = timedelta(minutes=5)
 
 
 def make(team: Team, name: str, user: Any) -> tuple[ApiToken, str]:
-    """A new token and its text, which is shown this once.
+    """Create a token, and return it with its text, which is shown only this once.
 
-    Raises ValueError for a name that says nothing.
+    Raises ValueError if the name is blank.
     """
     name = " ".join(name.split())[:80]
     if not name:

@@ -30,7 +30,7 @@ READS = ("GET", "HEAD")
 
 
 class BadQuery(ValueError):
-    """A query parameter cannot be used; the message says what is expected."""
+    """A query parameter cannot be used; the message states what is expected."""
 
 
 def answers_reads[**P](view: Callable[P, JsonResponse]) -> Callable[P, JsonResponse]:

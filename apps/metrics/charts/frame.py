@@ -155,7 +155,7 @@ class Frame:
         )
 
     def hovers(self, titles: Iterable[tuple[date, str]]) -> SafeString:
-        """Columns that cannot be seen and say their week's numbers to the pointer."""
+        """Return invisible columns that show their week's numbers under the pointer."""
         half = 50 / max(len(self.span) - 1, 1)
         return join(
             self.linked(
@@ -184,7 +184,9 @@ class Frame:
         )
 
     def labels(self, labels: Sequence[Label]) -> SafeString:
-        """Words at the right end, from above, moved apart where they would overlap."""
+        """Return the texts at the right end, from the top, moved apart if they would
+        overlap.
+        """
         places: list[float] = []
         for _, _, y in labels:
             places.append(max(y, places[-1] + _LABEL_HEIGHT if places else TOP))
@@ -198,7 +200,7 @@ class Frame:
         )
 
     def svg(self, sentence: str, marks: Iterable[SafeString], labels: SafeString) -> SafeString:
-        """The whole chart; `sentence` is what it says to those who do not see it."""
+        """Return the whole chart. `sentence` describes it to screen readers."""
         return format_html(
             '<svg class="chart {}" role="{}" aria-label="{}" width="{}" height="{}">'
             '<defs><pattern id="{}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -209,7 +211,7 @@ class Frame:
         )
 
     def empty(self, words: str = "Nothing to show yet") -> SafeString:
-        """A box of the final size that says that there is nothing."""
+        """Return a box of the chart's size with a message that there is no data."""
         return format_html(
             '<svg class="chart nothing" role="img" aria-label="{}: {}" width="{}" height="{}">'
             '<line class="zero" x1="0" x2="100%" y1="{}" y2="{}"/>'

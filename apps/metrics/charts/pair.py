@@ -22,8 +22,9 @@ def pair_chart(
     width: int,
     height: int,
 ) -> SafeString:
-    """Medians by ascending week of two sides, A and B. `unit`: see `scale_for`. Months
-    are named where both sides have the same ones.
+    """Draw the weekly medians of two sides, A and B, in ascending order of weeks.
+
+    `unit` is that of `scale_for`. Months are named if both sides have the same ones.
     """
     longer = max(first, second, key=len)
     frame = Frame("lines", label, width, height, [week.week for week in longer])

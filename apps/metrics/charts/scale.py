@@ -101,8 +101,8 @@ def _with_unit(number: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month's name at the index of its first week; `minor` ones go where there is
-    little room.
+    """Hold a month's name and the index of its first week. `minor` months are left out
+    if there is little room.
     """
 
     index: int
@@ -111,11 +111,14 @@ class Month:
 
 
 def months(weeks: Sequence[date], *, room: float) -> list[Month]:
-    """Where months begin among consecutive weeks (their Mondays), thinned evenly; a
-    week has `room` px.
+    """Return the labels of the months among consecutive weeks, thinned evenly.
 
-    The first label stands at the first week, unless the next month begins too soon
-    after it.
+    The first label is at the first week, unless the next month begins too soon after
+    it.
+
+    Args:
+        weeks: the Mondays of the weeks.
+        room: the width of a week in px.
     """
     starts = [
         index

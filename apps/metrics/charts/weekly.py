@@ -1,15 +1,15 @@
-"""Charts by week as SVG. Pure: plain rows in, markup out.
+"""Draw charts by week as SVG. Pure: plain rows in, markup out.
 
-    line_chart(weeks, …)     median as a line, p75 above it, the band between
+    line_chart(weeks, …)     the median as a line, the p75 above it, the band between
     bar_chart(weeks, …)      counts
     share_chart(weeks, …)    shares of a whole, the unknown one hatched
     data_table(…)            the same numbers as a table to unfold
 
-Pages that show them link `css/charts.css` and put each into a `.chart-box`. The plot
+Pages with charts link `css/charts.css` and put each chart into a `.chart-box`. The plot
 stretches with its box while text keeps its size: positions are percentages, and the
-lines stand in a viewBox that is stretched in one direction. Classes and attributes
-only, no style, for the sake of the content security policy. What is not known is never
-drawn as zero, and no line crosses it.
+lines are in a viewBox that is stretched in one direction. The markup has classes and
+attributes but no styles, because of the content security policy. An unknown value is
+never drawn as zero, and no line crosses it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ from apps.metrics.charts.scale import NBSP, Scale, day, scale_for
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A week by its Monday.
+    """Hold the values of a week, which its Monday names.
 
-    `value` is a median or a count, `high` the p75; None where there is none.
+    `value` is a median or a count, and `high` is the p75; None if there is none.
     """
 
     week: date
@@ -173,8 +173,8 @@ def share_chart(
     height: int,
     link: Link | None = None,
 ) -> SafeString:
-    """Shares of each week's total, from below: having, lacking, unknown (hatched);
-    `names` says what they are called.
+    """Draw the shares of each week's total, from the bottom: with the property, without
+    it, and unknown (hatched). `names` are the names of the three parts.
     """
     frame = Frame("shares", label, width, height, [week.week for week in weeks], link)
     known = [week for week in weeks if week.total]
@@ -225,7 +225,7 @@ def data_table(
 
 
 def percent(part: int, total: int) -> str:
-    """`31 %`; what is under one per cent, but not none, is said so."""
+    """Return a share like `31 %`; more than zero but less than one is `under 1 %`."""
     share = part * 100 / total if total else 0.0
     return f"under{NBSP}1{NBSP}%" if 0 < share < 1 else f"{share:.0f}{NBSP}%"
 
@@ -322,7 +322,9 @@ def _missing_top(frame: Frame) -> float:
 
 
 def _missing_block(frame: Frame, before: date | None) -> SafeString:
-    """A hatched block where the lines have not arrived yet, with words."""
+    """Return a hatched block with a label over the weeks whose data has not arrived
+    yet.
+    """
     arrived = [week for week in frame.span if before is None or week >= before]
     if before is None or not arrived or arrived[0] == frame.span[0]:
         return join(())

@@ -99,8 +99,8 @@ class Groups(NamedTuple):
         return len(self.keys) * self.weeks
 
     def of(self, keys: Any, week: Any) -> Any:
-        """The groups of rows by their subject's key and week index; -1 where they have
-        none.
+        """Return the group of each row, by its subject's key and week index; -1 without
+        one.
         """
         place = np.searchsorted(self.keys, keys)
         place = np.minimum(place, max(len(self.keys) - 1, 0))
@@ -188,8 +188,10 @@ class Spreads:
         self.rank[order] = np.arange(len(order))
 
     def of(self, groups: Any, count: int) -> list[list[Any]]:
-        """Of the groups of all rows (-1: none): one list for each of SHARES, None where
-        a group is empty; then n.
+        """Return a list for each of SHARES with the groups' values at that share, and
+        the number of values of each group. A value is None if its group is empty.
+
+        `groups` are those of all rows, with -1 for none.
         """
         group = groups[self.rows]
         inside = group >= 0
@@ -335,7 +337,7 @@ def _or_none(values: Any, empty: Any) -> list[Any]:
 
 
 def _distinct(groups: Any, people: Any, count: int) -> list[int]:
-    """How many different people each group has; nobody (0) is one."""
+    """Count the different people of each group. 0, no known person, counts as one."""
     inside = groups >= 0
     pairs = np.unique(groups[inside] * (people.max(initial=0) + 1) + people[inside])
     counts: list[int] = np.bincount(

@@ -104,8 +104,8 @@ def moments(raw: Sequence[Any]) -> Any:
 
 
 def fetch(queryset: Any) -> list[Any]:
-    """A queryset's rows as the database gives them, at once, where Django would take a
-    hundred at a time.
+    """Return a queryset's rows as the database returns them, all at once and not a
+    hundred at a time as Django does.
     """
     return fetch_text(*queryset.query.sql_with_params())
 
@@ -309,8 +309,9 @@ def _reverts(pk: Any, likely: Sequence[int]) -> Any:
 def _ai(
     marked: Sequence[bool | None], names: Sequence[str | None], proofs: Sequence[str | None]
 ) -> tuple[Any, Any, Any, Any]:
-    """What the markers say: assisted, authored by an agent, hinted at; and the tools of
-    those that are assisted.
+    """Return what the markers found for each pull request: whether it is AI-assisted,
+    whether an agent is its author, whether there is only a hint, and the tools of those
+    that are assisted.
     """
     assisted = np.array([bool(one) for one in marked], dtype=bool)
     agent, hinted = np.zeros(len(marked), dtype=bool), np.zeros(len(marked), dtype=bool)
@@ -326,7 +327,11 @@ def _ai(
 
 
 def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
-    """Only where changes were requested are there commits to look at, one by one."""
+    """Count the commits after a request for changes, for the pull requests that had
+    one.
+
+    Only these need their commits read one by one.
+    """
     asked = asked & ~np.isnat(reviews.at)
     places = np.unique(reviews.pull[asked])
     if not len(places):

@@ -1,22 +1,26 @@
-"""The definitions of the figures. Weekly table, dashboard, insights, export and mail
-all take them from here.
+"""Define the figures. Weekly table, dashboard, insights, export, and email all take
+them from here.
 
-Weeks start on Monday, 00:00 in the team's time zone (UTC unless it says otherwise).
-`opened` counts by the week of createdAt and `closed` by that of closedAt; everything
-else counts merged pull requests, by the week of mergedAt. Deleted accounts count
-together as one person, the ghost. A direct commit (one that reached the trunk without a
-pull request) is in no figure but `direct_commits`, by the week in which it landed. A
-release (a merge of one long-lived branch into another) counts as opened and merged;
-what it brings was counted before, so it has no size, no time to merge and no phases. A
-pull request whose opening isn't known (a clone's squash) has no time to merge either.
-Bots' pull requests count, except where a formula says "by people". A review counts if
-it was submitted by a person other than the author; AI reviewers are bots. One deleted
-account approves another one's pull request. Which accounts are bots is one rule for all
-sources (`apps.metrics.ingest.bots`), unless an admin has decided.
+Weeks start on Monday, 00:00 in the team's time zone, which is UTC unless the team has
+chosen another one. `opened` counts by the week of createdAt and `closed` by that of
+closedAt; everything else counts merged pull requests, by the week of mergedAt. Deleted
+accounts count together as one person, the ghost.
+
+A direct commit (one that reached the trunk without a pull request) is in no figure but
+`direct_commits`, by the week in which it landed. A release (a merge of one long-lived
+branch into another) counts as opened and merged; what it brings was counted before, so
+it has no size, no time to merge, and no phases. A pull request whose opening isn't
+known (a clone's squash) has no time to merge either.
+
+Bots' pull requests count, except if a formula is "by people". A review counts if it was
+submitted by a person other than the author; AI reviewers are bots. All deleted accounts
+look the same, so an approval or a request for changes by one counts even if the
+author's account is deleted, too: an author cannot submit these. Which accounts are bots
+is one rule for all sources (`apps.metrics.ingest.bots`), unless an admin has decided.
 
 A period's percentiles come from its pull requests, never from weekly medians.
-`MEASURES` has each formula in words, for pages that say how something is measured. Bump
-`DEFINITIONS_VERSION` whenever a formula changes.
+`MEASURES` has each formula in words, for pages that explain how a figure is measured.
+Increase `DEFINITIONS_VERSION` whenever a formula changes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +42,7 @@ MIN_SAMPLE = 5
 
 
 class Verdict(StrEnum):
-    """What the markers say of a pull request.
+    """The result of reading a pull request's markers.
 
     No marker found is not the same as no AI used.
     """
@@ -59,7 +63,7 @@ class Spread(NamedTuple):
 
 
 def is_merged(state: str, merged_at: datetime | None) -> bool:
-    """Merged: the source says so, and says when."""
+    """Return whether a pull request is merged and its source knows the time."""
     return state == PullRequestState.MERGED and merged_at is not None
 
 
@@ -140,12 +144,11 @@ def counts_as_review(
 
 
 def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
-    """The wait for the first review, in hours: from createdAt to the first of the
-    reviews that count; None without one.
+    """Return the hours from createdAt to the first review that counts; None without
+    one.
 
-    A review before createdAt, and one at an impossible time, is no end of a wait.
-
-    Where a median of them is shown, it is one over pull requests by people.
+    A review before createdAt or at an impossible time does not end the wait. Pages that
+    show a median of these waits take it over pull requests by people.
     """
     spans = [possible_span(created_at, at) for at in counted]
     known = [span for span in spans if span is not None]
@@ -153,8 +156,11 @@ def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float 
 
 
 def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
-    """Of what the markers gave (None: not read yet) and whether body, commits and
-    reviews are all there.
+    """Return the verdict on a pull request.
+
+    Args:
+        ai_assisted: the result of the markers; None if they were not read yet.
+        has_detail: whether its body, commits, and reviews are all there.
     """
     if ai_assisted:
         return Verdict.ASSISTED
@@ -162,8 +168,8 @@ def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
 
 
 class Phases(NamedTuple):
-    """Hours of merged pull requests, as arrays of one length; NaN where a pull request
-    has no such phase.
+    """Hold the hours of merged pull requests, as arrays of one length. A value is NaN
+    if the pull request has no such phase.
     """
 
     coding: Any
@@ -176,19 +182,19 @@ class Phases(NamedTuple):
 def phases(
     first_commit: Any, ready: Any, first_review: Any, approved: Any, merged: Any
 ) -> Phases:
-    """Where the time went, from the first commit to the merge; the parts that there are
-    sum to `cycle`.
+    """Split the time from the first commit to the merge; the known parts sum to
+    `cycle`.
 
-    Arrays of datetime64, NaT for "never": `first_review` is the first review that
-    counts, `approved` the first approval among them, `ready` the moment from which
-    others could look (createdAt). What happened after the merge did not delay it, and
-    what happened before `ready` belongs to coding.
+    The arguments are arrays of datetime64, with NaT for "never": `first_review` is the
+    first review that counts, `approved` the first approval among them, and `ready` the
+    moment from which others could review (createdAt). What happened after the merge did
+    not delay it, and what happened before `ready` belongs to coding.
 
-    coding   ready - first commit; none where no commit is known or the first one is younger than `ready`
-    pickup   first review - ready; none without a review
-    review   first approval - first review; up to the merge where nobody approved
-    merge    merge - first approval; from `ready` on where nobody reviewed; none where there are reviews but no approval
-    cycle    merge - first commit; from `ready` on where there is no coding time
+        coding   ready - first commit; none if no commit is known, or the first is after `ready`
+        pickup   first review - ready; none without a review
+        review   first approval - first review; without an approval, up to the merge
+        merge    merge - first approval; without reviews, from `ready` on; none with reviews but no approval
+        cycle    merge - first commit; without coding time, from `ready` on
     """
     never = np.datetime64("NaT", "us")
     ready = np.minimum(ready, merged)
@@ -243,7 +249,7 @@ def gini(counts: Sequence[int]) -> float | None:
 
 
 def review_depth(reviews: float, lines: float) -> float | None:
-    """Reviews that count, per 100 changed lines. None where no line changed."""
+    """Return the counted reviews per 100 changed lines; None if no line changed."""
     return 100 * reviews / lines if lines else None
 
 
@@ -257,12 +263,13 @@ class OpenState(StrEnum):
 
 
 def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) -> OpenState:
-    """The state of an open pull request, from its reviews that count so far: (when,
-    what, by whom).
+    """Return the state of an open pull request from its counted reviews: (when,
+    verdict, reviewer).
 
-    A draft is one. Else each reviewer's last approval or request for changes stands (a
-    comment changes nothing, a dismissed review takes it back): changes requested by
-    anybody, else approved by anybody, else pending review.
+    A draft is a draft. Otherwise the last approval or request for changes of each
+    reviewer counts; a comment changes nothing, and a dismissed review no longer counts.
+    One request for changes outweighs all approvals. Without either, the pull request
+    waits for a review.
     """
     if is_draft:
         return OpenState.DRAFT

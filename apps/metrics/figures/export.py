@@ -17,10 +17,10 @@ from apps.metrics.figures.aggregate import Figures
 from apps.metrics.models import Scope, WeeklyMetrics
 from apps.metrics.weeks import week_label
 
-# Where the name of a row comes from; a team's rows have none.
+# The lookup of a row's name; a team's rows have none.
 _NAMES = {Scope.REPOSITORY: "repository__full_name", Scope.MEMBER: "member__login"}
-# What tells rows of one name apart: a person of GitHub and one of a clone may have the
-# same login.
+# The column that distinguishes rows of one name: a person on GitHub and one in a clone
+# may have the same login.
 _IDENTITIES = {Scope.REPOSITORY: "repository__source", Scope.MEMBER: "member__key"}
 
 # The columns that are no figures.

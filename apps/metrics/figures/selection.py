@@ -138,7 +138,7 @@ class Period:
         return len(self.weeks) - self.so_far
 
     def before(self) -> "Period | None":
-        """As many weeks before these; None where the history does not reach so far
+        """Return as many weeks before these; None if the history does not reach so far
         back.
         """
         first = self.weeks[0] - len(self.weeks) * WEEK

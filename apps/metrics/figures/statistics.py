@@ -12,11 +12,11 @@ MIN_WEEKS = 10  # of a series that may have a change point
 
 
 def rank_sum_z(before: Sequence[float], after: Sequence[float]) -> float:
-    """How many standard errors `after` lies above `before` by the Mann-Whitney rank
-    sum, with correction for ties.
+    """Return by how many standard errors `after` is above `before`, by the Mann-Whitney
+    rank sum with correction for ties.
 
-    0.0 where either is empty or all values are the same. The normal approximation wants
-    some ten values on each side.
+    0.0 if either is empty or all values are the same. The normal approximation needs
+    about ten values on each side.
     """
     n, m = len(before), len(after)
     ordered = sorted([(value, False) for value in before] + [(value, True) for value in after])
@@ -36,8 +36,8 @@ def rank_sum_z(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def share_z(before: int, of_before: int, after: int, of_after: int) -> float:
-    """How many standard errors the share after lies above the share before; 0.0 where
-    there is no telling.
+    """Return by how many standard errors the share after is above the share before; 0.0
+    if it cannot be computed.
     """
     if not of_before or not of_after:
         return 0.0

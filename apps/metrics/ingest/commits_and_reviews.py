@@ -12,8 +12,7 @@ from apps.metrics.models import Commit, PRReview
 from apps.metrics.records import CommitData, PullRequestData, ReviewData
 from apps.metrics.upsert import Row, upsert
 
-# The primary key of a pull request, whether it was there before, and what the source
-# says of it.
+# The primary key of a pull request, whether it was stored before, and its record.
 Place = tuple[int, bool, PullRequestData]
 # A child's pull request and its own name within it.
 Key = tuple[int, str]
@@ -32,7 +31,7 @@ _REVIEW = ("reviewer_id", "given_by_id", "state", "submitted_at")
 
 
 def write_commits(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
-    """Make the commits what the records say; a record that has None says nothing.
+    """Make the stored commits match the records; a record with None changes nothing.
 
     Returns the primary keys of the pull requests whose commits changed.
     """

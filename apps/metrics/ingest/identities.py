@@ -1,8 +1,12 @@
-"""Who is who: actors named by a source become rows of `TeamMember`.
+"""Turn the actors that a source names into rows of `TeamMember`.
 
-A person is keyed by GitHub's numeric id where the source gives one, else by the
-lower-cased login. Someone who was known by login only keeps the row when the id turns
-up; someone who is named by login only gets the row that has that login.
+A person is keyed by GitHub's numeric id if the source has one, otherwise by the
+lower-cased login. When the id of a person turns up who was known by login only, the
+person keeps the row. A person who is named by login only gets the row with that login.
+
+    key_of(PersonData("Mara", github_id=7))   # "github:7"
+    key_of(PersonData("Mara"))                # "login:mara"
+    key_of(None)                              # "ghost", for a deleted account
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,9 +36,7 @@ def key_of(person: PersonData | None) -> str:
 
 
 class Directory:
-    """Primary keys of the people of one batch, looked up by what the source said of
-    them.
-    """
+    """Look up the primary keys of one batch's people by the source's records of them."""
 
     def __init__(self, ids: dict[str, int], joined: dict[int, int]) -> None:
         """Take the primary keys by `key_of`, and those that were joined into others, by
@@ -43,7 +45,7 @@ class Directory:
         self._ids, self._joined = ids, joined
 
     def member_id(self, person: PersonData | None) -> int:
-        """The primary key of a person's row; of the ghost's for None."""
+        """Return the primary key of a person's row; for None, that of the ghost."""
         return self._ids[key_of(person)]
 
     def counted_id(self, person: PersonData | None) -> int:
@@ -234,13 +236,13 @@ def _stored(
         .order_by("pk")
     )
     by_key = {row.key: row for row in found}
-    # A login can be given to somebody else in time: the newest row has it.
+    # A login can pass to another person in time: the newest row has it.
     by_login = {row.login.lower(): row for row in by_key.values() if row.key != GHOST_KEY}
     return by_key, by_login
 
 
 def _same_person(row: TeamMember | None, person: PersonData) -> TeamMember | None:
-    """The row with that login, unless it belongs to somebody with another id."""
+    """Return the row with that login, unless it belongs to a person with another id."""
     if row is None or (person.github_id is not None and row.github_id is not None):
         return None
     return row
@@ -272,7 +274,9 @@ def _write(rows: dict[str, TeamMember], named: dict[str, PersonData]) -> dict[st
 
 
 def _renew(row: TeamMember, key: str, person: PersonData) -> bool:
-    """Take over what a source says now. True if the row differs from what is stored."""
+    """Update a row from a source's record, and return whether it differs from the
+    stored one.
+    """
     before = [getattr(row, field) for field in _FIELDS]
     if person.github_id is not None:
         row.key, row.github_id = key, person.github_id

@@ -1,10 +1,10 @@
-"""The one way in: what a source said about pull requests becomes rows.
+"""Write the records of a source as rows. All pull requests come in through here.
 
-`ingest_pull_requests` may be called any number of times with the same, newer or older
+`ingest_pull_requests` may be called any number of times with the same, newer, or older
 records, in any order, and from several workers at once; the caller holds the
-transaction. A record without commits and reviews is a skeleton: it never takes away
-what a detail pass has written. A record with them is complete: its commits and reviews
-are all there are.
+transaction. A record without commits and reviews comes from the list pass: it never
+removes what a detail pass has written. A record with them is complete: the pull request
+has no other commits and reviews.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ _ROUND = 200
 # Characters of a title, and labels. GitHub allows 256 and 100.
 TITLE_LENGTH, MOST_LABELS = 1_000, 100
 
-# All that a source tells; what the markers found stands on columns of its own, which no
-# ingest writes.
+# The columns that a source fills. What the markers found is in columns of its own,
+# which no ingest writes.
 _COLUMNS = (
     "github_id",
     "number",
@@ -93,11 +93,11 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What a batch stands in after the call: distinct records, and the commits and
-    reviews of the complete ones.
+    """Count what a batch contained: distinct records, and the commits and reviews of
+    the complete ones.
 
-    `weeks` are the Mondays whose figures may have changed, `ids` the primary keys in
-    the order of the records.
+    `weeks` are the Mondays of the weeks whose figures may have changed, and `ids` are
+    the primary keys in the order of the records.
     """
 
     pull_requests: int
@@ -306,7 +306,7 @@ def _has_detail(old: Values | None) -> bool:
 def _row(
     data: PullRequestData, old: Values | None, people: Directory, is_older: bool
 ) -> Values:
-    """The values as they shall be, of what is stored and what the source says now."""
+    """Return the values to store, from the stored ones and the source's record."""
     values = _scalars(data, people)
     complete = _is_complete(data)
     if complete:

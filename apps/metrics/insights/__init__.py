@@ -1,11 +1,11 @@
-"""The rules of the insights: facts in, findings out. Each rule is a small pure function
-with its own minimum of cases.
+"""The rules of the insights: a dataset in, findings out. Each rule is a small pure
+function with its own minimum of cases.
 
-A rule that claims a change, a difference or an association speaks only where there are
-enough cases on both sides, the effect is large enough to matter and the difference is
-beyond chance: about 1 in 1,000 for a team, shared out over its repositories. Medians,
-never means. A small team gets no findings rather than guesses. The others state what is
-there now.
+A rule that claims a change, a difference, or an association yields a finding only if
+there are enough cases on both sides, the effect is large enough to matter, and the
+difference is beyond chance: about 1 in 1,000 for a team, shared out over its
+repositories. Rules use medians, never means. A small team gets no findings rather than
+guesses. The other rules state what is there now.
 """
 
 from apps.metrics.insights.ai import ai_share, ai_time_to_merge

@@ -75,7 +75,7 @@ def shown(pulls: Sequence[Pull]) -> list[int]:
     return [pull.pk for pull in pulls[:MOST_SHOWN]]
 
 
-# A no-break space stands between a number and its unit.
+# A number and its unit are joined by a no-break space.
 
 
 def percent(share: float) -> str:

@@ -41,8 +41,8 @@ _FIRST_WORD = {
 
 
 def change_type(title: str) -> ChangeType:
-    """By the title: a conventional prefix ("fix(api): …"), else its first word where
-    that is plain ("Fix …").
+    """Return the type of a change by its title: by a conventional prefix ("fix(api):
+    …"), otherwise by the first word if that is clear ("Fix …").
     """
     prefix = _PREFIX.match(title)
     if prefix:

@@ -185,8 +185,8 @@ def _changes(
     moment: Callable[[Pull], datetime | None],
     value: Callable[[Pull], float | None],
 ) -> list[Change]:
-    """Of each repository; of all together, each repository against its own median,
-    where none has one alone.
+    """Find the changes of each repository. If none has one, find those of all together,
+    with each repository compared with its own median.
     """
     rows = []
     for pull in pulls:

@@ -87,8 +87,9 @@ def top_insights(team_id: int, *, subjects: Collection[str] | None = None) -> li
 
 
 def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
-    """Tell a team no more of what this rule finds about this subject, until `restore`;
-    the reason is not empty.
+    """Hide what this rule finds about this subject from the team, until `restore`.
+
+    Raises ValueError if the reason is blank.
     """
     if not reason.strip():
         raise ValueError("A finding is dismissed for a reason.")
@@ -102,8 +103,9 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
 
 
 def dismissed(team_id: int) -> list[InsightDismissal]:
-    """What a team does not want to be told, the newest first; each with `title`, as the
-    finding was last worded.
+    """Return the team's dismissals, the newest first.
+
+    Each has `title`, the title of the newest finding that it hides.
     """
     found = Insight.objects.for_team(team_id).filter(
         rule=OuterRef("rule"), subject=OuterRef("subject")

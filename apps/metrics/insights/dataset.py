@@ -117,9 +117,9 @@ class Dataset:
 
 
 def load(team_id: int, now: datetime) -> Dataset:
-    """Read a team's facts, in four statements.
+    """Read a team's dataset, in four statements.
 
-    Changes without a pull request are left out: nobody could review them.
+    Changes without a pull request are left out, because they could not be reviewed.
     """
     pulls = PullRequest.objects.for_team(team_id).filter(kind=ChangeKind.PULL_REQUEST)
     merged_at = Max("merged_at", filter=possible_condition("merged_at"))

@@ -64,8 +64,8 @@ def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
 
 
 def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
-    """Five or more open pull requests of a repository, no drafts, that nobody touched
-    for 30 days.
+    """Find repositories with five or more open pull requests, drafts left out, that had
+    no activity for 30 days.
     """
     stale: dict[int, list[Pull]] = defaultdict(list)
     open_count: Counter[int] = Counter()
@@ -96,8 +96,8 @@ def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
 
 
 def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
-    """Surely more than a fifth of a repository's recent merges had no approval, where
-    approving is the habit.
+    """Find repositories in which surely more than a fifth of the recent merges had no
+    approval, although approving is the habit.
     """
     merged: dict[int, list[Pull]] = defaultdict(list)
     for pull in dataset.pulls:
@@ -115,8 +115,8 @@ def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
             if not any(_approves(review, pull) for review in pull.human_reviews)
         ]
         share = len(without) / len(pulls)
-        # Where most merges have none, the team works otherwise, or its source does not
-        # record reviews.
+        # If most merges have none, the team works in another way, or its source does
+        # not record reviews.
         surely = 0.2 + 2 * sqrt(0.2 * 0.8 / len(pulls))  # two standard errors
         if len(pulls) < MIN_CASES or not surely <= share <= 0.7:
             continue

@@ -53,7 +53,7 @@ BOOLEANS = {
 
 
 class Item(BaseModel):
-    """What is said of one pull request."""
+    """Hold the model's answer about one pull request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -99,11 +99,13 @@ def schema() -> dict[str, Any]:
 def check(
     texts: Sequence[str], refs: Mapping[str, Document]
 ) -> tuple[dict[str, Item], dict[str, str]]:
-    """Return the items that pass, and why not for every other reference. Answers about
-    anything else are left out.
+    """Return the items that pass, and the reason of the refusal for every other
+    reference.
+
+    Answers about anything else are left out.
 
     Args:
-        texts: where the answer may be; the first that has a list of objects counts.
+        texts: the texts that may hold the answer; the first with a list of objects counts.
     """
     raw = next((found for text in texts if (found := _entries(text)) is not None), None)
     if raw is None:
@@ -121,7 +123,7 @@ def check(
         if ref not in refs:
             continue
         if ref in good or ref not in bad:
-            # Two answers for one: nobody knows which is meant.
+            # Two answers about one pull request: it is unclear which one is meant.
             good.pop(ref, None)
             bad[ref] = "the model answered more than once"
             continue
@@ -194,7 +196,10 @@ def _normalized(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(item: Item, document: Document) -> Item:
-    """With texts made plain. Raises ValueError for words that nobody wrote."""
+    """Return the item with its texts as plain text.
+
+    Raises ValueError if it quotes words that the pull request does not contain.
+    """
     words = visible(item.ai_words).strip() if item.ai_disclosed else ""
     if item.ai_disclosed and (not words or _plain(words) not in _plain(document.text)):
         raise ValueError("the model quotes words that are not in the text")

@@ -1,9 +1,9 @@
-"""What a model is asked: the instructions, and the pull requests as data that can't be
-taken for instructions.
+"""Write the model's prompt: the instructions, and the pull requests as data that cannot
+be mistaken for instructions.
 
-Each pull request is a JSON object; angle brackets in its texts are written as escapes,
-so that no text can hold the marks that enclose the data, and the marks carry a number
-that nobody can know beforehand.
+Each pull request is a JSON object. Angle brackets in its texts are written as escapes,
+so that no text can contain the tags that enclose the data. The tags also carry a random
+number, which an author of a pull request cannot guess.
 """
 
 import hashlib
@@ -53,9 +53,9 @@ Answer for all of them, each once, and for nothing else."""
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One pull request as it is asked about.
+    """Hold one pull request as the model receives it.
 
-    `text` is what a quoted passage has to stand in.
+    A passage that the model quotes must be in `text`.
     """
 
     pk: int

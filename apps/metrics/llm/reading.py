@@ -85,11 +85,12 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """One that is not asked about again in this reading.
+    """Hold a pull request that is not sent again in this reading.
 
-    is_certain: whether it is to blame for that itself
-    is_cut: whether the model's last answer about it ended too early, which says nothing
-        about it
+    Attributes:
+        is_certain: whether the failure is surely due to this pull request.
+        is_cut: whether the model's last answer about it ended too early, which does not
+            make this pull request the cause.
     """
 
     document: Document

@@ -1,5 +1,5 @@
-"""Other people's text, made fit to be sent: without what nobody can see, without what
-looks like a key, and cut.
+"""Prepare text by users to be sent to a model: remove invisible characters, mask what
+looks like a key, and shorten it.
 """
 
 import re
@@ -9,8 +9,7 @@ from functools import lru_cache
 MASK = "[masked]"
 CUT = " [cut]"
 
-# Each: something secret by its shape. What is kept of a match stands in the group
-# `keep`.
+# Patterns of secrets. The group `keep` of a match stays in the text.
 _SECRETS = [
     re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",

@@ -1,9 +1,10 @@
-"""The findings of a day in two or three sentences by the model, which may add nothing
-that the rules did not find.
+"""Let the model summarize the findings of a day in two or three sentences, without
+adding anything that the rules did not find.
 
-Every number of its text has to stand in the findings, with the same unit, and so has
-every word for a number. What does not pass is asked for once more, then left out: the
-findings themselves are always there, in our own words.
+Every number of its text must be in the findings, with the same unit, and so must every
+number that is written as a word. If a text does not pass, the model is asked once more;
+if that one does not pass either, there is no summary. The page shows the findings
+themselves in any case.
 """
 
 import hashlib
@@ -85,10 +86,11 @@ class Wording:
 
 
 def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | None:
-    """The findings in the model's words; None where there is no model, no budget, or no
-    answer that passes.
+    """Return the findings in the model's words; None if there is no model, no budget,
+    or no answer that passes.
 
-    Asks the model, so it is called between units. Stores nothing but the bill.
+    It sends a request to the model, so call it between units. It stores nothing but the
+    cost.
     """
     chosen = _strongest(found)
     if not chosen or not is_configured() or not pace.settings_of(team_id).enabled:
@@ -227,8 +229,8 @@ def passed(answer: str, dataset: Sequence[dict[str, str]]) -> tuple[str, str]:
 
 
 def added(text: str, known: str) -> str:
-    """The first number of a text, or word for one, that what is known does not hold;
-    empty where there is none.
+    """Return the first number in `text`, in digits or as a word, that is not in
+    `known`; empty if there is none.
     """
     pairs = set(_numbers(known))
     bare = {value for value, _ in pairs}
@@ -241,7 +243,7 @@ def added(text: str, known: str) -> str:
 
 
 def _numbers(text: str) -> list[tuple[str, str]]:
-    """Each number with its unit, which is empty where another word or none follows."""
+    """Return each number with its unit; the unit is empty if none follows the number."""
     return [
         (value.replace(",", ""), _UNITS.get(word.casefold(), ""))
         for value, word in _NUMBER.findall(text)

@@ -132,8 +132,9 @@ def _line(
 def median_in_words(
     values: Iterable[float | None], words: Callable[[float], str]
 ) -> str | None:
-    """The median; None of fewer values than `MIN_SAMPLE`, which would say more of one
-    pull request than of a person.
+    """Return the median as text; None of fewer values than `MIN_SAMPLE`.
+
+    A median of so few would describe single pull requests and not the person.
     """
     found = spread(values)
     return words(found.median) if found.median is not None and found.n >= MIN_SAMPLE else None

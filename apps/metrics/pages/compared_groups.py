@@ -1,8 +1,8 @@
-"""Two choices of merged pull requests beside each other: periods, repositories, people,
-with an AI marker and without.
+"""Compare two choices of merged pull requests: periods, repositories, people, with an
+AI marker and without.
 
-An interval says how much of a difference may be chance; what is not told apart from
-chance is said to be none.
+The confidence interval of a difference shows how much of it may be chance. A difference
+that may be all chance is reported as "No difference beyond chance".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -91,11 +91,12 @@ def query_of(first: Side, second: Side) -> str:
 def read(
     asked: Mapping[str, str], known: Choices, team_id: int, now: datetime
 ) -> tuple[Side, Side, Period]:
-    """The sides that an address asks for; unless it says otherwise, the newest weeks
-    and those before them.
+    """Return the two sides that an address asks for, and the period of the newest
+    weeks.
 
-    The third is the newest weeks. What is not known is left out, weeks are cut to the
-    history and to two years.
+    Without a choice in the address, side A is the newest weeks and side B the weeks
+    before them. Unknown choices are ignored. Weeks are cut to the history and to two
+    years.
     """
     newest = period(team_id, now, USUAL)
     before = newest.before() or newest
@@ -159,9 +160,9 @@ def frame_of(team_id: int, side: Side) -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of both sides.
+    """Hold one figure of both sides.
 
-    `tone`: better or worse is A than B, empty where neither.
+    `tone` is "better" or "worse" for A compared with B, and empty if neither applies.
     """
 
     title: str
@@ -253,8 +254,9 @@ def _difference(
     value: Callable[[Landed], float | None],
     alike: bool,
 ) -> tuple[str, str]:
-    """How A stands to B, and whether less of it is better; `alike` compares within
-    sizes.
+    """Return A compared with B in words, and "better", "worse", or empty for A.
+
+    `alike` compares only pull requests of similar size with each other.
     """
     found = of_medians(_strata(one, other, value, alike))
     if not found.is_known:

@@ -45,9 +45,10 @@ class Card:
 
 
 def cards(team_id: int, selection: Selection) -> list[Card]:
-    """The strongest three, in at most four statements. Findings are about a team or a
-    repository, never about a person, and about weeks of their own: they stand aside
-    where the page is about something else.
+    """Return the three strongest findings as cards, in at most four statements.
+
+    Findings are about a team or a repository, never about a person, and about weeks of
+    their own. So there are none on a page about a person or about other weeks.
     """
     if selection.author is not None or selection.people_only:
         return []

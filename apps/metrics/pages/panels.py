@@ -1,8 +1,8 @@
-"""The dashboard's panels: a figure, how it compares with the weeks before, its chart by
-week and the same as a table.
+"""Build the dashboard's panels: a figure, its comparison with the weeks before, its
+chart by week, and the same numbers as a table.
 
-Pure: merged pull requests in, panels out. A figure over the whole period stands large;
-    a week's own is in the chart.
+Pure: merged pull requests in, panels out. The large figure is that of the whole period;
+the figure of each week is in the chart.
 """
 
 from collections import Counter, defaultdict
@@ -52,8 +52,10 @@ VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """With the weeks before. `arrow`: up, down, level, or empty where nothing can be
-    compared; `tone`: better, worse, or empty where neither is.
+    """Compare a figure with the weeks before.
+
+    `arrow` is up, down, or level, and empty if nothing can be compared. `tone` is
+    better or worse, and empty if neither applies.
     """
 
     arrow: str

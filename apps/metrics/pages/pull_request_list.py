@@ -66,10 +66,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for. `state` and `verdict` are empty for any; `week` is that of
-    the merge, or where another state is looked for of the opening; `page` counts from
-    1. `finding` is that of which these are the evidence. `direct` looks for direct
-    commits instead of pull requests.
+    """Hold the search of a list of pull requests.
+
+    Attributes:
+        state, verdict: empty for any.
+        week: the week of the merge, or of the opening if `state` is another one.
+        page: counts from 1.
+        finding: the finding whose evidence is listed.
+        direct: whether to list direct commits instead of pull requests.
     """
 
     words: str = ""
@@ -242,7 +246,9 @@ def _about(words: str) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A pull request as it is listed; spans as words, None where there is none."""
+    """Hold a pull request as it is listed. Durations are texts; None if there is
+    none.
+    """
 
     pull: PullRequest
     author: str
@@ -270,7 +276,7 @@ class Row:
 
     @property
     def link(self) -> str:
-        """Where it is to be seen at its source; only what is a web address."""
+        """Return its address at its source; empty if that is no web address."""
         return self.pull.url if self.pull.url.startswith(("https://", "http://")) else ""
 
     @property

@@ -1,7 +1,7 @@
 """The pages of figures.
 
-They say the same in every window, and work without JavaScript; HTMX gets their changing
-part.
+The state of a page is in its address, so it is the same in every browser window. The
+pages work without JavaScript; HTMX replaces only the part that changes.
 """
 
 from collections.abc import Callable, Hashable
@@ -272,9 +272,9 @@ def measures(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
-    """Tell the team no more of a finding.
+    """Hide a finding from the team.
 
-    Any member may, and any member may take it back. A GET leads to the page.
+    Any member may hide one, and any member may restore it. A GET leads to the page.
     """
     if request.method != "POST":
         return _to_dashboard(team)
@@ -307,7 +307,8 @@ def restore(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def correct_pull(request: HttpRequest, team: Team, pull_id: int) -> HttpResponse:
-    """Say whether AI helped to write a pull request, against markers and model.
+    """Store a member's decision whether AI helped with a pull request, over the markers
+    and the model.
 
     A GET leads to the list.
     """
