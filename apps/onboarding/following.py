@@ -23,7 +23,7 @@ from apps.pipelines.worker.health import database_is_locked, queues_without_work
 
 LOOK_EVERY = 0.2
 NO_WORKER_AFTER = 30.0
-# Where nothing can be drawn in place: how often a long step says how far it is.
+# Seconds between two lines about a long step, if the terminal cannot redraw in place.
 STILL_EVERY = 10.0
 
 # Seconds between two tries while the database is away, and for how long to try.
@@ -58,7 +58,7 @@ class Follower:
         self.run, self.title = run, title
         self.console = Console(stderr=True)
         # A run that is joined in its midst is followed from here on; what happened
-        # before stands in its rows.
+        # before is in its rows.
         self._seq = max(0, run.seq - 1)
         self._percent = run.percent
         # The last event without its digits, and how often it came again.
@@ -238,7 +238,9 @@ def clock(moment: datetime) -> str:
 
 
 def count(step: StepRun) -> str:
-    """How far a step is, as "12 of 345"; empty where it has nothing to count."""
+    """Return the progress of a step, like "12 of 345"; empty if it has nothing to
+    count.
+    """
     if step.total:
         return f"{step.done:,} of {step.total:,}"
     return f"{step.done:,}" if step.done else ""

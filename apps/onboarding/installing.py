@@ -1,9 +1,10 @@
-"""Connecting through the GitHub App: off to GitHub with a signed state, and back with
-proof of who came.
+"""Connect a team through the GitHub App: send the user to GitHub with a signed state,
+and check on the way back that the same user comes.
 
-The state names the team and the person, is good for an hour and for one way back of the
-session that it was made in. An installation that comes without it joins nothing:
-whoever installs the app at GitHub alone is told where to begin.
+The state names the team and the user. It is valid for an hour, and for one return in
+the session that made it. An installation that comes without a state connects nothing: a
+user who installs the app on GitHub's own page gets a message that names the page to
+begin on.
 """
 
 import secrets
@@ -38,7 +39,7 @@ BEGIN = "Begin on the team's page “Connect”: there the app is installed for 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def install(request: HttpRequest, team: Team) -> HttpResponse:
-    """Off to GitHub."""
+    """Send the user to GitHub to install the app."""
     if request.method != "POST" or not app.is_configured():
         return see_other("onboarding:connect", team)
     nonce = secrets.token_urlsafe(16)
@@ -52,7 +53,7 @@ def install(request: HttpRequest, team: Team) -> HttpResponse:
 @require_safe
 @login_required
 def installed(request: HttpRequest) -> HttpResponse:
-    """Back from GitHub."""
+    """Connect the installation with which GitHub sends the user back."""
     team = _team(request)
     if team is None:
         messages.warning(
@@ -72,7 +73,8 @@ def installed(request: HttpRequest) -> HttpResponse:
         messages.error(request, f"GitHub did not say which installation it was. {BEGIN}")
         return see_other("onboarding:connect", team)
     if not asked["code"]:
-        # GitHub asks who somebody is while installing only where the app is set up so.
+        # GitHub asks for the user's identity during the installation only if the app is
+        # configured so.
         request.session[SESSION] = {**kept, "installation": number}
         return HttpResponseRedirect(app.authorize_url(asked["state"]))
     del request.session[SESSION]

@@ -57,7 +57,9 @@ def see_other(name: str, team: Team, **rest: object) -> HttpResponseRedirect:
 @require_safe
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Where signing in leads to: a team's page; making a team, for those who have none."""
+    """Lead a user who has signed in to a team's page, or to the form for a first
+    team.
+    """
     team = Team.objects.of(request.user).order_by("memberships__created_at", "pk").first()
     if team is None:
         return HttpResponseRedirect(reverse("teams:create"))
@@ -84,9 +86,9 @@ def _setup_pages(team: Team) -> list[str]:
 @require_safe
 @team_view()
 def setup(request: HttpRequest, team: Team) -> HttpResponse:
-    """Lead to where the team left off.
+    """Lead to the step at which the team left off.
 
-    Members watch; what they cannot do is shown to them as somebody else's to do.
+    Members who are no owners or admins see a page that names those who can go on.
     """
     name, arguments = journey.left_off(team)
     if (
@@ -249,8 +251,8 @@ def choose(request: HttpRequest, team: Team) -> HttpResponse:
         if ListingForm(request.POST).values["do"] == "back":
             return see_other("onboarding:sources", team)
         if _htmx(request):
-            # A tick changes what is said of the choice, a search or a window the rows,
-            # too.
+            # A tick changes only the summary of the choice; a search or a window also
+            # changes the rows.
             return _choose_page(
                 request, team, page, "ticked" if query.has("part") else "changed"
             )
@@ -278,7 +280,7 @@ def _choose_page(
 
 
 def take(request: HttpRequest, team: Team, sources: list[Connection], state: State) -> Page:
-    """Put what the form says into the person's state; the page as it is then."""
+    """Store the form's values in the user's state, and return the page with them."""
     before = choice.page(team, sources, state)
     state.take(ListingForm(request.POST), before)
     state.save(request.session, team)

@@ -1,5 +1,5 @@
-"""The start page: what this is, shown by an example; for whoever is signed in, the way
-to their teams.
+"""The start page. It explains the product by an example; users who are signed in get
+the list of their teams instead.
 """
 
 from datetime import date, timedelta
@@ -15,7 +15,8 @@ from apps.onboarding.pipeline import ANALYSE, INSIGHTS, METRICS, NOTIFY, SYNC
 from apps.teams import states
 from apps.teams.models import Team
 
-# Hours to merge of the example's weeks, median and p75; made up, and the page says so.
+# Hours to merge of the example's weeks, median and p75. They are made up, and the page
+# states that.
 HOURS = [
     (29, 64),
     (27, 60),

@@ -181,7 +181,9 @@ class Live:
 
     @property
     def sync_at(self) -> str:
-        """The step under which the repositories stand: the first."""
+        """Return the key of the step below which the repositories are listed: the
+        first.
+        """
         return self.steps[0].key if self.steps else ""
 
 

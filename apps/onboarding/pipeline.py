@@ -1,12 +1,12 @@
-"""The pipelines on one screen.
+"""Define the pipelines on one screen.
 
     onboarding   sync -> analyse -> metrics -> insights -> notify
     refresh      sync -> markers -> metrics -> insights -> analyse
     ai_reading   read: what the model had no time for in one of the other two
 
-Order, titles, queues, retries, back-offs and deadlines stand here and nowhere else;
-rows, progress, pages and commands derive from them. Weights are shares of a typical
-run's time.
+Order, titles, queues, retries, back-offs, and deadlines are defined here and nowhere
+else; rows, progress, pages, and commands derive from them. Weights are shares of a
+typical run's time.
 """
 
 from apps.integrations.sync.retry import prepare_retry
@@ -97,7 +97,7 @@ ONBOARDING = Pipeline(
 NIGHTLY = Pipeline(
     pipeline_names.NIGHTLY, "Refresh", (SYNC, MARKERS, METRICS, INSIGHTS, ANALYSE), version=2
 )
-# It waits for days where it has to, in pauses; one attempt takes minutes.
+# It waits for days if it has to, in pauses; one attempt takes minutes.
 READ_ON = Step(
     "read",
     "AI summaries",

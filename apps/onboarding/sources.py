@@ -1,9 +1,9 @@
-"""The page "Sources": what a team reads, from where, how new it is, and everything that
-can be changed about it.
+"""The page "Sources". It lists what a team reads, from which source, and how new it is,
+and has the forms to change that.
 
 All members of the team see it; owners and admins also get its forms. The pages
-`connect` and `choose` of `journey` are the steps of the first setup, and lead back here
-once there are repositories.
+`connect` and `choose` of `journey` are the steps of the first setup. They lead back
+here once there are repositories.
 """
 
 from typing import cast

@@ -43,9 +43,9 @@ def _of_team(team_id: int) -> Standalone:
 def send_onboarding_complete_email(
     ctx: StepContext, *, team_id: int, repo_ids: list[int] | None = None
 ) -> Done:
-    """Say that the onboarding is complete: what there is, and what is missing.
+    """Announce that the onboarding is complete, with its totals and what is missing.
 
-    The receivers queue the mails.
+    The receivers of the signal queue the emails.
     """
     totals = totals_of(team_id, repo_ids)
     # As a run of this step alone there are no earlier steps: the repositories
@@ -78,11 +78,11 @@ def nightly_refresh() -> None:
 
 
 def _end_long_pauses(now: datetime) -> None:
-    """Email each team once whose refresh is paused, and let a refresh go on that was
+    """Email each team once whose refresh is paused, and resume a refresh that was
     paused for a day.
 
-    A run goes on where it was, so what it has read is kept; the night that is due
-    begins when it has ended.
+    A run resumes at its saved position, so what it has read is kept. The next nightly
+    refresh begins when it has ended.
     """
     for run in nights.paused_runs(pipeline_names.NIGHTLY, now - PAUSE_EMAILED_AFTER):
         try:
@@ -146,9 +146,9 @@ def refresh_changed() -> None:
 
 @db_periodic_task(crontab(minute="10"), name="weekly_digest", queue="compute")  # type: ignore[untyped-decorator]
 def weekly_digest() -> None:
-    """Queue last week's mail where Monday morning has come.
+    """Queue the digest of last week for each team whose Monday morning has come.
 
-    Any number of workers may do it, each hour of that day.
+    Any number of workers may run it, in each hour of that day: a team gets one.
     """
     now = timezone.now()
     for team in digest.due(now):

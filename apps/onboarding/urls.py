@@ -1,6 +1,6 @@
-"""The pages of a team's journey.
+"""The addresses of a team's setup, runs, and sources.
 
-The team stands in the address, and every view asks for membership.
+Each address contains the team, and every view checks the membership.
 """
 
 from django.urls import path

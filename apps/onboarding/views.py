@@ -1,4 +1,4 @@
-"""A run's page, what may be done there, and how a team's setup stands for other pages
+"""The page of a run, the actions on it, and the state of a team's setup for other pages
 and programs.
 """
 
@@ -89,8 +89,10 @@ def _htmx(request: HttpRequest) -> bool:
 def _act(
     request: HttpRequest, team: Team, run_id: UUID, act: Callable[[Run, Any], Any]
 ) -> HttpResponse:
-    """Do something to a run, and show it; what is not allowed, or not any more, is said
-    there and does no harm.
+    """Do something to a run, and show the run.
+
+    If it is not allowed, or not possible any more, the page states that, and nothing
+    changes.
     """
     run = run_of(team, run_id)
     if request.method != "POST":  # the way back from the log-in page after a session has ended
@@ -155,7 +157,7 @@ def run_workers(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
 
 
 def _workers(run: Run, seq: int) -> dict[str, Any]:
-    """Queues that the run needs now and that nobody serves."""
+    """Return the queues that the run needs now and that no worker serves."""
     missing = silent_queues(run)
     seen = [age for age in missing.values() if age is not None]
     silent = (
@@ -187,7 +189,7 @@ def indicator(request: HttpRequest, team: Team) -> HttpResponse:
 @require_GET
 @team_view()
 def sync_status(request: HttpRequest, team: Team) -> JsonResponse:
-    """The newest run as JSON; `run` is null where the team has none."""
+    """Return the newest run as JSON; `run` is null if the team has none."""
     run = newest_run(team)
     told = as_json(states.of_team(team.pk))
     if run is None:

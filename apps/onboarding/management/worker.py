@@ -19,9 +19,9 @@ GRACE = 15.0  # seconds that the worker gets for its running units
 
 @contextmanager
 def own_worker(say: Callable[[str], None]) -> Iterator[None]:
-    """A worker process for the time of the block.
+    """Run a worker process for the time of the block.
 
-    What it writes is handed to `say`, line by line.
+    `say` is called with each line of its output.
     """
     worker = subprocess.Popen(
         # The run's own log is shown already; of what the worker writes only errors are

@@ -67,7 +67,9 @@ def begin(
 
 
 def joining(run: Run, team: Team, tracked: Sequence[TrackedRepository]) -> str:
-    """What to say where a run is under way already."""
+    """Return the message for a user who starts a setup while one is under way
+    already.
+    """
     words = f"A set-up of {team.name} is under way already; this follows it."
     if left_out := [
         row.repository.full_name

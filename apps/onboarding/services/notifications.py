@@ -158,7 +158,7 @@ def _is_first(run: Run) -> bool:
 
 
 def send_onboarding_failed_email(run: Run, error: str) -> list[OutboxMessage]:
-    """Email the same people that the setup stopped, why, and where it continues; once
+    """Email the same people that the setup stopped, why, and how to continue it; once
     for each cause.
     """
     team = team_of(run)
@@ -192,13 +192,13 @@ def send_onboarding_failed_email(run: Run, error: str) -> list[OutboxMessage]:
 
 
 def _failures_of(run: Run) -> str:
-    """Return how the keys of emails begin that tell of this run's cause."""
+    """Return the prefix of the keys of all emails about this run's cause of failure."""
     return f"{run.subject}:failed:{_cause(run)}:"
 
 
 def _was_told(run: Run) -> bool:
-    """Return whether an email told of the same cause within a day, and no run of the
-    team succeeded since.
+    """Return whether an email about the same cause was sent within a day, and no run of
+    the team has succeeded since.
     """
     told = OutboxMessage.objects.filter(
         dedupe_key__startswith=_failures_of(run),

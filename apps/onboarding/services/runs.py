@@ -27,7 +27,7 @@ from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 from apps.users.models import User
 
-# The step that sends the completion email; its cursor has `told` once it has done so.
+# The step that sends the completion email; its cursor has the key `told` afterwards.
 NOTIFY_STEP = "notify"
 
 

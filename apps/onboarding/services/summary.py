@@ -1,4 +1,7 @@
-"""The figures that a finished onboarding has to say."""
+"""Compute the figures that summarize a finished onboarding.
+
+[Figure("1,204", "pull requests"), Figure("18 h", "to merge, median"), …]
+"""
 
 from dataclasses import dataclass
 
@@ -12,15 +15,15 @@ from apps.teams.models import Team
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number with its words, ready to be shown."""
+    """Hold one number and its label, ready to be shown."""
 
     value: str
     label: str
 
 
 def median_hours_to_merge(team: Team) -> float | None:
-    """The median time to merge over all merged pull requests that are known of the
-    team.
+    """Return the median time to merge over all of the team's merged pull requests; None
+    without any.
     """
     merged = PullRequest.objects.for_team(team).filter(
         state=PullRequestState.MERGED,
@@ -37,8 +40,10 @@ def median_hours_to_merge(team: Team) -> float | None:
 
 
 def figures(team: Team, totals: Totals) -> list[Figure]:
-    """Up to four figures. AI-assisted is a lower bound: a pull request without a marker
-    is unknown, not without AI.
+    """Return up to four figures.
+
+    AI-assisted is a lower bound: it is unknown whether AI helped with a pull request
+    without a marker.
     """
     shown = [Figure(f"{totals['pull_requests']:,}", "pull requests")]
     hours = median_hours_to_merge(team)

@@ -1,11 +1,11 @@
-"""One state, told the same everywhere: of a team, a run of any kind, a repository, and
-a credential.
+"""Decide the state of a team, a run of any kind, a repository, and a credential, once for
+all places that show it.
 
-What lives here: the decisions. Types are in `apps.teams.states`, so that lower apps can
-name them; they get the state of a team from `apps.teams.states.of_team`, templates get
-it as `team_state` from `project.context`. Pages, badges, emails, the API, and commands
-render a state and decide nothing themselves. It may import all apps below onboarding.
-Start reading at `of_team` in `teams`, and `run_state` in `runs`.
+Only the decisions are in this package. Types are in `apps.teams.states`, so that lower
+apps can name them; they get the state of a team from `apps.teams.states.of_team`,
+templates get it as `team_state` from `project.context`. Pages, badges, emails, the API,
+and commands render a state and decide nothing themselves. It may import all apps below
+onboarding. Start reading at `of_team` in `teams`, and `run_state` in `runs`.
 
     from apps.onboarding import state
 

@@ -20,8 +20,7 @@ from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 from apps.teams.states import Figures, Gap, RepositoryState, State, StateName, TeamState
 
-# Runs that read sources. Recounts and the like say nothing about how new the figures
-# are.
+# Runs that read sources. Other runs, such as recounts, do not make the figures newer.
 READING = (pipeline_names.ONBOARDING, pipeline_names.NIGHTLY)
 # Newest runs that are looked at.
 LOOKED_AT = 10

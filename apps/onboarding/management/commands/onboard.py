@@ -217,9 +217,9 @@ def check_clones(paths: list[str]) -> None:
 
 
 def account(email: str, name: str) -> tuple[User, Team]:
-    """The person and the team, made where missing.
+    """Return the user and the team; create them if they are missing.
 
-    A team of that name that the person is no member of is refused.
+    Raises UsageError if there is a team of that name and the user is no member of it.
     """
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
     team = Team.objects.filter(name=name, memberships__user=user).first()
