@@ -1,8 +1,8 @@
-"""The one gate of every page below `/t/<slug>/`: signed in, a member of the team, and
-of a sufficient role.
+"""Guard every page below `/t/<slug>/`: the user must be signed in, a member of the
+team, and of a sufficient role.
 
-To people outside a team the team does not exist (404); members whose role is not enough
-are told so (403).
+For users outside the team it does not exist (404). A member whose role is not
+sufficient gets a page that states so (403).
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TeamView = Callable[Concatenate[HttpRequest, Team, ...], HttpResponse]
 
 
 class TeamRequest(HttpRequest):
-    """A request that has passed the gate."""
+    """A request that has passed the check."""
 
     user: User
     team: Team
@@ -32,8 +32,9 @@ class TeamRequest(HttpRequest):
 
 
 def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
-    """The team of the address and the person's role in it; raises Http404 for everybody
-    who is no member.
+    """Return the team of the address and the user's role in it.
+
+    Raises Http404 for users who are no members.
     """
     team = get_object_or_404(Team, slug=slug)
     role = role_of(request.user, team) if isinstance(request.user, User) else None
@@ -45,7 +46,8 @@ def team_for(request: HttpRequest, slug: str) -> tuple[Team, Role]:
 def to_log_in(request: HttpRequest) -> HttpResponse:
     """Lead to the log-in page and back.
 
-    HTMX would take that page for the fragment it asked for, so it is led whole.
+    HTMX would insert that page as the fragment that it requested, so the whole page is
+    redirected instead.
     """
     htmx = getattr(request, "htmx", None)
     if not htmx:

@@ -14,7 +14,9 @@ class TeamForm(forms.Form):
     )
 
     def clean_name(self) -> str:
-        """One line without control characters: names stand in subjects of mails."""
+        """Return the name on one line. Names are part of subjects of emails, so one
+        with control characters or a web address is refused.
+        """
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
             raise forms.ValidationError(

@@ -1,8 +1,8 @@
-"""Inviting people by e-mail.
+"""Invite people by email.
 
-An invitation is good once, for seven days, and for the address that it was sent to.
-Nobody joins by opening a link: only by a POST of somebody who is signed in with that
-address.
+An invitation is valid once, for seven days, and for the address that it was sent to.
+Opening the link is not enough to join: it takes a POST by a user who is signed in with
+that address.
 """
 
 import hashlib
@@ -28,15 +28,18 @@ from apps.users.proof import is_unproven
 LASTS = timedelta(days=7)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-# How many emails a day: of a team, of a person over all teams, and of one team to one
+# The most emails a day: of a team, of a person over all teams, and of one team to one
 # address. The last two are for one address over all teams and people, an hour and a
-# day: teams cost nothing, so limits of a team protect nobody.
+# day. Everyone can make more teams, so the limits of a team alone would not protect an
+# address.
 TEAM_LIMIT, PERSON_LIMIT, ADDRESS_LIMIT = 50, 50, 3
 RECIPIENT_HOUR_LIMIT, RECIPIENT_DAY_LIMIT = 3, 10
 
 
 class NotForYou(NotPossible):
-    """The invitation is for another address than those of whoever is signed in."""
+    """Raised if the invitation is for another address than those of the signed-in
+    user.
+    """
 
 
 def invite(team: Team, by: User, email: str, role: str) -> Invitation:
@@ -71,7 +74,7 @@ def invite(team: Team, by: User, email: str, role: str) -> Invitation:
 
 
 def revoke(team: Team, invitation_id: int) -> bool:
-    """End an open invitation; False where there is none of that id."""
+    """Revoke an open invitation. Return False if there is none of that id."""
     return bool(
         _open(team)
         .filter(pk=invitation_id)
@@ -147,7 +150,7 @@ def accept(invitation: Invitation, user: User) -> Membership:
 def _may_still_invite(invitation: Invitation) -> bool:
     """Return whether the person who sent the invitation could send it today.
 
-    Somebody who was removed, deactivated, or given a lower role would otherwise still
+    Otherwise a person who was removed, was deactivated, or got a lower role could still
     let people in.
     """
     if invitation.invited_by is None:

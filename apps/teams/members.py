@@ -13,7 +13,7 @@ from apps.users.models import User
 
 
 class NotPossible(Exception):
-    """The change cannot be made; the message says why and what to do."""
+    """Raised if a change cannot be made; the message states why and what to do."""
 
 
 LAST_OWNER = (
@@ -23,7 +23,9 @@ OWNERS_ONLY = "Only owners can change owners or add new ones. Ask an owner of th
 
 
 def grantable(role: Role) -> list[Role]:
-    """The roles that somebody of this role may give to others, the least first."""
+    """Return the roles that a member of this role may give to others, the least
+    first.
+    """
     if role == Role.OWNER:
         return [Role.MEMBER, Role.ADMIN, Role.OWNER]
     return [Role.MEMBER, Role.ADMIN] if role == Role.ADMIN else []
@@ -60,8 +62,10 @@ def remove(team: Team, by: User, user_id: int) -> Membership:
 
 
 def _locked(team: Team, by: User, user_id: int) -> tuple[Membership, Role]:
-    """The membership and the role of whoever changes it, both as they are under the
-    team's lock.
+    """Lock the team, and return the user's membership and the role of `by` under that
+    lock.
+
+    Raises NotPossible if one of the two is no member any more.
     """
     Team.objects.select_for_update().get(pk=team.pk)
     own = Membership.objects.filter(team=team, user=by).values_list("role", flat=True).first()

@@ -80,8 +80,8 @@ class Team(models.Model):
 
     @classmethod
     def free_slug(cls, name: str) -> str:
-        """A slug made from the name that no team has; random where the name has no
-        letters or is taken.
+        """Return a slug of the name that no team has. It ends with random characters if
+        the slug is taken or the name has no letters.
         """
         base = slugify(name)[:60]
         if base and not cls.objects.filter(slug=base).exists():

@@ -29,9 +29,9 @@ RANKS = [Role.MEMBER, Role.ADMIN, Role.OWNER]
 
 @receiver(identity_confirmed, dispatch_uid="teams.oidc_roles")
 def handle_identity_confirmed(user: User, groups: frozenset[str], **kwargs: Any) -> None:
-    """Make the person's memberships what their groups say.
+    """Give the person the memberships that their groups at the provider map to.
 
-    In the caller's transaction.
+    Runs in the caller's transaction.
     """
     if not settings.OIDC_GROUPS:
         return

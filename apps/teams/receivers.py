@@ -25,7 +25,7 @@ def end_rights(team: Team, user: User, *, left: bool) -> None:
 
     Args:
         left: whether the person is out of the team. Then open invitations to the person
-            end, too: somebody who was removed must not come back through one.
+            end, too: a person who was removed must not come back through one.
     """
     opened = Invitation.objects.for_team(team).filter(state=InvitationState.OPEN)
     ended = {"state": InvitationState.REVOKED, "ended_at": timezone.now()}

@@ -1,6 +1,6 @@
-"""Who may get a recovery link, and who is told of it.
+"""Decide who may get a recovery link, and email the people who have to know of it.
 
-The link itself: `apps.users.oidc.recovery`.
+`apps.users.oidc.recovery` makes the link itself.
 """
 
 from email.utils import parseaddr
@@ -23,8 +23,9 @@ def may_recover(user: User) -> bool:
 
 
 def make_link(user: User) -> str:
-    """Return the address of a new recovery link; its row and the emails about it are
-    written with it.
+    """Create a recovery link and return its address.
+
+    The emails about it are queued in the same transaction.
     """
     with transaction.atomic():
         link, address = recovery.make(user)
@@ -33,7 +34,7 @@ def make_link(user: User) -> str:
 
 
 def _tell(link: RecoveryLink, user: User) -> None:
-    """Email the operators, and the other owners of the person's teams."""
+    """Email the operators and the other owners of the person's teams about the link."""
     owned = Membership.objects.filter(user=user, role=Role.OWNER).values("team")
     owners = User.objects.filter(
         memberships__team__in=owned, memberships__role=Role.OWNER, is_active=True

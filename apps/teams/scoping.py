@@ -1,17 +1,17 @@
-"""Tenancy at the query: rows of a team are read through their team, or the read is an
+"""Scope queries to a team: a query that names neither a team nor all teams raises an
 error.
 
     PullRequest.objects.for_team(team).filter(…)     one team's rows
-    PullRequest.objects.across_teams().filter(…)     all teams' rows, said aloud (admin, engine, benchmarks)
+    PullRequest.objects.across_teams().filter(…)     all teams' rows, on purpose (admin, engine, benchmarks)
     PullRequest.objects.filter(…)                    UnscopedQuery when it is evaluated
 
-The guard sits on the SQL query, not on the methods of the queryset, because everything
-that reads ends there: also subqueries, unions, `Exists`, prefetches, pickling and the
-asynchronous methods.
+The check is in the SQL query, not in the methods of the queryset, because everything
+that reads passes through there: also subqueries, unions, `Exists`, prefetches,
+pickling, and the asynchronous methods.
 
 Rows reached through a row of the team (`repository.pull_requests.all()`) are scoped by
 it; rows reached through something that belongs to no team (a user) are not. Creating
-rows is free: they name their team themselves.
+rows is not checked: they name their team themselves.
 """
 
 from collections.abc import Collection, Iterator

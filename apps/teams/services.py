@@ -66,8 +66,8 @@ def create_team(name: str, owner: User) -> Team:
                 Membership.objects.create(team=team, user=owner, role=Role.OWNER)
                 return team
         except IntegrityError:
-            # Somebody took the slug after it was found free. Anything else fails again,
-            # and then comes out.
+            # Another team took the slug after it was found free. Any other error occurs
+            # again in the next try, and is raised after the last one.
             if not tries_left:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")

@@ -203,7 +203,7 @@ class TeamState:
     """The state of a team and its figures.
 
     Attributes:
-        state: of the team as a whole; its `figures` say what it means for the numbers.
+        state: of the team as a whole; its `figures` are what it means for the numbers.
         live: the run that is under way, if any.
         newest: the newest run that has ended, of any kind.
         failing: the run because of which the figures are not refreshed any more, if

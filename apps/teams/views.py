@@ -33,7 +33,9 @@ ROLES = (Role.OWNER, Role.ADMIN, Role.MEMBER)
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def create(request: HttpRequest) -> HttpResponse:
-    """The first page of somebody without a team, and the way to another one."""
+    """Show and handle the form for a new team, which is the first page of a user
+    without a team.
+    """
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -100,7 +102,7 @@ def role(request: HttpRequest, team: Team, user_id: int) -> str:
 @team_view()
 @leads_back
 def remove(request: HttpRequest, team: Team, user_id: int) -> str:
-    """Take somebody out; everybody may take out themselves."""
+    """Remove a member. Every member may leave by removing themselves."""
     gone = membership.remove(team, _user(request), user_id)
     if gone.user_id == _user(request).pk:
         return f"You have left {team.name}."
@@ -145,9 +147,10 @@ def revoke(request: HttpRequest, team: Team, invitation_id: int) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @rate_limit(action="accept_invitation")  # type: ignore[untyped-decorator]
 def accept(request: HttpRequest, token: str) -> HttpResponse:
-    """What a link of a mail opens.
+    """Show an invitation, which a link of an email opens, and accept it.
 
-    Only the POST joins, and only whoever is signed in with the invited address.
+    Only a POST joins the team, and only by a user who is signed in with the invited
+    address.
     """
     invitation = invitations.find(token)
     if invitation is None:
