@@ -1,12 +1,12 @@
-"""How allauth is fitted to this product.
+"""Adapt allauth to this product.
 
 - Its emails go through the outbox, and their links start with SITE_URL, whatever host
-  was asked.
-- No session before the address is proven; a reset goes to proven addresses and the
-  account's own.
+  the request named.
+- There is no session before the address is proven. A password reset goes to proven
+  addresses and to the account's own.
 - Wrong passwords are counted for each pair of account and IP address, so that a
-  stranger locks nobody out. A higher limit for each account slows an attack from many
-  addresses; browsers that the owner signed in with before are exempt from it.
+  stranger cannot lock the owner out. A higher limit for each account slows an attack
+  from many addresses; browsers that the owner signed in with before are exempt from it.
 """
 
 import uuid
@@ -48,7 +48,8 @@ class QueuedMail(EmailMultiAlternatives):
     """A mail of which `send()` puts one message for each recipient into the outbox."""
 
     def send(self, fail_silently: bool = False, *, using: str | None = None) -> int:
-        # Whoever asks twice for a link gets two: each request is a mail of its own.
+        # A user who requests a link twice gets two: each request is an email of its
+        # own.
         key = f"account:{uuid.uuid4()}"
         html = next(
             (

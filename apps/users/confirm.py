@@ -1,14 +1,14 @@
 """The page that an email's confirmation link opens. A GET changes nothing, because
 scanners open links, too.
 
-Whose link it is decides what the page asks:
+The owner of the link decides what the page asks for:
 
 - The first proof of an account, in the browser that signed up or gave the password: one
   button.
-- The first proof in another browser: a new password. Whoever signed up knows the old
-  one and may be another person than the owner of the mailbox.
+- The first proof in another browser: a new password. The person who signed up knows the
+  old one and may not be the owner of the mailbox.
 - A change of address: the account must be signed in. Otherwise a stranger could attach
-  an address of somebody who clicks without reading.
+  the address of a person who clicks without reading.
 """
 
 from typing import Any, cast

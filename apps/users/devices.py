@@ -1,8 +1,8 @@
-"""Browsers in which a person has signed in before, by a signed cookie.
+"""Recognize browsers in which a person has signed in before, by a signed cookie.
 
 They are exempt from the limit of wrong passwords for a whole account, so that an attack
-from many IP addresses does not keep the owner out. The cookie is no proof: it signs
-nobody in.
+from many IP addresses does not keep the owner out. The cookie is no proof of identity:
+it does not sign a person in.
 """
 
 from datetime import timedelta

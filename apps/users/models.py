@@ -93,7 +93,7 @@ class User(AbstractUser):
 
     @property
     def initials(self) -> str:
-        """One or two letters that stand for the person, like `ML` for Mara Lindqvist or
+        """Return one or two letters for the person, like `ML` for Mara Lindqvist or
         mara.lindqvist@example.com.
         """
         words = self.display_name.replace(".", " ").replace("_", " ").replace("-", " ").split()

@@ -1,6 +1,6 @@
-"""The proof that an account's address belongs to the person who uses the account.
+"""Prove that an account's address belongs to the person who uses the account.
 
-Anybody can sign up with an address of somebody else, so an account that was signed up
+A person can sign up with the address of another one, so an account that was signed up
 has no rights before its address is proven: it gets no session, and a session from an
 earlier release ends. The first proof is a confirmed address, a completed password
 reset, an invitation accepted from the mailbox, or an address that a sign-in provider
@@ -13,7 +13,7 @@ that person can be another one (account pre-hijacking):
     prove(user, trusts_past=True)    # the same browser gave the account's password, too
 
 Accounts that the operator creates (in the admin, by a command) have no `EmailAddress`
-row of their own and act normally; their address is confirmed when the person signs in
+row of their own and work normally; their address is confirmed when the person signs in
 for the first time. See docs/decisions/0013-proof-before-rights.md.
 """
 
@@ -62,10 +62,10 @@ def prove(user: User, *, trusts_past: bool) -> bool:
     """Mark the account's address as proven and drop what is from before; return False
     if it was proven already.
 
-    Other addresses and all sessions are dropped always. Without `trusts_past`, sign-in
+    Other addresses and all sessions are always dropped. Without `trusts_past`, sign-in
     providers and second factors of an account that was signed up are dropped, too; then
     the caller must have set a new password or none. Accounts of the operator keep them:
-    nobody else could have added them. `user` is saved.
+    a stranger could not have added them. `user` is saved.
     """
     User.objects.select_for_update().get(pk=user.pk)
     if has_proven_address(user):

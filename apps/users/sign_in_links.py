@@ -1,9 +1,9 @@
-"""Links that sign a person in once, without a password: for the demo, and for a
+"""Make links that sign a person in once, without a password: for the demo, and for a
 terminal in development.
 
-A link is signed and short-lived, and it names the person's last sign-in: whoever signs
-in, by it or otherwise, uses it up. It stands in for every other proof of who somebody
-is, so it works only while DEBUG is on.
+A link is signed and short-lived, and it contains the time of the person's last sign-in:
+the next sign-in, by the link or otherwise, makes it invalid. It replaces every other
+proof of identity, so it works only while DEBUG is on.
 """
 
 from datetime import timedelta
@@ -21,9 +21,9 @@ _SALT = "apps.users.sign_in_links"
 
 
 class LinkRefused(Exception):
-    """The link does not sign anybody in.
+    """Raised if a link does not sign its user in.
 
-    `user_id` is whose it was, where that can be known.
+    `user_id` is the user of the link, or None if it is unknown.
     """
 
     def __init__(self, user_id: int | None = None) -> None:
@@ -32,12 +32,12 @@ class LinkRefused(Exception):
 
 
 def is_inside(path: str) -> bool:
-    """Whether an address may follow a sign-in: a path of this site."""
+    """Return whether an address may follow a sign-in: only a path of this site."""
     return path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
 
 
 def make_link(user: User, next_path: str = "") -> str:
-    """The absolute address that signs `user` in once and goes on to `next_path`.
+    """Return the absolute address that signs `user` in once and goes on to `next_path`.
 
     Raises ValueError for other sites.
     """
@@ -49,9 +49,9 @@ def make_link(user: User, next_path: str = "") -> str:
 
 
 def redeem(token: str) -> User:
-    """The person whom the link signs in, now used up.
+    """Use up a link, and return the user whom it signs in.
 
-    Raises LinkRefused; of two calls at once, one does.
+    Raises LinkRefused. Of two calls at once, one raises it.
     """
     try:
         user_id, nonce = signing.loads(token, salt=_SALT, max_age=MAX_AGE)
@@ -70,5 +70,5 @@ def redeem(token: str) -> User:
 
 
 def _nonce(user: User) -> int:
-    """The last sign-in in microseconds; 0 for none."""
+    """Return the time of the last sign-in in microseconds; 0 if there is none."""
     return round(user.last_login.timestamp() * 1_000_000) if user.last_login else 0

@@ -34,7 +34,7 @@ def normalize_row(instance: EmailAddress, **kwargs: Any) -> None:
 
 @receiver(user_signed_up, dispatch_uid="users.mail_admins")
 def handle_user_signed_up(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Tell the admins (settings.ADMINS), once for each account."""
+    """Email the admins (settings.ADMINS) about a new account, once for each account."""
     url = settings.SITE_URL + reverse("admin:users_user_change", args=[user.pk])
     with transaction.atomic():
         for admin in settings.ADMINS:

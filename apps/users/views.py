@@ -15,7 +15,7 @@ from apps.users.sign_in_links import LinkRefused, is_inside, redeem
 
 
 class NextQuery(QueryForm):
-    """Where to go on after signing in."""
+    """Read the address to go on to after signing in."""
 
     next = forms.CharField(max_length=2000)
 

@@ -26,7 +26,8 @@ from apps.users.oidc_models import OidcSession
 from apps.users.proof import is_unproven, prove
 from apps.users.sign_up import may_sign_up
 
-# Where a sign-in keeps the key of its OidcSession until it is complete.
+# The session key under which a sign-in keeps the key of its OidcSession until it is
+# complete.
 STATE = "oidc_session"
 # Set when the browser was sent to the provider for a check of its session.
 RECHECK = "oidc_recheck"

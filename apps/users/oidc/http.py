@@ -23,9 +23,9 @@ MAX_BYTES = 256 * 1024
 
 
 class Deadline:
-    """The time that is left for one page's calls.
+    """Count the seconds that are left for the calls of one page.
 
-    A clock that nobody sets counts it.
+    It uses the monotonic clock, which does not jump when the system's time is set.
     """
 
     def __init__(self, seconds: float = PAGE_SECONDS) -> None:

@@ -1,4 +1,5 @@
-"""Who the provider says has signed in: subject, email address, names, and groups.
+"""Read the person who has signed in from the provider's claims: subject, email address,
+names, and groups.
 
 The claims of the ID token and the answer of the userinfo endpoint are two sources. Each
 statement is taken from one of them as a whole: an address of one source with the
