@@ -1,10 +1,11 @@
-"""How far people come, how long it takes them, and what stops them.
+"""Compute how far users come in the setup, how long it takes, and what stops them.
 
-A *journey* is one team; or a person who signed up and has no team that went on. Whoever
-signed up to join another's team has none. Each journey counts once in a stage, by the
-first time it got there: retries and later runs add nothing. Who reached a stage counts
-as having passed all before it, also where that left no event (the command line signs
-nobody up). Runs are those of the onboarding; nightly ones are nobody's journey.
+A *journey* is one team, or a person who signed up and has no team that went on. A
+person who signed up to join an existing team has none. Each journey counts once in a
+stage, by the first time it got there: retries and later runs add nothing. A journey
+that reached a stage counts as having passed all before it, even if one of these left no
+event (the command line needs no sign-up). Only runs of the onboarding count; nightly
+ones belong to no journey.
 """
 
 import re
@@ -41,8 +42,10 @@ _PARTICULAR = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Shares are of 1, None where nobody came; `p50` and `p90` are seconds since the
-    stage before, over `measured`.
+    """Hold the figures of one stage.
+
+    Shares are of 1, and None if no journey got there. `p50` and `p90` are seconds since
+    the stage before, over `measured` journeys.
     """
 
     title: str

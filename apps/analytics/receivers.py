@@ -1,12 +1,12 @@
-"""Records the journey: one row for each thing that happened, however often its signal
-is sent.
+"""Record the journey: one row for each thing that happened, however often its signal is
+sent.
 
-Accounts, sources and choices count the first time (for a team and source, for a team);
-runs, steps and their ends count once in each generation of the run. The rows are
-written in the transaction of what they tell of, with no outside call.
+Accounts, sources, and choices count the first time (for a team and source, for a team);
+runs, steps, and their ends count once in each generation of the run. The rows are
+written in the transaction of the event that they record, with no outside call.
 
-No failure in here keeps what it tells of from happening. The engine calls its receivers
-in a savepoint, and again later; those of other signals are marked as `_optional`.
+A failure in here does not prevent the event itself. The engine calls its receivers in a
+savepoint, and again later; those of other signals are marked as `_optional`.
 """
 
 import logging
@@ -83,8 +83,9 @@ def _of_run(run: Run, **data: Any) -> dict[str, Any]:
 
 
 def record_end(name: EventName, run: Run, at: datetime | None, **data: Any) -> None:
-    """The end of a run, and before it the steps that this generation passed: while it
-    runs, its rows tell of them.
+    """Record the end of a run, and before it the steps that this generation passed.
+
+    While the run is under way, its own rows have the steps.
     """
     of_run = _of_run(run)
     names = ("key", "state", "started_at", "finished_at", "attempt")

@@ -10,8 +10,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 @register.filter
 def span(seconds: float | None) -> str:
-    """Seconds as people say them, like `0.4 s`, `12 s`, `3 min`, `2.5 h`, `4 days`; a
-    dash for None.
+    """Format seconds, like `0.4 s`, `12 s`, `3 min`, `2.5 h`, `4 days`; a dash for
+    None.
     """
     if seconds is None:
         return "–"
