@@ -1,9 +1,9 @@
-"""The cache that keeps working while Redis does not: values go to the process's own
-memory meanwhile.
+"""Keep the cache working while Redis does not: values go to the process's own memory
+meanwhile.
 
-Rate limits count in the cache. Without this fallback an outage of Redis would let
-nobody sign in. While it lasts, each process counts for itself, so a limit is as many
-times higher as there are processes; that is the price.
+Rate limits count in the cache, so without this fallback an outage of Redis would stop
+all sign-ins. During the outage each process counts for itself. A limit is then as many
+times higher as there are processes, which is acceptable for that time.
 
 After a failure Redis is left alone for `PAUSE` seconds, so that an outage costs one
 timeout (at most a second) in that time and not one for each request.

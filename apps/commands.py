@@ -1,9 +1,10 @@
-"""What the commands share: exit statuses, errors in words, and an orderly end when what
-started them ends.
+"""Share what all commands need: exit statuses, errors in words, and an orderly end when
+the process that started them ends.
 
-A command of ours derives from `UsageCommand`. Run as `manage.py …`, it then ends
+A command of this project derives from `UsageCommand`. Run as `manage.py …`, it then
+ends
 
-    with 64 on bad usage, where argparse would end with 2
+    with 64 on bad usage; argparse alone would end with 2
     with one line on stderr, without the name of a Python class
     with 130 on Ctrl-C and 141 on a closed pipe, without a traceback
     with a line that names `manage.py migrate` if the database has no tables
