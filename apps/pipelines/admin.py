@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from apps.pipelines import engine, redelivery
 from apps.pipelines.models import Event, FailedReceiver, Incident, Run, StepRun, Worker
 
-# An old run may have thousands of events; the newest say how it ended.
+# An old run may have thousands of events. The newest ones show how it ended.
 EVENTS_SHOWN = 200
 
 

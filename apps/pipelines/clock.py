@@ -1,9 +1,10 @@
-"""The time that leases, deadlines and back-offs are measured in.
+"""The clock of leases, deadlines, and back-offs.
 
-Several machines share a PostgreSQL, and their clocks differ, so there the database's
-clock counts: it is asked once in a while, and in between this machine only counts the
-seconds since, by a clock that nobody sets. SQLite lives on one machine, whose clock
-Python reads with more digits than SQLite 3.40 can.
+Several machines share a PostgreSQL server, and their clocks differ. On PostgreSQL the
+time is therefore the database's: it is read every `ASK_EVERY` seconds, and between two
+readings this machine adds the seconds that have passed, by a clock that cannot be set.
+SQLite lives on one machine, whose clock Python reads with more digits than SQLite 3.40
+can.
 """
 
 import time
@@ -15,20 +16,20 @@ from django.utils import timezone
 # After so many seconds the database is asked again: two quartz clocks drift apart by
 # less than 2 ms in that time.
 ASK_EVERY = 10.0
-# Of each database (its name tells tests' apart): what it said, and what the counting
-# clock said then.
+# By database name (tests have databases of their own): its time at the last reading,
+# and what `_count` returned then.
 _heard: dict[str, tuple[datetime, float]] = {}
 
 
 def _count() -> float:
-    """Seconds since the boot, the time that the machine slept included where the system
-    can tell.
+    """Return the seconds since the boot, including the time that the machine slept if
+    the system counts it.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def now() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time in UTC, as an aware datetime."""
     if connection.vendor != "postgresql":
         return timezone.now()
     name, count = connection.settings_dict["NAME"], _count()

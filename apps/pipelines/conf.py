@@ -8,24 +8,25 @@ from django.conf import settings
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Seconds throughout.
+    """The settings of the engine. All times are in seconds.
 
-    lease: how long a step stays with an owner that is not heard of. progress_every:
-    least time between two progress writes of a run. missing_message_after: age at which
-    a ready step in an empty queue counts as lost. redispatch_after: age at which it is
-    sent again though the queue is not empty, doubled each time up to redispatch_cap.
-    look_every: how often a worker looks whether its attempts are still wanted. turn:
-    how long a step may go on while another run waits for its queue. hung_after: how
-    long past its deadline, or past its end, an attempt counts as hung. unit_limit: how
-    long a step may take between two signs of progress before its process is ended from
-    outside (a step's definition may give another limit); 0 turns the supervisor off.
-    silence: how long one call may keep all other threads of its process from running.
-    hangs (a count): how often the same thing may hang before it is skipped. most_hangs
-    (a count): how often a step may hang in all. hang_pause: how long a step waits after
-    it hung, times the number of its hangs.
-    receiver_backoff: pause after a receiver's first failure, doubled each time up to
-    receiver_backoff_cap. receiver_told_after (a count): the failures after which the
-    operators are told. receiver_patience: how long a receiver is tried again by itself.
+    lease: how long a step stays with a worker that no longer renews it. progress_every:
+    the least time between two progress writes of a run. missing_message_after: the age
+    at which a ready step in an empty queue counts as lost. redispatch_after: the age at
+    which it is sent again although the queue is not empty, doubled each time up to
+    redispatch_cap. look_every: how often a worker checks whether its attempts are still
+    valid. turn: how long a step may go on while another run waits for its queue.
+    hung_after: how long past its deadline, or past its end, an attempt counts as hung.
+    unit_limit: how long a step may take between two signs of progress before its
+    process is ended from outside (a step's definition may give another limit); 0 turns
+    the supervisor off. silence: how long one call may keep all other threads of its
+    process from running. hangs (a count): how often the same thing may hang before it
+    is skipped. most_hangs (a count): how often a step may hang in all. hang_pause: how
+    long a step waits after it hung, times the number of its hangs. receiver_backoff:
+    the pause after a receiver's first failure, doubled each time up to
+    receiver_backoff_cap. receiver_told_after (a count): the number of failures after
+    which the operators get an email. receiver_patience: how long a receiver is retried
+    automatically.
     """
 
     lease: float = 15.0

@@ -25,7 +25,7 @@ from apps.pipelines.sql.statements import Change, Sql
 from apps.pipelines.worker import marks
 from apps.pipelines.worker.heartbeat import Hold, stopping
 
-# What a unit says of its step.
+# The fields of the step's row that a unit writes.
 PROGRESS = ("cursor", "done", "total", "unit", "message")
 # What a progress write changes of the run, or has to know of it.
 CHANGED = ("seq", "state", "percent", "eta_seconds")
@@ -48,8 +48,8 @@ class Unit:
 class StepContext:
     """One attempt at one step.
 
-    `parts` are all steps as they were at the claim: till it ends, nobody changes
-    others.
+    `parts` are all steps of the run as they were at the claim. They stay valid, because
+    the run's other steps do not change until this attempt ends.
     """
 
     run: Run
@@ -74,7 +74,9 @@ class StepContext:
 
     @property
     def cursor(self) -> dict[str, Any]:
-        """Where the last committed unit ended; empty at the first attempt."""
+        """Return the position after the last committed unit; empty at the first
+        attempt.
+        """
         return dict(self.step.cursor)
 
     def hung_count(self, what: str = "") -> int:
@@ -85,14 +87,17 @@ class StepContext:
         return int(units.get(marks.short(what) if what else marks.unit_at(self.step.cursor), 0))
 
     def missing_so_far(self) -> list[Missing]:
-        """What earlier steps of this run could not do."""
+        """Return what earlier steps of this run could not do."""
         return [
             item for part in self.parts if part.idx < self.step.idx for item in part.missing
         ]
 
     def check(self) -> None:
-        """Call between units and before an outside call: raises where this attempt must
-        stop.
+        """Raise if this attempt must stop. Call it between units and before an outside
+        call.
+
+        Raises Superseded if another attempt is the valid one, Released if the worker is
+        needed elsewhere, and Retryable if the step's deadline is over.
         """
         marks.alive()
         if self.hold.lost.is_set():
@@ -119,12 +124,12 @@ class StepContext:
         message: str | None = None,
         last: bool = False,
     ) -> Iterator[Unit]:
-        """One short transaction: effects, cursor and progress, guarded by the attempt.
-        No outside call inside.
+        """Open one short transaction: effects, cursor, and progress, guarded by the
+        attempt. Make no outside call inside.
 
-        Raises Superseded, with nothing written, where another attempt or a cancel came
-        first. `last` keeps what was at hand when the step was asked to stop: it does so
-        after this unit.
+        Raises Superseded, with nothing written, if another attempt or a cancel came
+        first. Pass `last=True` for a unit with the work that was already done when the
+        step was asked to stop: the unit is committed, and the step stops after it.
         """
         if not last:
             self.check()
@@ -146,8 +151,7 @@ class StepContext:
                 self._save(work)
             marks.alive()
         except BaseException:
-            # Whoever goes on after this finds the step as the last unit that was
-            # committed left it.
+            # The exception's handler finds the step as the last committed unit left it.
             self._set(before)
             raise
         finally:
@@ -159,12 +163,14 @@ class StepContext:
         self.must_hold(mine)
 
     def mine(self, changes: Mapping[str, Any]) -> Change:
-        """A change of the step's row, if it is still this attempt's."""
+        """Return a change of the step's row that applies only while this attempt is
+        valid.
+        """
         still = {"id": self.step.pk, "attempt": self.attempt, "state": StepState.RUNNING}
         return Change(StepRun, changes, still, ("id",))
 
     def must_hold(self, found: Sequence[Any] | None) -> None:
-        """Raises where a change of this attempt's row did not find it."""
+        """Raise Superseded if a change of this attempt's row did not find the row."""
         if found is None:
             self.hold.lost.set()
             raise Superseded(
@@ -207,7 +213,7 @@ class StepContext:
         self.published()
 
     def _progressed(self, count: int) -> Change:
-        """The change of the run's row for a progress write with so many events."""
+        """Return the change of the run's row for a progress write with `count` events."""
         parts = [self.step if part.idx == self.step.idx else part for part in self.parts]
         now = clock.now()
         self._pace.add(progress.active_seconds(self.step, now), self.step.done)
@@ -220,7 +226,7 @@ class StepContext:
             "percent": Sql(
                 "CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)
             ),
-            # Somebody may just have paused it.
+            # A user may have paused the run a moment ago.
             "eta_seconds": Sql(
                 "CASE WHEN state = %s THEN CAST(%s AS integer) END", (RunState.RUNNING, eta)
             ),
@@ -242,14 +248,15 @@ class StepContext:
         self._published = time.monotonic()
 
     def emit(self, *, kind: str, key: str, data: dict[str, Any]) -> None:
-        """The whole current state of one of the product's rows, for the page; only the
-        newest of a key is written, with the next progress write or at the end of the
-        step.
+        """Queue the whole current state of one of the product's rows for the page.
+
+        Only the newest state of a key is written, with the next progress write or at
+        the end of the step.
         """
         self._pending[kind, key] = events.Entry(kind, key, data=data)
 
     def log(self, message: str, *, level: str = "info", **data: Any) -> None:
-        """A line in the run's log, with the open unit or by itself."""
+        """Add a line to the run's log, in the open unit or in a transaction of its own."""
         entry = events.Entry("log", self.step.key, message, level, data)
         if self._unit is not None:
             events.append(self.run.pk, [entry])

@@ -79,8 +79,9 @@ _pipelines: dict[str, Pipeline] = {}
 
 
 def get(name: str) -> Pipeline:
-    """The registered pipeline of that name; `only:<task name>` is made up of the one
-    step that runs that task.
+    """Return the registered pipeline with this name.
+
+    The name `only:<task name>` returns a pipeline with one step, which runs that task.
     """
     if name in _pipelines:
         return _pipelines[name]

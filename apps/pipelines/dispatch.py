@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **changes: Any) -> bool:
-    """Send the steps from `idx` on with a new epoch, if the step still is as `when`
-    says. False: somebody else did.
+    """Send the steps from `idx` on with a new epoch, if the step still matches `when`.
+    Return False if it no longer does, because another process changed it first.
 
-    `changes` are written to the step; unless they say otherwise it becomes ready. A
-    paused run's is sent when it goes on.
+    `changes` are written to the step, which becomes ready unless they set another
+    state. The step of a paused run is sent when the run is resumed.
     """
     with transaction.atomic():
         steps = lock(run_id, from_idx=idx)
@@ -59,8 +59,8 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
 
 
 def lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
-    """The steps of a run, locked in order (on SQLite the transaction holds the whole
-    database).
+    """Lock the steps of a run in order, and return them. On SQLite the transaction
+    already holds the whole database.
     """
     return list(
         StepRun.objects.select_for_update()
@@ -85,8 +85,8 @@ def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
 
 
 def live_steps() -> list[StepRun]:
-    """All steps that somebody has to move on: those of live runs, and of paused ones
-    what still runs.
+    """Return all steps that have to be moved on: those of live runs, and the running
+    steps of paused runs.
     """
     moving = Q(run__state=RunState.RUNNING, state__in=LIVE) | Q(
         run__state=RunState.PAUSED, state=StepState.RUNNING
@@ -95,8 +95,8 @@ def live_steps() -> list[StepRun]:
 
 
 def unknown_task(run_id: Any, idx: int) -> str:
-    """The first task from a step on that this process's code does not have, or an empty
-    text.
+    """Return the first task, from this step on, that this process's code does not have,
+    or an empty text.
     """
     names = (
         StepRun.objects.filter(run_id=run_id, idx__gte=idx)
@@ -107,11 +107,13 @@ def unknown_task(run_id: Any, idx: int) -> str:
 
 
 def removed_task_reason(run: Run, idx: int) -> str:
-    """Why a run cannot go on with the present definition, in words; empty where it can.
+    """Return why a run cannot go on with the present definition, as a message for
+    users; empty if it can.
 
-    A run keeps the steps that it began with, whatever the definition says now, as long
-    as their tasks are there. Where one is missing, the definition's version tells an
-    update that took it out from a process whose code is older.
+    A run keeps the steps that it began with, whatever the definition is now, as long as
+    their tasks exist. If a task is missing, the version of the definition decides: a
+    newer definition means that an update removed the task, and an older one means that
+    this process runs older code than the run.
     """
     task = unknown_task(run.pk, idx)
     if not task:

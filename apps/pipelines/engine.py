@@ -1,8 +1,8 @@
-"""Starting, ending, pausing, resuming, retrying and cancelling runs.
+"""Start, end, pause, resume, retry, and cancel runs.
 
-Each is one transaction under the locks of the run's steps and of the run, so that two
-at once come one after the other; the second finds what it wanted, or says why not. How
-steps get to workers is `dispatch`'s business.
+Each function is one transaction under the locks of the run's steps and of the run, so
+two calls at once run one after the other. The second one finds that its work is done,
+or raises with the reason. `dispatch` sends the steps to workers.
 """
 
 from collections.abc import Sequence
@@ -141,7 +141,8 @@ def _step_entries(run: Run) -> list[events.Entry]:
 
 
 def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) -> None:
-    """End a run whose steps have all passed: partial where a step was, else done.
+    """End a run whose steps have all passed: as partial if one of the steps was, else
+    as done.
 
     The caller holds the rows.
     """
@@ -426,9 +427,9 @@ def pause(run: Run, *, by: Any = None) -> Run:
 
 
 def resume(run: Run, *, by: Any = None) -> Run:
-    """Let a paused run go on where it was; `by` as in `_acted`.
+    """Resume a paused run at the step that it had reached; `by` as in `_acted`.
 
-    A step that is parked until some time keeps it.
+    A step that is parked until some time stays parked until then.
     """
     with transaction.atomic():
         steps, fresh = _hold(run)
@@ -452,7 +453,7 @@ def _acted(run: Run, act: str, by: Any, at: datetime) -> list[str]:
     """Write on the run what a person did to it. Returns the fields to save.
 
     Args:
-        by: a user, the name of somebody without an account ("the command line"), or
+        by: a user, the name of an actor without an account ("the command line"), or
             None if it is not known.
     """
     is_name = isinstance(by, str)
@@ -468,7 +469,7 @@ def _by(run: Run) -> str:
 
 
 def _hold(run: Run) -> tuple[list[StepRun], Run]:
-    """The run's steps and the run, locked, as they are now."""
+    """Lock the run and its steps, and return them as they are now."""
     return lock(run.pk), Run.objects.select_for_update().get(pk=run.pk)
 
 

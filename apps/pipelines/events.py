@@ -1,5 +1,5 @@
-"""The event log of a run: numbered under the run's row, in the transaction of the
-change that they tell of.
+"""The event log of a run. Events are numbered under the run's row, and written in the
+transaction of the change that they describe.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from apps.pipelines.sql.batch import Insertion, Listing
 from apps.pipelines.sql.statements import Change, Sql
 from apps.pipelines.stream import hints
 
-# What the events of a step and of a run say: these fields of their rows.
+# The fields of a step's row and of a run's row that their events contain.
 STEP = (
     "idx",
     "title",
@@ -150,12 +150,12 @@ def update_with_events(
     listing: Listing | None = None,
     async_commit: bool = False,
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
-    """Change rows and write events of it in one transaction, where the database gains
-    by it in one statement.
+    """Change rows and write events about them in one transaction, on PostgreSQL in one
+    statement, which saves round trips.
 
     The last change is that of the run: it adds the number of events to `seq` and names
-    it. Where the first finds no row, nothing happens. Returns the named columns of each
-    changed row, None for one that isn't there, and the rows of the listing.
+    it. If the first change finds no row, nothing is written. Returns the named columns
+    of each changed row, None for a row that is missing, and the rows of the listing.
     `async_commit`: see `batch.change_in_one`.
     """
     run_id, numbers = changes[-1].where["id"], changes[-1].names.index("seq")
@@ -193,7 +193,7 @@ def update_with_events(
 def _reads(
     changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]
 ) -> tuple[tuple[str, ...], ...]:
-    """The columns of each changed row that the events show."""
+    """Return the columns of each changed row that the events show."""
     shown = {one.place for one in told if isinstance(one, RowSnapshot)}
     return tuple(
         [FIELDS[one.model] if place in shown else () for place, one in enumerate(changes)]
@@ -203,7 +203,7 @@ def _reads(
 def _entry(
     shown: RowSnapshot, changes: Sequence[Change], rows: Sequence[Sequence[Any] | None]
 ) -> Entry:
-    """What is shown of a row that has been read."""
+    """Return the event for a row that has been read."""
     model, names = changes[shown.place].model, changes[shown.place].names
     row = SimpleNamespace(**dict(zip(names, rows[shown.place] or (), strict=True)))
     message = shown.message.of(row) if shown.message else ""
@@ -213,7 +213,7 @@ def _entry(
 
 
 def _insertion(changes: Sequence[Change], told: Sequence[Entry | RowSnapshot]) -> Insertion:
-    """The same as rows that the database puts together from the changed ones."""
+    """Return the events as rows that the database builds from the changed rows."""
     run, at = f"c{len(changes) - 1}", clock.now()
     rows = []
     for before, one in zip(range(len(told) - 1, -1, -1), told, strict=True):
@@ -253,14 +253,14 @@ def _data_in_sql(row: str, model: type[models.Model]) -> str:
 
 
 def step_entry(step: Any, message: str = "", level: str = "info") -> Entry:
-    """The whole current state of a step. Times are ISO 8601 with their offset."""
+    """Return the whole current state of a step. Times are ISO 8601 with their offset."""
     return Entry(
         "step", step.key, message, level, {name: _plain(getattr(step, name)) for name in STEP}
     )
 
 
 def run_entry(run: Any, message: str = "", level: str = "info") -> Entry:
-    """The whole current state of a run. Times are ISO 8601 with their offset."""
+    """Return the whole current state of a run. Times are ISO 8601 with their offset."""
     return Entry("run", "", message, level, {name: _plain(getattr(run, name)) for name in RUN})
 
 

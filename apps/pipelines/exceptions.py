@@ -1,4 +1,4 @@
-"""What a step raises to say how it ended, and what the engine raises.
+"""What a step raises to end in a certain way, and what the engine raises.
 
 Messages are shown to users as they are.
 """
@@ -43,7 +43,7 @@ class Retryable(PipelineError):
 
 
 class Permanent(PipelineError):
-    """It failed, and will until somebody changes something: the step fails at once."""
+    """The step failed and would fail again until a person changes something: no retry."""
 
 
 class Park(PipelineError):
@@ -61,7 +61,7 @@ class Park(PipelineError):
 
 
 class NotAllowed(PipelineError):
-    """The run is in a state in which this can't be done; the message says why."""
+    """The run is in a state in which this is not possible; the message has the reason."""
 
 
 class UnknownPipeline(PipelineError):
@@ -69,7 +69,8 @@ class UnknownPipeline(PipelineError):
 
 
 class AttemptOver(PipelineError):
-    """This attempt must stop without recording anything; somebody else decides on.
+    """This attempt must stop without recording anything, because another process
+    decides how the step goes on.
 
     Never catch it in a step.
     """
@@ -82,8 +83,10 @@ class Superseded(AttemptOver):
 
 
 class Released(AttemptOver):
-    """The worker is wanted for something else: the step is given back and spends no
-    retry. `message`, where there is one, is shown until it goes on.
+    """The worker is needed for something else: the step is released and spends no
+    retry.
+
+    If `message` is not empty, it is shown until the step goes on.
     """
 
     def __init__(self, reason: str, message: str = "") -> None:

@@ -1,5 +1,5 @@
-"""Errors that nobody foresaw: a plain sentence with a reference for members, everything
-else for operators.
+"""Unexpected errors: members of a team get a plain sentence with a reference, and
+operators get everything else.
 
     incidents.record(error, "Run 5, sync")     "Something unexpected went wrong. Reference 7F3K2."
 

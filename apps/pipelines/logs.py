@@ -17,7 +17,7 @@ _current: ContextVar[Optional["StepRun"]] = ContextVar("pipelines_step", default
 
 @contextmanager
 def written_in(step: "StepRun") -> Iterator[None]:
-    """Records of this thread within the block tell of that step."""
+    """Mark the log records of this thread within the block with the step."""
     token = _current.set(step)
     try:
         yield

@@ -1,5 +1,5 @@
-"""Runs, their steps and their events: the truth about every pipeline. Messages in the
-queue are only hints.
+"""Runs, their steps, and their events. These rows are the truth about every pipeline; a
+message in the queue only asks a worker to read them.
 
     run    running <-> paused
            running -> done | partial | failed | cancelled, and back to running by a
@@ -8,12 +8,12 @@ queue are only hints.
                         ^        |
                         +-- parked (until T: a back-off or a limit)
 
-A paused run's step that is ready is sent when it goes on; one that runs ends its unit
-first.
+When a run is paused, its ready step is sent when the run is resumed, and its running
+step ends the current unit first.
 
-Exactly one epoch of a run is valid. It stands on the step rows, because a claim is one
-compare-and-set on one row. Locks are always taken in the order: steps by index, then
-the run, then whatever receivers touch.
+Exactly one epoch of a run is valid. It is stored on the step rows, because a claim is
+one compare-and-set on one row. Locks are always taken in this order: steps by index,
+then the run, then the rows that receivers change.
 """
 
 import uuid
@@ -50,7 +50,7 @@ class StepState(models.TextChoices):
 ACTIVE_RUN_STATES = (RunState.RUNNING, RunState.PAUSED)
 # States in which a step has let the run go on.
 PASSED = (StepState.DONE, StepState.PARTIAL, StepState.SKIPPED)
-# States from which somebody has to move a step on.
+# States from which a worker or the sweeper has to move a step on.
 LIVE = (StepState.READY, StepState.RUNNING, StepState.PARKED)
 
 
@@ -134,13 +134,13 @@ class Run(models.Model):
 
 
 class StepRun(models.Model):
-    """One step of one run, with everything that a worker needs to go on where another
-    ended.
+    """One step of one run, with everything that a worker needs to continue after
+    another worker.
 
-    `failures` is the budget of errors, `crashes` that of vanished workers; neither is
-    spent by a release or a park. `hung` counts what had to be ended from outside, see
-    `hangs`. `cursor` is where the last committed unit ended. `done`/`total` count
-    `unit`s; `total` None is unknown.
+    `failures` counts errors and `crashes` counts vanished workers, each against a
+    budget; neither grows by a release or a park. `hung` counts what had to be ended
+    from outside, see `hangs`. `cursor` is the position after the last committed unit.
+    `done` and `total` count `unit`s; a `total` of None is unknown.
     """
 
     # Found by `step_order`; an index more would be written at each change.
@@ -360,7 +360,7 @@ class FailedReceiver(models.Model):
     # After this moment it is not tried again by itself.
     patient_until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    # When the operators were told that it keeps failing.
+    # When the operators were notified that it keeps failing.
     told_at = models.DateTimeField(null=True, blank=True)
     # Of the first failure, and what the last one raised.
     reference = models.CharField(max_length=12)

@@ -24,7 +24,7 @@ STEADY = 1.6
 
 
 class Part(NamedTuple):
-    """What a step says of its run's progress; the fields are those of its row."""
+    """The fields of a step's row that the progress of its run is computed from."""
 
     idx: int
     state: str
@@ -37,7 +37,9 @@ class Part(NamedTuple):
 
 
 def fraction(step: Part | StepRun) -> float:
-    """How much of a step is done, 0 to 1. An unknown total counts as nothing done."""
+    """Return how much of a step is done, 0 to 1. An unknown total counts as nothing
+    done.
+    """
     if step.state in PASSED:
         return 1.0
     return min(1.0, step.done / step.total) if step.total else 0.0
@@ -78,7 +80,7 @@ def active_seconds(step: Part | StepRun, now: datetime) -> float:
 
 
 class Pace:
-    """How fast a step has gone lately, to tell whether its pace so far holds for the
+    """The recent speed of a step, which shows whether its average so far holds for the
     rest.
     """
 
@@ -108,12 +110,12 @@ class Pace:
 def eta_seconds(
     steps: Sequence[Part | StepRun], now: datetime, pace: Pace | None = None
 ) -> int | None:
-    """Return the seconds of work that are left, None if they cannot be told within a
+    """Return the seconds of work that are left, or None if no estimate is good to a
     factor of two.
 
-    The running step is judged by its own pace, the later ones by their weight at the
-    pace of the run so far. Time in which the run is parked is not counted, neither
-    behind nor ahead.
+    The running step is estimated by its own pace, and the later ones by their weight at
+    the pace of the run so far. Time in which the run is parked is not counted, neither
+    past nor future.
 
     Args:
         pace: the running step's, if it is known; an estimate is given only while it is

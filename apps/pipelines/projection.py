@@ -21,8 +21,8 @@ from django.db.models import Max
 from apps.pipelines.models import ACTIVE_RUN_STATES, Event, Run
 
 LOG_LINES = 100
-# Events of these kinds are lines of the log where they have a message; the first two
-# are nothing else.
+# Events of these kinds are lines of the log if they have a message. The first two kinds
+# are used for nothing else.
 LINES_ONLY = ("log", "receiver_failed")
 LOG_KINDS = (*LINES_ONLY, "run", "step")
 LOG = ("log", "")
@@ -86,8 +86,8 @@ class Projection:
         return changed | {STATES} if self.states_seq > seq else changed
 
     def apply(self, events: Iterable[Event]) -> "Projection":
-        """The projection after these events, which are in order; those that it has
-        already are passed over.
+        """Return the projection after these events, which are in order. Events that it
+        already contains are skipped.
         """
         news = [event for event in events if event.seq > self.seq]
         if not news:
@@ -127,10 +127,10 @@ class Projection:
 
 
 def project(run_id: Any) -> Projection:
-    """The run as it is now. Raises Run.DoesNotExist.
+    """Return the run as it is now. Raises Run.DoesNotExist.
 
-    Numbers are given in the order of commits, so that what is read up to the run's own
-    number is whole, whatever is written meanwhile.
+    Events are numbered in the order of commits. All events up to the number on the
+    run's row are therefore visible, even if other processes write at the same time.
     """
     run = Run.objects.only("pk", "pipeline", "subject", "seq", "kind").get(pk=run_id)
     written = Event.objects.filter(run_id=run.pk, seq__lte=run.seq)
@@ -177,7 +177,7 @@ def _states(
 
 
 def events_after(run_id: UUID, seq: int, limit: int) -> list[Event]:
-    """The run's events after a number, in order, at most `limit`."""
+    """Return the run's events after a number, in order, at most `limit`."""
     return list(Event.objects.filter(run_id=run_id, seq__gt=seq).order_by("seq")[:limit])
 
 
@@ -192,8 +192,9 @@ def _place(step: dict[str, Any]) -> tuple[int, str]:
 def _in_order(
     items: dict[str, dict[str, dict[str, Any]]],
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Sorted, so that the order says nothing of when an item first came; without those
-    that were taken away.
+    """Return the items sorted by key, without those that were removed.
+
+    Two viewers whose items came in a different order get the same result.
     """
     return {
         kind: {key: data for key, data in sorted(of_kind.items()) if data}

@@ -1,12 +1,12 @@
-"""Calls receivers of signals again that failed, until they work.
+"""Retry receivers of signals that failed, until they work.
 
     a receiver raises      a row in the transaction of the change, an event of the run, an incident
     its back-off is over   a sweeper claims the row, and calls the receiver with the same arguments
     it returns             what it wrote and the end of the row are one transaction: its effect exists once
-    it raises again        a longer back-off; after `receiver_told_after` failures the operators are told, once
+    it raises again        a longer back-off; after `receiver_told_after` failures operators get one email
     `receiver_patience`    it is given up: the admin, the metrics, and the run's log show it
 
-The claim counts the attempt before the call, so that a receiver that ends its process
+The claim counts the attempt before the call. A receiver that ends its process therefore
 costs one process for each back-off.
 """
 

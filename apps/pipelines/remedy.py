@@ -24,8 +24,7 @@ class Remedy(models.TextChoices):
     OPERATOR = "operator", "Ask the operator of this site"
 
 
-# The cause of an error that nobody expected. Its reference is in the log and in the
-# admin.
+# The cause of an unexpected error. Its reference is in the log and in the admin.
 UNEXPECTED = "unexpected"
 
 

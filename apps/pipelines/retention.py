@@ -1,8 +1,8 @@
-"""What is kept of an ended run's events: what a late reader needs, which is little.
+"""Delete the events of an ended run that a late reader does not need.
 
-Each event but a line of the log is a whole state, so of each (kind, key) only the
-newest says anything once the run has ended. Pages and streams, which read the newest
-and the log, show the same before and after.
+Each event that is not a line of the log contains a whole state. Once the run has ended,
+only the newest event of each (kind, key) is therefore needed. Pages and streams read
+the newest events and the log, so they show the same before and after.
 """
 
 from datetime import timedelta
@@ -15,8 +15,8 @@ from apps.pipelines import clock
 from apps.pipelines.models import ACTIVE_RUN_STATES, Event, Run
 from apps.pipelines.projection import LINES_ONLY, LOG_KINDS
 
-# How long after its end a run keeps all: somebody may follow its last events, or retry
-# it.
+# How long a run keeps all events after its end: a viewer may still follow the last
+# ones, or a user may retry the run.
 KEPT_WHOLE = timedelta(hours=1)
 AT_ONCE = 200
 
@@ -38,7 +38,7 @@ def compact_ended() -> int:
 def compact(run_id: Any) -> int:
     """Delete the events of an ended run that later ones replace.
 
-    Returns how many; none where it is live again.
+    Returns how many were deleted; 0 if the run is live again.
     """
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=run_id)

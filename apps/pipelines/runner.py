@@ -1,11 +1,12 @@
-"""One message at work: claim the step, run its body, record how it ended.
+"""Handle one message: claim the step, run its body, record how it ended.
 
     message (run, epoch) -> claim: one compare-and-set -> body, unit by unit -> complete
     | park | fail | release
 
-The wrapper holds the only broad `except`: whatever a body raises becomes a recorded
-outcome. Returning normally makes Huey send the next step's message; in every other case
-the message's chain is cut, and the rows say who goes on.
+The wrapper has the only broad `except`: whatever a body raises becomes a recorded
+outcome. If the body returns normally, Huey sends the next step's message. In every
+other case the message's chain is cut, and the state of the rows decides what happens
+next.
 """
 
 import logging
@@ -65,11 +66,11 @@ STARTED = events.Words(
 
 
 def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = False) -> bool:
-    """Run one step, if the message is still valid. True where the next step's message
-    may be sent.
+    """Run one step, if the message is still valid. Return True if the next step's
+    message may be sent.
 
-    `inline` is a call in the caller's own process: nothing is parked for a failure,
-    which is final and raised.
+    `inline` marks a call in the caller's own process: there, a failure is not parked,
+    but final and raised.
     """
     claimed = claim(task, run_id, epoch)
     if claimed is None:
@@ -195,9 +196,10 @@ def _ending(context: StepContext, **changes: Any) -> dict[str, Any]:
 
 
 def _complete(context: StepContext, outcome: Outcome) -> bool:
-    """The step is done, the next one ready, the signals sent: one transaction.
+    """Complete the step, make the next one ready, and send the signals, in one
+    transaction.
 
-    True where there is a next one.
+    Returns True if there is a next step.
     """
     now, step = clock.now(), context.step
     changes: dict[str, Any] = {

@@ -117,11 +117,11 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
 def step_task(
     *, name: str, standalone: Callable[..., Standalone] | None = None
 ) -> Callable[[Callable[..., Outcome | None]], StepTask]:
-    """Make a step body, `(ctx, **params) -> Outcome | None`, a Huey task of a fixed
+    """Make a step body, `(ctx, **params) -> Outcome | None`, a Huey task with a fixed
     name.
 
-    `standalone` gets the body's arguments and says what run a call without a pipeline
-    is.
+    `standalone` gets the body's arguments and returns which run a call without a
+    pipeline belongs to.
     """
     return lambda body: StepTask(body, name, standalone)
 
@@ -132,8 +132,8 @@ def _every_minute(_timestamp: Any) -> bool:
 
 @db_periodic_task(_every_minute, name="pipelines_sweep")  # type: ignore[untyped-decorator]
 def sweep_backstop() -> None:
-    """Each worker sweeps by itself twice a second; this is the visible backstop in the
-    queue.
+    """Sweep once, as a backstop that is visible in the queue. Each worker also sweeps
+    by itself twice a second.
     """
     from apps.pipelines.worker.sweeper import sweep
 

@@ -41,10 +41,11 @@ class Listing:
 
 
 def change(*changes: Change) -> list[list[Any] | None]:
-    """Change one row after the other, in this order. Where the first isn't there,
+    """Change rows one after the other, in this order. If the first row is missing,
     nothing is changed.
 
-    Returns the named columns of each as they are now, None for a row that isn't there.
+    Returns the named columns of each row after the change, None for a row that is
+    missing.
     """
     return (
         change_in_one(changes)[0]
@@ -120,7 +121,9 @@ def change_in_one(
 
 
 def _from_json(listing: Listing, values: Sequence[Any]) -> list[Any]:
-    """A row that came as JSON: moments came as text."""
+    """Return the values of a row that came as JSON, with datetimes parsed from their
+    texts.
+    """
     fields = map(listing.model._meta.get_field, listing.names)
     return [
         datetime.fromisoformat(value)

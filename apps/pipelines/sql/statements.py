@@ -43,7 +43,7 @@ class Sql:
 
 class _Column(NamedTuple):
     name: str
-    # Where a value does not stay as it is.
+    # None if values are stored and read unchanged.
     adapt: Callable[[Any], Any] | None
     convert: Callable[[Any], Any] | None
 
@@ -55,8 +55,8 @@ Shape = tuple[tuple[str, str], ...]
 
 @cache
 def columns_of(model: type[models.Model], vendor: str) -> _Columns:
-    """The columns of a model by the names of its fields, those of foreign keys also by
-    their `_id`.
+    """Return the columns of a model by field name, and those of foreign keys also by
+    their `_id` name.
     """
     columns: dict[str, _Column] = {}
     for field in model._meta.concrete_fields:
@@ -69,9 +69,10 @@ def columns_of(model: type[models.Model], vendor: str) -> _Columns:
 def _codec(
     field: Any, vendor: str
 ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
-    """How a value becomes a parameter and how what is read becomes a value.
+    """Return how a value becomes a parameter, and how a column that was read becomes a
+    value.
 
-    None stays None.
+    None means unchanged.
     """
     if isinstance(field, PLAIN):
         return None, None
@@ -100,7 +101,7 @@ def _jsonb(value: Any) -> Jsonb:
 
 
 def _loads(text: str) -> Any:
-    """Most of what is read says nothing."""
+    """Parse JSON; most columns contain an empty object or list, which needs no parser."""
     match text:
         case "{}":
             return {}
@@ -110,28 +111,29 @@ def _loads(text: str) -> Any:
 
 
 def _sqlite_text(value: datetime) -> str:
-    """A moment as Django writes it on SQLite: in UTC, without saying so."""
+    """Return a datetime as Django writes it on SQLite: in UTC, without an offset."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
 
 
 def _sqlite_moment(read: datetime | str) -> datetime:
-    """What Django's own converter has made of a column of a table, or the text that
-    stands in it.
+    """Return an aware datetime from a column that Django's converter has parsed, or
+    from the column's text.
     """
     return (datetime.fromisoformat(read) if isinstance(read, str) else read).replace(tzinfo=UTC)
 
 
 def connection() -> Any:
-    """This thread's connection.
+    """Return this thread's connection.
 
-    To ask the proxy `django.db.connection` for it takes as long as a short statement.
+    A look-up through the proxy `django.db.connection` takes as long as a short
+    statement.
     """
     return connections[DEFAULT_DB_ALIAS]
 
 
 def shape_of(values: Mapping[str, Any]) -> Shape:
-    """What of some values their statement's text depends on, so that each text is put
-    together but once.
+    """Return the part of some values that the text of their statement depends on. It is
+    the key of a cache, so that each text is built once.
     """
     return tuple(
         [
@@ -157,12 +159,12 @@ def equations(columns: _Columns, shape: Shape) -> list[str]:
 
 
 def execute(conn: Any, text: str, params: Sequence[Any]) -> Any:
-    """Run a statement by the driver itself, unless somebody watches what Django runs;
-    returns the driver's cursor.
+    """Run a statement through the driver itself and return the driver's cursor. If
+    Django records or wraps queries, run it through Django's cursor.
 
-    PostgreSQL gets the parameters apart from the text, so that it parses and plans each
-    text but once. The ORM's own cursors write them into the text, as some of its
-    statements need.
+    PostgreSQL gets the parameters apart from the text, so it parses and plans each text
+    only once. The ORM's own cursors write the parameters into the text, because some of
+    its statements need that.
     """
     conn.ensure_connection()
     conn.validate_no_broken_transaction()
@@ -204,8 +206,8 @@ def update_text(
 def converts(
     model: type[models.Model], vendor: str, names: tuple[str, ...]
 ) -> list[tuple[int, Any]]:
-    """Which of these columns do not come back as they are: their places, and what makes
-    values of them.
+    """Return the positions of the columns that need a conversion after reading, each
+    with its converter.
     """
     columns = columns_of(model, vendor)
     return [
@@ -251,8 +253,8 @@ def update_values(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of a model to change: the row whose columns are as `where` says, of which
-    the named ones come back.
+    """One row of a model to change: the row whose columns have the values of `where`.
+    The columns in `names` are returned.
     """
 
     model: type[models.Model]
@@ -262,17 +264,18 @@ class Change:
 
 
 def in_one_statement() -> bool:
-    """Whether several changes are one statement here: each is a way to the server and
-    back.
+    """Return whether several changes are sent as one statement. On PostgreSQL each
+    statement costs a round trip to the server.
     """
     return bool(connection().vendor == "postgresql")
 
 
 def one_by_one(changes: Sequence[Change]) -> list[list[Any] | None]:
-    """Change one row after the other, in this order. Where the first isn't there,
+    """Change rows one after the other, in this order. If the first row is missing,
     nothing is changed.
 
-    Returns the named columns of each as they are now, None for a row that isn't there.
+    Returns the named columns of each row after the change, None for a row that is
+    missing.
     """
     found: list[list[Any] | None] = []
     with nullcontext() if connection().in_atomic_block else transaction.atomic():
@@ -289,8 +292,8 @@ def comma(columns: _Columns, names: Sequence[str]) -> str:
 
 
 def instance[M: models.Model](model: type[M], row: Sequence[Any]) -> M:
-    """A model of a row whose columns are those of `all_names`, as `from_db` makes it;
-    but the signals of its making, which nobody listens to, are not sent.
+    """Build a model from a row with the columns of `all_names`, as `from_db` does. The
+    signals of `__init__` are not sent, because they have no receivers.
     """
     made = model.__new__(model)
     made.__dict__.update(zip(all_names(model), row, strict=True))
@@ -307,7 +310,7 @@ def all_names(model: type[models.Model]) -> list[str]:
 def select_values(
     model: type[models.Model], names: Sequence[str], *, order: str, **where: Any
 ) -> list[list[Any]]:
-    """The named columns of the rows whose columns have these values, in the order of
+    """Return the named columns of the rows whose columns have these values, ordered by
     one column.
     """
     conn = connection()
@@ -379,7 +382,7 @@ def _insert_text(
 def _json_insert_text(
     model: type[models.Model], names: tuple[str, ...], ignore_conflicts: bool
 ) -> str:
-    """All rows as one parameter, their columns by our names for them."""
+    """Return the text of an insert that gets all rows as one JSON parameter."""
     fields = {field.attname: field for field in model._meta.concrete_fields}
     types = ", ".join(f'"{name}" {fields[name].db_type(connection())}' for name in names)
     listed = comma(columns_of(model, "postgresql"), names)
@@ -403,12 +406,12 @@ def insert_models(rows: Sequence[models.Model]) -> None:
 
 
 def moment(value: datetime) -> Any:
-    """A moment as a parameter of an `Sql`."""
+    """Return a datetime as a parameter of an `Sql`."""
     return value if connection().vendor == "postgresql" else _sqlite_text(value)
 
 
 def seconds_after(value: datetime, column: str) -> Sql:
-    """A moment plus the seconds that a column says."""
+    """Return the expression for a datetime plus the seconds in a column."""
     if connection().vendor == "postgresql":
         return Sql(f'%s::timestamptz + make_interval(secs => "{column}")', (value,))
     return Sql(

@@ -38,8 +38,9 @@ class Admission:
 
 
 class Streams:
-    """`django` gets every request that is no stream's, and every one that the gate
-    refuses: its view says why.
+    """Serve the streams of runs, and pass every other request to Django.
+
+    `django` also gets the requests that the gate refuses: its view returns the reason.
     """
 
     def __init__(self, django: App) -> None:
@@ -100,7 +101,7 @@ class Streams:
             self.hub.leave(viewer)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """The process's own start and end. Django knows nothing of these."""
+        """Handle the start and the end of the process, which Django does not support."""
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -119,8 +120,8 @@ def _accepts_stream(scope: Scope) -> bool:
 
 
 def _is_plain(request: ASGIRequest) -> bool:
-    """Nothing that is for Django to answer: a wrong host, a move to TLS, a proxy that
-    holds the stream itself.
+    """Return whether Django has no reason to answer instead: a wrong host, a redirect
+    to TLS, or a proxy that holds the stream itself.
     """
     with contextlib.suppress(DisallowedHost):
         request.get_host()
@@ -132,10 +133,10 @@ def _is_plain(request: ASGIRequest) -> bool:
 
 
 def _on_stop_signal(close: Any) -> None:
-    """End the streams as soon as the server is told to stop.
+    """End the streams as soon as the server gets a stop signal.
 
-    uvicorn waits for open responses before it says "lifespan.shutdown", so that would
-    never come, or too late.
+    uvicorn sends "lifespan.shutdown" only after the open responses have ended. A stream
+    never ends by itself, so that message would come too late or never.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -32,8 +32,8 @@ _ID = re.compile(r"(?:[^:,]+:)?(\d{1,18})", re.ASCII)
 
 
 class CursorQuery(QueryForm):
-    """Where a page stands, `?seq=12`; with `?once` it wants what it lacks and no
-    stream; `?link` is of a GRIP proxy.
+    """The query of a stream: `?seq=12` is the page's cursor, `?once` asks for the
+    missing events without a stream, and a GRIP proxy adds `?link`.
     """
 
     seq = forms.CharField(max_length=18)
@@ -41,9 +41,9 @@ class CursorQuery(QueryForm):
 
 
 def cursor_from(last_event_id: str | None, page: str | None) -> int | None:
-    """Where a viewer stands: the id of the last frame, or that of its page.
+    """Return a viewer's cursor: the id of the last frame, or else that of its page.
 
-    None, for what is no number: nowhere.
+    Returns None if neither is a number.
     """
     given = last_event_id or page or ""
     found = _ID.fullmatch(given.strip())
@@ -51,11 +51,11 @@ def cursor_from(last_event_id: str | None, page: str | None) -> int | None:
 
 
 def catch_up(projection: Projection, cursor: int | None) -> bytes:
-    """The frame that brings a viewer from its cursor to the projection: empty if it is
-    there already.
+    """Return the frame that brings a viewer from its cursor to the projection; empty if
+    it is already there.
 
-    Without a cursor, or with one from elsewhere, that is everything; else the whole
-    state of what has changed since.
+    Without a cursor, or with one that is beyond the run's events, the frame has
+    everything. Otherwise it has the whole state of what has changed since.
     """
     if cursor == projection.seq:
         return b""
@@ -65,13 +65,13 @@ def catch_up(projection: Projection, cursor: int | None) -> bytes:
 
 
 def encode(html: str, seq: int) -> bytes:
-    """One unnamed event, which htmx swaps."""
+    """Return one unnamed event, which htmx swaps into the page."""
     lines = "".join(f"data: {line}\n" for line in _LINE_END.split(html))
     return f"id: {seq}\n{lines}\n".encode()
 
 
 def done(projection: Projection) -> bytes:
-    """The event after the last frame of a run that has ended: the client need not come
-    back.
+    """Return the event after the last frame of an ended run. The client does not
+    connect again after it.
     """
     return f"event: done\ndata: {projection.run.get('state', 'deleted')}\n\n".encode()

@@ -26,8 +26,8 @@ def channel_of(run_id: Any) -> str:
 
 
 def run_of(channel: str) -> UUID:
-    """The id of the run that a channel is of; for any other channel the nil id, which
-    no run has.
+    """Return the id of the run that a channel belongs to. For any other channel return
+    the nil id, which no run has.
     """
     try:
         return UUID(channel.removeprefix(PREFIX) if channel.startswith(PREFIX) else "")
@@ -38,7 +38,7 @@ def run_of(channel: str) -> UUID:
 class RunChannels(ChannelManagerBase):  # type: ignore[misc]
     """A channel for each run.
 
-    Who may read one is asked of the product; by default nobody.
+    The product decides who may read one; by default no user may.
     """
 
     def get_channels_for_request(
@@ -50,7 +50,9 @@ class RunChannels(ChannelManagerBase):  # type: ignore[misc]
         return self.can_read_at(user, channel, {})
 
     def can_read_at(self, user: Any, channel: str, address: Mapping[str, Any]) -> bool:
-        """The same, for an address whose other parts have to fit the run."""
+        """Return whether the user may read a channel at an address whose other parts
+        must fit the run.
+        """
         run = Run.objects.filter(pk=run_of(channel)).first()
         return run is not None and self.can_read_run(user, run, address)
 
@@ -77,7 +79,9 @@ def ticket_for(request: HttpRequest, view_kwargs: Mapping[str, Any]) -> Ticket:
 
 
 def is_valid(ticket: Ticket) -> bool:
-    """May whoever holds that session read that channel, now? Two or three queries."""
+    """Return whether the session of the ticket may read its channel now, with two or
+    three queries.
+    """
     if not ticket.session_key:
         return False
     allowed: bool = get_channelmanager().can_read_at(
@@ -87,7 +91,9 @@ def is_valid(ticket: Ticket) -> bool:
 
 
 def refused(tickets: Iterable[Ticket]) -> set[Ticket]:
-    """For the hub's thread, whose connection is given up where the database is away."""
+    """Return the tickets that are no longer valid. Called in the hub's thread, whose
+    connection is closed if the database is away.
+    """
     try:
         return _refused(list(tickets))
     except Exception:

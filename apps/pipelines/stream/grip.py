@@ -35,7 +35,7 @@ class RunLog(StorageBase):  # type: ignore[misc]
     """
 
     def append_event(self, channel: str, event_type: str, data: Any) -> Event:
-        """The row of what is sent is there already; this only gives its number."""
+        """Return an event with the current number. Its row already exists."""
         return Event(channel, event_type, data, id=self.get_current_id(channel))
 
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:

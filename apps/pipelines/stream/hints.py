@@ -1,6 +1,7 @@
-"""Tells web processes elsewhere that a run has new events, after the commit. A hint is
-never owed: it may be lost, because those who wait for it look by themselves every now
-and then; it never fails or holds up who gives it.
+"""Notify web processes elsewhere, after the commit, that a run has new events.
+
+A notification may be lost, because each hub also checks for new events by itself every
+few seconds. Sending one never fails and never blocks the sender.
 """
 
 import logging
@@ -29,7 +30,7 @@ GATHER = 0.01
 
 
 def channel() -> str:
-    """The channel of this installation's hints in Redis."""
+    """Return the channel of this installation's notifications in Redis."""
     return f"{settings.HUEY['name']}:runs"
 
 
@@ -78,8 +79,8 @@ class Bell:
     def _publish_all(self) -> None:
         while True:
             run_ids = {self._rung.get()}
-            # The next step is being handed on in this very moment, and more will be
-            # said of it.
+            # The next step is about to be dispatched and will write events of its own.
+            # One message covers both.
             time.sleep(GATHER)
             while not self._rung.empty():
                 run_ids.add(self._rung.get())

@@ -1,6 +1,6 @@
-"""What the product says of its runs: how they look, and who may watch them.
+"""What the product defines for its runs: how they are rendered, and who may watch them.
 
-Nobody may, until it says so.
+Until the product defines it, no user may watch a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from apps.pipelines.projection import Projection
 # everything that is live on the page. It can't ask for a request, because its HTML
 # depends on nothing but the projection and that number.
 Render = Callable[[Projection, int | None], str]
-# May this user (None: nobody is signed in) watch this run at an address with these
-# parts (without `run_id`)?
+# Return whether this user (None without a login) may watch this run at an address with
+# these parts (without `run_id`).
 MayWatch = Callable[[Any, Run, Mapping[str, Any]], bool]
 
 # May this session, whose user this is, still be used?

@@ -1,11 +1,10 @@
-"""Holds the viewers of this process: each is a cursor, nothing is queued.
+"""Hold the viewers of this process. Each viewer is a cursor; nothing is queued.
 
-Hints only say "look". One reader looks at the runs that have been hinted at, makes one
-frame for each cursor that it finds there, and each viewer that stands at that cursor
-gets it. Whoever was not served by a look, because it came during the look or was still
-busy with its last frame, is served by the next one: a frame is good for a cursor, not
-for a viewer, so nobody is served from a look that did not count it, and an id never
-falls.
+A notification only names a run that has changed. One reader checks the runs that were
+named, makes one frame for each cursor that it finds there, and sends it to each viewer
+at that cursor. A viewer that came during the check, or was still busy with its last
+frame, is served by the next check. A frame belongs to a cursor and not to a viewer, so
+the ids that a viewer gets never decrease.
 """
 
 import asyncio
@@ -46,9 +45,10 @@ PROJECTIONS_KEPT = 200
 
 @dataclass(eq=False, slots=True)
 class Viewer:
-    """`cursor` is where the client stands once what was sent has arrived.
+    """`cursor` is the position of the client once it has received everything that was
+    sent.
 
-    `busy` while a frame is on its way.
+    `busy` is True while a frame is being sent.
     """
 
     run_id: UUID
@@ -111,7 +111,7 @@ class Hub:
         return not refused
 
     def join(self, viewer: Viewer) -> None:
-        """From now on the viewer gets what it lacks, at once and as it happens."""
+        """Add a viewer: it gets what it lacks at once, and new events as they happen."""
         self._runs.setdefault(viewer.run_id, Watched()).viewers.add(viewer)
         if self._closing:
             self._end(viewer)
@@ -122,8 +122,8 @@ class Hub:
         self.look([viewer.run_id])
 
     def leave(self, viewer: Viewer) -> None:
-        """The viewer is gone. With the last one the process rests: no task, no query,
-        no connection.
+        """Remove a viewer. Without viewers the process has no task, no query, and no
+        connection for streams.
         """
         watched = self._runs.get(viewer.run_id)
         if watched is None or viewer not in watched.viewers:
@@ -220,8 +220,8 @@ class Hub:
             self._write(viewer, b"")
 
     def _write(self, viewer: Viewer, body: bytes) -> None:
-        """Send in a task of its own, so that one slow client delays nobody; its next
-        frame waits for this one.
+        """Send a frame in a task of its own, so that one slow client delays no other.
+        The viewer's next frame waits for this one.
         """
         viewer.busy = True
         task = asyncio.create_task(self._send(viewer, body))

@@ -22,7 +22,7 @@ FAR_BEHIND = 200
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A run to look at, what was known of it, and where its viewers stand."""
+    """A run to check, what was known of it, and the cursors of its viewers."""
 
     run_id: UUID
     known: Projection | None
@@ -88,14 +88,14 @@ def _advance(want: Want, seq: int) -> Projection:
 
 
 def newest_event() -> int:
-    """The id of the newest event of all runs."""
+    """Return the id of the newest event of all runs."""
     return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def runs_after(event_id: int) -> tuple[set[UUID], int]:
-    """The runs of the events after that one, and the newest event's id.
+    """Return the runs that have events after this id, and the newest event's id.
 
-    Only where ids rise with commits (SQLite).
+    Use it only if ids rise in the order of commits, as on SQLite.
     """
     rows = list(Event.objects.filter(pk__gt=event_id).values_list("pk", "run_id"))
     return {run_id for _, run_id in rows}, max((pk for pk, _ in rows), default=event_id)

@@ -1,8 +1,8 @@
-"""How the hub of a web process learns that another process wrote events. Every relay
-only says "look".
+"""How the hub of a web process learns that another process wrote events. A relay only
+starts a check; it carries no events.
 
-    Redis        a subscriber; it connects again for ever, and looks at everything when it does and every 2 s
-    SQLite       a look at the file's change counter 20 times a second, by a connection of its own
+    Redis        a subscriber; it connects again for ever, and checks everything when it does and every 2 s
+    SQLite       reads the file's change counter 20 times a second, by a connection of its own
     PostgreSQL   without Redis: the numbers of the watched runs, 4 times a second
 
 A relay runs while there are viewers and is cancelled with the last one.
@@ -32,7 +32,7 @@ RESYNC_EVERY = 2.0
 
 
 async def relay(hub: Hub) -> None:
-    """The relay that fits the settings."""
+    """Run the relay that fits the settings."""
     if settings.REDIS_URL:
         await subscribe(hub)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
@@ -93,8 +93,8 @@ async def _listen(hub: Hub) -> None:
         await pubsub.subscribe(hints.channel())
         looked = 0.0
         while True:
-            # Also without any sign of trouble: a writer that could not reach Redis has
-            # said nothing.
+            # Check even if the connection seems well: a writer that could not reach
+            # Redis has published nothing.
             if time.monotonic() - looked >= RESYNC_EVERY:
                 looked = time.monotonic()
                 hub.look()

@@ -17,13 +17,13 @@ View = Callable[..., HttpResponse]
 
 
 def run_stream(view: View) -> View:
-    """Mark the view of a run's stream, whose address has a `run_id`; the endpoint
-    serves those that the gate admits.
+    """Mark the view of a run's stream, whose address has a `run_id`. The endpoint
+    serves the requests that the gate admits.
 
-    Where nobody is signed in, htmx gets a 401: at its first connect it then loads its
-    page again, and with it the log-in page; when it comes back to a stream it waits
-    longer each time. Anything that is no error it would take for a stream that ends at
-    once, and come back twice a second.
+    If no user is logged in, htmx gets a 401. At its first connect it then reloads its
+    page, which redirects to the login page; when it reconnects to a stream, it waits
+    longer each time. htmx would take any response without an error status for a stream
+    that ended at once, and reconnect twice a second.
     """
 
     @wraps(view)
@@ -50,11 +50,11 @@ def silence_limit() -> int:
 
 
 def respond(request: HttpRequest, run: Run) -> HttpResponse:
-    """To be called by such a view once its own gate is passed.
+    """Return the response of such a view. Call it once the view's own gate is passed.
 
-    A GRIP proxy is told to hold the stream. Everybody else gets what they lack and
-    comes back for more: windows of one browser beyond its first three (`?once`), and
-    all on servers where the endpoint is not in front of Django.
+    A GRIP proxy gets the instruction to hold the stream. Every other client gets the
+    events that it lacks and polls for more: windows of one browser beyond its first
+    three (`?once`), and all clients on servers without the endpoint in front of Django.
     """
     query = frames.CursorQuery(request.GET)
     is_held = getattr(settings, "GRIP_URL", "") and not query.has("once")

@@ -1,5 +1,5 @@
-"""The consumer: Huey's, with workers pinned to queues, a sweeper of its own, and a row
-that says it lives.
+"""Huey's consumer, with workers pinned to queues, its own sweeper, and a row that shows
+that it is alive.
 """
 
 import logging
@@ -30,9 +30,9 @@ FORGET_AFTER = timedelta(days=1)
 
 
 class Sweeper(BaseProcess):  # type: ignore[misc]
-    """Sweeps, says that the worker lives, and ticks.
+    """Sweep, write that the worker is alive, and send `worker_tick`.
 
-    One that fails says so in the log and goes on.
+    If one of these fails, the error is logged and the others go on.
     """
 
     process_name = "Sweeper"
@@ -147,11 +147,11 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
         return ", ".join(self.queues)
 
     def _follow_stop_flag(self) -> None:
-        """Tell the steps of this process, which look at one flag between units, when
-        the consumer stops.
+        """Set the flag that the steps of this process check between units, when the
+        consumer stops.
 
-        A forked process ends itself when its consumer was killed: nobody would replace
-        it or stop it.
+        A forked process ends itself when its consumer was killed, because no other
+        process would replace it or stop it.
         """
         consumer, process = self.pid, os.getpid()
 

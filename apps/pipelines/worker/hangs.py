@@ -39,8 +39,8 @@ REMEMBERED = 100
 
 
 def folder() -> Path:
-    """Return where supervisors of this installation's processes on this machine leave
-    their reports.
+    """Return the folder to which supervisors of this installation's processes on this
+    machine write their reports.
     """
     return Path(settings.STATE_DIR) / "hung"
 

@@ -1,9 +1,8 @@
-"""Is anybody there? What the pages, `/healthz` and the commands say of workers and
-sweepers.
+"""Whether workers and sweepers are alive, for the pages, `/healthz`, and the commands.
 
-Each worker process says about once a second that it lives, and when its sweeper last
-looked at every live step without an error. A sweeper that fails is as bad as none:
-nothing would recover, and nobody would notice.
+About once a second each worker process writes that it is alive, and when its sweeper
+last checked every live step without an error. A sweeper that fails is as bad as none:
+nothing would recover, and the failure would stay hidden.
 """
 
 import sqlite3
@@ -28,8 +27,8 @@ from apps.redis_client import UNUSABLE, CheckedRedis
 # between two signs of life.
 SILENT_AFTER = timedelta(seconds=10)
 
-# A worker that ended by SIGTERM is being restarted, as in an upgrade; so long nobody
-# has to be called.
+# A worker that ended by SIGTERM is being restarted, as in an upgrade. No alert is sent
+# within this time.
 RESTART_GRACE = timedelta(seconds=60)
 
 # Seconds that a check waits for a lock of the database, and for which its answer holds.
@@ -133,18 +132,18 @@ def _file_problem() -> str:
 
 
 def live_workers() -> list[Worker]:
-    """The worker processes that can be counted on: heard of lately, not stopped, and
-    not known to be dead.
+    """Return the worker processes that are alive: seen lately, not stopped, and not
+    known to be dead.
     """
     recent = Worker.objects.filter(stopped_at=None, seen_at__gt=clock.now() - SILENT_AFTER)
     return [worker for worker in recent if not process_id.is_dead(worker.owner)]
 
 
 def queues_without_workers() -> dict[str, float | None]:
-    """The queues that no live worker serves, in the order of the settings; empty where
-    all is well.
+    """Return the queues that no live worker serves, in the order of the settings; empty
+    if all is well.
 
-    The value is the seconds since a worker was seen there; None where none was within a
+    The value is the seconds since a worker was seen there; None if none was within a
     day.
     """
     served = {queue for worker in live_workers() for queue in worker.queues}
@@ -190,8 +189,8 @@ def _left_in_order() -> list[Worker]:
 
 
 def sweeper_age() -> float | None:
-    """Seconds since a sweeper last looked at every live step without an error; None
-    where none did within a day.
+    """Return the seconds since a sweeper last checked every live step without an error;
+    None if none did within a day.
     """
     newest = Worker.objects.exclude(swept_at=None).order_by("-swept_at").first()
     if newest is None or newest.swept_at is None:

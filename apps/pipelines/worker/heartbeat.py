@@ -1,15 +1,15 @@
-"""Keeps the leases of this process's attempts alive, and hears what they are asked,
-from one daemon thread per process.
+"""Keep the leases of this process's attempts alive, and learn which of them have to
+stop, in one daemon thread per process.
 
-An attempt whose renewal touches no row was cancelled or taken over: its `lost` flag is
-set, and the step stops before its next outside call. A failed renewal (database away)
-only waits: if the lease runs out, somebody else goes on, and the attempt guard keeps
-this one from committing.
+If the renewal of an attempt finds no row, the attempt was cancelled or taken over: its
+`lost` flag is set, and the step stops before its next outside call. If the renewal
+fails because the database is away, the thread only waits. If the lease then runs out,
+another worker goes on, and the attempt guard keeps this attempt from committing.
 
-An attempt gives its step back at its next unit when its run is paused, or when it has
-had its turn and another run waits for its queue. One that goes on long after it was
-lost hangs in a call: a worker process ends itself then, and the consumer replaces it. A
-thread cannot be ended from outside; its worker is lost until a restart.
+An attempt releases its step at its next unit when its run is paused, or when its time
+slice is over and another run waits for its queue. An attempt that goes on long after it
+was lost hangs in a call: a worker process ends itself then, and the consumer replaces
+it. A thread cannot be ended from outside; its worker is lost until a restart.
 """
 
 import logging
@@ -39,13 +39,14 @@ class Hold:
 
     step_id: int
     attempt: int
-    # Whether it may be asked to give way: one inside a caller's own process may not,
-    # nobody would take it up.
+    # Whether the attempt may be asked to yield. One inside a caller's own process may
+    # not, because no worker would continue the step.
     shares: bool = True
     since: float = field(default_factory=time.monotonic)
     lost: threading.Event = field(default_factory=threading.Event)
     lost_since: float | None = None
-    # Why it shall give the step back, and what is said of the step until it goes on.
+    # Why the attempt must release the step, and the message of the step until it goes
+    # on.
     yield_requested: tuple[str, str] | None = None
 
 
@@ -118,8 +119,8 @@ def renew(held: Hold) -> None:
 
 
 def look(held: Hold) -> None:
-    """Whether the attempt is still the valid one, and whether somebody wants its step
-    or its worker back.
+    """Check whether the attempt is still valid, and whether its run is paused or
+    another run waits for its worker.
     """
     step = (
         StepRun.objects.filter(pk=held.step_id, attempt=held.attempt, state=StepState.RUNNING)
@@ -150,9 +151,11 @@ def look(held: Hold) -> None:
 
 
 def _another_waits(queue: str, run_id: Any) -> bool:
-    """Whether another run's step waits for a worker of this queue: for longer than a
-    free worker takes to come, and with its message there (while the queue is away,
-    nobody gains by our giving way).
+    """Return whether another run's step has waited for this queue longer than a free
+    worker takes to fetch it.
+
+    Its message must be in the queue: while the queue's server is away, no other run
+    gains if this step yields.
     """
     waiting = StepRun.objects.filter(
         state=StepState.READY,

@@ -6,8 +6,8 @@
             ...
         marks.alive()                             a body that waits or loops: its time starts again
 
-A unit's begin and end, and `StepContext.check`, say `alive` by themselves. Without a
-supervisor all of this does nothing.
+The begin and the end of a unit, and `StepContext.check`, call `alive` by themselves.
+Without a supervisor all of this does nothing.
 """
 
 import hashlib
@@ -49,7 +49,9 @@ class Work:
 
 
 def use(table: Table | None) -> None:
-    """From now on this process and those that it forks write their marks to the table."""
+    """Write the marks of this process, and of those that it forks, to the table from
+    now on.
+    """
     global _table
     _table = table
 

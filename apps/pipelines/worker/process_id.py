@@ -15,7 +15,7 @@ PROC = Path("/proc")
 
 @cache
 def _place() -> str:
-    """This machine since its boot, and the pid namespace that this process sees."""
+    """Return this machine since its boot, and the pid namespace that this process sees."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{(PROC / 'self/ns/pid').readlink()}"
@@ -24,8 +24,8 @@ def _place() -> str:
 
 
 def _start_time(pid: int) -> str | None:
-    """The kernel's start time of a living process; None where there is none or it is a
-    zombie.
+    """Return the kernel's start time of a living process; None if there is none or it
+    is a zombie.
     """
     try:
         stat = (PROC / str(pid) / "stat").read_text()
@@ -36,7 +36,7 @@ def _start_time(pid: int) -> str | None:
 
 
 def me() -> str:
-    """The identity of the calling process."""
+    """Return the identity of the calling process."""
     return _identity(os.getpid())
 
 

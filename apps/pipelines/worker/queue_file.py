@@ -38,7 +38,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Return whether the error means that the file is no usable database, as opposed to
     busy, full, or read-only.
     """
-    # The lower byte is the kind; the rest says more about it.
+    # The lower byte is the kind of the error; the rest has the details.
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
         return True
     # The tables are made with the file. One that was emptied by another program has

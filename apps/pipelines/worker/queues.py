@@ -73,7 +73,7 @@ class LaneStorage:
         return getattr(self.__dict__["shared"], attribute)
 
     def pin(self, queue: str) -> None:
-        """From now on this thread takes messages from that lane only."""
+        """Make this thread take messages from that queue only, from now on."""
         self._pinned.queue = queue
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Finds the steps that nobody moves on, and sends them again.
+"""Find the steps that no worker moves on, and send them again.
 
-It decides by rows and repeats each decision as a compare-and-set, so any number of
-sweepers may run at once. What it finds, and what it does:
+The sweeper decides by rows and repeats each decision as a compare-and-set, so any
+number of sweepers may run at once. What it finds, and what it does:
 
     running, owner dead or lease over     a crash: sent again, or failed when its crash budget is used up
     running, deadline over                a failure: parked for its back-off, or failed
@@ -9,8 +9,8 @@ sweepers may run at once. What it finds, and what it does:
     parked, time is up                    sent
     ready, and its message is gone        sent again
 
-A step whose task an update took out is failed instead of being sent. It also calls the
-receivers of signals again that failed (see `redelivery`).
+If an update removed a step's task, the step fails and is not sent. The sweeper also
+retries the receivers of signals that failed (see `redelivery`).
 """
 
 import logging
@@ -94,9 +94,10 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
 
 
 def _not_here(step: StepRun, now: datetime) -> bool:
-    """A task of the run is not in this code. An update took it out: the run fails, and
-    says so. Or this code is older than the run, as in the midst of a deployment: newer
-    workers send it.
+    """Fail the run if an update removed one of its tasks. Return whether it failed.
+
+    If this code is instead older than the run, as during a deployment, the run goes on:
+    newer workers send the step.
     """
     if not (reason := removed_task_reason(step.run, step.idx)):
         return False
@@ -111,8 +112,8 @@ def _not_here(step: StepRun, now: datetime) -> bool:
 
 
 def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
-    """A ready step whose message is no longer anywhere: certainly so when its queue is
-    empty, else by age.
+    """Return whether the message of a ready step is gone: certainly when its queue is
+    empty, else by the step's age.
     """
     age = (now - step.dispatched_at).total_seconds() if step.dispatched_at else float("inf")
     if age < config().missing_message_after:

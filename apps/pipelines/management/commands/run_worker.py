@@ -105,10 +105,10 @@ def _supervised(options: dict[str, Any]) -> Table | None:
 
 
 def _keep_connections() -> None:
-    """A worker's threads live as long as it does, and so may their connections: one
-    each, which no pool lends anew.
+    """Give each thread of the worker one connection for its whole life, without a pool.
 
-    To open or to borrow one takes about as long as all that a short step does with it.
+    To open or to borrow a connection takes about as long as all the queries of a short
+    step.
     """
     database = connections.settings[DEFAULT_DB_ALIAS]
     database["OPTIONS"].pop("pool", None)
