@@ -39,12 +39,12 @@ class Credential(TeamScopedModel):
 
 
 class ApiBudget(models.Model):
-    """What a credential may still ask of GitHub, shared by all processes; kept by
+    """What a credential may still ask of GitHub, shared by all processes and updated by
     `apps.integrations.sync.rate_limiter`.
 
-    `key` names the credential without giving it away. `points_left` of `points` are
-    what GitHub last told, until `resets_at`; nothing may be asked before
-    `blocked_until`. `pace` is the state of `rate limiter.Pace`.
+    `key` identifies the credential without revealing it. `points_left` of `points` are
+    GitHub's newest figures, valid until `resets_at`. No request may be sent before
+    `blocked_until`. `pace` is the state of `rate_limiter.Pace`.
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -71,12 +71,12 @@ class ConnectionSource(models.TextChoices):
 
 
 class Connection(TeamScopedModel):
-    """A source that a team has connected, and what could be read of it when it was last
-    asked.
+    """A source that a team has connected, and what could be read of it at the last
+    check.
 
-    `listing` is a list of `github.listing.Listed` rows, newest push first; not all of
-    them while `listing_more`, which is the page to go on with. `sizes` has
-    `github.sizes.Size` by name. `notes` say what the token cannot read.
+    `listing` is a list of `github.listing.Listed` rows, newest push first. It is
+    incomplete while `listing_more` is set, which is the next page to read. `sizes` has
+    `github.sizes.Size` by name. `notes` lists what the token cannot read.
     """
 
     source = models.CharField(max_length=10, choices=ConnectionSource)
@@ -141,10 +141,10 @@ class SyncStatus(models.TextChoices):
 class TrackedRepository(TeamScopedModel):
     """The sync of one repository.
 
-    `cursor` goes on where the last committed unit ended: {"run", "since", "phase":
+    `cursor` is the position after the last committed unit: {"run", "since", "phase":
     "skeleton" | "detail" | "end", "after", …}. `watermark` is the newest `updated_at`
-    of a wholly committed window; `synced_since` is its start. `cause` and `remedy`
-    explain `last_sync_error`, see `apps.pipelines.remedy`.
+    of a window that was committed completely; `synced_since` is that window's start.
+    `cause` and `remedy` explain `last_sync_error`, see `apps.pipelines.remedy`.
     """
 
     # Shares the repository's key: an id of the one is the id of the other.
@@ -168,7 +168,7 @@ class TrackedRepository(TeamScopedModel):
     watermark = models.DateTimeField(null=True, blank=True)
     synced_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
-    # When a webhook last told of a change; it is read soon after.
+    # When a webhook last reported a change; the repository is read soon after.
     changed_at = models.DateTimeField(null=True, blank=True)
     # What the team should know of the repository's name: another one has it now.
     notice = models.TextField(blank=True, default="", db_default="")
@@ -202,8 +202,8 @@ class TrackedRepository(TeamScopedModel):
 
 
 class SyncLog(TeamScopedModel):
-    """What the sync said through its signals: one row for each start, repository and
-    end.
+    """What the sync reported through its signals: one row for each start, repository,
+    and end.
     """
 
     signal = models.CharField(max_length=60)
@@ -221,8 +221,8 @@ class SyncLog(TeamScopedModel):
 
 
 class Webhook(TeamScopedModel):
-    """The address at which GitHub tells of a team's changes. What it sends is signed
-    with the secret, which is kept encrypted and shown once.
+    """The address to which GitHub sends a team's changes. GitHub signs what it sends
+    with the secret, which is stored encrypted and shown once.
     """
 
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -242,9 +242,8 @@ class Webhook(TeamScopedModel):
 
 
 class Delivery(models.Model):
-    """A delivery of a webhook that was taken in:
-
-    GitHub, or somebody who recorded it, may send it again.
+    """A delivery of a webhook that was accepted. GitHub may send it again, and so may
+    an attacker who recorded it.
     """
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")

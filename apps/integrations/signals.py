@@ -1,5 +1,5 @@
-"""What the sync tells, inside the transaction in which it became true. Receivers only
-write rows.
+"""The signals of the sync. They are sent inside the transaction of the change that they
+report, so receivers may only write rows.
 
 The ids of repositories are those of `TrackedRepository`, which are those of
 `metrics.Repository`, too.

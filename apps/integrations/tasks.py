@@ -1,6 +1,6 @@
-"""The sync's and the aggregation's steps as tasks.
+"""The steps of the sync and of the aggregation as tasks.
 
-Who runs them in which order is said by the pipelines.
+The pipelines define their order.
 """
 
 from datetime import date, datetime, timedelta

@@ -110,7 +110,7 @@ def store_token(team: Team, token: str, user: Any = None) -> Credential:
 
 
 def secret_for(team: Team | int) -> Secret:
-    """The team's GitHub token, wrapped.
+    """Return the team's GitHub token, wrapped.
 
     Raises MissingCredentials or CredentialError.
     """
@@ -131,9 +131,10 @@ def secret_for(team: Team | int) -> Secret:
 
 
 def token_for(team: Team | int) -> str:
-    """The team's GitHub token in clear: hand it to the client, keep it nowhere.
+    """Return the team's GitHub token as plain text. Pass it to the client and store it
+    nowhere.
 
-    Raises as `secret_for`.
+    Raises the same errors as `secret_for`.
     """
     return secret_for(team).reveal()
 
@@ -144,11 +145,11 @@ OTHERWISE_READ = {ConnectionSource.GIT}
 
 
 def client_for(team: Team | int, **options: Any) -> GitHubClient:
-    """A client with the team's token, at the address that the token is for: GitHub's,
-    or that of the sample.
+    """Return a client with the team's token, at the address that the token is for:
+    GitHub's, or that of the sample.
 
-    Addresses come from settings alone. `options` are the client's. Raises as
-    `secret_for`.
+    The address comes from the settings only. `options` are passed to the client. Raises
+    the same errors as `secret_for`.
     """
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
     if unknown := connected - READ_BY_CLIENT - OTHERWISE_READ:
@@ -208,9 +209,9 @@ class _Installed:
         return int(self.kept["installation"])
 
     def token(self) -> tuple[str, bool]:
-        """A token that lasts for a while yet, and whether it is a new one.
+        """Return a token that lasts for a while yet, and whether it is a new one.
 
-        Asks GitHub outside of transactions.
+        Asks GitHub, so call it outside of transactions.
         """
         ends = self.kept.get("ends")
         if ends and datetime.fromisoformat(ends) > timezone.now() + TOKEN_MARGIN:

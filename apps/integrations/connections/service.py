@@ -1,8 +1,8 @@
-"""Connecting a team to its sources, listing what they have, and leaving them.
+"""Connect a team to its sources, list their repositories, and disconnect them.
 
-Asking a source (`check`, `refresh`, `read_more`, `measure`) happens outside of
-transactions; what it said is stored afterwards. A team shows either the sample or its
-own repositories, never both: figures must not mix.
+The functions that ask a source (`check`, `refresh`, `read_more`, `measure`) do so
+outside of transactions and store the answers afterwards. A team shows either the sample
+or its own repositories, never both, because their figures must not mix.
 """
 
 import contextlib
@@ -50,8 +50,8 @@ REQUEST_SECONDS = 8.0
 
 
 class CannotConnect(Exception):
-    """This source cannot be connected, or left, now; the message says why and what to
-    do.
+    """This source cannot be connected or disconnected now; the message has the reason
+    and what to do.
     """
 
     cause = "cannot_connect"
@@ -132,7 +132,7 @@ def keep(
     the same source.
 
     `found` is what `check` returned; without it the repositories are listed when they
-    are first asked for. `installation` stands in place of a token.
+    are first needed. An `installation` replaces a token.
     """
     Team.objects.select_for_update().get(pk=team.pk)
     _check_mixing(team, source)
@@ -199,10 +199,10 @@ def revoke(team: Team) -> None:
 
 
 def leave(team: Team, source: str) -> bool:
-    """Delete a connection and its token; False where there was none. What was read
-    stays, but for the sample's.
+    """Delete a connection and its token. Returns False if there was none. The data that
+    was read is kept, except for the sample's.
 
-    Raises CannotConnect while a run is under way.
+    Raises CannotConnect while a run is active.
     """
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
@@ -305,7 +305,7 @@ def _store(connection: Connection, **values: Any) -> None:
 
 
 def repository_source(connection: Connection) -> str:
-    """The source that repositories of this connection have in rows."""
+    """Return the source that the rows of this connection's repositories have."""
     source = known_source(connection.source)
     match source:
         case ConnectionSource.GITHUB | ConnectionSource.SAMPLE:

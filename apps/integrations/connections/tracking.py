@@ -21,11 +21,11 @@ NAME_LIMIT = 300
 
 
 class InvalidName(ValueError):
-    """A name that no repository can have; the message says what is expected."""
+    """A name that no repository can have; the message has the expected form."""
 
 
 def full_name(text: str) -> str:
-    """The repository's name, checked to be of the form `owner/name`."""
+    """Return the repository's name, checked to be of the form `owner/name`."""
     name = text.strip()
     if not _FULL_NAME.fullmatch(name) or name.partition("/")[2] in (".", ".."):
         raise InvalidName(

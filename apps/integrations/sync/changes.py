@@ -1,7 +1,7 @@
-"""What a page of a list says that the rows don't.
+"""What has changed, according to a page of a list.
 
-A list tells which pull requests have changed by their last change, in whole seconds.
-Three things need a closer look:
+A list shows which pull requests have changed by the time of their last change, in whole
+seconds. Four cases need more than a comparison of times:
 
     the same second, another state     news: records of one second are compared by content
     an earlier second than the row's   no news, because GitHub's lists lag; unless the row is ahead of GitHub's clock

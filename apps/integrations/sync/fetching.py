@@ -29,7 +29,7 @@ Timed = tuple[Any, Exception | None, float]
 
 @dataclass(slots=True)
 class _Flight[T]:
-    """What is under way, and why nothing more may be sent, where that is so."""
+    """The requests that are under way, and the error after which no more may be sent."""
 
     flying: dict[Future[Timed], tuple[T, Ticket]] = field(default_factory=dict)
     waiting: list[T] = field(default_factory=list)
@@ -37,8 +37,8 @@ class _Flight[T]:
 
 
 class Fetcher:
-    """Sends the requests of one client. `check` raises where the step must stop; what
-    is under way is taken in first.
+    """Sends the requests of one client. `check` raises if the step must stop; the
+    answers that are under way are handled first.
 
     `note_wait` is called with True when no request has been allowed for a while, and
     with False when one is.

@@ -102,8 +102,8 @@ class GitReader:
             )
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
-        """The clone as it was when this attempt first looked; None for one without
-        commits.
+        """Return the clone as it was at this attempt's first reading; None for a clone
+        without commits.
         """
         if tracked.pk not in self._open:
             try:
@@ -294,8 +294,8 @@ def _delete_others(
 
 
 def _identify(repository: Repository, clone: GitRepository) -> None:
-    """Keep what the clone says of itself; one clone under two paths would be counted
-    twice.
+    """Store the clone's key, pages, and trunk. Raises SameRepository if the team tracks
+    the clone under another path too, because it would be counted twice.
     """
     same = Repository.objects.for_team(repository.team_id).filter(
         source=Source.GIT, external_id=clone.key

@@ -15,7 +15,7 @@ from apps.integrations.sync.state import Alone, SyncState
 class GitHubReader:
     """Reads tracked repositories of GitHub into rows.
 
-    Raises GitHubError where that concerns all of them.
+    Raises GitHubError if the error concerns all of them.
     """
 
     def __init__(
@@ -28,7 +28,9 @@ class GitHubReader:
         self._books: dict[int, RepositoryPlan] = {}
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """The lists, page by page, back to `start`; a page of each in turn."""
+        """Read the lists, page by page, back to `start`: one page of each repository in
+        turn.
+        """
         waiting = [self._book(tracked) for tracked in rows]
 
         def take() -> Job | None:
@@ -41,8 +43,8 @@ class GitHubReader:
         self._run(rows, take)
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """The details of all that have none yet, one repository after the other, and
-        what changed meanwhile.
+        """Read the details of all pull requests that have none yet, one repository
+        after the other, and what changed meanwhile.
         """
         plans = [(tracked, self._book(tracked)) for tracked in rows]
 

@@ -38,7 +38,7 @@ class Address:
 
 
 def address_of(repository: Repository) -> Address:
-    """Return where a stored repository is asked for."""
+    """Return the address by which GitHub is asked about a stored repository."""
     return Address(repository.full_name, repository.external_id, repository.github_id)
 
 
@@ -113,8 +113,8 @@ def _is_same(source: GitHubSource, facts: RepositoryFacts, address: Address) -> 
 
 
 def identify(tracked: TrackedRepository, page: SkeletonPage) -> list[str]:
-    """Keep what GitHub says of the repository itself, inside the open unit. Returns
-    lines for the run's log.
+    """Store the repository's own facts from a page, inside the open unit. Returns lines
+    for the run's log.
 
     Raises SameRepository if the team tracks it under another name, too.
     """
@@ -217,6 +217,6 @@ def _free(repository: Repository, full_name: str) -> bool:
 
 
 def _forget_notices(repository: Repository) -> None:
-    """Drop what was said about a name whose repository is read now."""
+    """Clear the notices of other repositories about the name that this repository has."""
     rows = TrackedRepository.objects.for_team(repository.team_id).exclude(pk=repository.pk)
     rows.filter(notice__contains=f" the name {repository.full_name} now.").update(notice="")

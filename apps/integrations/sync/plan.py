@@ -1,5 +1,5 @@
-"""One repository of GitHub under way: which request comes next, and what its answer
-means for the rows.
+"""The repository plan: which request of one GitHub repository comes next, and what its
+answer means for the rows.
 
     skeleton   pages by creation, newest first, back to the start of the window: totals and first figures
     update     pages by last change, back to the watermark, or else to the start: older ones that were active since
@@ -8,10 +8,10 @@ means for the rows.
     verify     if it is due, what is stored compared with GitHub (see `verification`); then settle again
     end
 
-The phase and the place in it stand in the repository's cursor and are committed with
+The phase and the position in it are in the repository's cursor and are committed with
 the rows. A request that GitHub cannot answer is made smaller, down to one pull request.
-What still fails then is recorded with its reason; unless GitHub answers nothing at all,
-which is an outage and nobody's fault.
+A pull request that still fails is recorded with its reason, unless GitHub answers no
+query at all, which is an outage.
 """
 
 import threading
@@ -104,7 +104,9 @@ class _Details:
         return again
 
     def take(self) -> list[Todo]:
-        """The next batch; one that has failed before goes alone."""
+        """Return the next batch. A pull request whose request has failed before gets a
+        batch of its own.
+        """
         batch = [self.todo.popleft()]
         alone = self.tries
         while (
@@ -118,7 +120,7 @@ class _Details:
 
 
 class RepositoryPlan:
-    """The requests of one repository. Raises GitHubError where it cannot be read."""
+    """The requests of one repository. Raises GitHubError if it cannot be read."""
 
     def __init__(
         self, sync_state: SyncState, source: GitHubSource, tracked: TrackedRepository
@@ -134,8 +136,8 @@ class RepositoryPlan:
         self._confirming = threading.Lock()
 
     def next_of_list(self, start: datetime) -> Job | None:
-        """The next page towards `start`; None where that is reached, or a page is under
-        way.
+        """Return the next page towards `start`; None if the list has reached it, or
+        while a page is under way.
         """
         cursor = self._tracked.cursor
         if not self._open or self._listing:
@@ -152,8 +154,8 @@ class RepositoryPlan:
         return None
 
     def next_of_details(self) -> Job | None:
-        """The next batch or page of what follows the lists; None where what is under
-        way has to come first.
+        """Return the next batch or page of what follows the lists; None if requests
+        that are under way must end first.
         """
         if not self._open or self._listing:
             return None
@@ -177,8 +179,8 @@ class RepositoryPlan:
     # Pages of a list
 
     def _page(self) -> Job:
-        """The page after the cursor, smaller where GitHub could not answer, and again
-        where nodes were unusable.
+        """Return the request of the page after the cursor. It asks for fewer entries
+        after GitHub failed to answer, and asks again after unusable nodes.
         """
         cursor, address = self._tracked.cursor, identity.address_of(self._tracked.repository)
         by_creation = cursor["phase"] == "skeleton"
@@ -208,8 +210,8 @@ class RepositoryPlan:
         return Job(self._tracked, fetch, self._take_page)
 
     def _is_look(self) -> bool:
-        """Whether the page is the first of a look at what has changed since the last
-        one.
+        """Return whether the page is the first of a check for changes since the last
+        reading.
         """
         cursor = self._tracked.cursor
         return cursor.get("after") is None and (
@@ -265,12 +267,14 @@ class RepositoryPlan:
             identity.free_name(self._tracked)
 
     def _identify(self, page: SkeletonPage) -> None:
-        """Keep what a page says of the repository itself. Inside a unit."""
+        """Store the repository's own facts from a page. Call it inside a unit."""
         for line in identity.identify(self._tracked, page):
             self._sync_state.ctx.log(line, level="warning")
 
     def _commit_page(self, page: SkeletonPage) -> bool:
-        """Whether the repository is read to its end with it."""
+        """Write the rows of a page. Return whether the repository has now been read to
+        its end.
+        """
         sync_state, tracked = self._sync_state, self._tracked
         by_creation = tracked.cursor["phase"] == "skeleton"
         floor = _floor(tracked)
@@ -339,15 +343,15 @@ class RepositoryPlan:
         cursor["after"] = page.end.cursor
 
     def _list_over(self, *, whole: bool) -> bool:
-        """Go on to the next phase; True where there is nothing more to do."""
+        """Go on to the next phase. Return True if there is nothing more to do."""
         tracked, cursor = self._tracked, self._tracked.cursor
         phase, changed = cursor["phase"], cursor.pop("changed", 0)
         before = cursor.pop("before", None)
         cursor.pop("upper", None)
         cursor["after"] = None
         if phase == "skeleton":
-            # Where a wider window would go on: at the page that reaches past this one's
-            # start, unless that is the last.
+            # Remember the page that a wider window would continue from: the one that
+            # reaches past this window's start, unless that is the last page.
             cursor["deep"] = {"whole": whole, "after": before}
             # Of a list that was read to its end, nothing older is left that might have
             # been active.
@@ -379,7 +383,7 @@ class RepositoryPlan:
         self._sync_state.end(self._tracked)
 
     def _page_to_compare(self) -> Job:
-        """The next page of the comparison's lists."""
+        """Return the request of the next page of the comparison's lists."""
         lists, after = self._lists, self._tracked.cursor["verify"]["after"]
         address = identity.address_of(self._tracked.repository)
         size, document = lists.size, lists.document
@@ -491,8 +495,8 @@ class RepositoryPlan:
             self._give_up(details, next(iter(page.problems.values())))
 
     def _give_up(self, details: _Details, why: str) -> None:
-        """Write down that what is left can't be read: asking for each of thousands in
-        vain would help nobody.
+        """Record that the remaining details cannot be read, without a request for each
+        of what may be thousands.
         """
         sync_state, tracked, name = (
             self._sync_state,
@@ -595,8 +599,8 @@ class RepositoryPlan:
         self._sync_state.save(tracked, unit, text)
 
     def _details_done(self) -> None:
-        """Everything known is read: look for what changed meanwhile, or end where that
-        was done often enough.
+        """Look for what changed while the details were read, or end if that was done
+        often enough.
         """
         details, self._details = self._details, None
         if self._compares:
@@ -615,7 +619,7 @@ class RepositoryPlan:
 
 
 def _floor(tracked: TrackedRepository) -> datetime:
-    """How far back the present list is read: a creation or a change."""
+    """Return how far back the present list is read: a time of creation or of change."""
     cursor = tracked.cursor
     since = datetime.fromisoformat(cursor["since"])
     if cursor["phase"] == "skeleton":

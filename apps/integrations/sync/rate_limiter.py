@@ -1,16 +1,15 @@
-"""How fast GitHub is asked: one allowance for each credential, shared by all workers
-through the database.
+"""Limit how fast GitHub is asked, for each credential, across all workers through the
+database.
 
-GitHub counts points in an hour and seconds of its own work in a minute, and may ban who
-goes on while limited. So every request of a sync first takes a ticket, and gives it
-back with what it took:
+GitHub counts points in an hour and seconds of its own work in a minute, and may ban a
+client that goes on while it is limited. Every request of a sync therefore first
+acquires a permit, and releases it with the time that the answer took:
 
-- nothing is asked before a limit that GitHub told of is over, whichever worker heard of
-  it;
+- after a limit, no worker sends a request until the time that GitHub named;
 - the answers of any 60 s together take at most 50 s;
-- at most four are under way at once; an overload halves that, each good answer gives
-  half of one back;
-- of several runs that wait, the one that had less of the last minute comes first.
+- at most four requests are under way at once; an overload halves that number, and each
+  good answer adds half a request;
+- of several runs that wait, the one with the smaller share of the last minute is first.
 """
 
 import uuid
@@ -30,8 +29,8 @@ WINDOW = 60.0
 # GitHub's limit is 60.
 SECONDS_A_WINDOW = 50.0
 MOST_IN_FLIGHT = 4.0
-# A ticket that nobody gave back belonged to a process that died: no request takes
-# longer.
+# A permit that was not released by then belonged to a process that died, because no
+# request takes longer.
 TICKET_SECONDS = 75.0
 # Who has not asked again for so long waits no more.
 WAITING_SECONDS = 2.0
@@ -86,8 +85,8 @@ class Pace:
         return flown + sum(seconds for _, seconds, who in self.spent if who == owner)
 
     def acquire(self, ticket: str, owner: str, now: float) -> float:
-        """0 where the request may go, with the ticket noted; else the seconds after
-        which to ask again.
+        """Return 0 if the request may be sent, and note the permit; otherwise return
+        the seconds after which to ask again.
         """
         self.forget(now)
         wait = self._wait(now) or self._courtesy(owner, now)
@@ -138,10 +137,10 @@ class Ticket:
 
 
 class Allowance(Protocol):
-    """Who says when a request may be sent."""
+    """The interface of a rate limiter."""
 
     def acquire(self) -> Ticket | float:
-        """A ticket for one request, or the seconds after which to ask again.
+        """Return a permit for one request, or the seconds after which to ask again.
 
         Raises RateLimited.
         """
@@ -153,8 +152,8 @@ class Allowance(Protocol):
         rate: Rate | None = None,
         error: Exception | None = None,
     ) -> ApiBudget | None:
-        """Tell what a request took and how it ended; the budget as it is then, where
-        there is one.
+        """Record how long a request took and how it ended. Returns the budget after it,
+        if there is one.
         """
 
 
@@ -226,7 +225,7 @@ class RateLimiter:
     def _close(self, budget: ApiBudget, pace: Pace, limit: RateLimited, now: datetime) -> None:
         until = limit.until
         if limit.secondary and not limit.told:
-            # GitHub asks to wait longer each time where it names no time itself.
+            # GitHub asks clients to wait longer each time if it names no time itself.
             until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
         # A limit that is over when GitHub names it, and is there again at the next
         # request, must not be asked for without end.
@@ -235,7 +234,7 @@ class RateLimiter:
         if limit.secondary:
             pace.on_overload()
         else:
-            # Whatever earlier answers told of points left, there are none.
+            # No points are left, whatever earlier answers contained.
             budget.points_left, budget.resets_at = 0, until
         if budget.blocked_until is None or until > budget.blocked_until:
             budget.blocked_until, budget.secondary = until, limit.secondary
@@ -278,8 +277,8 @@ def _closed_until(budget: ApiBudget, now: datetime) -> datetime | None:
 
 
 def _note_rate(budget: ApiBudget, rate: Rate) -> None:
-    """The newest word on the points: answers may overtake each other, so within an hour
-    only a lower one counts.
+    """Store the newest number of points. Answers may overtake each other, so within an
+    hour only a lower number counts.
     """
     new_hour = budget.resets_at is None or abs(rate.resets_at - budget.resets_at) > timedelta(
         seconds=5

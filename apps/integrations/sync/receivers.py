@@ -1,5 +1,5 @@
-"""Integrations' own receivers: the log of what the sync told, and the rows of the
-repositories.
+"""Integrations' own receivers of the sync's signals. They write the sync's log and the
+rows of the repositories.
 """
 
 from datetime import datetime

@@ -59,8 +59,8 @@ def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> N
 def _wait_again(row: TrackedRepository) -> None:
     cursor = dict(row.cursor)
     if cursor.pop("problems", None):
-        # Something in the list itself was unreadable, and nobody knows where: the list
-        # is read again.
+        # An entry of the list itself was unreadable, and its position is unknown. The
+        # whole list is read again.
         cursor = {key: cursor[key] for key in ("run", "name", "since") if key in cursor} | {
             "phase": "skeleton"
         }
@@ -83,14 +83,17 @@ def _count_again(run: Run, step: StepRun) -> None:
 
 
 def settle(run: Run, status: SyncStatus, why: str) -> None:
-    """The run has ended before its sync did: nothing of it is `syncing` any more."""
+    """Set the repositories that are still syncing to `status`, because the run has
+    ended.
+    """
     rows = _rows_of(run)
     for row in (row for row in rows if row.sync_status in OPEN):
         row.sync_status, row.last_sync_error = status, why
         row.cause, row.remedy, row.ended_at = run.cause, run.remedy, timezone.now()
         row.failed_reads += status == SyncStatus.ERROR
         row.save(update_fields=["sync_status", *attempts.COLUMNS])
-    # All of them: what an attempt had yet to tell of the others ended with it.
+    # Publish all of them: the ended attempt may not have published the others' last
+    # changes.
     _tell(run, rows)
 
 

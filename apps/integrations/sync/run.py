@@ -80,12 +80,12 @@ def sync_repositories(
     verify: bool = False,
     nights: int = 0,
 ) -> Outcome:
-    """The body of the sync step: all repositories that the team follows, or those
+    """Run the body of the sync step: all repositories that the team tracks, or those
     named, back to `since`.
 
     Args:
         verify: compare everything with the source.
-        nights: compare a share of it, so that so many runs compare all; 0 for none.
+        nights: compare a share of it, so that this many runs compare all; 0 for none.
     """
     sync_state = SyncState(ctx, team_id, verify=verify, nights=nights)
     sync_state.open(repo_ids, since)
@@ -118,7 +118,7 @@ def _readers(sync_state: SyncState, stack: ExitStack) -> dict[str, Reader]:
 
 def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
     client = stack.enter_context(client_for(sync_state.team_id))
-    # The sample is served by the installation itself: there is nobody to spare.
+    # The installation itself serves the sample, so its requests need no limit.
     own = (
         Connection.objects.for_team(sync_state.team_id)
         .filter(source=ConnectionSource.SAMPLE)

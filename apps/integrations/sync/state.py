@@ -1,11 +1,13 @@
-"""The books of one sync: which repositories, how far each is, what was told of it.
+"""The state of one sync: its repositories, how far each is, and what was published of
+it.
 
 Every change of a tracked repository happens in a unit of the step, together with the
-rows that it counts. The state that is shown is always the committed one; nothing is
-counted twice, because a unit commits once or not at all.
+rows that it counts. Pages always show the committed state. Nothing is counted twice,
+because a unit commits once or not at all.
 
-A repository's cursor names the run that it belongs to. A new run starts it afresh; a
-run that finds a repository in the hands of another live one waits for that one's end.
+A repository's cursor contains the run that it belongs to. A new run starts the cursor
+afresh. If another live run is reading a repository, the new run waits for that run's
+end.
 """
 
 import time
@@ -83,15 +85,15 @@ def repository_event(tracked: TrackedRepository) -> RepositoryEvent:
 
 
 def shown_name(tracked: TrackedRepository) -> str:
-    """The name under which a run shows a repository from its first moment, even if it
-    is renamed meanwhile.
+    """Return the name under which a run shows a repository from its first moment, even
+    if it is renamed meanwhile.
     """
     return str(tracked.cursor.get("name") or tracked.repository.full_name)
 
 
 def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
-    """The pull requests that the repository's sync is about: created in its window, or
-    older and active in it.
+    """Return the pull requests of the repository's sync: those created in its window,
+    and older ones that were active in it.
     """
     since = tracked.cursor["since"]
     pulls = PullRequest.objects.for_team(tracked.team_id).filter(
@@ -101,8 +103,8 @@ def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
 
 
 def _newest(tracked: TrackedRepository) -> datetime | None:
-    """The change up to which everything has been read; never one that the source's
-    clock has not reached.
+    """Return the time of the newest change that was read. It is never later than the
+    source's clock.
     """
     if tracked.repository.source == Source.GITHUB:
         top = tracked.cursor.get("top")
@@ -236,8 +238,8 @@ class SyncState:
         try_degraded_again(rows)
 
     def _first_cursor(self, row: TrackedRepository) -> dict[str, Any]:
-        """Where a run begins: at the top of the list, or with the changes since the
-        last whole window.
+        """Return the cursor of a new run: at the top of the list, or at the changes
+        since the last complete window.
         """
         cursor: dict[str, Any] = {
             "run": str(self.ctx.run.pk),
@@ -261,8 +263,8 @@ class SyncState:
         return cursor | {"since": since.isoformat()}
 
     def check(self) -> None:
-        """Before each outside call: stop where this attempt must, and give the worker
-        to others now and then.
+        """Stop if this attempt must, and from time to time yield the worker to others.
+        Call it before each outside call.
         """
         self.ctx.check()
         if time.monotonic() > self._yield_at:
@@ -273,7 +275,7 @@ class SyncState:
             )
 
     def unfinished(self, source: str | None = None) -> list[TrackedRepository]:
-        """The repositories that are not ended, of one source or of all."""
+        """Return the repositories whose sync has not ended, of one source or of all."""
         return [
             row
             for row in self.rows
@@ -281,19 +283,20 @@ class SyncState:
         ]
 
     def pending(self, tracked: TrackedRepository) -> QuerySet[PullRequest]:
-        """Those of the window whose details are to be read."""
+        """Return the pull requests of the window whose details have to be read."""
         return window_of(tracked).filter(detail_state=DetailState.PENDING)
 
     def count(self, tracked: TrackedRepository) -> None:
-        """The list is read: how many there are, and how many of them are whole already.
+        """Count the pull requests of a list that has been read, and those with details
+        already.
 
-        Inside a unit.
+        Call it inside a unit.
         """
         tracked.total = window_of(tracked).count()
         tracked.done = tracked.total - self.pending(tracked).count()
 
     def save(self, tracked: TrackedRepository, unit: Unit, message: str = "") -> None:
-        """Write how a repository stands, inside the open unit, and count it in the
+        """Write a repository's sync state inside the open unit, and count it in the
         step's progress.
         """
         # Repositories are read one at a time: what passed since the last one was
@@ -349,8 +352,8 @@ class SyncState:
         return sum(known) + round(len(unknown) * sum(known) / len(known))
 
     def on_listed(self, start: datetime) -> None:
-        """All lists are in back to `start`: the newest weeks are written, with a first
-        finding, long before the details are.
+        """Write the newest weeks with a first insight, once all lists are read back to
+        `start`. The details follow much later.
         """
         now, done = timezone.now(), [self.ctx.generation, start.isoformat()]
         found = preview.early_finding(self.team_id, now)
@@ -387,8 +390,8 @@ class SyncState:
             self.ctx.emit(kind=WAIT, key="step", data=note)
 
     def parked(self) -> None:
-        """The step is about to wait: what is known of the budget is shown while it
-        does.
+        """Show what is known of the budget while the step waits. Call it before the
+        step parks.
         """
         if self.budget is not None:
             with self.ctx.unit(last=True):
@@ -396,9 +399,9 @@ class SyncState:
                 run_events.emit(self.ctx, "github", budget_event(self.budget))
 
     def _draw(self) -> None:
-        """The first charts, from what has been read.
+        """Write the first charts from what has been read.
 
-        A week is whole once every list has come past it.
+        A week is complete once every list has passed it.
         """
         self._drawn_at = time.monotonic()
         reading = [
@@ -511,8 +514,8 @@ class SyncState:
             del tracked.cursor["problems"]
 
     def end(self, tracked: TrackedRepository) -> None:
-        """The whole window is in: complete, or partial where something of it could not
-        be read.
+        """End the sync of a repository whose window was read: complete, or partial if a
+        part of it could not be read.
         """
         with self.ctx.unit(last=True) as unit:
             why = storable(self._incomplete(tracked), attempts.LONGEST_REASON)

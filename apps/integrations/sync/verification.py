@@ -158,7 +158,7 @@ class Lists:
             )
 
     def _turn(self, page: SkeletonPage, *, is_over: bool) -> None:
-        """Write where the next page begins, or the next stage."""
+        """Write the cursor of the next page, or the next stage."""
         state: dict[str, Any] = dict(self._tracked.cursor["verify"])
         state["after"] = page.end.cursor
         if is_over and self._is_by_creation:

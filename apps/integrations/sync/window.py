@@ -1,8 +1,8 @@
-"""How far back a sync goes: to a first day, which is fixed when the team is set up.
+"""How far back a sync goes: to a first day, which is fixed when the team is created.
 
-first_day(team.pk)                                  # date(2025, 11, 29); None before the first setup
-widened(team.pk, date(2025, 11, 29))                # the same, or an earlier one to which was read
-midnight(date(2025, 11, 29))                        # 2025-11-29 00:00 UTC, where the sync begins
+first_day(team.pk)                     # date(2025, 11, 29); None before the first setup
+widened(team.pk, date(2025, 11, 29))   # the same, or an earlier day that was read before
+midnight(date(2025, 11, 29))           # 2025-11-29 00:00 UTC, at which the sync begins
 """
 
 from calendar import monthrange
@@ -19,8 +19,8 @@ MOST_DAYS = 18_300
 
 
 def start(end: datetime, months: int) -> datetime:
-    """The moment `months` calendar months before `end`; the day is clamped to the
-    month's last. Raises Permanent.
+    """Return the moment `months` calendar months before `end`; the day is clamped to
+    the month's last. Raises Permanent.
     """
     if not 1 <= months <= MOST_MONTHS:
         raise Permanent(f"A sync goes back 1 to {MOST_MONTHS} months, not {months}.")

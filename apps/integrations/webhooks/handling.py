@@ -43,8 +43,8 @@ PARSED = frozenset(EVENTS)
 
 
 def make(team: Team, user: Any) -> tuple[Webhook, str]:
-    """The team's webhook with a new secret, which is shown this once; an earlier secret
-    is void. Raises CredentialError.
+    """Return the team's webhook with a new secret, which is shown only once. An earlier
+    secret becomes invalid. Raises CredentialError.
     """
     secret = secrets.token_hex(32)
     webhook, _ = Webhook.objects.across_teams().update_or_create(
@@ -89,8 +89,8 @@ def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> 
 
 
 def _lose(connection: Connection, action: str) -> None:
-    """The app was removed or suspended at GitHub: nothing can be read any more, and the
-    team's page says why.
+    """Note on the connection that the app was removed or suspended at GitHub, so
+    nothing can be read any more. Delete the credential if it was removed.
     """
     words = "removed" if action == "deleted" else "suspended"
     note = f"The GitHub App was {words} at GitHub, so nothing can be read. Install it again, or use a token."
@@ -104,7 +104,7 @@ def _lose(connection: Connection, action: str) -> None:
 
 
 def forget_old() -> None:
-    """Drop deliveries that nobody can send again."""
+    """Delete deliveries that are too old to be accepted again."""
     Delivery.objects.filter(at__lt=timezone.now() - REMEMBERED).delete()
 
 

@@ -1,4 +1,4 @@
-"""Where GitHub delivers webhooks."""
+"""The view that receives GitHub's webhooks."""
 
 import logging
 from collections.abc import Callable, Mapping

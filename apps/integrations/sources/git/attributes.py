@@ -1,11 +1,12 @@
 """Which files are generated or vendored, so that their lines are not counted as their
 author's.
 
-A repository says so in `.gitattributes`, by `linguist-generated`, `linguist-vendored`,
-or `-diff`; the files of the trunk's tip count for the whole history. Without a word
-there, lock files and folders of dependencies are left out.
+A repository marks them in `.gitattributes`, by `linguist-generated`,
+`linguist-vendored`, or `-diff`; the files of the trunk's tip count for the whole
+history. If a file has no mark there, it is left out when it is a lock file or in a
+folder of dependencies.
 
-git reads these files from an index. It gets one of our own, with nothing else in it.
+git reads these files from an index. It gets a temporary one that contains nothing else.
 """
 
 import hashlib
@@ -96,7 +97,7 @@ class LeftOut:
         return frozenset(found)
 
     def _told(self, paths: Iterable[str]) -> dict[str, bool]:
-        """Return what the repository says of some of the paths."""
+        """Return the paths that the repository marks, each with whether it is left out."""
         if not self._has_index:
             for _ in self._git.fields("update-index", "--index-info", given=self._entries):
                 pass

@@ -12,10 +12,10 @@ MOST_CLONES = 200
 
 
 def find_clones(root: Path | None) -> tuple[list[str], bool]:
-    """The paths, relative to the root, of the clones up to three folders deep; and
-    whether there may be more.
+    """Return the paths, relative to the root, of the clones up to three folders deep,
+    and whether there may be more.
 
-    Folders inside a clone, hidden ones and symbolic links are not entered. Raises
+    Folders inside a clone, hidden folders, and symbolic links are not entered. Raises
     SourceDisabled.
     """
     if root is None or not root.is_dir():

@@ -1,9 +1,9 @@
-"""Runs git on one repository whose configuration is not trusted.
+"""Run git on one repository whose configuration is not trusted.
 
-Nothing that the repository says may start a program, open a connection, wait for a
-terminal, change its data or name other files to read: the environment is made here,
-settings that start programs are overridden, no protocol is allowed. No shell; arguments
-are options of ours and object ids. Each process has a time limit.
+Nothing in the repository may start a program, open a connection, wait for a terminal,
+change its data, or name other files to read. Therefore the environment is made here,
+settings that start programs are overridden, and no protocol is allowed. There is no
+shell; all arguments are fixed options and object ids. Each process has a time limit.
 """
 
 import errno
@@ -72,16 +72,18 @@ _OBJECTS = (
 
 
 def is_oid(text: str) -> bool:
-    """A full object id in lower-case hexadecimal, SHA-1 or SHA-256."""
+    """Return whether this is a full object id in lower-case hexadecimal, SHA-1 or
+    SHA-256.
+    """
     return _OID.fullmatch(text) is not None
 
 
 class Git:
-    """git with one repository. `shown` is the name that errors call it by; `timeout` is
+    """git with one repository. `shown` is the repository's name in errors; `timeout` is
     in seconds, per process.
 
-    `objects` is the repository's object store, when `git_dir` stands for another
-    folder.
+    `objects` is the repository's object store, if `git_dir` is a folder that replaces
+    the repository's own.
     """
 
     def __init__(
@@ -116,8 +118,8 @@ class Git:
         return found
 
     def line(self, *args: str) -> str | None:
-        """The first line that git prints; None where it ends with 1 (`--quiet` checks:
-        there is no such thing).
+        """Return the first line that git prints; None if git ends with 1, by which
+        checks with `--quiet` answer no.
         """
         try:
             # Text ends in a new line, or in the NUL of `config --null`.
@@ -126,11 +128,11 @@ class Git:
             return None
 
     def fields(self, *args: str, given: Iterable[str] = (), ends: str = "\n") -> Iterator[str]:
-        """What git prints, cut at each NUL, while it runs. `given` are the lines of its
-        standard input, or end in `ends`.
+        """Yield what git prints, cut at each NUL, while it runs. `given` are the lines
+        of its standard input, each ended by `ends`.
 
-        Raises TimedOut, and CannotRead or PartialClone once the output is through and
-        git ended with an error.
+        Raises TimedOut, and CannotRead or PartialClone once all output was read and git
+        ended with an error.
         """
         # git is ended at its own limit; the supervisor's comes later.
         with (
@@ -232,7 +234,7 @@ class Git:
 
 
 class _EndedWithOne(CannotRead):
-    """git ended with 1 and said nothing: its way to answer no."""
+    """git ended with 1 and printed no error, which means no."""
 
 
 def _stop(process: subprocess.Popen[bytes], late: threading.Event | None = None) -> None:
@@ -245,7 +247,9 @@ def _stop(process: subprocess.Popen[bytes], late: threading.Event | None = None)
 
 
 def _split(stream: IO[bytes]) -> Iterator[str]:
-    """Pieces between NULs; what follows the last NUL counts where there is something."""
+    """Yield the pieces between NULs, and the piece after the last NUL if it is not
+    empty.
+    """
     parts: list[bytes] = []
     while chunk := stream.read(_CHUNK):
         marks.alive()

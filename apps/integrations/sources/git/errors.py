@@ -1,5 +1,5 @@
-"""What can go wrong with a local repository, in words for the people who see it: what
-happened, why, what to do next.
+"""What can go wrong with a local repository. Each message is for users: what happened,
+why, and what to do next.
 
     SourceDisabled                       no repository can be read until the setting is put right
     OutsideRoot, NoSuchPath, NotARepository, EmptyRepository      this path cannot be read as it is
@@ -8,8 +8,8 @@ happened, why, what to do next.
     LandingGone                          the trunk was rewritten; reading it anew helps
     TimedOut                             git took too long; a smaller unit, or a later attempt, may succeed
 
-Paths are shown as the user gave them; where the root lies on the server is nobody's
-business.
+Paths are shown as the user gave them, because users must not learn where the root is on
+the server.
 """
 
 from apps.pipelines.remedy import Remedy

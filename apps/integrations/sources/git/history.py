@@ -92,9 +92,9 @@ class History:
     """The part of a repository's history that is not older than a moment, held in
     memory: a few hundred bytes a commit.
 
-    `landings` are newest first: no commit before one that is built on it, else by date.
-    `cut_at` is when the oldest commit of a shallow clone landed, where that leaves out
-    something that was asked for.
+    `landings` are newest first: a commit comes before those that it is built on, and
+    otherwise they are sorted by date. `cut_at` is when the oldest commit of a shallow
+    clone landed, if the clone lacks a part of the history that was asked for.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Where a repository lies, and that all of it lies below the root.
+"""Find a repository, and check that all of it is below the root.
 
-A path may lead out by `..`, by a symbolic link, by a `.git` file, by a linked work tree
-or by borrowed objects (alternates); each of them is checked. Inside the git folder
-there are no symbolic links at all, and nothing that could be read without end.
-Repositories are not searched for in parent folders.
+A path may lead out of the root by `..`, by a symbolic link, by a `.git` file, by a
+linked work tree, or by borrowed objects (alternates); each of them is checked. Inside
+the git folder symbolic links are refused, and so are files that never end, such as
+pipes. Repositories are not searched for in parent folders.
 """
 
 import os
@@ -81,7 +81,8 @@ def _resolved(path: str, shown: str, top: Path) -> Path:
     if not path.strip() or "\x00" in path:
         raise NoSuchPath(shown)
     place = (top / path).resolve()
-    # Before anything else: whether something exists out there is not told.
+    # This check comes first, so that the error does not reveal which files exist
+    # outside.
     _check_below(place, shown, top)
     if not place.exists():
         raise NoSuchPath(shown)
@@ -105,9 +106,9 @@ def _git_dir(place: Path, shown: str, top: Path) -> Path:
 
 
 def _pointed_at(pointer: Path, prefix: str, start: Path) -> Path | None:
-    """The folder that a one-line file names, None where it names none.
+    """Return the folder that a one-line file names, or None if it names none.
 
-    `start` is where relative ones begin.
+    Relative paths begin at `start`.
     """
     text = _read(pointer)
     if not text.startswith(prefix) or not text.strip():
@@ -116,8 +117,8 @@ def _pointed_at(pointer: Path, prefix: str, start: Path) -> Path | None:
 
 
 def _read(path: Path) -> str:
-    """A small text file; nothing of what is no regular file (a pipe would never end) or
-    not there.
+    """Return the text of a small file; empty if it is missing or no regular file (a
+    pipe would never end).
     """
     if not path.is_file():
         return ""
@@ -129,8 +130,8 @@ def _read(path: Path) -> str:
 
 
 def shallow_boundary(common_dir: Path) -> frozenset[str]:
-    """The ids of the commits whose parents a shallow clone left out; none in a full
-    one.
+    """Return the ids of the commits whose parents a shallow clone left out; empty for a
+    full clone.
     """
     path = common_dir / "shallow"
     return (

@@ -1,8 +1,8 @@
-"""What a commit message on the trunk says of the pull request that it brought.
+"""What a commit message on the trunk contains about the pull request that it merged.
 
-Read are the messages that GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, Gerrit,
-Phabricator, bors and bitcoin-core's script write, and those of `git merge`. A number in
-the message makes it a pull request, whether merged or squashed:
+The parser knows the messages of GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, Gerrit,
+Phabricator, bors, bitcoin-core's script, and `git merge`. A number in the message makes
+it a pull request, whether merged or squashed:
 
     Title (#12)                                                     GitHub, Gitea
     Title (org/repo#12)                                             GitHub, of another repository
@@ -11,8 +11,8 @@ the message makes it a pull request, whether merged or squashed:
     Reviewed-on: https://host/c/project/+/12                        Gerrit; a Change-Id alone gives no number
     Differential Revision: https://host/D12                         Phabricator
 
-`Title (#12)` on a commit with one parent counts as a squash; that someone named an
-issue there by hand cannot be told apart.
+`Title (#12)` on a commit with one parent counts as a squash. An author may have named
+an issue there by hand; the message does not show the difference.
 
 A merge commit without a number is a pull request without one, except for a back-merge:
 the trunk merged into itself (`Merge branch 'main' of …`, `Merge remote-tracking branch
@@ -52,7 +52,7 @@ _GITLAB = re.compile(
     r"See merge request (?:(?P<page>https?://\S+/merge_requests/)|(?P<project>[^\s!]*)!)(?P<number>\d+)\s*"
 )
 _CHANGE_ID = re.compile(r"Change-Id: I[0-9a-f]{40}\s*")
-# Where a review took place, in a line of its own.
+# The address of a review, in a line of its own.
 _REVIEWS = (
     re.compile(
         r"(?P<page>Reviewed-on: https?://[^\s/]++\S*?/(?:\+/|pulls/|c/|#/c/)?)(?P<number>\d+)/?\s*"
@@ -86,8 +86,8 @@ class Told:
     is_pull_request: bool
     number: int | None = None
     head_ref: str = ""
-    # Where it is shown, if the message says so; and the repository that the number
-    # belongs to, if it is named.
+    # The address of its page, if the message contains it, and the repository that the
+    # number belongs to, if it is named.
     page: str = ""
     project: str = ""
 
@@ -101,9 +101,10 @@ def one_line(text: str, limit: int = _TITLE_LENGTH) -> str:
 
 
 def is_back_merge(subject: str, trunk: str) -> bool:
-    """Whether a merge commit with this first line merges the trunk into itself.
+    """Return whether a merge commit with this first line merges the trunk into itself.
 
-    A target in quotes is GitLab's: there, someone asked for a merge of a fork's trunk.
+    A quoted target is GitLab's, and means that a user asked for a merge of a fork's
+    trunk.
     """
     match = _branches(subject)
     if match is None or match["what"] == "tag":
@@ -165,8 +166,8 @@ def own_branches(subject: str, owner: str) -> list[str]:
 
 
 def telling(message: str) -> str:
-    """Return what of a message may tell of a pull request: its subject, and the lines
-    of the body that can.
+    """Return the parts of a message that may identify a pull request: its subject, and
+    some lines of the body.
     """
     subject, _, body = message.strip("\n").partition("\n")
     if not any(word in body for word in _TELLING):
@@ -176,7 +177,7 @@ def telling(message: str) -> str:
 
 
 def _short_names(match: re.Match[str]) -> list[str]:
-    """The names without that of the remote."""
+    """Return the branch names without that of the remote."""
     names = _names(match)
     return [name.partition("/")[2] or name for name in names] if match["remote"] else names
 
@@ -300,8 +301,8 @@ def _branches(subject: str) -> re.Match[str] | None:
 
 
 def _names(match: re.Match[str]) -> list[str]:
-    """The branch names of a merge's first line, without the owner that GitHub puts
-    before a colon.
+    """Return the branch names of a merge's first line, without the owner that GitHub
+    puts before a colon.
     """
     names = _BETWEEN_NAMES.split(match["names"][1:-1])
     return [name.rpartition(":")[2] for name in names]

@@ -1,6 +1,6 @@
-"""What a remote's address says: the repository's name, and where its pages are.
+"""Read the repository's name and the address of its pages from a remote's address.
 
-Passwords in it stay out of both.
+Passwords in the remote's address stay out of both.
 """
 
 import re
@@ -13,7 +13,7 @@ _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]{2,}):(?!//|:)(?P<path>.+)")
 _LONGEST = 2_000
 _ODD = re.compile(r"[^\w.~-]+")
 _ODD_PATH = re.compile(r"[^\w./~-]+")
-# Where a host shows pull requests by number, and commits.
+# The paths at which a host shows a pull request by number, and a commit.
 _PAGES = {
     "github.com": ("/pull/{}", "/commit/{}"),
     "gitlab.com": ("/-/merge_requests/{}", "/-/commit/{}"),
@@ -23,7 +23,9 @@ _PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`name` like `owner/repo`; `url` of its pages, "" where the host is not known."""
+    """`name` is like `owner/repo`; `url` is that of its pages, "" if the host is
+    unknown.
+    """
 
     name: str
     url: str = ""

@@ -30,11 +30,11 @@ def landing_record(
     origin: Origin,
     boundary: frozenset[str],
 ) -> PullRequestData:
-    """The record. `brought` are commits of a merge, oldest first. `digest` changes
-    whenever the record would.
+    """Return the record of a landing. `brought` are the commits of a merge, oldest
+    first. `digest` must change whenever the record would.
 
-    `boundary` are commits of a shallow clone whose parents are unknown; what they
-    changed is not known either.
+    `boundary` are commits of a shallow clone whose parents are missing, so what they
+    changed is unknown.
     """
     told = read_message(landed.message, is_merge=landing.is_merge, trunk=trunk)
     commits = brought if landing.is_merge else [landed]
@@ -78,8 +78,10 @@ def landing_record(
 
 
 def _merged_by(landed: CommitRecord, *, is_merge: bool) -> PersonData | None:
-    """The committer. On GitHub's pages that is GitHub: there a merge's author is who
-    merged, a squash does not say.
+    """Return who merged it: the committer, unless GitHub committed for a person.
+
+    For a merge on GitHub's pages the author is the person who merged. A squash there
+    does not contain that person, so None is returned.
     """
     if landed.committer_email.lower() != WEB_FLOW:
         return person(landed.committer_name, landed.committer_email)

@@ -1,13 +1,13 @@
-"""A git folder of our own that stands for a repository's, with nothing of its
-configuration.
+"""A temporary git folder in place of a repository's own, without its configuration.
 
 git has no switch to leave out a repository's configuration, which may include other
-files, name programs, and point elsewhere. So git commands run on a temporary folder
-that has the repository's HEAD, leads to its references and objects, and has a
+files, name programs, and point elsewhere. Therefore git commands run on a temporary
+folder that has the repository's HEAD, leads to its references and objects, and has a
 configuration that is written here:
 
-    with_shadow = Shadow(location) Git(with_shadow.git_dir, location.shown, timeout,
-    objects=location.common_dir / "objects")
+    shadow = Shadow(location)
+    objects = location.common_dir / "objects"
+    git = Git(shadow.git_dir, location.shown, timeout, objects=objects)
 """
 
 import shutil

@@ -140,15 +140,15 @@ class GitRepository:
         return opened
 
     def count(self, since: datetime) -> int:
-        """How many landings there are since then."""
+        """Return how many landings there are since then."""
         return len(self._history(since).landings)
 
     def landings(self, since: datetime, after: str | None = None) -> list[Landing]:
-        """What landed since then, newest first; with `after`, only what comes behind
+        """Return what landed since then, newest first; with `after`, only what follows
         that landing.
 
-        An `after` that is not there (the trunk was rewritten) counts as none:
-        everything is given again.
+        If `after` is missing because the trunk was rewritten, everything is returned
+        again.
         """
         landings = self._history(since).landings
         for index, landing in enumerate(landings):
@@ -163,8 +163,8 @@ class GitRepository:
         return self._history(since).cut_at
 
     def missing(self, since: datetime) -> str | None:
-        """What cannot be read of the time since then, in words for users; None where
-        all is there.
+        """Return a message for users about what cannot be read since then; None if all
+        of it can.
         """
         cut_at = self.cut_at(since)
         if cut_at is None:
@@ -175,10 +175,10 @@ class GitRepository:
         )
 
     def read(self, oids: Sequence[str]) -> list[PullRequestData]:
-        """The records of these landings, in this order, with bodies, sizes and commits;
-        25 to 100 are a good unit.
+        """Return the records of these landings, in this order, with bodies, sizes, and
+        commits; 25 to 100 are a good unit.
 
-        Raises LandingGone where an id is on the trunk no more, and CannotRead,
+        Raises LandingGone if an id is no longer on the trunk, and CannotRead,
         PartialClone, TimedOut.
         """
         history = self._history_of(oids)
@@ -266,7 +266,9 @@ class GitRepository:
         return self._known
 
     def _history_of(self, oids: Sequence[str]) -> History:
-        """A history with these landings: the one that was read last, else the whole."""
+        """Return a history with these landings: the last one that was read, or the
+        whole.
+        """
         known = self._known
         if known is None or any(oid not in known.by_oid for oid in oids):
             known = self._history(None)

@@ -1,8 +1,9 @@
-"""The GitHub App of this installation: what it signs, whom it asks, and the tokens that
-it gets.
+"""The GitHub App of this installation: what it signs, what it asks GitHub, and its
+tokens.
 
-A team's installation is believed only where GitHub says to the person's own token that
-they may use it. Its tokens last an hour and read what the organization has granted.
+A team gets an installation only if GitHub confirms, to the person's own token, that the
+person may use it. An installation's tokens last an hour and read what the organization
+has granted.
 """
 
 import time
@@ -28,7 +29,7 @@ PAGES = 10
 
 
 class NotTheirs(GitHubError):
-    """The person may not use the installation, says GitHub."""
+    """GitHub does not list the installation among those that the person may use."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,13 +55,15 @@ def install_url(state: str) -> str:
 
 
 def authorize_url(state: str) -> str:
-    """Where a person says who they are, if GitHub has not asked them while installing."""
+    """Return GitHub's page that identifies the user, if the installation did not do so."""
     query = urlencode({"client_id": settings.GITHUB_APP_CLIENT_ID, "state": state})
     return f"{settings.GITHUB_WEB_URL}/login/oauth/authorize?{query}"
 
 
 def person_token(code: str) -> str:
-    """The token of the person who came back with this code. Raises GitHubError."""
+    """Return the token of the person whom GitHub sent back with this code. Raises
+    GitHubError.
+    """
     form = {
         "client_id": settings.GITHUB_APP_CLIENT_ID,
         "client_secret": settings.GITHUB_APP_CLIENT_SECRET,
@@ -81,7 +84,7 @@ def person_token(code: str) -> str:
 
 
 def installation_of(token: str, installation_id: int) -> Installation:
-    """The installation, as far as the person with this token may use it.
+    """Return the installation, as far as the person with this token may use it.
 
     Raises NotTheirs and other GitHubError.
     """
@@ -104,7 +107,7 @@ def installation_of(token: str, installation_id: int) -> Installation:
 
 
 def installation_token(installation_id: int) -> tuple[str, datetime]:
-    """A new token of the installation, and when it ends. Raises GitHubError."""
+    """Return a new token of the installation, and when it ends. Raises GitHubError."""
     with GitHubClient(settings.GITHUB_API_URL, _signed(), timeout=TIMEOUT) as client:
         answer: Any = client.post(
             f"/app/installations/{installation_id}/access_tokens", what="installation"

@@ -1,10 +1,10 @@
 """A thin client of GitHub's GraphQL and REST interfaces: one request, one typed result
 or one typed error.
 
-It retries nothing and sleeps never; what to do after an error is the sync's decision.
-Every phase of a request has a timeout, the whole of it too; answers are read up to a
-size; redirects are followed within the same origin only. The token is sent as it is,
-never judged by its shape, and stands in no log, error or `repr`.
+It never retries and never sleeps; the sync decides what to do after an error. Each
+phase of a request has a timeout, and so has the request as a whole. Answers are read up
+to a maximum size, and redirects are followed within the same origin only. The token is
+sent as it is, whatever its form, and is in no log, error, or `repr`.
 """
 
 import hashlib
@@ -93,8 +93,8 @@ class GitHubClient:
         max_bytes: int = MAX_BYTES,
         identity: str = "",
     ) -> None:
-        """`identity` names the credential where its tokens change; otherwise the token
-        does.
+        """Pass `identity` to name a credential whose token changes; without it the
+        token itself is the name.
         """
         self.endpoints = Endpoints.of(base_url)
         self.rate: limits.Rate | None = None
@@ -161,20 +161,20 @@ class GitHubClient:
     def get(
         self, path: str, params: dict[str, str] | None = None, *, what: str = "this"
     ) -> Any:
-        """The JSON at a REST path like `/user`."""
+        """Return the JSON at a REST path like `/user`."""
         return self.answer(path, params, what=what).data
 
     def answer(
         self, path: str, params: dict[str, str] | None = None, *, what: str = "this"
     ) -> Answer:
-        """The same with its headers, which tell of scopes, of single sign-on, of
+        """Return the JSON and its headers, which contain scopes, single sign-on, and
         further pages.
         """
         raw = self._send("GET", f"{self.endpoints.rest}{path}", what, params=params)
         return Answer(self._json(raw), raw.headers)
 
     def post(self, path: str, *, what: str = "this") -> Any:
-        """What a POST without a body is answered with at a REST path."""
+        """Return the JSON that a POST with an empty body gets at a REST path."""
         return self._json(
             self._send("POST", f"{self.endpoints.rest}{path}", what, content=b"{}")
         )

@@ -6,15 +6,17 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """`graphql` is posted to; REST paths stand below `rest`, without a slash between."""
+    """`graphql` is the address for POST; REST paths begin with `/` and are appended to
+    `rest`.
+    """
 
     graphql: str
     rest: str
 
     @classmethod
     def of(cls, base: str) -> "Endpoints":
-        """From `https://api.github.com` or an Enterprise Server's `https://host/api/v3`
-        (GraphQL: `/api/graphql`).
+        """Return the endpoints of `https://api.github.com`, or of an Enterprise
+        Server's `https://host/api/v3` (GraphQL: `/api/graphql`).
         """
         base = base.rstrip("/")
         enterprise = base.removesuffix("/api/v3")

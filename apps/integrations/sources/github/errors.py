@@ -1,7 +1,7 @@
-"""What can go wrong between us and GitHub, in words for the people who see it: what
-happened, why, what to do next.
+"""What can go wrong between the sync and GitHub. Each message is for users: what
+happened, why, and what to do next.
 
-The classes say what a caller may do:
+The class shows what a caller may do:
 
     BadCredentials, MissingCredentials      no request can succeed until the token is replaced
     AccessDenied, NotFound                  this repository cannot be read with this token
@@ -9,8 +9,8 @@ The classes say what a caller may do:
     Unreachable                             GitHub is away; the same request may succeed later
     Overloaded, BadResponse                 this request failed; a smaller one may succeed
 
-No message contains the token. What GitHub said itself is quoted at most in part.
-`cause` and `remedy` are for programs, see `apps.pipelines.remedy`.
+No message contains the token. GitHub's own texts are quoted at most in part. `cause`
+and `remedy` are for programs, see `apps.pipelines.remedy`.
 """
 
 from datetime import datetime
@@ -61,9 +61,9 @@ class TokenRefused(BadCredentials):
 
 
 class AccessDenied(GitHubError):
-    """The token is good, but may not read this.
+    """The token is valid, but may not read this.
 
-    `url` is the page that mends it, where GitHub names one.
+    `url` is GitHub's page on which the user can grant access, if GitHub names one.
     """
 
     cause = "access_denied"
@@ -108,8 +108,8 @@ class AccessDenied(GitHubError):
 
 
 class NotFound(GitHubError):
-    """There is no such thing, or the token may not see it; GitHub does not tell the two
-    apart.
+    """The object does not exist, or the token may not see it; GitHub's answer is the
+    same for both.
     """
 
     cause = "not_found"
@@ -161,7 +161,7 @@ class RateLimited(GitHubError):
     remedy = Remedy.WAIT
 
     def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
-        """`told` is whether GitHub itself named the time."""
+        """Pass `told=False` if the time is an estimate and GitHub named none."""
         words = (
             "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
         )

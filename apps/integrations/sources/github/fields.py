@@ -27,7 +27,9 @@ def _wrong(name: str, expected: str, value: object) -> Malformed:
 
 
 def text(node: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    """A text; with `required` one that is not empty. A missing optional one is ''."""
+    """Return a text, not empty if `required`. A missing optional text is returned as
+    ''.
+    """
     value = node.get(name)
     if value is None and not required:
         return ""
@@ -44,7 +46,7 @@ def moment(node: Mapping[str, Any], name: str) -> datetime:
 
 
 def optional_moment(node: Mapping[str, Any], name: str) -> datetime | None:
-    """An aware time."""
+    """Return an aware datetime, or None if the field is missing."""
     value = node.get(name)
     if value is None:
         return None
@@ -107,7 +109,7 @@ def items(node: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 
 def objects(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """A list without a null in it."""
+    """Return a list of objects. Raises Malformed if one of them is null."""
     found: list[Mapping[str, Any]] = []
     for index, item in enumerate(items(node, name)):
         if not isinstance(item, dict):

@@ -84,7 +84,9 @@ class Issue:
 
 
 def read_issues(answer: Mapping[str, Any], token: str) -> tuple[Issue, ...]:
-    """The `errors` of an answer; whatever shape they have, none is lost."""
+    """Return the `errors` of an answer. None is lost, even if GitHub changes their
+    form.
+    """
     entries = answer.get("errors")
     if entries is None:
         return ()
@@ -113,7 +115,9 @@ def _issue(entry: object, token: str) -> Issue:
 def whole_request_error(
     issues: Sequence[Issue], headers: Mapping[str, str], what: str
 ) -> GitHubError | None:
-    """The error that makes the whole answer unusable, although its status was 200."""
+    """Return the error that makes the whole answer unusable, although its status was
+    200.
+    """
     for issue in issues:
         lowered = issue.message.lower()
         if issue.type in ("RATE_LIMITED", "RATE_LIMIT") or names_limit(issue.message):

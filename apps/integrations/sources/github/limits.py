@@ -1,4 +1,4 @@
-"""GitHub's limits as they stand in response headers, and connection errors in words."""
+"""Read GitHub's limits from response headers, and describe connection errors."""
 
 import html
 import re
@@ -24,7 +24,7 @@ _LIMIT_WORDS = (
 _LONGEST_BODY = 64 * 1024
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 
-# GitHub asks for at least a minute where it gives no time.
+# GitHub's documentation asks for at least a minute if a response names no time.
 SECONDARY_WAIT = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=2)
 # GitHub's clock and ours differ a little.
@@ -43,7 +43,7 @@ class Rate:
 
 
 def read_rate(headers: Mapping[str, str]) -> Rate | None:
-    """The points as the headers tell them; None where they don't."""
+    """Return the points from the headers; None if the headers do not contain them."""
     limit, remaining = (
         _number(headers, "x-ratelimit-limit"),
         _number(headers, "x-ratelimit-remaining"),

@@ -17,7 +17,7 @@ _PAGE_NUMBER = re.compile(r"[?&]page=(\d{1,6})(?!\d)")
 class Listed(TypedDict):
     """A repository as a list shows it.
 
-    `pushed_at` is ISO 8601; None where nothing was ever pushed.
+    `pushed_at` is ISO 8601; None if the repository has never had a push.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Listed(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`last` is the number of the last page as GitHub tells it; `headers` those of the
-    answer.
+    """`last` is the number of the last page as GitHub's answer gives it, and `headers`
+    are those of the answer.
     """
 
     repositories: list[Listed]
@@ -45,7 +45,8 @@ class Page:
 
 
 def read_page(client: GitHubClient, number: int, *, of_app: bool = False) -> Page:
-    """One page of a user's token, or (`of_app`) of an app installation's.
+    """Return one page of a user's token, or (with `of_app`) of an app installation's
+    token.
 
     Raises GitHubError.
     """

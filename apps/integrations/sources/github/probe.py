@@ -31,7 +31,8 @@ TOKEN_SETTINGS = "https://github.com/settings/tokens"  # noqa: S105 - an address
 class Finding:
     """A token that can read something.
 
-    `scopes` is None for all but classic tokens; `notes` say what it cannot read.
+    `scopes` is None for all but classic tokens; `notes` lists what the token cannot
+    read.
     """
 
     login: str
@@ -47,7 +48,7 @@ class Finding:
 
 
 def probe(base_url: str, token: str) -> Finding:
-    """Ask GitHub what the token can read. Raises GitHubError where that is nothing."""
+    """Ask GitHub what the token can read. Raises GitHubError if it can read nothing."""
     with GitHubClient(
         base_url, token, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
     ) as client:
@@ -68,8 +69,8 @@ def probe(base_url: str, token: str) -> Finding:
 
 
 def _viewer(client: GitHubClient) -> Answer | None:
-    """The person behind the token; None for the token of an app's installation, which
-    has nobody behind it.
+    """Return GitHub's answer about the token's owner; None for the token of an app's
+    installation, which no person owns.
     """
     try:
         return client.answer("/user", what="account")
@@ -88,8 +89,8 @@ def _scopes(headers: Mapping[str, str]) -> list[str] | None:
 
 
 def _expiry(headers: Mapping[str, str]) -> datetime | None:
-    """`2026-12-24 10:00:00 UTC`, or with an offset in place of UTC; None where GitHub
-    says nothing that we know.
+    """Return the time in `2026-12-24 10:00:00 UTC`, or with an offset in place of UTC;
+    None if the header is missing or has another form.
     """
     text = headers.get("github-authentication-token-expiration", "").replace("UTC", "+0000")
     try:
@@ -114,7 +115,7 @@ def _nothing(scopes: list[str] | None, headers: Mapping[str, str]) -> AccessDeni
 
 
 def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
-    """What lists leave out without an error."""
+    """Return notes about what GitHub's lists leave out without an error."""
     notes = []
     if scopes is not None and "repo" not in scopes:
         notes.append(
@@ -134,7 +135,9 @@ def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
 
 
 def _to_try(repositories: Sequence[Listed]) -> list[Listed]:
-    """The private ones first: what is public can be read without any permission."""
+    """Return those to try, the private ones first: public repositories need no
+    permission.
+    """
     return sorted(repositories, key=lambda listed: not listed["private"])[:TRIED]
 
 
@@ -205,7 +208,7 @@ def _permission(issue: Issue) -> str:
 
 
 def summary(finding: Finding) -> dict[str, Any]:
-    """The columns of a Connection that a finding fills."""
+    """Return the columns of a Connection that a finding fills."""
     return {
         "login": finding.login,
         "of_app": finding.of_app,

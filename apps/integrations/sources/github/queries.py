@@ -97,8 +97,8 @@ COUNTS = """
 
 
 def _skeleton(operation: str, field: str, also: str = "") -> str:
-    """A page of a repository's pull requests by one of their times, newest first;
-    `also` of the repository.
+    """Return the query of a page of a repository's pull requests by one of their times,
+    newest first. `also` are further fields of the repository.
     """
     return f"""
 query {operation}($owner: String!, $name: String!, $first: Int!, $after: String) {{
@@ -170,7 +170,9 @@ def _each(operation: str, count: int, fields: str) -> str:
 
 
 def probe(count: int) -> str:
-    """Of each repository the newest pull request, as far as permissions differ."""
+    """Return the query of each repository's newest pull request, with one field for
+    each permission.
+    """
     return _each(
         "Probe",
         count,
@@ -180,8 +182,8 @@ def probe(count: int) -> str:
 
 
 def sizes(count: int, newest: int) -> str:
-    """Of each repository how many pull requests there are, and when the newest were
-    opened.
+    """Return the query of how many pull requests each repository has, and when the
+    newest were opened.
     """
     return _each(
         "Sizes",

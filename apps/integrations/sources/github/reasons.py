@@ -1,10 +1,10 @@
-"""Why a pull request could not be read, in words for the people of a team, and where to
-look at it.
+"""Why a pull request could not be read, as a message for users, and the link to its
+page.
 
-reason_of(Malformed("createdAt should be a time, found …", "createdAt"))
-# "GitHub sent a date of its creation that can’t be used"
-link_of("https://github.com/acme/api", 12)
-# "https://github.com/acme/api/pull/12"
+    reason_of(Malformed("createdAt should be a time, found …", "createdAt"))
+    # "GitHub sent a date of its creation that can’t be used"
+    link_of("https://github.com/acme/api", 12)
+    # "https://github.com/acme/api/pull/12"
 """
 
 from apps.integrations.sources.github.fields import Malformed

@@ -10,12 +10,12 @@ from apps.integrations.sources.github.fields import Malformed
 from apps.integrations.sources.github.translate import kind_of
 from apps.metrics.records import PersonData, PullRequestData, PullRequestState
 
-# The account that REST has in place of all deleted ones, where GraphQL has null.
+# The account by which REST replaces all deleted ones. GraphQL has null instead.
 GHOST_ID = 10137
 
 
 def pull_request(node: Mapping[str, Any]) -> PullRequestData:
-    """What a webhook says of a pull request: all but its commits and reviews.
+    """Return the pull request in a webhook's payload: all but its commits and reviews.
 
     Raises Malformed.
     """

@@ -1,9 +1,8 @@
-"""How large repositories are, estimated from one cheap question for twenty of them.
+"""How large repositories are, estimated from one cheap query for twenty of them.
 
-Asked are the number of all pull requests and when the newest hundred were opened. From
-these follows how many a window
-holds: exactly where it begins within the hundred, by their pace where it reaches
-    further back.
+The query asks for the number of all pull requests and for the days on which the newest
+hundred were opened. The number in a window is exact if the window begins within this
+hundred. If it reaches further back, the number follows from their pace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +29,9 @@ class Size(TypedDict):
 
 
 def read_sizes(client: GitHubClient, names: Sequence[str]) -> dict[str, Size]:
-    """The sizes of those that can be read.
+    """Return the sizes of the repositories that can be read.
 
-    Raises GitHubError where a whole question fails.
+    Raises GitHubError if a whole query fails.
     """
     found: dict[str, Size] = {}
     for start in range(0, len(names), AT_ONCE):
@@ -86,8 +85,8 @@ def is_exact(size: Size, since: datetime) -> bool:
 
 
 def weeks(size: Size, count: int) -> list[int | None]:
-    """How many were opened in each of the last `count` weeks, oldest first; None for
-    weeks before the newest hundred.
+    """Return how many were opened in each of the last `count` weeks, oldest first; None
+    for weeks before the newest hundred.
     """
     today = timezone.now().astimezone(UTC).date()
     first = today - timedelta(days=today.weekday(), weeks=count - 1)

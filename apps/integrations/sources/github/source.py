@@ -115,8 +115,8 @@ class GitHubSource:
         return self._client.has_answered
 
     def ping(self) -> None:
-        """Raise AnswersNothing if GitHub does not even answer the smallest query: then
-        a failure is nobody's fault.
+        """Raise AnswersNothing if GitHub does not even answer the smallest query. The
+        failure of another query is then an outage, and not caused by that query.
         """
         try:
             self._client.graphql(queries.VIEWER, {})
@@ -124,7 +124,7 @@ class GitHubSource:
             raise AnswersNothing(self._client.endpoints.host, error.why) from None
 
     def repository(self, full_name: str) -> RepositoryFacts:
-        """Who a repository is. Raises NotFound, AccessDenied."""
+        """Return the facts of a repository. Raises NotFound, AccessDenied."""
         reply = self._client.graphql(
             queries.REPOSITORY, _owner_and_name(full_name), what=full_name
         )
@@ -148,8 +148,8 @@ class GitHubSource:
     def skeleton(
         self, full_name: str, *, first: int, after: str | None, document: str = queries.SKELETON
     ) -> SkeletonPage:
-        """One page of a repository's pull requests, newest first: by creation, or as
-        `document` says.
+        """Return one page of a repository's pull requests, newest first: by creation,
+        or in the order of `document`.
         """
         variables = _owner_and_name(full_name) | {"first": first, "after": after}
         reply = self._client.graphql(document, variables, what=full_name)
@@ -226,7 +226,7 @@ class GitHubSource:
             yield
 
     def _whole(self, found: translate.Detail) -> PullRequestData:
-        """The record with the further pages of its commits and reviews."""
+        """Return the record with the further pages of its commits and reviews."""
         record = found.record
         if found.commits_end.has_next:
             pages = self._pages(
@@ -327,9 +327,9 @@ def _is_address_of(node_id: str, record: PullRequestData) -> bool:
 def _by_position(
     issues: Sequence[Issue], prefix: tuple[str, ...], what: str
 ) -> dict[int, Issue]:
-    """The issues that spoil single nodes.
+    """Return the issues that make single nodes unusable, by the node's position.
 
-    One that lies elsewhere spoils the whole answer and is raised.
+    An issue elsewhere makes the whole answer unusable and is raised.
     """
     found: dict[int, Issue] = {}
     for issue in issues:
@@ -349,8 +349,8 @@ def _was_deleted(issue: Issue | None) -> bool:
 
 
 def _usable[T](node: object, issue: Issue | None, read: Callable[[Node], T]) -> T:
-    """What `read` makes of a node, unless GitHub reports an error inside it: then its
-    nulls are no facts.
+    """Return what `read` makes of a node. Raises Malformed if GitHub reports an error
+    inside the node, because its nulls may then be missing values.
     """
     if issue is not None:
         raise Malformed(f"GitHub reports an error: “{issue.message or issue.type}”")

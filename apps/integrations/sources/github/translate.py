@@ -28,7 +28,7 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PageEnd:
-    """Where the next page of a connection starts."""
+    """The cursor of a connection's next page, and whether there is one."""
 
     has_next: bool
     cursor: str | None
@@ -36,8 +36,8 @@ class PageEnd:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """A pull request with the first pages of its commits and reviews, and where each
-    goes on.
+    """A pull request with the first pages of its commits and reviews, and the end of
+    each page.
     """
 
     record: PullRequestData
@@ -46,7 +46,9 @@ class Detail:
 
 
 def name_of(node: object, position: int) -> str:
-    """How a node is named to users that could not be read: by its number if it has one."""
+    """Return the name that users see for a node that could not be read: its number if
+    it has one.
+    """
     number = node.get("number") if isinstance(node, dict) else None
     is_number = isinstance(number, int) and not isinstance(number, bool)
     return (
@@ -64,7 +66,7 @@ def page_end(connection: Node) -> PageEnd:
 
 
 def person(node: Node, name: str) -> PersonData | None:
-    """An actor; None for a deleted account."""
+    """Return the person behind an actor; None for a deleted account."""
     actor = fields.optional_mapping(node, name)
     if actor is None:
         return None
@@ -81,8 +83,8 @@ def person(node: Node, name: str) -> PersonData | None:
 
 
 def skeleton(node: Node) -> PullRequestData:
-    """What the first pass knows: numbers, times and sizes, without body, commits and
-    reviews.
+    """Return what the list pass reads: numbers, times, and sizes, without body,
+    commits, and reviews.
     """
     scalars = _scalars(node)
     return PullRequestData(
@@ -114,7 +116,8 @@ def kind_of(base: str, head: str, *, is_cross: bool) -> ChangeKind:
     Args:
         base: the branch that it is merged into.
         head: the branch that it merges.
-        is_cross: the head is a branch of another repository, where `main` is anybody's.
+        is_cross: the head is a branch of another repository; its `main` may be a
+            contributor's work.
     """
     if not is_cross and head != base and is_long_lived(head):
         return ChangeKind.RELEASE
