@@ -1,8 +1,7 @@
-"""A GitHub App as the sandbox knows it: one installation, in the account of its
-repositories.
+"""A GitHub App in the sandbox: one installation, in the account of its repositories.
 
-A code that begins with `stranger` belongs to somebody who may not use it, one that
-begins with `stale` to nobody.
+A code that begins with `stranger` gives the token of a person who may not use the
+installation. A code that begins with `stale` is refused.
 """
 
 import base64
@@ -21,7 +20,7 @@ INSTALLATION = 4242
 def answer(
     world: World, method: str, path: str, authorization: str, body: bytes
 ) -> Reply | None:
-    """The answer to a call that only apps make; None for every other."""
+    """Return the answer to a call that only apps make; None for every other call."""
     match method, path.strip("/").split("/"):
         case "POST", ["login", "oauth", "access_token"]:
             code = dict(parse_qsl(body.decode())).get("code", "")
@@ -65,8 +64,8 @@ def _installations(world: World, authorization: str) -> dict[str, Any]:
 
 
 def _is_app(authorization: str) -> bool:
-    """Whether it is a signed JSON web token that is good now; whose key it is signed
-    with is not looked at.
+    """Return whether this is a signed JSON web token that is valid now. The key of the
+    signature is not checked.
     """
     parts = authorization.removeprefix("Bearer ").split(".")
     try:

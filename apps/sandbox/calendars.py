@@ -18,8 +18,8 @@ def text(moment: float) -> str:
 
 
 def working_moment(week: int, person: Person, rng: random.Random) -> int:
-    """When this person might open a pull request in the week that begins at `week`, a
-    Monday, 0:00 UTC.
+    """Return when this person might open a pull request in the week that begins at
+    `week`, a Monday, 0:00 UTC.
     """
     day = rng.choices(range(7), _WEEKDAYS)[0]
     hour = min(23.5, max(0.5, rng.gauss(person.starts + 4.6, 2.4)))
@@ -27,9 +27,10 @@ def working_moment(week: int, person: Person, rng: random.Random) -> int:
 
 
 def next_at_work(moment: float, person: Person, rng: random.Random) -> int:
-    """The moment itself within working hours, else soon after the person's next start.
+    """Return the moment itself if it is in working hours, otherwise one soon after the
+    person's next start.
 
-    Some work late, at times.
+    A few moments outside working hours are kept, because people sometimes work late.
     """
     if rng.random() < 0.06:
         return int(moment)
@@ -47,5 +48,5 @@ def next_at_work(moment: float, person: Person, rng: random.Random) -> int:
 
 
 def skewed(median: float, rng: random.Random, spread: float = 1.1) -> float:
-    """A right-skewed duration with the given median, in the median's unit."""
+    """Return a right-skewed duration with the given median, in the median's unit."""
     return median * rng.lognormvariate(0, spread)

@@ -12,8 +12,8 @@ from .story import Story
 
 
 def partition(total: int, parts: int) -> list[int]:
-    """A total in so many parts, each smaller than the one before it where there is
-    enough.
+    """Split a total into parts, each smaller than the one before it if the total is
+    large enough.
     """
     weights = [1 / (index + 1) for index in range(parts)]
     shares = [int(total * weight / sum(weights)) for weight in weights]
@@ -30,7 +30,7 @@ def commits(
     now: int,
     rng: random.Random,
 ) -> tuple[Commit, ...]:
-    """One to twelve commits, or `count`.
+    """Return one to twelve commits, or `count`.
 
     `size` is (additions, deletions, files) of the whole pull request.
     """
@@ -85,8 +85,8 @@ def _moments(story: Story, count: int, after: int, now: int, rng: random.Random)
 
 
 def _author(story: Story, date: str, linked: bool) -> GitActor:
-    """Bots, imported and deleted accounts have a name and an e-mail, but no user; so
-    has an e-mail nobody claimed.
+    """Return the author of a commit. Bots, imported and deleted accounts, and unclaimed
+    email addresses have a name and an email, but no user.
     """
     bot, person = story.opening.bot, story.opening.person
     if bot is not None:

@@ -62,7 +62,7 @@ def cost_of(
     operation: OperationDefinitionNode,
     variables: dict[str, Any],
 ) -> Cost:
-    """The cost of one valid operation.
+    """Return the cost of one valid operation.
 
     `variables` are the raw values; defaults of the operation fill the gaps.
     """
@@ -165,7 +165,7 @@ class _Walk:
         return self.schema.type_map.get(condition, parent) if condition else parent
 
     def included(self, directives: Any) -> bool:
-        """Whether `@skip` and `@include` leave a selection in."""
+        """Return whether `@skip` and `@include` keep a selection."""
         for directive in directives:
             wanted = {"include": True, "skip": False}.get(directive.name.value)
             if (

@@ -22,9 +22,9 @@ class GitHubError(GraphQLError):
 
 
 def formatted(error: GraphQLError) -> dict[str, Any]:
-    """The error as GitHub answers it.
+    """Return the error in the form of GitHub's answers.
 
-    An exception of our own inside a resolver counts as GitHub's bug.
+    Any other exception inside a resolver is answered as an internal error of GitHub.
     """
     original = error if isinstance(error, GitHubError) else error.original_error
     result: dict[str, Any] = {}

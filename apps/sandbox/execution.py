@@ -66,8 +66,8 @@ class Executor:
         return Prepared(None, tuple(errors)) if errors else Prepared(document)
 
     def read(self, body: Any) -> Operation | Answer:
-        """The operation of a request's JSON body, or GitHub's answer to one that cannot
-        be run.
+        """Return the operation of a request's JSON body, or GitHub's answer to one that
+        cannot be run.
         """
         query = body.get("query") if isinstance(body, dict) else None
         if not isinstance(query, str):
@@ -140,7 +140,7 @@ class Executor:
 
 
 def _value(node: Any, variables: dict[str, Any]) -> Any:
-    """A literal string, list of strings or variable as a Python value."""
+    """Return a literal string, list of strings, or variable as a Python value."""
     match node.kind:
         case "variable":
             return variables.get(node.name.value)

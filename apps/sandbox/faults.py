@@ -94,7 +94,7 @@ _EFFECTS = (
 
 
 class BadFault(ValueError):
-    """The JSON is not a fault; the text says why."""
+    """The JSON is not a fault; the text has the reason."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class Faults:
         self._faults = list(faults)
 
     def take(self, call: Call) -> Fault | None:
-        """The fault that this request meets, counted down."""
+        """Return the fault that this request meets, and count it down."""
         for fault in self._faults:
             if fault.spent or not fault.matches(call):
                 continue
@@ -207,7 +207,7 @@ class Faults:
 def outermost_nodes(
     data: Any, path: tuple[str | int, ...] = ()
 ) -> tuple[list[Any], tuple[str | int, ...]] | None:
-    """The first non-empty list called `nodes` in an answer, with its path."""
+    """Return the first non-empty list called `nodes` in an answer, with its path."""
     if not isinstance(data, dict):
         return None
     for name, value in data.items():
@@ -219,7 +219,7 @@ def outermost_nodes(
 
 
 def spoil(answer: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    """The answer of a request that was executed, with the fault's errors, nulls or
+    """Return the answer of an executed request, with the fault's errors, nulls, or
     values in it.
     """
     if fault.errors is not None:

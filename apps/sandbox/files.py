@@ -61,7 +61,7 @@ class Accounts:
                 )
 
     def actor(self, raw: dict[str, Any] | None) -> Actor | None:
-        """The account that a record names; None for a deleted one."""
+        """Return the account that a record names; None for a deleted one."""
         login = _text(raw, "login", "") if raw else ""
         if not login:
             return None
@@ -165,7 +165,7 @@ def _repository(
 
 
 def parse(repository: str, record: dict[str, Any], accounts: Accounts) -> PullRequest:
-    """One record as a pull request.
+    """Return one record as a pull request.
 
     Raises ValueError, TypeError or KeyError with the field's name.
     """

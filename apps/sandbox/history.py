@@ -52,7 +52,9 @@ class Historian:
         return self.record(story, number, _LONG_BRANCHES.get((self.plan.name, position)))
 
     def begin(self, opening: Opening) -> Story:
-        """What it is about, and whether an assistant left marks."""
+        """Return the story of a new pull request: its subject, and the marks of an
+        assistant.
+        """
         rng, bot = self.rng, opening.bot
         subject, kind = (
             rng.choice(texts.SUBJECTS[self.plan.name]),
@@ -221,8 +223,8 @@ class Historian:
     def merge_commit(
         self, key: str, number: int, story: Story, branch: tuple[Commit, ...]
     ) -> Commit:
-        """A squash: one commit on the trunk with the pull request's title and the
-        trailers of its commits.
+        """Return a squash: one commit on the trunk with the pull request's title and
+        the trailers of its commits.
         """
         at = text(story.merged or 0)
         message = f"{story.title} (#{number})" + (

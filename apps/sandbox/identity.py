@@ -26,7 +26,7 @@ _INT = 2**31 - 1
 
 
 def number(text: str, below: int = _INT) -> int:
-    """A number from 1 to `below` - 1."""
+    """Return a number from 1 to `below` - 1, always the same for the same text."""
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest) % (below - 1) + 1
 
@@ -38,7 +38,7 @@ def account_id(login: str, *, is_bot: bool = False) -> int:
 
 
 def node_id(prefix: str, text: str) -> str:
-    """A node id in GitHub's format, like `PR_kwDO…`: opaque, unique by `text`."""
+    """Return a node id in GitHub's format, like `PR_kwDO…`: opaque, unique by `text`."""
     digest = hashlib.blake2b(
         f"{prefix}:{text}".encode(errors="surrogatepass"), digest_size=12
     ).digest()
@@ -46,10 +46,10 @@ def node_id(prefix: str, text: str) -> str:
 
 
 def legacy_id(kind: str, number: int) -> str:
-    """A node id in GitHub's former format, like MDExOlB1bGxSZXF1ZXN0OQ==."""
+    """Return a node id in GitHub's former format, like MDExOlB1bGxSZXF1ZXN0OQ==."""
     return base64.b64encode(f"{len(kind):03}:{kind}{number}".encode()).decode()
 
 
 def oid(text: str) -> str:
-    """A git object id: 40 hex digits."""
+    """Return a git object id: 40 hex digits."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=20).hexdigest()

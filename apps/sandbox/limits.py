@@ -27,9 +27,7 @@ class Budget:
         return datetime.fromtimestamp(self.resets_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def charge(self, points: int) -> bool:
-        """Spend points; False where the window has too few left, which then stays as it
-        is.
-        """
+        """Spend points. Return False, and spend none, if the window has too few left."""
         if points > self.remaining:
             return False
         self.used += points

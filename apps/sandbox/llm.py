@@ -1,11 +1,11 @@
-"""A stand-in for a language model: an OpenAI-compatible `POST /v1/chat/completions`.
+"""A simulated language model: an OpenAI-compatible `POST /v1/chat/completions`.
 
-It reads the JSON document in the last message and says of each pull request what can be
-told from its words: no model, but an answer of the form that was asked for, as slow as
-a real one and within the same limits. Its faults (`llm` of a fault): `empty`,
-`truncated`, `malformed`, `invalid` (a value that the schema forbids), `few`, `many`
-(twice the same), `strangers` (pull requests that were not asked about), `invented`
-(quotes what nobody wrote), `huge_key` (a key of the answer has a name of 300 kB),
+It reads the JSON document in the last message and classifies each pull request by its
+words. It is no model, but its answer has the requested form, and it is as slow as a
+real one and has the same limits. Its faults (`llm` of a fault): `empty`, `truncated`,
+`malformed`, `invalid` (a value that the schema forbids), `few`, `many` (twice the
+same), `strangers` (pull requests that were not asked about), `invented` (quotes that
+are in no pull request), `huge_key` (a key of the answer has a name of 300 kB),
 `key_echo` (status 400, and the message repeats the API key, as some gateways do),
 `thinks` (it uses up small answers by thinking), and those of `llm_shapes`.
 """
@@ -72,7 +72,7 @@ class Model:
     def answer(
         self, body: Any, fault: str | None, authorization: str = ""
     ) -> tuple[Reply, float]:
-        """The reply, and the seconds after which it comes."""
+        """Return the reply, and the seconds after which it is sent."""
         if fault == "key_echo":
             key = authorization.removeprefix("Bearer ")
             return _error(
@@ -110,8 +110,8 @@ class Model:
         return reply, (FIRST_TOKEN + PER_TOKEN * spent_out) * self.share
 
     def _refused(self, tokens: int) -> float | None:
-        """The seconds until a request of so many tokens may come; None where it may
-        now, and is counted.
+        """Return the seconds until a request of so many tokens may be sent. Return None
+        if it may be sent now, and count it.
         """
         now, window = time.monotonic(), WINDOW * (self.share or 1.0)
         while self.sent and self.sent[0][0] <= now - window:
@@ -141,7 +141,7 @@ class Model:
 
 
 def _enclosed(messages: list[dict[str, str]]) -> str:
-    """The JSON document of the last message that holds one."""
+    """Return the JSON document of the last message that holds one."""
     texts = [
         message["content"] for message in reversed(messages) if "<data-" in message["content"]
     ]
@@ -151,7 +151,7 @@ def _enclosed(messages: list[dict[str, str]]) -> str:
 
 
 def _summary(findings: list[dict[str, str]], fault: str | None) -> str:
-    """The first two findings, one after the other."""
+    """Return the titles of the first two findings as the summary."""
     text = " ".join(one["title"] for one in findings[:2])
     if fault == "invented":
         text += " That is 4,711 % more than anywhere else."

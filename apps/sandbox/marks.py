@@ -18,8 +18,8 @@ _TRAILERS = {"claude": CLAUDE_TRAILER, "copilot": COPILOT_TRAILER, "cursor": CUR
 
 
 def of_tool(tool: str, rng: random.Random) -> tuple[str, str]:
-    """The trailer of a commit and the footer of the description that an assistant
-    leaves; either may be empty.
+    """Return the trailer of a commit and the footer of the description that an
+    assistant leaves; either may be empty.
     """
     if tool == "claude":
         kind = rng.random()

@@ -97,7 +97,7 @@ class Key:
 
 @dataclass
 class Code:
-    """What an authorization code stands for."""
+    """The data of an authorization code."""
 
     person: str
     nonce: str

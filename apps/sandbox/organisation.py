@@ -25,8 +25,8 @@ WEEKS = 52
 
 
 def generate(seed: int, last_day: date) -> World:
-    """The organisation as it stands when `last_day` begins (UTC): nothing lies in the
-    future of that day.
+    """Return the organization as it is when `last_day` begins (UTC), without anything
+    later.
     """
     now = int(datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC).timestamp())
     repositories = [
@@ -64,8 +64,8 @@ def _repository(plan: Plan, rng: random.Random, now: int) -> Repository:
 
 
 def _openings(plan: Plan, historian: Historian, rng: random.Random, now: int) -> list[Opening]:
-    """Who opens a pull request when, week by week, with quiet weeks around the New
-    Year.
+    """Return who opens a pull request when, week by week, with quiet weeks around the
+    New Year.
     """
     monday = now - now % DAY - datetime.fromtimestamp(now, UTC).weekday() * DAY
     team = list(plan.team)
@@ -88,7 +88,7 @@ def _openings(plan: Plan, historian: Historian, rng: random.Random, now: int) ->
 
 
 def _season(week: int) -> float:
-    """How busy a week is against the usual one."""
+    """Return how busy a week is compared with the usual one."""
     days = [datetime.fromtimestamp(week, UTC) + timedelta(days=day) for day in range(7)]
     if any((day.month, day.day) in ((12, 25), (1, 1)) for day in days):
         return 0.25

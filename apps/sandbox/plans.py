@@ -1,7 +1,7 @@
-"""The generated organisation's repositories: how much happens in each, who works there,
-and the story that it tells.
+"""The generated organization's repositories: how much happens in each, who works there,
+and the pattern that its figures contain.
 
-What the figures hide, for the product to find:
+The patterns that the product has to find:
 
 - `checkout-api`: the wait for a first review rises from about three hours to more than
   a day in the last three months.

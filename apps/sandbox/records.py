@@ -55,9 +55,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class GitActor:
-    """Who git says wrote a commit.
+    """The author of a commit according to git.
 
-    `user` is None where no account of a person matches, as for bots.
+    `user` is None if no person's account matches, as for bots.
     """
 
     name: str

@@ -71,7 +71,9 @@ def of_status(status: int, body: Any, headers: dict[str, str]) -> Reply:
 
 
 def primary_limit(budget: Budget, *, rest: bool = False, resets_in: int | None = None) -> Reply:
-    """The hour's points are spent: 200 with an error over GraphQL, 403 over REST."""
+    """Return the reply after the hour's points are spent: 200 with an error over
+    GraphQL, 403 over REST.
+    """
     text = "API rate limit exceeded for user ID 1."
     headers = {
         **budget.headers(),

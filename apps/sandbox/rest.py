@@ -28,7 +28,9 @@ _SORT: dict[str, Callable[[Repository], Any]] = {
 def answer(
     world: World, path: str, query: Query, base: str, budgets: dict[str, Budget], token: Token
 ) -> Reply:
-    """The answer to `GET path`; `base` is the URL below which REST lives, for links."""
+    """Return the answer to `GET path`; `base` is the URL of the REST interface, for
+    links.
+    """
     parts = [part for part in path.split("/") if part]
     match parts:
         case []:

@@ -56,11 +56,13 @@ SERVED: dict[str, type] = {
 
 
 class SchemaMissing(Exception):
-    """GitHub's schema is not where it should be."""
+    """GitHub's schema is not installed."""
 
 
 def schema_path() -> Path:
-    """The schema file: `SANDBOX_SCHEMA`, else below the project's node_modules."""
+    """Return the schema file: `SANDBOX_SCHEMA`, else the one in the project's
+    node_modules.
+    """
     configured = os.environ.get("SANDBOX_SCHEMA")
     return Path(configured) if configured else Path(__file__).resolve().parents[2] / PACKAGE
 
@@ -110,8 +112,8 @@ def _by_attribute(
 
 
 def _has(served: type, attribute: str) -> bool:
-    """Whether instances carry the attribute: a dataclass field, a property or a class
-    attribute.
+    """Return whether instances have the attribute: a dataclass field, a property, or a
+    class attribute.
     """
     return attribute in getattr(served, "__dataclass_fields__", ()) or hasattr(
         served, attribute

@@ -4,20 +4,17 @@
 sandbox's own control calls, which need no token:
 
 - `POST /_sandbox/faults`         a JSON list of faults (see `faults`); replaces those in force
-- `POST /_sandbox/pull_requests`  a JSON list of pull requests in the shape of the files
-  (see `files`), each with its
-                                  `repository`: added, or put in place of the one with
-                                      its number
-- `POST /_sandbox/delete`, `create`, `rename`, `account`, `ids`  what changes identities
-  at GitHub (see `changes`)
+- `POST /_sandbox/pull_requests`  a JSON list of pull requests in the form of the files (see `files`), each with
+                                  its `repository`: added, or put in place of the one with its number
+- `POST /_sandbox/delete`, `create`, `rename`, `account`, `ids`  changes of identities at GitHub (see `changes`)
 - `GET  /_sandbox/requests`       how many requests came: in all, by operation, by token (hashed), by status; with timing
                                   also the seconds of its work, and how many answers the limit on them refused
 - `GET  /_sandbox/llm`            what the language model answered (see `llm`): requests, tokens, how often by title
 - `POST /_sandbox/oidc`           people and keys of the OpenID Connect provider below `/oidc` (see `oidc`)
 - `POST /_sandbox/reset`          no faults, an empty log, full budgets, pull requests as at the start
 
-Requests are executed one at a time in the event loop; waiting (pace, delays) blocks
-nobody.
+Requests are executed one at a time in the event loop. A request that waits (pace,
+delays) does not block the others.
 """
 
 import asyncio
@@ -160,7 +157,7 @@ class Sandbox:
         return reply
 
     async def chat(self, incoming: Incoming) -> Reply:
-        """An answer of the language model, with the fault that it meets."""
+        """Return an answer of the language model, with the fault that it meets."""
         fault = self.faults.take(
             Call("chat", "", frozenset(), incoming.body.decode(errors="replace"))
         )
@@ -273,7 +270,7 @@ class Sandbox:
         operation: Operation | Reply | None,
         fault: Fault | None,
     ) -> Reply:
-        """The answer within the token's budget."""
+        """Return the answer, if the token's budget has the points for it."""
         budget = self.budgets.of(token.value, "core" if operation is None else "graphql")
         if fault is not None and fault.rate_limit == "primary":
             return replies.primary_limit(
@@ -300,7 +297,7 @@ class Sandbox:
         return reply
 
     def control(self, incoming: Incoming) -> Reply:
-        """The sandbox's own calls."""
+        """Handle the sandbox's own control calls."""
         try:
             body = json.loads(incoming.body or b"[]")
             match incoming.method, incoming.path.removeprefix("/_sandbox/"):
@@ -394,7 +391,7 @@ async def _write(send: Send, reply: Reply) -> None:
 def run(application: Sandbox, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then stop at once.
 
-    Says its URL on stdout when ready.
+    Prints its URL on stdout when it is ready.
     """
     config = uvicorn.Config(
         application,

@@ -10,7 +10,7 @@ from .records import Actor
 class Opening:
     """Who opens a pull request, and when.
 
-    `bot` is its author where it is not the person who asked for it.
+    `bot` is its author, if that is not the person who asked for it.
     """
 
     moment: int

@@ -20,7 +20,7 @@ LISTS = ("commits", "reviews")
 
 
 def work(data: Any) -> float:
-    """Seconds of GitHub's work that an answer's data stands for."""
+    """Return the seconds that GitHub would work for an answer with this data."""
     found = outermost_nodes(data)
     nodes = [node for node in found[0] if isinstance(node, dict)] if found else []
     return ANSWER + sum(
@@ -42,7 +42,7 @@ class Timing:
     seconds: float = 0.0
 
     def take(self, token: str, data: Any) -> float | None:
-        """The seconds that an answer has to wait; None where the limit refuses it."""
+        """Return the seconds that an answer has to wait; None if the limit refuses it."""
         now, seconds, spent = time.monotonic(), work(data) * self.share, self.spent[token]
         while spent and spent[0][0] <= now - WINDOW * self.share:
             spent.popleft()

@@ -6,10 +6,10 @@ empty is accepted.
 | `bad…`         | 401 Bad credentials                                                                     |
 | `expired…`     | 401 Bad credentials                                                                     |
 | `noscope-NAME` | pull requests of the repository NAME are FORBIDDEN; of all of them without a NAME       |
-| `sso-NAME`     | the organisation's SAML enforcement hides the repository NAME; all of them without one  |
+| `sso-NAME`     | the organization's SAML enforcement hides the repository NAME; all of them without one  |
 | `ghp_…`        | accepted; a classic token, the only kind whose answers carry `x-oauth-scopes`           |
-| `ghp_public…`  | the same without the scope `repo`: private repositories are not there                   |
-| `github_pat_…` | accepted; a fine-grained token, whose answers tell when it ends                         |
+| `ghp_public…`  | the same without the scope `repo`: private repositories are hidden                      |
+| `github_pat_…` | accepted; a fine-grained token, whose answers contain its end date                      |
 | `ghs_…`        | accepted; an app's token, which belongs to no user: `GET /user` is 403                  |
 """
 
@@ -76,8 +76,8 @@ class Token:
         return self.value.startswith("ghs_")
 
     def lists(self, repository: Guarded) -> bool:
-        """Whether the repository stands in the token's lists; single sign-on and scopes
-        leave out without a word.
+        """Return whether the token's lists contain the repository. Single sign-on and
+        scopes leave repositories out without an error.
         """
         if self.scopes == "public_repo" and repository.is_private:
             return False
@@ -85,8 +85,8 @@ class Token:
         return not hidden
 
     def refusal(self, name_with_owner: str) -> GitHubError | None:
-        """Why this token may not read the pull requests of a repository; None where it
-        may.
+        """Return why this token may not read the pull requests of a repository; None if
+        it may.
         """
         if self.repository not in ("", name_with_owner.partition("/")[2].lower()):
             return None
@@ -103,8 +103,8 @@ class Token:
 
 
 def read(authorization: str) -> Token | None:
-    """The token of an Authorization header (`Bearer …` or `token …`); None where there
-    is none.
+    """Return the token of an Authorization header (`Bearer …` or `token …`); None if it
+    has none.
     """
     scheme, _, value = authorization.strip().partition(" ")
     value = value.strip()

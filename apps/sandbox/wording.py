@@ -28,7 +28,9 @@ def title(kind: str, subject: str, rng: random.Random) -> str:
 
 
 def description(repository: str, subject: str, rng: random.Random) -> str:
-    """Nothing, a line, or paragraphs with a heading: as people write them."""
+    """Return a description as people write them: empty, a line, or paragraphs with a
+    heading.
+    """
     style = rng.random()
     if style < 0.14:
         return ""

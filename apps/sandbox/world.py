@@ -172,7 +172,7 @@ class World:
         return self.repositories.get(full_name) or self._former.get(full_name)
 
     def named(self, full_name: str) -> Repository:
-        """A repository by its present or a former name. Raises KeyError."""
+        """Return a repository by its present or a former name. Raises KeyError."""
         found = self.repository(*full_name.split("/", 1))
         if found is None:
             raise KeyError(full_name)
@@ -198,7 +198,7 @@ class World:
         ]
 
     def node(self, node_id: str) -> object | None:
-        """A repository, pull request or account by its node id."""
+        """Return a repository, pull request, or account by its node id."""
         return self._nodes.get(node_id)
 
     def shown_id(self, of: "Repository | PullRequest | Review") -> str:

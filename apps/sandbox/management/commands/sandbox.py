@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: a stand-in for GitHub on this machine, for the demo, tests and
+"""`manage.py sandbox`: a simulated GitHub on this machine, for the demo, tests, and
 benchmarks.
 """
 
