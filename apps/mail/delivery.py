@@ -197,8 +197,8 @@ def _record_delay(message: OutboxMessage, outcome: TryLater, now: datetime) -> N
     if outcome.is_of_server:
         outage = outages.note(outcome, now)
         if outage.failures == 1:
-            # Told once, not at each try. /healthz, the metrics, and the admin have the
-            # rest.
+            # Logged once per outage, not at each try. /healthz, the metrics, and the
+            # admin show the later failures.
             logger.warning("The mail server takes no messages: %s", outcome.reason)
         later, refusals = outage.next_try_at, 0
     else:

@@ -47,6 +47,6 @@ def oldest_due() -> float:
 
 
 def by_state() -> dict[str, int]:
-    """How many messages are in each state, zero included."""
+    """Return how many messages are in each state, zero included."""
     counted = dict(OutboxMessage.objects.values_list("state").annotate(Count("pk")).order_by())
     return {state.value: counted.get(state.value, 0) for state in OutboxState}

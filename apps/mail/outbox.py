@@ -75,8 +75,8 @@ def queue_mail(
 
 
 def message_id(dedupe_key: str, recipient: str) -> str:
-    """The Message-ID of a message: the same for the same key and recipient, at the
-    domain that mails come from.
+    """Return the Message-ID of a message: the same for the same key and recipient, at
+    the domain of the sender address.
     """
     digest = hashlib.sha256(f"{dedupe_key}\0{recipient}".encode()).hexdigest()[:32]
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"

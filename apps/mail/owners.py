@@ -1,5 +1,7 @@
-"""Who hands a message over, and whether that process is gone. The product says how to
-know; by itself mail does not, and waits for the lease.
+"""Which process sends a message, and whether that process is gone.
+
+The product provides both functions by `use`. Without them mail cannot detect a dead
+process, and waits until its lease is over.
 """
 
 from collections.abc import Callable
@@ -18,8 +20,8 @@ is_dead: Callable[[str], bool] = _never
 
 
 def use(*, identity: Callable[[], str], proof_of_death: Callable[[str], bool]) -> None:
-    """Tell processes by `identity`; `proof_of_death` is True only where it is certain
-    that a process is gone.
+    """Identify processes by `identity`. `proof_of_death` must return True only if it is
+    certain that the process is gone.
     """
     global me, is_dead
     me, is_dead = identity, proof_of_death

@@ -1,6 +1,7 @@
 """Delivery as Huey tasks.
 
-Their messages are hints: what is due stands in the outbox's rows.
+A task's message only starts a delivery; which emails are due is read from the outbox's
+rows.
 """
 
 import time

@@ -34,9 +34,9 @@ DISCS = {
     OutboxState.UNCERTAIN: "partial",
     OutboxState.KEPT: "skipped",
 }
-# A mail's page frames its HTML part, a document of its own. That one may style itself,
-# as mails do, and nothing else: no script, no form, no request elsewhere. The sandbox
-# holds also where it is opened by itself; links open beside it.
+# An email's page frames its HTML part, a document of its own. That document may contain
+# styles, as emails do, and nothing else: no script, no form, no request elsewhere. The
+# sandbox also applies if the document is opened by itself; links open in a new tab.
 FRAMING: dict[str, list[str]] = {**settings.SECURE_CSP, "frame-src": [CSP.SELF]}
 FRAMED: dict[str, list[str]] = {
     "default-src": [CSP.NONE],

@@ -1,12 +1,12 @@
 """Make the process that was started the supervisor, and go on in its child.
 
-    table = launch.supervise(Limits(...))     # returns in the working process alone
+    table = launch.supervise(Limits(...))     # returns only in the child, which does the work
 
 The starting process forks and then replaces itself by the small program in
-`supervisor.py`: it keeps its process id, so whoever started it signals and awaits the
-supervisor, which passes signals on. When the supervisor has ended a child that hung, it
-starts another one by the original command line; that one finds the table in its
-environment.
+`supervisor.py`. It keeps its process id, so systemd or a container runtime signals and
+awaits the supervisor, which passes signals on. After the supervisor has ended a child
+that hung, it starts another one by the original command line; that one finds the table
+in its environment.
 """
 
 import ctypes
