@@ -1,9 +1,9 @@
-"""Reads settings from the environment and from `.env`, strictly.
+"""Read settings from the environment and from `.env`, strictly.
 
-A value that cannot be used is never replaced by a guess. Each reader notes what is
-wrong and goes on with a harmless stand-in, so that one start shows every mistake;
+A value that cannot be used is never replaced by a guess. Each reader records the
+mistake and returns a harmless value, so that one start reports every mistake.
 `Env.finish` then raises `ConfigurationError` with one line for each: the variable, its
-value (never that of a secret) and what is expected.
+value (never that of a secret), and what is expected.
 """
 
 import base64
@@ -38,9 +38,10 @@ class ConfigurationError(ImproperlyConfigured):
 
 
 def read(dotenv: Path) -> dict[str, str]:
-    """The process's environment over the assignments in `dotenv`, which need not exist.
+    """Return the process's environment over the assignments in `dotenv`, which may be
+    missing.
 
-    The variable FIRSTLIGHT_DOTENV=0 leaves the file out, as the tests do.
+    FIRSTLIGHT_DOTENV=0 in the environment leaves the file out, as the tests do.
     """
     from_file: Mapping[str, str | None] = {}
     if os.environ.get("FIRSTLIGHT_DOTENV", "1").lower() not in FALSE:
@@ -92,7 +93,7 @@ class Env:
         return ""
 
     def required(self, name: str, expected: str, default: str = "") -> str:
-        """The text of `name`; where both it and the default are empty, that is a
+        """Return the text of `name`. If both it and the default are empty, that is a
         mistake.
         """
         value = self.text(name, default)
@@ -123,7 +124,7 @@ class Env:
         return default
 
     def all_or_none(self, *names: str) -> None:
-        """Note each that is missing where some of them are set."""
+        """If some of these are set, record each one that is missing."""
         if any(self.text(name) for name in names):
             for name in names:
                 if not self.text(name):
@@ -134,8 +135,8 @@ class Env:
                     )
 
     def private_key(self, name: str, base: Path) -> str:
-        """A key in PEM, as it is (line breaks may be written \\n) or as the path of its
-        file.
+        """Return a key in PEM. The value is the key itself (line breaks may be written
+        \\n) or the path of its file.
         """
         value = self.text(name).replace("\\n", "\n")
         if value and "PRIVATE KEY-----" not in value:
@@ -205,8 +206,8 @@ class Env:
         return _normalized(value)
 
     def web_url(self, name: str, default: str, *, bare: bool = False) -> str:
-        """An http or https address without a trailing slash; with `bare`, one without a
-        path, too.
+        """Return an http or https address without a trailing slash; with `bare`, also
+        without a path.
         """
         value = self.text(name, default)
         url = _split(value)
@@ -264,9 +265,9 @@ class Env:
         return proxies
 
     def folder(self, name: str, base: Path, default: str) -> Path | None:
-        """A folder's path; a relative one starts at `base`.
+        """Return a folder's path; a relative one starts at `base`.
 
-        None where neither value nor default is given.
+        Returns None if neither a value nor a default is given.
         """
         value = self.text(name, default)
         return (base / Path(value).expanduser()).resolve() if value else None
@@ -324,7 +325,7 @@ class Env:
         return sqlite(default)
 
     def mailer(self, name: str, *, required: bool) -> dict[str, Any] | None:
-        """Django's settings of one mailer, None where unset."""
+        """Return Django's settings of one mailer, None if the variable is unset."""
         value = self.text(name)
         if not value and not required:
             return None
@@ -341,9 +342,10 @@ class Env:
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """One file for web and worker.
+    """Return the settings of SQLite: one file for web and worker.
 
-    IMMEDIATE, so that a transaction waits for its turn at the start, not half-way.
+    Transactions are IMMEDIATE, so that each waits for the lock at its start and does
+    not fail in the middle.
     """
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -361,11 +363,11 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 
 def postgresql(url: SplitResult) -> dict[str, Any]:
-    """A pool, not persistent connections: these belong to a thread, and under ASGI each
-    request has its own.
+    """Return the settings of PostgreSQL, with a pool in place of persistent
+    connections: these belong to a thread, and under ASGI each request has its own.
 
-    Of the address's query, pool_size bounds the pool of a process; all else goes to
-    libpq, like sslmode=require.
+    In the address's query, pool_size is the maximum size of a process's pool. All other
+    options are passed to libpq, like sslmode=require.
     """
     # A process that freezes in mid-transaction must not hold its rows, and with them
     # the sweeper, until it wakes.
@@ -422,7 +424,7 @@ PROVIDERS = {
 
 
 def mailer_settings(url: SplitResult) -> dict[str, Any] | None:
-    """An entry of MAILERS for an address, None where it is of no known kind."""
+    """Return an entry of MAILERS for an address, None if its kind is unknown."""
     backends = "django.core.mail.backends"
     match url.scheme:
         case "console":
@@ -468,9 +470,10 @@ def _can_be_spoken_to(url: SplitResult) -> bool:
 
 
 def _provider(name: str, url: SplitResult) -> dict[str, Any] | None:
-    """A mail service's own interface by django-anymail:
+    """Return a mailer that uses a mail service's HTTP interface, by django-anymail:
 
-    `mailgun://KEY@mg.example.com`, `postmark://TOKEN@`.
+    mailgun://KEY@mg.example.com
+    postmark://TOKEN@
     """
     options: dict[str, Any] = dict(parse_qsl(url.query)) | {
         PROVIDERS[name]: unquote(url.username or ""),

@@ -1,9 +1,8 @@
-"""Send errors to Sentry, without what people typed and who they are: an error travels
-with its stack alone.
+"""Send errors to Sentry without user input and identities: only the stack is sent.
 
-`before_send` builds the event from a list of allowed keys, so that a key that a new
-version of the SDK adds stays here until somebody allows it. Values of exceptions stay
-here, too, because they quote input; the log has them, masked.
+`before_send` builds the event from a list of allowed keys. A key that a new version of
+the SDK adds is therefore not sent until it is added to the list. Values of exceptions
+are not sent either, because they quote input; the log has them, masked.
 """
 
 import re

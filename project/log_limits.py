@@ -117,8 +117,8 @@ def kind_of(record: logging.LogRecord) -> Kind:
 
 
 def place_of(record: logging.LogRecord) -> str:
-    """Return the exception's type and where it was raised; without an exception, where
-    the record was written.
+    """Return the exception's type and the line that raised it; without an exception,
+    the line that wrote the record.
     """
     if not record.exc_info or record.exc_info[0] is None:
         return f"{record.pathname}:{record.lineno}"

@@ -1,7 +1,8 @@
-"""The figures that `/metrics` gives, read from the rows at each request: any web
-process tells the same of all workers.
+"""The figures of `/metrics`, read from the rows at each request. Any web process
+returns the same figures about all workers.
 
-Figures of a process (streams, memory) are those of the process that is asked; ask each.
+Figures of a process (streams, memory) are those of the process that answers. To get all
+of them, ask each process.
 """
 
 from collections import Counter
@@ -40,13 +41,13 @@ from project.request_metrics import REQUESTS
 # Hand-offs are judged by the steps that began within this time, the newest of them at
 # most.
 RECENT, AT_MOST = timedelta(hours=1), 2000
-# What is said where nobody was seen within a day.
+# The age that is returned if no process was seen within a day.
 NEVER = float("inf")
 
 
 class Rows(Collector):
-    """Collects from the database and the queue; what cannot be read is left out, and
-    said by `firstlight_up`.
+    """Collects from the database and the queue. What cannot be read is left out, and
+    `firstlight_up` is then 0.
     """
 
     def describe(self) -> list[Metric]:
@@ -102,8 +103,8 @@ def step_durations() -> Iterator[Metric]:
 
 
 def hand_offs() -> Iterator[Metric]:
-    """From the end of a step to the start of the next one, of runs that were neither
-    parked nor retried meanwhile.
+    """Yield the time from the end of a step to the start of the next one, for runs that
+    were neither parked nor retried meanwhile.
     """
     since = clock.now() - RECENT
     began = StepRun.objects.filter(
@@ -191,8 +192,8 @@ def outbox() -> Iterator[Metric]:
 
 
 def failed_receivers() -> Iterator[Metric]:
-    """What follows from runs and failed: retrying, failing (the operators were told),
-    given_up, and done later.
+    """Yield the number of failed receivers by state: retrying, failing (the operators
+    were notified), given_up, and done.
     """
     state = Case(
         When(state=ReceiverState.GIVEN_UP, then=Value("given_up")),
@@ -218,8 +219,8 @@ def failed_receivers() -> Iterator[Metric]:
 
 
 def refresh_ages() -> Iterator[Metric]:
-    """How long ago the last nightly run ended well, and the tracked repository that
-    waits longest was read.
+    """Yield the age of the last successful nightly run, and of the oldest last reading
+    among the tracked repositories.
     """
     now = clock.now()
     nights = Run.objects.filter(
@@ -245,8 +246,8 @@ def refresh_ages() -> Iterator[Metric]:
 
 
 def processes() -> Iterator[Metric]:
-    """The release of this process, and how many processes run of each release: two
-    during an upgrade.
+    """Yield the release of this process, and the number of processes by release, which
+    are two releases during an upgrade.
     """
     yield _gauge(
         "release_info",
@@ -261,7 +262,7 @@ def processes() -> Iterator[Metric]:
 
 
 def database_pool() -> Iterator[Metric]:
-    """The connections of this process to PostgreSQL.
+    """Yield the connections of this process to PostgreSQL.
 
     A process without a pool has none of these figures.
     """
@@ -284,7 +285,7 @@ def database_pool() -> Iterator[Metric]:
 
 
 def redis_memory() -> Iterator[Metric]:
-    """Whether Redis answers, and how full it is.
+    """Yield whether Redis answers, and how full it is.
 
     Without Redis there are none of these figures.
     """
@@ -314,8 +315,8 @@ def streams() -> Iterator[Metric]:
 
 
 def github_budgets() -> Iterator[Metric]:
-    """By credential, named by the first letters of its fingerprint: which of them are
-    running low or are limited.
+    """Yield, for each credential, the points that are left and the time that it must
+    wait. A credential is named by the first letters of its fingerprint.
     """
     now = clock.now()
     seen = ApiBudget.objects.filter(updated_at__gte=now - timedelta(days=1)).order_by("key")[
@@ -349,7 +350,7 @@ def github_budgets() -> Iterator[Metric]:
 
 
 def llm_spend() -> Iterator[Metric]:
-    """This month's, of all teams together."""
+    """Yield this month's use of the language model, of all teams together."""
     month = LlmUse.objects.across_teams().filter(month=clock.now().date().replace(day=1))
     spent = month.aggregate(
         requests=Sum("requests"), tokens_in=Sum("tokens_in"), tokens_out=Sum("tokens_out")

@@ -94,7 +94,7 @@ def outage_of(error: BaseException | None) -> Outage | None:
 def _outage_of_database(error: DatabaseError | InterfaceError) -> Outage | None:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
-        # The lower byte is the kind; the rest says more about it.
+        # The lower byte is the kind of the error; the rest has the details.
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _BUSY_SQLITE:
             return "busy"

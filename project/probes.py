@@ -1,9 +1,9 @@
-"""What machines ask: `/readyz` (may requests come here), `/healthz` (does the whole
-work), `/metrics` (Prometheus).
+"""Pages for machines: `/readyz` (may requests be sent here), `/healthz` (does the whole
+installation work), `/metrics` (Prometheus).
 
-A middleware before all others answers them, so that neither the host name of a probe
-nor the redirect to https stands in the way. They tell nothing of any team. `/metrics`
-is for this machine, and for who brings METRICS_TOKEN.
+A middleware before all others answers them, so that a probe needs neither the right
+host name nor https. They contain no data of a team. `/metrics` is only for this machine
+and for clients with METRICS_TOKEN.
 """
 
 import logging
@@ -166,7 +166,7 @@ def _answer(problems: list[str], notes: Sequence[str] = ()) -> JsonResponse:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The figures of `project.monitoring` in Prometheus' text format."""
+    """Return the figures of `project.monitoring` in Prometheus' text format."""
     if not (_has_token(request) or _is_local(request)):
         return HttpResponseForbidden(
             "Ask from this machine, or with METRICS_TOKEN as bearer token.\n"

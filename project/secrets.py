@@ -7,10 +7,11 @@ from pathlib import Path
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """The secret in the file `path`, made by `make` where there is none.
+    """Return the secret in the file `path`. If the file is missing, it is created with
+    the result of `make`.
 
-    The file is readable by its owner alone and appears whole: of several processes that
-    start at once, one lays its file down and all read that one.
+    Only the owner can read the file. It is created in one step: of several processes
+    that start at once, one creates it and all read that one.
     """
     if not path.exists():
         descriptor, name = tempfile.mkstemp(

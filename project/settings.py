@@ -27,7 +27,8 @@ django_stubs_ext.monkeypatch()  # lets classes of Django's be subscripted, as in
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(read(BASE_DIR / ".env"))
 
-# Where this installation keeps what it makes itself: database, message queue and keys.
+# The folder for what this installation creates itself: database, message queue, and
+# keys.
 
 DEBUG = env.boolean("DEBUG")
 STATE_DIR = env.folder("STATE_DIR", BASE_DIR, ".state") or BASE_DIR
@@ -196,8 +197,8 @@ CACHES: dict[str, dict[str, Any]] = {
 
 tighten(STATE_DIR, DATABASES["default"], HUEY["connection"])
 
-# The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber,
-# which nobody supervises
+# The live stream. EVENTSTREAM_REDIS stays unset: it would start a second subscriber
+# without supervision.
 
 EVENTSTREAM_CHANNELMANAGER_CLASS = "apps.pipelines.stream.gate.RunChannels"
 EVENTSTREAM_STORAGE_CLASS = "apps.pipelines.stream.grip.RunLog"
@@ -273,7 +274,7 @@ MFA_FORMS = {
 MFA_TOTP_ISSUER = "Firstlight"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 
-# Mail. Without an address, mails stay in the outbox's rows, where they can be read
+# Mail. Without an EMAIL_URL, emails stay in the outbox's rows and can be read there.
 
 _mailer = env.mailer("EMAIL_URL", required=not DEBUG)
 EMAIL_CONFIGURED = _mailer is not None
@@ -369,7 +370,7 @@ LLM_BASE_URL_GIVEN = bool(env.text("LLM_BASE_URL"))
 LLM_MODEL = llm_settings.model(env, "openai/gpt-oss-20b")
 llm_settings.check_certificates(env)
 LLM_REQUESTS_A_MINUTE = env.number("LLM_REQUESTS_A_MINUTE", 30, 1, 100_000)
-# Until the server tells its own limit.
+# Used until the server returns its own limit.
 LLM_TOKENS_A_MINUTE = env.number("LLM_TOKENS_A_MINUTE", 100_000, 1_000, 1_000_000_000)
 LLM_MONTHLY_TOKENS = env.number("LLM_MONTHLY_TOKENS", 2_000_000, 0, 2_000_000_000)
 # Seconds that a run waits for the model; what is left then is read in the background.
@@ -393,8 +394,9 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS and not DEBUG else 0
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if SITE_URL else []
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
-    # Whether every host below this one has TLS, and whether browsers should carry that
-    # for good, is for the domain's owner to say, not for one application on it.
+    # These two checks ask that every host below this one has TLS, and that browsers
+    # remember that for good. The domain's owner decides that, not one application on
+    # it.
     "security.W005",
     "security.W021",
 ]

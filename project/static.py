@@ -25,7 +25,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
 
 
 async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The chunks, each read in a thread."""
+    """Yield the chunks, each read in a thread."""
     following = sync_to_async(lambda: next(chunks, b""))
     while chunk := await following():
         yield chunk
