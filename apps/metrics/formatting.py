@@ -50,7 +50,7 @@ def in_unit(hours: float, unit: str) -> str:
 
 
 def in_lines(lines: float) -> str:
-    """A number of changed lines."""
+    """Return a number of changed lines, like "1,204 lines"."""
     return f"{lines:,.0f}{NBSP}{'line' if round(lines) == 1 else 'lines'}"
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Millions of numbers are no garbage, and to look through them again and again
-    takes a tenth of the time.
+    """Pause the garbage collection for a block of a few seconds.
 
-    For blocks of a few seconds: the whole process goes without it meanwhile.
+    Blocks that build millions of numbers make no garbage, and scanning these again and
+    again takes a tenth of the time. The whole process goes without collection
+    meanwhile.
     """
     was = gc.isenabled()
     gc.disable()

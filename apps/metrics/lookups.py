@@ -29,5 +29,5 @@ class Among(Lookup[Any]):
 
 
 def one_parameter(keys: Any) -> Any:
-    """Keys as the database takes an array."""
+    """Return keys in the form in which the database takes an array."""
     return json.dumps(keys.tolist()) if connection.vendor == "sqlite" else keys.tolist()

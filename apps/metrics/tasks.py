@@ -21,7 +21,7 @@ MARKER_UNIT = 200
 
 
 def of_team(team_id: int, **params: object) -> tuple[None, str, None, dict[str, object]]:
-    """A run of one step alone: for the team, one at a time."""
+    """Return the arguments of a run of one step alone: one at a time for each team."""
     return None, subject_of(team_id), None, {"team_id": team_id, **params}
 
 
@@ -111,7 +111,9 @@ def continue_llm_reading(ctx: StepContext, *, team_id: int) -> Outcome:
 
 @step_task(name="compute_team_insights", standalone=of_team)
 def compute_team_insights(ctx: StepContext, *, team_id: int) -> Outcome:
-    """Today's findings about a team; they replace those found earlier today."""
+    """Find today's insights of a team. They replace those that were found earlier
+    today.
+    """
     now = timezone.now()
     watch = Watch(ctx)
     findings = find(team_id, now, watch)

@@ -56,7 +56,7 @@ def _by_parameters(
     rows: Sequence[Row],
     tail: str,
 ) -> Iterator[None]:
-    """A parameter for each value. SQLite reads these faster than JSON."""
+    """Insert with a parameter for each value, which SQLite reads faster than JSON."""
     makers = [(place, make) for place, make in enumerate(_preparing(model, columns)) if make]
     constants = [value for _, value in _defaults(model, columns)]
     size = MOST_PARAMETERS // (len(columns) + len(constants))
@@ -97,8 +97,10 @@ def _by_json(
     rows: Sequence[Row],
     tail: str,
 ) -> Iterator[None]:
-    """All values as one text: psycopg needs longer for the parameters than PostgreSQL
-    for all else.
+    """Insert with all values as one JSON text.
+
+    With a parameter for each value, psycopg would need longer than PostgreSQL for
+    everything else.
     """
     defaults = _defaults(model, columns)
     of = {field.attname: field for field in model._meta.concrete_fields}
@@ -119,7 +121,9 @@ def _by_json(
 
 
 def _defaults(model: type[models.Model], columns: Sequence[str]) -> list[tuple[Any, Any]]:
-    """The fields that are not given, with their defaults as the driver takes them."""
+    """Return the fields that are not given, with their defaults as the driver takes
+    them.
+    """
     return [
         (field, field.get_db_prep_save(field.get_default(), connection))
         for field in model._meta.concrete_fields
@@ -147,7 +151,7 @@ def _maker(field: Any) -> Callable[[Any], Any] | None:
 
 
 def _columns(model: type[models.Model]) -> dict[str, str]:
-    """The database's names of columns by ours."""
+    """Return the database's names of columns by the attnames of their fields."""
     return {field.attname: str(field.column) for field in model._meta.concrete_fields}
 
 

@@ -11,17 +11,17 @@ WEEK = timedelta(days=7)
 
 
 def week_of(moment: datetime, zone: tzinfo = UTC) -> date:
-    """The Monday of the ISO week that an aware datetime falls in, in a time zone."""
+    """Return the Monday of an aware datetime's ISO week, in a time zone."""
     day = moment.astimezone(zone).date()
     return day - timedelta(days=day.weekday())
 
 
 def week_label(week: date) -> str:
-    """`2026-W07`: ISO year and ISO week."""
+    """Return the ISO year and ISO week of a Monday, like `2026-W07`."""
     year, number, _ = week.isocalendar()
     return f"{year:04d}-W{number:02d}"
 
 
 def week_start(week: date, zone: tzinfo = UTC) -> datetime:
-    """The first instant of a week that is given by its Monday, in a time zone."""
+    """Return the first instant of a week, which its Monday names, in a time zone."""
     return datetime(week.year, week.month, week.day, tzinfo=zone)

@@ -17,7 +17,7 @@ from apps.pipelines.portions import Watch
 
 
 def unread(team_id: int) -> Any:
-    """The pull requests that the current table of markers has not seen."""
+    """Return the pull requests that were not read with the current table of markers."""
     return PullRequest.objects.for_team(team_id).filter(markers_version__lt=MARKERS_VERSION)
 
 

@@ -112,8 +112,9 @@ def read_markers(
     author: PersonData | None,
     commits: Sequence[CommitLike] = (),
 ) -> Verdict:
-    """The verdict on one pull request, with at most 20 pieces of evidence, explicit
-    ones first.
+    """Return the verdict on one pull request, with at most 20 pieces of evidence.
+
+    Explicit markers come first.
     """
     found: dict[tuple[str, str, str], Evidence] = {}
     for evidence in _all(title, body, head_ref, author, commits):
@@ -164,7 +165,9 @@ def _evidence(rule: str, agent: Agent, where: str, line: str) -> Evidence:
 
 
 def _actor(person: PersonData | None) -> Agent | None:
-    """The agent that an account is, by its id or login."""
+    """Return the agent that an account belongs to, by its id or login; None for
+    others.
+    """
     if person is None:
         return None
     if person.github_id in _BY_ID:
@@ -206,7 +209,7 @@ def _signature(name: str, email: str) -> Agent | None:
 
 
 def _trailer(key: str, value: str) -> Agent | None:
-    """The agent that a trailer names."""
+    """Return the agent that a trailer names; None for others."""
     address = _ADDRESS.match(value)
     agent = (
         _signature(address["name"], address["address"]) if address else _signature(value, "")
@@ -282,8 +285,10 @@ def _own_lines(lines: Sequence[str], *, is_revert: bool) -> Iterator[int]:
 
 
 def _stands_alone(lines: Sequence[str], index: int) -> bool:
-    """A trailer is the end of something: prose neither announces it with a colon nor
-    goes on below it.
+    """Return whether a line can be a trailer.
+
+    A trailer ends a message: the text before does not announce it with a colon, and the
+    text does not continue below it.
     """
     if index + 1 < len(lines) and not _MAY_FOLLOW.match(lines[index + 1]):
         return False

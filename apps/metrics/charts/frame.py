@@ -30,12 +30,12 @@ Link = Callable[[date], str]
 
 
 def join(marks: Iterable[SafeString]) -> SafeString:
-    """Markup after markup."""
+    """Return the pieces of markup as one."""
     return format_html_join("", "{}", ((mark,) for mark in marks))
 
 
 def number(value: float) -> str:
-    """A coordinate to two decimals at most."""
+    """Return a coordinate with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
@@ -53,9 +53,10 @@ class Frame:
     link: Link | None = None
 
     def linked(self, week: date, mark: SafeString) -> SafeString:
-        """A week's mark, leading to its pull requests.
+        """Return a week's mark as a link to its pull requests.
 
-        By keyboard the table below the chart leads there.
+        The link cannot be focused: the table below the chart has the links for
+        keyboards.
         """
         address = self.link(week) if self.link else ""
         return (
@@ -64,7 +65,7 @@ class Frame:
 
     @cached_property
     def span(self) -> list[date]:
-        """Every week from the first to the last."""
+        """Return every week from the first to the last."""
         if not self.weeks:
             return []
         first = self.weeks[0].toordinal()
@@ -74,17 +75,17 @@ class Frame:
 
     @property
     def base(self) -> float:
-        """The y of zero."""
+        """Return the y of zero."""
         return self.height - BOTTOM
 
     @property
     def plot(self) -> float:
-        """The height between zero and the top."""
+        """Return the height between zero and the top."""
         return self.base - TOP
 
     @property
     def pattern(self) -> str:
-        """The id of the hatching."""
+        """Return the id of the hatching."""
         return f"hatch-{slugify(self.label)}"
 
     def y(self, axis: Scale, value: float) -> float:
@@ -94,16 +95,16 @@ class Frame:
         return (week - self.span[0]).days // 7
 
     def point(self, week: date) -> float:
-        """The x of a week on a line, in % of the plot."""
+        """Return the x of a week on a line, in % of the plot."""
         return self.index(week) * 100 / (len(self.span) - 1) if len(self.span) > 1 else 100.0
 
     @property
     def slot(self) -> float:
-        """The room of a week's bar, in % of the plot."""
+        """Return the width that a week's bar has, in % of the plot."""
         return 100 / len(self.span)
 
     def bar(self, week: date, css: str, top: float, bottom: float, title: str) -> SafeString:
-        """One bar or one part of it; `missing` and `unknown` ones are hatched."""
+        """Return a bar or a part of one; `missing` and `unknown` ones are hatched."""
         fill = f"url(#{self.pattern})" if css in ("missing", "unknown") else ""
         mark = format_html(
             '<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="1.5"{}><title>{}</title></rect>',
@@ -118,8 +119,8 @@ class Frame:
         return self.linked(week, mark)
 
     def grid(self, axis: Scale) -> SafeString:
-        """Dotted lines at the ticks, a plain one at zero, their labels left of the
-        plot.
+        """Return dotted lines at the ticks and a plain one at zero, with labels to the
+        left.
         """
         rows = [
             (number(self.y(axis, tick)), "grid" if tick else "zero", axis.tick(tick))
@@ -132,8 +133,8 @@ class Frame:
         )
 
     def months(self) -> SafeString:
-        """The names of the months below the plot, as many as the chart's usual width
-        takes.
+        """Return the names of the months below the plot, as many as fit into the usual
+        width.
         """
         room = (self.width - LEFT - RIGHT[self.kind]) / len(self.span)
         return format_html_join(
@@ -175,7 +176,9 @@ class Frame:
         )
 
     def stretched(self, marks: Iterable[SafeString]) -> SafeString:
-        """Lines and areas, whose x run from 0 to 100 and are stretched over the plot."""
+        """Return lines and areas, whose x goes from 0 to 100, stretched over the
+        plot.
+        """
         return format_html(
             '<svg class="stretched" width="100%" height="{}" viewBox="0 0 100 {}" preserveAspectRatio="none">{}</svg>',
             self.height,

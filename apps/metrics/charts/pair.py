@@ -67,7 +67,9 @@ def _label(frame: Frame, axis: Scale, name: str, weeks: Sequence[Week]) -> Label
 
 
 def _line(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeString:
-    """A line for each stretch of weeks with values; none crosses a week without."""
+    """Return a line for each stretch of weeks with values; none crosses a week
+    without.
+    """
     stretches = groupby(enumerate(weeks), key=lambda row: row[1].value is not None)
     drawn = [
         " ".join(
@@ -82,7 +84,7 @@ def _line(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeStr
 
 
 def _dots(frame: Frame, axis: Scale, weeks: Sequence[Week], css: str) -> SafeString:
-    """The last value of a side."""
+    """Return the dot at the last value of a side."""
     last = _last(weeks)
     if last is None or last.value is None:
         return SafeString("")

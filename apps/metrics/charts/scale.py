@@ -34,26 +34,29 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """The values at which a line is drawn, from zero to the top."""
+        """Return the values at which a line is drawn, from zero to the top."""
         return [self.step * n for n in range(round(self.top / self.step) + 1)]
 
     def tick(self, value: float) -> str:
-        """A tick's label; zero has no unit."""
+        """Return a tick's label; zero has no unit."""
         return _with_unit(value * self.factor, self.short if value else "")
 
     def bare(self, value: float) -> str:
-        """A value without its unit."""
+        """Return a value without its unit."""
         return _with_unit(value * self.factor, "")
 
     def label(self, value: float) -> str:
-        """A value with its unit."""
+        """Return a value with its unit."""
         return _with_unit(value * self.factor, self.long)
 
 
 def scale_for(values: Sequence[float], unit: str) -> Scale:
-    """The axis for these values. `unit`: "h" picks minutes, hours or days; "min",
-    "hours" and "days" are spans of hours in that unit; "lines", "%" or "" are shown as
-    they are.
+    """Return the axis for these values.
+
+    Args:
+        unit: "h" picks minutes, hours, or days for values in hours. "min", "hours", and
+            "days" show values in hours in that unit. "lines", "%", and "" are shown as
+            they are.
     """
     most = max(values, default=0.0)
     if unit not in ("h", *_SPANS):
@@ -82,8 +85,9 @@ def _top(most: float, step: float) -> float:
 
 
 def _step(most: float, round_numbers: Sequence[float], *, whole: bool) -> float:
-    """The smallest round step that reaches `most` in at most four; a `whole` one has no
-    fraction.
+    """Return the smallest round step that reaches `most` in at most four.
+
+    A `whole` step has no fraction.
     """
     least = max(most / _MOST_STEPS, 1.0 if whole else 1e-9)
     power = 10.0 ** floor(log10(least))
@@ -136,5 +140,5 @@ def months(weeks: Sequence[date], *, room: float) -> list[Month]:
 
 
 def day(week: date) -> str:
-    """`7 September`."""
+    """Return a day like `7 September`."""
     return f"{week.day} {week:%B}"

@@ -11,7 +11,7 @@ from apps.metrics.charts.frame import number
 def spark_bars(
     counts: Sequence[int], *, label: str, width: int = 96, height: int = 20
 ) -> SafeString:
-    """Bars up to the highest count, none for zero; the latest is marked."""
+    """Draw bars up to the highest count, none for zero; the latest one is marked."""
     most, room = max(counts, default=0), width / max(len(counts), 1)
     bars = format_html_join(
         "",

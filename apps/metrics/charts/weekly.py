@@ -62,11 +62,14 @@ def line_chart(
     missing_before: date | None = None,
     link: Link | None = None,
 ) -> SafeString:
-    """Medians and p75 by ascending week. `unit`: see `scale_for`. Weeks before
-    `missing_before` have not arrived yet.
+    """Draw medians and p75, in ascending order of weeks.
 
-    `width` is the box's usual width in px, which decides how many months are named; the
-    chart stretches. `link` gives the address that a week leads to, or an empty one.
+    Args:
+        unit: see `scale_for`.
+        width: the box's usual width in px, which decides how many months are named. The
+            chart stretches.
+        missing_before: the data of the weeks before it has not arrived yet.
+        link: returns the address that a week leads to, or an empty one.
     """
     frame = Frame("lines", label, width, height, [week.week for week in weeks], link)
     known = [
@@ -119,7 +122,7 @@ def bar_chart(
     missing_before: date | None = None,
     link: Link | None = None,
 ) -> SafeString:
-    """Counts by ascending week; the latest is marked.
+    """Draw counts, in ascending order of weeks; the latest one is marked.
 
     The other arguments are those of `line_chart`.
     """
@@ -206,7 +209,9 @@ def share_chart(
 def data_table(
     caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> SafeString:
-    """The numbers of a chart behind "Show as table". The first column names the row."""
+    """Return the numbers of a chart behind "Show as table". The first column names the
+    row.
+    """
     head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
     body = format_html_join(
         "",
@@ -262,7 +267,7 @@ def _missing(week: Week, before: date | None) -> bool:
 def _runs(
     weeks: Sequence[Week], missing_before: date | None
 ) -> Iterator[list[tuple[Week, float]]]:
-    """Consecutive weeks that have a value."""
+    """Yield stretches of consecutive weeks that have a value."""
     run: list[tuple[Week, float]] = []
     for week in weeks:
         if run and (week.value is None or (week.week - run[-1][0].week).days > 7):
@@ -275,7 +280,7 @@ def _runs(
 
 
 def _run(frame: Frame, axis: Scale, run: Sequence[tuple[Week, float]]) -> SafeString:
-    """The band, the p75 and the median of consecutive weeks."""
+    """Draw the band, the p75, and the median of consecutive weeks."""
     low = [
         f"{number(frame.point(week.week))},{number(frame.y(axis, value))}"
         for week, value in run

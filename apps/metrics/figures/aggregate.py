@@ -115,8 +115,11 @@ class Groups(NamedTuple):
 def tally(
     columns: Columns, weeks: Sequence[date], zone: tzinfo
 ) -> dict[tuple[Subject, date], Figures]:
-    """The figures of these weeks (Mondays, ascending), of each subject that has any in
-    a week.
+    """Compute the figures of these weeks, for each subject that has any in a week.
+
+    Args:
+        weeks: Mondays, ascending.
+        zone: the time zone in which the weeks begin.
     """
     pulls, reviews = columns
     n = len(pulls.pk)
@@ -157,9 +160,9 @@ def tally(
 
 
 def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
-    """Which of the weeks (ascending, gaps allowed) moments fall in; -1 for none.
+    """Return the index of the week in which each moment is; -1 for none.
 
-    Their bounds are the zone's midnights.
+    The weeks are ascending and may have gaps. Their bounds are the zone's midnights.
     """
     starts = np.array([week_start(week, zone).timestamp() for week in weeks]).astype(
         "datetime64[s]"
@@ -179,7 +182,7 @@ class Spreads:
     """
 
     def __init__(self, values: Any, rows: Any) -> None:
-        """`rows` are the indices of the values; NaN is left out."""
+        """Rank the values, NaN left out. `rows` are the indices of the values."""
         kept = ~np.isnan(values)
         self.rows = rows[kept]
         order = np.argsort(values[kept])
@@ -258,7 +261,9 @@ class Reader:
         closed: Any,
         pushed: Any,
     ) -> list[tuple[int, Figures]]:
-        """The groups in which anything happened, by number, with their figures."""
+        """Return the groups in which anything happened, by number, with their
+        figures.
+        """
         pulls, count = self.pulls, groups.size
         total = _Totals(into, count)
         n_opened, n_merged, n_closed = (
@@ -318,7 +323,7 @@ class _Totals:
         self.groups, self.count = groups[self.rows], count
 
     def sum(self, values: Any) -> list[int]:
-        """Whole numbers below 2**53, exactly."""
+        """Return the sums, which are exact for whole numbers below 2**53."""
         summed = np.bincount(self.groups, weights=values[self.rows], minlength=self.count)
         whole: list[int] = summed.astype(np.int64).tolist()
         return whole
@@ -347,8 +352,10 @@ def _distinct(groups: Any, people: Any, count: int) -> list[int]:
 
 
 def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[float | None]]:
-    """Of one row for each pull request and reviewer: how many reviewers each group has,
-    and the Gini of their loads.
+    """Return how many reviewers each group has, and the Gini coefficient of their
+    loads.
+
+    There is one row for each pull request and reviewer.
     """
     inside = groups >= 0
     base = reviewers.max(initial=0) + 1

@@ -94,7 +94,7 @@ class RawMoment(Func):
 
 
 def moments(raw: Sequence[Any]) -> Any:
-    """What `RawMoment` read, as datetime64[us]; None is NaT."""
+    """Return what `RawMoment` read as datetime64[us]; None becomes NaT."""
     if any(isinstance(value, str) for value in raw):
         return np.array(raw, dtype="datetime64[us]")
     never = np.iinfo(np.int64).min
@@ -111,8 +111,9 @@ def fetch(queryset: Any) -> list[Any]:
 
 
 def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
-    """The rows of the queryset that is made of keys with `Among`; its text is put
-    together once.
+    """Return the rows of the queryset that `make` builds from keys with `Among`.
+
+    Its SQL is built only once.
     """
     text, params, place = _text_of(make, connection.vendor)
     return fetch_text(text, [*params[:place], one_parameter(keys), *params[place + 1 :]])
@@ -120,14 +121,14 @@ def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
 
 @cache
 def _text_of(make: Callable[[Any], Any], vendor: str) -> tuple[str, tuple[Any, ...], int]:
-    """Text, parameters, and which of them is the keys."""
+    """Return SQL, parameters, and the index of the parameter for the keys."""
     no_key = np.array([-1])
     text, params = make(no_key).query.sql_with_params()
     return text, tuple(params), list(params).index(one_parameter(no_key))
 
 
 def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
-    """A statement's rows as the database gives them."""
+    """Return a statement's rows as the database returns them."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         rows: list[Any] = cursor.fetchall()
@@ -135,7 +136,7 @@ def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
 
 
 def read(team_id: int, pk: Any) -> Columns:
-    """A team's pull requests of these keys, which ascend, with their reviews."""
+    """Read a team's pull requests of these keys, with their reviews. The keys ascend."""
     bots, ghosts = _bots_and_ghosts(team_id)
     # By keys of the team's own: with the team in the condition, SQLite would walk
     # through all its rows instead.
@@ -253,8 +254,10 @@ def _committed(keys: Any) -> Any:
 
 
 def touched(team_id: int, since: datetime, until: datetime) -> Any:
-    """The keys of the pull requests opened, merged or closed in this time, ascending,
-    from three indexes.
+    """Return the keys of the pull requests opened, merged, or closed in this time,
+    ascending.
+
+    There is one SELECT for each of the three, so that each uses its own index.
     """
     ends = [connection.ops.adapt_datetimefield_value(end) for end in (since, until)]
     table = PullRequest._meta.db_table
@@ -271,7 +274,7 @@ def _keys(column: Sequence[int | None]) -> Any:
 
 
 def _reviews(pk: Any, author: Any, bots: list[int], ghosts: list[int]) -> tuple[Reviews, Any]:
-    """The reviews, and which of them ask for changes."""
+    """Return the reviews, and which of them request changes."""
     rows = _fetch_by_keys(_given, pk)
     pulls, reviewers, states, at = zip(*rows, strict=True) if rows else ((), (), (), ())
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
@@ -362,7 +365,9 @@ def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
 
 
 def first_by_pull(reviews: Reviews, which: Any, count: int) -> Any:
-    """The earliest of some of the reviews, for each of `count` pull requests."""
+    """Return the earliest of the reviews in `which`, for each of `count` pull
+    requests.
+    """
     found = np.full(count, np.datetime64("NaT", "us"))
     np.fmin.at(found, reviews.pull[which], reviews.at[which])
     return found

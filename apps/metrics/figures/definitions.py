@@ -82,10 +82,10 @@ def time_to_merge_hours(
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The value at rank (n - 1) * share of ascending values, interpolated linearly
-    between the closest ranks.
+    """Return the value at rank (n - 1) * share of ascending values; None of no values.
 
-    None of no values. This is numpy's default and SQL's PERCENTILE_CONT.
+    It is interpolated linearly between the closest ranks, as numpy does by default and
+    SQL's PERCENTILE_CONT.
     """
     if not ordered:
         return None
@@ -96,18 +96,18 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def median(values: Sequence[float]) -> float | None:
-    """The 50th percentile of values in any order."""
+    """Return the 50th percentile of values in any order; None of no values."""
     return percentile(sorted(values), 0.5)
 
 
 def spread(values: Iterable[float | None]) -> Spread:
-    """Median and p75 of the values that there are."""
+    """Return the median and p75 of the values that are not None, and their number."""
     ordered = sorted(value for value in values if value is not None)
     return Spread(percentile(ordered, 0.5), percentile(ordered, 0.75), len(ordered))
 
 
 def changed_lines(additions: int, deletions: int) -> int:
-    """The size of a pull request: lines added and lines deleted."""
+    """Return the size of a pull request: lines added and lines deleted."""
     return additions + deletions
 
 
@@ -217,8 +217,8 @@ def _hours(spans: Any) -> Any:
 
 
 def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], until: Any) -> int:
-    """How often a request for changes was followed by commits, before the first
-    approval (or the merge), `until`.
+    """Count how often a request for changes was followed by commits before `until`,
+    which is the first approval or else the merge.
 
     Each request (of reviews that count) that is answered by at least one commit, at its
     moment or later, and before the next answered request, is one cycle: request,
@@ -236,10 +236,10 @@ def rework_cycles(changes_requested: Sequence[Any], commits: Sequence[Any], unti
 
 
 def gini(counts: Sequence[int]) -> float | None:
-    """How unequal counts are: 0 for all the same, towards 1 the more of them is one
-    person's. None of no counts.
+    """Return how unequal counts are, as the Gini coefficient; None of no counts.
 
-    With x ascending and i from 1: 2 * sum(i * x) / (n * sum(x)) - (n + 1) / n.
+    It is 0 if all are the same, and the closer to 1 the more one person has. With x
+    ascending and i from 1: 2 * sum(i * x) / (n * sum(x)) - (n + 1) / n.
     """
     ordered, total = sorted(counts), sum(counts)
     if not total:
@@ -289,8 +289,8 @@ SIZES = ((20, "tiny"), (100, "small"), (250, "medium"), (500, "large"))
 
 
 def size_bucket(lines: int) -> str:
-    """tiny (under 20 changed lines), small (under 100), medium (under 250), large (to
-    500), huge (over 500).
+    """Return the size in words: tiny (under 20 changed lines), small (under 100),
+    medium (under 250), large (to 500), or huge (over 500).
     """
     if lines == SIZES[-1][0]:
         return SIZES[-1][1]

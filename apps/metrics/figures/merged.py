@@ -124,9 +124,9 @@ def _direct(rows: Sequence[Any], period: Period) -> list[Direct]:
 def _landed(
     rows: Sequence[Any], reviews: Sequence[tuple[Any, int]], period: Period
 ) -> list[Landed]:
-    """Column by column: moments as objects would take longer than all else.
+    """Compute the formulas of `definitions` for all rows, column by column.
 
-    The formulas are those of `definitions`.
+    Converting the moments to datetimes would take longer than everything else.
     """
     (
         _,
@@ -174,7 +174,9 @@ def _landed(
 
 
 def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]:
-    """When each of these pull requests, by their keys, was reviewed by other people."""
+    """Return when each of these pull requests was reviewed by other people, by their
+    keys.
+    """
     found: dict[int, list[datetime]] = defaultdict(list)
     for pull, at in (
         _counting(team_id)
@@ -186,8 +188,8 @@ def counted_reviews(team_id: int, pulls: list[int]) -> dict[int, list[datetime]]
 
 
 def given_reviews(team_id: int, period: Period) -> dict[int, int]:
-    """How many reviews of other people's pull requests were submitted in the period's
-    weeks, by whom; bots', too.
+    """Count the reviews of other people's pull requests in the period's weeks, by
+    reviewer. Those of bots are included.
     """
     given = _submitted(team_id).filter(
         submitted_at__gte=period.since, submitted_at__lt=period.until
@@ -196,12 +198,12 @@ def given_reviews(team_id: int, period: Period) -> dict[int, int]:
 
 
 def _counting(team_id: int) -> Any:
-    """The reviews that count: `definitions.counts_as_review` as a condition."""
+    """Return the reviews that count: `definitions.counts_as_review` as a condition."""
     return _submitted(team_id).filter(reviewer__is_bot=False)
 
 
 def _submitted(team_id: int) -> Any:
-    """The same, with bots' reviews."""
+    """Return the same as `_counting`, with bots' reviews."""
     by_other = Q(pull_request__author=None) | ~Q(reviewer=F("pull_request__author"))
     by_other |= Q(reviewer__key=GHOST_KEY, state__in=BY_OTHERS)
     return (

@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left out, but for time."""
+        """Return whether it includes all of the team's pull requests in its weeks."""
         return self.repository is None and self.author is None and not self.people_only
 
     @property
@@ -47,7 +47,9 @@ class Selection:
 
     @property
     def query(self) -> str:
-        """The address's part after "?", of what is not as usual; empty for nothing."""
+        """Return the query string of all choices that are not the default; empty for
+        none.
+        """
         values = {
             "weeks": self.weeks if self.weeks != USUAL else "",
             "repository": self.repository or "",
@@ -57,7 +59,7 @@ class Selection:
 
     @property
     def condition(self) -> Q:
-        """Which pull requests are meant."""
+        """Return the condition of the pull requests that are selected."""
         wanted = Q()
         if self.repository is not None:
             wanted &= Q(repository=self.repository)
@@ -77,7 +79,7 @@ class Choices:
     bots: list[tuple[int, str]]
 
     def read(self, asked: Mapping[str, str]) -> Selection:
-        """The selection that an address asks for."""
+        """Return the selection that an address asks for. Unknown choices are ignored."""
         weeks = asked.get("weeks", "")
         author = asked.get("author", "")
         return Selection(
@@ -96,7 +98,7 @@ def _known(asked: str, choices: list[tuple[int, str]]) -> int | None:
 
 
 def choices(team_id: int) -> Choices:
-    """In two statements."""
+    """Return the choices that a team has, in two statements."""
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
     written = PullRequest.objects.for_team(team_id).filter(author=OuterRef("pk"))
     authors: Any = TeamMember.objects.for_team(team_id).filter(Exists(written))
@@ -134,7 +136,7 @@ class Period:
 
     @property
     def whole_weeks(self) -> int:
-        """How many of the weeks are over."""
+        """Return how many of the weeks are over."""
         return len(self.weeks) - self.so_far
 
     def before(self) -> "Period | None":

@@ -49,13 +49,13 @@ def share_z(before: int, of_before: int, after: int, of_after: int) -> float:
 def change_point(
     values: Sequence[float], weeks: Sequence[int], least: int, chance: float, seed: int = 1
 ) -> tuple[int, float] | None:
-    """The week from which values are higher or lower than before, and its probability
-    by chance; None above `chance`.
+    """Return the week from which values are higher or lower than before, and its
+    probability by chance; None if that is above `chance`.
 
     Of all splits between weeks with at least `least` values and three weeks on each
-    side, the one with the largest rank sum statistic (Pettitt's test, standardised).
-    The probability comes from shuffling whole weeks, so that what was alike within a
-    week does not count as so many witnesses.
+    side, it takes the one with the largest rank sum statistic (Pettitt's test,
+    standardized). The probability comes from shuffling whole weeks, because values
+    within a week may be alike for a common reason and are not independent.
     """
     if len(values) < 2 * least:
         return None
@@ -79,8 +79,8 @@ def change_point(
 
 
 def _best_split(sums: Any, counts: Any, least: int, spread: float) -> tuple[Any, Any]:
-    """Of each row of weeks: the last week before the best split, and its statistic in
-    standard errors.
+    """Return for each row of weeks the last week before the best split, and the split's
+    statistic in standard errors.
     """
     before, n = np.cumsum(sums, axis=1)[:, :-1], np.cumsum(counts, axis=1)
     total, first = n[:, -1:], n[:, :-1]
@@ -96,7 +96,7 @@ def _best_split(sums: Any, counts: Any, least: int, spread: float) -> tuple[Any,
 
 
 def _ranks(values: Any) -> Any:
-    """Ranks from 1, equal values sharing the mean of theirs."""
+    """Return the ranks from 1; equal values share the mean of theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]
@@ -108,12 +108,12 @@ Strata = Sequence[tuple[Sequence[float], Sequence[float]]]
 def bootstrap_ratio(
     strata: Strata, rounds: int = 4000, seed: int = 1
 ) -> tuple[float, float, float]:
-    """How many times the second median of each stratum is the first: the weighted
-    geometric mean, and its 95 % interval.
+    """Return how many times as large the second median is as the first, over all
+    strata: the weighted geometric mean, and its 95 % interval.
 
     The weights are n * m / (n + m). A bootstrap's median is drawn from its exact
-    distribution, by the rank that it would have among uniform numbers, instead of
-    drawing every sample.
+    distribution, by the rank that it would have among uniform numbers. This is faster
+    than drawing every sample.
     """
     dice = np.random.default_rng(seed)
     weights = [len(a) * len(b) / (len(a) + len(b)) for a, b in strata]
@@ -131,7 +131,7 @@ def bootstrap_ratio(
 
 
 def _medians(ordered: Any, rounds: int, dice: Any) -> Any:
-    """Medians of bootstrap samples of ascending values."""
+    """Return medians of bootstrap samples of ascending values."""
     n = len(ordered)
     low = (n + 1) // 2
     first = dice.beta(low, n - low + 1, rounds)
@@ -143,8 +143,8 @@ def _medians(ordered: Any, rounds: int, dice: Any) -> Any:
 
 
 def cliffs_delta(strata: Strata) -> float:
-    """How much likelier a second value is the larger one than the smaller one, from -1
-    to 1; weighted as above.
+    """Return how much likelier a second value is the larger one than the smaller one,
+    from -1 to 1; with the weights of `bootstrap_ratio`.
     """
     total = weight = 0.0
     for a, b in strata:
@@ -161,8 +161,8 @@ def cliffs_delta(strata: Strata) -> float:
 
 
 def stratified_z(strata: Strata) -> float:
-    """How many standard errors the second values lie above the first, by rank sums
-    within strata (van Elteren's test).
+    """Return by how many standard errors the second values are above the first, by rank
+    sums within strata (van Elteren's test).
     """
     above = variance = 0.0
     for a, b in strata:
@@ -174,8 +174,8 @@ def stratified_z(strata: Strata) -> float:
 
 
 def more_by_chance(before: int, of_before: int, after: int, of_after: int) -> float:
-    """The probability of so many or more cases after, if they fell on all alike
-    (Fisher's exact test, one-sided).
+    """Return the probability of at least as many cases after, if cases were equally
+    likely before and after (Fisher's exact test, one-sided).
     """
     cases, of_all = before + after, of_before + of_after
 

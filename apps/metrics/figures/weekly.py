@@ -75,7 +75,9 @@ class _Moments(NamedTuple):
     at: Any
 
     def between(self, since: datetime, until: datetime) -> Any:
-        """The keys of those of which a moment is in this time, ascending."""
+        """Return the keys, ascending, of the pull requests with a moment in this
+        time.
+        """
         low, high = (
             np.datetime64(end.astimezone(UTC).replace(tzinfo=None), "us")
             for end in (since, until)
@@ -96,8 +98,8 @@ def _moments_of(team_id: int) -> _Moments:
 
 
 def touched_weeks(team_id: int, known: _Moments | None = None) -> list[date]:
-    """Every week with a pull request opened, merged or closed, or with a row in the
-    table, ascending.
+    """Return every week with a pull request opened, merged, or closed, or with a row in
+    the table, ascending.
     """
     zone = zone_of(team_id)
     weeks = set(
@@ -133,8 +135,9 @@ def weeks_of_members(team_id: int, members: Sequence[int]) -> set[date]:
 
 
 def units(weeks: Iterable[date]) -> Iterator[list[date]]:
-    """The weeks, ascending, in units that are read and written together: near to each
-    other and at most half a year.
+    """Yield the weeks, ascending, in groups that are read and written together.
+
+    The weeks of a group are close together, and span at most half a year.
     """
     unit: list[date] = []
     for week in sorted(weeks):
@@ -158,7 +161,7 @@ def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
 
 
 def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
-    """The body of a step: every touched week, newest data last, going on after the
+    """Compute every touched week, as the body of a step. It continues after the
     cursor's week.
     """
     apply_bot_rule(team_id)
@@ -201,8 +204,8 @@ def recompute_outdated(team_id: int) -> int:
 def compute(
     team_id: int, weeks: Sequence[date], known: _Moments | None = None
 ) -> dict[tuple[Subject, date], Figures]:
-    """The figures of these weeks (ascending), read from the rows: of each subject that
-    has any.
+    """Compute the figures of these weeks (ascending) from the rows, for each subject
+    that has any.
     """
     zone = zone_of(team_id)
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
@@ -245,8 +248,9 @@ def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None 
 
 
 def _stored(team_id: int, weeks: Sequence[date]) -> list[Any]:
-    """The table's rows of these weeks, as the database gives them: to convert them
-    takes longer than to compute them.
+    """Return the table's rows of these weeks as the database returns them.
+
+    Converting them to Python objects takes longer than computing them.
     """
     listed = ", ".join(
         ["id", "subject", "CAST(week AS TEXT)", "definitions_version", *_FIGURES]

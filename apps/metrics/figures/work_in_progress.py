@@ -19,11 +19,11 @@ from apps.metrics.records import ChangeKind, ReviewState
 def in_progress(
     team_id: int, at: Sequence[datetime], condition: Q | None = None
 ) -> list[Counter[OpenState]]:
-    """At each of these moments (ascending): open pull requests by state, bots' too. Two
-    statements.
+    """Count the open pull requests at each of these moments (ascending) by state, bots'
+    included. Two statements.
 
-    Open at a moment: created at it or before, and closed (or merged) after it, if at
-    all. `condition` narrows it down.
+    A pull request is open at a moment if it was created by then and not closed or
+    merged by then. `condition` narrows the pull requests down.
     """
     counts: list[Counter[OpenState]] = [Counter() for _ in at]
     if not at:

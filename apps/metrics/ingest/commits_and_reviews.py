@@ -49,7 +49,7 @@ def write_commits(team_id: int, places: Iterable[Place], people: Directory) -> s
 
 
 def write_reviews(team_id: int, places: Iterable[Place], people: Directory) -> set[int]:
-    """The same for reviews."""
+    """Do the same as `write_commits` for the reviews."""
     said = [
         (pull, known, data.reviews) for pull, known, data in places if data.reviews is not None
     ]

@@ -27,7 +27,7 @@ _FIELDS = ["key", "login", "name", "account_name", "commit_name", "github_id", "
 
 
 def key_of(person: PersonData | None) -> str:
-    """The key of a person's row; None is a deleted account."""
+    """Return the key of a person's row; None is a deleted account."""
     if person is None or person is GHOST or (person.github_id is None and not person.login):
         return GHOST_KEY
     if person.github_id is not None:

@@ -7,7 +7,8 @@ LONGEST = 2_000_000
 
 
 def clean(text: str, limit: int | None = None) -> str:
-    """The text without what no database column takes, cut to `limit` characters.
+    """Return the text without characters that the databases refuse, cut to `limit`
+    characters.
 
     PostgreSQL refuses NUL, and neither database stores half a surrogate pair.
     """
@@ -58,5 +59,5 @@ _MOST = 2_147_483_647  # an integer column's end
 
 
 def line_count(number: int) -> int:
-    """A count within what its column takes."""
+    """Return a count within the limits of its column."""
     return min(max(number, 0), _MOST)

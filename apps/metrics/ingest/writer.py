@@ -114,7 +114,7 @@ class IngestResult:
 
 
 def weeks_of(*moments: datetime | None) -> set[date]:
-    """The weeks (their Mondays, UTC) that these moments fall in."""
+    """Return the weeks (their Mondays, UTC) in which these moments are."""
     return {week_of(moment) for moment in moments if moment is not None}
 
 
@@ -238,7 +238,10 @@ def _people(batch: Iterable[PullRequestData]) -> Iterator[PersonData | None]:
 
 
 def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Values]:
-    """What is there already, locked, in one order for all workers."""
+    """Lock the rows that are there already, and return their values.
+
+    All workers lock in one order.
+    """
     # The repository's, and so its team's: asked for the team too, or for an order,
     # SQLite walks through all that there is.
     found = PullRequest.objects.across_teams().filter(
@@ -255,8 +258,10 @@ def _stored(repository: Repository, external_ids: Iterable[str]) -> dict[str, Va
 
 
 def _changed(rows: dict[str, Values], stored: dict[str, Values]) -> list[str]:
-    """What is new or differs from what is stored, in one order for all workers: two of
-    them never wait for each other.
+    """Return the ids of records that are new or differ from what is stored.
+
+    They are in one order for all workers, so that two of them never wait for each
+    other.
     """
     return sorted(
         external_id

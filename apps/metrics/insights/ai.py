@@ -34,8 +34,8 @@ def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Diffe
 
 
 def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
-    """Time to merge of AI-assisted pull requests beside those of unknown making, of the
-    half year, like with like.
+    """Compare the time to merge of AI-assisted pull requests with that of those without
+    a marker, over the half year and within groups of similar ones.
     """
     merged = [
         pull
@@ -72,7 +72,9 @@ def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
 
 
 def ai_share(dataset: Dataset) -> Iterator[Finding]:
-    """The share of merged pull requests with an explicit AI marker, of the team."""
+    """Find a change of the team's share of merged pull requests with an explicit AI
+    marker.
+    """
     read = [pull for pull in dataset.pulls if pull.merged_at and pull.ai_assisted is not None]
     before, after = split(dataset, read, lambda pull: pull.merged_at)
     marked_before, marked_after = (

@@ -52,7 +52,9 @@ Rule = Callable[[Dataset], Iterable[Finding]]
 def split(
     dataset: Dataset, pulls: Iterable[Pull], moment: Callable[[Pull], datetime | None]
 ) -> tuple[list[Pull], list[Pull]]:
-    """Those of the 18 weeks before, and those of the recent 8."""
+    """Return the pull requests of the 18 weeks before, and those of the recent 8
+    weeks.
+    """
     before: list[Pull] = []
     after: list[Pull] = []
     for pull in pulls:
@@ -63,7 +65,7 @@ def split(
 
 
 def by_repository(pulls: Iterable[Pull]) -> dict[int, list[Pull]]:
-    """In the order of their keys."""
+    """Group pull requests by repository, in the order of the repositories' keys."""
     groups: dict[int, list[Pull]] = defaultdict(list)
     for pull in pulls:
         groups[pull.repository].append(pull)
@@ -71,7 +73,7 @@ def by_repository(pulls: Iterable[Pull]) -> dict[int, list[Pull]]:
 
 
 def shown(pulls: Sequence[Pull]) -> list[int]:
-    """The keys of those that a finding names as its evidence."""
+    """Return the keys of those that a finding names as its evidence."""
     return [pull.pk for pull in pulls[:MOST_SHOWN]]
 
 

@@ -74,8 +74,8 @@ class Change(NamedTuple):
 
 
 def review_wait(dataset: Dataset) -> Iterator[Finding]:
-    """The median wait for the first review by a person: pull requests by people, by
-    creation.
+    """Find a change of the median wait for the first review, over pull requests by
+    people and by the time of creation.
     """
     pulls = [pull for pull in dataset.pulls if not pull.by_bot]
     for change in _changes(
@@ -90,7 +90,9 @@ def review_wait(dataset: Dataset) -> Iterator[Finding]:
 
 
 def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
-    """The median time to merge: pull requests by people, by merge."""
+    """Find a change of the median time to merge, over pull requests by people and by
+    the time of the merge.
+    """
     pulls = [pull for pull in dataset.pulls if pull.merged_at and not pull.by_bot]
     for change in _changes(
         dataset, pulls, lambda pull: pull.merged_at, lambda pull: pull.hours_to_merge
@@ -104,8 +106,8 @@ def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
 
 
 def revert_spike(dataset: Dataset) -> Iterator[Finding]:
-    """Four or more reverts among the recent merges, at twice the rate of the weeks
-    before, beyond chance.
+    """Find four or more reverts among the recent merges, at twice the rate of the weeks
+    before, and beyond chance.
     """
     before, after = split(
         dataset, [pull for pull in dataset.pulls if pull.merged_at], lambda pull: pull.merged_at
@@ -140,8 +142,8 @@ def revert_spike(dataset: Dataset) -> Iterator[Finding]:
 
 
 def weekend_load(dataset: Dataset) -> Iterator[Finding]:
-    """The share of weekend days among the days on which people opened or reviewed
-    something rose by five points.
+    """Find a rise by five points of the share of weekend days among the days on which
+    people opened or reviewed something.
     """
     days: dict[tuple[int, date], tuple[datetime, int]] = {}
     for pull in dataset.pulls:
@@ -232,8 +234,8 @@ def _change(
     subject: str,
     name: str,
 ) -> Change | None:
-    """The one change of rows (pull request, weeks ago, hours), if it is large and
-    beyond chance, and still holds.
+    """Return the one change in these rows (pull request, weeks ago, hours), if it is
+    large, beyond chance, and still holds; otherwise None.
     """
     point = change_point(ranked, [-ago for _, ago, _ in rows], MIN_CASES, chance)
     if point is None:

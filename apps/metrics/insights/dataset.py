@@ -83,12 +83,14 @@ class Pull:
 
     @property
     def human_reviews(self) -> list[Review]:
-        """Submitted reviews by people other than the author."""
+        """Return the submitted reviews by people other than the author."""
         return [review for review in self.reviews if review.counts_for(self.author)]
 
     @property
     def hours_to_review(self) -> float | None:
-        """From createdAt to the first review by a person other than the author."""
+        """Return the hours from createdAt to the first review by a person other than
+        the author; None without one.
+        """
         return hours_to_review(
             self.created_at,
             [review.at for review in self.human_reviews if review.at is not None],

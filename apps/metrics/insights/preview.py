@@ -88,9 +88,9 @@ def insight_event(
 
 
 def early_finding(team_id: int, now: datetime) -> list[Finding]:
-    """What the rules find that need no more than the list of pull requests.
+    """Return the findings of the rules that need only the list of pull requests.
 
-    Reads only.
+    It only reads.
     """
     return [finding for finding in find(team_id, now) if finding.rule in EARLY_RULES]
 

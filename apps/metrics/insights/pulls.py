@@ -21,8 +21,8 @@ STALE = timedelta(days=30)
 
 
 def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
-    """Pull requests over 500 changed lines take at least twice as long to merge, in the
-    team's half year.
+    """Find that pull requests over 500 changed lines take at least twice as long to
+    merge, in the team's half year.
     """
     merged = [
         pull

@@ -31,8 +31,8 @@ class Load(NamedTuple):
 
 
 def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
-    """One person gives at least 40 % of 40 reviews, surely more than half as much again
-    as an equal share among four.
+    """Find one person who gives at least 40 % of 40 or more reviews, and surely more
+    than one and a half times an equal share among four.
     """
     load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 4:
@@ -69,8 +69,8 @@ def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
 
 
 def review_concentration(dataset: Dataset) -> Iterator[Finding]:
-    """Two people give at least 70 % of 40 reviews among six or more, and neither is a
-    bottleneck alone.
+    """Find two people who together give at least 70 % of 40 or more reviews, among six
+    or more reviewers. Neither of them is a bottleneck alone.
     """
     load = _load(dataset)
     if load.total < MIN_SHARE_CASES or len(load.given) < 6:

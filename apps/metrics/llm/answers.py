@@ -68,8 +68,9 @@ class Item(BaseModel):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema that goes with each request; every field is required, as strict
-    modes demand.
+    """Return the JSON schema that is sent with each request.
+
+    Every field is required, because strict modes demand it.
     """
     item = {
         "ref": {"type": "string"},

@@ -52,7 +52,7 @@ class Limited(Exception):
 
 
 def key() -> str:
-    """Names the server and the account without giving the key away."""
+    """Return a name of the server and the account that does not reveal the key."""
     return hashlib.sha256(
         f"{settings.LLM_BASE_URL}\0{settings.GROQ_API_KEY}".encode()
     ).hexdigest()
@@ -158,14 +158,14 @@ def _locked() -> LlmPace:
 
 
 def settings_of(team_id: int) -> LlmSettings:
-    """The team's, or what holds without."""
+    """Return the team's settings, or the defaults if it has none."""
     return LlmSettings.objects.for_team(team_id).first() or LlmSettings(
         team_id=team_id, monthly_tokens=settings.LLM_MONTHLY_TOKENS
     )
 
 
 def used(team_id: int) -> int:
-    """Tokens of this month."""
+    """Return the tokens that the team has used this month."""
     row = LlmUse.objects.for_team(team_id).filter(month=budget.month_of(timezone.now())).first()
     return row.tokens_in + row.tokens_out if row else 0
 

@@ -83,7 +83,12 @@ def document(
     messages: Sequence[str],
     reviews: dict[str, int],
 ) -> Document:
-    """`size` is (additions, deletions, files), `reviews` how many there were by state."""
+    """Return a pull request as the model receives it.
+
+    Args:
+        size: (additions, deletions, files).
+        reviews: how many there were, by state.
+    """
     added, removed, files = size
     data = {
         "title": fit(title, TITLE),
@@ -98,8 +103,8 @@ def document(
 
 
 def messages(documents: Sequence[Document]) -> tuple[list[dict[str, str]], dict[str, Document]]:
-    """The messages of one request, and the documents by the references that its answer
-    has to use.
+    """Return the messages of one request, and the documents by the references that the
+    answer has to use.
     """
     nonce = secrets.token_hex(6)
     refs = {f"{nonce[:4]}{place}": each for place, each in enumerate(documents)}
@@ -113,5 +118,5 @@ def messages(documents: Sequence[Document]) -> tuple[list[dict[str, str]], dict[
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens a text is; rather too many."""
+    """Return about how many tokens a text has; the estimate is rather too high."""
     return len(text.encode("utf-8", "replace")) * 10 // 35 + 1

@@ -50,8 +50,8 @@ _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn"}
 
 
 def visible(text: str) -> str:
-    """The text as a person sees it: composed, without characters that show nothing;
-    line breaks and tabs stay.
+    """Return the text as a person sees it: composed, without invisible characters, and
+    with line breaks and tabs.
     """
     composed = unicodedata.normalize("NFKC", without_stacks(text))
     return "".join(
@@ -81,7 +81,9 @@ def _is_mark(character: str) -> bool:
 
 
 def mask(text: str) -> str:
-    """The text with what looks like a key or a password replaced."""
+    """Return the text with `[masked]` in place of what looks like a key or a
+    password.
+    """
     for pattern in _SECRETS:
         text = pattern.sub(lambda found: f"{found.groupdict().get('keep') or ''}{MASK}", text)
     return _LONG_RUN.sub(_masked_run, text)
@@ -96,9 +98,9 @@ def _masked_run(found: re.Match[str]) -> str:
 
 
 def fit(text: str, limit: int) -> str:
-    """Made visible, masked and cut to about `limit` characters.
+    """Return the text made visible, masked, and cut to about `limit` characters.
 
-    Masking comes first: a cut may halve a key.
+    It is masked before it is cut, because half a key would not look like one.
     """
     # Bodies of megabytes are not read for what is cut off anyway.
     ahead = limit * 2 + 2_000

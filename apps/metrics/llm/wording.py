@@ -112,7 +112,7 @@ def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | 
 
 
 def _strongest(found: Sequence[Finding]) -> list[Finding]:
-    """The strongest of each rule, as the dashboard shows them."""
+    """Return the strongest finding of each rule, as the dashboard shows them."""
     first: dict[str, Finding] = {}
     for one in found:
         first.setdefault(one.rule, one)
@@ -206,8 +206,8 @@ def _schema() -> dict[str, Any]:
 
 
 def passed(answer: str, dataset: Sequence[dict[str, str]]) -> tuple[str, str]:
-    """The summary made plain and an empty text; or an empty text and why it cannot be
-    used.
+    """Return the summary as plain text and an empty reason; or an empty text and the
+    reason why the answer cannot be used.
     """
     found = read_json(answer)
     if not isinstance(found, dict) or "summary" not in found:
@@ -267,7 +267,10 @@ def store(team_id: int, day: date, wording: Wording | None) -> None:
 
 
 def newest(team_id: int, day: date | None) -> InsightSummary | None:
-    """The summary of a day's findings, unless one of them has been dismissed since."""
+    """Return the summary of a day's findings.
+
+    None if there is none, or if one of the findings was dismissed since.
+    """
     row: InsightSummary | None = (
         InsightSummary.objects.for_team(team_id).filter(date=day).first() if day else None
     )

@@ -42,7 +42,7 @@ class Line:
 
 
 def by_repository(team_id: int, frame: Frame) -> list[Line]:
-    """Every repository of the team, with or without merges."""
+    """Return a line for every repository of the team, with or without merges."""
     groups = _grouped(frame.rows, lambda row: row.repository)
     direct = Counter(row.repository for row in frame.direct)
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
@@ -79,7 +79,7 @@ def by_member(team_id: int, frame: Frame) -> list[Line]:
 
 
 def of_member(team_id: int, frame: Frame, member: TeamMember) -> Line:
-    """One person's line; the frame holds their pull requests alone."""
+    """Return one person's line. The frame holds only that person's pull requests."""
     given = given_reviews(team_id, frame.period).get(member.pk, 0)
     weeks, direct = frame.period.weeks, len(frame.direct)
     return _line(

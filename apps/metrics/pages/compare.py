@@ -21,8 +21,11 @@ from apps.teams.models import Team
 @vary_on_headers("HX-Request")
 @team_view()
 def comparison(request: HttpRequest, team: Team) -> HttpResponse:
-    """`?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b;
-    `as=csv` or `as=json` gives the numbers.
+    """Show two sides beside each other, or download their numbers.
+
+    The sides are in the address:
+    `?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b. With
+    `as=csv` or `as=json` it is a download.
     """
     now = timezone.now()
     stamp, known = pages.known(team)
@@ -67,7 +70,7 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
 def _numbers(
     team: Team, kind: str, values: list[tuple[str, str, str, float | None, float | None, int]]
 ) -> HttpResponse:
-    """What the chart shows, as CSV or JSON."""
+    """Return the chart's numbers as CSV or JSON."""
     filename = f"{team.slug}-compare.{kind}"
     if kind == "json":
         headers = {"Content-Disposition": f'attachment; filename="{filename}"'}

@@ -55,7 +55,7 @@ class Side:
     verdict: str = ""
 
     def query(self, name: str) -> dict[str, str]:
-        """Its part of the address."""
+        """Return its part of the address."""
         values = {
             "from": self.period.weeks[0].isoformat(),
             "to": self.period.weeks[-1].isoformat(),
@@ -71,7 +71,7 @@ class Side:
         return f"{day(first)}{f' {first.year}' if first.year != last.year else ''} to {day(last)} {last.year}"
 
     def words(self, known: Choices) -> str:
-        """What it is made of."""
+        """Return its choices in words."""
         names = [dict(known.repositories).get(self.selection.repository or 0, "")]
         names.append(known.name_of_author(self.selection.author))
         kinds = ["people, no bots" if self.selection.people_only else ""]
@@ -84,7 +84,7 @@ class Side:
 
 
 def query_of(first: Side, second: Side) -> str:
-    """The address's part after "?" of a comparison."""
+    """Return the query string of a comparison."""
     return urlencode(first.query("a") | second.query("b"))
 
 
@@ -134,7 +134,7 @@ def _monday(text: str) -> date | None:
 
 
 def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
-    """The weeks from one to another, as far as there are any."""
+    """Return the weeks from one to another, within the history and `MOST_WEEKS`."""
     this_week = week_of(now, newest.zone)
     first = min(max(first, newest.earliest), this_week)
     last = max(first, min(last, this_week))
@@ -175,7 +175,7 @@ class Line:
 
 
 def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
-    """The figures, A beside B."""
+    """Return the figures, A beside B."""
     alike = bool(first.verdict or second.verdict)
     shown = [
         _counts(one, other),
@@ -275,7 +275,7 @@ def _strata(
     value: Callable[[Landed], float | None],
     alike: bool,
 ) -> list[tuple[list[float], list[float]]]:
-    """Values of B and of A, by size."""
+    """Return pairs of the values of B and of A, one for each size."""
     groups: dict[str, tuple[list[float], list[float]]] = {}
     for place, rows in enumerate((other, one)):
         for row in rows:
@@ -310,7 +310,7 @@ def _weeks(side: Frame) -> list[tuple[date, Spread]]:
 def values(
     one: Frame, other: Frame
 ) -> list[tuple[str, str, str, float | None, float | None, int]]:
-    """The weeks of both sides for other programs; `COLUMNS` names the values."""
+    """Return the weeks of both sides for other programs; `COLUMNS` names the values."""
     return [
         (name, week_label(week), week.isoformat(), found.median, found.p75, found.n)
         for name, side in (("A", one), ("B", other))
@@ -319,7 +319,7 @@ def values(
 
 
 def chart(one: Frame, other: Frame) -> SafeString:
-    """The medians of the time to merge of both sides."""
+    """Draw the weekly medians of the time to merge of both sides."""
     first, second = (
         [Week(week, found.median) for week, found in _weeks(side)] for side in (one, other)
     )
@@ -334,7 +334,7 @@ def chart(one: Frame, other: Frame) -> SafeString:
 
 
 def table(one: Frame, other: Frame) -> SafeString:
-    """The same as a table, the newest weeks first."""
+    """Return the numbers of `chart` as a table, the newest weeks first."""
     words = partial(in_unit, unit=_unit_of_merge(one, other))
     cells = [
         (name, day(week), _median(found, words), f"{found.n:,}")
@@ -349,7 +349,7 @@ def _unit_of_merge(one: Frame, other: Frame) -> str:
 
 
 def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[tuple[str, str]]:
-    """Usual questions: words, and the address's part after "?"."""
+    """Return common comparisons, each with a label and its query string."""
     now = Side(newest, Selection())
     found = []
     if before := newest.before():

@@ -41,7 +41,7 @@ def frame(team_id: int, selection: Selection, now: datetime, *, compare: bool = 
 
 
 def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Row]:
-    """The first rows of the list below the charts."""
+    """Return the first rows of the list below the charts."""
     pulls: Any = PullRequest.objects.for_team(team_id).filter(
         selection.condition,
         state=PullRequestState.MERGED,
@@ -54,11 +54,11 @@ def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Ro
 
 
 def of_member(selection: Selection, member: int) -> Selection:
-    """The same weeks, of one person."""
+    """Return a selection of the same weeks, for one person."""
     return replace(selection, repository=None, author=member, people_only=False)
 
 
 def known(team: Team) -> tuple[UUID | None, Choices]:
-    """The state of the team's data, and what may be chosen in it."""
+    """Return the stamp of the team's data, and the choices in it."""
     stamp = stamp_of(team.pk)
     return stamp, remembered(stamp, (team.pk, "choices"), lambda: choices(team.pk))

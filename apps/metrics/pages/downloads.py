@@ -24,8 +24,9 @@ def _by(request: HttpRequest) -> Scope:
 @require_safe
 @team_view()
 def chart_data(request: HttpRequest, team: Team, key: str, kind: str) -> HttpResponse:
-    """The numbers of one chart of the dashboard, with the same choices in the address,
-    as CSV or JSON.
+    """Return the numbers of one chart of the dashboard as CSV or JSON.
+
+    The address has the same choices as the dashboard's.
     """
     _, known = pages.known(team)
     asked = known.read(ChoiceQuery(request.GET).values)

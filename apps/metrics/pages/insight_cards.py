@@ -40,7 +40,7 @@ class Card:
 
     @property
     def shown_by(self) -> int:
-        """How many pull requests are named as evidence."""
+        """Return how many pull requests are named as evidence."""
         return len(self.insight.evidence.get("pull_requests", ()))
 
 
@@ -68,7 +68,7 @@ def cards(team_id: int, selection: Selection) -> list[Card]:
 
 
 def _cases(insight: Insight) -> str:
-    """Of how many it was found."""
+    """Return in words from how many cases the finding comes."""
     evidence = insight.evidence
     count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
     what = (
@@ -82,7 +82,7 @@ def _cases(insight: Insight) -> str:
 def _examples(
     insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]
 ) -> list[Example]:
-    """The most telling ones first: those that waited or took longest."""
+    """Return the pull requests that waited or took longest first."""
     pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
     measured = [
         (pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls
@@ -112,7 +112,9 @@ def _hours_to_merge(pull: PullRequest) -> float:
 
 
 def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[float, str]:
-    """What makes a pull request telling, as a number to sort by and in words."""
+    """Return what makes a pull request an example, as a number to sort by and in
+    words.
+    """
     match rule:
         case "review-wait":
             wait = hours_to_review(pull.created_at, reviews)

@@ -83,7 +83,7 @@ class Panel:
 
     @property
     def measured(self) -> str:
-        """How it is measured, in a sentence or two."""
+        """Return how the figure is measured, in a sentence or two."""
         return MEASURES[MEASURED_AS[self.key]].formula
 
 
@@ -112,7 +112,7 @@ class Frame:
         return self.link if self.link_prefix else None
 
     def named(self, week: date) -> str:
-        """A week in a table, leading to its pull requests."""
+        """Return a week for a table, as a link to its pull requests."""
         if not self.link_prefix:
             return day(week)
         return format_html('<a href="{}">{}</a>', self.link(week), day(week))
@@ -130,7 +130,7 @@ class Frame:
 
 
 def panels(frame: Frame) -> list[Panel]:
-    """In the page's order: two wide ones, three narrow ones."""
+    """Return the panels in the page's order: two wide ones, three narrow ones."""
     return [
         _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
         _merged(frame),
@@ -151,8 +151,8 @@ def panels(frame: Frame) -> list[Panel]:
 
 
 def member_panels(frame: Frame) -> list[Panel]:
-    """A person's: what was merged, and the time that it took unless there is too little
-    of it for a median.
+    """Return the panels of a person: the merged pull requests, and the time to merge if
+    there are enough of them for a median.
     """
     shown = [_merged(frame)]
     if sum(row.hours is not None for row in frame.rows) >= MIN_SAMPLE:
@@ -165,7 +165,7 @@ def member_panels(frame: Frame) -> list[Panel]:
 
 
 def spreads(frame: Frame, value: Callable[[Landed], float | None]) -> list[tuple[date, Spread]]:
-    """The median and p75 of each week."""
+    """Return the median and p75 of each week."""
     by_week = frame.by_week
     return [(week, spread(map(value, by_week.get(week, ())))) for week in frame.period.weeks]
 
@@ -299,7 +299,7 @@ def _merged_cells(
 
 
 def _pace(frame: Frame) -> Comparison:
-    """How many a whole week, against the weeks before."""
+    """Compare the merged pull requests per whole week with the weeks before."""
     whole = frame.period.whole_weeks
     if frame.rows_before is None or not whole:
         return NOTHING_EARLIER
@@ -329,9 +329,7 @@ def weekly_counts(frame: Frame) -> list[int]:
 
 
 def shares(week: date, rows: Sequence[Landed]) -> Shares:
-    """How many carry an AI marker, how many carry none, and how many have not been
-    read.
-    """
+    """Count the pull requests with an AI marker, without one, and not read yet."""
     found = [row.verdict for row in rows]
     return Shares(
         week,

@@ -91,12 +91,12 @@ class Search:
 
     @property
     def of_merges(self) -> bool:
-        """Whether the week is one of merging."""
+        """Return whether the week is that of the merge."""
         return self.state in ("", PullRequestState.MERGED)
 
     @property
     def order(self) -> Any:
-        """What the list is ordered by."""
+        """Return the expression that orders the list."""
         if self.sort == SLOWEST:
             # What has no duration (impossible times, an unknown opening, a release)
             # comes last.
@@ -131,7 +131,7 @@ class Search:
 
     @property
     def query(self) -> str:
-        """The address's part after "?", without the page."""
+        """Return the query string, without the page."""
         values = {
             "q": self.words,
             "repository": self.selection.repository or "",
@@ -148,35 +148,41 @@ class Search:
 
     @property
     def without_week(self) -> str:
-        """The address's part after "?" of the same in all weeks."""
+        """Return the query string of the same search in all weeks."""
         return replace(self, week=None).query
 
     @property
     def without_times(self) -> str:
-        """The address's part after "?" of the same, whatever its times are."""
+        """Return the query string of the same search, with possible and impossible
+        times.
+        """
         return replace(self, impossible=False).query
 
     @property
     def other_kind(self) -> str:
-        """The address's part after "?" of direct commits instead of pull requests, or
-        the other way round.
+        """Return the query string for direct commits instead of pull requests, or the
+        reverse.
         """
         return replace(self, direct=not self.direct).query
 
     @property
     def without_finding(self) -> str:
-        """The address's part after "?" of the same, whatever is evidence."""
+        """Return the query string of the same search, without the limit to a finding's
+        evidence.
+        """
         return replace(self, finding=None).query
 
     def at(self, page: int) -> str:
-        """The address's part for another page."""
+        """Return the query string for another page."""
         return "&".join(
             part for part in (self.query, f"page={page}" if page > 1 else "") if part
         )
 
 
 def evidence(team_id: int, asked: str) -> Evidence | None:
-    """The finding that an address names by its key, with what it rests on."""
+    """Return the finding that an address names by its key, with its pull requests; None
+    if there is none.
+    """
     key = _page_number(asked, most=9_999_999)
     row = Insight.objects.for_team(team_id).filter(pk=key).first() if key else None
     return (
@@ -192,7 +198,7 @@ def read(
     zone: tzinfo = UTC,
     finding: Evidence | None = None,
 ) -> Search:
-    """The search that an address asks for; what is not known is left out."""
+    """Return the search that an address asks for. Unknown choices are ignored."""
     return Search(
         words=" ".join(asked.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH],
         selection=known.read(asked),
@@ -209,7 +215,7 @@ def read(
 
 
 def _week(asked: str) -> date | None:
-    """The Monday of the week of a day."""
+    """Return the Monday of the week of a day; None if it is no usable day."""
     try:
         day = date.fromisoformat(asked)
     except ValueError:
@@ -259,19 +265,19 @@ class Row:
 
     @property
     def is_direct(self) -> bool:
-        """Whether it is a direct commit: one that reached the trunk without a pull
+        """Return whether it is a direct commit, which reached the trunk without a pull
         request.
         """
         return self.pull.kind == ChangeKind.CHANGE
 
     @property
     def is_release(self) -> bool:
-        """Whether it merged one long-lived branch into another."""
+        """Return whether it merged one long-lived branch into another."""
         return self.pull.kind == ChangeKind.RELEASE
 
     @property
     def has_impossible_times(self) -> bool:
-        """Whether no duration can be computed from its times."""
+        """Return whether no duration can be computed from its times."""
         return are_impossible(self.pull.created_at, self.pull.merged_at, self.pull.closed_at)
 
     @property
@@ -302,7 +308,7 @@ class Page:
 
     @property
     def left(self) -> int:
-        """How many come on the next page."""
+        """Return how many come on the next page."""
         return min(PAGE, max(0, self.total - self.last))
 
     @property
@@ -315,7 +321,7 @@ class Page:
 
 
 def page(team_id: int, search: Search, began: str = "") -> Page:
-    """In three statements; a page beyond the end is the last one.
+    """Return a page of the list, in three statements; beyond the end, the last one.
 
     `began`: see `Page`.
     """
@@ -339,7 +345,7 @@ def page(team_id: int, search: Search, began: str = "") -> Page:
 
 
 def rows(team_id: int, pulls: Any) -> list[Row]:
-    """These pull requests as rows, in two statements."""
+    """Return these pull requests as rows, in two statements."""
     found = list(pulls.select_related("repository", "author", "analysis", "correction__by"))
     reviews = counted_reviews(team_id, [pull.pk for pull in found])
     return [_row(pull, reviews.get(pull.pk, [])) for pull in found]

@@ -25,9 +25,9 @@ from apps.teams.services import MANAGING
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
-    """The team's tokens for the JSON interface.
+    """Show the team's tokens for the JSON interface, and create or revoke one.
 
-    A new one is shown on the page that answers, and never again.
+    A new token is shown only in the response that creates it.
     """
     made = None
     if request.method == "POST":
@@ -66,7 +66,7 @@ def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
-    """What the language model may read, what is sent, and what it costs.
+    """Show what the language model may read, what is sent to it, and what it costs.
 
     Owners and admins may change it.
     """
@@ -109,7 +109,9 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
 @require_GET
 @team_view()
 def ai_progress(request: HttpRequest, team: Team) -> HttpResponse:
-    """The progress of the background reading: asked for by the pages that show it."""
+    """Return the progress of the background reading, which pages request again and
+    again.
+    """
     return render(
         request, "metrics/ai_progress.html", {"team": team, **continuing.context_of(team.pk)}
     )

@@ -53,7 +53,7 @@ VERDICTS = [(verdict.value, word) for verdict, (word, _) in WORDS.items()]
 
 
 def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page; for HTMX its part `content`."""
+    """Render the page; for HTMX only its part `content`."""
     if request.htmx:  # type: ignore[attr-defined]
         template += "#content"
     return render(request, template, context)
@@ -62,7 +62,7 @@ def _shown(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
 def _remembered[T](
     stamp: UUID | None, team: Team, page: str, asked: Hashable, make: Callable[[], T]
 ) -> T:
-    """What a page computed, as long as neither the data nor the day is another."""
+    """Return what a page computed, until the data or the day changes."""
     return remembered(stamp, (team.pk, team.slug, page, asked, timezone.now().date()), make)
 
 
@@ -76,7 +76,10 @@ def _light(figures: Frame) -> SimpleNamespace:
 
 
 def _drill(team: Team, asked: Selection) -> str:
-    """The address of what was merged by a selection; a week's date comes after it."""
+    """Return the start of the address of the pull requests that a selection contains.
+
+    The caller appends a week's date.
+    """
     query = f"{replace(asked, weeks=USUAL).query}&".lstrip("&")
     return f"{reverse('metrics:pull_requests', args=[team.slug])}?{query}state=merged&week="
 
@@ -180,8 +183,9 @@ def repositories(request: HttpRequest, team: Team) -> HttpResponse:
 
 
 def _people_table(title: str, team: Team, asked: Selection, lines: list[breakdown.Line]) -> str:
-    """Kept as it is shown: to put hundreds of rows into words takes longer than to
-    count them.
+    """Render the table of people, and keep it as HTML.
+
+    Formatting hundreds of rows takes longer than computing them.
     """
     context = {
         "title": title,
@@ -235,7 +239,7 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
 @vary_on_headers("HX-Request")
 @team_view()
 def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
-    """One person's weeks, pull requests and reviews."""
+    """Show one person's weeks, pull requests, and reviews."""
     who: TeamMember = get_object_or_404(TeamMember.objects.for_team(team), pk=member_id)
     if who.joined_into_id is not None:
         return HttpResponseRedirect(
@@ -264,7 +268,7 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
 @require_safe
 @team_view()
 def measures(request: HttpRequest, team: Team) -> HttpResponse:
-    """How each figure is measured."""
+    """Show how each figure is measured."""
     context = {"team": team, "measures": list(MEASURES.items()), "least": MIN_SAMPLE}
     return render(request, "metrics/measures.html", context)
 
