@@ -196,7 +196,9 @@ class Follower:
         return event.message
 
     def _say_still(self, steps: list[StepRun]) -> None:
-        """On a plain log, a sign of life from a long step."""
+        """Print a line about a long step from time to time, if the output is a plain
+        log.
+        """
         step = next((step for step in steps if step.state == StepState.RUNNING), None)
         if self._live or step is None or time.monotonic() - self._said < STILL_EVERY:
             return

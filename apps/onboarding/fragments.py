@@ -45,7 +45,7 @@ PARTS = ("title", "progress", "note", "repositories", "charts", "insight", "summ
 
 
 def addresses(team: Team, run_id: Any) -> dict[str, str]:
-    """The addresses that the page's links and buttons lead to."""
+    """Return the addresses of the page's links and buttons."""
     of_run = {"slug": team.slug, "run_id": run_id}
     names = {
         "page": "detail",
@@ -68,7 +68,7 @@ def addresses(team: Team, run_id: Any) -> dict[str, str]:
 
 
 def context_of(projection: Projection, team: Team) -> dict[str, Any]:
-    """What all parts are rendered from."""
+    """Return the context from which all parts are rendered."""
     run = projection.run
     failed_at = moment(run.get("finished_at")) if run.get("state") == RunState.FAILED else None
     shown = live(
@@ -149,7 +149,7 @@ def _changed(shown: Live, changed: frozenset[Name]) -> list[dict[str, Any]]:
 
 
 def charts(weeks: WeeksEvent | None) -> dict[str, Any]:
-    """The first charts as SVG; empty before the first weeks are in."""
+    """Return the first charts as SVG; empty before the first weeks are in."""
     if weeks is None:
         return {}
     rows = [(date.fromisoformat(row["week"]), row) for row in weeks.weeks]

@@ -82,8 +82,10 @@ def installed(request: HttpRequest) -> HttpResponse:
 
 
 def _team(request: HttpRequest) -> Team | None:
-    """The team of the state, if it is this person's, of this session, and they still
-    manage the team.
+    """Return the team of the state; None if the state is invalid.
+
+    The state must belong to this user and this session, and the user must still manage
+    the team.
     """
     try:
         state = signing.loads(

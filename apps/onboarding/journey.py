@@ -107,9 +107,9 @@ def setup(request: HttpRequest, team: Team) -> HttpResponse:
 @team_view(manage=True)
 @sensitive_post_parameters("token")
 def connect(request: HttpRequest, team: Team) -> HttpResponse:
-    """The sources on offer, and those that are connected.
+    """Show the available sources and the connected ones.
 
-    A POST checks one and keeps it.
+    A POST checks a source, and connects it.
     """
     if request.method != "POST":
         if TrackedRepository.objects.for_team(team).exists() and service.connections_of(team):
@@ -237,9 +237,9 @@ def refresh(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def choose(request: HttpRequest, team: Team) -> HttpResponse:
-    """The repositories that the team's sources list.
+    """Show the repositories that the team's sources list.
 
-    A POST keeps what was ticked, searched or set.
+    A POST stores what was ticked, searched, or set.
     """
     sources = service.connections_of(team)
     if not sources:

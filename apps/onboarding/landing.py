@@ -42,7 +42,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 
 def _example(today: date) -> dict[str, Any]:
-    """A run of the real steps, part of the way through, as the templates show it."""
+    """Return the context of an example: a run of the real steps, partly done."""
     monday = today - timedelta(days=today.weekday())
     weeks = [
         Week(monday - timedelta(weeks=len(HOURS) - 1 - index), median, high)

@@ -163,7 +163,7 @@ class Live:
 
     @property
     def is_counting(self) -> bool:
-        """Whether it is not known yet how much there is to do."""
+        """Return whether it is not known yet how much there is to do."""
         return (
             self.state == RunState.RUNNING
             and self.percent == 0
@@ -172,7 +172,7 @@ class Live:
 
     @property
     def log_most(self) -> int:
-        """The number of log lines that a page keeps at most."""
+        """Return the most log lines that a page keeps."""
         return LOG_LINES
 
     @property
@@ -234,8 +234,8 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
 
 
 def _budget(state: State, github: BudgetEvent) -> str:
-    """What GitHub allows until its hour is over, while something is read; its unit is
-    the point.
+    """Return how many of GitHub's points are left in its hour, while a source is read;
+    otherwise an empty text.
     """
     if not state.is_moving or github.points_left is None or github.points is None:
         return ""
@@ -281,7 +281,7 @@ def _step(
 
 
 def _why(step: Mapping[str, Any], before: str) -> str:
-    """One line below a step: what it does, or why it does not."""
+    """Return one line below a step: what it does, or why it does not run."""
     match step["state"]:
         case StepState.WAITING:
             return f"Starts after “{before}”." if before else "Starts at once."
@@ -301,12 +301,12 @@ def _why(step: Mapping[str, Any], before: str) -> str:
 
 
 def _of(number: int, unit: str) -> str:
-    """`1 week`, `2,385 pull requests`; units are given in the plural."""
+    """Return a count like `1 week` or `2,385 pull requests`; `unit` is the plural."""
     return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _sum_up(rows: Sequence[RepositoryRow]) -> str:
-    """`1 of 6 repositories finished, 1 partial, 1 failed`."""
+    """Return a summary like `1 of 6 repositories finished, 1 partial, 1 failed`."""
     ended = {
         state: sum(row.state == state for row in rows)
         for state in ("done", "partial", "failed")
@@ -318,7 +318,7 @@ def _sum_up(rows: Sequence[RepositoryRow]) -> str:
 
 
 def _kept(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """What stays of a run, by the step that brought it."""
+    """Return what a run has stored, by the title of the step that did it."""
     return [
         (step["title"], _of(step["done"], step["unit"]))
         for step in steps
@@ -396,7 +396,7 @@ def _can_retry_alone(now: states.RunState, name: str) -> bool:
 def _current(
     now: states.RunState, steps: Sequence[Mapping[str, Any]], rows: Sequence[StepRow]
 ) -> str:
-    """What is happening, in one line beside the percentage."""
+    """Return what is happening, in one line beside the percentage."""
     at = next((index for index, step in enumerate(steps) if step["state"] not in PASSED), None)
     state = now.state
     by = f" by {state.actor}" if state.actor else ""
@@ -418,7 +418,7 @@ def _current(
 
 
 def clock_words(seconds: float) -> str:
-    """`0:07`, `12:31`, `1:02:03`."""
+    """Return a duration like `0:07`, `12:31`, or `1:02:03`."""
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

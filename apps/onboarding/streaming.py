@@ -18,8 +18,9 @@ from apps.users.models import User
 
 
 def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
-    """Members of the run's team; at an address that names a team, it has to be that
-    one.
+    """Return whether the user is a member of the run's team.
+
+    If the address names a team, it has to be that one.
     """
     if not isinstance(user, User):
         return False

@@ -17,8 +17,10 @@ from apps.teams.models import Team
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def team_settings(request: HttpRequest, team: Team) -> HttpResponse:
-    """Another time zone has other weeks: the weekly table is computed anew, by a run of
-    that step.
+    """Show and change the team's name and time zone.
+
+    The weeks of another time zone begin at other moments, so after a change a run of
+    that step computes the weekly table again.
     """
     form = TeamSettingsForm(
         request.POST or None, initial={"name": team.name, "time_zone": team.time_zone}

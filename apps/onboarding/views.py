@@ -57,7 +57,7 @@ def run_detail(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
 def _page(
     request: HttpRequest, team: Team, run: Run, *, said: str = "", status: int = 200
 ) -> HttpResponse:
-    """The run's page; for HTMX its live part."""
+    """Render the run's page; for HTMX only its live part."""
     projection = project(run.pk)
     context = context_of(projection, team) | {
         "run": run,
@@ -119,7 +119,9 @@ def _act(
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def run_retry(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    """From the step that failed; with `repository` only those that are named."""
+    """Retry from the step that failed; with `repository`, only for those that are
+    named.
+    """
     names = RetryForm(request.POST).values["repository"]
     return _act(
         request, team, run_id, lambda run, user: engine.retry(run, names or None, by=user)
@@ -147,8 +149,9 @@ def run_resume(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
 @require_GET
 @team_view()
 def run_workers(request: HttpRequest, team: Team, run_id: UUID) -> HttpResponse:
-    """Whether a worker is there for the run, and its newest event's number: polled by
-    its page.
+    """Return whether a worker serves the run, and the number of its newest event.
+
+    The run's page polls it.
     """
     run = run_of(team, run_id)
     tab = tab_of(kind_of_run(run), run.state, run.percent, team)
@@ -179,8 +182,9 @@ def _workers(run: Run, seq: int) -> dict[str, Any]:
 @require_GET
 @team_view()
 def indicator(request: HttpRequest, team: Team) -> HttpResponse:
-    """For the header of the team's other pages: how far a run under way is. Polled, for
-    a stream in every tab would use up the browser's connections.
+    """Render the progress of a run for the header of the team's other pages.
+
+    They poll it, because a stream in every tab would use up the browser's connections.
     """
     address = lost_access.address_of(request.user, team)  # type: ignore[arg-type]
     return render(request, "onboarding/indicator.html", {"team": team, "lost_access": address})

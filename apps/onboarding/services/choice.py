@@ -133,7 +133,7 @@ class Row:
 
     @property
     def id(self) -> str:
-        """What the row's elements are called in the page."""
+        """Return the id of the row's elements in the page."""
         return f"{crc32(self.key.encode()):08x}"
 
     @property
@@ -142,7 +142,9 @@ class Row:
 
     @property
     def takes(self) -> str:
-        """Minutes and seconds, as 2:05."""
+        """Return the expected time as minutes and seconds, like `2:05`; empty if
+        unknown.
+        """
         return (
             ""
             if self.seconds is None
@@ -151,8 +153,9 @@ class Row:
 
     @property
     def spark(self) -> list[tuple[int, int, int]]:
-        """Bars of the last weeks as x, y and height in a box 20 high; those weeks that
-        are known.
+        """Return the bars of the last weeks as x, y, and height in a box 20 high.
+
+        Weeks whose count is unknown or zero have no bar.
         """
         counts = weeks(self.size, SPARK_WEEKS) if self.size else []
         most = max((count or 0 for count in counts), default=0)
@@ -202,7 +205,7 @@ class Page:
 
     @property
     def months(self) -> tuple[int, ...]:
-        """The windows on offer; one that was set otherwise is among them."""
+        """Return the windows on offer, including the one that is set now."""
         return tuple(
             sorted(
                 {months for months in MONTHS if months > self.least_months}
@@ -216,12 +219,12 @@ class Page:
 
     @property
     def added(self) -> list[Row]:
-        """Rows that are ticked and not read yet."""
+        """Return the rows that are ticked and not read yet."""
         return [row for row in self.picked if row.key not in self.followed_keys]
 
     @property
     def dropped(self) -> list[Row]:
-        """Rows that are read, and not ticked any more."""
+        """Return the rows that are read, and not ticked any more."""
         kept = self.picked_keys
         return [
             row for row in self.rows if row.key in self.followed_keys and row.key not in kept
@@ -229,14 +232,16 @@ class Page:
 
     @property
     def to_read(self) -> list[Row]:
-        """Rows that a run has to read after this choice: the new ones, or all if the
-        window changed.
+        """Return the rows that a run has to read after this choice: the new ones, or
+        all if the window changed.
         """
         return self.picked if self.window_changed else self.added
 
     @property
     def unmeasured(self) -> list[Row]:
-        """Rows of which the size could be asked: shown or ticked."""
+        """Return the rows whose size can be requested: those that are shown or
+        ticked.
+        """
         wanted = {row.key: row for row in [*self.shown, *self.picked[:PER_PAGE]]}
         return [row for row in wanted.values() if row.size is None and not row.is_clone]
 
@@ -250,7 +255,9 @@ class Page:
 
     @property
     def estimated(self) -> bool:
-        """Whether the number of pull requests is not counted for all that is ticked."""
+        """Return whether the number of pull requests is an estimate for any ticked
+        row.
+        """
         return any(row.estimated or row.pull_requests is None for row in self.picked)
 
     @property
@@ -275,7 +282,7 @@ def _whole(text: object) -> int:
 
 
 def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
-    """The page for what is listed now. `state` is not changed."""
+    """Return the page for what is listed now. `state` is not changed."""
     since = midnight(first_day_of(team, state.months))
     rows = [
         _row(connection, listed, since)
@@ -380,7 +387,7 @@ def source_of(row: Row) -> str:
 
 
 def by_source(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """The names, by the source that their rows in the database have."""
+    """Group the names by the source that their rows in the database have."""
     chosen: dict[str, list[str]] = {}
     for row in rows:
         chosen.setdefault(source_of(row), []).append(row.name)

@@ -68,7 +68,7 @@ class Item:
 
 
 def due(now: datetime) -> list[Team]:
-    """The teams whose Monday morning has come."""
+    """Return the teams whose Monday morning has come."""
     ready = Team.objects.exclude(onboarding_pipeline_completed_at=None).order_by("pk")
     return [team for team in ready if _is_monday_morning(now.astimezone(team.zone))]
 

@@ -87,7 +87,9 @@ def newest_run(team: Team) -> Run | None:
 
 
 def left_off(team: Team) -> tuple[str, dict[str, Any]]:
-    """The page on which the team goes on, as the name and the arguments of its address."""
+    """Return the page on which the team goes on, as the name and the arguments of its
+    address.
+    """
     run = newest_run(team)
     here = {"slug": team.slug}
     if run is not None and run.is_live:

@@ -44,8 +44,8 @@ class Totals(TypedDict):
 
 
 def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
-    """Counts over the tracked repositories of these ids (all of the team's without):
-    those that could be read.
+    """Count what could be read of the tracked repositories of these ids, or of all of
+    the team's if there are none given.
     """
     tracked = TrackedRepository.objects.for_team(team_id)
     if repo_ids is not None:
@@ -69,7 +69,7 @@ def totals_of(team_id: int, repo_ids: Sequence[int] | None) -> Totals:
 
 
 def gaps_of(team_id: int) -> list[Missing]:
-    """What the team's repositories lack after their last sync."""
+    """Return what the team's repositories lack after their last sync."""
     lacking = TrackedRepository.objects.for_team(team_id).filter(
         sync_status__in=[SyncStatus.PARTIAL, SyncStatus.ERROR]
     )
@@ -147,7 +147,7 @@ def team_of(run: Run) -> Team:
 
 
 def run_url(run: Run, team: Team) -> str:
-    """The absolute address of a run's page."""
+    """Return the absolute address of a run's page."""
     return settings.SITE_URL + run_path(run, team)
 
 
