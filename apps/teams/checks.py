@@ -15,9 +15,9 @@ from apps.teams.oidc_roles import unknown_teams
 def check_oidc_groups(
     app_configs: Any, databases: Any = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """teams.W001: OIDC_GROUPS names a team that does not exist.
+    """Warn by teams.W001 if OIDC_GROUPS names a team that does not exist.
 
-    Django asks at `migrate` and `check --database`.
+    Django runs the check at `migrate` and `check --database`.
     """
     if not databases:
         return []

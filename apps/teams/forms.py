@@ -30,7 +30,7 @@ class TeamForm(forms.Form):
 
 
 def zones() -> list[tuple[str, str]]:
-    """The time zones of the IANA database that name a place, and UTC first."""
+    """Return the time zones of the IANA database that name a place, with UTC first."""
     return [
         ("UTC", "UTC"),
         *(

@@ -93,14 +93,15 @@ def resend(team: Team, by: User, invitation_id: int) -> Invitation:
 
 
 def open_invitations(team: Team) -> list[Invitation]:
-    """Those not answered yet, the newest first; also such whose time is over, to be
-    sent again or withdrawn.
+    """Return the invitations that are not answered yet, the newest first.
+
+    Expired ones are included, so that they can be sent again or revoked.
     """
     return list(_open(team).select_related("invited_by").order_by("-created_at", "-pk"))
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation of a link, in whatever state."""
+    """Return the invitation of a link, in any state; None if there is none."""
     return (
         Invitation.objects.across_teams()
         .filter(token_hash=_hash(token))
@@ -110,7 +111,7 @@ def find(token: str) -> Invitation | None:
 
 
 def is_for(invitation: Invitation, user: User) -> bool:
-    """Whether the person has the address that was invited: the account's own, or
+    """Return whether the person has the address that was invited: the account's own, or
     another one that is confirmed.
     """
     if address_or_none(user.email) == invitation.email:

@@ -32,7 +32,7 @@ class OnboardingStatus(models.TextChoices):
 
 class TeamsQuerySet(models.QuerySet["Team"]):
     def of(self, user: Any) -> Self:
-        """The teams that a person belongs to."""
+        """Return the teams that a person belongs to."""
         return self.filter(memberships__user=user)
 
 
@@ -68,12 +68,12 @@ class Team(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The team's time zone; UTC if this machine doesn't know the name."""
+        """Return the team's time zone; UTC if this machine doesn't know the name."""
         return zone_or_utc(self.time_zone)
 
     @property
     def zone_name(self) -> str:
-        """The name of the zone that the figures follow, for people."""
+        """Return the name of the time zone that the figures follow, for people."""
         if self.zone.key == self.time_zone:
             return self.time_zone
         return f"{self.zone.key} ({self.time_zone} is not known here)"

@@ -78,19 +78,19 @@ class TeamQuerySet[M: models.Model](models.QuerySet[M]):
         self._instance_named = False
 
     def for_team(self, team: "models.Model | int") -> Self:
-        """Only the rows of one team, given as an instance or its primary key."""
+        """Return only the rows of one team, given as an instance or its primary key."""
         return self.across_teams().filter(
             team_id=team.pk if isinstance(team, models.Model) else team
         )
 
     def across_teams(self) -> Self:
-        """The rows of all teams."""
+        """Return the rows of all teams."""
         clone = self._chain()
         clone.query.scoped = True  # type: ignore[attr-defined]
         return clone
 
     def raw(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raw SQL cannot be scoped: always an UnscopedQuery."""
+        """Raise UnscopedQuery: raw SQL cannot be scoped."""
         raise UnscopedQuery(self.model._meta.label)
 
     raw.queryset_only = False  # type: ignore[attr-defined]

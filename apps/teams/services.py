@@ -58,7 +58,7 @@ def create_team_for(name: str, owner: User, *, by_operator: bool = False) -> Tea
 
 
 def create_team(name: str, owner: User) -> Team:
-    """A new team with its owner. Teams may share a name, never a slug."""
+    """Create a team with its owner. Teams may share a name, but never a slug."""
     for tries_left in reversed(range(_SLUG_TRIES)):
         try:
             with transaction.atomic():
@@ -74,8 +74,8 @@ def create_team(name: str, owner: User) -> Team:
 
 
 def role_of(user: User, team: Team) -> Role | None:
-    """The user's role in the team, None for outsiders and for accounts that are not
-    active.
+    """Return the user's role in the team; None for users outside it and for accounts
+    that are not active.
     """
     role = (
         Membership.objects.filter(team=team, user_id=user.pk, user__is_active=True)
@@ -86,13 +86,13 @@ def role_of(user: User, team: Team) -> Role | None:
 
 
 def can_watch(user: User, team: Team) -> bool:
-    """Whether the user may see the team's pages, runs and figures."""
+    """Return whether the user may see the team's pages, runs, and figures."""
     return role_of(user, team) is not None
 
 
 def can_manage(user: User, team: Team) -> bool:
-    """Whether the user may start, retry and cancel the team's runs, and connect and
-    choose its sources.
+    """Return whether the user may start, retry, and cancel the team's runs, and connect
+    and choose its sources.
     """
     return role_of(user, team) in MANAGING
 
