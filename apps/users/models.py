@@ -21,7 +21,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """A person without staff rights.
+        """Create a person without staff rights.
 
         `password` None leaves the account without a usable password.
         """

@@ -56,7 +56,7 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
 
     @property
     def endpoints(self) -> Endpoints:
-        """The provider's addresses, asked once. Raises OidcError."""
+        """Return the provider's addresses, requested only once. Raises OidcError."""
         if self._endpoints is None:
             self._endpoints = discover(self.deadline)
         return self._endpoints
