@@ -72,7 +72,9 @@ class Reason:
 
 
 def stages(since: datetime | None = None) -> list[Stage]:
-    """The funnel of the journeys that began at `since` or later; of all without."""
+    """Return the funnel of the journeys that began at `since` or later; without it, of
+    all.
+    """
     journeys = [
         journey for journey in _journeys() if since is None or min(journey.values()) >= since
     ]
@@ -100,8 +102,8 @@ def stages(since: datetime | None = None) -> list[Stage]:
 
 
 def _spans(journeys: Iterable[Journey], before: str, key: str) -> list[float]:
-    """Seconds from one stage to the next, ascending, of the journeys for which both are
-    known.
+    """Return the seconds from one stage to the next, ascending, of the journeys for
+    which both are known.
     """
     known = [journey for journey in journeys if before in journey and key in journey]
     return sorted(
@@ -147,7 +149,7 @@ def _journeys_of_teams() -> dict[int, Journey]:
 
 
 def _first_people() -> dict[int | None, int | None]:
-    """Who did the first thing for each team."""
+    """Return the user who did the first thing, for each team."""
     own = Q(name__in=(EventName.CONNECTED, EventName.CHOSE)) | Q(
         name=EventName.STARTED, data__pipeline=ONBOARDING.name
     )
@@ -161,8 +163,10 @@ def _first_people() -> dict[int | None, int | None]:
 
 
 def reasons(since: datetime | None = None) -> list[Reason]:
-    """Why onboardings failed at `since` or later (ever, without), the most frequent
-    reason first.
+    """Return why onboardings failed at `since` or later, the most frequent reason
+    first.
+
+    Without `since`, all failures count.
     """
     of_onboarding = AnalyticsEvent.objects.filter(data__pipeline=ONBOARDING.name)
     failures = of_onboarding.filter(name=EventName.FAILED)
@@ -193,7 +197,7 @@ def reasons(since: datetime | None = None) -> list[Reason]:
 
 
 def in_general(error: str) -> str:
-    """An error's words without what is particular to one run, so that the same reason
-    reads the same.
+    """Return an error's text without what is particular to one run, so that the same
+    reason has the same text.
     """
     return " ".join(_PARTICULAR.sub("…", error).split()) or "No words"

@@ -206,7 +206,7 @@ def on_cancelled(run: Run, sent_at: datetime | None = None, **kwargs: Any) -> No
 
 
 def _seconds(run: Run) -> float | None:
-    """How long this generation took."""
+    """Return the seconds that this generation took; None if it has not finished."""
     return (
         (run.finished_at - run.generation_started_at).total_seconds()
         if run.finished_at
