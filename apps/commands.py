@@ -142,8 +142,9 @@ def _drop_output() -> None:
 
 
 def end_with_stdin() -> None:
-    """From now on, end as by SIGTERM when stdin closes: the process that holds its
-    other end is gone then.
+    """Watch stdin from now on, and end the process as by SIGTERM when stdin closes.
+
+    Then the process that holds its other end is gone.
     """
     threading.Thread(target=_await_end_of_stdin, name="stdin", daemon=True).start()
 

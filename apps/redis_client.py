@@ -37,7 +37,7 @@ def _is_value(answer: Any) -> bool:
 
 
 def _is_stored(answer: Any) -> bool:
-    """SET answers OK; with NX, nothing if the key is there."""
+    """Return whether an answer is one of SET: OK, or nothing if NX found the key."""
     return answer is True or answer is None
 
 
@@ -46,7 +46,9 @@ def _is_list(answer: Any) -> bool:
 
 
 def _is_message(answer: Any) -> bool:
-    """A blocking read answers the key, the member, and its score."""
+    """Return whether an answer is one of a blocking read: key, member, and score, or
+    none.
+    """
     return answer is None or (isinstance(answer, list | tuple) and len(answer) == 3)
 
 
