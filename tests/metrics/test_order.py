@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from apps.metrics.accounts import bot_decisions
 from apps.metrics.factories import (
     PRReviewFactory,
     PullRequestFactory,
@@ -13,9 +14,10 @@ from apps.metrics.factories import (
     TeamMemberFactory,
 )
 from apps.metrics.figures import export, weekly
+from apps.metrics.figures.selection import Selection
 from apps.metrics.insights import dataset
-from apps.metrics.models import Scope
-from apps.metrics.pages import pull_request_list
+from apps.metrics.models import Scope, TeamMember
+from apps.metrics.pages import breakdown, dashboard, pull_request_list
 
 pytestmark = pytest.mark.django_db
 MERGED = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -78,3 +80,44 @@ def test_weekly_rows_of_people_with_one_login_come_by_person():
         rows = export.weekly_rows(repository.team_id, Scope.MEMBER)
         shown.append([(row["week"], row["opened"]) for row in rows])
     assert shown[0] == shown[1]
+
+
+@pytest.fixture
+def namesakes():
+    """Return two teams with the same two bots of one login, stored in different orders."""
+    teams = []
+    for keys in (("github:1", "github:2"), ("github:2", "github:1")):
+        repository = RepositoryFactory(full_name="acme/api")
+        for key in keys:
+            bot = TeamMemberFactory(
+                team=repository.team, login="ci-robot", name=f"Robot {key}", key=key
+            )
+            PullRequestFactory(repository=repository, author=bot, merged_at=MERGED)
+        teams.append(repository.team)
+    return teams
+
+
+def test_suggested_bots_of_one_login_come_by_account(namesakes):
+    shown = [[one.name for one in bot_decisions.suggestions(team.pk)] for team in namesakes]
+    assert shown[0] == shown[1] == ["Robot github:1", "Robot github:2"]
+
+
+def test_decided_accounts_of_one_moment_come_by_account(namesakes, django_user_model):
+    admin = django_user_model.objects.create_user("admin@acme.example")
+    for team in namesakes:
+        for member in TeamMember.objects.for_team(team):
+            bot_decisions.decide(member, True, admin, MERGED)
+    shown = [[member.key for member in bot_decisions.decided(team.pk)] for team in namesakes]
+    assert shown[0] == shown[1] == ["github:1", "github:2"]
+
+
+def test_people_of_one_name_come_by_account(namesakes):
+    shown = []
+    for team in namesakes:
+        members = TeamMember.objects.for_team(team)
+        members.update(name="Robot")
+        frame = dashboard.frame(team.pk, Selection(weeks=12), MERGED)
+        lines = breakdown.by_member(team.pk, frame)
+        keys = dict(members.values_list("pk", "key"))
+        shown.append([keys[line.key] for line in lines])
+    assert shown[0] == shown[1] == ["github:1", "github:2"]

@@ -66,7 +66,7 @@ def suggestions(team_id: int) -> list[Suggestion]:
         .exclude(key=GHOST_KEY)
     )
     found = []
-    for pk, login, name, is_bot in open_ones.order_by("login", "pk").values_list(
+    for pk, login, name, is_bot in open_ones.order_by("login", "key").values_list(
         "pk", "login", "name", "is_bot"
     ):
         if login.endswith("[bot]") or name.endswith("[bot]"):
@@ -84,4 +84,4 @@ def suggestions(team_id: int) -> list[Suggestion]:
 def decided(team_id: int) -> list[TeamMember]:
     """Return the members about whom an admin has decided, the newest decision first."""
     rows = TeamMember.objects.for_team(team_id).filter(bot_decision__isnull=False)
-    return list(rows.select_related("bot_decided_by").order_by("-bot_decided_at", "pk"))
+    return list(rows.select_related("bot_decided_by").order_by("-bot_decided_at", "key"))

@@ -88,7 +88,7 @@ def same_names(team_id: int, *, apart: bool = False) -> list[SameName]:
     people = TeamMember.objects.for_team(team_id).filter(
         joined_into=None, is_apart=apart, is_bot=False
     )
-    named = people.exclude(name="").exclude(key=GHOST_KEY).order_by("pk")
+    named = people.exclude(name="").exclude(key=GHOST_KEY).order_by("key")
     by_name: dict[str, list[int]] = defaultdict(list)
     has_address: set[str] = set()
     for pk, name, github_id in named.values_list("pk", "name", "github_id"):
@@ -128,7 +128,12 @@ def _described(team_id: int, groups: list[list[int]]) -> list[SameName]:
             for key in group
         ]
         accounts.sort(
-            key=lambda one: (one.member.github_id is None, -one.pulls, one.member.login)
+            key=lambda one: (
+                one.member.github_id is None,
+                -one.pulls,
+                one.member.login,
+                one.member.key,
+            )
         )
         found.append(SameName(accounts))
     return found
@@ -147,11 +152,11 @@ def joined_people(team_id: int) -> list[TeamMember]:
     """
     rows = TeamMember.objects.for_team(team_id).filter(joined_into__isnull=False)
     into: dict[int, TeamMember] = {}
-    for member in rows.select_related("joined_into", "joined_by").order_by("login", "pk"):
+    for member in rows.select_related("joined_into", "joined_by").order_by("login", "key"):
         target: Any = member.joined_into
         target = into.setdefault(target.pk, target)
         target.others = [*getattr(target, "others", []), member]
-    return sorted(into.values(), key=lambda one: (one.name.casefold(), one.pk))
+    return sorted(into.values(), key=lambda one: (one.name.casefold(), one.key))
 
 
 def join(target: TeamMember, members: Iterable[TeamMember], by: User, now: datetime) -> None:

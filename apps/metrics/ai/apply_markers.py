@@ -126,7 +126,7 @@ def _commits(pulls: list[int]) -> dict[int, list[tuple[str, str, int | None, str
     rows = (
         Commit.objects.across_teams()
         .filter(pull_request_id__in=pulls)
-        .order_by("pull_request_id", "authored_at", "pk")
+        .order_by("pull_request_id", "authored_at", "oid")
     )
     fields = ("pull_request_id", "oid", "message", "author_id", "author_name", "author_email")
     for pull, oid, message, author, name, email in rows.values_list(*fields):

@@ -102,12 +102,15 @@ def choices(team_id: int) -> Choices:
     repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
     written = PullRequest.objects.for_team(team_id).filter(author=OuterRef("pk"))
     authors: Any = TeamMember.objects.for_team(team_id).filter(Exists(written))
+    # What has one name keeps the order of the query, which no primary key decides.
     named = sorted(
-        ((row.pk, person(row), row.is_bot) for row in authors),
-        key=lambda row: (row[1].casefold(), row[0]),
+        ((row.pk, person(row), row.is_bot) for row in authors.order_by("login", "key")),
+        key=lambda row: row[1].casefold(),
     )
     return Choices(
-        repositories=sorted(repositories, key=lambda row: (row[1].casefold(), row[0])),
+        repositories=sorted(
+            repositories.order_by("full_name", "source"), key=lambda row: row[1].casefold()
+        ),
         people=[(key, name) for key, name, is_bot in named if not is_bot],
         bots=[(key, name) for key, name, is_bot in named if is_bot],
     )

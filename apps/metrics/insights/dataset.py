@@ -206,7 +206,9 @@ def _reviews(team_id: int, pulls: Any) -> dict[int, list[Review]]:
         PRReview.objects.for_team(team_id)
         .filter(pull_request__in=pulls.values("pk"))
         .exclude(state=ReviewState.PENDING)
-        .order_by(F("submitted_at").asc(nulls_last=True), "reviewer__login", "state")
+        .order_by(
+            F("submitted_at").asc(nulls_last=True), "reviewer__login", "reviewer__key", "state"
+        )
         .values_list(
             "pull_request_id",
             "reviewer_id",

@@ -71,7 +71,7 @@ def documents(pulls: Sequence[PullRequest]) -> list[Document]:
     commits = (
         Commit.objects.across_teams()
         .filter(pull_request_id__in=keys)
-        .order_by("authored_at", "pk")
+        .order_by("authored_at", "oid")
     )
     for pk, message in commits.values_list("pull_request_id", "message"):
         messages[pk].append(message)

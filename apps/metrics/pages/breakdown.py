@@ -45,10 +45,10 @@ def by_repository(team_id: int, frame: Frame) -> list[Line]:
     """Return a line for every repository of the team, with or without merges."""
     groups = _grouped(frame.rows, lambda row: row.repository)
     direct = Counter(row.repository for row in frame.direct)
-    repositories = Repository.objects.for_team(team_id).values_list("pk", "full_name")
+    repositories = Repository.objects.for_team(team_id).order_by("full_name", "source")
     lines = [
         _line(key, name, "", groups.get(key, ()), frame.period.weeks, direct=direct[key])
-        for key, name in repositories
+        for key, name in repositories.values_list("pk", "full_name")
     ]
     return sorted(lines, key=_by_name)
 
@@ -61,19 +61,19 @@ def by_member(team_id: int, frame: Frame) -> list[Line]:
     given = given_reviews(team_id, frame.period)
     direct = Counter(row.author for row in frame.direct)
     keys = [key for key in {*groups, *given, *direct} if key is not None]
-    active: Any = TeamMember.objects.for_team(team_id).in_bulk(keys)
+    active: Any = TeamMember.objects.for_team(team_id).filter(pk__in=keys)
     lines = [
         _line(
-            key,
+            member.pk,
             person(member),
             member.login,
-            groups.get(key, ()),
+            groups.get(member.pk, ()),
             frame.period.weeks,
             member.is_bot,
-            given.get(key, 0),
-            direct[key],
+            given.get(member.pk, 0),
+            direct[member.pk],
         )
-        for key, member in active.items()
+        for member in active.order_by("login", "key")
     ]
     return sorted(lines, key=_by_name)
 
@@ -94,8 +94,9 @@ def _grouped[K](rows: Iterable[Landed], key: Callable[[Landed], K]) -> dict[K, l
     return groups
 
 
-def _by_name(line: Line) -> tuple[str, int]:
-    return line.name.casefold(), line.key
+def _by_name(line: Line) -> str:
+    """Order lines by name; those of one name keep their order, which no primary key decides."""
+    return line.name.casefold()
 
 
 def _line(

@@ -22,7 +22,7 @@ def of_team(team_id: int, *, live: bool) -> list[RepositoryState]:
         live: whether a run is under way; without one no repository is being read.
     """
     tracked = TrackedRepository.objects.for_team(team_id).select_related("repository")
-    rows = tracked.order_by("repository__full_name", "pk")
+    rows = tracked.order_by("repository__full_name", "repository__source")
     states = []
     for row in rows:
         state = _state(row, live)
