@@ -1,4 +1,4 @@
-"""What was read and computed, for operators to look at; nothing here is edited by hand."""
+"""Show operators what was read and computed. Nothing here is edited by hand."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The one way in which the product writes CSV: text from outside never becomes a
+"""Write CSV, in one way for the whole product: text from outside never becomes a
 formula in a spreadsheet.
 
->>> neutralized("=1+1")
-"'=1+1"
+    >>> neutralized("=1+1")
+    "'=1+1"
 """
 
 import csv

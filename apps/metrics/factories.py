@@ -75,7 +75,7 @@ class PullRequestFactory(DjangoModelFactory[PullRequest]):
     number = factory.Sequence(lambda n: n + 1)
     title = factory.Sequence(lambda n: f"Change {n}")
     state = PullRequestState.MERGED
-    # Each newer than the one before, however many there were.
+    # Each one is newer than the one before, however many there are.
     created_at = factory.Sequence(lambda n: _DAY + timedelta(minutes=n))
     merged_at = factory.LazyAttribute(
         lambda pull: (

@@ -1,4 +1,4 @@
-"""What the pages of figures are asked for, as forms."""
+"""Read the query strings and forms of the pages of figures."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Large computations without the garbage collector."""
+"""Run large computations without the garbage collector."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A condition on many keys, which go to the database as one parameter."""
+"""Match many keys, which are sent to the database as one parameter.
+
+PullRequest.objects.across_teams().filter(Among("pk", keys))
+"""
 
 import json
 from typing import Any

@@ -204,7 +204,7 @@ class PullRequest(TeamScopedModel):
                 fields=["repository", "detail_state", "-created_at"], name="pr_detail_todo"
             ),
             models.Index(fields=["team", "markers_version"], name="pr_markers_todo"),
-            # Few rows have one: the others pay nothing.
+            # Few rows have one, and a partial index costs the other rows nothing.
             models.Index(
                 fields=["signed_by"],
                 name="pr_signed_by",
@@ -414,7 +414,9 @@ class InsightDismissal(TeamScopedModel):
 
 
 class FiguresStamp(models.Model):
-    """Changes whenever the data behind a team's pages does: see `apps.metrics.cache`."""
+    """Store a value that changes whenever the data behind a team's pages does; see
+    `apps.metrics.cache`.
+    """
 
     team = models.OneToOneField(
         "teams.Team", on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -426,14 +428,14 @@ class FiguresStamp(models.Model):
 
 
 class ApiToken(TeamScopedModel):
-    """Reads a team's figures from outside.
+    """Store a token by which a program reads a team's figures.
 
-    The token itself is shown once; what is kept is its SHA-256.
+    The token itself is shown once; only its SHA-256 is stored.
     """
 
     name = models.CharField(max_length=80)
     digest = models.CharField(max_length=64, unique=True)
-    # What people recognise it by.
+    # The first characters of the token, by which people recognize it.
     hint = models.CharField(max_length=12)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"

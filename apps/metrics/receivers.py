@@ -1,5 +1,5 @@
-"""What happens to a team's API tokens when the account that made them proves its
-address.
+"""Delete a team's API tokens if they may have been made by a stranger, when an account
+proves its address.
 """
 
 from typing import Any

@@ -1,12 +1,12 @@
-"""What a run's events carry of the product: each kind is a class, which producers emit
-and pages read.
+"""Define the events of a run that are about the product. Each kind is a class, which
+producers emit and pages read.
 
     run_events.emit(ctx, "acme/api", RepositoryEvent(id=7, sync_status="syncing", found=120))
     RepositoryEvent.all_in(projection)      # {"acme/api": RepositoryEvent(id=7, …)}
 
 An event has the whole current state of one item, so only the newest one of each kind
-and key counts. Fields have
-defaults: a run may have events of an earlier version.
+and key counts. Fields have defaults, because a run may have events of an earlier
+version.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""Steps over what has been synced: read the markers, ask a model, find insights."""
+"""Run the steps over what has been synced: read the markers, ask a model, find
+insights.
+"""
 
 from typing import Any
 
@@ -37,7 +39,8 @@ def run_llm_analysis_batch(
     """
     marked = _read_markers(ctx, team_id)
     outcome = _after_markers(ctx, team_id, limit, marked)
-    # What hung while its markers were read is missing, whatever the model did.
+    # Pull requests that hung while their markers were read are missing, whatever the
+    # model did.
     hung: list[Missing] = ctx.cursor.get("skipped", [])
     if not hung:
         return outcome

@@ -1,5 +1,5 @@
-"""Many rows of a model in one statement, as tuples: what `bulk_create` does, without an
-instance for each row.
+"""Insert or update many rows of a model in one statement, as tuples: what `bulk_create`
+does, without an instance for each row.
 
 A sync writes six rows for each pull request; building and reading model instances was
 three quarters of its time (`python -m benchmarks.ingest`).
@@ -86,7 +86,8 @@ def _execute(cursor: Any, text: str, values: list[Any]) -> None:
         cursor.execute(text.replace("?", "%s"), values)
         return
     with connection.wrap_database_errors:
-        # The class's own, which Django's derives from.
+        # Django's cursor derives from this class, which takes the "?" of the text as
+        # they are.
         sqlite3.Cursor.execute(cursor.cursor, text, values)
 
 
@@ -146,7 +147,7 @@ def _maker(field: Any) -> Callable[[Any], Any] | None:
         return lambda value: str(value.astimezone(UTC).replace(tzinfo=None))
     if isinstance(field, models.JSONField):
         return lambda value: field.get_db_prep_save(value, connection)
-    # A member of an enumeration is a text to us, and not to every driver.
+    # Not every driver accepts a member of an enumeration as text.
     return str if isinstance(field, models.CharField | models.TextField) else None
 
 

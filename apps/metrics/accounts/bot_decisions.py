@@ -1,10 +1,10 @@
-"""What admins decide about accounts: whether one is a bot, whatever the rule of
-`apps.metrics.ingest.bots` gives.
+"""Store what admins decide about accounts: whether one is a bot, whatever the rule of
+`apps.metrics.ingest.bots` returns.
 
-decide(member, True, user, now)      it is a bot, from now on and in all figures of the past
-decide(member, None, user, now)      undo: the rule counts again
-suggestions(team_id)                 accounts that look like bots, for an admin to confirm
-decided(team_id)                     the decisions that hold
+    decide(member, True, user, now)      # a bot, from now on and in all figures of the past
+    decide(member, None, user, now)      # undo: the rule counts again
+    suggestions(team_id)                 # accounts that look like bots, for an admin to confirm
+    decided(team_id)                     # the decisions that hold
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""Accounts of one person: suggested by their names, joined by an admin, and taken apart
-again.
+"""Join accounts of one person. Names suggest them, an admin joins them, and an admin
+can separate them again.
 
-    same_names(team_id)                    accounts of one name, for an admin to confirm
-    join(target, members, user, now)       their work counts as the target's, in all figures of the past
-    undo(target)                           each account has its own work again
-    keep_apart(members)                    they are different people: no suggestion any more
+    same_names(team_id)                    # accounts of one name, for an admin to confirm
+    join(target, members, user, now)       # their work counts as the target's, in all figures of the past
+    undo(target)                           # each account has its own work again
+    keep_apart(members)                    # they are different people: no suggestion any more
 
 A clone knows people by the addresses in their commits. Without a `.mailmap` one person
 with three addresses is three members of one name.
@@ -25,7 +25,7 @@ from apps.metrics.figures.weekly import recompute, weeks_of_members
 from apps.metrics.models import GHOST_KEY, Commit, TeamMember
 from apps.users.models import User
 
-# Names of machines and of programs that were never set up.
+# Names of machines, and names of programs whose user never set a name.
 _NO_NAMES = frozenset(
     {
         "admin",

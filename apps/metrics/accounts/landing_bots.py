@@ -1,5 +1,5 @@
-"""Closed pull requests that look landed by a bot or a script: GitHub shows them as
-closed, not as merged.
+"""Find closed pull requests that a bot or a script landed: GitHub shows them as closed,
+not as merged.
 
 Some teams land by a program that pushes the commits and then closes the pull request:
 ghstack (branches `gh/ann/12/head`), bors (`[Merged by Bors] - Title`), and bots that
@@ -25,8 +25,9 @@ FEWEST_CLOSED = 5
 
 @dataclass(frozen=True, slots=True)
 class LandedElsewhere:
-    """A repository with closed pull requests that look landed; `has_signs` is False if
-    only none was ever merged.
+    """A repository with closed pull requests that look landed.
+
+    `has_signs` is False if the only sign is that none was ever merged.
     """
 
     repository: int

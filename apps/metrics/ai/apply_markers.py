@@ -1,6 +1,6 @@
-"""Reads the markers of stored pull requests and keeps the verdicts.
+"""Read the markers of stored pull requests, and store the verdicts.
 
-Units are the caller's, and so is the transaction.
+The caller splits the work into units, and holds the transaction.
 """
 
 from collections import defaultdict

@@ -1,5 +1,5 @@
-"""Why a pull request is called AI-assisted, or is not: the stored evidence of
-`apps.metrics.ai.markers` in words.
+"""Explain why a pull request is called AI-assisted or is not, by the stored evidence of
+`apps.metrics.ai.markers`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A verdict with its grounds."""
+    """A verdict and the evidence for it."""
 
     verdict: Verdict
     word: str

@@ -1,13 +1,12 @@
-"""The table of AI markers: what proves, or suggests, that AI had a part in a pull
-request.
+"""Define the AI markers: what proves or suggests that AI had a part in a pull request.
 
 Tier A is explicit: something that the tool itself leaves, matched on an address, an id,
-a reserved login or a line of a fixed form. Tier B hints: a branch prefix, a footer in
+a reserved login, or a line of a fixed form. Tier B hints: a branch prefix, a footer in
 words alone. Only tier A on the axis `wrote` makes a pull request AI-assisted;
 everything else is kept as evidence. A bare first name proves nothing: people are called
-Claude, Devin, Jules and Cody, and a cursor is also a thing in a database.
+Claude, Devin, Jules, and Cody, and a cursor is also a thing in a database.
 
-Bump `MARKERS_VERSION` with every change: stored pull requests are then read again.
+Increase `MARKERS_VERSION` with every change: stored pull requests are then read again.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,12 @@
-"""Reads the AI markers of a pull request. Pure: text in, verdict with its evidence out;
-`marker_rules` has the table.
+"""Read the AI markers of a pull request. Pure: text in, verdict with its evidence out;
+`marker_table` has the table.
 
-Quotations, code blocks and HTML comments are skipped, trailers count only as lines of
+    body = "Co-Authored-By: Claude <noreply@anthropic.com>"
+    verdict = read_markers("Fix the parser", body, "fix-parser", None)
+    verdict.ai_assisted  # True
+    verdict.tools        # ("claude",)
+
+Quotations, code blocks, and HTML comments are skipped. Trailers count only as lines of
 their own, never inside prose. "Not AI-assisted" means that no marker was found, not
 that no AI was used.
 """
@@ -27,7 +32,7 @@ __all__ = ["MARKERS_VERSION", "CommitText", "Evidence", "Verdict", "read_markers
 
 
 class CommitLike(Protocol):
-    """What is read of a commit: `CommitData` has it, and so has `CommitText`."""
+    """What the markers need of a commit. `CommitData` and `CommitText` have it."""
 
     @property
     def oid(self) -> str: ...
@@ -161,7 +166,7 @@ def _evidence(rule: str, agent: Agent, where: str, line: str) -> Evidence:
     )
 
 
-# Who
+# The accounts and signatures that are read
 
 
 def _actor(person: PersonData | None) -> Agent | None:
@@ -181,7 +186,7 @@ def _login(login: str, *, is_bot: bool = False) -> Agent | None:
     return _BY_LOGIN.get(bare) or (_BY_BOT_LOGIN.get(bare) if is_bot or bare != name else None)
 
 
-# The same few people sign most commits.
+# The same few people sign most commits, so the results are cached.
 @lru_cache(maxsize=4096)
 def _signature(name: str, email: str) -> Agent | None:
     """Return the agent that a name and an email address belong to; None if it is a

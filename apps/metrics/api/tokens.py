@@ -1,5 +1,6 @@
-"""A team's tokens: made, shown once, recognised by their hash, revoked by being
-deleted.
+"""Create, find, and revoke a team's tokens.
+
+A token is shown once, recognized by its hash, and revoked by deleting its row.
 """
 
 import hashlib
@@ -13,7 +14,8 @@ from apps.metrics.models import ApiToken
 from apps.teams.models import Team
 
 PREFIX = "fl_"
-# The time of the last use is written this often at most.
+# The time of the last use is written at most this often, so that a read of the API does
+# not always write.
 NOTED_EVERY = timedelta(minutes=5)
 
 

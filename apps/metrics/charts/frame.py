@@ -1,5 +1,5 @@
-"""The frame that charts are drawn in: places, grid, months, labels at the right end,
-and the svg element itself.
+"""Draw the frame of a chart: grid, months, labels at the right end, and the svg element
+itself.
 
 The svg's content box is the plot; ticks and end labels lie over its padding, which the
 style sheet sets.
@@ -21,7 +21,7 @@ LEFT, TOP, BOTTOM = 44, 10, 24
 # the svg in charts.css.
 RIGHT = {"lines": 72, "bars": 56, "shares": 104}
 _LABEL_HEIGHT = 15
-_BAR = 0.64  # of the room that a week has
+_BAR = 0.64  # the share of a week's width
 
 # A label's text, its class, and the y of what it belongs to.
 Label = tuple[str, str, float]

@@ -1,5 +1,5 @@
-"""Two series in one chart, week by week from the first of each, as
-`apps.metrics.charts.weekly` draws one.
+"""Draw two series in one chart, week by week from the first of each. The lines are
+those of `apps.metrics.charts.weekly`.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
-"""Axes of the charts: round, zero-based ticks, the unit that fits the values, and names
-of months. Pure.
+"""Choose the axes of the charts: round ticks from zero, the unit that fits the values,
+and the names of months. Pure.
+
+    scale_for([2.5, 30.0], "h").label(26.0)   # "26 h"
 """
 
 from collections.abc import Sequence
@@ -10,11 +12,11 @@ from math import ceil, floor, log10
 NBSP = "\u00a0"
 
 _MOST_STEPS = 4
-_NAME = 30  # px that a month's name wants
+_NAME = 30  # The width of a month's name, in px.
 _WEEKS_IN_MONTH = 4.3
 _SPANS = ("min", "hours", "days")
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
-# Spans of time have round numbers of their own.
+# Durations have round numbers of their own.
 _ROUND_MINUTES = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 _ROUND_HOURS = (1.0, 2.0, 5.0, 6.0, 10.0, 12.0, 20.0, 24.0)
 

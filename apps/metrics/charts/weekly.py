@@ -196,7 +196,7 @@ def share_chart(
         last.having or 1,
         last.lacking,
         last.unknown,
-    )  # the first is named even if it is nothing
+    )  # the first is named even if it is zero
     labels: list[Label] = [
         (word, "soft" if n else "value", frame.y(axis, middle * 100 / last.total))
         for n, (word, middle, part) in enumerate(zip(words, middles, parts, strict=True))
@@ -235,7 +235,7 @@ def percent(part: int, total: int) -> str:
     return f"under{NBSP}1{NBSP}%" if 0 < share < 1 else f"{share:.0f}{NBSP}%"
 
 
-# Words
+# Labels
 
 
 def _named(week: Week | Shares, so_far: bool = False) -> str:

@@ -177,8 +177,9 @@ def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
 
 
 class Spreads:
-    """Percentiles of one column in any grouping: the values are ranked once, each
-    grouping sorts integers.
+    """Percentiles of one column in any grouping.
+
+    The values are ranked once, so that each grouping only has to sort integers.
     """
 
     def __init__(self, values: Any, rows: Any) -> None:
@@ -217,8 +218,9 @@ class Spreads:
 
 
 class Reader:
-    """What is the same in every grouping, computed once: rows are merged pull requests
-    of the weeks.
+    """Compute once what is the same in every grouping.
+
+    Its rows are the merged pull requests of the weeks.
     """
 
     def __init__(self, columns: Columns, merged: Any) -> None:
@@ -316,7 +318,7 @@ class Reader:
 
 
 class _Totals:
-    """Sums over the rows of each group."""
+    """Sum values over the rows of each group."""
 
     def __init__(self, groups: Any, count: int) -> None:
         self.rows = np.flatnonzero(groups >= 0)
@@ -375,9 +377,9 @@ def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[floa
 
 
 class _Tools:
-    """`claude=3 codex=1` of any grouping, tools by name.
+    """Count the tools of each group, by name, like `claude=3 codex=1`.
 
-    One row for each pull request and tool.
+    There is one row for each pull request and tool.
     """
 
     def __init__(self, tools: Any, assisted: Any) -> None:

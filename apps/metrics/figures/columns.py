@@ -1,5 +1,5 @@
-"""The rows behind the weekly figures, read into columns: one numpy array a field, in as
-few statements as there are tables.
+"""Read the rows behind the weekly figures into columns: one numpy array for each field,
+in as few statements as there are tables.
 
 Moments are datetime64[us] in UTC, NaT for none; people are primary keys, 0 for none.
 They are read as the database has them (text in SQLite, a number in PostgreSQL), because
@@ -195,7 +195,7 @@ _FIELDS: tuple[Any, ...] = (
     ),
     *(RawMoment(F(name)) for name in ("created_at", "merged_at", "closed_at")),
     "ai_assisted",
-    # As text: most are empty lists, and those need no reading.
+    # They are read as text: most are empty lists, which need no parsing.
     *(
         NullIf(Cast(name, TextField()), Value("[]", TextField()))
         for name in ("ai_tools", "ai_evidence")
@@ -279,7 +279,7 @@ def _reviews(pk: Any, author: Any, bots: list[int], ghosts: list[int]) -> tuple[
     pulls, reviewers, states, at = zip(*rows, strict=True) if rows else ((), (), (), ())
     pull = np.searchsorted(pk, np.array(pulls, dtype=np.int64))
     reviewer, state, when = _keys(reviewers), np.array(states, dtype="U20"), moments(at)
-    # `definitions.counts_as_review`, on columns
+    # This is `definitions.counts_as_review` on columns.
     by_other = (reviewer != author[pull]) | (
         np.isin(reviewer, ghosts) & np.isin(state, BY_OTHERS)
     )

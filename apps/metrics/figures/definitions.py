@@ -53,9 +53,7 @@ class Verdict(StrEnum):
 
 
 class Spread(NamedTuple):
-    """The middle of some values and how far the upper quarter reaches; `n` is how many
-    there are.
-    """
+    """The median and the p75 of some values; `n` is the number of values."""
 
     median: float | None
     p75: float | None

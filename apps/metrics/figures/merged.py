@@ -1,8 +1,8 @@
-"""Merged pull requests and what the figures need of each, read once into plain records;
-the pages count over these.
+"""Read merged pull requests, with what the figures need of each, once into plain
+records. The pages count over these.
 
-landed(team_id, period, selection)        the merged pull requests
-landings(team_id, period, selection)      these, and the direct commits
+    landed(team_id, period, selection)        # the merged pull requests
+    landings(team_id, period, selection)      # these, and the direct commits
 """
 
 from collections import defaultdict

@@ -21,7 +21,7 @@ from django.db.models import F, Q
 
 # Clocks that are not set start in 1970, and no version control is older than this.
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
-# How far ahead of ours the clock of a source may be.
+# How far the clock of a source may be ahead of this machine's.
 TOLERANCE = timedelta(days=1)
 MOMENTS = ("created_at", "merged_at", "closed_at")
 NEVER = np.datetime64("NaT", "us")

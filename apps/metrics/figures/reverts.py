@@ -1,4 +1,4 @@
-"""Which pull requests and commits take another one back."""
+"""Recognize pull requests and commits that revert another one."""
 
 import re
 
@@ -7,8 +7,8 @@ _REVERT_TITLE = re.compile(r"(?:Revert(?:\^(?P<times>\d{1,3}))?|Re-?apply|Re-?la
 
 
 def is_revert(title: str, head_ref: str) -> bool:
-    """Return whether a pull request or commit takes another one back, as tools name it;
-    `head_ref` may be empty.
+    """Return whether a pull request or commit reverts another one, by the names that
+    tools give; `head_ref` may be empty.
 
     A revert of a revert brings the first change back, so it is none. The title decides
     if it has such a form, because a clone does not know every branch:

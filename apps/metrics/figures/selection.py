@@ -1,8 +1,10 @@
-"""What a page of figures is asked for: how many weeks, which repository, whose pull
-requests. Read from its address.
+"""Read the selection of a page of figures from its address: how many weeks, which
+repository, and whose pull requests.
 
-What is not known is left out, never an error: addresses are shared, and what they name
-may be gone.
+    ?weeks=26&repository=7&author=people
+
+An unknown value is ignored and no error, because addresses are shared, and what they
+name may be gone.
 """
 
 from collections.abc import Mapping
@@ -27,8 +29,10 @@ PEOPLE = "people"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`repository` and `author` are primary keys, None for all; with `people_only`,
-    bots' pull requests are left out.
+    """A choice of pull requests.
+
+    `repository` and `author` are primary keys, None for all; with `people_only`, bots'
+    pull requests are left out.
     """
 
     weeks: int = USUAL
@@ -70,8 +74,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What may be chosen: repositories by name, people and bots by theirs; pairs of key
-    and words.
+    """What a team's pages can be limited to: repositories, people, and bots, as pairs
+    of key and name in the order of their names.
     """
 
     repositories: list[tuple[int, str]]
@@ -118,8 +122,10 @@ def choices(team_id: int) -> Choices:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Consecutive weeks by their Mondays, ascending. `so_far`: the last of them is
-    under way. `is_cut`: history is shorter than what was asked for.
+    """Consecutive weeks by their Mondays, ascending.
+
+    `so_far` is True if the last week is not over yet. `is_cut` is True if the history
+    is shorter than what was requested.
     """
 
     weeks: tuple[date, ...]

@@ -1,8 +1,8 @@
-"""Whether a difference is more than chance: one rule, which every page and insight
-asks.
+"""Decide whether a difference is more than chance, by one rule for every page and
+insight.
 
->>> of_medians([(before, after)]).is_beyond
-True
+    >>> of_medians([(before, after)]).is_beyond
+    True
 
 A difference of medians counts if three things hold: the rank sum is 3.3 standard errors
 off (about 1 in 1,000 by chance), the 95 % interval of the ratio does not contain 1, and

@@ -1,5 +1,5 @@
-"""Whether a difference is more than chance, and how large it is: pure functions of the
-samples.
+"""Compute whether a difference is more than chance, and how large it is: pure functions
+of the samples.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,8 @@ def change_point(
     if len(names) < MIN_WEEKS or spread == 0:
         return None
     at, found = _best_split(sums[None], counts[None], least, spread)
-    # Below this not even an exact test of one split would do.
+    # A split below 3 standard errors would be within chance even if it were the only
+    # one tested, so shuffling is not needed.
     if found[0] < 3:
         return None
     shuffled = np.random.default_rng(seed).permuted(

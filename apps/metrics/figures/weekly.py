@@ -65,8 +65,8 @@ def zone_of(team_id: int) -> ZoneInfo:
 
 
 class _Moments(NamedTuple):
-    """When a team's pull requests were opened, merged and closed: three rows of
-    moments, by their keys.
+    """The moments at which a team's pull requests were opened, merged, and closed:
+    three rows of moments, by their keys.
 
     A direct commit has only the moment when it landed.
     """
@@ -255,7 +255,7 @@ def _stored(team_id: int, weeks: Sequence[date]) -> list[Any]:
     listed = ", ".join(
         ["id", "subject", "CAST(week AS TEXT)", "definitions_version", *_FIGURES]
     )
-    # The scopes lead to the index.
+    # The scopes are named so that the database can use its index.
     scopes, marks = (
         ", ".join(f"'{scope}'" for scope in Scope.values),
         ", ".join(["%s"] * len(weeks)),

@@ -1,5 +1,5 @@
-"""Work in progress: how many pull requests were open at given moments, and what they
-waited for. Computed when asked.
+"""Count work in progress: how many pull requests were open at given moments, and what
+they waited for. It is computed on request, not stored.
 """
 
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Which accounts are bots by their names: one rule for GitHub and for clones.
+"""Decide by their names which accounts are bots: one rule for GitHub and for clones.
 
     is_bot_account("renovate-bot", "")               True: "bot" is a word of its own
     is_bot_account("k8s-ci-robot", "")               True
@@ -6,9 +6,9 @@
     is_bot_account("jan", "Jan Bot")                 False: a family name
     suspicion("acme-deploy", "")                     its name has the word “deploy”
 
-GitHub marks its apps as bots; many bots are accounts of users. What the rule can't
-know, an admin decides (`apps.metrics.accounts.bot_decisions`); `suspicion` gives the
-accounts that are suggested to them.
+GitHub marks its apps as bots, but many bots are accounts of users. An admin decides
+what the rule can't know (`apps.metrics.accounts.bot_decisions`); the accounts that
+`suspicion` finds are suggested to them.
 """
 
 from functools import lru_cache

@@ -14,7 +14,7 @@ from apps.metrics.upsert import Row, upsert
 
 # The primary key of a pull request, whether it was stored before, and its record.
 Place = tuple[int, bool, PullRequestData]
-# A child's pull request and its own name within it.
+# The primary key of a pull request, and the id of a commit or review within it.
 Key = tuple[int, str]
 
 _COMMIT = (

@@ -1,7 +1,7 @@
-"""Node ids are addresses of pull requests, which GitHub may give in another format;
-their numbers stay.
+"""Update the node ids of pull requests. GitHub may change their format, while the
+numbers stay.
 
-follow_addresses(repository, {"PR_kwDO9": record of #9})    # the row of #9 that has MDEx… gets PR_kwDO9
+    follow_addresses(repository, {"PR_kwDO9": record of #9})    # the row of #9 that has MDEx… gets PR_kwDO9
 """
 
 from collections.abc import Mapping

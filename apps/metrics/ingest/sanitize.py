@@ -1,4 +1,4 @@
-"""Text and counts from outside, made fit for a column."""
+"""Prepare text and counts from outside for the columns of the databases."""
 
 # The most characters of a body or a commit message that are stored. GitHub's own limit
 # for bodies is 65,536; a commit message has none. Reading the AI markers of so long a
@@ -55,7 +55,7 @@ def _boundaries(removed: str) -> list[str]:
     return lines
 
 
-_MOST = 2_147_483_647  # an integer column's end
+_MOST = 2_147_483_647  # the largest value of an integer column
 
 
 def line_count(number: int) -> int:

@@ -1,4 +1,4 @@
-"""AI-assisted pull requests: how many there are, and what goes together with them.
+"""Find how many pull requests are AI-assisted, and what is associated with them.
 
 An association is not a cause.
 """

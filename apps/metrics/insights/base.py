@@ -1,5 +1,5 @@
-"""What the rules share: what a finding is, how many cases it wants, and the words for
-numbers.
+"""Define what the rules share: a finding, the number of cases that it needs, and the
+formats of numbers.
 """
 
 from collections import Counter, defaultdict
@@ -34,7 +34,7 @@ class Finding:
 
 
 class Ranked(Protocol):
-    """An insight, as it is found or as it is stored."""
+    """An insight, as a rule found it or as it is stored."""
 
     @property
     def rule(self) -> str: ...

@@ -1,4 +1,9 @@
-"""What a pull request is for, by its title."""
+"""Read from its title what a pull request is for.
+
+change_type("fix(api): Retry")    # ChangeType.FIX
+change_type("Fix the parser")     # ChangeType.FIX
+change_type("Hello")              # ChangeType.OTHER
+"""
 
 import re
 from enum import StrEnum

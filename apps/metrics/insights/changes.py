@@ -1,5 +1,5 @@
-"""What changed: the week from which medians differ, and shares that rose in the recent
-weeks.
+"""Find what changed: the week from which medians differ, and shares that rose in the
+recent weeks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +153,8 @@ def weekend_load(dataset: Dataset) -> Iterator[Finding]:
         for who, at in acts:
             if who is not None and at is not None and dataset.before_from < at <= dataset.until:
                 days.setdefault((who, at.astimezone(dataset.zone).date()), (at, pull.pk))
-    # One a person and day: who works through a Saturday has not worked on ten of them.
+    # One entry for each person and day: ten reviews on one Saturday are one day of
+    # work.
     before = [day for (_, day), (at, _) in days.items() if at <= dataset.recent_from]
     after = [(day, pk) for (_, day), (at, pk) in days.items() if at > dataset.recent_from]
     if min(len(before), len(after)) < MIN_SHARE_CASES:
@@ -248,7 +249,7 @@ def _change(
     if abs(now - was) < MIN_HOURS or max(was, now) < MIN_RATIO * min(was, now):
         return None
     if abs(lately - was) < abs(now - was) / 3 or (lately > was) != (now > was):
-        return None  # it is over
+        return None  # the change no longer holds
     since = (
         (dataset.until + (first - 1) * WEEK + timedelta(seconds=1))
         .astimezone(dataset.zone)

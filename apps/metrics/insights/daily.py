@@ -1,5 +1,5 @@
-"""Insights as rows: found by the rules from the facts, kept once per team, day, rule
-and subject.
+"""Store insights: the rules find them in the dataset, and there is one row for each
+team, day, rule, and subject.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""What the rules of the insights look at: a team's year, read once into plain records."""
+"""Read a team's year once into plain records, for the rules of the insights."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 RECENT = timedelta(weeks=8)
 BEFORE = timedelta(weeks=18)  # the time that the recent weeks are compared with
 WINDOW = RECENT + BEFORE
-YEAR = timedelta(weeks=52)  # in which changes are looked for
+YEAR = timedelta(weeks=52)  # the time in which the rules look for changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull request; `lines` are added and deleted ones.
+    """A pull request; `lines` is the sum of added and deleted ones.
 
-    `has_detail`: its reviews have been read.
+    `has_detail` is True if its reviews have been read.
     """
 
     pk: int
@@ -99,9 +99,10 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One team's year up to `until`: its newest activity, or now if that is earlier.
+    """One team's year up to `until`, which is its newest activity, or now if that is
+    earlier.
 
-    `zone` is the team's.
+    `zone` is the team's time zone.
     """
 
     until: datetime

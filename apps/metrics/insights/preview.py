@@ -1,4 +1,4 @@
-"""What a live page shows of the figures while they form: the newest weeks and one
+"""Prepare what a live page shows while the figures form: the newest weeks and one
 finding, as data of a run's events.
 """
 

@@ -1,5 +1,5 @@
-"""What pull requests are like now: large ones that take long, stale ones, and those
-merged without an approval.
+"""Find what pull requests are like now: large ones that take long, stale ones, and
+those merged without an approval.
 """
 
 from collections import Counter, defaultdict

@@ -1,6 +1,6 @@
-"""Who reviews: one person for most, or two for nearly all.
+"""Find who reviews: one person most pull requests, or two people nearly all.
 
-The count is of pull requests: several rounds on one are one.
+Pull requests are counted, so several rounds of review on one count once.
 """
 
 from collections import Counter, defaultdict
@@ -16,8 +16,8 @@ from apps.metrics.insights.dataset import Dataset
 
 
 class Load(NamedTuple):
-    """Of the recent weeks: reviews by person, their logins, their pull requests, and
-    waits for those they were first on.
+    """The reviews of the recent weeks: their number by person, the logins, the pull
+    requests, and the waits for the ones that the person reviewed first.
     """
 
     given: Counter[int]

@@ -1,3 +1,3 @@
-"""Reading pull requests with a language model: what is asked, how it is checked, what
-it costs.
+"""Read pull requests with a language model: the prompt, the checks of the answers, and
+the costs.
 """

@@ -36,10 +36,10 @@ _LINK = re.compile(
     rf"(?:(?<!\w)\w++://|www\.)\S+|!?\[[^\[\]]*+\]{_TARGET}|<[^<>]*+>", re.IGNORECASE
 )
 _SPACE = re.compile(r"\s+")
-# An answer is read up to so many objects.
+# The most objects of an answer that are read.
 MOST_ENTRIES = 200
 MOST_REF = 18
-# Keys that were not asked for: so many are ignored if their names are short.
+# Keys that were not requested: up to this many are ignored if their names are short.
 MOST_EXTRA, LONGEST_EXTRA = 3, 40
 BOOLEANS = {
     "true": True,

@@ -1,4 +1,4 @@
-"""Which pull requests the model reads, and in which requests."""
+"""Choose which pull requests the model reads, and in which requests."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

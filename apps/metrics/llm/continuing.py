@@ -1,4 +1,4 @@
-"""Reading on in the background what a run could not wait for.
+"""Read in the background what a run could not wait for.
 
 A run's AI step ends within LLM_PATIENCE. What is left then is read by a run of its own,
 which waits for limits and outages with growing pauses, for at most a day without
@@ -28,9 +28,9 @@ from apps.pipelines.context import StepContext
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run, StepRun, StepState
 
 PIPELINE = "ai_reading"
-# It is no run of the team's figures, so its subject is not the team's.
+# A reading changes none of the team's figures, so its subject is not the team's.
 SUBJECT = "ai_reading:"
-# A run that has ended is shown for so long.
+# How long a run is shown after it has ended.
 SHOWN_FOR = timedelta(days=2)
 # Seconds after which an open page asks for the progress again, by its name.
 ASKS_EVERY = {"reading": 5, "waiting": 20, "stopped": 60}

@@ -1,4 +1,4 @@
-"""Finds the JSON in a model's text, which may have thoughts before it, fences around
+"""Find the JSON in a model's text, which may have thoughts before it, fences around
 it, and words on both sides.
 
 read_json('Here you are:\\n```json\\n{"a": 1}\\n```')      # {"a": 1}
@@ -9,9 +9,9 @@ read_json('I cannot help with that.')                     # None
 import json
 from typing import Any
 
-# An answer is read up to so many characters.
+# The most characters of an answer that are read.
 LONGEST = 500_000
-# So many places at which the JSON may begin are tried.
+# The most places that are tried as the beginning of the JSON.
 MOST_STARTS = 20
 # JSON in a text in JSON, and so on.
 _DEEPEST = 3

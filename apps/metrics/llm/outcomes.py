@@ -34,7 +34,7 @@ class Cause(StrEnum):
     SETTINGS = "ai_settings_wrong"
     BUDGET = "ai_budget_spent"
     CONTINUES = "ai_continues"
-    # A mistake of ours: no outcome of the boundary should have it.
+    # A defect of this product: no outcome of the boundary should have it.
     UNEXPECTED = "ai_unexpected"
 
 

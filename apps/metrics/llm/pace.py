@@ -43,7 +43,7 @@ _MOST_DOUBLINGS = 12
 
 
 class Limited(Exception):
-    """The server is left alone until `until`."""
+    """No request may be sent to the server before `until`."""
 
     def __init__(self, until: datetime, cause: str = Cause.RATE_LIMIT) -> None:
         super().__init__("The language model asks for a pause.")
@@ -103,7 +103,7 @@ def _wait(sent: list[list[float]], now: float, tokens: int, limit: int) -> float
         over -= spent
         if over <= 0:
             return max(0.05, at + WINDOW - now)
-    # One that is larger than the limit goes alone.
+    # A request that is larger than the limit is sent alone.
     return 0.0
 
 
@@ -131,7 +131,8 @@ def block(cause: Cause, asked: timedelta | None = None) -> datetime:
             asked = UNSTATED
         until: datetime = now + max(pause, asked or pause)
         if pace.blocked_until and pace.blocked_until > now:
-            # Requests that were under way together met one limit.
+            # Requests that were sent together met the same limit, so the later end
+            # counts.
             until = max(until, pace.blocked_until)
         else:
             pace.waits = waits + 1

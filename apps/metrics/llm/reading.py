@@ -1,8 +1,8 @@
-"""A step's work with the model: what is sent when, and what becomes of each outcome.
+"""Run a step's work with the model: decide when to send what, and handle each outcome.
 
-Only HTTP happens in threads; rows are written by the step's own thread as answers come,
-each answer with its cost in one transaction. So a crash loses no answer that was
-written, and repeats none: what is written is not asked again.
+Only HTTP happens in threads. The step's own thread writes rows as answers come, each
+answer with its cost in one transaction. So a crash loses no answer that was written,
+and none of these is requested again.
 
     tally = Reading(ctx, team_id, chosen).run(seconds=105)
     tally.read       # 40
@@ -36,12 +36,13 @@ from apps.pipelines.remedy import Remedy
 from apps.pipelines.worker import marks
 
 AT_ONCE = 8
-# How often one is asked about, and how many requests in a row may come to nothing.
+# The most requests about one pull request, and the most in a row without a usable
+# answer.
 ATTEMPTS, IN_VAIN = 3, 6
 LOOK_UP = 0.25
 # Seconds that a step which has to make room waits for the answers that are under way.
 GRACE = 5.0
-# Tokens of an answer about one pull request, as a rule.
+# Usual number of tokens of an answer about one pull request.
 ANSWER_TOKENS = 60
 SHOWN = 3
 # A model that answered usably since then is a sound one: what it can't read now lies in

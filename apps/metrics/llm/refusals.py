@@ -1,12 +1,12 @@
-"""Which outcome an error of a model's server is, by its status, its codes, and its
-words.
+"""Decide which outcome an error of a model's server is, by its status, its codes, and
+its text.
 
     outcome_of(Fault(429, "insufficient_quota", "You exceeded your current quota"), {})
     # WaitUntil(cause=QUOTA)
     outcome_of(Fault(400, "json_validate_failed", ""), {})
     # Refused(cause=UNUSABLE): about this request, others may pass
 
-Servers share few codes, so words count as well. The order of the questions matters: a
+Servers share few codes, so the text counts as well. The order of the checks matters: a
 used-up quota comes as 402, 403, or 429.
 """
 

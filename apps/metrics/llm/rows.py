@@ -1,5 +1,5 @@
-"""The rows of a reading: what was answered, what waits, and what was given up, with the
-reason.
+"""Write the rows of a reading: what was answered, what waits, and what was given up,
+with the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _NO_COLUMNS = ("id", "team", "pull_request")
 
 
 class Rows:
-    """Makes and writes the rows of one team and model."""
+    """Make and write the rows of one team and model."""
 
     def __init__(self, team_id: int, model: str, pulls: Mapping[int, PullRequest]) -> None:
         self._team_id, self._model, self._pulls = team_id, model, pulls

@@ -1,8 +1,8 @@
-"""What the pipelines' AI steps do with the model: within a stated patience, and later
-in the background.
+"""Run the AI steps of the pipelines: within a set patience, and later in the
+background.
 
-within_patience(ctx, team_id, limit)     a step of a setup or of a night; ends in time, whatever the model does
-in_background(ctx, team_id)              reads on what was left, for at most a day without progress
+    within_patience(ctx, team_id, limit)     # for a setup or a night; ends in time, whatever the model does
+    in_background(ctx, team_id)              # reads what was left, for at most a day without progress
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ WITHOUT_PROGRESS = timedelta(hours=24)
 MOST_UNUSABLE = 3
 # A run that handed over may not have ended yet: it is waited for, and then left alone.
 ORIGIN_PAUSE, MOST_ORIGIN_WAITS = timedelta(seconds=5), 60
-# Of what could not be read, so many are named.
+# The most pull requests that are named among those that could not be read.
 NAMED = 5
 
 

@@ -102,7 +102,7 @@ def fit(text: str, limit: int) -> str:
 
     It is masked before it is cut, because half a key would not look like one.
     """
-    # Bodies of megabytes are not read for what is cut off anyway.
+    # The rest would be cut off anyway, and may have megabytes.
     ahead = limit * 2 + 2_000
     whole = mask(visible(text[:ahead])).strip()
     return whole if len(whole) <= limit and len(text) <= ahead else whole[:limit] + CUT

@@ -1,9 +1,9 @@
-"""One question to the model that is set up, for operators: what works, what it takes,
-and what to do.
+"""Send one question to the model that is set up, for operators: what works, what it
+accepts, and what to do.
 
-trial = ask()
-trial.status         # "works", "waits", "refused", "broken", "nonsense", or "off"
-trial.lines          # (("Server", "https://…"), ("Model", "…"), …)
+    trial = ask()
+    trial.status         # "works", "waits", "refused", "broken", "nonsense", or "off"
+    trial.lines          # (("Server", "https://…"), ("Model", "…"), …)
 """
 
 import time
@@ -27,7 +27,7 @@ TITLES = (
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one question showed.
+    """The result of one question.
 
     `words` is the result in a sentence, `lines` are names and values.
     """

@@ -1,10 +1,11 @@
-"""One HTTP exchange with the model's server, bounded as a whole in time and in size.
+"""Make one HTTP exchange with the model's server, bounded as a whole in time and in
+size.
 
-    exchange("https://api.example.com/v1/chat/completions", {"authorization": "Bearer
-    …"}, b"{}", seconds=60) # Received(status=200, headers=…, body=b"{…}"), or
-    NotReceived
+    address = "https://api.example.com/v1/chat/completions"
+    exchange(address, {"authorization": "Bearer …"}, b"{}", seconds=60)
+    # Received(status=200, headers=…, body=b"{…}"), or NotReceived is raised
 
-An event loop runs each exchange, because only it can end one that drips: timeouts of a
+An event loop runs each exchange, because only it can end a slow one: timeouts of a
 single read never pass while one byte comes every few seconds.
 """
 

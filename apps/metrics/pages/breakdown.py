@@ -1,6 +1,7 @@
-"""The same figures per repository and per member.
+"""Compute the same figures for each repository and each member.
 
-Names in their order, no ranking; no median of a handful.
+Rows are in the order of their names, which is no ranking. A handful of values has no
+median.
 """
 
 from collections import Counter, defaultdict
@@ -22,8 +23,8 @@ from apps.metrics.pages.panels import Frame
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Figures of one repository or member in words; None: fewer values than a median
-    wants.
+    """The figures of one repository or member as text; None if there are too few values
+    for a median.
     """
 
     key: int

@@ -1,4 +1,4 @@
-"""The page that puts two choices of pull requests beside each other."""
+"""The page that compares two choices of pull requests."""
 
 from typing import Any
 

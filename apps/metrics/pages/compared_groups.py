@@ -48,7 +48,7 @@ NO_CAUSE = (
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one side is made of. `verdict`: assisted, no-marker, or empty for all."""
+    """The choices of one side. `verdict` is assisted, no-marker, or empty for all."""
 
     period: Period
     selection: Selection

@@ -1,4 +1,4 @@
-"""What the pages of figures are made of: the selection, and the merged pull requests of
+"""Build what the pages of figures need: the selection, and the merged pull requests of
 its weeks.
 """
 

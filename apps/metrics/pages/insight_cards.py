@@ -1,5 +1,5 @@
-"""Insights as cards: what was found, from how many cases, what to do, and the pull
-requests that show it best.
+"""Build the cards of insights: what was found, from how many cases, what to do, and the
+pull requests that show it best.
 """
 
 from collections.abc import Mapping, Sequence

@@ -89,8 +89,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all panels of a page share: the weeks, what was merged in them, and what in
-    those before, if they are known.
+    """What all panels of a page share: the weeks, what was merged in them, and what was
+    merged in the weeks before, if they are known.
 
     `direct` are the direct commits of the weeks, which no panel counts among the pull
     requests.
@@ -182,7 +182,8 @@ def _medians(
     series = spreads(frame, value)
     whole = spread(map(value, frame.rows))
     if unit == "h":
-        # One unit for headline, comparison, chart, and table.
+        # Headline, comparison, chart, and table share one unit, so that they can be
+        # compared.
         unit = unit_of(whole.median, whole.p75)
         words = partial(in_unit, unit=unit)
     chart = line_chart(

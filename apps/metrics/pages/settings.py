@@ -1,4 +1,4 @@
-"""What owners and admins decide about a team's figures: who reads them by token, and
+"""The pages on which owners and admins decide who reads a team's figures by token, and
 what a language model may read.
 """
 
