@@ -1,4 +1,4 @@
-"""Following a run from a terminal: its events as they come, and a display of its steps.
+"""Follow a run from a terminal: print its events, and display its steps.
 
 On a terminal the display is drawn in place (rich); elsewhere each change is a plain
 line. Everything goes to stderr.
@@ -46,7 +46,7 @@ LEVELS = {"warning": "yellow", "error": "red"}
 
 
 class NoWorker(Exception):
-    """A step waits, and no worker has been seen."""
+    """A step waits, and there is no sign of a worker."""
 
 
 class LostDatabase(Exception):
@@ -90,8 +90,8 @@ class Follower:
                 steps = self._refresh()
                 missing = queues_without_workers().keys()
             except (DatabaseError, InterfaceError) as error:
-                # The follower's trouble: the run may go on, and does so once the
-                # database is back.
+                # Only this process may have lost the database. The run may continue,
+                # and does so in any case once the database is back.
                 away_since = self._await_database(error, away_since)
                 continue
             away_since = None

@@ -1,4 +1,4 @@
-"""What the pages of a team's setup are asked for, as forms."""
+"""Read the query strings and forms of the pages of a team's setup."""
 
 from django import forms
 

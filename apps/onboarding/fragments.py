@@ -1,5 +1,5 @@
-"""The live page's parts as HTML: for the page that is asked for, and for the stream
-that keeps it so.
+"""Render the live page's parts as HTML, for the page itself and for the stream that
+updates it.
 """
 
 from collections.abc import Sequence

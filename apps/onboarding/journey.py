@@ -1,8 +1,8 @@
 """The pages between a new team and its run: connect a source, choose repositories,
 start.
 
-Sources are asked before anything is stored, never inside a transaction. Every POST ends
-in a redirect (303); HTMX gets fragments of the same templates.
+Requests to sources are made before anything is stored, never inside a transaction.
+Every POST ends in a redirect (303); HTMX gets fragments of the same templates.
 """
 
 from typing import cast

@@ -1,5 +1,4 @@
-"""A run as its page shows it: rows for the templates, made of a projection and of
-nothing else.
+"""Build the rows of a run's page for the templates, from a projection and nothing else.
 
 The page and the stream use the same rows and the same partials, so that what a stream
 has built and what a reload renders are the same at the same event number. Times are ISO
@@ -53,7 +52,7 @@ WAITS = {
     "unreachable": "Waiting for GitHub",
     "other_run": "Waiting for another run",
 }
-# Causes that lie in the token.
+# Causes that a new token removes.
 OF_TOKEN = ("token_refused", "token_missing", "account_suspended")
 # The strongest findings, by their events' keys.
 RANKS = ("first", "second", "third")
@@ -62,7 +61,9 @@ ENDED_WELL = (RunState.DONE, RunState.PARTIAL)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Seconds that passed already, and since when they go on, if they do."""
+    """The seconds that have passed, and the moment from which they count on, if they
+    do.
+    """
 
     seconds: float
     since: str | None = None
@@ -105,9 +106,9 @@ class RepositoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """All that the live region shows.
+    """Everything that the live region shows.
 
-    `now` is the run's state, which decides its words.
+    `now` is the run's state, which decides its texts.
     """
 
     now: states.RunState
@@ -250,7 +251,7 @@ def _step(
 ) -> StepRow:
     state, total = step["state"], step["total"]
     passed = state in PASSED
-    # A step that the run is at, while the run itself rests, rests too.
+    # The current step of a run that has stopped does not move, either.
     rests = (
         state in (StepState.READY, StepState.RUNNING, StepState.PARKED)
         and not now.state.is_moving
@@ -344,7 +345,7 @@ def _step_clock(step: Mapping[str, Any], state: State) -> Clock | None:
 
 def _run_clock(run: Mapping[str, Any], state: State) -> Clock:
     if state.name == StateName.PAUSED and state.since is not None:
-        # A paused run's clock rests.
+        # The clock of a paused run stops.
         return Clock((state.since - datetime.fromisoformat(run["created_at"])).total_seconds())
     if run.get("finished_at") is None:
         return Clock(0.0, run.get("created_at"))

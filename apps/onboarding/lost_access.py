@@ -1,4 +1,4 @@
-"""Why a page that is open can no longer be asked for: the viewer left the team, or the
+"""Explain why an open page can no longer be requested: the viewer left the team, or the
 team or the run is gone.
 
 To people outside a team the team does not exist (404), and a page that was opened

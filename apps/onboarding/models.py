@@ -1,4 +1,4 @@
-"""Rows of onboarding's own."""
+"""The models of onboarding itself."""
 
 from django.db import models
 from django.db.models import Q

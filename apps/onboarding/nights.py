@@ -1,9 +1,9 @@
-"""Which teams' nightly refresh is due. A night that was missed, because no worker ran,
-is made good at once.
+"""Decide which teams' nightly refresh is due. A night that was missed, because no
+worker ran, is caught up at once.
 
-A team's night is at NIGHTLY_HOUR UTC and some minutes, which differ by team: GitHub and
-the workers meet them spread over the hour. It is due from then on, until something has
-refreshed the team.
+A team's refresh is due at NIGHTLY_HOUR UTC and some minutes, which differ by team, so
+that the requests to GitHub and the work are spread over the hour. It stays due until
+something has refreshed the team.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from apps.pipelines.models import Run, RunState
 from apps.teams.models import OnboardingStatus, Team
 from apps.teams.run_subjects import subject_of
 
-# By night everywhere in Europe and America.
+# It is night then everywhere in Europe and America.
 NIGHTLY_HOUR = 3
 # A prime, so that neighboring keys are not neighboring minutes.
 _STRIDE = 37

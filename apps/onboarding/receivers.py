@@ -1,7 +1,7 @@
-"""What an onboarding's signals cause: the Team's columns, and mails.
+"""React to the signals of an onboarding: update the Team's columns, and queue emails.
 
-The nightly run and the runs of one step cause neither; only who calls the telling step
-by itself asks for its mails.
+The nightly run and the runs of one step cause neither, except a run of the notify step
+alone, which queues its emails.
 """
 
 from typing import Any

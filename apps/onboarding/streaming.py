@@ -1,4 +1,4 @@
-"""The live stream of a team's runs: who may watch, and its address."""
+"""Connect the live stream to a team's runs: who may watch, and the stream's address."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,5 @@
-"""The last step of an onboarding, and what refreshes a team later: the night, a
-webhook, a person.
+"""Run the last step of an onboarding, and start what refreshes a team later: the
+nightly schedule, a webhook, or a person.
 """
 
 import logging
@@ -29,9 +29,9 @@ from apps.teams.run_subjects import subject_of
 
 logger = logging.getLogger(__name__)
 
-# A refresh that is paused for a shorter time is worth no email.
+# No email is sent about a refresh that was paused for a shorter time.
 PAUSE_EMAILED_AFTER = timedelta(hours=1)
-# As whose act it counts that a paused refresh goes on.
+# The actor that is recorded when a paused refresh resumes.
 SCHEDULE = "the nightly schedule"
 
 
@@ -163,5 +163,5 @@ def _refresh(team_id: int, kind: Kind, *, once_key: str | None = None, **params:
     try:
         refreshing.refresh(team_id, kind=kind, once_key=once_key, **params)
     except Exception:
-        # The other teams' refreshes don't hang on this one's.
+        # A failure of one team must not stop the refreshes of the others.
         logger.exception("The refresh of team %s could not be started.", team_id)

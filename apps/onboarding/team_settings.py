@@ -1,4 +1,4 @@
-"""A team's own settings: its name, and the time zone of its weeks."""
+"""The page of a team's own settings: its name, and the time zone of its weeks."""
 
 from django.contrib import messages
 from django.db import transaction

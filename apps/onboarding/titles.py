@@ -1,4 +1,4 @@
-"""The title and the icon of a run's browser tab, which follow the run."""
+"""Choose the title and the icon of a run's browser tab, which follow the run."""
 
 from apps.onboarding.state.kinds import NOUNS, Kind
 from apps.pipelines.models import RunState

@@ -1,9 +1,9 @@
-"""What the commands that follow a run share: exit statuses, the following itself, and
-the object of --json.
+"""Share what the commands that follow a run need: exit statuses, the following itself,
+and the object of --json.
 
-with ended_in_order(), follower_of(run, "Setting up Acme") as follower:
-    follow(follower)       # returns when the run has ended
-sys.exit(EXIT[RunState(run.state)])
+    with ended_in_order(), follower_of(run, "Setting up Acme") as follower:
+        follow(follower)       # returns when the run has ended
+    sys.exit(EXIT[RunState(run.state)])
 """
 
 import signal

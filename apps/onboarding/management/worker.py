@@ -1,9 +1,9 @@
-"""A worker that a command brings for its own time. It ends with the command, however
-that ends.
+"""Run a worker for the time of a command. It ends when the command ends, in whatever
+way.
 
-The command holds the other end of the worker's stdin: when it closes, by an orderly end
-or by a SIGKILL, the worker lets its steps end their units, and is gone. Nothing of it
-depends on the command's last words.
+The command holds the other end of the worker's stdin. When it closes, by an orderly end
+or by a SIGKILL, the worker lets its steps end their units and exits. The command does
+not have to do anything for that.
 """
 
 import subprocess

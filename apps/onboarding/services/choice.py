@@ -1,9 +1,8 @@
-"""Choosing repositories: what is listed, what is ticked, and how long reading it would
-take.
+"""Choose repositories: what is listed, what is ticked, and how long reading would take.
 
-What a person has ticked, searched and set is kept in their session, per team, until the
-run is started; so it survives search, back, reload and errors. Keys of repositories are
-`source:name`.
+What a person has ticked, searched, and set is kept in their session, per team, until
+the run is started; so it survives search, back, reload, and errors. Keys of
+repositories are `source:name`.
 """
 
 from collections.abc import Iterable, MutableMapping, Sequence

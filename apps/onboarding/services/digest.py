@@ -1,7 +1,7 @@
-"""The weekly email: last week's figures beside the week before, and the insights that
-are new since the last one.
+"""Send the weekly email: last week's figures beside the week before, and the insights
+that are new since the last one.
 
-It leaves on Monday morning in the team's time zone, once for each week and person, to
+It is sent on Monday morning in the team's time zone, once for each week and person, to
 every member who wants it.
 
 An insight is new for a person if it was not there on the day of the person's last

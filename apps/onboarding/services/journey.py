@@ -1,5 +1,5 @@
-"""From a new team to a started run: what the pages of the journey and the `onboard`
-command have in common.
+"""Share what the pages of the setup and the `onboard` command have in common, from a
+new team to a started run.
 """
 
 from collections.abc import Mapping, Sequence

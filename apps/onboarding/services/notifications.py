@@ -1,4 +1,4 @@
-"""The emails of a team's runs.
+"""Queue the emails of a team's runs.
 
 All go through the outbox, in the transaction of what they report.
 """
@@ -38,9 +38,9 @@ STATE_HEADER, CAUSE_HEADER, REMEDY_HEADER = (
     "X-Firstlight-Remedy",
 )
 KIND_HEADER = "X-Firstlight-Kind"
-# How many missing things a subject names.
+# The most missing things that a subject line names.
 NAMED = 2
-# So long the same cause is emailed once, unless a run succeeded in between.
+# In this time the same cause is emailed once, unless a run succeeded in between.
 TOLD_AGAIN_AFTER = timedelta(days=1)
 
 

@@ -1,7 +1,8 @@
-"""Refreshing a team now: which run to follow, and whether it does what was asked for.
+"""Refresh a team now: return which run to follow, and whether it does what was
+requested.
 
-run, is_ours = find_or_start(team, repo_ids=None, verify=True)
-# is_ours is False if the run reads less than that: wait for its end, then call again
+    run, is_ours = find_or_start(team, repo_ids=None, verify=True)
+    # is_ours is False if the run reads less than that: wait for its end, then call again
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Starting an onboarding, and what it amounts to."""
+"""Start an onboarding, and count what it has read."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -32,8 +32,9 @@ NOTIFY_STEP = "notify"
 
 
 class Totals(TypedDict):
-    """What a run has read. `ai_assisted` counts pull requests with an explicit marker:
-    at least so many are.
+    """What a run has read.
+
+    `ai_assisted` counts pull requests with an explicit marker, so it is a lower bound.
     """
 
     repositories: int

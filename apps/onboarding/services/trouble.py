@@ -1,5 +1,5 @@
-"""What went wrong while a source was asked, for the page on which it is asked: what,
-and what to do next.
+"""Describe a problem with a source for the page that made the request: what it is, and
+what to do next.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ from apps.integrations.sources.github.probe import TOKEN_SETTINGS
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProblem:
-    """`until` is when it will have passed by itself, `url` the page that mends it; both
-    may be missing.
+    """A problem with a source, as a page shows it.
+
+    `until` is when it passes by itself, and `url` is the page on which it can be fixed;
+    both may be missing.
     """
 
     what: str

@@ -1,5 +1,5 @@
-"""The state of a team's connections: accepted, refused, expired, or replaced and not
-tried yet.
+"""Decide the state of a team's connections: accepted, refused, expired, or replaced and
+not tried yet.
 """
 
 from datetime import datetime

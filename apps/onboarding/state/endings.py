@@ -1,4 +1,4 @@
-"""The state in which a setup is about to end, for the email that its last step sends."""
+"""Decide the state in which a setup is about to end, for the email of its last step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def _state(run: Run, totals: Mapping[str, Any], gaps: Sequence[states.Gap]) -> S
     synced = run.steps.filter(key="sync", state__in=PASSED)
     read = synced.values_list("done", flat=True).first()
     if read is None:
-        # The last step was called by itself, without a sync.
+        # The last step ran alone, without a sync.
         read = totals["pull_requests"]
     if not read:
         return _named(StateName.EMPTY, cause="no_pull_requests", figures=Figures.ZERO)

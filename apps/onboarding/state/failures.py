@@ -1,9 +1,9 @@
-"""When a team's figures stop being refreshed, and when they are again: each is noted,
-and emailed, once.
+"""Note when a team's figures stop being refreshed, and when they are refreshed again.
+Each is emailed once.
 
 The row is written in the transaction in which the run ends, or within a minute's task
-if a person has paused it. Only one open row of a team can exist, so any number of
-workers and of failed nights make one, and the emails hang on it.
+if a person has paused it. Only one open row of a team can exist, and the emails depend
+on it: any number of workers and of failed nights cause one.
 """
 
 from datetime import datetime
@@ -43,7 +43,7 @@ def begin(run: Run, team: Team) -> RefreshFailure | None:
         return None
     if kind == Kind.WEBHOOK and run.cause not in OF_ALL:
         return None
-    # That it was paused before is another story: the new cause is emailed as well.
+    # The pause was another cause, so the new one is emailed as well.
     RefreshFailure.objects.for_team(team).filter(ended_at=None, cause=PAUSED).update(
         ended_at=run.finished_at
     )

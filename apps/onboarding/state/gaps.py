@@ -1,9 +1,9 @@
-"""What is missing, grouped so that one cause is stated once.
+"""Group what is missing, so that one cause is stated once.
 
-gaps_of([{"what": "acme/a", "why": "No access."}, {"what": "acme/b", "why": "No
-access."}]) # [Gap(what=("acme/a", "acme/b"), reason="No access.", …)] gaps_of([{"what":
-"a", "why": "'a' is damaged."}, {"what": "b", "why": "'b' is damaged."}]) #
-[Gap(what=("a", "b"), reason="'…' is damaged.", …)]
+gaps_of([{"what": "acme/a", "why": "No access."}, {"what": "acme/b", "why": "No access."}])
+# [Gap(what=("acme/a", "acme/b"), reason="No access.", …)]
+gaps_of([{"what": "a", "why": "'a' is damaged."}, {"what": "b", "why": "'b' is damaged."}])
+# [Gap(what=("a", "b"), reason="'…' is damaged.", …)]
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The kinds of runs, and their words."""
+"""Define the kinds of runs and their names."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -22,8 +22,8 @@ class Kind(StrEnum):
 # Kinds that read again what is read already. They share one pipeline, so only one of
 # them runs at a time.
 REFRESHING = (Kind.NIGHTLY, Kind.REFRESH, Kind.WEBHOOK)
-# How long one of those may be paused. No other one can begin meanwhile, so every night
-# of that time is left out.
+# The longest time that one of those may be paused. No other one can begin meanwhile, so
+# every night would be missed.
 PAUSED_AT_MOST = timedelta(days=1)
 # Kinds that email the team when they end.
 EMAILING = (Kind.ONBOARDING,)

@@ -1,5 +1,5 @@
-"""The state of each repository that a team tracks: how its newest read ended, and when
-it was last read.
+"""Decide the state of each repository that a team tracks: how its newest read ended,
+and when it was last read.
 """
 
 from apps.integrations.models import SyncStatus, TrackedRepository

@@ -1,12 +1,12 @@
-"""The state of one run, decided from its projection: page, stream, email, API, and
+"""Decide the state of one run from its projection: page, stream, email, API, and
 command line show the same.
 
-    run_state(project(run.pk), team.name) # RunState(kind="nightly",
-    state=State(name="failed", cause="token_refused", remedy="new_token", …), …)
+    run_state(project(run.pk), team.name)
+    # RunState(kind="nightly", state=State(name="failed", cause="token_refused", …), …)
 
-A projection gives the same state in a stream and after a reload. Whether a worker is
-there is no part of it, because nothing writes an event when a worker vanishes;
-`with_workers` adds that for those who ask at a moment.
+A projection has the same state in a stream and after a reload. Whether a worker runs is
+no part of it, because a worker that vanishes writes no event; `with_workers` adds it
+for the moment of the request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,8 @@ def of_run(run: Run, team_name: str, *, token_replaced: bool = False) -> states.
 def _projection_of(run: Run) -> Projection:
     if run.is_live:
         return project(run.pk)
-    # The row is at hand, and true; of the events only the parts of the run are needed.
+    # The row is at hand and up to date; only the parts of the run are needed of the
+    # events.
     return replace(_ended(run.pk, run.seq), run=events.run_entry(run).data)
 
 

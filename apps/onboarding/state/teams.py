@@ -1,4 +1,4 @@
-"""The state of a team, decided from its newest runs, its repositories, and its
+"""Decide the state of a team from its newest runs, its repositories, and its
 connections.
 """
 

@@ -1,4 +1,4 @@
-"""The words for states: titles, time left.
+"""Write the texts of states: titles, and the time left.
 
 Pages, emails, and commands take them from here.
 """
