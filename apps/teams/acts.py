@@ -1,11 +1,11 @@
-"""Acts on the page of a team's members: views of functions that do one thing and return
-a sentence about it.
+"""Adapt the actions on the page of a team's members: functions that do one thing and
+return a sentence about it become views.
 
-@team_view(manage=True)
-@leads_back
-def remove(request, team, user_id) -> str:
-    ...
-    return "Ada is no longer a member."
+    @team_view(manage=True)
+    @leads_back
+    def remove(request, team, user_id) -> str:
+        ...
+        return "Ada is no longer a member."
 """
 
 from collections.abc import Callable

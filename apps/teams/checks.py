@@ -1,5 +1,5 @@
-"""A system check: a group of OIDC_GROUPS whose team does not exist gives no account a
-role.
+"""Check that each team in OIDC_GROUPS exists: a group of a missing team gives no
+account a role.
 """
 
 from typing import Any

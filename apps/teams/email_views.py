@@ -1,5 +1,5 @@
-"""Which emails a person gets: the page for all teams, and the link in an email that
-turns one kind off.
+"""The pages on which a person chooses emails: one for all teams, and the link in an
+email that turns one kind off.
 """
 
 from typing import cast
@@ -41,7 +41,7 @@ def email_preferences(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@csrf_exempt  # the signed address is the proof, and a mail program has no cookie of ours
+@csrf_exempt  # the signed address is the proof, and a mail program sends no cookie of this site
 @require_http_methods(["GET", "HEAD", "POST"])
 def email_stop(request: HttpRequest, token: str) -> HttpResponse:
     """Ask on a GET, because mail scanners open links; turn the emails off, or on again,

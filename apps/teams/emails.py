@@ -17,7 +17,8 @@ from apps.teams.models import Membership, Role, Team
 from apps.users.models import User
 
 _SALT = "email-stop"
-# Links of weekly emails from before there were other kinds. Emails are read late.
+# The salt of links in weekly emails from before there were other kinds. An email may be
+# opened long after it was sent.
 _OLD_SALT = "weekly-digest"
 
 

@@ -1,9 +1,8 @@
-"""Who belongs to a team, and in which role.
+"""Decide who belongs to a team, and in which role.
 
-Owners may do everything; admins manage admins and members, but no owner. Everybody may
-leave. A team always keeps an
-owner: changes are made under the team's row, so that two owners cannot demote each
-    other at once.
+Owners may do everything; admins manage admins and members, but no owner. Every member
+may leave. A team always keeps an owner: changes are made under the lock of the team's
+row, so that two owners cannot demote each other at once.
 """
 
 from django.db import transaction

@@ -1,4 +1,4 @@
-"""Teams, who belongs to them, and the projection of their onboarding run."""
+"""Store teams, who belongs to them, and the state of their onboarding run."""
 
 import secrets
 from typing import Any, Self
@@ -120,7 +120,7 @@ class InvitationState(models.TextChoices):
 
 
 class Invitation(TeamScopedModel):
-    """One mail that asks one address to join.
+    """Store one email that invites one address to a team.
 
     Only the hash of its token is kept; sending again makes another row.
     """

@@ -1,4 +1,4 @@
-"""A team's owners: a team whose only owner goes cannot be managed by anyone."""
+"""Keep an owner in every team, because a team without one cannot be managed."""
 
 from apps.teams.models import Membership, Role, Team
 from apps.users.models import User

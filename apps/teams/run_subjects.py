@@ -1,9 +1,9 @@
-"""Which team a run is about: the subject of the run, which the engine compares and
-never reads.
+"""Name the team of a run in the run's subject, which the engine compares but does not
+interpret.
 
-subject_of(5)              # "team:5"
-team_id_of("team:5")       # 5
-team_id_of("ai_reading:5") # None: a subject of another kind
+    subject_of(5)              # "team:5"
+    team_id_of("team:5")       # 5
+    team_id_of("ai_reading:5") # None: a subject of another kind
 """
 
 from apps.teams.models import Team

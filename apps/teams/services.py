@@ -1,4 +1,4 @@
-"""Teams: making one, and who may do what in it."""
+"""Create teams, and decide who may do what in them."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ SENT_TWICE = timedelta(minutes=1)
 
 
 class TooManyTeams(Exception):
-    """The account owns as many teams as one may. The message is for its user."""
+    """The account owns as many teams as it may. The message is for its user."""
 
     def __init__(self, limit: int) -> None:
         teams = "1 team" if limit == 1 else f"{limit} teams"

@@ -1,5 +1,5 @@
-"""The states of a team and of what belongs to it. `apps.onboarding.state` decides them;
-everybody else renders them.
+"""Define the states of a team and of what belongs to it. `apps.onboarding.state`
+decides them; all other modules only render them.
 
 Apps below onboarding get them through the provider that onboarding registers:
 

@@ -1,4 +1,4 @@
-"""Making a team, its members, invitations."""
+"""The addresses of teams, their members, and invitations."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Making a team, its members, and answering invitations.
+"""The pages to create a team, manage its members, and answer invitations.
 
 Every POST ends in a redirect (303).
 """

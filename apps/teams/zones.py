@@ -1,5 +1,5 @@
-"""Time zones by name. The names of the IANA database change: a name that was once
-chosen may be gone.
+"""Look up time zones by name. The names of the IANA database change, so one that was
+once chosen may be gone.
 """
 
 import logging
@@ -21,7 +21,7 @@ def zone_or_utc(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # Not there, not a path of a zone, or a folder of zones.
+        # The name is not there, is no path of a zone, or is a folder of zones.
         logger.warning(
             "The time zone %r is unknown here; its teams' weeks are those of UTC.", name
         )
