@@ -45,7 +45,7 @@ _TO_STRANGERS = ("unknown_account", "email_confirmation_signup")
 
 
 class QueuedMail(EmailMultiAlternatives):
-    """A mail of which `send()` puts one message for each recipient into the outbox."""
+    """An email whose `send()` puts one message for each recipient into the outbox."""
 
     def send(self, fail_silently: bool = False, *, using: str | None = None) -> int:
         # A user who requests a link twice gets two: each request is an email of its
@@ -208,8 +208,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
 
 class SocialAccountAdapter(OidcHooks):
-    """Obeys the sign-up modes; a provider that is not configured is a page that does
-    not exist.
+    """Apply the sign-up modes. The pages of a provider that is not configured do not
+    exist.
     """
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:

@@ -1,6 +1,6 @@
-"""Reasons why a person cannot be deleted or deactivated now.
+"""Collect reasons why a person cannot be deleted or deactivated now.
 
-Apps above this one add them (`add_guard`).
+Apps above this one add functions that return them (`add_guard`).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,7 @@
-"""Ends the session of an account whose address is not proven: such an account has no
-rights, whatever it holds.
+"""End the session of an account whose address is not proven: such an account has no
+rights.
 
-A sign-in needs the proof, so this concerns sessions from releases before it was asked
-for.
+A sign-in needs the proof, so this concerns only sessions from earlier releases.
 """
 
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""Accounts. People sign in with their e-mail address; there is no user name."""
+"""Store accounts. People sign in with their email address; there is no user name."""
 
 from typing import Any, ClassVar, cast
 
@@ -12,7 +12,7 @@ from apps.mail.fields import AddressField
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates users by e-mail address; a `username` argument is not taken."""
+    """Create users by email address; a `username` argument is not accepted."""
 
     def _create(self, email: str, password: str | None, **fields: Any) -> "User":
         user = self.model(email=normalize_address(email), **fields)

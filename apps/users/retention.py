@@ -1,5 +1,5 @@
-"""How long an account waits for its confirmation: anyone can sign up with an address of
-another person.
+"""Delete accounts that were not confirmed in time: anyone can sign up with an address
+of another person.
 """
 
 import logging

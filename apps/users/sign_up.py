@@ -1,5 +1,5 @@
-"""Who may create an account: the settings SIGN_UP and SIGN_UP_DOMAINS, decided here for
-every way to sign up.
+"""Decide who may create an account: the settings SIGN_UP and SIGN_UP_DOMAINS, for every
+way to sign up.
 
 For example, with SIGN_UP=invite and SIGN_UP_DOMAINS=example.com:
 

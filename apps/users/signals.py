@@ -1,4 +1,4 @@
-"""What follows when a person signs up, signs in, or resets the password."""
+"""React when a person signs up, signs in, or resets the password."""
 
 from email.utils import parseaddr
 from typing import Any

@@ -1,4 +1,4 @@
-"""What happens to accounts by itself, once a day."""
+"""Clean up accounts and sessions once a day."""
 
 from importlib import import_module
 

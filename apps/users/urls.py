@@ -1,4 +1,4 @@
-"""Accounts: what allauth does not have."""
+"""The addresses of accounts that allauth does not have."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Signing in by a link, while DEBUG is on."""
+"""The page that signs a person in by a link, while DEBUG is on."""
 
 from django import forms
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""What OpenID Connect adds to allauth's adapter for sign-in through other sites."""
+"""Add OpenID Connect to allauth's adapter for sign-in through other sites."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who may come in through the provider, and to which account.
+"""Decide who may sign in through the provider, and to which account.
 
 1. The address has to be there, verified, and at one of OIDC_DOMAINS if these are set.
 2. A known subject gets its account.

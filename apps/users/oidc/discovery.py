@@ -1,6 +1,6 @@
-"""What the provider publishes about itself, checked before it is used.
+"""Read what the provider publishes about itself, and check it before it is used.
 
-It is read again for each sign-in and each check of a session: both are rare, and so a
+It is read again for each sign-in and each check of a session. Both are rare, and so a
 key that the provider has withdrawn is never accepted from a cache.
 """
 

@@ -1,4 +1,4 @@
-"""Refresh tokens at rest, encrypted with the first of settings.CREDENTIAL_KEYS."""
+"""Encrypt stored refresh tokens with the first of settings.CREDENTIAL_KEYS."""
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings

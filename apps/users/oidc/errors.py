@@ -1,4 +1,6 @@
-"""Why a sign-in through OpenID Connect is refused, and the words for each reason."""
+"""Define why a sign-in through OpenID Connect is refused, and the texts for each
+reason.
+"""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,4 +1,4 @@
-"""Tokens for a code or a refresh token, and the verified identity in the answer."""
+"""Exchange a code or a refresh token for tokens, and return the verified identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

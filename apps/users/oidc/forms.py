@@ -1,4 +1,4 @@
-"""What browsers send to the pages of OpenID Connect."""
+"""Read what browsers send to the pages of OpenID Connect."""
 
 from django import forms
 

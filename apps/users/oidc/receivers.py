@@ -1,4 +1,4 @@
-"""What follows when a sign-in is complete, and when a session ends."""
+"""React when a sign-in is complete, and when a session ends."""
 
 from typing import Any
 

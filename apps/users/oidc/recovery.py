@@ -1,9 +1,9 @@
-"""Links that let an owner in while the provider is down. Printed by `manage.py
-recovery_link`.
+"""Make links that let an owner in while the provider is down. `manage.py recovery_link`
+prints them.
 
-A link is good once, for 15 minutes. Opening it only asks; a POST signs in, so that a
-preview by an email program does not use it up. The session lasts an hour. A second
-factor, if the person has one, is still asked for. Each link is a row that stays
+A link is valid once, for 15 minutes. Opening it only shows a button; a POST signs in,
+so that a preview by an email program does not use it up. The session lasts an hour. A
+second factor, if the person has one, is still required. Each link is a row that stays
 (`RecoveryLink`).
 """
 

@@ -1,9 +1,9 @@
-"""Sessions that began at the provider, and how each is checked there again.
+"""Keep sessions that began at the provider, and check each of them there again.
 
     start(identity) -> row          the provider confirmed a person
     bind(request, user, row id)     the sign-in is complete
     check(request) -> Verdict       by the middleware, for each request
-    is_current(session, user)       by the streams' gate, while a stream is open
+    is_current(session, user)       by the check of the streams, while a stream is open
 
 A session is checked when its last check is OIDC_RECHECK_HOURS old, and never lives for
 more than MAX_AGE after a successful one.
@@ -46,7 +46,7 @@ FORGOTTEN = timedelta(days=30)
 
 
 class Verdict(Enum):
-    """What follows for a request of a session."""
+    """What happens next with a request of a session."""
 
     VALID = "valid"
     # The browser has to visit the provider, which answers without a page (prompt=none).

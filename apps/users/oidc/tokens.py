@@ -1,4 +1,4 @@
-"""The checks of an ID token, as OpenID Connect Core 3.1.3.7 lists them.
+"""Check an ID token as OpenID Connect Core 3.1.3.7 requires.
 
 allauth decodes the token without its signature, which the specification allows for an
 answer that came straight from the provider over TLS, and does not check a nonce. Here

@@ -1,5 +1,5 @@
-"""The two ends of a sign-in through the provider, and the check of a session by a visit
-there.
+"""The pages that begin and end a sign-in through the provider, and the check of a
+session by a visit there.
 """
 
 from typing import Any
