@@ -1,4 +1,4 @@
-"""Product analytics: what happened in the journey, one row an event, recorded by signal
+"""Store product analytics: one row for each event of the journey, recorded by signal
 receivers.
 """
 
@@ -45,8 +45,8 @@ class AnalyticsEvent(models.Model):
 
 
 class Funnel(AnalyticsEvent):
-    """How far people come. Only the admin has it: a page of its own there, with a
-    permission of its own.
+    """How far users come in the setup. Only the admin site shows it, on a page of its
+    own that has a permission of its own.
     """
 
     class Meta:

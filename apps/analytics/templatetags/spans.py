@@ -1,4 +1,7 @@
-"""Spans of time in words."""
+"""Format durations.
+
+{{ 754|span }}     13 min
+"""
 
 from django import template
 
