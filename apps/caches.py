@@ -31,7 +31,9 @@ memory = LocMemCache("apps.caches", {})
 
 
 class _Fallback:
-    """Calls a method of a cache, or of the memory's cache while the first one fails."""
+    """Call a method of a cache, or that of the memory's cache while the first one
+    fails.
+    """
 
     def __init__(self) -> None:
         self._paused_until = 0.0
@@ -70,7 +72,7 @@ class _Fallback:
 
 
 class _Client(RedisCacheClient):
-    """Django's client of the cache, by one that checks what Redis answers."""
+    """Django's cache client, with a client of Redis that checks the answers."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

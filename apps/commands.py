@@ -46,7 +46,7 @@ class UsageError(CommandError):
 
 
 class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Keeps the lines of `epilog` as they are written."""
+    """Keep the lines of `epilog` as they are written."""
 
 
 class UsageCommand(BaseCommand):

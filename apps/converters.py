@@ -1,7 +1,7 @@
-"""Path converters with bounds: what does not fit a column is a path that does not
-exist.
+"""Convert parts of a path within bounds: if a value does not fit its column, the path
+does not exist.
 
-path("t/<slug:slug>/members/<id:user_id>/", …)    # /t/acme/members/99999999999999999999999/ is 404
+    path("t/<slug:slug>/members/<id:user_id>/", …)    # /t/acme/members/99999999999999999999999/ is 404
 """
 
 from django.urls import register_converter

@@ -1,4 +1,4 @@
-"""Forms over what an address asks for, shared by the apps.
+"""Read query strings through forms, for all apps.
 
 class PageQuery(QueryForm):
     page = NumberField(most=1_000_000)

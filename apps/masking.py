@@ -1,5 +1,5 @@
-"""Remove what opens a door from text that leaves the product: log lines, error reports,
-stored reasons, emails.
+"""Remove secrets from text that leaves the product: log lines, error reports, stored
+reasons, emails.
 
     mask("GET /invitations/Yq3…/")             "GET /invitations/[masked]/"
     mask("redis://:hunter2@redis:6379/0")      "redis://:[masked]@redis:6379/0"
@@ -164,7 +164,7 @@ def storable(text: str, limit: int = 500) -> str:
     surrogates are removed. Masking comes before the cut, because half a secret no
     longer has its shape.
     """
-    # Texts of megabytes are not read for a part that is cut off anyway.
+    # The rest would be cut off anyway, and may have megabytes.
     ahead = text[: 2 * limit + 2_000]
     clean = _UNSTORABLE.sub("", mask(ahead)).strip()
     if len(clean) <= limit and len(text) <= len(ahead):

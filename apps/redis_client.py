@@ -76,7 +76,9 @@ FORMS: dict[str, Callable[[Any], bool]] = {
 
 
 class CheckedRedis(redis.Redis):
-    """Raises InvalidResponse for an answer that the command can't have."""
+    """A client of Redis that raises InvalidResponse for an answer that the command
+    can't have.
+    """
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""TLS for calls to other servers: one context for the whole process.
+"""Share one TLS context for calls to other servers in the whole process.
 
 httpx makes a context for each client, and reads the certificate authorities for it,
 which takes some 80 ms of the processor. A worker makes a client for each unit of work.
