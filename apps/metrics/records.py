@@ -47,12 +47,13 @@ class PersonData:
     """Hold one actor.
 
     Attributes:
-        login: ends in `[bot]` if GitHub calls the actor a Bot. GraphQL leaves the suffix
-            out, so the source adds it.
+        login: ends in `[bot]` if GitHub calls the actor a Bot. GraphQL leaves the
+            suffix out, so the source adds it.
         name: None if the source doesn't give it here; empty if the person has none.
-        github_id: GitHub's numeric id, the key of a person. Without it `login` is the key.
-        from_commits: whether login and name are from commits in a clone. They may be old,
-            so those of an account win over them.
+        github_id: GitHub's numeric id, the key of a person. Without it `login` is
+            the key.
+        from_commits: whether login and name are from commits in a clone. They may be
+            old, so those of an account win over them.
     """
 
     login: str
@@ -99,12 +100,13 @@ class PullRequestData:
     """Hold one pull request or direct commit.
 
     Attributes:
-        external_id: unique within its repository: GitHub's node id, or `git:<oid>` of the
-            merge, squash, or trunk commit.
+        external_id: unique within its repository: GitHub's node id, or `git:<oid>` of
+            the merge, squash, or trunk commit.
         number: the number in the address; not `github_id`.
         github_id: GitHub's numeric database id.
         author: None for a deleted account (the ghost).
-        commits, reviews: None if they were not requested; an empty tuple if there are none.
+        commits, reviews: None if they were not requested; an empty tuple if there are
+            none.
     """
 
     external_id: str

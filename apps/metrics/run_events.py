@@ -114,7 +114,9 @@ class InsightEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvent(RunEvent):
-    """GitHub's rate limit, under "github"; its unit is the point, its time is ISO 8601."""
+    """GitHub's rate limit, under "github"; its unit is the point, its time is ISO
+    8601.
+    """
 
     kind = "budget"
 

@@ -160,7 +160,7 @@ def joined_people(team_id: int) -> list[TeamMember]:
 
 
 def join(target: TeamMember, members: Iterable[TeamMember], by: User, now: datetime) -> None:
-    """Let the work of members count as the target's, and make the weekly figures right.
+    """Count the work of members as the target's, and update the weekly figures.
 
     Accounts that were joined into one of them before come along. The caller holds the
     transaction.

@@ -37,7 +37,10 @@ class LandedElsewhere:
 
 
 def landed_elsewhere(team_id: int) -> list[LandedElsewhere]:
-    """Return the repositories with such pull requests, by name. One statement."""
+    """Return the repositories with closed pull requests that look landed, by name.
+
+    One statement.
+    """
     is_closed = Q(state=PullRequestState.CLOSED, merged_at=None)
     pulls = (
         PullRequest.objects.for_team(team_id)

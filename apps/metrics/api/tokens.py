@@ -35,7 +35,9 @@ def make(team: Team, name: str, user: Any) -> tuple[ApiToken, str]:
 
 
 def of(authorization: str) -> ApiToken | None:
-    """Return the token of an Authorization header, `Bearer fl_…`; None for any other."""
+    """Return the token of an Authorization header, `Bearer fl_…`; None for any
+    other.
+    """
     scheme, _, text = authorization.strip().partition(" ")
     if scheme.lower() != "bearer" or not text.startswith(PREFIX):
         return None

@@ -136,7 +136,9 @@ def fetch_text(sql: str, params: Sequence[Any]) -> list[Any]:
 
 
 def read(team_id: int, pk: Any) -> Columns:
-    """Read a team's pull requests of these keys, with their reviews. The keys ascend."""
+    """Read a team's pull requests of these keys, with their reviews. The keys
+    ascend.
+    """
     bots, ghosts = _bots_and_ghosts(team_id)
     # By keys of the team's own: with the team in the condition, SQLite would walk
     # through all its rows instead.

@@ -45,7 +45,9 @@ def columns(scope: Scope, *, everything: bool = False, dates: bool = False) -> l
 def weekly_rows(
     team_id: int, scope: Scope, *, everything: bool = False, dates: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield a dict per key and ISO week, with the keys of `columns`; None is no value."""
+    """Yield a dict per key and ISO week, with the keys of `columns`; None is no
+    value.
+    """
     rows = WeeklyMetrics.objects.for_team(team_id).filter(scope=scope)
     if not everything:
         rows = rows.filter(Q(opened__gt=0) | Q(merged__gt=0))

@@ -83,7 +83,9 @@ class Choices:
     bots: list[tuple[int, str]]
 
     def read(self, asked: Mapping[str, str]) -> Selection:
-        """Return the selection that an address asks for. Unknown choices are ignored."""
+        """Return the selection that an address asks for. Unknown choices are
+        ignored.
+        """
         weeks = asked.get("weeks", "")
         author = asked.get("author", "")
         return Selection(

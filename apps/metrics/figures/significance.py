@@ -89,7 +89,9 @@ def of_weekly_counts(first: Sequence[int], second: Sequence[int]) -> Difference:
 
 
 def of_counts(first: int, second: int) -> Difference:
-    """Compare how many there were in two periods of one length, as independent events."""
+    """Compare how many there were in two periods of one length, as independent
+    events.
+    """
     if not first + second:
         return Difference(False)
     z = (second - first) / sqrt(first + second)

@@ -36,7 +36,9 @@ def key_of(person: PersonData | None) -> str:
 
 
 class Directory:
-    """Look up the primary keys of one batch's people by the source's records of them."""
+    """Look up the primary keys of one batch's people by the source's records of
+    them.
+    """
 
     def __init__(self, ids: dict[str, int], joined: dict[int, int]) -> None:
         """Take the primary keys by `key_of`, and those that were joined into others, by

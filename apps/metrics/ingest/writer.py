@@ -130,9 +130,9 @@ def ingest_pull_requests(
     Of two records of one pull request in the batch the later one counts. One that is
     older than what is stored (by `updated_at`) changes nothing, except that it may
     bring commits and reviews to a pull request whose details are pending; they stay
-    pending. A skeleton that is newer, or of the same second with another content,
-    leaves the detail in place and marks it pending again, because it may be out of
-    date.
+    pending. A record of the list pass that is newer, or of the same second with another
+    content, leaves the detail in place and marks it pending again, because it may be
+    out of date.
 
     Args:
         read_at: the source's clock when it answered, None for what was not just read
@@ -277,7 +277,7 @@ def _write(
     stored: dict[str, Values],
     changed: Sequence[str],
 ) -> dict[str, int]:
-    """Write what has changed; the primary key of every row."""
+    """Write what has changed, and return the primary key of every row."""
     keys = {external_id: values["pk"] for external_id, values in stored.items()}
     own = (repository.team_id, repository.pk)
     written = upsert(
@@ -338,7 +338,9 @@ def _row(
 
 
 def _kept(data: PullRequestData, values: Values, old: Values) -> Values:
-    """Return what an incomplete record leaves out: it stays as a complete one wrote it."""
+    """Return what an incomplete record leaves out: it stays as a complete one wrote
+    it.
+    """
     kept = {"labels": _labels(data, old)}
     for column in ("body", "merged_by_id", "merge_commit_oid"):
         kept[column] = values[column] or old[column]

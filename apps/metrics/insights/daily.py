@@ -119,6 +119,6 @@ def dismissed(team_id: int) -> list[InsightDismissal]:
 
 
 def restore(team_id: int, rule: str, subject: str) -> None:
-    """Take a dismissal back."""
+    """Remove a dismissal, so that the team sees the findings again."""
     InsightDismissal.objects.for_team(team_id).filter(rule=rule, subject=subject).delete()
     touch(team_id)

@@ -106,7 +106,8 @@ def check(
     Answers about anything else are left out.
 
     Args:
-        texts: the texts that may hold the answer; the first with a list of objects counts.
+        texts: the texts that may hold the answer; the first with a list of objects
+            counts.
     """
     raw = next((found for text in texts if (found := _entries(text)) is not None), None)
     if raw is None:

@@ -18,7 +18,9 @@ MOST_PULLS, MOST_TOKENS = 8, 12_000
 
 
 def limit_of(limit: int | None) -> int:
-    """Return how many pull requests a run reads at most, if it was not given a number."""
+    """Return how many pull requests a run reads at most, if it was not given a
+    number.
+    """
     return int(settings.HISTORICAL_SYNC_CONFIG["LLM_BATCH_SIZE"]) if limit is None else limit
 
 
@@ -64,7 +66,7 @@ def read_count(team_id: int, chosen: Sequence[int]) -> int:
 
 
 def documents(pulls: Sequence[PullRequest]) -> list[Document]:
-    """Return what is asked about these; two statements."""
+    """Return the documents of these pull requests, in two statements."""
     keys = [pull.pk for pull in pulls]
     messages: dict[int, list[str]] = defaultdict(list)
     reviews: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))

@@ -116,7 +116,7 @@ def keep_limit(tokens_a_minute: int | None) -> None:
 
 
 def block(cause: Cause, asked: timedelta | None = None) -> datetime:
-    """Let all workers leave the server alone. Returns until when.
+    """Stop the requests of all workers for a pause, and return when it ends.
 
     Args:
         asked: the pause that the server asked for, if it did.

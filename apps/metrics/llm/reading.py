@@ -240,7 +240,7 @@ class Reading:
         return min(ANSWER_SECONDS, self._end - time.monotonic())
 
     def _land(self, future: "Future[Outcome]") -> None:
-        """Take what came of a request."""
+        """Handle the outcome of a request."""
         flight = self._work.flying.pop(future)
         try:
             outcome = future.result()
@@ -292,7 +292,9 @@ class Reading:
         )
 
     def _refused(self, flight: Flight, refused: Refused) -> None:
-        """Go on with halves of a request that can't be answered, or stop if none can."""
+        """Go on with halves of a request that can't be answered, or stop if none
+        can.
+        """
         if not refused.is_of_one_request:
             client.log_refusal(refused)
             self.tally.end(refused.cause, refused.reason, refused.remedy)

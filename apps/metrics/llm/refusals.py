@@ -144,7 +144,9 @@ def outcome_of(fault: Fault, headers: Mapping[str, str]) -> Outcome:
 
 
 def _settings(fault: Fault) -> Refused:
-    """Return the refusal of something that an operator has configured, or of a request."""
+    """Return the refusal of something that an operator has configured, or of a
+    request.
+    """
     status = fault.status
     if status in (401, 403, 407) or fault.mentions(KEY):
         return _refused(

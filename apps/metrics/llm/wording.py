@@ -243,7 +243,9 @@ def added(text: str, known: str) -> str:
 
 
 def _numbers(text: str) -> list[tuple[str, str]]:
-    """Return each number with its unit; the unit is empty if none follows the number."""
+    """Return each number with its unit; the unit is empty if none follows the
+    number.
+    """
     return [
         (value.replace(",", ""), _UNITS.get(word.casefold(), ""))
         for value, word in _NUMBER.findall(text)
@@ -251,7 +253,9 @@ def _numbers(text: str) -> list[tuple[str, str]]:
 
 
 def store(team_id: int, day: date, wording: Wording | None) -> None:
-    """Make it the day's summary. In the transaction that stores the findings."""
+    """Store it as the summary of the day. The caller holds the transaction that stores
+    the findings.
+    """
     if wording is None:
         InsightSummary.objects.for_team(team_id).filter(date=day).delete()
         return

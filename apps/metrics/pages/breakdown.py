@@ -96,7 +96,9 @@ def _grouped[K](rows: Iterable[Landed], key: Callable[[Landed], K]) -> dict[K, l
 
 
 def _by_name(line: Line) -> str:
-    """Order lines by name; those of one name keep their order, which no primary key decides."""
+    """Order lines by name; those of one name keep their order, which no primary key
+    decides.
+    """
     return line.name.casefold()
 
 

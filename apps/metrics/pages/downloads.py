@@ -61,7 +61,7 @@ def weekly_csv(request: HttpRequest, team: Team) -> HttpResponse:
 @require_safe
 @team_view()
 def weekly_json(request: HttpRequest, team: Team) -> HttpResponse:
-    """Return the same as JSON."""
+    """Return the weekly table as JSON."""
     by = _by(request)
     rows = json.dumps(list(weekly_rows(team.pk, by, dates=True)), indent=2, ensure_ascii=False)
     headers = {"Content-Disposition": f'attachment; filename="{_filename(team, by, "json")}"'}

@@ -322,7 +322,9 @@ def _pace(frame: Frame) -> Comparison:
 
 
 def weekly_counts(frame: Frame) -> list[int]:
-    """Return how many were merged in each whole week; the week under way is left out."""
+    """Return how many were merged in each whole week; the week under way is left
+    out.
+    """
     return [
         len(frame.by_week.get(week, ()))
         for week in frame.period.weeks[: frame.period.whole_weeks]

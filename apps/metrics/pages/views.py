@@ -299,7 +299,9 @@ def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view()
 def restore(request: HttpRequest, team: Team) -> HttpResponse:
-    """Take a dismissal back. A GET leads to the page."""
+    """Remove a dismissal, so that the team sees the findings again. A GET leads to the
+    page.
+    """
     if request.method != "POST":
         return _to_dashboard(team)
     asked = RestoreForm(request.POST).values

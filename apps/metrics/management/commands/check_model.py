@@ -1,4 +1,6 @@
-"""`manage.py check_model`: ask the language model one question, and print what works."""
+"""`manage.py check_model`: ask the language model one question, and print what
+works.
+"""
 
 import json
 import sys
