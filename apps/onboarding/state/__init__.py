@@ -1,5 +1,5 @@
-"""Decide the state of a team, a run of any kind, a repository, and a credential, once for
-all places that show it.
+"""Decide the state of a team, a run of any kind, a repository, and a credential, once
+for all places that show it.
 
 Only the decisions are in this package. Types are in `apps.teams.states`, so that lower
 apps can name them; they get the state of a team from `apps.teams.states.of_team`,

@@ -43,7 +43,9 @@ def without_name(reason: str, name: str) -> str:
 
 
 def are_optional(gaps: Iterable[Gap]) -> bool:
-    """Return whether nothing but AI summaries is missing, on which no figure depends."""
+    """Return whether nothing but AI summaries is missing, on which no figure
+    depends.
+    """
     return all(gap.cause in OPTIONAL for gap in gaps)
 
 

@@ -87,7 +87,9 @@ def eta(state: State, seconds: int | None, percent: int) -> str:
 
 
 def time_left(seconds: int | None) -> str:
-    """Return seconds of work as `about 4 min left`; `estimating` if they are not known."""
+    """Return seconds of work as `about 4 min left`; `estimating` if they are not
+    known.
+    """
     if seconds is None:
         return "estimating"
     if seconds < 60:

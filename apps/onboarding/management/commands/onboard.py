@@ -137,7 +137,9 @@ class Command(UsageCommand):
             )
 
     def _first_day(self, options: dict[str, Any]) -> date | None:
-        """Check --months and --since, and return the day of --since; None without it."""
+        """Check --months and --since, and return the day of --since; None without
+        it.
+        """
         months, text = options["months"], options["since"]
         if months is not None and text is not None:
             raise UsageError("Give --months or --since, not both.")
