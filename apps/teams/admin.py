@@ -42,7 +42,9 @@ def _across_teams(queryset: QuerySet[Any]) -> QuerySet[Any]:
 
 class MembershipFormSet(BaseInlineFormSet[Membership, Team, Any]):
     def clean(self) -> None:
-        """Refuse a change that leaves a team with members but without an active owner."""
+        """Refuse a change that leaves a team with members but without an active
+        owner.
+        """
         super().clean()
         kept = []
         for form in self.forms:

@@ -38,7 +38,9 @@ class JoinState(models.TextChoices):
 
 
 class JoinRequest(TeamScopedModel):
-    """One person's wish to join, with the confirmed address that entitles them to ask."""
+    """One person's wish to join, with the confirmed address that entitles them to
+    ask.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"

@@ -1,4 +1,6 @@
-"""Django's dumpdata, reading through base managers: a dump means the rows of all teams."""
+"""Django's dumpdata, reading through base managers: a dump means the rows of all
+teams.
+"""
 
 from typing import Any
 
