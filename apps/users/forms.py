@@ -59,7 +59,9 @@ class _Rules:
         return email
 
     def validate_unique_email(self, value: str) -> str:
-        """Check the address; another account's unfinished change to it does not count."""
+        """Check the address; another account's unfinished change to it does not
+        count.
+        """
         pending = EmailAddress.objects.filter(email=value, verified=False, primary=False)
         pending.exclude(user__email__iexact=value).delete()
         return cast(str, super().validate_unique_email(value))  # type: ignore[misc]  # of allauth's form

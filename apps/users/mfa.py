@@ -82,7 +82,9 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
     }
 
     def generate_authenticator_name(self, user: User, kind: Authenticator.Type) -> str:
-        """Return the name that a new security key gets unless the user enters another."""
+        """Return the name that a new security key gets unless the user enters
+        another.
+        """
         count = Authenticator.objects.filter(user=user, type=kind).count()
         return f"Security key {count + 1}"
 

@@ -35,7 +35,9 @@ address_proven = Signal()
 
 
 def is_unproven(user: User) -> bool:
-    """Return whether the account was signed up and its address has not been confirmed."""
+    """Return whether the account was signed up and its address has not been
+    confirmed.
+    """
     primary = EmailAddress.objects.filter(user_id=user.pk, primary=True).first()
     return primary is not None and not primary.verified
 

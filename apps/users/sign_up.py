@@ -27,9 +27,9 @@ _lookup: Callable[[int], str | None] = lambda invitation_id: None  # noqa: E731 
 def may_sign_up(email: str, *, invited: bool = False) -> bool:
     """Return whether an account may be created for an address.
 
-    `invited` states that an open invitation to this very address exists. The domains
-    limit invited
-    people, too: they state whom the installation is for.
+    Args:
+        invited: whether an open invitation to this very address exists. The domains limit
+            invited people, too: they name the people whom the installation is for.
     """
     if settings.SIGN_UP == "closed":
         return False
@@ -39,7 +39,9 @@ def may_sign_up(email: str, *, invited: bool = False) -> bool:
 
 
 def domain_of(email: str) -> str:
-    """Return the address's domain in IDNA 2008's ASCII form, "" if it has no valid one."""
+    """Return the address's domain in IDNA 2008's ASCII form, "" if it has no valid
+    one.
+    """
     _, at, domain = email.strip().rpartition("@")
     if not at:
         return ""
@@ -58,7 +60,9 @@ def set_invitation_lookup(lookup: Callable[[int], str | None]) -> None:
 
 
 def remember_invitation(request: HttpRequest, invitation_id: int) -> None:
-    """Keep the invitation whose link this visitor opened, for the sign-up that follows."""
+    """Keep the invitation whose link this visitor opened, for the sign-up that
+    follows.
+    """
     request.session[INVITATION_SESSION_KEY] = invitation_id
 
 

@@ -67,7 +67,9 @@ def remember_browser(request: HttpRequest | None, user: User, **kwargs: Any) -> 
 
 @receiver(user_logged_in, dispatch_uid="users.note_proof")
 def note_proof(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """Keep in a new session that the address is proven, so that no request has to ask."""
+    """Keep in a new session that the address is proven, so that no request has to
+    ask.
+    """
     if request is not None and not is_unproven(user):
         request.session[PROVEN_SESSION_KEY] = True
 

@@ -82,7 +82,9 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
         return str(build_absolute_uri(request, reverse("openid_connect_callback")))
 
     def parse_token(self, data: dict[str, Any]) -> SocialToken:
-        """Return an empty token: allauth would put it into the session in clear text."""
+        """Return an empty token: allauth would put it into the session in clear
+        text.
+        """
         return SocialToken(token="", token_secret="")
 
     def complete_login(

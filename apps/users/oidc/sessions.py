@@ -81,7 +81,9 @@ def bind(request: HttpRequest, user: User, row_id: str) -> None:
 
 
 def end(request: HttpRequest) -> None:
-    """Forget the provider's session; the browser's own session is the caller's to end."""
+    """Forget the provider's session; the browser's own session is the caller's to
+    end.
+    """
     if row_id := request.session.get(KEY):
         OidcSession.objects.filter(pk=row_id).delete()
 
@@ -143,7 +145,9 @@ def _claim(row: OidcSession) -> bool:
 
 
 def _wait(row: OidcSession) -> Verdict:
-    """Follow the check of another request, unless the session is young enough to go on."""
+    """Follow the check of another request, unless the session is young enough to go
+    on.
+    """
     end = time.monotonic() + WAIT_SECONDS
     while True:
         now = OidcSession.objects.filter(pk=row.pk).values_list("checked_at", flat=True).first()

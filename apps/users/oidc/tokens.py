@@ -146,7 +146,9 @@ def _check_nonce(claims: dict[str, Any], nonce: str | None) -> None:
 
 
 def _check_access_token(claims: dict[str, Any], algorithm: str, access_token: str) -> None:
-    """Compare `at_hash`, if the token has one, with the access token that came with it."""
+    """Compare `at_hash`, if the token has one, with the access token that came with
+    it.
+    """
     expected = claims.get("at_hash")
     # The hash function for EdDSA depends on the curve, and providers disagree about it.
     if expected is None or algorithm == "EdDSA":

@@ -1,4 +1,6 @@
-"""Addresses of sign-in through OpenID Connect. allauth includes them below /accounts/."""
+"""Addresses of sign-in through OpenID Connect. allauth includes them below
+/accounts/.
+"""
 
 from django.urls import path
 

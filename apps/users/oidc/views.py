@@ -80,7 +80,7 @@ def login(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def callback(request: HttpRequest) -> HttpResponse:
-    """Take the provider's answer."""
+    """Handle the provider's answer."""
     provider = _provider(request)
     try:
         response: HttpResponse = CallbackView.adapter_view(Adapter(request))(request)

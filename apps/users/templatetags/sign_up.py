@@ -23,7 +23,9 @@ def sign_up_mode() -> str:
 
 @register.simple_tag(takes_context=True)
 def can_sign_up(context: dict[str, Any]) -> bool:
-    """Return whether this visitor can sign up: everybody, or an invited person."""
+    """Return whether this visitor can sign up; some settings let only invited
+    people.
+    """
     request: HttpRequest | None = context.get("request")
     if request is None:  # the page of an error
         return False
