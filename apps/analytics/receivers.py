@@ -119,7 +119,7 @@ def _of_step(step: StepRun) -> dict[str, Any]:
 
 
 def _optional(record_it: Callable[..., None]) -> Callable[..., None]:
-    """Let a receiver that fails cost its event and nothing else."""
+    """Make a receiver optional: if it fails, only its own event is lost."""
 
     @wraps(record_it)
     def receive(**kwargs: Any) -> None:
