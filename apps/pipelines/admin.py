@@ -1,4 +1,4 @@
-"""Runs for operators: what they did, step by step, with retry and cancel."""
+"""The admin pages of runs: what each run did, step by step, with retry and cancel."""
 
 from collections.abc import Callable
 from typing import Any
@@ -143,7 +143,7 @@ class IncidentAdmin(admin.ModelAdmin[Incident]):
 
 @admin.register(FailedReceiver)
 class FailedReceiverAdmin(admin.ModelAdmin[FailedReceiver]):
-    """What follows from a run and failed: whether it is tried again, was done later, or
+    """Receivers of a run's signals that failed: whether each is retried, is done, or
     was given up.
     """
 

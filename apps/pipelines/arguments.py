@@ -1,11 +1,12 @@
 """The arguments of a signal as JSON, and back.
 
-    {"run": <Run 5>, "state": "done"} {"run": {"!": "copy", "of": {"model":
-    "pipelines.run", "pk": …, "fields": {…}}}, "state": "done"}
+    {"run": <Run 5>, "state": "done"}
+    {"run": {"!": "copy", "of": {"model": "pipelines.run", "pk": …, "fields": {…}}},
+     "state": "done"}
 
-A run and its steps are stored as they are, because a receiver that is called again has
-to see what it saw the first time. Objects of other models are stored by their keys, and
-read again.
+A run and its steps are stored as they are, because a receiver that is retried must get
+what it got the first time. Objects of other models are stored by their keys, and read
+again.
 """
 
 from datetime import datetime
@@ -24,7 +25,7 @@ KIND = "!"
 def encode(value: Any) -> Any:
     """Return a value that JSON can hold.
 
-    Raises TypeError for one of an unknown kind.
+    Raises TypeError for a value of an unknown kind.
     """
     if isinstance(value, str):
         return str(value)
@@ -59,7 +60,7 @@ def _encode_dict(value: dict[Any, Any]) -> dict[str, Any]:
 def decode(stored: Any) -> Any:
     """Return the value that `encode` was given.
 
-    Raises ObjectDoesNotExist for an object that is gone.
+    Raises ObjectDoesNotExist if an object was deleted.
     """
     if isinstance(stored, list):
         return [decode(item) for item in stored]

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
-# After so many seconds the database is asked again: two quartz clocks drift apart by
-# less than 2 ms in that time.
+# The database's time is read again after so many seconds. Two quartz clocks drift apart
+# by less than 2 ms in that time.
 ASK_EVERY = 10.0
 # By database name (tests have databases of their own): its time at the last reading,
 # and what `_count` returned then.

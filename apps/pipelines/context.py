@@ -1,5 +1,11 @@
-"""What a step body gets: its run, its cursor, and units of work that commit once or not
-at all.
+"""The context of a step body: its run, its cursor, and units of work that commit once
+or not at all.
+
+    for batch in batches_after(ctx.cursor):
+        answers = fetch(batch)                        # outside calls happen between units
+        with ctx.unit(cursor={"after": batch.last}) as unit:
+            write(answers)                            # effects, cursor, and progress commit together
+            unit.done += len(answers)
 """
 
 import time
@@ -27,14 +33,14 @@ from apps.pipelines.worker.heartbeat import Hold, stopping
 
 # The fields of the step's row that a unit writes.
 PROGRESS = ("cursor", "done", "total", "unit", "message")
-# What a progress write changes of the run, or has to know of it.
+# The columns of the run that a progress write returns: it changes or needs them.
 CHANGED = ("seq", "state", "percent", "eta_seconds")
 
 
 @dataclass(slots=True)
 class Unit:
-    """The open unit: set `cursor`, `done`, `total`, `unit` and `message` as the work
-    goes; they commit with it.
+    """The open unit. Set `cursor`, `done`, `total`, `unit`, and `message` while the
+    work goes on; they are committed with it.
     """
 
     cursor: dict[str, Any]
@@ -80,8 +86,8 @@ class StepContext:
         return dict(self.step.cursor)
 
     def hung_count(self, what: str = "") -> int:
-        """Return how often what `marks.watching` called so had to be ended from
-        outside; without a name, the unit at the cursor.
+        """Return how often the work with this name (see `marks.watching`) had to be
+        ended from outside; without a name, the unit at the cursor.
         """
         units = self.step.hung.get("units", {})
         return int(units.get(marks.short(what) if what else marks.unit_at(self.step.cursor), 0))
@@ -193,11 +199,11 @@ class StepContext:
     def publish(
         self, words: str = "", level: str = "info", with_changes: Sequence[Change] = ()
     ) -> None:
-        """Write the run's progress and what was emitted meanwhile, with changes of
-        steps, the first of them of our own.
+        """Write the run's progress and the emitted states, together with changes of
+        steps. The first of these changes is that of this attempt's own step.
 
-        The words are the step's line in the log. Inside a transaction that holds the
-        step, unless such a change is among the changes.
+        `words` are the step's line in the log. Call it inside a transaction that holds
+        the step, unless the changes contain one of the step.
         """
         shown = [events.RowSnapshot(place) for place in range(1, len(with_changes))]
         told: list[events.Entry | events.RowSnapshot] = [
@@ -234,16 +240,16 @@ class StepContext:
         return Change(Run, changes, {"id": self.run.pk}, CHANGED)
 
     def tell_emitted(self) -> None:
-        """Write what was emitted since the last progress write.
+        """Write the states that were emitted since the last progress write.
 
-        Inside a transaction that holds the step.
+        Call it inside a transaction that holds the step.
         """
         events.append(self.run.pk, list(self._pending.values()))
         self._pending.clear()
 
     def published(self) -> None:
-        """Something was just written for the page: the next progress write is due one
-        interval from now.
+        """Note that a state was just written for the page: the next progress write is
+        due one interval from now.
         """
         self._published = time.monotonic()
 
@@ -266,8 +272,8 @@ class StepContext:
             events.append(self.run.pk, [entry])
 
     def send(self, signal: Signal, *, sender: Any = None, **named: Any) -> None:
-        """Send a signal with the open unit, each receiver in a savepoint; one that
-        fails is tried again later.
+        """Send a signal with the open unit, each receiver in a savepoint. A receiver
+        that fails is retried later.
         """
         if self._unit is None:
             raise RuntimeError(

@@ -1,6 +1,6 @@
-"""What a pipeline is: a tuple of frozen steps.
+"""The definition of a pipeline: a tuple of frozen steps.
 
-Rows, titles, order, totals and progress all derive from it.
+Rows, titles, order, totals, and progress all derive from it.
 """
 
 from collections.abc import Callable, Sequence

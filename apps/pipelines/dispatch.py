@@ -1,9 +1,10 @@
-"""Sending steps to workers.
+"""Send steps to workers.
 
-`dispatch_tail` is the one way by which a step that is not simply next gets to a worker:
-recovery, a back-off that is over, a release, a retry, a resume. It wins a
-compare-and-set, raises the epoch of the step and all later ones, and only then sends;
-any older message dies at its claim. On the normal path Huey's own `.then()` hands on.
+A step that ends well is followed by the next one through Huey's own `.then()`. In all
+other cases (recovery, a back-off that is over, a release, a retry, a resume)
+`dispatch_tail` sends the step. It wins a compare-and-set, raises the epoch of the step
+and of all later ones, and only then sends. Any older message finds its epoch invalid
+when a worker tries to claim the step.
 """
 
 import logging
@@ -76,7 +77,8 @@ def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
 def _send(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
     """Enqueue one Huey pipeline of these steps, in this order.
 
-    What fails here the sweeper makes good.
+    A failure is only logged: the sweeper finds steps without a message and sends them
+    again.
     """
     first, *rest = (registry.get(name).s(run=str(run_id), epoch=epoch) for name in tasks)
     for message in rest:

@@ -1,11 +1,11 @@
-"""How long steps work: totals that are added to at each end and never fall, whatever
-rows are deleted.
+"""How long steps work: totals that are added to when a step ends and never fall, even
+if rows of runs are deleted.
 
     note("sync", 12.5)   in the memory of the process that ended the step
     flush()              adds what was noted to the rows; every 10 s, and when the process ends
 
 A process that is killed loses what it noted since its last flush. Nothing is written
-between two steps of a run.
+between two steps of a run, so that steps follow each other quickly.
 """
 
 import logging
@@ -21,8 +21,8 @@ from apps.pipelines.models import StepDuration
 
 logger = logging.getLogger(__name__)
 
-# Upper bounds in seconds. What takes longer is in one more bucket. A change needs other
-# rows.
+# Upper bounds in seconds; one more bucket counts what takes longer. To change them, the
+# stored rows have to be changed too.
 BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 FLUSH_EVERY = 10.0
 
@@ -32,7 +32,7 @@ _flushed_at = time.monotonic()
 
 
 def note(step: str, seconds: float) -> None:
-    """Count a step that ended well, by its key, and the seconds that it worked."""
+    """Count a step that ended well, with its key and the seconds that it worked."""
     with _lock:
         noted = _noted[step, bisect_left(BUCKETS, seconds)]
         noted[0] += 1
@@ -40,13 +40,15 @@ def note(step: str, seconds: float) -> None:
 
 
 def flush_if_due() -> None:
-    """Flush if the last flush is 10 s ago."""
+    """Flush if the last flush was 10 s ago or earlier."""
     if time.monotonic() - _flushed_at >= FLUSH_EVERY:
         flush()
 
 
 def flush() -> None:
-    """Add what was noted to the rows. If the database is away, it stays noted."""
+    """Add what was noted to the rows. If the database is away, keep it for the next
+    flush.
+    """
     global _flushed_at
     _flushed_at = time.monotonic()
     with _lock:
@@ -62,7 +64,7 @@ def flush() -> None:
                 noted[0] += count
                 noted[1] += seconds
             connection.close()
-            # The rest is noted again, too.
+            # Keep the rest for the next flush, too.
             continue
 
 
@@ -73,7 +75,7 @@ def _add(step: str, bucket: int, count: int, seconds: float) -> None:
     try:
         StepDuration.objects.create(step=step, bucket=bucket, count=count, seconds=seconds)
     except IntegrityError:
-        # Another process has made the row meanwhile.
+        # Another process has created the row meanwhile.
         rows.update(count=F("count") + count, seconds=F("seconds") + seconds)
 
 

@@ -60,12 +60,12 @@ def start(
     kind: str = "",
     send: bool = True,
 ) -> tuple[Run, bool]:
-    """Start a pipeline, or join the live run that holds the same `dedupe_key` (default:
-    the subject).
+    """Start a pipeline, or join the live run with the same `dedupe_key` (default: the
+    subject).
 
-    `kind` is stored with a new run. With `once_key` an ended run of that key is joined
-    too. Returns the run and whether it is new. The first step is sent after commit; if
-    that fails the sweeper sends it.
+    `kind` is stored with a new run. With `once_key`, an ended run with that key is
+    joined too. Returns the run and whether it is new. The first step is sent after the
+    commit; if that fails, the sweeper sends it.
     """
     key = dedupe_key or subject
     same = Q(pipeline=pipeline, dedupe_key=key, state__in=ACTIVE_RUN_STATES)
@@ -79,7 +79,7 @@ def start(
                     send_on_commit(run.pk, run.epoch, [step.task for step in steps])
             return run, True
         except IntegrityError:
-            # There is one already. If it has ended until we look, insert again.
+            # A live run has the key. If it ends before it is read here, insert again.
             if joined := Run.objects.filter(same).first():
                 return joined, False
     raise NotAllowed(
@@ -182,12 +182,12 @@ def _end(run: Run, **changes: Any) -> None:
 
 
 def park(step: StepRun, now: datetime, error: str) -> bool:
-    """Write a failure of a step that its caller holds: parked for its back-off, or
-    failed if its budget is used up.
+    """Handle a failure of a step that the caller holds: park it for its back-off, or
+    fail it if its budget is used up.
 
-    Returns True if the run goes on. `step` is changed but the attempt's own fields are
-    left to the caller, who has written the cause and the remedy, too; a step that is
-    tried again by itself has the remedy WAIT.
+    Returns True if the run goes on. The attempt's own fields of `step` stay unchanged:
+    the caller has written them, and the cause and the remedy. A step that is retried
+    automatically has the remedy WAIT.
     """
     error = storable(error)
     step.failures += 1
@@ -216,9 +216,10 @@ def give_up(
     remedy: Remedy,
     **changes: Any,
 ) -> bool:
-    """Fail a step that nothing works on, and its run, if it still is as `when` states.
+    """Fail a step that no worker works on, and its run, if the step still matches
+    `when`.
 
-    Returns whether it was.
+    Returns whether it did.
     """
     why: dict[str, Any] = {"error": text, "cause": cause, "remedy": remedy}
     with transaction.atomic():
@@ -238,12 +239,12 @@ def give_up(
 
 
 def retry(run: Run, selection: Sequence[str] | None = None, *, by: Any = None) -> Run:
-    """Go on with an ended run from its first step that did not wholly succeed, at its
+    """Continue an ended run from its first step that did not fully succeed, at its
     cursor, as a new generation.
 
-    `selection` is handed to the step's `prepare_retry`, `by` is who retries it (see
-    `_acted`). A second click at once, whose caller still sees the run as ended, gets
-    what the first one did.
+    `selection` is passed to the step's `prepare_retry`; `by` is the user who retries it
+    (see `_acted`). If two clicks come at once, the second one gets the run that the
+    first one continued.
 
     Raises:
         NotAllowed: if there is nothing to retry.
@@ -345,8 +346,8 @@ def _reopen(
         )
     run.percent = 0
     run.percent = progress.percent(run, list(StepRun.objects.filter(run=run)))
-    # Not the whole row: `prepare_retry` may have written events, which number
-    # themselves on it.
+    # Not the whole row: `prepare_retry` may have written events, which raise the number
+    # on the row.
     run.save(
         update_fields=[
             "state",
@@ -371,9 +372,10 @@ def _reopen(
 
 
 def cancel(run: Run, *, by: Any = None) -> Run:
-    """End a live run now; `by` as in `_acted`.
+    """Cancel a live run now; `by` as in `_acted`.
 
-    A worker in the midst of it can commit nothing more and stops at its next unit.
+    A worker that is still busy with it can commit nothing more, and stops at its next
+    unit.
     """
     with transaction.atomic():
         steps, fresh = _hold(run)
@@ -405,9 +407,9 @@ def cancel(run: Run, *, by: Any = None) -> Run:
 
 
 def pause(run: Run, *, by: Any = None) -> Run:
-    """Let a live run rest until it is resumed; `by` as in `_acted`.
+    """Pause a live run until it is resumed; `by` as in `_acted`.
 
-    A unit that is under way is ended and kept; then its worker is free.
+    A unit that is under way is completed and kept; then its worker is free.
     """
     with transaction.atomic():
         steps, fresh = _hold(run)
@@ -415,8 +417,8 @@ def pause(run: Run, *, by: Any = None) -> Run:
             return fresh
         _must_be_live(fresh, "pause")
         fresh.state, fresh.eta_seconds = RunState.PAUSED, None
-        # A message that waits dies at its claim. What runs keeps its epoch: it is one
-        # attempt to its end.
+        # A waiting message becomes invalid by a new epoch. A running step keeps its
+        # epoch, because its attempt may still complete the unit.
         if queued := [step.idx for step in steps if step.state == StepState.READY]:
             fresh.epoch += 1
             StepRun.objects.filter(run=fresh, idx__gte=queued[0]).update(epoch=fresh.epoch)

@@ -61,15 +61,15 @@ RUN = (
     "acted_at",
 )
 FIELDS: dict[type[models.Model], tuple[str, ...]] = {StepRun: ("key", *STEP), Run: RUN}
-# Characters of a line in a run's log: a reason, and what it is about.
+# The most characters of a line in a run's log.
 LONGEST_LINE = 800
 COLUMNS = ("run_id", "seq", "at", "kind", "key", "message", "level", "data")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event to write. Its message is masked and bounded: it may quote what another
-    server answered.
+    """An event to write. Its message is masked and shortened, because it may quote the
+    answer of another server.
     """
 
     kind: str
@@ -85,17 +85,18 @@ class Entry:
 
 @lru_cache(1000)
 def _line(message: str) -> str:
-    """Return a message as the log keeps it.
+    """Return a message as the log stores it.
 
-    The engine's own repeat, and masking takes longer than to look one up.
+    The result is cached: the engine's own messages repeat, and masking takes longer
+    than a look-up.
     """
     return storable(message, LONGEST_LINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A message that depends on a row which only its change reads: in Python, and in
-    SQL with {row} for the row.
+    """A message with values of a row that only the change itself reads. It has a form
+    for Python and one for SQL, in which {row} is the row.
     """
 
     of: Callable[[Any], str]
@@ -104,8 +105,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class RowSnapshot:
-    """An event with the whole state of a row as a change leaves it; `place` is that of
-    the change among its likes.
+    """An event with the whole state of a row after a change. `place` is the index of
+    that change in the list of changes.
     """
 
     place: int
@@ -127,9 +128,9 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
 
 
 def write(run_id: Any, last: int, entries: Sequence[Entry]) -> None:
-    """Write events with the newest numbers of a run, `last` and those before it.
+    """Write events with the newest numbers of a run: `last` and those before it.
 
-    The caller has taken them.
+    The caller has reserved these numbers.
     """
     at, before = clock.now(), last - len(entries)
     statements.insert(
@@ -247,7 +248,8 @@ def _data_in_sql(row: str, model: type[models.Model]) -> str:
         is_float = isinstance(model._meta.get_field(name), models.FloatField)
         return f'round({row}."{name}"::numeric, 3)' if is_float else f'{row}."{name}"'
 
-    # PostgreSQL writes a moment in JSON as ISO 8601 with its offset, as we do.
+    # PostgreSQL writes a datetime in JSON as ISO 8601 with its offset, as `_plain`
+    # does.
     names = STEP if model is StepRun else RUN
     return f"jsonb_build_object({', '.join(f"'{name}', {value(name)}" for name in names)})"
 

@@ -29,7 +29,7 @@ class PipelineError(Exception):
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """Return an error of this class with the words, the cause, and the remedy of
+        """Return an error of this class with the message, the cause, and the remedy of
         another one.
         """
         cause, remedy = cause_of(error)
@@ -37,8 +37,8 @@ class PipelineError(Exception):
 
 
 class Retryable(PipelineError):
-    """It failed, and the same may pass later: the step is parked for its back-off and
-    tried again.
+    """The step failed, but may succeed later: it is parked for its back-off and
+    retried.
     """
 
 
@@ -47,9 +47,9 @@ class Permanent(PipelineError):
 
 
 class Park(PipelineError):
-    """Not now: go on at `until` (aware).
+    """The step has to wait: it goes on at `until` (aware).
 
-    Spends no retry; the worker is free meanwhile.
+    That spends no retry, and the worker is free meanwhile.
     """
 
     def __init__(

@@ -31,16 +31,16 @@ KEPT = timedelta(days=90)
 
 
 def record(error: BaseException, where: str, run_id: Any = None) -> str:
-    """Log an exception, keep it for operators, and return what members may read of it."""
+    """Log an exception, store it for operators, and return what members may read of it."""
     return f"Something unexpected went wrong. Reference {note(error, where, run_id)}."
 
 
 def note(
     error: BaseException, where: str, run_id: Any = None, *, level: int = logging.ERROR
 ) -> str:
-    """Log an exception, keep it for operators, and return its reference.
+    """Log an exception, store it for operators, and return its reference.
 
-    Errors are mailed to ADMINS, warnings not.
+    Errors are mailed to ADMINS, warnings are not.
     """
     reference = new_reference()
     logger.log(level, "Incident %s: %s", reference, where, exc_info=error)
@@ -54,16 +54,16 @@ def new_reference() -> str:
 
 
 def details_of(error: BaseException) -> str:
-    """Return the exception with its traceback, masked, and bounded at its beginning:
-    the end names the cause.
+    """Return the exception with its traceback, masked. A long one is cut at its
+    beginning, because its end names the cause.
     """
     text = "".join(traceback.format_exception(error))
     return storable(text[-LONGEST_DETAILS:], LONGEST_DETAILS)
 
 
 def keep(reference: str, where: str, details: str, run_id: Any = None) -> None:
-    """Store an incident. A database that fails costs the row alone: the log has all of
-    it.
+    """Store an incident. If the database fails, only the row is lost: the log has all
+    of it.
     """
     try:
         with transaction.atomic():

@@ -1,6 +1,7 @@
-"""What arrives after a run has ended: it joins the run, which is then missing less.
+"""Results that arrive after a run has ended are added to the run, which then lacks
+less.
 
-late.fill(run_id, "analyse", [], done=100)     # a partial run that lacked only this is done now
+    late.fill(run_id, "analyse", [], done=100)     # a partial run that lacked only this is done now
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from apps.pipelines.signals import deliver, pipeline_filled
 
 
 def fill(run_id: Any, key: str, missing: Sequence[Missing], *, done: int) -> bool:
-    """Replace what a step of an ended run lacks; `done` is how much of it is there now.
-    Returns whether the run changed.
+    """Replace the list of what a step of an ended run lacks. Returns whether the run
+    changed.
 
-    A run that goes on, or ended otherwise than as partial, stays as it is. With nothing
-    missing in any step, the run is done. No completion is announced again;
-    `pipeline_filled` is sent.
+    `done` is how much of the step's work is present now. A run that is live, or ended
+    in another state than partial, stays as it is. If no step lacks anything any more,
+    the run is done. Its completion is not announced again; `pipeline_filled` is sent.
     """
     with transaction.atomic():
         steps = lock(run_id)

@@ -1,5 +1,5 @@
-"""Which step a log record was written in: a filter for handlers, which gives each
-record `run`, `step` and `attempt`.
+"""A filter for log handlers that adds the step in which a record was written: `run`,
+`step`, and `attempt`.
 """
 
 import logging

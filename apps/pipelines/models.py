@@ -48,7 +48,7 @@ class StepState(models.TextChoices):
 
 # States in which a run can still move: only one run of a kind may be in one.
 ACTIVE_RUN_STATES = (RunState.RUNNING, RunState.PAUSED)
-# States in which a step has let the run go on.
+# States of a step after which the run goes on.
 PASSED = (StepState.DONE, StepState.PARTIAL, StepState.SKIPPED)
 # States from which a worker or the sweeper has to move a step on.
 LIVE = (StepState.READY, StepState.RUNNING, StepState.PARKED)
@@ -57,12 +57,12 @@ LIVE = (StepState.READY, StepState.RUNNING, StepState.PARKED)
 class Run(models.Model):
     """One execution of a pipeline for one subject.
 
-    `subject` is an opaque tenant key of the product's ("team:5"); `dedupe_key` is what
-    only one live run may hold. `params` are the arguments of the step bodies. `seq`
-    numbers the events. `percent` never falls within a generation. `kind` is the
-    product's name for what the run is for ("nightly"). `cause` and `remedy` explain a
-    failed run, see `apps.pipelines.remedy`. `act` is what a person last did to the run
-    ("paused"), with the person and the time.
+    `subject` is the product's own key of a tenant ("team:5"), which the engine does not
+    interpret. Only one live run may have a `dedupe_key`. `params` are the arguments of
+    the step bodies. `seq` numbers the events. `percent` never falls within a
+    generation. `kind` is the product's name for the purpose of the run ("nightly").
+    `cause` and `remedy` explain a failed run, see `apps.pipelines.remedy`. `act` is
+    what a person last did to the run ("paused"), with the person and the time.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -93,7 +93,7 @@ class Run(models.Model):
         blank=True,
         related_name="+",
     )
-    # The person's name as it was; also of those who have no account here.
+    # The person's name at that time; also set for actors without an account.
     acted_by_name = models.CharField(max_length=150, blank=True, default="", db_default="")
     acted_at = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(
@@ -143,7 +143,8 @@ class StepRun(models.Model):
     `done` and `total` count `unit`s; a `total` of None is unknown.
     """
 
-    # Found by `step_order`; an index more would be written at each change.
+    # The constraint `step_order` has an index for it; another one would be written at
+    # each change.
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
     idx = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=40)
@@ -186,8 +187,8 @@ class StepRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     attempt_started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # Seconds spent in attempts of this generation, without the time parked or queued:
-    # what an ETA may count.
+    # Seconds spent in attempts of this generation. Time parked or queued is left out,
+    # so that an estimate counts work only.
     active_seconds = models.FloatField(default=0.0)
 
     class Meta:
@@ -217,8 +218,8 @@ class Event(models.Model):
     `data` is the whole new state of what `kind` and `key` name, never a delta.
     """
 
-    # Found by `event_order`. Events are only written with their run's row in hand, so
-    # nothing needs to look it up again.
+    # The constraint `event_order` has an index for it. The foreign key needs no check:
+    # events are only written while their run's row is locked.
     run = models.ForeignKey(
         Run,
         on_delete=models.CASCADE,
@@ -246,7 +247,7 @@ class Event(models.Model):
 
 
 class Worker(models.Model):
-    """A worker process that was seen: who, which queues, when.
+    """A worker process: its identity, its queues, and when it was last seen.
 
     Rows of ended processes are removed after a day.
     """
@@ -255,7 +256,7 @@ class Worker(models.Model):
     queues = models.JSONField(default=list)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
-    # When its sweeper last looked at every live step without an error.
+    # When its sweeper last checked every live step without an error.
     swept_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
 
@@ -273,7 +274,7 @@ class ProcessSeen(models.Model):
 
     owner = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=20)
-    # A worker's queues.
+    # The queues of a worker; empty for a web process.
     detail = models.CharField(max_length=100, blank=True)
     host = models.CharField(max_length=100)
     pid = models.IntegerField()
@@ -357,12 +358,12 @@ class FailedReceiver(models.Model):
     attempts = models.PositiveIntegerField(default=1)
     failed_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField()
-    # After this moment it is not tried again by itself.
+    # After this time it is no longer retried automatically.
     patient_until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     # When the operators were notified that it keeps failing.
     told_at = models.DateTimeField(null=True, blank=True)
-    # Of the first failure, and what the last one raised.
+    # The reference of the first failure, and the text of the last one.
     reference = models.CharField(max_length=12)
     error = models.TextField(blank=True)
 

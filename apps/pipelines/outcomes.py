@@ -10,8 +10,8 @@ from apps.pipelines.models import StepState
 
 
 class Missing(TypedDict):
-    """One thing that could not be done, the reason in words, and its cause and remedy
-    (`apps.pipelines.remedy`).
+    """One thing that could not be done, with the reason for users, and its cause and
+    remedy (`apps.pipelines.remedy`).
     """
 
     what: str
@@ -22,7 +22,7 @@ class Missing(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """All of it. `result` is kept as JSON with the step."""
+    """The step did everything. `result` is stored as JSON with the step."""
 
     result: dict[str, Any] = field(default_factory=dict)
     state = StepState.DONE
@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Some of it: `missing` names what isn't there and why.
+    """The step did a part: `missing` lists what is lacking, with the reasons.
 
     The run goes on and ends as partial.
     """
@@ -42,7 +42,7 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Nothing more was to be done here, for the reason given. Counts as success."""
+    """The step had nothing to do, for the reason given. That counts as success."""
 
     reason: str
     result: dict[str, Any] = field(default_factory=dict)

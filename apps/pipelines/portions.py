@@ -1,14 +1,16 @@
-"""Work on many items in portions, so that one item that hangs is found, skipped, and
+"""Process many items in portions, so that one item that hangs is found, skipped, and
 named.
 
-    for portion in portions.of(context, records, lambda some: f"{len(some)} of {name},
-    from {some[0].number}"):
+    def name(some):
+        return f"{len(some)} of acme/web, from {some[0].number}"
+
+    for portion in portions.of(context, records, name):
         with portion.watched():
             ingest(portion.items)
 
-The first time all items are one portion. After a hang it is halved, down to a single
-item, which is skipped at last: then `portion.skipped` is True and `portion.why` has the
-reason in words.
+At first all items are one portion. After each hang the portion that hung is halved,
+down to a single item, which is skipped in the end: then `portion.skipped` is True and
+`portion.why` has the reason for users.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,15 +38,15 @@ class Portion[T]:
 
 
 class Watch:
-    """Names what a step reads, one thing after the other; for loops that know each
-    thing.
+    """Names what a step reads, one thing after the other. Use it in loops that know
+    each thing.
 
-    if watch.allows("#12"):
-        with watch.on("#12"):
-            read(…)
+        if watch.allows("#12"):
+            with watch.on("#12"):
+                read(…)
 
-    `skipped` has what may not be read any more, with the reason. Helper threads may use
-    it, too.
+    `skipped` contains what may not be read any more, with the reason. Helper threads
+    may use it, too.
     """
 
     def __init__(self, context: StepContext) -> None:
@@ -52,7 +54,7 @@ class Watch:
         self.skipped: list[Missing] = []
 
     def allows(self, what: str, shown: Callable[[], str] | None = None) -> bool:
-        """Return False if it hung too often, and note it in `skipped`, under the name
+        """Return False if it hung too often, and add it to `skipped` under the name
         that `shown` returns.
         """
         if not self._context.step.hung or self._context.hung_count(what) < config().hangs:
@@ -73,8 +75,8 @@ class Watch:
 def of[T](
     context: StepContext, items: Sequence[T], name: Callable[[Sequence[T]], str]
 ) -> Iterator[Portion[T]]:
-    """Yield portions of all items, in their order. `name` must be the same for the same
-    items, and is what users read of a single one.
+    """Yield portions of all items, in their order. `name` must return the same text for
+    the same items; users read it for a single item.
     """
     if not context.step.hung:
         if items:

@@ -1,6 +1,6 @@
-"""One percentage and one estimate for a run, from the rows of its steps.
+"""One percentage and one estimate for a run, computed from the rows of its steps.
 
-Pure: rows in, numbers out.
+The functions are pure: they get rows and return numbers.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from typing import NamedTuple
 from apps.pipelines.models import PASSED, Run, StepRun, StepState
 from apps.pipelines.outcomes import Missing
 
-# Below these an estimate would be a guess: seconds of work seen, and share of the run's
-# weight that is done.
+# Below these values an estimate would be a guess: seconds of work, and the share of the
+# run's weight that is done.
 MIN_SECONDS = 2.0
 MIN_SHARE = 0.02
 # The share of a step that must be done before its pace counts for the rest of it.
 MIN_SHARE_OF_STEP = 0.1
-# Later steps are guessed by their weight. A guess may be at most so much of what the
-# running step has left, or it would decide the estimate.
+# The time of later steps is guessed from their weight. The guess may be at most this
+# share of what the running step has left, or it would dominate the estimate.
 MOST_GUESSED = 0.5
-# The pace of the last part of a step may differ so much from that of all of it.
+# The largest factor between the pace of the last part of a step and that of all of it.
 STEADY = 1.6
 
 
@@ -46,10 +46,10 @@ def fraction(step: Part | StepRun) -> float:
 
 
 def brought(step: Part | StepRun) -> float:
-    """Return how much of what a step was asked for is there, 0 to 1.
+    """Return how much of its requested work a step has really done, 0 to 1.
 
-    It differs from `fraction` for a partial step: its work is over, but some of what
-    was asked is missing.
+    It differs from `fraction` for a partial step: its work is over, but a part of the
+    request is missing.
     """
     if step.state == StepState.PARTIAL and step.total:
         return min(1.0, step.done / step.total)
@@ -57,10 +57,11 @@ def brought(step: Part | StepRun) -> float:
 
 
 def percent(run: Run, steps: Sequence[Part | StepRun]) -> int:
-    """Return the weighted share of what was asked: never lower than before, 99 at most.
+    """Return the weighted share of the requested work: never lower than before, 99 at
+    most.
 
-    Later steps work on what the first one brought. If it could read 62 % of the pull
-    requests, all figures are those of 62 %, so the run ends at 62 %.
+    Later steps use the data of the first one. If the first step could read 62 % of the
+    pull requests, all figures are those of 62 %, so the run ends at 62 %.
     """
     if not steps:
         return run.percent
@@ -72,7 +73,9 @@ def percent(run: Run, steps: Sequence[Part | StepRun]) -> int:
 
 
 def active_seconds(step: Part | StepRun, now: datetime) -> float:
-    """Seconds that a step has been worked on: parked and queued time is left out."""
+    """Return the seconds that a step has been worked on, without parked and queued
+    time.
+    """
     current = 0.0
     if step.state == StepState.RUNNING and step.attempt_started_at:
         current = (now - step.attempt_started_at).total_seconds()
@@ -88,16 +91,16 @@ class Pace:
         self._samples: list[tuple[float, int]] = []
 
     def add(self, seconds: float, done: int) -> None:
-        """Note that a step had done so much after so many active seconds."""
+        """Record that a step had done this much after this many active seconds."""
         if not self._samples or seconds >= self._samples[-1][0] + 0.5:
             self._samples.append((seconds, done))
-        # A fifth of the time counts as lately, at least five seconds.
+        # The recent part is the last fifth of the time, and at least five seconds.
         begin = seconds - max(5.0, seconds / 5)
         while len(self._samples) > 2 and self._samples[1][0] <= begin:
             self._samples.pop(0)
 
     def is_steady(self) -> bool:
-        """Return whether the pace lately is about the pace from the beginning."""
+        """Return whether the recent pace is about the pace since the beginning."""
         if len(self._samples) < 2:
             return False
         (begin, before), (end, done) = self._samples[0], self._samples[-1]

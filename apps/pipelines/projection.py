@@ -46,14 +46,14 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A run as its page shows it at event number `seq`. Nothing of it is changed;
-    `apply` gives another one.
+    """A run as its page shows it at event number `seq`. It is immutable; `apply`
+    returns a new one.
 
     `run` and `steps` are the data of `events.run_entry` and `events.step_entry`, steps
-    in order and with their "key". `items` has the product's own by kind and key, sorted
-    by key. `log` has the newest lines, oldest first, `log_total` the number of all.
-    `versions` has the number of the newest event of each (kind, key); ("log", "") is
-    the log's.
+    in order and with their "key". `items` has the product's own items by kind and key,
+    sorted by key. `log` has the newest lines, oldest first, and `log_total` is the
+    number of all lines. `versions` has the number of the newest event of each (kind,
+    key); ("log", "") is that of the log.
     """
 
     run_id: UUID
@@ -170,8 +170,8 @@ def _newest_state(versions: dict[Name, int]) -> int:
 def _states(
     run: dict[str, Any], steps: tuple[dict[str, Any], ...], items: dict[str, dict[str, Any]]
 ) -> tuple[Any, ...]:
-    """Return what decides whether things move: the states of the run and its steps, and
-    what they wait for.
+    """Return the values that decide whether work goes on: the states of the run and its
+    steps, and what they wait for.
     """
     return run.get("state"), tuple([step["state"] for step in steps]), items.get(WAIT)
 

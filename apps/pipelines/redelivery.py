@@ -29,11 +29,11 @@ from apps.pipelines.signals import Failure
 
 logger = logging.getLogger(__name__)
 
-# Receivers that one sweep calls at most; the next one goes on.
+# The most receivers that one sweep calls; the next sweep continues.
 AT_ONCE = 10
 LONGEST_ERROR = 500
 KEPT = timedelta(days=90)
-# Seconds until another process may know a receiver that this one does not.
+# Seconds until a receiver is retried that this process does not know, but another may.
 UNKNOWN_PAUSE = 60.0
 FAILED = "A part of what follows from this step failed and is tried again. Reference {}."
 WORKED = "What had failed is done now (reference {})."
@@ -44,12 +44,14 @@ KIND = "receiver_failed"
 
 
 class UnknownReceiver(Exception):
-    """This process's code has no such signal or receiver: it is of another release."""
+    """This process's code does not have the signal or the receiver: it is another
+    release.
+    """
 
 
 def record(run_id: Any, failure: Failure) -> None:
-    """Keep a receiver that failed, to be called again; in the transaction of what it
-    was to follow.
+    """Store a receiver that failed, in the transaction of the change, so that it is
+    retried.
     """
     name, now = _name_of(failure.receiver), clock.now()
     reference = incidents.note(failure.error, f"Receiver {name}", run_id, level=logging.WARNING)
@@ -79,7 +81,7 @@ def record(run_id: Any, failure: Failure) -> None:
 
 
 def retry_due() -> int:
-    """Call the receivers whose back-off is over. Returns how many worked."""
+    """Retry the receivers whose back-off is over. Returns how many worked."""
     due = FailedReceiver.objects.filter(
         state=ReceiverState.WAITING, next_attempt_at__lte=clock.now()
     )
@@ -91,7 +93,7 @@ def retry_due() -> int:
 
 
 def _claim(row: FailedReceiver) -> bool:
-    """Take the row for this attempt, unless another process did."""
+    """Claim the row for this attempt, unless another process has claimed it."""
     pause = _back_off(row.attempts + 1)
     same = FailedReceiver.objects.filter(
         pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
@@ -107,8 +109,8 @@ def _try(row: FailedReceiver) -> bool:
     """Call the receiver. Returns whether it worked; a failure is written to its row."""
     try:
         with transaction.atomic():
-            # The order of locks is that of the first delivery: the run, then whatever
-            # receivers touch.
+            # Lock in the same order as the first delivery: the run, then the rows that
+            # receivers change.
             Run.objects.select_for_update().get(pk=row.run_id)
             _call(row)
             if not _end(row, ReceiverState.DONE):
@@ -144,7 +146,7 @@ def _call(row: FailedReceiver) -> None:
 
 
 def _wait_for_another_release(row: FailedReceiver, error: Exception) -> None:
-    """Leave the receiver to a process that knows it, as in the midst of an upgrade.
+    """Leave the receiver to a process that knows it, as during an upgrade.
 
     That spends no attempt.
     """
@@ -208,7 +210,7 @@ def _end(row: FailedReceiver, state: ReceiverState, **changes: Any) -> bool:
 
 
 def try_again(row: FailedReceiver) -> bool:
-    """Let the sweepers call a receiver now, for as long as at first.
+    """Make a receiver due now, and retry it for as long as a new one.
 
     Returns False if it is done or can't be called.
     """
@@ -251,13 +253,13 @@ def _name_of(receiver: Any) -> str:
 
 @cache
 def _address_of(signal: Signal) -> str:
-    """Return the module and the name under which a signal is found.
+    """Return the module and the name by which a signal can be imported.
 
-    Raises LookupError if it is nowhere.
+    Raises LookupError if no module has it.
     """
     names = [name for name in list(sys.modules) if name.startswith(("apps.", "tests."))]
-    # Its own module before those that import it from there, which the next release may
-    # not.
+    # Prefer the module that defines it: the next release may no longer import it
+    # elsewhere.
     for name in sorted(names, key=lambda name: (not name.endswith(".signals"), name)):
         for attribute, value in vars(sys.modules[name]).items():
             if value is signal:

@@ -1,9 +1,9 @@
 """The tasks of steps that this process has, by their names.
 
-`apps.pipelines.tasks` registers each task here when its module is imported, so that the
-code that sends a step needs nothing of the code that runs it.
+`apps.pipelines.tasks` registers each task here when its module is imported. The code
+that sends a step therefore needs no import of the code that runs it.
 
-    registry.get("sync_historical_data_task")      # the task; raises KeyError if no release's code here has it
+    registry.get("sync_historical_data_task")      # the task; KeyError if this release has none
 """
 
 from typing import Any, Protocol

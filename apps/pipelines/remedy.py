@@ -1,11 +1,11 @@
-"""What went wrong, as fields of the error: its cause, and what a person can do about
-it.
+"""The reason for a failure as fields of the error: its cause, and what a person can do
+about it.
 
     raise Permanent("GitHub does not accept the token.", cause="token_refused", remedy=Remedy.NEW_TOKEN)
     raise Permanent.of(error)        the same, from any error that has the two fields
 
-Pages, emails, and commands read these fields and never the words of an error. A cause
-is a short name that stays the same when the words are improved; it is stored and
+Pages, emails, and commands read these fields and never parse the message of an error. A
+cause is a short name that stays the same when the message is improved; it is stored and
 published.
 """
 

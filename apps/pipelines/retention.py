@@ -22,9 +22,9 @@ AT_ONCE = 200
 
 
 def compact_ended() -> int:
-    """Compact the runs that ended some time ago, the oldest first, some at a time.
+    """Compact the runs that ended some time ago, the oldest first, `AT_ONCE` at a time.
 
-    Returns how many events are gone.
+    Returns how many events were deleted.
     """
     ended = Run.objects.exclude(state__in=ACTIVE_RUN_STATES).filter(
         compacted_at=None, finished_at__lt=clock.now() - KEPT_WHOLE

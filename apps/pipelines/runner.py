@@ -52,7 +52,7 @@ from apps.pipelines.worker import disk, heartbeat, marks, process_id
 
 logger = logging.getLogger(__name__)
 
-# Characters of the name of something that is missing.
+# The most characters of the name of something that is missing.
 LONGEST_NAME = 300
 
 Body = Callable[..., Outcome | None]
@@ -123,8 +123,8 @@ def _unit_limit(step: StepRun) -> float:
 
 
 def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
-    """Take the step if the message's epoch is the valid one: one compare-and-set; a
-    stale message costs no more.
+    """Claim the step if the message's epoch is the valid one, by one compare-and-set. A
+    stale message costs no more than that.
 
     Returns the step, with its run, and all steps of the run.
     """
@@ -132,8 +132,9 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
         return _claim(task, run_id, epoch)
     except OperationalError:
         # A worker keeps its connection between two messages, and the database may have
-        # been restarted since. Had the claim been made all the same, the second one
-        # finds the message stale, and the lease runs out.
+        # been restarted since. If the first claim was made in spite of the error, the
+        # second one finds the message stale, and the sweeper continues the step when
+        # the lease is over.
         if connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
@@ -142,8 +143,8 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
 
 def _claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
     numbering = Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run))
-    # On disk no later than what the step then does: a claim that a crash of the
-    # database undoes is made again.
+    # The commit need not wait for the disk: if a crash of the database loses the claim,
+    # it also loses what the step wrote after it, and the claim is made again.
     (taken, numbered), parts = events.update_with_events(
         [_taking(task, run_id, epoch), numbering],
         [events.RowSnapshot(0, STARTED, {"message_epoch": epoch})],
@@ -214,7 +215,7 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
         case Skipped(reason=reason):
             changes["message"] = storable(reason)
     following = step.idx < context.parts[-1].idx
-    # A change that nothing else belongs to is its own transaction.
+    # A change that nothing else belongs to needs no transaction around it.
     alone = following and not step_completed.has_listeners(Run)
     with nullcontext() if alone else transaction.atomic():
         _pass_on(context, _ending(context, **changes), now)
@@ -225,15 +226,15 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
         if not following:
             engine.finish(context.run, [*context.parts[:-1], step], now)
     durations.note(step.key, step.active_seconds)
-    # Who pauses takes the lock of this step first, so the state is still what it was
-    # when we took it.
+    # A pause locks this step first, so the state is still the one that was read under
+    # the lock.
     return following and context.run.state == RunState.RUNNING
 
 
 def _storable_missing(item: Missing) -> Missing:
-    """Return it bounded; the reason is masked, too.
+    """Return it shortened, with the reason masked.
 
-    The name may be one by which a retry finds its repository.
+    The name is not masked, because a retry may find its repository by it.
     """
     stored = Missing(
         what=item["what"].replace("\0", "")[:LONGEST_NAME], why=storable(item["why"])
@@ -292,7 +293,7 @@ def _park(context: StepContext, park: Park) -> None:
 
 
 def _wait_for_room(context: StepContext) -> None:
-    """Park a step that found the disk full; that spends no retry."""
+    """Park a step because the disk is full; that spends no retry."""
     logger.error("Run %s, %s: the disk is full.", context.run.pk, context.step.key)
     try:
         _park(
@@ -304,8 +305,8 @@ def _wait_for_room(context: StepContext) -> None:
     except DatabaseError as error:
         if not disk.is_cause_of(error):
             raise
-        # Not even that can be written. The lease runs out, and a sweeper sends the step
-        # again when there is room.
+        # The disk has no room for the parked state either. The lease runs out, and a
+        # sweeper sends the step again when there is room.
         logger.warning(
             "Run %s, %s could not be parked: the disk is full.",
             context.run.pk,
@@ -316,7 +317,7 @@ def _wait_for_room(context: StepContext) -> None:
 def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
     """Park the step for its back-off, or end the run as failed.
 
-    Of a foreign exception only a reference is shown.
+    For an unexpected exception only a reference is shown.
     """
     where = f"Run {context.run.pk}, {context.step.key}"
     text = incidents.reason_of(error, where, context.run.pk)
@@ -326,8 +327,8 @@ def _fail(context: StepContext, error: Exception, *, final: bool) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
-            # As they are in the database: a completion that failed has left its marks
-            # on those in memory.
+            # Read the rows again: a completion that failed has already changed the
+            # objects in memory.
             context.step.refresh_from_db()
             context.run.refresh_from_db()
             step = _end_attempt(context)
@@ -367,8 +368,8 @@ def _record_failure(
 
 
 def _release(context: StepContext, message: str) -> None:
-    """Give the step back: nothing is spent, and a free worker goes on at once, or in a
-    paused run when it goes on.
+    """Release the step without spending a retry. A free worker continues it at once, or
+    when a paused run is resumed.
     """
     step = context.step
     changes: dict[str, Any] = {"message": message} if message else {}
@@ -385,8 +386,8 @@ def _release(context: StepContext, message: str) -> None:
 
 
 def run_inline(run: Run, bodies: dict[str, Body]) -> Run:
-    """Run all steps of a run in this process, one after the other; `bodies` by task
-    name. Raises what a step raised.
+    """Run all steps of a run in this process, one after the other. `bodies` has their
+    bodies by task name. Raises what a step raised.
     """
     for step in list(run.steps.order_by("idx")):
         execute(step.task, bodies[step.task], str(run.pk), run.epoch, inline=True)

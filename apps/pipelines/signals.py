@@ -1,9 +1,9 @@
 """The engine's signals, and how they are delivered.
 
 All but `worker_tick` are sent inside the transaction of the change, each receiver in a
-savepoint: receivers only write rows. One that raises is rolled back, and recorded as a
-row that the sweeper tries again (see `redelivery`); it can neither undo the change nor
-keep the others from being called.
+savepoint, so receivers may only write rows. If a receiver raises, its writes are rolled
+back, and a row is stored so that the sweeper retries it (see `redelivery`). It can
+neither undo the change nor keep other receivers from being called.
 
     pipeline_started(run)                          pipeline_failed(run, error)
     step_completed(run, step, state)               pipeline_cancelled(run)
@@ -11,9 +11,9 @@ keep the others from being called.
     pipeline_filled(run)      what an ended run lacked has arrived (see `late`)
     worker_tick(owner)        about once a second in every worker process, outside any transaction
 
-Each also gets `sent_at`, the moment of the change. A receiver that is called again
-later gets the same arguments: the run as it was then. One that repeats the run's state
-elsewhere asks `is_current` first.
+Each signal also has `sent_at`, the time of the change. A receiver that is retried later
+gets the same arguments: the run as it was then. A receiver that copies the run's state
+calls `is_current` first.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ worker_tick = Signal()
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A receiver that raised, with all that is needed to call it again."""
+    """A receiver that raised, with everything that is needed to retry it."""
 
     signal: Signal
     sender: Any
@@ -52,8 +52,8 @@ def deliver(
     """Call the receivers in a savepoint, and `on_error` for each of those that raise.
 
     `Signal.send_robust` would swallow the exception but leave a broken transaction
-    behind. All share one savepoint as long as none raises. If one does, all that they
-    wrote is rolled back and each is called again, in one of its own.
+    behind. All receivers share one savepoint as long as none raises. If one raises, all
+    of their writes are rolled back, and each is called again in a savepoint of its own.
     """
     receivers, _asynchronous = signal._live_receivers(sender)
     if not receivers:
@@ -69,15 +69,14 @@ def deliver(
                 with transaction.atomic():
                     receiver(signal=signal, sender=sender, **named)
             except Exception as error:
-                # It logs the exception and keeps it.
+                # The callback logs and stores the exception.
                 on_error(Failure(signal, sender, named, receiver, error))
 
 
 def is_current(run: Any) -> bool:
-    """Return whether the run is still in the state in which it is given.
+    """Return whether the run's row still has the state of this object.
 
-    It is not if a receiver is called again after a retry, a cancel, or the end of the
-    run.
+    It does not if a receiver is retried after a retry, a cancel, or the end of the run.
     """
     from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 

@@ -52,8 +52,8 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
             if run is None:
                 self(*args, **kwargs)
             elif not runner.execute(self.name, self.run_body, run, epoch):
-                # Quietly ends the chain: raising CancelExecution would log a warning
-                # and run error handlers.
+                # End the chain this way, because raising CancelExecution would log a
+                # warning and run error handlers.
                 task.on_complete = None
 
         message.__module__, message.__doc__ = "steps", self.body.__doc__
@@ -99,11 +99,11 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Run:
-        """Start a run of this step alone, or join the one that is under way."""
+        """Start a run of this step alone, or join the live one."""
         return self._start(args, kwargs, send=True)[0]
 
     def call_local(self, *args: Any, **kwargs: Any) -> Run:
-        """Run it inline. Raises NotAllowed while such a run is under way, and whatever
+        """Run the step inline. Raises NotAllowed if such a run is active, and whatever
         the step raises.
         """
         run, created = self._start(args, kwargs, send=False)

@@ -1,7 +1,9 @@
-"""Several changes of the hot path at once, with what is written and read beside them.
+"""Several changes of the hot path at once, with the rows that are written and read
+together with them.
 
-On PostgreSQL it is one statement, because there a way to the server and back takes as
-long as the work; without a block around it, it is its own transaction.
+On PostgreSQL they are one statement, because a round trip to the server takes as long
+as the work itself. Outside of a transaction block, the statement is a transaction of
+its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +20,12 @@ from apps.pipelines.sql.statements import Change, Shape
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """Rows to insert together with changes, if all changed rows that they name were
-    there.
+    """Rows to insert together with changes, if every changed row that they refer to
+    exists.
 
-    A value may be an `Sql` that names the columns of a changed row: c0."title" is one
-    of the first change. PostgreSQL only; `reads` names what it takes of each change.
+    A value may be an `Sql` with columns of a changed row: c0."title" belongs to the
+    first change. `reads` names the columns that it uses of each change. PostgreSQL
+    only.
     """
 
     model: type[models.Model]
@@ -32,7 +35,7 @@ class Insertion:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows to read together with changes, as they were before them. PostgreSQL only."""
+    """Rows to read together with changes, as they were before these. PostgreSQL only."""
 
     model: type[models.Model]
     names: tuple[str, ...]
@@ -61,10 +64,12 @@ def change_in_one(
     listing: Listing | None = None,
     async_commit: bool = False,
 ) -> tuple[list[list[Any] | None], list[list[Any]]]:
-    """`change` in one statement of PostgreSQL, with rows to insert and to read.
+    """Do what `change` does in one statement of PostgreSQL, with rows to insert and to
+    read.
 
-    Returns what `change` does, and the rows of the listing. `lazily`: it is visible at
-    its commit and on disk a moment later; the database stays consistent.
+    Returns the result of `change`, and the rows of the listing. With `async_commit` the
+    change is visible at its commit and on disk a moment later; the database stays
+    consistent.
     """
     conn = statements.connection()
     shapes = tuple(
@@ -142,8 +147,8 @@ def _text_at_once(
         columns = statements.columns_of(model, "postgresql")
         text = statements.update_text(model, "postgresql", values, where)
         if place:
-            # Each one waits for those before it, so that rows are always locked in the
-            # same order.
+            # Each change waits for those before it, so that rows are always locked in
+            # the same order.
             for n in range(place):
                 text += f" AND (SELECT count(*) FROM c{n}) >= {int(n == 0)}"  # noqa: S608
         read = dict.fromkeys((*names, *(inserted[2][place] if inserted else ())))

@@ -1,9 +1,9 @@
 """The statements of the hot path, without the ORM's compiler in between.
 
-Between two steps lie a completion and a claim. Built by the ORM, their statements cost
-ten times what the database takes to run them (`docs/decisions/0005`), so these few are
-put together here: values go in and come out by the models' own fields, with the ORM's
-conversions. All else goes through the ORM.
+Between two steps there are a completion and a claim. Built by the ORM, their statements
+cost ten times what the database takes to run them (`docs/decisions/0005`), so these few
+are built here. Values are converted by the models' own fields, as the ORM does. All
+other queries use the ORM.
 """
 
 import json
@@ -22,11 +22,11 @@ from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.base import ModelState
 from psycopg.types.json import Jsonb
 
-# SQLite takes 32,766 parameters a statement.
+# Rows of one insert. SQLite takes at most 32,766 parameters a statement.
 AT_ONCE = 500
-# Of a statement with more of them psycopg looks through the text each time.
+# With more parameters, psycopg searches the text of the statement each time.
 MOST_PARAMETERS = 50
-# Fields whose values both databases take and give as they are.
+# Fields whose values both databases store and return unchanged.
 PLAIN = (models.CharField, models.TextField, models.IntegerField, models.FloatField)
 _cursors: "WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]]" = (
     WeakKeyDictionary()
@@ -35,7 +35,7 @@ _cursors: "WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]]" = (
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A value that the database works out, with its parameters."""
+    """A value that the database computes, with its parameters."""
 
     text: str
     params: tuple[Any, ...] = ()
@@ -91,8 +91,8 @@ def _dumps(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Halves of characters, keys that are numbers: what JSON knows and the quicker
-        # way does not.
+        # Lone surrogates and keys that are numbers: `json` supports them, the faster
+        # encoder does not.
         return json.dumps(value)
 
 
@@ -226,7 +226,7 @@ def converted(row: Sequence[Any], converts: Sequence[tuple[int, Any]]) -> list[A
 
 
 def update(model: type[models.Model], values: Mapping[str, Any], **where: Any) -> int:
-    """Change the rows whose columns have these values; returns how many there were."""
+    """Change the rows whose columns have these values. Returns how many there were."""
     conn = connection()
     columns = columns_of(model, conn.vendor)
     text = update_text(model, conn.vendor, shape_of(values), shape_of(where))
@@ -239,8 +239,8 @@ def update(model: type[models.Model], values: Mapping[str, Any], **where: Any) -
 def update_values(
     model: type[models.Model], values: Mapping[str, Any], names: Sequence[str], **where: Any
 ) -> list[list[Any]]:
-    """Change the rows whose columns have these values; returns the named columns of
-    each as they are now.
+    """Change the rows whose columns have these values. Returns the named columns of
+    each after the change.
     """
     conn = connection()
     columns, named = columns_of(model, conn.vendor), tuple(names)
@@ -340,7 +340,7 @@ def insert(
 ) -> None:
     """Insert rows, `AT_ONCE` in a statement.
 
-    `names` are all columns but a key that the database gives.
+    `names` are all columns except a key that the database generates.
     """
     conn = connection()
     if conn.vendor == "postgresql" and len(rows) * len(names) > MOST_PARAMETERS:
@@ -395,7 +395,7 @@ def _json_insert_text(
 
 
 def insert_models(rows: Sequence[models.Model]) -> None:
-    """Insert new rows of one model. Keys that the database gives are not read back."""
+    """Insert new rows of one model. Keys that the database generates are not read back."""
     model, key = type(rows[0]), rows[0]._meta.pk
     names = [
         name

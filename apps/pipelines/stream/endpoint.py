@@ -1,9 +1,8 @@
-"""The ASGI application in front of Django: it serves the streams that the gate admits,
-and passes on all else.
+"""The ASGI application in front of Django. It serves the streams that the gate admits,
+and passes all other requests on.
 
 Under Django's own handler each open response holds a thread, and with it a database
-connection. Here a viewer costs a task that waits for its client to go away, and nothing
-else.
+connection. Here a viewer costs only a task that waits until the client disconnects.
 """
 
 import asyncio
@@ -49,7 +48,7 @@ class Streams:
 
     @property
     def hub(self) -> Hub:
-        """Made in the event loop that the requests come in."""
+        """Return the hub. It is created in the event loop in which the requests arrive."""
         if self._hub is None:
             self._hub = Hub(relay.relay)
         return self._hub
@@ -80,7 +79,8 @@ class Streams:
             if not await self.hub.admits(ticket):
                 return None
         except DatabaseError:
-            # Django's view meets the same outage and answers it with 503.
+            # The database is away. Django's view meets the same error and answers with
+            # 503.
             return None
         cursor = frames.cursor_from(request.headers.get("Last-Event-ID"), query.values["seq"])
         return Admission(match.kwargs["run_id"], cursor, ticket)

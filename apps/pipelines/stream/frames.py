@@ -1,6 +1,6 @@
 """Server-sent events as bytes.
 
-A frame's id is the event number of the state that it brings its viewer to.
+A frame's id is the number of the newest event in the state that it contains.
 """
 
 import re
@@ -11,10 +11,10 @@ from apps.forms import QueryForm
 from apps.pipelines.projection import Projection
 from apps.pipelines.stream import hooks
 
-# Milliseconds after which a client that lost its stream comes back.
+# Milliseconds after which a client that lost its stream reconnects.
 OPENING = b"retry: 1000\n\n"
-# An event, not a comment: a page has to hear it, to know that its stream is alive. GRIP
-# proxies send the same.
+# An event and not a comment, because the page has to receive it to know that its stream
+# is alive. GRIP proxies send the same.
 KEEP_ALIVE = b"event: keep-alive\ndata:\n\n"
 # Seconds from one keep-alive to the next.
 KEEP_ALIVE_EVERY = 4.0
@@ -26,8 +26,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _LINE_END = re.compile(r"\r\n|\r|\n")
-# What a client may give back: our id, or with the run's channel before it, as GRIP
-# proxies write it.
+# What a client may send as its last id: the bare id, or with the run's channel before
+# it, as GRIP proxies write it.
 _ID = re.compile(r"(?:[^:,]+:)?(\d{1,18})", re.ASCII)
 
 

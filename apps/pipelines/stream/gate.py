@@ -1,5 +1,5 @@
-"""The one gate of every stream: django-eventstream's channel manager, asked by its view
-and by our endpoint alike.
+"""The one gate of every stream: django-eventstream's channel manager. Both its view and
+the project's own endpoint ask it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ class RunChannels(ChannelManagerBase):  # type: ignore[misc]
 
 
 class Ticket(NamedTuple):
-    """With what a viewer came in; it is asked again while the viewer stays."""
+    """The session and address of a viewer. It is checked again while the viewer stays."""
 
     session_key: str
     channel: str
@@ -124,8 +124,8 @@ def _refused(tickets: Sequence[Ticket]) -> set[Ticket]:
 
 
 def _read_sessions(keys: Collection[str]) -> dict[str, Any]:
-    """Return the content of each session that has not ended; None if it is for the
-    session's own backend to read.
+    """Return the content of each session that has not ended; None if only the session's
+    own backend can read it.
     """
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if not hasattr(store, "get_model_class"):
@@ -146,8 +146,8 @@ def _user_of(session_key: str, content: Any = None) -> Any:
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     if content is not None:
         session._session_cache = content
-    # A stream cannot set a cookie, so it may not give the session another key, as a
-    # changed SECRET_KEY would.
+    # A stream cannot set a cookie, so the session must keep its key. Django would
+    # change it after a change of SECRET_KEY.
     session.cycle_key = session.flush = _leave_alone
     request.session = session
     user = get_user(request)

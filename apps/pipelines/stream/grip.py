@@ -1,10 +1,10 @@
-"""Past one machine's web processes: a GRIP proxy (Pushpin, Fastly) holds the streams,
-by django-eventstream's means.
+"""Streams beyond one machine's web processes: a GRIP proxy (Pushpin, Fastly) holds
+them, through django-eventstream.
 
-Same address, same gate, same frames. Its view answers the proxy and its storage
-interface reads our log. The event is handed to the proxy by `publish_event`, in which
-`send_event` ends: that one takes the number before an event to be one less, while our
-numbers count rows, and a frame brings its viewers over several of them at once.
+The address, the gate, and the frames are the same. The package's view answers the
+proxy, and its storage interface reads the run's log. Events are sent to the proxy by
+`publish_event` and not by `send_event`, which assumes that the previous event has the
+number before. Here numbers count rows, and one frame may cover several rows.
 """
 
 from collections import OrderedDict
@@ -22,16 +22,16 @@ from apps.pipelines.projection import project
 from apps.pipelines.stream import frames, hooks
 from apps.pipelines.stream.gate import channel_of, run_of
 
-# The newest numbers that this process has published; a transaction that appends twice
-# would publish the second twice.
+# The newest numbers that this process has published. Without them, a transaction that
+# appends twice would publish its last state twice.
 _published: OrderedDict[UUID, int] = OrderedDict()
 _REMEMBERED = 100
 
 
 class RunLog(StorageBase):  # type: ignore[misc]
-    """A run's event log as a channel's.
+    """A run's event log in the form of a channel.
 
-    What it gives is always the whole state of what has changed: one event.
+    It always returns one event: the whole state of what has changed.
     """
 
     def append_event(self, channel: str, event_type: str, data: Any) -> Event:
@@ -55,7 +55,9 @@ class RunLog(StorageBase):  # type: ignore[misc]
 
 
 def hold(request: HttpRequest, run: Run) -> HttpResponse:
-    """Answer a proxy: what the client lacks, and that the proxy shall hold its stream."""
+    """Answer a proxy with what the client lacks, and with the instruction to hold its
+    stream.
+    """
     if not frames.CursorQuery(request.GET).has("link"):
         cursor = frames.cursor_from(
             request.headers.get("Last-Event-ID"), frames.CursorQuery(request.GET).values["seq"]
@@ -68,9 +70,9 @@ def hold(request: HttpRequest, run: Run) -> HttpResponse:
 
 
 def publish(run_id: UUID, before: int) -> None:
-    """Hand the proxy the frame over the events after number `before`.
+    """Send the proxy the frame for the events after number `before`.
 
-    Called after their commit.
+    Call it after their commit.
     """
     projection = project(run_id)
     if _published.get(run_id, 0) >= projection.seq:

@@ -35,7 +35,7 @@ def channel() -> str:
 
 
 def after_commit(run_id: Any, before: int) -> None:
-    """Give a hint when the open transaction has been committed.
+    """Send a notification when the open transaction has been committed.
 
     `before` is the run's number before its events.
     """
@@ -50,8 +50,8 @@ def after_commit(run_id: Any, before: int) -> None:
 
 
 class Bell:
-    """Publishes hints to one Redis, from a thread of its own: who gives one never waits
-    for it.
+    """Publishes notifications to one Redis, from a thread of its own, so that the
+    caller never waits for Redis.
     """
 
     def __init__(self, url: str) -> None:
@@ -68,7 +68,8 @@ class Bell:
 
     def notify(self, run_id: UUID) -> None:
         self._rung.put(run_id)
-        # Threads do not survive a fork: each process starts its own at its first hint.
+        # Threads do not survive a fork: each process starts its own at its first
+        # notification.
         with self._lock:
             if self._thread_of_pid != os.getpid():
                 self._thread_of_pid = os.getpid()

@@ -10,14 +10,14 @@ from apps.pipelines.models import Run
 from apps.pipelines.projection import Projection
 
 # Returns the fragments of what has changed after an event number, or, for None, of
-# everything that is live on the page. It can't ask for a request, because its HTML
-# depends on nothing but the projection and that number.
+# everything that is live on the page. It gets no request, because its HTML depends only
+# on the projection and that number.
 Render = Callable[[Projection, int | None], str]
 # Return whether this user (None without a login) may watch this run at an address with
 # these parts (without `run_id`).
 MayWatch = Callable[[Any, Run, Mapping[str, Any]], bool]
 
-# May this session, whose user this is, still be used?
+# Returns whether this session of this user may still be used.
 IsCurrent = Callable[[Any, Any], bool]
 
 
@@ -36,7 +36,9 @@ def use(
     may_watch: MayWatch | None = None,
     is_current: IsCurrent | None = None,
 ) -> None:
-    """Set the product's renderer and its gates; what is not given stays as it is."""
+    """Set the product's renderer and its gates. Arguments that are left out change
+    nothing.
+    """
     global _render, _may_watch, _is_current
     _render, _may_watch = render or _render, may_watch or _may_watch
     _is_current = is_current or _is_current
@@ -57,6 +59,6 @@ def may_watch(user: Any, run: Run, address: Mapping[str, Any]) -> bool:
 def is_current(session: Any, user: Any) -> bool:
     """Return whether a session may still be used.
 
-    Without a gate, every session that is there may.
+    Without a gate, every existing session may.
     """
     return _is_current is None or _is_current(session, user)

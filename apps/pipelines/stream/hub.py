@@ -34,12 +34,12 @@ RECHECK_EVERY = 2.5
 # Tickets of one check that are read at once; frames are made in between.
 RECHECKED_AT_ONCE = 100
 AGAIN_AFTER = 1.0
-# Seconds from one frame of a viewer to the next. What changes meanwhile is sent once,
-# as it is at the end.
+# Seconds from one frame of a viewer to the next. Changes in between are sent together,
+# as the state at the end.
 PAUSE = 0.5
 RUNS_AT_ONCE = 50
-# A projection takes up to 100 KiB; that of any further watched run is read anew when it
-# changes.
+# A projection takes up to 100 KiB. Beyond this number, the projection of a watched run
+# is read anew when the run changes.
 PROJECTIONS_KEPT = 200
 
 
@@ -61,20 +61,20 @@ class Viewer:
 
 @dataclass(eq=False, slots=True)
 class Watched:
-    """A run with viewers, and its number when it was last looked at."""
+    """A run with viewers, and its number at the last check."""
 
     viewers: set[Viewer] = field(default_factory=set)
     seq: int | None = None
 
 
-# The hubs of this process: one, but in tests.
+# The hubs of this process. There is one; tests have several.
 _hubs: "WeakSet[Hub]" = WeakSet()
 
 
 def open_streams() -> int:
-    """Streams that this process holds open now.
+    """Return how many streams this process holds open now.
 
-    Read from other threads, so it may be one off.
+    It is called from other threads, so it may be off by one.
     """
     return sum(
         len(watched.viewers) for hub in list(_hubs) for watched in list(hub._runs.values())
@@ -82,8 +82,8 @@ def open_streams() -> int:
 
 
 class Hub:
-    """All methods run in the event loop's thread; only the reader's and the gate's
-    queries leave it, for one other.
+    """The viewers of this process. All methods run in the event loop's thread; only the
+    queries of the reader and the gate run in another one.
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -103,7 +103,7 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def admits(self, ticket: Ticket) -> bool:
-        """Ask the gate."""
+        """Return whether the gate admits the ticket."""
         try:
             refused: set[Ticket] = await self.in_thread(gate.refused, [ticket])
         finally:
@@ -143,13 +143,13 @@ class Hub:
             self._pool.submit(reader.close)
 
     def look(self, run_ids: Iterable[UUID] | None = None) -> None:
-        """Something may have happened to these runs; None: to any."""
+        """Schedule a check of these runs, or with None of all watched runs."""
         self._dirty.update(self._runs if run_ids is None else self._runs.keys() & set(run_ids))
         if self._dirty:
             self._wake.set()
 
     def close(self) -> None:
-        """End all streams; their clients come back to the next process."""
+        """End all streams. Their clients reconnect to the next process."""
         self._closing = True
         for viewer in list(self._viewers()):
             self._end(viewer)
@@ -205,7 +205,7 @@ class Hub:
 
     def _bring(self, viewer: Viewer, to: Projection, frame: bytes | None) -> None:
         if frame is None and viewer.cursor != to.seq:
-            self.look([viewer.run_id])  # it came during the look
+            self.look([viewer.run_id])  # events came during the check
             return
         viewer.cursor = to.seq
         if not to.is_live:
@@ -250,8 +250,8 @@ class Hub:
                 self.look([viewer.run_id])
 
     async def _keep_alive(self) -> None:
-        """Proxies end connections on which nothing happens, and a write is how a
-        vanished client is found out.
+        """Send keep-alives: proxies end idle connections, and only a write shows that a
+        client has vanished.
         """
         while True:
             await asyncio.sleep(frames.KEEP_ALIVE_EVERY)
@@ -260,8 +260,8 @@ class Hub:
                     self._write(viewer, frames.KEEP_ALIVE)
 
     async def _recheck(self) -> None:
-        """End the streams of those who may no longer watch: signed out, no member any
-        more.
+        """End the streams of users who may no longer watch, because they have logged
+        out or are no longer members.
         """
         while True:
             await asyncio.sleep(RECHECK_EVERY)

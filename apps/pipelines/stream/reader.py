@@ -1,5 +1,5 @@
-"""The database's side of the hub, for one thread: rows in, frames out. Every connect,
-live event, overflow and resynchronisation is served by this one path.
+"""The database's side of the hub, for one thread: it reads rows and returns frames.
+Every connect, live event, overflow, and resynchronization uses this one path.
 """
 
 import logging
@@ -15,8 +15,8 @@ from apps.pipelines.stream import frames
 
 logger = logging.getLogger(__name__)
 
-# So many events behind, reading the newest state of everything is cheaper than going
-# through them.
+# When a viewer is this many events behind, reading the newest state of everything is
+# cheaper than reading the events.
 FAR_BEHIND = 200
 
 
@@ -31,9 +31,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was seen of a run.
+    """The result of one check of a run.
 
-    `frames` has the frame for each cursor that needs one. No projection: it is gone.
+    `frames` has the frame for each cursor that needs one. Without a projection, the run
+    was deleted.
     """
 
     run_id: UUID
@@ -42,8 +43,8 @@ class View:
 
 
 def read(wants: Sequence[Want]) -> list[View]:
-    """Look at these runs. One that cannot be rendered is logged and left out; a
-    database that is away raises.
+    """Check these runs. A run that cannot be rendered is logged and left out. Raises if
+    the database is away.
     """
     try:
         numbers = dict(
@@ -102,5 +103,5 @@ def runs_after(event_id: int) -> tuple[set[UUID], int]:
 
 
 def close() -> None:
-    """Give up this thread's connection; the next query opens another."""
+    """Close this thread's connection; the next query opens another."""
     connection.close()

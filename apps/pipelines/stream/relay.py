@@ -42,8 +42,8 @@ async def relay(hub: Hub) -> None:
 
 
 async def tail(hub: Hub) -> None:
-    """Ids of events rise in the order of commits here, because SQLite has one writer at
-    a time.
+    """Check runs when the file changes. Ids of events rise in the order of commits,
+    because SQLite has one writer at a time.
     """
     address = f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
@@ -59,9 +59,9 @@ async def tail(hub: Hub) -> None:
 
 
 def _version(file: sqlite3.Connection) -> int:
-    """Changes with each commit of another connection.
+    """Return a number that changes with each commit of another connection.
 
-    About 0.01 ms, so it needs no thread.
+    It takes about 0.01 ms, so it needs no thread.
     """
     version: int = file.execute("PRAGMA data_version").fetchone()[0]
     return version

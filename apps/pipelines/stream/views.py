@@ -1,5 +1,5 @@
-"""The stream's address in Django: what is left for it after the endpoint, behind the
-product's own gate.
+"""The stream's view in Django, behind the product's own gate. It answers the requests
+that the endpoint passes on.
 """
 
 from collections.abc import Callable
@@ -39,10 +39,11 @@ def run_stream(view: View) -> View:
 
 
 def silence_limit() -> int:
-    """Return after how many seconds without a byte a page must take its stream for
+    """Return after how many seconds without a byte a page must treat its stream as
     lost.
 
-    That is two keep-alives and a second. A GRIP proxy sends its own, every 20 s.
+    That is two keep-alives and a second. A GRIP proxy sends its own keep-alive every 20
+    s.
     """
     if getattr(settings, "GRIP_URL", ""):
         return 41

@@ -24,7 +24,7 @@ from apps.pipelines.worker.sweeper import sweep
 logger = logging.getLogger(__name__)
 
 SEEN_EVERY = 1.0
-# Seconds at most between two attempts of a sweeper that fails.
+# The most seconds between two attempts of a sweeper that fails.
 LONGEST_PAUSE = 2.0
 FORGET_AFTER = timedelta(days=1)
 
@@ -55,8 +55,8 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
             logger.exception("The worker could not say that it lives; trying again.")
             connection.close()
         self._failures = 0 if swept else self._failures + 1
-        # While the database is away the pauses grow, to a limit that an operator does
-        # not notice at its return.
+        # While the database is away the pauses grow, up to a limit that is still short
+        # for an operator who waits for the recovery.
         self.stop_flag.wait(
             min(
                 config().sweep_every * 2 ** min(self._failures, 10),
@@ -76,7 +76,8 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
 
     def _say_alive(self, swept: bool) -> None:
         now = clock.now()
-        # SIGHUP starts this worker again as the same process: it stopped, and works.
+        # After SIGHUP the same process works again, although its row was marked as
+        # stopped.
         seen: dict[str, Any] = {"queues": self.queues, "seen_at": now, "stopped_at": None}
         if swept:
             seen["swept_at"] = now
@@ -161,7 +162,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
                     continue
                 if os.getppid() != consumer:
                     os._exit(1)
-                # The consumer's sweeper does it for threads.
+                # In a process with worker threads, the sweeper flushes.
                 durations.flush_if_due()
                 connection.close()
             heartbeat.stopping.set()

@@ -1,7 +1,7 @@
-"""A full disk: recognized in an error, and looked for by a write.
+"""A full disk: recognized in an error, or found by a trial write.
 
 is_full(error)     whether a full disk is why something failed
-problem()          "" or "The disk is full: …", for probes and pages; it writes, and is remembered for a few seconds
+problem()          "" or "The disk is full: …", for probes and pages; it writes, and is cached for a few seconds
 """
 
 import errno
@@ -28,7 +28,8 @@ PAUSE = timedelta(seconds=15)
 # Bytes that are written to see whether there is room: more than a transaction of SQLite
 # needs.
 PROBE_BYTES = 256 * 1024
-# PostgreSQL's part of that: a row that is rolled back leaves its page to be cleaned up.
+# The part that is written to a row on PostgreSQL: it is rolled back, but its page has
+# to be cleaned up.
 ROW_BYTES = 8 * 1024
 REMEMBERED_FOR = 5.0
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -54,15 +55,15 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def is_cause_of(error: Exception) -> bool:
-    """Return whether a full disk is why something failed:
+    """Return whether a full disk is why something failed.
 
-    SQLite may report it as any input or output error.
+    SQLite may report a full disk as any input or output error, so this tries a write.
     """
     return is_full(error) or (isinstance(error, DatabaseError) and bool(problem()))
 
 
 def problem() -> str:
-    """Return the problem in words for operators and members, or an empty text."""
+    """Return the problem as a message for operators and members, or an empty text."""
     global _seen
     if _seen is None or time.monotonic() - _seen[0] > REMEMBERED_FOR:
         _seen = (time.monotonic(), _look())
@@ -76,7 +77,7 @@ def _look() -> str:
         if connection.vendor == "postgresql":
             _write_row()
     except (OSError, DatabaseError) as error:
-        # Of anything else that is wrong with the database other checks report.
+        # Other checks report other problems of the database.
         if is_full(error):
             logger.error("The disk is full: %s", error)
             return FULL
@@ -102,7 +103,7 @@ def _write_file(folder: Path) -> None:
 
 def _write_row() -> None:
     with transaction.atomic():
-        # Hexadecimal digits of random bytes: what compresses well would take no room.
+        # Random digits: a column that compresses well would take no room.
         Incident.objects.create(
             reference=secrets.token_hex(6),
             at=timezone.now(),

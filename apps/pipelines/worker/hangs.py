@@ -1,13 +1,13 @@
-"""What became of processes that their supervisor had to end: counted, and their steps
-sent again.
+"""What happens after a supervisor had to end a process: the hang is counted, and the
+steps of the process are sent again.
 
-The supervisor leaves a report for each process that it ended
-(`apps.supervision.supervisor`). Every sweeper takes the reports in: the step to blame
-gets what hung counted in `hung`, and the others of the process go on without a crash
-counted. A step's body then makes its work smaller or skips it
-(`apps.pipelines.portions`). A step that hangs at the same place once more than that, or
-too often in all, fails with the reason. Before it goes on it waits a little, so that
-the other steps of its workers do, too.
+The supervisor writes a report for each process that it ended
+(`apps.supervision.supervisor`). Every sweeper reads the reports. The step that hung
+gets the name of its work counted in `hung`; the other steps of the process go on
+without a crash counted. A step's body then makes its work smaller or skips it
+(`apps.pipelines.portions`). If a step still hangs at the same place, or hangs too often
+in all, it fails with the reason. Before the step goes on it waits a little, so that
+other steps of its workers get a turn.
 """
 
 import json
@@ -32,7 +32,7 @@ from apps.pipelines.worker import marks
 logger = logging.getLogger(__name__)
 
 FORGET_AFTER = 86400.0
-# Seconds that a step waits at most after a hang.
+# The most seconds that a step waits after a hang.
 LONGEST_PAUSE = 30.0
 # Reports that a step's row remembers, so that none is counted twice.
 REMEMBERED = 100
@@ -46,9 +46,7 @@ def folder() -> Path:
 
 
 def handle_reports() -> None:
-    """Count what hung and send its steps again; reports that were taken in are kept for
-    a day.
-    """
+    """Count what hung and send its steps again. Handled reports are kept for a day."""
     for path in _waiting():
         try:
             _handle_report(path)
@@ -76,7 +74,7 @@ def _handle_report(path: Path) -> None:
 
 
 def is_reported(owner: str) -> bool:
-    """Return whether a report about this process waits to be taken in."""
+    """Return whether a report about this process waits to be handled."""
     return any(
         (report := _read(path)) is not None and report["owner"] == owner for path in _waiting()
     )
@@ -87,8 +85,8 @@ def _waiting() -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return a report, or None for a file that is none or was taken in by another
-    sweeper just now.
+    """Return a report, or None if the file is no report or another sweeper has just
+    handled it.
     """
     try:
         report: dict[str, Any] = json.loads(path.read_text())
@@ -98,7 +96,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _blamed(report: dict[str, Any]) -> list[tuple[int, int, str]]:
-    """Return the step, the attempt, and what it worked on, of each thread to blame."""
+    """Return the step, the attempt, and the work of each thread that hung."""
     found = []
     for text in report["blamed"]:
         try:
@@ -110,7 +108,7 @@ def _blamed(report: dict[str, Any]) -> list[tuple[int, int, str]]:
 
 
 def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -> None:
-    """Count one hang of a step, once per report, and send the step again or fail it."""
+    """Count one hang of a step, once per report. Then send the step again, or fail it."""
     place = StepRun.objects.filter(pk=step_id).values_list("run_id", "idx").first()
     if place is None:
         return
@@ -139,8 +137,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
             text = f"“{step.title}” was stopped {total} times because it did not respond. It is not tried again automatically."
             engine.give_up(step, same, text, clock.now(), cause="hung", remedy=Remedy.OPERATOR)
             return
-        # It waits a little longer each time, so that other steps of its workers go on
-        # in between.
+        # The pause grows with each hang, so that other steps of its workers get a turn.
         until = clock.now() + timedelta(seconds=min(config().hang_pause * total, LONGEST_PAUSE))
         text = f"{named} took longer than {seconds:.0f} s and was stopped. The step continues by itself."
         parked: dict[str, Any] = {
@@ -159,7 +156,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
 
 
 def _send_others(report: dict[str, Any]) -> None:
-    """Send the other steps of the ended process again: they spend nothing."""
+    """Send the other steps of the ended process again, without spending a retry."""
     for step in StepRun.objects.filter(owner=report["owner"], state=StepState.RUNNING):
         same = Q(state=StepState.RUNNING, attempt=step.attempt)
         with transaction.atomic():

@@ -23,21 +23,21 @@ from apps.pipelines.models import Worker
 from apps.pipelines.worker import disk, process_id
 from apps.redis_client import UNUSABLE, CheckedRedis
 
-# A worker that was not heard of for so long is not counted on. Ten times the pause
-# between two signs of life.
+# After so long without a sign of life, a worker does not count as alive. It is ten
+# times the pause between two signs.
 SILENT_AFTER = timedelta(seconds=10)
 
 # A worker that ended by SIGTERM is being restarted, as in an upgrade. No alert is sent
 # within this time.
 RESTART_GRACE = timedelta(seconds=60)
 
-# Seconds that a check waits for a lock of the database, and for which its answer holds.
+# Seconds that a check waits for a lock of the database, and that its answer is cached.
 LOCK_SECONDS, LOCK_KNOWN_FOR = 0.5, 2.0
 
 # Seconds that Redis gets to answer a probe.
 QUEUE_TIMEOUT = 1.0
 
-# PostgreSQL's code for a lock that was not there in time.
+# PostgreSQL's code for a lock that was not granted in time.
 LOCK_NOT_AVAILABLE = "55P03"
 
 # When the lock was tried last (monotonic clock), and whether it was held.
@@ -45,18 +45,17 @@ _locked: tuple[float, bool] | None = None
 
 
 def queue_problems() -> list[str]:
-    """Write and read one key of the queue, and count the messages of each lane.
+    """Write and read one key of the queue, and count the messages of each queue.
 
-    Return what refuses that in a sentence, without hosts and passwords.
+    Returns the problem as a list of one sentence, without hosts and passwords; an
+    empty list if all is well.
     """
     problem = _redis_problem() if settings.REDIS_URL else _file_problem()
     return [problem] if problem else []
 
 
 def redis_facts() -> dict[str, Any]:
-    """Return what Redis reports of itself (INFO); nothing if it does not answer within
-    a second.
-    """
+    """Return Redis's own report (INFO); empty if Redis does not answer within a second."""
     try:
         with _redis() as client:
             facts: dict[str, Any] = client.info()
@@ -66,7 +65,7 @@ def redis_facts() -> dict[str, Any]:
 
 
 def _redis() -> redis.Redis:
-    """Return a client that neither waits long nor tries again."""
+    """Return a client that gives up soon and does not retry."""
     return CheckedRedis.from_url(
         settings.REDIS_URL,
         socket_timeout=QUEUE_TIMEOUT,
@@ -158,11 +157,11 @@ def queues_without_workers() -> dict[str, float | None]:
 
 
 def queues_to_report() -> dict[str, float | None]:
-    """Return the queues without a worker of which an operator should know: not those
-    whose worker was just here.
+    """Return the queues without a worker that an operator should know of. Queues whose
+    worker has just left are not among them.
 
-    A worker that left in order, by SIGTERM, has a minute to come back; one that died as
-    long as it takes to start one. The value is as in `queues_without_workers`.
+    A worker that ended by SIGTERM has a minute to come back, one that died as long as a
+    start takes. The value is as in `queues_without_workers`.
     """
     missing = queues_without_workers()
     if not missing:
@@ -178,8 +177,8 @@ def queues_to_report() -> dict[str, float | None]:
 
 
 def is_restarting() -> bool:
-    """Return whether a worker left in order within the last minute, so that another one
-    is about to sweep.
+    """Return whether a worker ended by SIGTERM within the last minute, so that another
+    one is about to sweep.
     """
     return bool(_left_in_order())
 
@@ -199,7 +198,7 @@ def sweeper_age() -> float | None:
 
 
 def disk_problem() -> str:
-    """Return that the disk is full, in words, or an empty text.
+    """Return a message that the disk is full, or an empty text.
 
     It tries a write; see `disk`.
     """
@@ -207,16 +206,16 @@ def disk_problem() -> str:
 
 
 def database_is_locked() -> bool:
-    """Return whether another program holds a lock, so that workers can't write that
-    they live.
+    """Return whether another program holds a lock that keeps workers from writing that
+    they are alive.
 
-    That is SQLite's one lock, or on PostgreSQL one on the workers' table or rows. Ask
-    before workers are called
-    missing: it waits up to half a second for the lock.
+    That is SQLite's one lock, or on PostgreSQL a lock on the workers' table or rows.
+    Call it before workers are reported as missing. It waits up to half a second for the
+    lock.
     """
     global _locked
     if connection.vendor == "sqlite" and connection.in_atomic_block:
-        # In a transaction this process may hold the lock itself.
+        # Inside a transaction, this process itself may hold the lock.
         return False
     now = time.monotonic()
     if _locked is None or now - _locked[0] >= LOCK_KNOWN_FOR:
@@ -243,7 +242,7 @@ def _waits_for_file(name: str) -> bool:
 
 
 def _waits_for_workers_rows() -> bool:
-    """Take the locks that a worker takes to write that it lives, and release them."""
+    """Take the locks that a worker needs to write that it is alive, and release them."""
     rows = Worker.objects.filter(stopped_at=None).order_by("pk").select_for_update(no_key=True)
     try:
         with transaction.atomic():
@@ -255,7 +254,7 @@ def _waits_for_workers_rows() -> bool:
             # caller.
             transaction.set_rollback(True)
     except DatabaseError as error:
-        # One that takes no writes at all, for example, is another problem.
+        # A database that accepts no writes at all is a different problem, for example.
         return getattr(error.__cause__, "sqlstate", "") == LOCK_NOT_AVAILABLE
     return False
 

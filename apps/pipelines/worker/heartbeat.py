@@ -53,8 +53,8 @@ class Hold:
 _lock = threading.Lock()
 _holds: dict[tuple[int, int], Hold] = {}
 _thread_of_pid: int | None = None
-# Set when this worker is asked to stop: running steps give their lease back at their
-# next unit.
+# Set when this worker has to stop: running steps release their lease at their next
+# unit.
 stopping = threading.Event()
 # Whether this process is one of a consumer's worker processes, which are replaced when
 # they end.
@@ -78,9 +78,7 @@ def hold(step_id: int, attempt: int, *, shares: bool = True) -> Iterator[Hold]:
 
 
 def _ensure_thread() -> None:
-    """Threads do not survive a fork: each process starts its own when it first holds
-    something.
-    """
+    """Start this process's thread, if it has none. Threads do not survive a fork."""
     global _thread_of_pid
     if _thread_of_pid != os.getpid():
         _thread_of_pid = os.getpid()
@@ -105,7 +103,7 @@ def _beat() -> None:
         except Exception:
             logger.exception("Leases could not be renewed; trying again.")
         finally:
-            # One that has broken is opened anew.
+            # A broken connection is opened anew.
             close_old_connections()
 
 

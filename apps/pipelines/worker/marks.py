@@ -22,7 +22,7 @@ from apps.pipelines.worker import process_id
 from apps.supervision import pulse
 from apps.supervision.table import Slot, Table
 
-# Characters of a description; the whole mark has a fixed place in the table.
+# The most characters of a description, because each mark has a fixed size in the table.
 LONGEST = 120
 
 _table: Table | None = None
@@ -31,8 +31,8 @@ _local = threading.local()
 
 @dataclass(slots=True)
 class Work:
-    """What one thread works on: an attempt at a step, and of it `what`, empty for the
-    unit at the step's cursor.
+    """What one thread works on: an attempt at a step, and `what` it reads; empty for
+    the unit at the step's cursor.
     """
 
     step: int
@@ -137,15 +137,15 @@ def allowing(seconds: float) -> Iterator[None]:
 
 
 def alive() -> None:
-    """State that this thread makes progress."""
+    """Record that this thread makes progress."""
     work = current()
     if work is not None and work.slot is not None:
         work.slot.alive()
 
 
 def short(what: str) -> str:
-    """Return a description as it is stored and compared: one line without halves of
-    characters, bounded.
+    """Return a description in the form in which it is stored and compared: one line,
+    without lone surrogates, shortened.
     """
     return " ".join(what.encode(errors="replace").decode().replace("\0", "").split())[:LONGEST]
 

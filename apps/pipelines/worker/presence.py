@@ -91,7 +91,7 @@ def _try(action: Callable[[], None]) -> None:
 
 
 class Announcer:
-    """Renews a row from a loop that comes by more often than needed."""
+    """Renews a row from a loop that runs more often than needed."""
 
     def __init__(self, kind: str, detail: str) -> None:
         self._kind, self._detail = kind, detail
@@ -104,8 +104,8 @@ class Announcer:
 
 
 def key_fingerprint() -> str:
-    """Return a keyed hash of the first of CREDENTIAL_KEYS: equal for equal keys, and of
-    no use to anybody else.
+    """Return a keyed hash of the first of CREDENTIAL_KEYS. Equal keys have equal
+    hashes, and the hash does not reveal the key.
     """
     first = settings.CREDENTIAL_KEYS[0] if settings.CREDENTIAL_KEYS else ""
     return salted_hmac("apps.pipelines.worker.presence", first, algorithm="sha256").hexdigest()[

@@ -1,9 +1,9 @@
-"""Who holds a step: an identity of this very process, and the proof that another one is
+"""The identity of the process that holds a step, and the proof that another process is
 dead.
 
-A name like "worker-1" is never proof: it comes back after a restart. Boot, pid
-namespace, pid and start time together are one process. Of processes elsewhere nothing
-can be proved; their leases run out.
+A name like "worker-1" proves nothing, because it comes back after a restart. Boot id,
+pid namespace, pid, and start time together identify one process. For processes on other
+machines there is no proof; their leases run out.
 """
 
 import os
@@ -42,7 +42,9 @@ def me() -> str:
 
 @cache
 def _identity(pid: int) -> str:
-    """Read once: the hot path asks each time. A forked process has a pid of its own."""
+    """Return the identity of a process of this machine. It is cached because the hot
+    path needs it each time; a forked process has a pid of its own.
+    """
     return f"{_place()}|{pid}|{_start_time(pid) or 0}"
 
 

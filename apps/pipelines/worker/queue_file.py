@@ -1,15 +1,16 @@
 """The queue's SQLite file, replaced by a new one when it is damaged.
 
-The queue holds only hints: the sweeper sends the message of every step again that waits
-without one, so a new file loses nothing. The damaged one is kept, with its journals,
-and one warning names it:
+The queue holds no state: the sweeper sends the message of every waiting step again, so
+a new file loses nothing. The damaged one is kept, with its journals, and one warning
+names it:
 
     queue.sqlite3  ->  queue.sqlite3.bad, queue.sqlite3.bad-wal, queue.sqlite3.bad-shm
 
-Any number of processes may find the damage at once. `queue.sqlite3.lock` lets them act
-one after the other, and each replaces only the very file in which it found damage (by
-device and inode), never the new one of another process. A process that still has the
-former file open notices that by the same numbers, and opens the new one.
+Any number of processes may find the damage at once. By the lock file
+`queue.sqlite3.lock` they act one after the other. Each replaces only the very file in
+which it found damage (by device and inode), never the new one of another process. A
+process that still has the former file open notices the change by the same numbers, and
+opens the new one.
 """
 
 import fcntl
@@ -27,7 +28,7 @@ from huey.storage import SqliteStorage
 logger = logging.getLogger(__name__)
 
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
-# Journals first: SQLite would write what an old one has into a new file of that name.
+# Journals first: SQLite would apply an old journal to a new file with the same name.
 SUFFIXES = ("-wal", "-shm", "-journal", "")
 
 # A file's device and inode.
@@ -41,14 +42,14 @@ def is_damage(error: sqlite3.Error) -> bool:
     # The lower byte is the kind of the error; the rest has the details.
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
         return True
-    # The tables are made with the file. One that was emptied by another program has
-    # none.
+    # The tables are created with the file. Another program must have emptied one
+    # without them.
     return "no such table" in str(error)
 
 
 def _healing[**P, R](method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method of the storage replace a damaged file, then do its work in the new
-    one.
+    """Wrap a method of the storage: it replaces a damaged file, then repeats its work
+    in the new one.
     """
 
     @wraps(method)
@@ -84,8 +85,8 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
         return self._conn
 
     def initialize_schema(self) -> None:
-        """Make the tables. A file that is locked or can't be written ends no process:
-        each use of it states that.
+        """Create the tables. A locked or read-only file does not end the process: each
+        later use reports the error.
         """
         try:
             super().initialize_schema()
@@ -96,8 +97,8 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
             logger.error("The queue's file %s can't be used: %s", self.filename, error)
 
     def _create_connection(self) -> sqlite3.Connection:
-        # Noted first, so that a file which can't be opened is known, too. A new one is
-        # known once it is there.
+        # Read before the file is opened, so that a file which can't be opened is known,
+        # too. A new file is known only after it was created.
         self._file = _id_of(self.filename)
         connection: sqlite3.Connection = super()._create_connection()
         if self._file is None:
@@ -200,7 +201,7 @@ def _one_at_a_time(filename: str) -> Iterator[None]:
     try:
         handle = os.open(f"{filename}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
-        # A folder that can't be written: SQLite reports that better.
+        # The folder is read-only. SQLite reports that with a better message.
         yield
         return
     try:

@@ -1,9 +1,9 @@
 """Several queues inside one Huey instance.
 
-A Huey pipeline cannot cross two instances (a message of the other one is not in the
-registry), so the queues are lanes of one. Each lane has a storage of its own for
-messages and schedule; all else (locks, revocations) is shared. A task's lane is the
-`queue` of its task class; a worker thread or process serves the lane that `serve()`
+A Huey pipeline cannot cross two instances, because a message of the other one is not in
+the registry. Therefore all queues belong to one instance. Each has its own storage for
+messages and schedule; all else (locks, revocations) is shared. A task's queue is the
+`queue` of its task class. A worker thread or process serves the queue that `serve()`
 pinned it to.
 """
 
@@ -31,17 +31,17 @@ CONNECT_TIMEOUT = 1.0  # seconds
 # A worker's blocking read waits one second in Redis; an answer that takes longer than
 # this counts as lost.
 SOCKET_TIMEOUT = 2.0
-# After a failure, messages are refused at once for so long: the sweeper sends them
-# again, and pages do not wait.
+# For so long after a failure, messages are refused at once, so that pages do not wait.
+# The sweeper sends them again.
 PAUSE = 2.0
-# After a failure, a worker leaves Redis alone for so long before it reads again; twice
-# as long after each further one.
+# How long a worker waits after a failure of Redis before it reads again, doubled after
+# each further failure.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
 class LaneMessage(bytes):
-    """A serialised task that knows its lane, so that Huey's own enqueue and schedule
-    code carries it there.
+    """A serialized task with its queue, so that Huey's own enqueue and schedule code
+    can pass it on.
     """
 
     queue: str
@@ -53,8 +53,8 @@ class LaneMessage(bytes):
 
 
 class LaneStorage:
-    """A front for one storage per lane; whatever is not about messages goes to the
-    shared one.
+    """A front for one storage per queue. Everything that is not about messages goes to
+    the shared storage.
     """
 
     priority = True
@@ -81,9 +81,9 @@ class LaneStorage:
             storage.close()
 
     def enqueue(self, data: LaneMessage, priority: float | None = None) -> None:
-        """Put a message into its lane.
+        """Put a message into its queue.
 
-        Raises RedisError, at once for two seconds after a failure.
+        Raises RedisError. For two seconds after a failure it does so at once.
         """
         if time.monotonic() < self._paused_until:
             raise RedisError("The queue has just failed; the sweeper sends the message again.")
@@ -102,7 +102,7 @@ class LaneStorage:
     def dequeue(self) -> bytes | None:
         """Return a message, or None.
 
-        While Redis fails, wait before the error is raised, so that it is asked seldom.
+        While Redis fails, wait before raising the error, so that requests are rare.
         """
         queue = getattr(self._pinned, "queue", None)
         for lane in (queue,) if queue else self.served:
@@ -134,8 +134,8 @@ class LaneStorage:
         self.lanes[data.queue].add_to_schedule(bytes(data), ts)
 
     def read_schedule(self, ts: Any) -> list[bytes]:
-        """Due messages of the lanes that this process serves; others are left to those
-        that serve them.
+        """Return due messages of the queues that this process serves. Other processes
+        read those of the other queues.
         """
         return [item for queue in self.served for item in self.lanes[queue].read_schedule(ts)]
 
@@ -159,8 +159,8 @@ class LaneStorage:
 
 
 class LaneHuey(Huey):  # type: ignore[misc]
-    """A Huey with lanes. `queues` names them; a task without a `queue` goes to the
-    last.
+    """A Huey with several queues, named by `queues`. A task without a `queue` goes to
+    the last one.
     """
 
     storage: LaneStorage
@@ -188,11 +188,11 @@ class LaneHuey(Huey):  # type: ignore[misc]
         return LaneMessage(super().serialize_task(task), self.queue_of(task))
 
     def dequeue(self) -> Task | None:
-        """Return the next message of this thread's lane, or None.
+        """Return the next message of this thread's queue, or None.
 
-        A message without this installation's signature is dropped unread: of an older
-        release, of a former SECRET_KEY, or by a stranger who writes to the queue. The
-        sweeper sends what a step still needs again.
+        A message without this installation's signature is dropped unread: it is of an
+        older release, of a former SECRET_KEY, or of a stranger who can write to the
+        queue. The sweeper sends again what a step still needs.
         """
         while True:
             data = self.storage.dequeue()
@@ -213,7 +213,7 @@ class LaneHuey(Huey):  # type: ignore[misc]
         ]
 
     def pending_count(self, queue: str | None = None) -> int:
-        """Messages that wait for a worker, of one lane or of all."""
+        """Return how many messages wait for a worker, in one queue or in all."""
         return self.storage.queue_size(queue)
 
 
@@ -228,8 +228,8 @@ class CheckedRedisStorage(PriorityRedisStorage):  # type: ignore[misc]
 
 
 class RedisLaneHuey(LaneHuey):
-    """Lanes in Redis, by one pool of connections that give up soon: a web process sends
-    messages, too.
+    """Queues in Redis, with one pool of connections that give up soon, because a web
+    process sends messages, too.
     """
 
     storage_class = CheckedRedisStorage

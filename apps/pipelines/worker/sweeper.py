@@ -36,11 +36,11 @@ Pending = Callable[[str], int]
 
 
 class NotSwept(Exception):
-    """Some steps could not be looked at; all others were."""
+    """Some steps could not be checked; all others were."""
 
 
 def sweep() -> int:
-    """Take in what supervisors ended, then look at every live step once.
+    """Handle the reports of supervisors, then check every live step once.
 
     Returns how many steps were moved on. Raises NotSwept after the last one, if any
     failed.
@@ -53,8 +53,8 @@ def sweep() -> int:
         try:
             moved += _look(step, now, pending)
         except Exception:
-            # One broken row, or a queue that is away, must not keep the others from
-            # being looked at.
+            # One broken row, or a queue that is away, must not keep the other steps
+            # from being checked.
             logger.exception("Run %s, %s could not be swept.", step.run_id, step.key)
             failed += 1
     redelivery.retry_due()
@@ -68,8 +68,8 @@ def _look(step: StepRun, now: datetime, pending: Pending) -> bool:
         case StepState.RUNNING:
             if (step.lease_until and step.lease_until < now) or process_id.is_dead(step.owner):
                 return _crashed(step, now)
-            # The attempt itself stops at its deadline between units; this is for one
-            # that hangs in a call.
+            # The attempt itself checks its deadline between units. This case is an
+            # attempt that hangs in a call.
             if (
                 step.deadline_at
                 and step.deadline_at + timedelta(seconds=config().hung_after) < now
@@ -124,11 +124,11 @@ def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
 
 def _crashed(step: StepRun, now: datetime) -> bool:
     if hangs.is_reported(step.owner):
-        # Its supervisor ended it just now; the next sweep takes the report in.
+        # Its supervisor has just ended it; the next sweep handles the report.
         return False
     if disk.problem():
-        # The attempt may have ended without a word because nothing can be stored; nor
-        # could another one.
+        # The attempt may have ended without a trace because the disk is full. Another
+        # attempt could store nothing either.
         return False
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     crashes = step.crashes + 1

@@ -75,8 +75,8 @@ class Command(BaseCommand):
             workers=options["workers"],
             worker_type=options["worker_type"],
             shutdown_timeout=options["grace"],
-            # A polled queue (SQLite) is looked at this often; a blocking one (Redis)
-            # pays no heed to it.
+            # How often a polled queue (SQLite) is read. A blocking one (Redis) ignores
+            # it.
             initial_delay=0.02,
             max_delay=0.1,
             health_check_interval=2,
@@ -90,9 +90,9 @@ def _supervised(options: dict[str, Any]) -> Table | None:
     """
     if not config().unit_limit:
         return None
-    # Django's checks have opened a connection. SQLite's locks do not pass to a forked
-    # process, which would take them for its own: others would remove the journal that
-    # it writes to.
+    # Django's checks have opened a connection. A fork does not inherit SQLite's locks,
+    # but the child would believe that it holds them: another process would then remove
+    # the journal while the child writes to it.
     connections.close_all()
     HUEY.storage.close()
     limits = launch.Limits(
