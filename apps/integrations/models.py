@@ -1,4 +1,4 @@
-"""Credentials, and the repositories that a team follows with the state of their sync."""
+"""Credentials, and the repositories that a team tracks with the state of their sync."""
 
 import uuid
 
@@ -147,7 +147,7 @@ class TrackedRepository(TeamScopedModel):
     `cause` and `remedy` explain `last_sync_error`, see `apps.pipelines.remedy`.
     """
 
-    # Shares the repository's key: an id of the one is the id of the other.
+    # The primary key is the repository's, so one id is valid for both rows.
     repository = models.OneToOneField(
         Repository, on_delete=models.CASCADE, primary_key=True, related_name="tracking"
     )
@@ -159,8 +159,8 @@ class TrackedRepository(TeamScopedModel):
     remedy = models.CharField(
         max_length=12, blank=True, default="", db_default="", choices=Remedy
     )
-    # When its newest read ended, however it ended; `last_synced_at` is that of the
-    # newest read that succeeded.
+    # When the newest read ended, with or without success. `last_synced_at` is the end
+    # of the newest read that succeeded.
     ended_at = models.DateTimeField(null=True, blank=True)
     cursor = models.JSONField(default=dict)
     done = models.PositiveIntegerField(default=0)
@@ -170,17 +170,18 @@ class TrackedRepository(TeamScopedModel):
     last_synced_at = models.DateTimeField(null=True, blank=True)
     # When a webhook last reported a change; the repository is read soon after.
     changed_at = models.DateTimeField(null=True, blank=True)
-    # What the team should know of the repository's name: another one has it now.
+    # A note for the team about the repository's name, which another repository has
+    # taken.
     notice = models.TextField(blank=True, default="", db_default="")
-    # The rolling comparison with the source: the last pull request compared in this
-    # round, by primary key, and when the last round ended. See
+    # The rolling comparison with the source: the primary key of the last pull request
+    # compared in this round, and when the last round ended. See
     # `apps.integrations.sync.verification`.
     verified_to = models.BigIntegerField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     # How many pull requests GitHub counts that are not in the window. See
     # `apps.integrations.sync.counts`.
     outside = models.JSONField(null=True, blank=True)
-    # When its newest read began: what changed before is read with it.
+    # When the newest read began. Changes before that time are included in it.
     read_began_at = models.DateTimeField(null=True, blank=True)
     # How many reads failed since the last one that succeeded.
     failed_reads = models.PositiveIntegerField(default=0, db_default=0)

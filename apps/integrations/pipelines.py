@@ -1,4 +1,4 @@
-"""Runs that belong to integrations alone; the onboarding pipeline is in
+"""Runs that use integrations only. The onboarding pipeline is in
 `apps.onboarding.pipeline`.
 """
 

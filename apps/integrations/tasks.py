@@ -50,10 +50,10 @@ def sync_historical_data_task(
 
     Args:
         months: how many months before the start of the run the first day is.
-        since: the first day, as 2025-11-29; goes before `months`. Without either it is
+        since: the first day, as 2025-11-29; used in place of `months`. Without either it is
             the team's.
         verify: compare everything that was read before with the source, too.
-        nights: compare a share of it, so that so many runs compare all; 0 for none.
+        nights: compare a share of it, so that this many runs compare all; 0 for none.
     """
     start = _start(team_id, ctx.run.created_at, months, since)
     return sync_repositories(
@@ -94,8 +94,8 @@ def _of_repository(repo_id: int, days_back: int = 30) -> Standalone:
 def sync_repository_initial_task(
     ctx: StepContext, *, repo_id: int, days_back: int = 30
 ) -> Outcome:
-    """Read one repository back over `days_back` days; the run's next step brings the
-    figures up to date.
+    """Read one repository back over `days_back` days. The run's next step updates the
+    figures.
     """
     team_id = _team_of(repo_id)
     if days_back < 1 or days_back > window.MOST_DAYS:

@@ -1,8 +1,8 @@
-"""Tokens at rest: encrypted with the first of `settings.CREDENTIAL_KEYS`, readable with
-any of them, never shown again.
+"""Tokens in the database: encrypted with the first of `settings.CREDENTIAL_KEYS`,
+readable with any of them, never shown again.
 
-To change keys: put the new one first, restart, run `manage.py rotate_credentials`, take
-the old one out.
+To change keys, put the new one first, restart, run `manage.py rotate_credentials`, and
+remove the old one.
 """
 
 import json
@@ -31,9 +31,9 @@ from apps.teams.models import Team
 
 logger = logging.getLogger(__name__)
 
-# The sample's server takes any token.
+# The sample's server accepts any token.
 SAMPLE_TOKEN = "sample"  # noqa: S105
-# An installation's token lasts an hour; so long before its end another is taken.
+# An installation's token lasts an hour; this long before its end it is replaced.
 TOKEN_MARGIN = timedelta(minutes=10)
 
 
@@ -46,7 +46,7 @@ OPERATOR = (
 class CredentialError(Exception):
     """A stored credential cannot be read.
 
-    The message is for members; the log has the operator's.
+    The message is for members; the log has the details for the operator.
     """
 
     cause = "credential_keys"
@@ -54,7 +54,7 @@ class CredentialError(Exception):
 
 
 class Secret:
-    """A text that does not show itself by accident; `reveal()` gives it."""
+    """A text whose `repr` hides it; `reveal()` returns it."""
 
     __slots__ = ("_text",)
 
@@ -85,10 +85,10 @@ def _keys() -> MultiFernet:
 
 
 def store_token(team: Team, token: str, user: Any = None) -> Credential:
-    """Encrypt and keep the team's GitHub token, in place of an earlier one: the team is
-    connected to GitHub then.
+    """Encrypt and store the team's GitHub token, in place of an earlier one. The team
+    is then connected to GitHub.
 
-    An empty one raises MissingCredentials.
+    Raises MissingCredentials for an empty token.
     """
     if not token.strip():
         raise MissingCredentials
@@ -139,7 +139,7 @@ def token_for(team: Team | int) -> str:
     return secret_for(team).reveal()
 
 
-# The sources whose repositories this client reads, and those that something else reads.
+# The sources that this client reads, and those that other code reads.
 READ_BY_CLIENT = {ConnectionSource.GITHUB, ConnectionSource.SAMPLE}
 OTHERWISE_READ = {ConnectionSource.GIT}
 
@@ -153,7 +153,7 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
     """
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
     if unknown := connected - READ_BY_CLIENT - OTHERWISE_READ:
-        # Its token, or GitHub's, must not reach a host that it is not for.
+        # A token must not reach a host that it is not for.
         raise CredentialError(f"The client of GitHub can't read {', '.join(sorted(unknown))}.")
     if ConnectionSource.SAMPLE in connected:
         if not settings.SAMPLE_URL:
@@ -172,7 +172,7 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
 def keep_fresh(client: GitHubClient, team: Team | int) -> None:
     """Give the client of a long sync the next token before the present one ends.
 
-    Raises as `client_for`.
+    Raises the same errors as `client_for`.
     """
     if client.identity and (installed := _installation(team)):
         token, renewed = installed.token()
@@ -181,9 +181,9 @@ def keep_fresh(client: GitHubClient, team: Team | int) -> None:
 
 
 def store_installation(team: Team, installation_id: int, user: Any = None) -> Credential:
-    """Keep that the team reads through the app's installation, in place of a token.
+    """Store that the team reads through the app's installation, in place of a token.
 
-    In the caller's transaction.
+    Call it in a transaction of the caller's.
     """
     Credential.objects.for_team(team).filter(kind=CredentialKind.GITHUB_TOKEN).delete()
     secret = encrypt(json.dumps({"installation": installation_id}))
@@ -232,12 +232,12 @@ def _installation(team: Team | int) -> _Installed | None:
 
 
 def encrypt(text: str) -> bytes:
-    """Raises CredentialError."""
+    """Encrypt a text. Raises CredentialError."""
     return _keys().encrypt(text.encode())
 
 
 def decrypt(secret: bytes | memoryview) -> str:
-    """Raises CredentialError."""
+    """Decrypt a text. Raises CredentialError."""
     try:
         return _keys().decrypt(bytes(secret)).decode()
     except InvalidToken:
@@ -246,9 +246,9 @@ def decrypt(secret: bytes | memoryview) -> str:
 
 
 def rotate() -> int:
-    """Encrypt every stored secret anew with the first key; returns how many.
+    """Encrypt every stored secret anew with the first key. Returns how many.
 
-    All of them or, on an error, none.
+    If one of them fails, none is changed.
     """
     keys, count = _keys(), 0
     with transaction.atomic():

@@ -1,10 +1,10 @@
 """Repositories that GitHub reported as deleted.
 
-    mark_deleted(tracked)             a webhook reports it: the page states it at once, and nothing is read for it
-    error = explain(tracked, error)   a later read finds nothing: the same words, not "check the name"
+    mark_deleted(tracked)             a webhook reports it: the page shows it at once, and nothing is read
+    error = explain(tracked, error)   a later read finds nothing: the error states the deletion, not "check the name"
     mark_found(tracked)               a read succeeds: it was restored
 
-A night still asks for the repository, with one request, because GitHub restores
+The nightly run still asks for the repository, with one request, because GitHub restores
 repositories for 90 days.
 """
 

@@ -1,10 +1,10 @@
 """Which sources of the installation a team may read: those that the operator granted to
 it.
 
-The clones below GIT_SOURCE_ROOT belong to the operator, and anybody may be able to
-create a team. So a team lists and reads them after a grant only (`manage.py
-grant_source`, the admin, or `manage.py onboard --source git`), and each read checks the
-grant again: a revoked one ends reading at the next sync.
+The clones below GIT_SOURCE_ROOT belong to the operator, and on an open installation any
+visitor can create a team. A team therefore lists and reads them only after a grant
+(`manage.py grant_source`, the admin, or `manage.py onboard --source git`). Each read
+checks the grant again, so a revoked one ends reading at the next sync.
 """
 
 from pathlib import Path, PurePosixPath
@@ -56,7 +56,8 @@ def grant(team: Team, source: str, *, folder: str = "", by: User | None = None) 
 
 
 def revoke_grant(team: Team, source: str) -> bool:
-    """End a grant and the connection that it allowed, whose list names clones.
+    """End a grant, and delete the connection that it allowed, because that lists
+    clones.
 
     Returns False if there was none.
     """

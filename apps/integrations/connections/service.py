@@ -41,9 +41,9 @@ from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 
-# Searching and reloading read the stored list for so long.
+# How long the stored list is used before the source is asked again.
 FRESH = timedelta(minutes=10)
-# How many pages of a hundred are read at once: a web request waits for them.
+# How many pages of a hundred are read in one web request, whose user waits for them.
 PAGES_AT_ONCE = 5
 TIMEOUT = httpx.Timeout(5.0)
 REQUEST_SECONDS = 8.0
@@ -59,8 +59,8 @@ class CannotConnect(Exception):
 
 
 def offered(team: Team) -> list[str]:
-    """Return the sources that a team may connect: those of this installation need the
-    operator's grant.
+    """Return the sources that a team may connect. The server's clones are among them
+    only if the operator has granted them.
     """
     sources: list[str] = [ConnectionSource.GITHUB]
     if settings.SAMPLE_URL:
@@ -75,8 +75,8 @@ def connections_of(team: Team) -> list[Connection]:
 
 
 def check(team: Team, source: str, token: str = "") -> Finding | list[str]:
-    """Ask the source whether it can be read: what a token may read, or the clones that
-    were found.
+    """Ask the source what can be read: the repositories of a token, or the clones that
+    exist.
 
     Raises CannotConnect, GitHubError, CredentialError, GitError. Nothing is stored.
     """
@@ -97,7 +97,7 @@ def known_source(source: str) -> ConnectionSource:
 def ask(team: Team, source: ConnectionSource, token: str) -> Finding | list[str]:
     """Ask a source as `check` does.
 
-    Each source names its host here, so a token reaches no other one.
+    Each source has its own branch with its own host, so a token reaches no other host.
     """
     match source:
         case ConnectionSource.GITHUB:
@@ -183,8 +183,8 @@ def _check_mixing(team: Team, source: str) -> None:
 
 
 def revoke(team: Team) -> None:
-    """End the token of the app's installation at GitHub, as far as that can be reached:
-    it would end by itself.
+    """End the token of the app's installation at GitHub. Errors are ignored, because
+    the token ends by itself within an hour.
     """
     if (
         Credential.objects.for_team(team)
@@ -229,7 +229,7 @@ def is_fresh(connection: Connection) -> bool:
 def refresh(connection: Connection) -> None:
     """Read the list again from its beginning, as far as it was read before.
 
-    Raises as `check`.
+    Raises the same errors as `check`.
     """
     if connection.source == ConnectionSource.GIT:
         clones, more = clones_for(connection.team_id)
@@ -240,7 +240,7 @@ def refresh(connection: Connection) -> None:
 
 
 def read_more(connection: Connection) -> None:
-    """Read the next pages of a long list. Raises as `check`."""
+    """Read the next pages of a long list. Raises the same errors as `check`."""
     if connection.listing_more is None or connection.source == ConnectionSource.GIT:
         return
     further, next_page = _read_pages(connection, connection.listing_more, PAGES_AT_ONCE)
@@ -250,7 +250,7 @@ def read_more(connection: Connection) -> None:
 
 
 def measure(connection: Connection, names: list[str]) -> None:
-    """Read the sizes of those whose size is not known. Raises as `check`."""
+    """Read the sizes that are not known yet. Raises the same errors as `check`."""
     unknown = [name for name in names if name not in connection.sizes]
     if not unknown or connection.source == ConnectionSource.GIT:
         return
@@ -298,7 +298,7 @@ def _clone(path: str) -> Listed:
 
 
 def _store(connection: Connection, **values: Any) -> None:
-    """Write what was read; a connection that was left meanwhile stays left."""
+    """Store what was read, unless the connection was deleted meanwhile."""
     Connection.objects.across_teams().filter(pk=connection.pk).update(**values)
     for name, value in values.items():
         setattr(connection, name, value)

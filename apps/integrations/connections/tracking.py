@@ -1,4 +1,4 @@
-"""Choosing the repositories that a team follows."""
+"""Choose the repositories that a team tracks."""
 
 import re
 from collections.abc import Iterable
@@ -46,12 +46,12 @@ def _checked(source: str, text: str) -> str:
 def track_repositories(
     team: Team, source: str, names: Iterable[str]
 ) -> list[TrackedRepository]:
-    """Make the team follow these repositories; those that it follows already stay as
-    they are.
+    """Make the team track these repositories. Those that it tracks already stay as they
+    are.
 
-    `names` are `owner/name` for `github`, paths for `git`. GitHub ignores case in
-    names, so we do. In the order given, each once. Raises InvalidName before anything
-    is written.
+    `names` are `owner/name` for `github`, paths for `git`. Case is ignored in names of
+    GitHub, as GitHub does. Returns them in the given order, each once. Raises
+    InvalidName before anything is written.
     """
     wanted: dict[str, str] = {}
     for name in [_checked(source, text) for text in names]:
@@ -81,7 +81,8 @@ def untrack_repository(team: Team, repository_id: int) -> str:
     """Stop reading a repository; its pull requests and figures stay.
 
     Returns its name, or an empty text if the team does not track it. Raises
-    CannotConnect while a run of the team is under way, which may be reading it.
+    CannotConnect while a run of the team is active, because it may be reading the
+    repository.
     """
     return _untrack(team, pk=repository_id)
 
@@ -89,7 +90,7 @@ def untrack_repository(team: Team, repository_id: int) -> str:
 def untrack_name(team: Team, source: str, name: str) -> str:
     """Stop reading a repository by the name that its source has for it.
 
-    As `untrack_repository`.
+    Returns and raises the same as `untrack_repository`.
     """
     match = "iexact" if source == Source.GITHUB else "exact"
     return _untrack(

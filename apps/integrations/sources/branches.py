@@ -4,8 +4,8 @@
     is_long_lived("mainline", "mainline")       True: it is the trunk
     is_long_lived("release-notes", "main")      False
 
-A merge of one such branch into another is a release (`ChangeKind.RELEASE`): what it
-brings was counted before.
+A merge of one such branch into another is a release (`ChangeKind.RELEASE`): its changes
+were counted when they were merged into the first branch.
 """
 
 import re
@@ -17,7 +17,7 @@ _LONG_LIVED = re.compile(
     r"|(?:release|releases|stable)/.+|release|releases"
     r"|v?[0-9]+(?:[._-][0-9]+)*(?:\.x|[._-](?:stable|maintenance|maint|release|lts))"
 )
-# Longer names are no team's.
+# Real branch names are shorter; longer ones are not matched.
 _LONGEST = 250
 
 

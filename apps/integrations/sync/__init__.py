@@ -1,5 +1,5 @@
-"""Reading what a team tracks: what is asked when, how far it got, and what is left to
-read again.
+"""Read what a team tracks: which request comes when, how far the sync got, and what has
+to be read again.
 
 It imports `connections`, `sources`, and models; only `tasks`, `pipelines`, and the
 onboarding import it. Start with `run`, then `state`.

@@ -1,9 +1,9 @@
 """How reads of a repository began and ended, and when a change that a webhook announced
 is read.
 
-A change is read soon, unless a read began after it: that one has read it, or has tried.
-A repository whose reads fail is tried again after 5, 10, 20, … minutes, and after TRIES
-failures by the night only.
+A change is read soon, unless a read began after it: that read includes the change, or
+has failed. A repository whose reads fail is retried after 5, 10, 20, … minutes, and
+after TRIES failures only by the nightly run.
 """
 
 from datetime import datetime, timedelta
@@ -18,11 +18,11 @@ from apps.masking import storable
 from apps.pipelines.remedy import cause_of
 from apps.teams.models import Team
 
-# A change is seldom alone: so long after one the others have come, too. And so often is
-# often enough.
+# Changes often come in groups. QUIET is the time after a change in which others follow,
+# and REFRESH_EVERY limits how often one repository is read.
 QUIET, REFRESH_EVERY = timedelta(minutes=1), timedelta(minutes=5)
 TRIES = 6
-# Characters of a repository's error.
+# The most characters of a repository's error.
 LONGEST_REASON = 500
 
 # The columns that these functions set.
@@ -30,13 +30,13 @@ COLUMNS = ["last_sync_error", "cause", "remedy", "ended_at", "read_began_at", "f
 
 
 def begin(tracked: TrackedRepository) -> None:
-    """Note that a read begins. The caller saves COLUMNS."""
+    """Record that a read begins. The caller saves COLUMNS."""
     tracked.last_sync_error, tracked.cause, tracked.remedy = "", "", ""
     tracked.read_began_at = timezone.now()
 
 
 def fail(tracked: TrackedRepository, error: Exception) -> None:
-    """Note that a read failed, and why. The caller saves COLUMNS."""
+    """Record that a read failed, and why. The caller saves COLUMNS."""
     error = deleted.explain(tracked, error)
     tracked.last_sync_error = storable(str(error), LONGEST_REASON)
     tracked.cause, tracked.remedy = cause_of(error)
@@ -45,7 +45,7 @@ def fail(tracked: TrackedRepository, error: Exception) -> None:
 
 
 def succeed(tracked: TrackedRepository) -> None:
-    """Note that a read came to its end. The caller saves COLUMNS."""
+    """Record that a read succeeded. The caller saves COLUMNS."""
     tracked.ended_at = timezone.now()
     tracked.failed_reads = 0
     deleted.mark_found(tracked)

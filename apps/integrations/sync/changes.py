@@ -39,8 +39,8 @@ def news_of(
 
 
 def unsigned_of(repository: Repository, news: Sequence[PullRequestData]) -> set[int]:
-    """Return the primary keys of rows of which there is news that has no later time of
-    change. Call it before ingest.
+    """Return the primary keys of rows whose records differ although their time of
+    change is not later. Call it before ingest.
     """
     moments = {record.external_id: record.updated_at for record in news}
     rows = (
@@ -53,8 +53,8 @@ def unsigned_of(repository: Repository, news: Sequence[PullRequestData]) -> set[
 
 
 def unsettled(records: Sequence[PullRequestData], at: datetime) -> list[int]:
-    """Return the numbers of those that changed in the second in which GitHub gave them,
-    or just before.
+    """Return the numbers of those that changed in the second of GitHub's answer, or
+    just before it.
     """
     return [
         record.number
@@ -64,8 +64,8 @@ def unsettled(records: Sequence[PullRequestData], at: datetime) -> list[int]:
 
 
 def read_again(repository: Repository, numbers: Sequence[int]) -> None:
-    """Have the details read once more of pull requests that an earlier sync found
-    unsettled.
+    """Mark pull requests that an earlier sync found unsettled, so that their details
+    are read once more.
     """
     pulls = PullRequest.objects.across_teams().filter(repository=repository, number__in=numbers)
     if pulls.filter(detail_state=DetailState.COMPLETE).update(detail_state=DetailState.PENDING):
@@ -73,8 +73,8 @@ def read_again(repository: Repository, numbers: Sequence[int]) -> None:
 
 
 def _stored(repository: Repository, external_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    # The repository's, and so its team's: asked for the team too, SQLite walks through
-    # all that there is.
+    # The repository implies the team. With a condition on the team, too, SQLite would
+    # choose a scan of the whole table.
     rows = PullRequest.objects.across_teams().filter(repository=repository).order_by()
     found = rows.filter(external_id__in=external_ids).values(*_COLUMNS)
     return {row["external_id"]: row for row in found}
@@ -85,7 +85,8 @@ def _is_news(record: PullRequestData, row: dict[str, Any] | None, at: datetime) 
         return True
     if record.updated_at < row["updated_at"]:
         return bool(row["updated_at"] > at + SKEW)
-    # The source's account, if an admin has joined it into another one.
+    # Compare with the account from the source, even if an admin has joined it into
+    # another one.
     if key_of(record.author) != (row["signed_by__key"] or row["author__key"]):
         return True
     values = listed_values(record, row)
@@ -95,10 +96,10 @@ def _is_news(record: PullRequestData, row: dict[str, Any] | None, at: datetime) 
 def lacking(
     repository: Repository, page: SkeletonPage, upper: datetime | None, floor: datetime
 ) -> list[int]:
-    """Return the primary keys of rows that a page by last change should have, and has
-    not.
+    """Return the primary keys of rows that a page by last change should contain, but
+    does not.
 
-    The page begins below `upper` (None: at the top) and counts down to `floor`.
+    The page begins below `upper` (None: at the top) and goes down to `floor`.
     """
     lower = floor
     if page.end.has_next and page.stalest is not None:

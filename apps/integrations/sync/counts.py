@@ -1,10 +1,10 @@
-"""What GitHub counts against what is stored: a difference without a sign in the list
-shows that something was missed.
+"""Compare GitHub's counts with the stored rows. A difference that no list explains
+shows that the sync missed something.
 
-GitHub counts a repository's pull requests by state; those that are outside of the
-window are not stored. How many these are is remembered, and stays the same from one
-sync to the next, but for old ones that were active again and are stored now. Anything
-else means that a pull request was deleted, or changed without a new `updatedAt`.
+GitHub counts a repository's pull requests by state. Those outside of the window are not
+stored; how many these are is remembered. The number stays the same from one sync to the
+next, except for old ones that were active again and are stored now. Any other
+difference means that a pull request was deleted, or changed without a new `updatedAt`.
 """
 
 from datetime import datetime
@@ -24,10 +24,10 @@ STATES = (
 
 
 def outside(tracked: TrackedRepository, since: datetime) -> dict[str, Any] | None:
-    """Return how many GitHub counts by state beyond those stored, and how many stored
-    ones are older than the window.
+    """Return how many pull requests GitHub counts by state beyond those stored, and how
+    many stored ones are older than the window.
 
-    None if GitHub's counts did not come with this sync.
+    Returns None if this sync got no counts from GitHub.
     """
     told = tracked.cursor.get("counts")
     if not told:
@@ -46,10 +46,10 @@ def outside(tracked: TrackedRepository, since: datetime) -> dict[str, Any] | Non
 
 
 def remember(tracked: TrackedRepository, since: datetime) -> None:
-    """Keep how many are outside of the window, as a base for the next sync.
+    """Store how many are outside of the window, as a base for the next sync.
 
-    If this sync compared all and could not read some of it, what differed may differ
-    still: the earlier base stays, so that the next sync compares again.
+    If this sync compared everything but could not read a part, there may still be a
+    difference. The earlier base then stays, so that the next sync compares again.
     """
     if not tracked.cursor.get("verify", {}).get("unread"):
         tracked.outside = outside(tracked, since)

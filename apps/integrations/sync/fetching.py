@@ -1,6 +1,5 @@
-"""Requests beside each other, as far as the rate limiter lets them: only HTTP happens
-in threads, rows are written by the step's own thread, which takes the answers as they
-come.
+"""Send several requests at once, as far as the rate limiter allows it. Threads do HTTP
+only. The step's own thread takes the answers as they come, and writes the rows.
 """
 
 import time
@@ -16,12 +15,12 @@ from apps.integrations.sync.rate_limiter import MOST_IN_FLIGHT, Allowance, Ticke
 from apps.pipelines.exceptions import Park, Released
 from apps.pipelines.worker import marks
 
-# How long to wait for an answer before looking at the rest of the world again.
+# Seconds to wait for an answer before `check` is called again.
 LOOK_UP = 0.25
 # Seconds without a permit after which the wait is noted, so that the page gives the
 # reason.
 NOTED_AFTER = 2.0
-# After these no request makes sense any more, whatever it asks for.
+# After these errors every further request would fail, too.
 OF_ALL = (RateLimited, BadCredentials, Unreachable)
 
 Timed = tuple[Any, Exception | None, float]
@@ -56,19 +55,19 @@ class Fetcher:
         self._waits_since: float | None = None
         self._is_noted = False
         self.budget: ApiBudget | None = None
-        # Nothing goes out beside the first request until it is known that the token is
-        # good for anything.
+        # The first request goes alone, until it is known that the token is valid.
         self._most = 1
 
     def beside[T, R](
         self, acquire: Callable[[], T | None], call: Callable[[T], R]
     ) -> Iterator[tuple[T, Callable[[], R]]]:
-        """Items with their answers, in the order in which these come; `answer()` raises
+        """Yield items with their answers, in the order of arrival. `answer()` raises
         what the request raised.
 
-        `take` gives the next item; None means none for now: it is asked again after
-        each answer, and the end is when nothing is under way either. An error that
-        concerns all requests, and what `check` raises, comes last.
+        `take` returns the next item, or None if there is none for now; it is called
+        again after each answer. The iteration ends when no request is under way either.
+        An error that concerns all requests, and what `check` raises, is raised at the
+        end.
         """
         flight = _Flight[T]()
         pool = ThreadPoolExecutor(int(MOST_IN_FLIGHT), thread_name_prefix="github")
@@ -102,8 +101,8 @@ class Fetcher:
                 self._allowance.release(ticket, 0.0)
 
     def _put_off(self, reason: Exception) -> None:
-        """Give a limit the time until which nothing is asked: without a word of
-        GitHub's it grows with each refusal.
+        """Set the time until which a limit lasts. If GitHub named none, it grows with
+        each refusal.
         """
         if (
             isinstance(reason, RateLimited)
@@ -119,7 +118,9 @@ class Fetcher:
         acquire: Callable[[], T | None],
         call: Callable[[T], R],
     ) -> float:
-        """Send what may be sent now; how long to wait then, in seconds."""
+        """Send what may be sent now. Return how many seconds to wait before the next
+        attempt.
+        """
         try:
             while flight.stopped is None and len(flight.flying) < self._most:
                 self._check()

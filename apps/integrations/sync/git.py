@@ -1,12 +1,12 @@
-"""Reading a repository from a local clone: how much landed in the window, then
-everything of it in units, newest first.
+"""Read a repository from a local clone: first count the landings in the window, then
+read all of them in units, newest first.
 
-The rows that are there already are the cursor: a second sync reads what is new, and
-what would be another record now (by `.mailmap`, or the trunk's name). What is off the
-trunk since its history was rewritten is deleted. All of that is no
-correction: every refresh looks at the whole graph. With `verify` the landings whose
-rows seem right are read again, too, and those whose rows differ from their records are
-counted as corrected.
+The stored rows replace a cursor: a second sync reads the landings that are new, and
+those whose record would differ now (because of `.mailmap`, or the trunk's name). After
+the history was rewritten, rows of commits that are no longer on the trunk are deleted.
+None of that counts as a correction, because every refresh reads the whole graph. With
+`verify`, landings whose rows seem right are read again, too, and rows that differ from
+their records are counted as corrected.
 """
 
 from collections import deque
@@ -38,7 +38,8 @@ from apps.pipelines import portions
 
 LANDINGS = 50
 DELETED_AT_ONCE = 500
-# So many landings in a row, each read alone in vain, are the repository's fault.
+# If so many landings in a row can't be read, each alone, the repository itself is
+# broken.
 IN_VAIN = 3
 HOPELESS = (SourceDisabled, NotGranted, GitMissing, LandingGone)
 
@@ -51,15 +52,15 @@ class GitReader:
         self._open: dict[int, GitRepository | None] = {}
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """Count what landed in the window, whatever `start` is: a clone's list is at
-        hand.
+        """Count the landings of the window. `start` is ignored, because a clone's whole
+        list is on disk.
         """
         for tracked in rows:
             with self._alone(tracked):
                 self._outline(tracked)
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """Read every landing that is not in the rows yet, then end the repository."""
+        """Read every landing that is not stored yet, then end the repository."""
         for tracked in rows:
             with self._alone(tracked):
                 if (clone := self._clone(tracked)) is not None:
@@ -69,7 +70,7 @@ class GitReader:
                 self._sync_state.end(tracked)
 
     def _outline(self, tracked: TrackedRepository) -> None:
-        """Count what landed, and note what the clone does not have of it."""
+        """Count the landings, and note which part of the history the clone lacks."""
         if tracked.cursor["phase"] != "skeleton":
             return
         self._sync_state.check()
@@ -112,7 +113,7 @@ class GitReader:
                 )
             except EmptyRepository:
                 if _stored(tracked.repository).exists():
-                    # It had commits once. What was read stays until it has some again.
+                    # The clone had commits once. The rows stay until it has some again.
                     raise
                 self._open[tracked.pk] = None
         return self._open[tracked.pk]
@@ -142,7 +143,7 @@ class GitReader:
     ) -> None:
         """Read these landings in batches.
 
-        With `compare` they are stored already, and what differs is a correction.
+        With `compare` they are already stored, and each difference is a correction.
         """
         todo = deque(oids)
         size, in_vain = LANDINGS, 0
@@ -176,8 +177,8 @@ class GitReader:
     def _read(
         self, tracked: TrackedRepository, clone: GitRepository, oids: Sequence[str]
     ) -> tuple[list[PullRequestData], list[Problem]]:
-        """Read the records of these landings; one that hung before is left out, and is
-        a problem.
+        """Read the records of these landings. A landing that hung before is left out
+        and recorded as a problem.
         """
         name = tracked.repository.full_name
         records: list[PullRequestData] = []
@@ -213,8 +214,7 @@ class GitReader:
                 self._sync_state.save(tracked, unit, f"{name}: comparing with the clone")
                 return
             tracked.done += len(records) + len(problems)
-            # What landed while the clone was being read may be more than was counted
-            # first.
+            # The number of landings may have grown since they were counted.
             tracked.total = max(tracked.total or 0, tracked.done)
             self._sync_state.save(
                 tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes"
@@ -238,8 +238,8 @@ def _landings_name(repository: str, oids: Sequence[str]) -> str:
 def _landed(
     repository: Repository, clone: GitRepository | None, since: datetime
 ) -> dict[str, str]:
-    """Return what landed since then, or since the oldest row, newest first: the digests
-    of records by external id.
+    """Return the landings since then, or since the oldest row, newest first: the
+    digests of records by external id.
     """
     if clone is None:
         return {}
@@ -265,7 +265,7 @@ def _stored(repository: Repository) -> QuerySet[PullRequest]:
 
 
 def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
-    """Return the ids of the landings that no row has as they are now, in their order."""
+    """Return the ids of the landings without a row of the same digest, in their order."""
     known = dict(_stored(repository).values_list("external_id", "digest"))
     return [
         key.removeprefix("git:") for key, digest in landed.items() if known.get(key) != digest
@@ -275,11 +275,11 @@ def _unread(repository: Repository, landed: Mapping[str, str]) -> list[str]:
 def _delete_others(
     repository: Repository, landed: Mapping[str, str], cut_at: datetime | None
 ) -> int:
-    """Delete the rows of what is not on the trunk any more. Returns how many; the
-    caller holds the transaction.
+    """Delete the rows of landings that are not on the trunk any more. Returns how many;
+    the caller holds the transaction.
 
-    What landed until `cut_at` stays: the clone became shallow, and does not show
-    whether it is still on the trunk.
+    Landings until `cut_at` stay: the clone became shallow, and does not show whether
+    they are still on the trunk.
     """
     stored = _stored(repository)
     if cut_at is not None:

@@ -1,5 +1,5 @@
-"""Reading repositories of GitHub: the requests of several beside each other, as far as
-the rate limiter lets them.
+"""Read repositories of GitHub, with the requests of several repositories at once, as
+far as the rate limiter allows it.
 """
 
 from collections.abc import Callable, Sequence

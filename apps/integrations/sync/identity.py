@@ -1,11 +1,11 @@
-"""A repository is what GitHub's `databaseId` names; its name and its node id are
-addresses, which change.
+"""Identify a repository by GitHub's `databaseId`. Its name and its node id are only
+addresses, which may change.
 
     read_list(source, address_of(repository), first=100, after=None, document=…)    a page of that repository, or NameTaken
 
-A repository is asked for by its name. If that leads nowhere, or to another repository,
-the node id leads to its name of now. What was read of one is never mixed with what
-another one has under the same name.
+A repository is asked for by its name. If the name leads to no repository, or to another
+one, the node id leads to the present name. Rows of one repository are never mixed with
+those of another one that has taken its name.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ FORMER = " (formerly"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How a repository is found, and how it is known again."""
+    """The addresses of a repository, and the number that identifies it."""
 
     full_name: str
     node_id: str
@@ -31,8 +31,8 @@ class Address:
 
     @property
     def has_name(self) -> bool:
-        """Return whether the name is one that GitHub may know, and not one that we gave
-        it.
+        """Return whether the name may exist at GitHub, and was not made up by
+        `_former`.
         """
         return FORMER not in self.full_name
 
@@ -74,11 +74,10 @@ def read_list(
 
 
 def confirm(source: GitHubSource, address: Address) -> None:
-    """Raise an error if this repository can't be read any more, whatever it is called
-    now.
+    """Raise an error if this repository can't be read any more under any name.
 
     Raises:
-        NotFound: if it is not there, or the token has no access to it.
+        NotFound: if it does not exist, or the token has no access to it.
         GitHubError: as `GitHubSource.repository`.
     """
     name = address.full_name.partition(FORMER)[0]
@@ -106,8 +105,7 @@ def _is_same(source: GitHubSource, facts: RepositoryFacts, address: Address) -> 
         return facts.github_id == address.github_id
     if not address.node_id or facts.external_id == address.node_id:
         return True
-    # Read by an earlier release, which kept the node id only: its format may have
-    # changed.
+    # An earlier release stored only the node id, whose format may have changed.
     found = source.repository_by_id(address.node_id)
     return found is None or found.github_id == facts.github_id
 
@@ -160,9 +158,9 @@ def _is_tracked(repository: Repository, full_name: str) -> bool:
 
 
 def free_name(tracked: TrackedRepository) -> None:
-    """Take its name from a repository whose name another one has now.
+    """Take the name away from a repository, because another one has it at GitHub now.
 
-    Inside the open unit.
+    Call it inside the open unit.
     """
     repository = tracked.repository
     if FORMER not in repository.full_name:
@@ -176,8 +174,8 @@ def _former(repository: Repository) -> str:
 
 
 def _unite(repository: Repository, facts: RepositoryFacts) -> None:
-    """Take over what was read of the repository under a row that is not tracked any
-    more.
+    """Move the data of the repository from a row that is not tracked any more to this
+    one.
     """
     same = Q(external_id=facts.external_id)
     if facts.github_id is not None:
@@ -198,9 +196,9 @@ def _unite(repository: Repository, facts: RepositoryFacts) -> None:
 
 
 def _free(repository: Repository, full_name: str) -> bool:
-    """Make room for the name that the repository has at GitHub.
+    """Free the name that the repository has at GitHub.
 
-    Returns False if a row that is not read yet has it.
+    Returns False if a row that has not been read yet has it.
     """
     others = (
         Repository.objects.for_team(repository.team_id)
@@ -210,7 +208,7 @@ def _free(repository: Repository, full_name: str) -> bool:
     for other in others.filter(full_name__iexact=full_name):
         if not other.external_id and other.github_id is None:
             return False
-        # GitHub gives a name once: what is stored of the other one is out of date.
+        # A name is unique at GitHub, so the other row is out of date.
         other.full_name = _former(other)
         other.save(update_fields=["full_name"])
     return True

@@ -1,8 +1,9 @@
-"""Removes pull requests that lie before the window, before a repository is read for the
+"""Remove pull requests from before the window, before a repository is read for the
 first time.
 
-A setup over 24 months is canceled while it reads, and the next one is over 3 months:
-what the first one stored of the other 21 is removed. A fresh start would not read it.
+For example, a setup over 24 months is canceled while it reads, and the next one is over
+3 months. The rows of the other 21 months are then removed, because a fresh setup would
+not read them.
 """
 
 from apps.integrations.sync.state import UNIT, SyncState, window_of
@@ -13,7 +14,9 @@ REMOVED_AT_ONCE = 500
 
 
 def remove_outside(sync_state: SyncState) -> None:
-    """Delete the rows outside the window of each repository that was never read whole."""
+    """Delete the rows outside the window of each repository that was never read
+    completely.
+    """
     for tracked in sync_state.rows:
         if tracked.synced_since is not None or tracked.cursor["phase"] != "skeleton":
             continue

@@ -44,18 +44,19 @@ from apps.metrics.cache import touch
 from apps.metrics.models import DetailState, PullRequest
 from apps.pipelines.context import Unit
 
-# How often what cannot be made smaller is asked for.
+# How often a request that cannot be made smaller is sent.
 TRIES = 3
-# After so many answers in a row without one pull request, the rest of the details is
-# not asked for.
+# After this many answers in a row without a single pull request, the remaining details
+# are not requested.
 MOST_IN_VAIN = 20
 GIVEN_UP_AT_ONCE = 500
-# How often the list is looked through for what changed while the details were read.
+# How often the list is read again for what changed while the details were read.
 ROUNDS = 5
-# Changes that lie so close before what was seen last are read again: GitHub's lists are
-# not always up to date.
+# Changes this long before the newest known one are read again, because GitHub's lists
+# may lag behind.
 OVERLAP = timedelta(minutes=10)
-# Few have changed since the last look, as a rule.
+# The size of the first page: usually few pull requests have changed since the last
+# sync.
 FIRST_CHANGES = 25
 
 # (primary key, node id) of a pull request whose details are to be read.
@@ -76,9 +77,9 @@ class Job:
 
 @dataclass(slots=True)
 class _Details:
-    """What is left to read.
+    """The pull requests whose details are left to read.
 
-    `tries` counts, for those that are asked for alone, how often they were.
+    `tries` counts the attempts of those that are requested alone.
     """
 
     todo: deque[Todo]
@@ -86,14 +87,15 @@ class _Details:
     size: int
     tries: dict[str, int] = field(default_factory=dict)
     flying: int = 0
-    # Answers in a row that brought nothing.
+    # Answers in a row without a single pull request.
     in_vain: int = 0
-    # The last primary key, if these are compared.
+    # The last primary key, if these details are compared with stored ones.
     last: int = 0
 
     def try_again(self, batch: Sequence[Todo], unread: Set[str]) -> list[Todo]:
-        """Put those of a batch back that were not read, alone, unless that was done
-        often enough. Returns them.
+        """Put the pull requests of a batch that were not read back, each for a request
+        of its own, unless that was tried often enough. Returns those that were put
+        back.
         """
         again = [
             item for item in batch if item[1] in unread and self.tries.get(item[1], 0) < TRIES
@@ -131,7 +133,7 @@ class RepositoryPlan:
         self._listing = False
         self._details: _Details | None = None
         self._lists = verification.Lists(sync_state, tracked)
-        # Why the repository can't be read, as soon as a thread has asked for it.
+        # Why the repository can't be read, once a thread has found out.
         self._lost: GitHubError | None = None
         self._confirming = threading.Lock()
 
@@ -202,7 +204,7 @@ class RepositoryPlan:
                     self._source, address, first=size, after=after, document=document
                 )
             except (Overloaded, BadResponse):
-                # Smaller pages are no help if GitHub answers nothing at all.
+                # Smaller pages do not help if GitHub answers no query at all.
                 if last_try or not self._source.has_answered:
                     self._source.ping()
                 raise
@@ -246,9 +248,9 @@ class RepositoryPlan:
             self._finish()
 
     def _forget_place(self) -> None:
-        """Begin the list at its top:
+        """Start the list at its top again.
 
-        GitHub does not know the place at which it should continue.
+        GitHub does not know the position from which it should continue.
         """
         with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             cursor = {**self._tracked.cursor, "after": None}
@@ -297,8 +299,8 @@ class RepositoryPlan:
             sync_state.note(tracked, page.problems)
             reached = edge is not None and edge < floor
             over = not page.end.has_next or reached
-            # A page that reaches past the window has older ones on it, which a wider
-            # window would read.
+            # A page that reaches past the window contains older pull requests, which a
+            # wider window would read.
             end = over and self._list_over(whole=not page.end.has_next and not reached)
             name = tracked.repository.full_name
             sync_state.save(
@@ -307,8 +309,8 @@ class RepositoryPlan:
         return end
 
     def _ask_again(self, page: SkeletonPage, floor: datetime) -> int:
-        """Have the details read of rows that a page by last change should have, and has
-        not. Returns how many.
+        """Mark rows that a page by last change should contain but does not, so that
+        their details are read. Returns how many.
         """
         repository, upper = self._tracked.repository, self._tracked.cursor.get("upper")
         keys = lacking(
@@ -320,14 +322,14 @@ class RepositoryPlan:
         )
 
     def _turn(self, page: SkeletonPage, changed: int, wanted: int) -> None:
-        """Note in the cursor how far the list is read, and what is needed to know later
-        what was missed.
+        """Record in the cursor how far the list is read, and what a later page needs to
+        find out what was missed.
         """
         cursor = self._tracked.cursor = dict(self._tracked.cursor)
         newest = page.newest
         if cursor.get("after") is None and newest is not None:
-            # The newest change known: by the first page of a list by change, exactly;
-            # by creation, at least.
+            # The newest known change. The first page of a list by change has exactly
+            # that; the first page by creation has at least a recent one.
             cursor["top"] = newest.isoformat()
             cursor.setdefault("began", newest.isoformat())
         if cursor["phase"] == "skeleton":
@@ -353,8 +355,8 @@ class RepositoryPlan:
             # Remember the page that a wider window would continue from: the one that
             # reaches past this window's start, unless that is the last page.
             cursor["deep"] = {"whole": whole, "after": before}
-            # Of a list that was read to its end, nothing older is left that might have
-            # been active.
+            # A list that was read to its end contains every pull request, so no older
+            # ones can have been active.
             cursor["phase"] = "detail" if whole and tracked.watermark is None else "update"
         elif phase == "update":
             quiet = not changed and "oldest" not in cursor
@@ -375,8 +377,8 @@ class RepositoryPlan:
     # Details
 
     def _finish(self) -> None:
-        """Everything known has been read: end, or compare with GitHub first if that is
-        due.
+        """End the repository, or compare it with GitHub first if that is due.
+        Everything known has been read.
         """
         if verification.begin(self._sync_state, self._tracked):
             return
@@ -426,8 +428,8 @@ class RepositoryPlan:
             try:
                 page = self._source.detail([node_id for _, node_id in batch])
                 if page.gone or (len(batch) > 1 and not page.records):
-                    # Whether the repository is still there: otherwise all of it seems
-                    # to be gone, or is asked for in vain.
+                    # Check that the repository still exists. Otherwise all of its pull
+                    # requests would seem to be deleted, or be requested in vain.
                     self._confirm(address)
                 return page
             except (Overloaded, BadResponse) as error:
@@ -443,7 +445,7 @@ class RepositoryPlan:
     def _confirm(self, address: identity.Address) -> None:
         """Raise GitHubError if the repository can't be read.
 
-        Threads that ask at once get one answer.
+        Threads that ask at the same time share one answer.
         """
         with self._confirming:
             if self._lost is not None:
@@ -459,7 +461,7 @@ class RepositoryPlan:
     ) -> None:
         details.flying -= 1
         if not self._open:
-            # The repository failed while this was under way.
+            # The repository failed while this request was under way.
             return
         try:
             page = answer()
@@ -471,8 +473,8 @@ class RepositoryPlan:
             return
         details.in_vain = 0 if page.records or page.gone else details.in_vain + 1
         if self._compares:
-            # What was asked for before the comparison began again at its lists is out
-            # of date.
+            # If the comparison has started again at its lists meanwhile, this answer is
+            # out of date.
             if details is self._details:
                 self._compare(details, batch, page)
             return
@@ -484,8 +486,8 @@ class RepositoryPlan:
             if node_id in page.problems and node_id not in gone and (pk, node_id) not in again
         ]
         if page.gone - gone:
-            # The lists of the comparison bring the addresses of today, and what they
-            # lack is gone.
+            # The lists of the comparison contain the present node ids. A row that they
+            # lack was deleted.
             self._tracked.cursor = {**self._tracked.cursor, "doubtful": True}
         if page.records or lost or gone:
             self._commit_details(page, lost, gone)
@@ -519,8 +521,8 @@ class RepositoryPlan:
                 self._save_details(unit)
 
     def _compare(self, details: _Details, batch: Sequence[Todo], page: DetailPage) -> None:
-        """Correct what differs from GitHub; a pull request that can't be read now keeps
-        what is stored of it.
+        """Correct rows that differ from GitHub. If a pull request can't be read now,
+        its row stays.
         """
         sync_state, tracked = self._sync_state, self._tracked
         unread = page.problems.keys() - page.gone
@@ -544,14 +546,15 @@ class RepositoryPlan:
         if page.records:
             details.size = min(details.limit, details.size * 2)
         elif details.in_vain >= MOST_IN_VAIN:
-            # What is stored stays, as for each that can't be read now.
+            # The rows stay, as for each pull request that can't be read now.
             details.todo.clear()
 
     def _is_address_of_today(self, node_id: str) -> bool:
-        """Return whether a node id has the format of its repository's, which every list
-        brings.
+        """Return whether a node id has the format of its repository's id, which every
+        list returns.
 
-        What GitHub does not find under another format need not be gone.
+        If GitHub does not find an id of another format, the pull request may still
+        exist.
         """
         return node_id.startswith("PR_") == self._tracked.repository.external_id.startswith(
             "R_"
@@ -560,8 +563,8 @@ class RepositoryPlan:
     def _commit_details(
         self, page: DetailPage, lost: Sequence[tuple[int, str]], gone: set[str]
     ) -> None:
-        """Write details, the reasons of those that could not be read, and the removal
-        of those that are gone.
+        """Write the details of a batch, record the reasons of those that could not be
+        read, and delete those that no longer exist.
         """
         sync_state, tracked, name = (
             self._sync_state,
@@ -625,8 +628,8 @@ def _floor(tracked: TrackedRepository) -> datetime:
     if cursor["phase"] == "skeleton":
         return since
     if cursor["phase"] == "update":
-        # A window that was widened lacks older ones that were active between its two
-        # starts.
+        # After the window was widened, older ones that were active between the two
+        # starts are not stored yet.
         if (
             tracked.watermark is None
             or tracked.synced_since is None

@@ -26,27 +26,28 @@ from apps.metrics.run_events import BudgetEvent
 from apps.pipelines import clock
 
 WINDOW = 60.0
-# GitHub's limit is 60.
+# GitHub's limit is 60; the rest is a margin.
 SECONDS_A_WINDOW = 50.0
 MOST_IN_FLIGHT = 4.0
 # A permit that was not released by then belonged to a process that died, because no
 # request takes longer.
 TICKET_SECONDS = 75.0
-# Who has not asked again for so long waits no more.
+# A run that has not asked again for so long no longer counts as waiting.
 WAITING_SECONDS = 2.0
 SHORTEST_WAIT, MAX_WAIT = 0.05, 1.0
-# After so many refusals the pauses grow no more.
+# After so many refusals in a row the pauses stop growing.
 MOST_REFUSALS = 16
 
 
 @dataclass(slots=True)
 class Pace:
-    """The last minute of one credential. Times are seconds since the epoch. Pure: the
-    clock is an argument.
+    """The last minute of one credential. Times are seconds since the epoch. The methods
+    are pure: the clock is an argument.
 
-    `spent` has (end, seconds, owner) of each answer, `flying` owner and start by
-    ticket, `waiting` the last time that an owner asked in vain, `at_once` how many may
-    be under way, `usual` the running mean of seconds an answer.
+    `spent` has (end, seconds, owner) of each answer. `flying` has the owner and the
+    start of each request that is under way, by permit. `waiting` has the last time that
+    an owner was refused. `at_once` is how many requests may be under way, and `usual`
+    is the running mean of seconds an answer.
     """
 
     spent: list[tuple[float, float, str]] = field(default_factory=list)
@@ -66,11 +67,11 @@ class Pace:
         }
 
     def abandon(self, owner: str, now: float) -> None:
-        """Charge an owner that starts again for the requests that died with its last
-        attempt.
+        """Charge an owner that starts again for the requests that were lost with its
+        last attempt.
 
-        How long GitHub worked on them is unknown. They are charged what one usually
-        takes, and not the time since then, most of which may be an outage of the
+        How long GitHub worked on them is unknown. They are charged the usual time of a
+        request and not the time since then, which may include an outage of the
         database.
         """
         for ticket, (who, start) in list(self.flying.items()):
@@ -80,7 +81,7 @@ class Pace:
                 self.spent.append((start + seconds, seconds, owner))
 
     def had(self, owner: str, now: float) -> float:
-        """Seconds of the last minute that an owner's requests have taken."""
+        """Return the seconds of the last minute that an owner's requests have taken."""
         flown = sum(now - start for who, start in self.flying.values() if who == owner)
         return flown + sum(seconds for _, seconds, who in self.spent if who == owner)
 
@@ -100,8 +101,8 @@ class Pace:
     def _wait(self, now: float) -> float:
         if len(self.flying) >= int(self.at_once):
             return SHORTEST_WAIT
-        # Those under way take what they have taken, and at least what one usually
-        # takes.
+        # Requests under way count with the time so far, and at least with the usual
+        # time of a request.
         flown = sum(max(now - start, self.usual) for _, start in self.flying.values())
         over = (
             flown + self.usual + sum(seconds for _, seconds, _ in self.spent) - SECONDS_A_WINDOW
@@ -158,9 +159,7 @@ class Allowance(Protocol):
 
 
 class Unbounded:
-    """No allowance: for the sample organisation, which is served by the installation
-    itself.
-    """
+    """No limit: for the sample organization, which the installation itself serves."""
 
     def acquire(self) -> Ticket | float:
         return Ticket("")
@@ -176,10 +175,10 @@ class Unbounded:
 
 
 class RateLimiter:
-    """One attempt's access to the allowance of one credential. Its methods open a short
-    transaction each.
+    """One attempt's access to the rate limiter of one credential. Each method opens a
+    short transaction.
 
-    `owner` names the run: of its attempts only the newest is at work.
+    `owner` is the run, because only its newest attempt is active.
     """
 
     def __init__(self, key: str, owner: str) -> None:
@@ -227,8 +226,8 @@ class RateLimiter:
         if limit.secondary and not limit.told:
             # GitHub asks clients to wait longer each time if it names no time itself.
             until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
-        # A limit that is over when GitHub names it, and is there again at the next
-        # request, must not be asked for without end.
+        # GitHub may name a limit that is already over, and refuse the next request
+        # again. The pause must then grow, so that requests do not repeat without end.
         until = max(until, now + min(LONGEST_WAIT, MARGIN * 2**pace.refusals))
         pace.refusals = min(pace.refusals + 1, MOST_REFUSALS)
         if limit.secondary:
@@ -253,7 +252,7 @@ class RateLimiter:
 
 
 def budget_event(budget: ApiBudget) -> BudgetEvent:
-    """Return what a page shows of a budget."""
+    """Return the fields of a budget that a page shows."""
     resets_at = budget.resets_at.isoformat() if budget.resets_at else None
     return BudgetEvent(
         points=budget.points, points_left=budget.points_left, resets_at=resets_at

@@ -74,9 +74,10 @@ def settle_cancelled(run: Run, **_: Any) -> None:
 
 
 def end_webhook_of(team: Team, user: User, **_: Any) -> None:
-    """Delete the team's webhook when the rights of the person who knows its secret end.
+    """Delete the team's webhook when the person who knows its secret loses the rights
+    to it.
 
-    The team's Connect page asks for a new one.
+    The team's Connect page then asks for a new webhook.
     """
     deleted, _rows = Webhook.objects.for_team(team).filter(created_by=user).delete()
     if not deleted:
@@ -87,7 +88,7 @@ def end_webhook_of(team: Team, user: User, **_: Any) -> None:
 
 
 def connect() -> None:
-    """Called once, when the app is ready."""
+    """Connect the receivers. Called once, when the app is ready."""
     for signal, receiver in (
         (onboarding_sync_started, log_sync_started),
         (repository_sync_completed, log_repository_completed),

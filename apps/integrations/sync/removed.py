@@ -1,10 +1,10 @@
 """Repositories whose row is deleted while a run reads them: by the admin site, a
 command, or the deletion of a clone.
 
-The run goes on with the others and ends partial, with the name of the one that was
-removed. A retry reads what is left.
+The run goes on with the others and ends as partial, with the name of the removed one. A
+retry reads the remaining ones.
 
-    with sync._failing_alone(sync state, tracked):    # turns every sign of a missing row into Removed
+    with sync._failing_alone(sync_state, tracked):    # turns every error of a missing row into Removed
         ...
     states_of(run, {17})                          # {17: ("acme/api", RepositoryEvent(…))}, from the run's events
 """

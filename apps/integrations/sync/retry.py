@@ -1,4 +1,6 @@
-"""What a retry, a failure and a cancel of a run mean for the repositories of its sync."""
+"""The effect of a retry, a failure, and a cancel of a run on the repositories of its
+sync.
+"""
 
 from collections.abc import Sequence
 
@@ -29,11 +31,11 @@ def _rows_of(run: Run) -> list[TrackedRepository]:
 
 
 def prepare_retry(run: Run, step: StepRun, selection: Sequence[str] | None) -> None:
-    """Let the repositories that failed or lack something wait again; with a selection
-    (full names) only those.
+    """Reset the repositories that failed or lack something, so that the run reads them
+    again; with a selection (full names) only those.
 
-    They go on at their cursors. Raises NotAllowed for a name that the run does not have
-    or that is complete.
+    They continue at their cursors. Raises NotAllowed for a name that the run does not
+    have or that is complete.
     """
     rows = _rows_of(run)
     if selection:

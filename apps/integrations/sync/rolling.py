@@ -1,12 +1,12 @@
-"""The rolling comparison: each night a share of a team's pull requests is read again,
-all of them within four weeks.
+"""The rolling comparison: each nightly run reads a share of a team's pull requests
+again, so that all of them are compared within four weeks.
 
-A change without a new `updatedAt` (a review that was hidden, an account that was
-deleted) has no sign in any list. The share is taken repository by repository, the one
-first that was compared the longest time ago, in whole requests.
+Some changes have no new `updatedAt` and show in no list, for example a review that was
+hidden or an account that was deleted. The share is taken repository by repository, in
+whole requests. The repository whose last comparison is the oldest comes first.
 
-At 100,000 pull requests a night's share is 3,572 of them: 143 requests of 25, each of 1
-point.
+At 100,000 pull requests the share of a night is 3,572 of them: 143 requests of 25, each
+of 1 point.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ NIGHTS = 28
 
 
 def plan(rows: Sequence[TrackedRepository], nights: int = NIGHTS) -> None:
-    """Note in the repositories' cursors what this run compares; the caller saves them.
+    """Record in the repositories' cursors what this run compares. The caller saves
+    them.
 
     Args:
         rows: the repositories of the run that are about to be read.

@@ -1,12 +1,12 @@
-"""The sync: a team's repositories read from their sources into rows, as one step of a
-pipeline.
+"""The sync: one step of a pipeline that reads a team's repositories from their sources
+into rows.
 
-    open the books -> the newest 90 days of every list (first figures) -> the rest of
+    open the sync state -> the newest 90 days of every list (first figures) -> the rest of
     every list (totals are known) -> the details of every repository -> close
 
-A repository that cannot be read is marked with the reason and leaves the others
-running; the step is then partial. What concerns the token or all repositories ends the
-step; limits and outages park it. Every attempt goes on at the cursors.
+A repository that cannot be read is marked with the reason, and the others go on; the
+step is then partial. An error that concerns the token or all repositories ends the
+step; limits and outages park it. Every attempt continues at the cursors.
 """
 
 import logging
@@ -48,27 +48,28 @@ from apps.pipelines.remedy import UNEXPECTED, Remedy
 
 logger = logging.getLogger(__name__)
 
-# What is read of every list before more is read of any.
+# This part of every list is read before any list is read further, for the first
+# figures.
 NEWEST = timedelta(days=90)
-# Seconds between two looks at whether a token of an app's installation ends soon.
+# Seconds between two checks whether a token of an app's installation ends soon.
 TOKEN_LOOK = 60.0
-# Causes that a failed sync names before it only counts them.
+# The most reasons that the error of a failed sync names; it only counts the others.
 NAMED = 5
 
 
 class Reader(Protocol):
     """Reads repositories of one source.
 
-    Each method goes on at the repositories' cursors.
+    Each method continues at the repositories' cursors.
     """
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """Read their lists back to `start`; with the start of the window the totals are
-        known.
+        """Read the lists back to `start`. Once they are read back to the start of the
+        window, the totals are known.
         """
 
     def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """Read the rest and end the repositories in the sync state."""
+        """Read the details, and end the repositories in the sync state."""
 
 
 def sync_repositories(
@@ -141,8 +142,8 @@ def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetc
 
 
 def _once[T](make: Callable[[], T]) -> Callable[[], T]:
-    """`make`, called when its result is first asked for: teams without GitHub need no
-    token.
+    """Return a function that calls `make` once, when its result is first needed: teams
+    without GitHub need no token.
     """
     made: list[T] = []
 
@@ -156,8 +157,8 @@ def _once[T](make: Callable[[], T]) -> Callable[[], T]:
 
 @contextmanager
 def _of_all(sync_state: SyncState) -> Iterator[None]:
-    """Turn what concerns the token or all repositories into the step's end, or into a
-    wait.
+    """Turn an error that concerns the token or all repositories into the step's end, or
+    into a wait.
     """
     try:
         yield
@@ -173,9 +174,7 @@ def _of_all(sync_state: SyncState) -> Iterator[None]:
 
 @contextmanager
 def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterator[None]:
-    """Turn what can go wrong with one repository into its error, and go on with the
-    others.
-    """
+    """Turn an error of one repository into its stored error, and go on with the others."""
     try:
         yield
     except (*OF_ALL, MissingCredentials):
@@ -185,8 +184,8 @@ def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterato
     except Removed as error:
         sync_state.fail(tracked, error)
     except (ObjectNotUpdated, ObjectDoesNotExist, IntegrityError):
-        # A row that was there a moment ago. With the repository's own, all that belongs
-        # to it goes.
+        # A missing row, for example of a pull request, may be a sign that the
+        # repository's own row was deleted with everything that belongs to it.
         if is_tracked(tracked):
             raise
         sync_state.fail(tracked, Removed())
@@ -236,8 +235,8 @@ def _outcome(sync_state: SyncState) -> Outcome:
 def _shared_cause(failed: Sequence[TrackedRepository]) -> Permanent:
     """Return the error of a sync that could read nothing.
 
-    It states each reason once. Reasons that differ only in the repository's name are
-    one.
+    It contains each reason once. Reasons that differ only in the repository's name
+    count as one.
     """
     alike: dict[str, str] = {}
     for row in failed:

@@ -49,7 +49,7 @@ from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.pipelines.projection import WAIT
 from apps.pipelines.remedy import Remedy
 
-# Turns what goes wrong with one repository into its error.
+# A context manager that turns an exception about one repository into its stored error.
 Alone = Callable[[TrackedRepository], AbstractContextManager[None]]
 
 PACE_REASON = (
@@ -57,14 +57,13 @@ PACE_REASON = (
 )
 OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
 UNIT = "pull requests"
-# How many problems a repository's error names; the run's log has each of them.
+# The most problems that a repository's error names; the run's log has each of them.
 NAMED = 10
-# Of so many it is remembered that they are counted; more than that is no repository but
-# a fault.
+# The most problems that are remembered as counted. A repository with more of them is
+# broken.
 REMEMBERED = 500
 OTHER_RUN_WAIT = timedelta(seconds=15)
-# Seconds between two drawings of the first charts while the lists of pull requests
-# arrive.
+# Seconds between two updates of the first charts while the lists arrive.
 CHARTS_EVERY = 1.0
 
 
@@ -127,8 +126,8 @@ class SyncState:
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
-        # Names of those that this run was to read, and whose rows were deleted
-        # meanwhile.
+        # The names of repositories that this run had to read and whose rows were
+        # deleted meanwhile.
         self.removed: list[str] = []
         self.budget: ApiBudget | None = None
         self._saved_at = time.monotonic()
@@ -136,9 +135,9 @@ class SyncState:
         self._drawn_at = float("-inf")
 
     def open(self, repo_ids: Sequence[int] | None, since: datetime) -> None:
-        """Take the team's repositories in hand, or those named.
+        """Claim the team's repositories, or those named.
 
-        `since` counts at the run's first attempt only.
+        `since` is used at the run's first attempt only.
         """
         with self.ctx.unit(unit=UNIT) as unit:
             unit.cursor.setdefault("since", since.isoformat())
@@ -172,8 +171,8 @@ class SyncState:
         if repo_ids is None:
             return sorted(known)
         strangers = sorted(set(repo_ids) - known)
-        # A pipeline was started with repositories of the team; a single step gets what
-        # a caller made up.
+        # A pipeline is only started with repositories of the team. A single step may
+        # get ids from any caller.
         if strangers and not self.ctx.run.kind:
             raise Permanent(
                 f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry."
@@ -181,8 +180,8 @@ class SyncState:
         return sorted(set(repo_ids))
 
     def _note_removed(self, unit: Unit) -> None:
-        """Name those whose rows are gone since this generation began; a retry is about
-        what is left.
+        """Record the names of those whose rows were deleted since this generation
+        began. A retry continues without them.
         """
         gone = set(unit.cursor["repo_ids"]) - {row.pk for row in self.rows}
         if not gone:
@@ -248,13 +247,13 @@ class SyncState:
         }
         since, deep = self.since, row.cursor.get("deep")
         if row.watermark and row.watermark > timezone.now() + TOLERANCE:
-            # An earlier release took it from a clock ahead: nothing is known to be read
-            # up to anywhere.
+            # An earlier release took the watermark from a clock that was ahead. It is
+            # therefore unknown up to which change everything has been read.
             row.watermark = row.synced_since = None
         if row.repository.source == Source.GITHUB and row.watermark and row.synced_since:
-            # Whatever changed after the watermark belongs to it, or there would be a
-            # gap in what was read. What was last active before the first day does not:
-            # a first read leaves it out, too.
+            # Everything that changed after the watermark must be read, or the data
+            # would have a gap. Pull requests whose last activity is before the first
+            # day are left out, as in a first read.
             since = min(since, max(row.watermark, row.synced_since))
             if row.synced_since <= since or (deep and deep["whole"]):
                 cursor |= {"phase": "update", "deep": deep}
@@ -299,8 +298,8 @@ class SyncState:
         """Write a repository's sync state inside the open unit, and count it in the
         step's progress.
         """
-        # Repositories are read one at a time: what passed since the last one was
-        # written went to this one.
+        # Repositories are read one at a time, so the time since the last write belongs
+        # to this one.
         now = time.monotonic()
         tracked.cursor["seconds"] = round(
             tracked.cursor.get("seconds", 0) + now - self._saved_at, 1
@@ -339,11 +338,11 @@ class SyncState:
         )
 
     def _asked(self) -> int | None:
-        """Return how many pull requests the run was asked for, None if it is not known
+        """Return how many pull requests the run has to read; None if that is not known
         yet.
 
-        A repository that failed before its list was read counts like the mean of the
-        others, so that what is missing with it is missing in the percentage, too.
+        A repository that failed before its list was read counts as the mean of the
+        others, so that the percentage shows that it is missing.
         """
         known = [row.total for row in self.rows if row.total is not None]
         unknown = [row for row in self.rows if row.total is None]
@@ -415,7 +414,7 @@ class SyncState:
             reached = dict(
                 pulls.values_list("repository_id").annotate(Min("created_at")).order_by()
             )
-            # One of which nothing has been read may still change every week.
+            # A repository without any page so far may still change every week.
             whole_from = max(reached.get(key, timezone.now()) for key in reading)
         event = preview.weeks_event(
             self.team_id, timezone.now(), preliminary=True, whole_from=whole_from
@@ -430,8 +429,8 @@ class SyncState:
         run_events.emit(self.ctx, shown_name(tracked), repository_event(tracked))
 
     def note(self, tracked: TrackedRepository, problems: Iterable[Problem]) -> None:
-        """Record what could not be read: each in the log, the first few in the
-        repository's error. Inside a unit.
+        """Record what could not be read: each problem in the log, and the first few in
+        the repository's error. Call it inside a unit.
         """
         for problem in problems:
             noted = tracked.cursor.setdefault(
@@ -465,13 +464,13 @@ class SyncState:
         read_at: datetime | None = None,
         is_authoritative: bool = False,
     ) -> list[PullRequestData]:
-        """Write the records of a repository, inside the open unit, and return those
-        that were left out.
+        """Write the records of a repository inside the open unit, and return those that
+        were left out.
 
-        One that hung before is left out, and noted. The keys of pull requests that were
-        new or other than what was stored are added to `changed`, the external ids of
-        complete records that were older to `older`. See `ingest_pull_requests` for the
-        others.
+        A record whose writing hung before is left out and recorded as a problem. The
+        keys of new and changed pull requests are added to `changed`. The external ids
+        of complete records that are older than their rows are added to `older`. See
+        `ingest_pull_requests` for the other arguments.
         """
         name = tracked.repository.full_name
         left_out: list[PullRequestData] = []
@@ -498,7 +497,7 @@ class SyncState:
     def read_after_all(
         self, tracked: TrackedRepository, records: Iterable[PullRequestData]
     ) -> None:
-        """Forget of what could not be read what has come with a later page."""
+        """Forget problems of pull requests that a later page contained."""
         noted = tracked.cursor.get("problems")
         came = (
             {f"#{record.number}" for record in records} & set(noted["known"])
@@ -525,15 +524,15 @@ class SyncState:
             tracked.remedy = Remedy.RETRY if why else ""
             attempts.succeed(tracked)
             tracked.cursor = {**tracked.cursor, "phase": "end"}
-            # What is missing has a row that the next run asks for, unless the list
-            # itself could not be read.
+            # Each missing pull request has a row, so the next run asks for it. That is
+            # not the case if the list itself could not be read.
             if "problems" not in tracked.cursor:
                 newest = _newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
                 tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
                 counts.remember(tracked, self.since)
             name = tracked.repository.full_name
-            # A clone's are pull requests and direct commits.
+            # A clone has pull requests and direct commits.
             one = (
                 "pull request"
                 if tracked.repository.source == Source.GITHUB
@@ -559,7 +558,7 @@ class SyncState:
             .order_by("-created_at")
         )
         if attempts.was_announced_since(tracked):
-            # Webhooks have marked some as changed after they were read. The next read
+            # Webhooks have marked some as changed since they were read. The next read
             # takes them within minutes.
             rest = rest.exclude(detail_state=DetailState.PENDING, detail_error="")
         named: list[Problem] = list(noted["named"])
@@ -590,9 +589,9 @@ class SyncState:
     def _mark_failed(
         self, tracked: TrackedRepository, error: Exception, unit: Unit
     ) -> Exception:
-        """Record the error, and return it:
+        """Record the error, and return it.
 
-        Removed if the row is gone, whatever else went wrong.
+        If the row was deleted, that is returned as Removed, whatever the error was.
         """
         if not is_tracked(tracked, lock=True):
             error = Removed()
@@ -602,8 +601,8 @@ class SyncState:
         return error
 
     def close(self) -> None:
-        """End the sync, once in a generation: people who are in nothing that was read
-        go, and the end is announced.
+        """End the sync, once in a generation: delete people who appear in none of the
+        rows, and send the signal of the end.
         """
         good = [row for row in self.rows if row.sync_status != SyncStatus.ERROR]
         with self.ctx.unit() as unit:
@@ -622,9 +621,9 @@ class SyncState:
 
 
 def _by_reason(problems: Sequence[Problem]) -> str:
-    """Return what is missing, with its address, and each reason once:
+    """Return the missing items with their addresses, each reason once.
 
-    `#1, #2 (too large); #3 (deleted)`.
+    For example: `#1, #2 (too large); #3 (deleted)`.
     """
     grouped: dict[str, list[str]] = {}
     for problem in problems:
@@ -644,7 +643,9 @@ def _records_name(repository: str, records: Sequence[PullRequestData]) -> str:
 
 
 def try_degraded_again(rows: Sequence[TrackedRepository]) -> None:
-    """Give pull requests whose details could not be read another chance."""
+    """Mark pull requests whose details could not be read, so that they are tried once
+    more.
+    """
     for row in rows:
         pulls = PullRequest.objects.for_team(row.team_id).filter(
             repository_id=row.repository_id

@@ -1,21 +1,20 @@
-"""Comparing a repository with GitHub, whatever its lists show: what differs is
-corrected, what is gone is removed.
+"""Compare a repository with GitHub, whatever its lists show: correct what differs, and
+delete what no longer exists.
 
     created    pages by creation, back to the start of the window: what is missing here
     updated    pages by last change, back to the same day: older ones that were active since
     details    everything of each stored pull request, in the order of primary keys
 
-The whole comparison is due for `refresh --verify`, if GitHub's counts do not fit, and
-if GitHub does not find a pull request under a node id of a former format (the cursor is
-"doubtful"): it may be gone, or have another id today. A part of it, some details only,
-is the turn that the rolling comparison gives a repository (`rolling`). A stored one
-that GitHub does not know leads from the part to the whole: first the lists bring the
-addresses of today.
+The whole comparison is due in three cases: for `refresh --verify`, if GitHub's counts
+do not fit, and if GitHub does not find a pull request under a node id of a former
+format (the cursor is "doubtful"), because it may be deleted or have another id today. A
+part of it, some details only, is done for a repository whose turn it is in the rolling
+comparison (`rolling`). If GitHub does not know a stored pull request of this part, the
+whole comparison follows, whose lists return the present ids.
 
-The place is kept in the repository's cursor, under "verify": {"stage", "after", "to",
-"full", "whole", "corrected", "unread"}. `full` is the comparison with its lists;
-`whole` means that it ends a round; `unread` counts those of which GitHub gave no
-details.
+The position is kept in the repository's cursor, under "verify": {"stage", "after",
+"to", "full", "whole", "corrected", "unread"}. `full` is the comparison with its lists;
+`whole` means that it ends a round; `unread` counts those without details from GitHub.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,20 +35,21 @@ from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
 from apps.metrics.records import PullRequestData
 
-# How many details are read before the place among them is written.
+# How many details are read before the position among them is written.
 CHUNK = 1_000
 TRIES = 3
 
 
 def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
-    """Turn to the comparison if one is due for a repository whose changes have been
-    read. Returns whether it is.
+    """Start the comparison if one is due for a repository whose changes have been read.
+    Returns whether it is.
     """
     cursor = tracked.cursor
     if cursor.get("verified") or tracked.synced_since is None:
         return False
     part = cursor.get("compare")
-    # What could not be read is missing in any case, and named.
+    # With problems in the list, pull requests are missing in any case, and the error
+    # names them.
     is_whole = not cursor.get("problems")
     differs = is_whole and counts.differ(
         tracked.outside, counts.outside(tracked, sync_state.since)
@@ -111,7 +111,7 @@ class Lists:
     def take(
         self, answer: Callable[[], SkeletonPage], identify: Callable[[SkeletonPage], None]
     ) -> None:
-        """Take in a page; if GitHub could not answer, the next one is smaller."""
+        """Handle a page. If GitHub could not answer, the next page is smaller."""
         try:
             page = answer()
         except (Overloaded, BadResponse) as error:
@@ -192,8 +192,8 @@ def note_unread(tracked: TrackedRepository, count: int) -> None:
 
 
 def note_unsigned(tracked: TrackedRepository, keys: Iterable[int]) -> None:
-    """Note pull requests of which the lists showed, without a later change, that they
-    are others or gone.
+    """Record pull requests that the lists show as changed or deleted, although their
+    time of change is not later.
     """
     known = tracked.cursor.get("unsigned", [])
     if added := {*keys} - {*known}:
@@ -215,7 +215,7 @@ def remove(tracked: TrackedRepository, gone: Sequence[str]) -> set[int]:
 
 
 def widen(tracked: TrackedRepository) -> None:
-    """Go on with the whole comparison, from its lists on."""
+    """Extend the comparison to the whole one, starting with its lists."""
     corrected = tracked.cursor["verify"]["corrected"]
     state = {
         "stage": "created",
@@ -228,7 +228,7 @@ def widen(tracked: TrackedRepository) -> None:
 
 
 def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> bool:
-    """Note that the details up to a primary key are compared.
+    """Record that the details up to a primary key are compared.
 
     Returns whether there are more.
     """

@@ -31,12 +31,12 @@ def start(end: datetime, months: int) -> datetime:
 
 
 def midnight(day: date) -> datetime:
-    """Return the first moment of a day, in UTC."""
+    """Return the start of a day, in UTC."""
     return datetime.combine(day, time.min, UTC)
 
 
 def day_of(moment: datetime) -> date:
-    """Return the day of a moment, in UTC."""
+    """Return the day of a datetime, in UTC."""
     return moment.astimezone(UTC).date()
 
 
@@ -51,10 +51,9 @@ def months_between(first: date, end: date) -> int:
 
 
 def first_day(team_id: int) -> date | None:
-    """Return the first day of what the team reads; None if nothing was set up or read
-    yet.
+    """Return the first day of the team's data; None if nothing was set up or read yet.
 
-    For a team that an earlier release set up it is the day back to which its
+    For a team that was set up by an earlier release, it is the day back to which its
     repositories were read.
     """
     chosen: date | None = (
@@ -69,11 +68,11 @@ def first_day(team_id: int) -> date | None:
 
 
 def widened(team_id: int, wanted: date) -> date:
-    """Return the first day that a setup with this wish has: an earlier one to which was
-    read stays.
+    """Return the first day of a setup for which the user chose this day. A day back to
+    which the team was read before stays, if it is earlier.
 
-    Figures that were read back to that day would be half-true otherwise. A day to which
-    nothing was read, because the setup was canceled or failed, does not count.
+    Otherwise the figures back to that day would be incomplete. A day to which nothing
+    was read, because the setup was canceled or failed, does not count.
     """
     has_read = (
         TrackedRepository.objects.for_team(team_id).filter(synced_since__isnull=False).exists()

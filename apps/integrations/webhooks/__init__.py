@@ -1,5 +1,5 @@
-"""Deliveries of GitHub's webhooks, which become rows by the same way as a sync's pages.
+"""Deliveries of GitHub's webhooks, which become rows through the same ingest as a
+sync's pages.
 
-It imports `connections`, `sources`, and models.
-Start with `views`, then `handling`.
+It imports `connections`, `sources`, and models. Start with `views`, then `handling`.
 """

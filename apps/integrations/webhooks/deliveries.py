@@ -1,5 +1,5 @@
-"""Reads one delivery of GitHub: its signature is computed while the body arrives, and
-only a needed body is kept.
+"""Read one delivery of GitHub. Its signature is computed while the body arrives, and a
+body is kept only if it is needed.
 
     body = read(request, secret, keep=event in PARSED)    b'{"action": "opened", …}'; empty if it isn't kept
     payload = parse(body, request.content_type)           {"action": "opened", …}
@@ -21,13 +21,14 @@ from django.http import HttpRequest, UnreadablePostError
 
 from apps.integrations.sources.github.fields import Malformed
 
-# Bytes of a body, and of what is read at once. The web server refuses larger bodies
-# before Django starts.
+# The most bytes of a body, and of one read from it. The web server refuses larger
+# bodies before Django starts.
 MAX_BYTES = 25 * 1024 * 1024
 CHUNK = 64 * 1024
-# Lists, objects, and their items: each takes far more memory than its bytes.
+# The most lists, objects, and items of a body. Each takes far more memory than its
+# bytes.
 MAX_PARTS = 500_000
-# Larger bodies are parsed one at a time in a process.
+# A process parses larger bodies one at a time, to limit its memory.
 LARGE = 2 * 1024 * 1024
 
 SIGNATURE_START = "sha256="
@@ -49,7 +50,8 @@ class TooLarge(Exception):
 def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
     """Return the body of a delivery if `keep` is set, otherwise an empty one.
 
-    Raises BadSignature, TooLarge, and Malformed if the sender breaks off.
+    Raises BadSignature, TooLarge, and Malformed if the connection ends before the body
+    does.
     """
     signature = request.headers.get("X-Hub-Signature-256", "")
     if not signature.startswith(SIGNATURE_START) or len(signature) != SIGNATURE_LENGTH:
@@ -74,8 +76,8 @@ def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
 
 
 def parse(body: bytearray, content_type: str | None) -> dict[str, Any]:
-    """Return the JSON object of a body, which GitHub sends as it is or in the field of
-    a form. Raises Malformed.
+    """Return the JSON object of a body, which GitHub sends as JSON or in the field of a
+    form. Raises Malformed.
     """
     with _turn(len(body)):
         if content_type == FORM:
@@ -102,8 +104,8 @@ def _turn(size: int) -> Iterator[None]:
 
 
 def _from_form(body: bytearray) -> bytearray:
-    """Return the value of the form's field, decoded piece by piece: the standard
-    library cuts at each escape.
+    """Return the value of the form's field, decoded piece by piece. The standard
+    library would split the text at each escape.
     """
     start = 0 if body.startswith(FIELD) else body.find(b"&" + FIELD) + 1
     if start == 0 and not body.startswith(FIELD):

@@ -1,10 +1,10 @@
-"""What GitHub announces by itself: a delivery becomes rows by the same ingest as a
+"""Handle what GitHub announces: a delivery becomes rows through the same ingest as a
 sync's pages.
 
-A delivery has no commits, and of reviews only one: what it has is written at once, and
-the repository is marked as changed, so that an incremental sync reads the rest within
-minutes. Nothing depends on a delivery arriving, on its order, or on its arriving once.
-`apps.integrations.webhooks.deliveries` checks its signature.
+A delivery has no commits, and at most one review. Its data is written at once, and the
+repository is marked as changed, so that an incremental sync reads the rest within
+minutes. Deliveries may get lost, come in any order, and come more than once.
+`apps.integrations.webhooks.deliveries` checks their signatures.
 """
 
 import secrets
@@ -33,11 +33,10 @@ from apps.metrics.models import DetailState, PullRequest, Repository, Source
 from apps.metrics.records import PullRequestData, PullRequestState
 from apps.teams.models import Team
 
-# GitHub lets people send a delivery again for three days; what is older may be
-# forgotten.
+# GitHub lets users send a delivery again for three days. Older ones may be forgotten.
 REMEMBERED = timedelta(days=14)
-# The events whose payload is read. Everything of a pull request that a push changes
-# comes with its own event, too.
+# The events whose payload is read. A push that changes a pull request comes with an
+# event of that pull request, so `push` is not needed.
 EVENTS = ("pull_request", "pull_request_review", "repository", "installation")
 PARSED = frozenset(EVENTS)
 
@@ -54,8 +53,8 @@ def make(team: Team, user: Any) -> tuple[Webhook, str]:
 
 
 def handle(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
-    """Write what a delivery has, and return in a word what became of it. Raises
-    Malformed, with nothing written.
+    """Write the data of a delivery, and return the result in a word. Raises Malformed,
+    with nothing written.
 
     `payload` is None for an event that isn't read.
     """
@@ -71,7 +70,9 @@ def handle(webhook: Webhook, guid: str, event: str, payload: Mapping[str, Any] |
 
 
 def take_in_of_app(guid: str, event: str, payload: Mapping[str, Any] | None) -> str:
-    """Do the same for each team that reads through the installation of the payload."""
+    """Handle the delivery for each team that reads through the installation of the
+    payload.
+    """
     if payload is None:
         return "ignored"
     number = fields.big_number(fields.mapping(payload, "installation"), "id")
@@ -117,11 +118,11 @@ def _take_in(team_id: int, event: str, payload: Mapping[str, Any] | None) -> str
     if tracked is None:
         return "not followed"
     if event == "repository" and payload.get("action") == "deleted":
-        # There is nothing to read any more.
+        # A deleted repository has nothing more to read.
         mark_deleted(tracked)
         return "taken in"
     _HANDLERS[event](tracked, payload)
-    # A person may have stopped the reading of it meanwhile.
+    # An update and no save, because a user may have stopped tracking it meanwhile.
     TrackedRepository.objects.for_team(team_id).filter(pk=tracked.pk).update(
         changed_at=timezone.now()
     )
@@ -131,8 +132,8 @@ def _take_in(team_id: int, event: str, payload: Mapping[str, Any] | None) -> str
 def _tracked(team_id: int, repository: Mapping[str, Any]) -> TrackedRepository | None:
     """Return the tracked repository that a delivery is about, locked.
 
-    The number is what a repository is. The node id is an address, and counts only for a
-    row whose number is not known, and for a delivery without a number.
+    The number identifies a repository. The node id is only an address: it is used for a
+    row without a number, and for a delivery without one.
     """
     rows = (
         TrackedRepository.objects.for_team(team_id)
@@ -155,12 +156,12 @@ def _pull_request(tracked: TrackedRepository, payload: Mapping[str, Any]) -> Non
         # Webhooks may name an old pull request by an id of GitHub's former format.
         record = replace(record, external_id=stored.external_id)
     elif _has_address(tracked, record.external_id):
-        # The address is that of a pull request with another number; the next sync finds
-        # out who has it now.
+        # The address now belongs to a pull request with another number. The next sync
+        # finds out which one has it.
         return
     elif _is_outside(tracked, record):
         return
-    # Before its first sync is through, a repository's rows are the sync's business.
+    # Until its first sync is complete, only the sync writes a repository's rows.
     if tracked.synced_since is not None and not _is_overtaken(record, stored):
         ingest_pull_requests(tracked.repository, [record])
     _read_again(tracked, number=record.number)
@@ -175,8 +176,8 @@ def _is_outside(tracked: TrackedRepository, record: PullRequestData) -> bool:
 
 
 def _is_overtaken(record: PullRequestData, stored: PullRequest | None) -> bool:
-    """Return whether a delivery came after a later one of the same second: what is
-    merged stays merged.
+    """Return whether a delivery came after a later one of the same second. A merged
+    pull request must stay merged.
     """
     if stored is None or stored.state != PullRequestState.MERGED:
         return False
@@ -207,8 +208,8 @@ def _has_address(tracked: TrackedRepository, node_id: str) -> bool:
 
 
 def _read_again(tracked: TrackedRepository, **which: object) -> None:
-    """Let the sync read a pull request's commits and reviews: they may be others,
-    whatever `updated_at` is.
+    """Mark a pull request so that the sync reads its commits and reviews, which may
+    have changed without a new `updated_at`.
     """
     pulls = PullRequest.objects.for_team(tracked.team_id).filter(
         repository_id=tracked.pk, **which
@@ -218,7 +219,7 @@ def _read_again(tracked: TrackedRepository, **which: object) -> None:
 
 
 def _repository(tracked: TrackedRepository, payload: Mapping[str, Any]) -> None:
-    """Follow a new name."""
+    """Store the new name of a renamed repository."""
     repository = tracked.repository
     name = fields.text(fields.mapping(payload, "repository"), "full_name")[:300]
     others = Repository.objects.for_team(tracked.team_id).filter(

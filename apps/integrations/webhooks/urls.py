@@ -1,4 +1,4 @@
-"""The addresses that GitHub calls."""
+"""The addresses that GitHub's webhooks call."""
 
 from django.urls import path
 

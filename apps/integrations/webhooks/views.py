@@ -17,8 +17,8 @@ from apps.integrations.webhooks import deliveries, handling
 
 logger = logging.getLogger(__name__)
 
-# Takes a delivery's number, event, and payload (None if the event isn't read), and
-# returns what became of it.
+# A function that gets a delivery's number, event, and payload (None if the event isn't
+# read), and returns the result in a word.
 Handle = Callable[[str, str, Mapping[str, Any] | None], str]
 
 
@@ -42,8 +42,8 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def receive_of_app(request: HttpRequest) -> HttpResponse:
-    """Handle one delivery of the app's own webhook: for each team that reads through
-    the installation that it names.
+    """Handle one delivery of the app's own webhook, for each team that reads through
+    the installation in it.
     """
     secret = settings.GITHUB_APP_WEBHOOK_SECRET
     if not secret:

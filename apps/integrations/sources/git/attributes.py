@@ -79,7 +79,7 @@ class LeftOut:
         self.key = hashlib.sha256("\n".join(self._entries).encode(errors="replace")).hexdigest()
 
     def and_also(self, paths: frozenset[str]) -> "LeftOut":
-        """Return the same rules, which also leave out these paths."""
+        """Return the same rules, extended by these paths."""
         more = copy(self)
         more._also = paths
         return more
@@ -118,8 +118,8 @@ class LeftOut:
 
 
 def _files_of(git: Git, tip: str) -> Iterator[str]:
-    """Yield the files of a commit; those before the damage if it is damaged, which the
-    landings report.
+    """Yield the files of a commit. If the commit is damaged, yield the files before the
+    damage; the landings report the error.
     """
     with suppress(CannotRead, PartialClone):
         yield from git.fields("ls-tree", "-r", "-z", "--full-tree", tip)

@@ -1,4 +1,4 @@
-"""Finding the clones below the root, by the rules of `location`."""
+"""Find the clones below the root, by the rules of `location`."""
 
 import os
 from pathlib import Path

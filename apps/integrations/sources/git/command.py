@@ -28,13 +28,13 @@ from apps.integrations.sources.git.errors import (
 )
 from apps.pipelines.worker import marks
 
-# The file is no program of this machine, may not be run, or has just gone.
+# The file is no program of this machine, may not be run, or was just removed.
 _NO_PROGRAM = (errno.ENOEXEC, errno.EACCES, errno.ENOENT)
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REFUSED_TRANSPORT = re.compile(r"transport '\S+' not allowed")
 _CHUNK = 1 << 18
 
-# Options of `git log` and its kin that no setting of the repository may decide.
+# Options of `git log` and similar commands that override the repository's settings.
 LOG_OPTIONS = (
     "--no-show-signature",
     "--no-ext-diff",
@@ -59,7 +59,7 @@ _SETTINGS = (
 )
 
 
-# Words of git's errors about objects.
+# Words by which git's errors mention objects.
 _OBJECTS = (
     "object",
     "unable to read",
@@ -101,7 +101,7 @@ class Git:
         self._settings = [f"safe.directory={git_dir}", *_SETTINGS]
 
     def use_mailmap_of(self, oid: str) -> None:
-        """Take `.mailmap` from that commit, whatever is checked out."""
+        """Read `.mailmap` from that commit, whatever is checked out."""
         self._settings.append(f"mailmap.blob={oid}:.mailmap")
 
     def settings_in(self, path: Path) -> dict[str, str]:
@@ -134,7 +134,7 @@ class Git:
         Raises TimedOut, and CannotRead or PartialClone once all output was read and git
         ended with an error.
         """
-        # git is ended at its own limit; the supervisor's comes later.
+        # git is stopped at its own limit, so the supervisor's limit must be later.
         with (
             TemporaryFile() as stdin,
             TemporaryFile() as stderr,
@@ -187,8 +187,8 @@ class Git:
         return [self._program, "--no-pager", f"--git-dir={self._git_dir}", *settings, *args]
 
     def _environment(self) -> dict[str, str]:
-        # Made from nothing: no GIT_* of ours reaches git, and no user's or system's
-        # configuration.
+        # The environment starts empty, so that no GIT_* variable reaches git, and no
+        # user's or system's configuration is read.
         environment = {
             "PATH": os.pathsep.join([str(Path(self._program).parent), os.defpath]),
             "HOME": "/nonexistent",
@@ -201,8 +201,8 @@ class Git:
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_GRAFT_FILE": "/dev/null/none",
             "GIT_NO_LAZY_FETCH": "1",
-            # Stronger than protocol.allow, which the repository could refine for each
-            # protocol.
+            # This setting is stronger than protocol.allow, which the repository could
+            # override for each protocol.
             "GIT_ALLOW_PROTOCOL": "none",
             "GIT_PROTOCOL_FROM_USER": "0",
             "GIT_TERMINAL_PROMPT": "0",
@@ -221,7 +221,9 @@ class Git:
         return self._explained(code, said.lower())
 
     def _explained(self, code: int, said: str) -> GitError:
-        """Return the error in our own words: git's may quote what a file has in it."""
+        """Return the error in the product's own words, because git's may quote a file's
+        content.
+        """
         if any(word in said for word in _OBJECTS):
             if self.is_partial:
                 return PartialClone(self._shown)
@@ -238,7 +240,7 @@ class _EndedWithOne(CannotRead):
 
 
 def _stop(process: subprocess.Popen[bytes], late: threading.Event | None = None) -> None:
-    """End the process with what it started, if it still runs."""
+    """Stop the process and what it started, if it still runs."""
     if process.poll() is None:
         if late is not None:
             late.set()

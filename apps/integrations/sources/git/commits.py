@@ -1,4 +1,4 @@
-"""Reads commits with their sizes, many per process, from `git log`'s NUL-separated
+"""Read commits with their sizes, many per process, from `git log`'s NUL-separated
 output.
 """
 
@@ -22,7 +22,7 @@ _SIZE = re.compile(r"(\d+|-)\t(\d+|-)\t(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """One commit as git gives it.
+    """One commit as git returns it.
 
     Dates that cannot be read are None, and so are sizes that were not asked for.
     """
@@ -39,14 +39,14 @@ class CommitRecord:
     additions: int | None
     deletions: int | None
     changed_files: int | None
-    # Lines in generated and vendored files, which are in none of the others.
+    # Lines in generated and vendored files. The other counts do not include them.
     left_out: int = 0
     paths: tuple[str, ...] = ()
 
 
 def moment(seconds: str) -> datetime | None:
-    """Return a date of git's in UTC, None if it is malformed or no clock that is right
-    can have shown it.
+    """Return one of git's dates in UTC. Return None if it is malformed, or a time that
+    no correct clock can have shown.
     """
     if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 11:
         return None

@@ -38,7 +38,7 @@ class SourceDisabled(GitError):
 
 
 class OutsideRoot(GitError):
-    """The path, or something that the repository is made of, lies outside the root."""
+    """The path, or a part of the repository, is outside the root."""
 
     cause = "outside_root"
 
@@ -79,7 +79,7 @@ class EmptyRepository(GitError):
 
 
 class CannotRead(GitError):
-    """git ended with an error, or the file system refused. `why` is one line."""
+    """git ended with an error, or the file system refused access. `why` is one line."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
@@ -105,7 +105,7 @@ class GitMissing(GitError):
 
 
 class LandingGone(GitError):
-    """A commit that was on the trunk is not there any more."""
+    """A commit that was on the trunk is no longer there."""
 
     cause = "history_rewritten"
     remedy = Remedy.RETRY

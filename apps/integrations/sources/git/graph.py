@@ -26,8 +26,8 @@ _FIELDS = ("%m", "%H", "%P", "%at", "%ct", "%ce", "%B")
 
 
 class Node(NamedTuple):
-    """One commit. `message` is the subject, or all of it if it may have a pull
-    request's number.
+    """One commit. `message` is the subject, or the whole message if it may contain the
+    number of a pull request.
     """
 
     place: int  # children come before their parents
@@ -40,15 +40,15 @@ class Node(NamedTuple):
 
 @dataclass(slots=True)
 class Branch:
-    """Commits that are first parents of one another, oldest first; `sides` are what its
-    merges brought.
+    """Commits that are first parents of one another, oldest first. `sides` are the
+    branches that its merges brought.
     """
 
     commits: list[str]
     sides: dict[str, list["Branch"]] = field(default_factory=dict)
 
     def everything(self) -> Iterator["Branch"]:
-        """Yield this branch and all that are below it."""
+        """Yield this branch and all branches below it."""
         todo = [self]
         while todo:
             branch = todo.pop()
@@ -82,10 +82,10 @@ def read_nodes(
 
 
 def grow(nodes: Mapping[str, Node], tip: str, turned: Collection[str] = ()) -> Branch:
-    """Return the trunk that ends with `tip`, with all that its merges brought.
+    """Return the trunk that ends with `tip`, with everything that its merges brought.
 
-    `turned` are back-merges: the trunk goes on at their second parent, and the first
-    one is their side.
+    `turned` are back-merges: there the trunk continues at the second parent, and the
+    first parent is the side.
     """
     taken: set[str] = set()
 
@@ -126,10 +126,11 @@ def grow(nodes: Mapping[str, Node], tip: str, turned: Collection[str] = ()) -> B
 def foreign(
     git: Git, tip: str, nodes: Mapping[str, Node], boundary: frozenset[str]
 ) -> frozenset[str]:
-    """Return those of the commits that do not descend from the trunk's own first
-    commit: another project's history.
+    """Return the commits that do not descend from the trunk's own first commit: another
+    project's history.
 
-    Asked for repositories with several root commits only; reads the ids of all commits.
+    Call it only for repositories with several root commits, because it reads the ids of
+    all commits.
     """
     parents: dict[str, list[str]] = {}
     order: list[str] = []

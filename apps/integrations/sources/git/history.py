@@ -38,21 +38,21 @@ from apps.integrations.sources.git.messages import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# How often the trunk is walked again because another line of it was found.
+# How often the trunk is walked again after another line of it was found.
 _MOST_TURNS = 10
 # A squash's two dates differ by seconds when a forge writes both.
 _ONE_DATE = timedelta(minutes=1)
-# Clocks of a team differ a little: so much older than its base may a commit be.
+# Clocks of a team differ a little: a commit may be this much older than its base.
 _SKEW = timedelta(hours=1)
 
 
 class Landing(NamedTuple):
-    """A commit of the trunk: a merge, a squash or a direct push.
+    """A commit of the trunk: a merge, a squash, or a direct push.
 
-    `landed_at` is the committer's date, in UTC, or the author's if that is no date, or
-    that of the landing before. `opened_at` is the earliest author's date, but not
-    before its branch left the trunk; it is a guess if not `opening_known`.
-    `is_foreign`: it brought nothing but another project's history.
+    `landed_at` is the committer's date in UTC. If that is no date, it is the author's
+    date, or else the date of the landing before. `opened_at` is the earliest author's
+    date, but not before its branch left the trunk; it is a guess if not
+    `opening_known`. `is_foreign` is True if it brought only another project's history.
     """
 
     oid: str
@@ -70,7 +70,7 @@ class Landing(NamedTuple):
 class Brought:
     """The commits that a merge brought, oldest first.
 
-    `imports` are merges among them of another project's history.
+    `imports` are those merges among them that brought another project's history.
     """
 
     oids: list[str]
@@ -79,8 +79,8 @@ class Brought:
 
 @dataclass(slots=True)
 class _Found:
-    """A landing, while the branches are walked: what it brought, and what of that
-    landed on its own.
+    """A landing during the walk: what it brought, and which commits of that are
+    landings themselves.
     """
 
     oid: str
@@ -115,8 +115,8 @@ class History:
             below = max(self._unread, key=lambda oid: chain[oid], default=self._below_trunk())
             if left_out is None or below == left_out:
                 break
-            # A branch or, behind a back-merge, the trunk itself leaves what was read
-            # further below.
+            # A branch, or after a back-merge the trunk itself, begins below the part
+            # that was read.
             left_out = below
         else:
             self._read(git, tip, None, chain, boundary)
@@ -138,7 +138,7 @@ class History:
         self._grown = grow(self._nodes, tip)
         self._foreign = self._other_projects(git, tip, self._grown, chain, boundary)
         self._walk(self._grown)
-        # Another line may show further back-merges.
+        # Another line of the trunk may contain further back-merges.
         for _ in range(_MOST_TURNS):
             if not self._back_merges - self._turned:
                 break
@@ -147,8 +147,8 @@ class History:
             self._walk(self._grown)
 
     def _below_trunk(self) -> str | None:
-        """Return the commit that the oldest one of the trunk was built on, if it wasn't
-        read.
+        """Return the commit that the oldest commit of the trunk was built on, if it
+        wasn't read.
         """
         if not self._grown.commits:
             return None
@@ -202,7 +202,9 @@ class History:
         ).number
 
     def _walk(self, trunk: Branch) -> None:
-        """Find the landings of the trunk, and of all branches that count as it."""
+        """Find the landings of the trunk, and of all branches that count as a part of
+        it.
+        """
         self._found: dict[str, _Found] = {}
         self._back_merges: set[str] = set()
         todo = [trunk]
@@ -229,11 +231,11 @@ class History:
         places: Mapping[str, int],
         sides: Sequence[Branch],
     ) -> bool:
-        """Return whether a merge brought the trunk, by its words if they name it and by
-        the graph.
+        """Return whether a merge merged the trunk into itself, by its message if that
+        names the trunk, and by the graph.
 
-        If only one of both lines has pull requests since they parted, that one was the
-        trunk.
+        If only one of the two lines has pull requests since they parted, that one was
+        the trunk.
         """
         if oid in self._turned:
             return True
@@ -248,8 +250,8 @@ class History:
         mine = self._since_met(oid, branch, places, sides[0])
         they_landed = any(self._told_number(commit) is not None for commit in theirs)
         if names_trunk:
-            # A fork's trunk has the same name. A squash's number may be an issue's, in
-            # a commit not yet pushed.
+            # A fork's trunk has the same name. The number of a squash may be an
+            # issue's, in a commit that was not yet pushed.
             is_forks = not they_landed and any(
                 self._is_numbered_merge(commit) for commit in mine
             )
@@ -279,8 +281,8 @@ class History:
         return branch.commits[met + 1 : places[oid]]
 
     def _has_landed(self, oid: str, branch: Branch) -> bool:
-        """Return whether a commit has a number, or is a back-merge of a trunk that has
-        some.
+        """Return whether a commit has a number, or is a back-merge of a trunk with such
+        commits.
         """
         if self._told_number(oid) is not None:
             return True
@@ -295,8 +297,8 @@ class History:
         return len(self._nodes[oid].parents) > 1 and self._told_number(oid) is not None
 
     def _find_inside(self, outer: _Found) -> None:
-        """Find what landed on the branches that a landing merged, and whether that
-        makes it a release.
+        """Find the landings on the branches that a landing merged, and whether they
+        make it a release.
         """
         todo = [(side, outer, True) for side in outer.sides]
         while todo:
@@ -331,8 +333,8 @@ class History:
                     self._find_direct(side)
 
     def _is_kept(self, around: _Found, side: Branch) -> bool:
-        """Return whether a merge is of a branch that the repository keeps, as GitHub's
-        pull requests are released.
+        """Return whether a merge is of a branch that the repository keeps. The same
+        rule makes GitHub's pull requests releases.
         """
         names = own_branches(self._nodes[around.oid].message, self._owner)
         if not names or self._trunk in names or self._foreign.issuperset(side.commits):
@@ -340,17 +342,18 @@ class History:
         return all(is_long_lived(name) for name in names)
 
     def _find_direct(self, side: Branch) -> None:
-        """Take the other commits of a long-lived branch as pushed to it directly."""
+        """Count the other commits of a long-lived branch as direct pushes to it."""
         for oid in side.commits:
             if len(self._nodes[oid].parents) == 1 and oid not in self._foreign:
                 self._found.setdefault(oid, _Found(oid, ()))
 
     def _squashes_count(self, side: Branch, around: _Found, lives_long: bool) -> bool:
-        """Return whether a number in a commit of a branch is a pull request's; it may
-        be an issue's.
+        """Return whether the number in a commit of a branch is a pull request's and not
+        an issue's.
 
-        It is on a long-lived branch, and on one that was merged without a number if
-        most of its commits have one, each another.
+        It is a pull request's on a long-lived branch. On a branch that was merged
+        without a number, it is one if most of the branch's commits have numbers, all of
+        them different.
         """
         if lives_long:
             return True
@@ -373,8 +376,8 @@ class History:
         )
 
     def brought(self, oid: str) -> Brought:
-        """Return what a landing brought, without what landed on its own and without
-        other projects' history.
+        """Return what a landing brought, without commits that are landings themselves
+        and without other projects' history.
         """
         found = self._found[oid]
         oids: list[str] = []
@@ -424,8 +427,8 @@ class History:
         )
 
     def _parted_at(self, found: _Found) -> datetime | None:
-        """Return the date of the commit that the merged branch began at, None if it
-        isn't known.
+        """Return the date of the commit that the merged branch began at, None if that
+        is unknown.
         """
         if not found.sides:
             return None
@@ -441,8 +444,8 @@ def _opening(
 ) -> tuple[datetime, bool]:
     """Return when a landing was opened, and whether that is known.
 
-    It is not known if its dates are one (a squash has that of its merge), or older than
-    its base (it was rebased).
+    It is unknown if all its dates are equal (a squash has the date of its merge), or
+    older than its base (it was rebased).
     """
     dates = [node.authored_at for node in nodes if node.authored_at is not None]
     if not dates:
@@ -458,10 +461,10 @@ def _opening(
 def _oldest_left_out(
     git: Git, tip: str, since: datetime | None
 ) -> tuple[str | None, dict[str, int]]:
-    """Return the commit below the oldest one of the trunk that landed since then, and
-    the places of the trunk's commits.
+    """Return the commit below the oldest commit of the trunk that landed since then,
+    and the positions of the trunk's commits.
 
-    What that commit is built on is not needed.
+    Commits below that one are not needed.
     """
     if since is None:
         return None, {}
@@ -471,8 +474,8 @@ def _oldest_left_out(
     fields = git.fields("log", "-z", "--first-parent", form, *LOG_OPTIONS, tip, "--")
     for oid, parents, authored, committed in zip(fields, fields, fields, fields, strict=False):
         chain[oid] = len(chain)
-        # A clock that was wrong once must not end the walk: all of the trunk is looked
-        # at.
+        # A clock that was wrong once must not end the walk, so all of the trunk is
+        # checked.
         landed_at = moment(committed) or moment(authored)
         if landed_at is not None and landed_at >= since:
             left_out = parents.split()[0] if parents else None

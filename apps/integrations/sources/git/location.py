@@ -23,7 +23,7 @@ from apps.integrations.sources.git.errors import (
 _MOST_BYTES = 100_000
 _MOST_ALTERNATES = 20
 _MOST_FILES = 1_000_000
-# Folders that no git command of ours reads, and in which links are common.
+# Folders that the git commands used here never read, and in which links are common.
 _NOT_READ = frozenset({"hooks", "modules", "lfs", "annex"})
 
 

@@ -23,7 +23,7 @@ pull requests, remote-tracking or not.
 import re
 from dataclasses import dataclass
 
-# An integer column's end. What is larger is no number of a pull request.
+# The largest value of an integer column. A larger number is not a pull request's.
 _MOST = 2_147_483_647
 _TITLE_LENGTH = 500
 
@@ -61,8 +61,8 @@ _REVIEWS = (
 )
 _BITBUCKET_COMMITS = re.compile(r"\* commit '[0-9a-f]+':?\s*")
 _GERRIT_MERGE = re.compile(r"Merge \"(?P<title>[^\"]*)\"(?: into \S+)?")
-# A name with a quote in it is not taken apart: with names that may be anything, there
-# would be too many ways to try.
+# Names with a quote in them are not split. If names could contain anything, the pattern
+# would have too many ways to match.
 _BRANCHES = re.compile(
     r"Merge (?P<remote>remote-tracking )?(?P<what>branch|tag)(?:es|s)? (?P<names>'[^']+'(?:(?:, | and )'[^']+')*)"
     r"(?P<of> of \S+)?(?P<into> into '[^']*')?(?: into [^'].*)?"
@@ -70,7 +70,7 @@ _BRANCHES = re.compile(
 _GITHUB_MERGE = re.compile(r"Merge pull request #\d+ from (?P<owner>[^/\s]+)/(?P<ref>\S+)")
 _OWN_REMOTES = frozenset({"origin", "upstream"})
 _BETWEEN_NAMES = re.compile(r"'(?:, | and )'")
-# Longer first lines are no tool's, and the forms are not to be tried on megabytes.
+# No tool writes longer first lines, and patterns must not be tried on megabytes.
 _MOST_TRIED = 1000
 _TRUNK_NAMES = frozenset({"main", "master", "trunk"})
 _TELLING = ("See merge request ", "Change-Id: ", "Reviewed-on: ", "Differential Revision: ")
@@ -79,7 +79,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message, read. `is_pull_request` False: a change, or a back-merge."""
+    """A parsed message. `is_pull_request` is False for a change and for a back-merge."""
 
     title: str
     body: str
@@ -93,8 +93,8 @@ class Told:
 
 
 def one_line(text: str, limit: int = _TITLE_LENGTH) -> str:
-    """Text for a title or a name: no control characters, no white space around, cut
-    with an ellipsis.
+    """Return text for a title or a name: without control characters and surrounding
+    white space, cut with an ellipsis.
     """
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -128,10 +128,10 @@ def merged_names(subject: str) -> list[str]:
 
 
 def merges_trunk(subject: str, trunk: str) -> bool:
-    """Return whether a back-merge names the trunk that is read, and not `master` beside
-    `develop`.
+    """Return whether a back-merge names the trunk that is read, and not another branch
+    such as `master` beside `develop`.
 
-    `main` and `master` are one trunk under its new and its old name.
+    `main` and `master` count as the new and the old name of one trunk.
     """
     match = _branches(subject)
     trunks = {trunk} if trunk not in _TRUNK_NAMES else _TRUNK_NAMES
@@ -142,7 +142,7 @@ def own_branches(subject: str, owner: str) -> list[str]:
     """Return the names of the branches that a merge names, if they are the repository's
     own and not a fork's.
 
-    `owner` is that of the repository, "" if it isn't known.
+    `owner` is the repository's owner, "" if it isn't known.
     """
     subject = subject.partition("\n")[0].strip()
     match = _branches(subject)
@@ -199,8 +199,8 @@ def read_message(message: str, *, is_merge: bool, trunk: str) -> Told:
 
 
 def _reviewed(subject: str, body: str) -> Told | None:
-    """Gerrit, Phabricator, and Forgejo name the review in a line of its own, below the
-    text.
+    """Read the review of Gerrit, Phabricator, or Forgejo, which name it in a line of
+    its own below the text.
     """
     if not any(word in body for word in _TELLING):
         return None
@@ -257,8 +257,8 @@ def _numbered(subject: str, body: str) -> Told | None:
 
 
 def _gitlab(subject: str, body: str) -> Told | None:
-    """GitLab names the number in the last lines: of a merge below the title, of a
-    squash below everything.
+    """Read the number of GitLab, which is in the last lines: of a merge below the
+    title, of a squash below everything.
     """
     if "See merge request " not in body:
         return None

@@ -1,8 +1,8 @@
-"""The name of a person in clones: the one in the newest commit that the person wrote,
-whatever was read last.
+"""The name of a person in clones. It comes from the newest commit that the person
+wrote, in whatever order commits are read.
 
-Ann <ann@acme.example>        commit of March
-Ann Lee <ann@acme.example>    commit of May: "Ann Lee", also if the commit of March is read again later
+    Ann <ann@acme.example>        commit of March
+    Ann Lee <ann@acme.example>    commit of May: "Ann Lee", also if the commit of March is read again later
 """
 
 from django.db.models import F, Window
@@ -18,7 +18,7 @@ def settle_names(team_id: int) -> int:
     """Give the authors of a team's clones the names of their newest commits, by date,
     then by id.
 
-    The caller holds the transaction. Returns how many people changed.
+    Call it in a transaction of the caller's. Returns how many people changed.
     """
     commits = Commit.objects.for_team(team_id).filter(
         pull_request__repository__source=Source.GIT

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]{2,}):(?!//|:)(?P<path>.+)")
-# Longer texts are no address. To check a host, `urlsplit` needs the square of its
-# length.
+# Longer texts are no address. The time that `urlsplit` takes to check a host grows with
+# the square of its length.
 _LONGEST = 2_000
 _ODD = re.compile(r"[^\w.~-]+")
 _ODD_PATH = re.compile(r"[^\w./~-]+")
@@ -37,8 +37,8 @@ class Origin:
         return self.name.partition("/")[0] if self.host else ""
 
     def page(self, oid: str, number: int | None, project: str = "") -> str:
-        """Return the page of a pull request, of another repository if `project` names
-        one, or of a commit.
+        """Return the page of a pull request or a commit; with `project`, that of
+        another repository.
         """
         if not self.url:
             return ""
@@ -52,8 +52,8 @@ class Origin:
 
 
 def read_origin(address: str) -> Origin | None:
-    """Return the origin; None for a folder on this machine, and for what is no address
-    or over 2,000 characters.
+    """Return the origin; None for a folder on this machine, and for a text that is no
+    address or over 2,000 characters.
     """
     if len(address) > _LONGEST:
         return None

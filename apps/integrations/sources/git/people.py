@@ -24,7 +24,7 @@ _GITHUB = re.compile(
 _NAME_LENGTH = 200
 
 
-# The same few people sign most commits.
+# Cached, because the same few people sign most commits.
 @lru_cache(maxsize=4096)
 def person(name: str, email: str) -> PersonData | None:
     """Return the person behind a signature; None if the signature is empty."""

@@ -1,4 +1,4 @@
-"""Makes one record of a landing and the commits that it brought."""
+"""Make one record from a landing and the commits that it brought."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from apps.metrics.records import (
     PullRequestState,
 )
 
-# The most commits of one merge that its record lists, as GitHub's own pages do.
+# The most commits of one merge that its record lists, as on GitHub's own pages.
 LISTED_COMMITS = 250
 
 
@@ -40,8 +40,8 @@ def landing_record(
     commits = brought if landing.is_merge else [landed]
     first = commits[0] if commits else landed
     merged_at = landing.landed_at
-    # What only brought another project's history is a change by the person who merged
-    # it. A merge that landed is no back-merge, whatever its message names.
+    # A merge that only brought another project's history is a change by the person who
+    # merged it. A merge that landed is never a back-merge, whatever its message names.
     is_pull_request = landing.is_merge or told.is_pull_request
     is_pull_request = is_pull_request and (told.number is not None or not landing.is_foreign)
     kind = ChangeKind.PULL_REQUEST if is_pull_request else ChangeKind.CHANGE

@@ -25,7 +25,7 @@ _FORMATS = {"objectformat": ("sha1", "sha256"), "refstorage": ("files", "reftabl
 
 
 class Shadow:
-    """The temporary folder; it is removed when the object is."""
+    """The temporary folder; it is removed together with the object."""
 
     def __init__(self, location: Location) -> None:
         self.git_dir = Path(mkdtemp(prefix="firstlight-git-"))
@@ -40,8 +40,8 @@ class Shadow:
         self.configure({})
 
     def configure(self, settings: dict[str, str]) -> None:
-        """Write the configuration: of the repository's own, only how its objects and
-        references are stored.
+        """Write the configuration. Of the repository's own settings it contains only
+        how objects and references are stored.
         """
         lines = ["[core]", "bare = true", "repositoryformatversion = 1", "[extensions]"]
         for name, allowed in _FORMATS.items():
@@ -52,9 +52,7 @@ class Shadow:
 
 
 def is_partial(settings: dict[str, str]) -> bool:
-    """Return whether the configuration is that of a partial clone, whose objects are
-    not all there.
-    """
+    """Return whether the configuration is that of a partial clone, which lacks objects."""
     return any(
         name == "extensions.partialclone" or name.endswith(".promisor") for name in settings
     )

@@ -78,13 +78,12 @@ __all__ = [
 ]
 
 _KEY_LENGTH = 500
-# Change it when the rules of records do: everything is read again then.
+# Raise it when the rules of records change, so that everything is read again.
 RULES = "3"
 
 
 class GitRepository:
-    """One repository as it was when it was opened: what is pushed into it later does
-    not show.
+    """One repository as it was when it was opened. Later pushes are not visible in it.
 
     name         `owner/repo` from the remote `origin`, else `local/<path below the root>`
     url          its page on GitHub, GitLab or Bitbucket, or ""
@@ -118,9 +117,9 @@ class GitRepository:
     @classmethod
     def open(cls, path: str, root: Path | None, *, timeout: float = 300.0) -> Self:
         """Open the repository at `path`, relative to `root` or absolute and below it.
-        `timeout`: seconds per process.
+        `timeout` is in seconds, per process.
 
-        Raises GitError; of its kinds see `errors`.
+        Raises GitError; see `errors` for its subclasses.
         """
         location = locate(path, root)
         shadow = Shadow(location)
@@ -157,8 +156,8 @@ class GitRepository:
         return list(landings)
 
     def cut_at(self, since: datetime) -> datetime | None:
-        """Return until when the history since then is cut off; None if all of it is
-        there.
+        """Return the time until which the history since then is cut off; None if it is
+        complete.
         """
         return self._history(since).cut_at
 
@@ -219,7 +218,7 @@ class GitRepository:
         return hashlib.sha256(f"{self._context()} {landing.digest}".encode()).hexdigest()[:32]
 
     def _context(self) -> str:
-        """Return what all records depend on, apart from the history."""
+        """Return the values, apart from the history, that all records depend on."""
         if self._kept is None:
             names = ""
             with suppress(
@@ -288,8 +287,8 @@ def _by_oid(
 
 
 def _trunk(git: Git, location: Location) -> tuple[str, str]:
-    """Name and tip of the branch that is read: the remote's, else the one checked out,
-    else main or master.
+    """Return the name and tip of the branch that is read: the remote's, else the one
+    checked out, else main or master.
     """
     candidates = []
     remote = git.line("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
@@ -313,9 +312,9 @@ def _trunk(git: Git, location: Location) -> tuple[str, str]:
 
 
 def _has_commits(git: Git) -> bool:
-    """Return whether anything names a commit, be it there or not.
+    """Return whether a reference names a commit, even if that commit is missing.
 
-    In a repository without commits nothing does.
+    In a repository without commits no reference does.
     """
     names = (
         git.line("for-each-ref", "--count=1", "--format=%(refname)"),
@@ -332,9 +331,9 @@ def _key(path: Path) -> str:
 
 
 def identity_of(location: Location) -> Path:
-    """Return the folder that a repository is counted by:
+    """Return the folder that identifies a repository.
 
-    `good`, also if `good/.git` was named.
+    It is `good` for both `good` and `good/.git`.
     """
     return location.path.parent if location.path.name == ".git" else location.path
 

@@ -21,10 +21,10 @@ from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import BadResponse, GitHubError, Unreachable
 from apps.tls import tls_context
 
-# GitHub takes up to ten minutes, by its own clock.
+# Seconds. GitHub accepts at most ten minutes, by its own clock.
 LASTS, CLOCK_SKEW = 540, 60
 TIMEOUT = httpx.Timeout(8.0)
-# Installations of one person that are looked through, a hundred a page.
+# How many pages of a person's installations are read, a hundred a page.
 PAGES = 10
 
 

@@ -40,10 +40,10 @@ from apps.integrations.sources.github.issues import (
 from apps.integrations.sources.github.refusals import LEGAL, PAGE
 from apps.tls import tls_context
 
-# GitHub gives up on a request after 10 s; the rest is for the way.
+# GitHub gives up on a request after 10 s; the rest is for the network.
 TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
 REQUEST_SECONDS = 60.0
-# A detail unit of 25 pull requests with bodies and messages of the usual size is 200
+# A response with 25 pull requests of the usual size, with bodies and messages, has 200
 # KB.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_REDIRECTS = 3
@@ -109,7 +109,7 @@ class GitHubClient:
         )
 
     def use(self, token: str) -> None:
-        """Take another token from now on. Raises MissingCredentials, BadCredentials."""
+        """Use another token from now on. Raises MissingCredentials, BadCredentials."""
         self._token = token.strip()
         if not self._token:
             raise MissingCredentials
@@ -120,8 +120,8 @@ class GitHubClient:
 
     @property
     def fingerprint(self) -> str:
-        """Names the credential without giving it away: the key of what all processes
-        know of it.
+        """Return a name of the credential that does not reveal it. All processes store
+        what they know of the credential under it.
         """
         return hashlib.sha256(
             f"{self.endpoints.rest}\0{self.identity or self._token}".encode()
@@ -180,14 +180,14 @@ class GitHubClient:
         )
 
     def revoke(self) -> None:
-        """End the token of an app's installation at once; there is no such call for
-        tokens of people.
+        """End the token of an app's installation at once. GitHub has no such call for
+        personal tokens.
         """
         self._send("DELETE", f"{self.endpoints.rest}/installation/token", "token")
 
     def _send(self, method: str, url: str, what: str, **options: Any) -> _Raw:
         if self.rate and self.rate.remaining == 0 and timezone.now() < self.rate.resets_at:
-            # Asking on while limited may get an application banned.
+            # GitHub may ban an application that sends requests while it is limited.
             raise RateLimited(self.rate.resets_at)
         for _ in range(MAX_REDIRECTS + 1):
             raw = self._exchange(method, url, options)
@@ -213,8 +213,8 @@ class GitHubClient:
             b"X-GitHub-Api-Version": b"2022-11-28",
         }
         host = self.endpoints.host
-        # The library's exceptions refer to the request and its headers, so none is
-        # chained to ours.
+        # The library's exceptions contain the request with its headers, and so the
+        # token. Errors raised here are therefore not chained to them.
         try:
             with self._http.stream(method, url, headers=headers, **options) as response:
                 return _Raw(response.status_code, response.headers, self._body(response))

@@ -51,8 +51,8 @@ class BadCredentials(GitHubError):
 
 
 class TokenRefused(BadCredentials):
-    """GitHub refuses everything that the token asks for, and gives a reason: a
-    suspended account, for example.
+    """GitHub refuses every request with this token and gives a reason, for example a
+    suspended account.
     """
 
     def __init__(self, message: str, refusal: Refusal) -> None:
@@ -94,7 +94,7 @@ class AccessDenied(GitHubError):
 
     @classmethod
     def refused(cls, what: str, message: str, refusal: Refusal) -> "AccessDenied":
-        """Return the error that quotes GitHub's reason and gives the step that helps."""
+        """Return the error with GitHub's reason and the step that helps."""
         text = f"GitHub does not let the token read {what}: “{message}” {refusal.step}"
         return cls(text, cause=refusal.cause, remedy=refusal.remedy)
 
@@ -118,7 +118,8 @@ class NotFound(GitHubError):
     def repository(cls) -> "NotFound":
         """Return the error of one repository.
 
-        Callers add its name, so that several have one reason.
+        It does not contain the repository's name, so that several repositories have one
+        reason. Callers add the name.
         """
         return cls(
             "GitHub knows no repository of this name that the token may read: it was renamed or deleted, or the token "
@@ -127,7 +128,7 @@ class NotFound(GitHubError):
 
 
 class NameTaken(NotFound):
-    """Another repository has the name of this one now, which cannot be found any more."""
+    """This repository cannot be found any more, and another one has its name now."""
 
     cause = "name_taken"
 
@@ -185,7 +186,7 @@ class Unreachable(GitHubError):
 
 
 class AnswersNothing(Unreachable):
-    """GitHub can't answer even the smallest query. `why` is what came of it."""
+    """GitHub can't answer even the smallest query. `why` is the result of that query."""
 
     def __init__(self, host: str, why: str) -> None:
         GitHubError.__init__(
@@ -222,7 +223,7 @@ class BadResponse(GitHubError):
 
 
 class StaleCursor(BadResponse):
-    """GitHub does not accept the place in a list at which it should continue: the list
+    """GitHub does not accept the position from which a list should continue. The list
     is read from its top.
     """
 
@@ -231,7 +232,7 @@ class StaleCursor(BadResponse):
 
 
 class SameRepository(GitHubError):
-    """Two names of the team's lead to one repository, which would be counted twice."""
+    """Two of the team's names lead to one repository, which would be counted twice."""
 
     cause = "same_repository"
 

@@ -1,19 +1,22 @@
-"""Reads fields of GitHub's JSON strictly: the right type, or an error that names the
-field and what stood there.
+"""Read fields of GitHub's JSON strictly: return the right type, or raise an error with
+the field's name and its value.
+
+    count({"number": 12}, "number")      # 12
+    count({"number": "12"}, "number")    # raises Malformed
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-# The largest number that a column of sizes takes.
+# The largest number that an integer column can store.
 LARGEST = 2**31 - 1
 
 
 class Malformed(ValueError):
-    """A field is missing or of another type than GitHub's schema promises.
+    """A field is missing, or of another type than in GitHub's schema.
 
-    `field` is its name, if one is to blame.
+    `field` is its name, if the error is about one field.
     """
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -52,7 +55,7 @@ def optional_moment(node: Mapping[str, Any], name: str) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-        # Also raises for times that no calendar day in UTC has.
+        # This also raises for times outside of the years that UTC can express.
         parsed.timestamp()
     except (TypeError, ValueError, OverflowError, OSError):
         raise _wrong(name, "a time", value) from None
@@ -69,7 +72,7 @@ def count(node: Mapping[str, Any], name: str) -> int:
 
 
 def big_number(node: Mapping[str, Any], name: str) -> int | None:
-    """GitHub's BigInt comes as digits in a text, its Int as a number; both may be null."""
+    """Return a number from GitHub's BigInt (digits in a text) or Int; both may be null."""
     value = node.get(name)
     if value is None:
         return None

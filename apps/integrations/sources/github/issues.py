@@ -21,16 +21,16 @@ from apps.integrations.sources.github.limits import SECONDARY_WAIT, limit_in, na
 from apps.integrations.sources.github.refusals import known_refusal, refusal_of
 from apps.masking import storable
 
-# Characters of GitHub's words that are quoted; its longest known sentence on a refusal
-# has 280.
+# The most characters of GitHub's text that are quoted. Its longest known sentence on a
+# refusal has 280.
 QUOTE_LIMIT = 300
 LONGEST_MESSAGE = 10_000
-# No source gives a shorter token; one letter would be found in every word.
+# No source has shorter tokens. A token of one letter would be masked in every word.
 SHORTEST_TOKEN = 8
 _SIGN_ON_PAGE = re.compile(r"url=(https://\S+)")
-# Types of errors that refuse a field.
+# Types of errors by which GitHub refuses a field.
 REFUSALS = {"FORBIDDEN", "INSUFFICIENT_SCOPES"}
-# Types of errors that a smaller query may not meet.
+# Types of errors that a smaller query may avoid.
 TOO_MUCH = {
     "RESOURCE_LIMITS_EXCEEDED",
     "SERVICE_UNAVAILABLE",

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.integrations.sources.github.errors import RateLimited
 
-# What names a limit in GitHub's words, in lower case and with single spaces.
+# Phrases by which GitHub names a limit, in lower case and with single spaces.
 _LIMIT_WORDS = (
     "rate limit",
     "ratelimit",
@@ -20,21 +20,21 @@ _LIMIT_WORDS = (
     "maximum number of login attempts",
     "throttl",
 )
-# Bytes of a body in which the words are looked for.
+# Only this many bytes of a body are searched for the phrases.
 _LONGEST_BODY = 64 * 1024
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 # GitHub's documentation asks for at least a minute if a response names no time.
 SECONDARY_WAIT = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=2)
-# GitHub's clock and ours differ a little.
+# GitHub's clock and this machine's differ a little.
 MARGIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Points of the current hour: how many there are, how many are left, when they are
-    all back.
+    """Points of the current hour: how many there are, how many are left, and when all
+    of them are available again.
     """
 
     limit: int
@@ -55,12 +55,12 @@ def read_rate(headers: Mapping[str, str]) -> Rate | None:
 
 
 def reset_time(headers: Mapping[str, str]) -> datetime | None:
-    """Return when the hourly limit is renewed, by our clock; None if the headers name
-    no time, or an impossible one.
+    """Return when the hourly limit is renewed, by this machine's clock; None if the
+    headers name no time, or an impossible one.
 
-    The wait is the reset minus the answer's own Date: GitHub's clock and ours may be
-    hours apart. A Date that is further from the reset than any limit lasts is a
-    proxy's, and our clock counts.
+    The wait is the reset minus the answer's own Date, because GitHub's clock and this
+    machine's may be hours apart. If the Date is further from the reset than any limit
+    lasts, it is a proxy's, and this machine's clock is used.
     """
     seconds = _number(headers, "x-ratelimit-reset")
     if seconds is None:
@@ -75,8 +75,8 @@ def reset_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def clock(headers: Mapping[str, str]) -> datetime:
-    """Return GitHub's time when it answered, in whole seconds; our own if the answer
-    does not carry it.
+    """Return GitHub's time when it answered, in whole seconds; this machine's time if
+    the answer has none.
     """
     try:
         shown = parsedate_to_datetime(headers.get("date", ""))
@@ -86,8 +86,8 @@ def clock(headers: Mapping[str, str]) -> datetime:
 
 
 def limit_in(headers: Mapping[str, str], message: str, status: int) -> RateLimited | None:
-    """Return the limit of an answer, in the order in which GitHub asks us to read it;
-    None if there is none.
+    """Return the limit of an answer, in the order in which GitHub's documentation
+    checks it; None if there is none.
 
     `message` is the readable text of the body, whatever its format.
     """
@@ -128,7 +128,9 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 def connection_words(technical: str) -> str:
-    """Why no connection came about, from the network library's words."""
+    """Return the reason of a failed connection for users, from the network library's
+    error.
+    """
     known = {
         "refused": "the connection was refused",
         "certificate": "its certificate is not trusted",

@@ -1,6 +1,4 @@
-"""The repositories that a token may read, page by page, those with the newest push
-first.
-"""
+"""The repositories that a token may read, page by page, newest push first."""
 
 import re
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""What a token can read, found out by asking GitHub: the token itself is never judged
-by its shape.
+"""Find out what a token can read, by asking GitHub. The form of the token is never
+used, because GitHub changes it.
 
-Who it is, which repositories it lists, and whether the pull requests of the newest of
-them can be read as the sync will read them. Asked inside a web request: time-outs are
-short, and at most three requests are made.
+The probe asks who the token belongs to, which repositories it lists, and whether the
+pull requests of the newest of them can be read as the sync will read them. It runs
+inside a web request, so timeouts are short, and at most three requests are made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ from apps.integrations.sources.github.queries import probe as probe_document
 
 TIMEOUT = httpx.Timeout(5.0)
 REQUEST_SECONDS = 8.0
-# How many repositories are tried: a fine-grained token has one set of permissions for
-# all of an owner's.
+# How many repositories are tried. Few are enough, because a fine-grained token has one
+# set of permissions for all repositories of an owner.
 TRIED = 3
 TOKEN_SETTINGS = "https://github.com/settings/tokens"  # noqa: S105 - an address
 
@@ -142,9 +142,9 @@ def _to_try(repositories: Sequence[Listed]) -> list[Listed]:
 
 
 def _unreadable(client: GitHubClient, tried: Sequence[Listed]) -> list[str]:
-    """Return a note on each reason for which some can't be read as the sync will.
+    """Return one note for each reason why some of them can't be read.
 
-    Raises GitHubError if none can.
+    Raises GitHubError if none can be read.
     """
     variables: dict[str, str] = {}
     for number, listed in enumerate(tried):
@@ -183,8 +183,8 @@ def _unreadable(client: GitHubClient, tried: Sequence[Listed]) -> list[str]:
 
 
 def _refusals(issues: Sequence[Issue], name: str) -> list[GitHubError]:
-    """Return GitHub's reasons to refuse a repository that are others than a missing
-    permission, one of each kind.
+    """Return GitHub's reasons to refuse a repository, one of each kind, without missing
+    permissions.
     """
     found: dict[str, GitHubError] = {}
     for issue in issues:

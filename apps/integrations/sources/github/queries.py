@@ -1,10 +1,10 @@
-"""The GraphQL documents that the sync sends; a test validates each under GitHub's
+"""The GraphQL documents that the sync sends. A test validates each against GitHub's
 public schema.
 
 Cost by GitHub's rule (one request for each connection of each parent, a point for each
-hundred): a skeleton page of 100 pull requests asks 102 connections, 1 point; a detail
-unit of 25 ids asks 75, 1 point. Sizes of single commits are left out on purpose: GitHub
-computes a diff for each, and no figure uses them.
+hundred): a page of the list pass with 100 pull requests asks for 102 connections, 1
+point; a request for the details of 25 ids asks for 75, 1 point. Sizes of single commits
+are left out on purpose: GitHub computes a diff for each, and no figure uses them.
 """
 
 # GitHub's limit for `first`.
@@ -87,8 +87,8 @@ query RepositoryById($id: ID!) {{
 }}
 """
 
-# How many there are by state: three connections without nodes, which cost no point
-# beside a page.
+# The number of pull requests by state: three connections without nodes, which cost no
+# additional point.
 COUNTS = """
     open: pullRequests(states: [OPEN]) { totalCount }
     closed: pullRequests(states: [CLOSED]) { totalCount }
@@ -116,8 +116,8 @@ query {operation}($owner: String!, $name: String!, $first: Int!, $after: String)
 """
 
 
-# By creation, which never changes: a page's cursor stays good. By the last change: what
-# a watermark is compared with.
+# The order by creation never changes, so a page's cursor stays valid. The order by the
+# last change is compared with the watermark.
 SKELETON = _skeleton("Skeleton", "CREATED_AT")
 UPDATED = _skeleton("Updated", "UPDATED_AT", COUNTS)
 
@@ -158,7 +158,7 @@ query MoreReviews($id: ID!, $first: Int!, $after: String!) {{
 
 
 def _each(operation: str, count: int, fields: str) -> str:
-    """`fields` of several repositories at once, as `r0`, `r1`, …"""
+    """Return a query of `fields` for several repositories at once, as `r0`, `r1`, …"""
     variables = ", ".join(
         f"$owner{number}: String!, $name{number}: String!" for number in range(count)
     )

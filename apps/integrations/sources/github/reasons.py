@@ -9,7 +9,7 @@ page.
 
 from apps.integrations.sources.github.fields import Malformed
 
-# What a field is called in GitHub's pages.
+# The names of fields on GitHub's pages.
 _NAMES = {
     "id": "identifier",
     "fullDatabaseId": "identifier",

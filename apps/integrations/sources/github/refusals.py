@@ -1,19 +1,18 @@
 """What GitHub means when it refuses a request: the cause, and the step that helps,
-recognized by GitHub's own words.
+found by the words of GitHub's message.
 
-    refusal_of("FORBIDDEN", "… has an IP allow list enabled, and your IP address is not
-    permitted …") # Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the
-    organization can add …")
+    refusal_of("FORBIDDEN", "… has an IP allow list enabled, and your IP address is not permitted …")
+    # Refusal("ip_allow_list", Remedy.OPERATOR, "An owner of the organization can add …")
 
-GitHub's sentence is always quoted together with the step, because it is clearer than a
-guess of ours.
+GitHub's sentence is always quoted together with the step, because it is more precise
+than the step.
 """
 
 from dataclasses import dataclass
 
 from apps.pipelines.remedy import Remedy
 
-# Kinds of refusals over HTTP: 451, and a body that is no JSON.
+# Kinds of refusals over HTTP: status 451, and a body that is not JSON.
 LEGAL, PAGE = "451", "page"
 
 
@@ -21,7 +20,7 @@ LEGAL, PAGE = "451", "page"
 class Refusal:
     """A reason that GitHub gives.
 
-    `of_token` is set if it concerns everything that the token asks for.
+    `of_token` is True if it concerns every request with the token.
     """
 
     cause: str
@@ -40,17 +39,18 @@ BLOCKED = Refusal(
     Remedy.NONE,
     "Nothing can be read until GitHub lifts this. What was read of it is kept.",
 )
-# A refusal whose words are not known.
+# A refusal with an unknown message.
 OTHER = Refusal("refused", Remedy.RETRY, "Clear this up on GitHub, then retry.")
-# Without a message of GitHub's: something between this server and GitHub answered.
+# A refusal without a message from GitHub: a proxy or firewall between this server and
+# GitHub answered.
 PROXY = Refusal(
     "refused_by_proxy",
     Remedy.OPERATOR,
     "This is no answer of GitHub’s API: check the proxy or firewall between this server and GitHub.",
 )
 
-# Words that GitHub's sentence contains, in lower case, all of an entry's. The first
-# entry that fits counts.
+# Phrases of GitHub's sentence, in lower case. An entry fits if the sentence contains
+# all of its phrases; the first one that fits is used.
 _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     (
         ("ip allow list",),
@@ -151,7 +151,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Refusal], ...] = (
     ),
     (("required scopes",), SCOPES),
 )
-# Words of a permission that a token lacks.
+# Phrases about a permission that a token lacks.
 _PERMISSION = (
     "not accessible by",
     "must have",

@@ -1,5 +1,5 @@
-"""A pull request as GitHub's webhooks have it (the shape of its REST interface) as a
-record, as strictly as GraphQL's.
+"""Read a pull request from GitHub's webhooks (in the form of its REST interface) as a
+record, as strictly as from GraphQL.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,8 @@ def pull_request(node: Mapping[str, Any]) -> PullRequestData:
 
 
 def _is_cross(base: Mapping[str, Any], head: Mapping[str, Any]) -> bool:
-    """Return whether the head is a branch of another repository; also if that one was
-    deleted.
+    """Return whether the head is a branch of another repository, also if that
+    repository was deleted.
     """
     theirs, ours = fields.optional_mapping(head, "repo"), fields.optional_mapping(base, "repo")
     if theirs is None or ours is None:

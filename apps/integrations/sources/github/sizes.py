@@ -20,8 +20,8 @@ AT_ONCE = 20
 
 
 class Size(TypedDict):
-    """`days` are those on which the newest were opened, as ordinals (`date.toordinal`),
-    newest first.
+    """`days` are the days on which the newest were opened, as ordinals
+    (`date.toordinal`), newest first.
     """
 
     total: int
@@ -65,7 +65,7 @@ def _size(repository: Any) -> Size | None:
 
 
 def in_window(size: Size, since: datetime) -> int:
-    """About how many pull requests were opened since then."""
+    """Return about how many pull requests were opened since then."""
     first = since.astimezone(UTC).toordinal()
     within = sum(day >= first for day in size["days"])
     if within < len(size["days"]) or size["total"] <= within or not within:

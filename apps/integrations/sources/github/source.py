@@ -1,8 +1,8 @@
-"""GitHub as a source of pull requests: pages of the skeleton, details of a few, each
-with what could not be read of it.
+"""GitHub as a source of pull requests: pages of the list pass, and details of some pull
+requests, each with the problems of reading them.
 
 A node that cannot be used is never dropped: it becomes a `Problem` with a name and a
-reason. Errors of a whole request are raised as they come from the client.
+reason. Errors of a whole request are raised unchanged from the client.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ from apps.pipelines.portions import Watch
 
 
 class Problem(TypedDict):
-    """One pull request that could not be read, the reason in words, its address, and
-    the finding for the log.
+    """One pull request that could not be read, with the reason for users, its address,
+    and the error for the log.
     """
 
     what: str
@@ -40,10 +40,10 @@ class Problem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
-    """A repository on GitHub:
+    """A repository on GitHub.
 
-    `github_id` on `host` is what it is, `external_id` and `full_name` are its
-    addresses.
+    `github_id` on `host` identifies it. `external_id` and `full_name` are addresses,
+    which may change.
     """
 
     external_id: str
@@ -81,16 +81,16 @@ class SkeletonPage:
 
     @property
     def newest(self) -> datetime | None:
-        """The latest change on it, or `at` if that is earlier:
+        """Return the latest change on the page, or `at` if that is earlier.
 
-        GitHub's clock may lag behind its records.
+        GitHub's clock may be behind its records.
         """
         return max((min(record.updated_at, self.at) for record in self.records), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class DetailPage:
-    """The records that came whole, and for the others why not, by node id.
+    """The records that are complete, and for the others the reasons, by node id.
 
     `gone` are those that do not exist.
     """
@@ -105,7 +105,7 @@ class GitHubSource:
     """Reads pull requests through one client. Raises GitHubError."""
 
     def __init__(self, client: GitHubClient, watch: Watch | None = None) -> None:
-        """`watch` names each pull request while it is read, for a step."""
+        """Pass `watch` to name each pull request for the supervisor while it is read."""
         self._client = client
         self._watch = watch
 
@@ -131,8 +131,8 @@ class GitHubSource:
         return _facts(_repository(reply), self.host)
 
     def repository_by_id(self, node_id: str) -> RepositoryFacts | None:
-        """Return the repository with this node id, whatever it is called; None if there
-        is none, or none to be read.
+        """Return the repository with this node id, whatever its name is; None if there
+        is none, or it may not be read.
         """
         reply = self._client.graphql(
             queries.REPOSITORY_BY_ID, {"id": node_id}, what="repository"
@@ -142,7 +142,7 @@ class GitHubSource:
 
     @property
     def host(self) -> str:
-        """The host that is asked, without a port: github.com for GitHub itself."""
+        """Return the host that is asked, without a port: github.com for GitHub itself."""
         return self._client.endpoints.host.partition(":")[0].removeprefix("api.")
 
     def skeleton(
@@ -183,8 +183,8 @@ class GitHubSource:
         )
 
     def detail(self, ids: Sequence[str]) -> DetailPage:
-        """Everything of the pull requests with these node ids; inner pages are followed
-        to their ends.
+        """Return the pull requests with these node ids, with all pages of their commits
+        and reviews.
         """
         reply = self._client.graphql(queries.DETAIL, {"ids": list(ids)}, what="pull requests")
         spoilt = _by_position(reply.issues, ("nodes",), "pull requests")
@@ -206,7 +206,7 @@ class GitHubSource:
                 problems[node_id] = reason_of(error)
         gone: set[str] = set()
         for position, issue in spoilt.items():
-            # Without that word a null may be a fault of the moment.
+            # Without that type of error, the null may be a temporary fault.
             if issue.type == "NOT_FOUND" and not nodes[position]:
                 gone.add(ids[position])
         return DetailPage(tuple(records), problems, reply.at, frozenset(gone))
@@ -215,7 +215,7 @@ class GitHubSource:
     def _reading(self, name: str) -> Iterator[None]:
         """Name what is read within the block.
 
-        Raises Malformed for what hung too often before.
+        Raises Malformed if its reading hung too often before.
         """
         if self._watch is None:
             yield
@@ -303,7 +303,9 @@ def _facts(node: Node, host: str) -> RepositoryFacts:
 
 
 def _counts(node: Node) -> dict[str, int] | None:
-    """Return how many pull requests GitHub counts by state; None if it was not asked."""
+    """Return how many pull requests GitHub counts by state; None if the query did not
+    ask.
+    """
     if "open" not in node:
         return None
     try:
@@ -316,9 +318,10 @@ def _counts(node: Node) -> dict[str, int] | None:
 
 
 def _is_address_of(node_id: str, record: PullRequestData) -> bool:
-    """Return whether a record answers to a node id:
+    """Return whether a record may be the node with this id.
 
-    GitHub gives one of another format for the same node.
+    GitHub may answer with an id of another format for the same node, so ids of two
+    formats do not contradict each other.
     """
     given = record.external_id
     return given == node_id or given.startswith("PR_") != node_id.startswith("PR_")
@@ -341,9 +344,9 @@ def _by_position(
 
 
 def _was_deleted(issue: Issue | None) -> bool:
-    """Return whether a null of a list was deleted meanwhile:
+    """Return whether a null in a list is a pull request that was deleted meanwhile.
 
-    GitHub does not know it, or gives no reason for it.
+    GitHub then reports NOT_FOUND, or no error at all.
     """
     return issue is None or issue.type == "NOT_FOUND"
 

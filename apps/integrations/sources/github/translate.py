@@ -1,5 +1,5 @@
-"""GitHub's nodes as `apps.metrics.records`, strictly: what a record needs is there, or
-`Malformed` names what isn't.
+"""Translate GitHub's nodes into `apps.metrics.records`, strictly: a record has
+everything that it needs, or `Malformed` names the field.
 
 GraphQL leaves `[bot]` out of a Bot's login; it is added here. A null author is a
 deleted account. A commit whose author has no account keeps the name and address that
@@ -75,7 +75,7 @@ def person(node: Node, name: str) -> PersonData | None:
         login += "[bot]"
     return PersonData(
         login=login,
-        # Only people are asked for their names.
+        # The queries ask for the names of people only.
         name=fields.text(actor, "name", required=False) if "name" in actor else None,
         github_id=fields.big_number(actor, "databaseId"),
         is_bot=is_bot,
@@ -93,7 +93,9 @@ def skeleton(node: Node) -> PullRequestData:
 
 
 def detail(node: Node) -> Detail:
-    """Everything, as far as the first pages of the inner connections go."""
+    """Return everything of a pull request, with the first pages of its commits and
+    reviews.
+    """
     if node.get("__typename") != "PullRequest":
         raise Malformed("it is no pull request")
     commit_page, review_page = fields.mapping(node, "commits"), fields.mapping(node, "reviews")
@@ -146,7 +148,7 @@ def _scalars(node: Node) -> dict[str, Any]:
         "kind": kind_of(base, head, is_cross=fields.flag(node, "isCrossRepository")),
         "github_id": fields.big_number(node, "fullDatabaseId"),
         "number": fields.count(node, "number"),
-        # GitHub demands a title, but has old pull requests without one.
+        # GitHub requires a title, but old pull requests may have none.
         "title": fields.text(node, "title", required=False),
         "url": fields.text(node, "url", required=False),
         "state": state,
