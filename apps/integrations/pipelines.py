@@ -18,7 +18,7 @@ sync = Pipeline(
     steps=(
         Step(
             key="sync",
-            title="Sync pull requests",
+            title="Reading pull requests",
             task=sync_historical_data_task,
             queue="sync",
             retries=5,
@@ -33,7 +33,7 @@ repository_initial = Pipeline(
     steps=(
         Step(
             key="sync",
-            title="Sync pull requests",
+            title="Reading pull requests",
             task=sync_repository_initial_task,
             queue="sync",
             weight=80,

@@ -8,6 +8,7 @@ in_hours(72)    # "3 days"
 from apps.metrics.models import TeamMember
 
 NBSP = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
 # Spans from here on are shown in days; in hours.
 DAYS_FROM = 48
 

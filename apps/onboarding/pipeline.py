@@ -28,7 +28,7 @@ from apps.pipelines.definitions import Pipeline, Step
 
 SYNC = Step(
     "sync",
-    "Sync pull requests",
+    "Reading pull requests",
     sync_historical_data_task,
     queue="sync",
     weight=70,
@@ -39,7 +39,7 @@ SYNC = Step(
 )
 ANALYSE = Step(
     "analyse",
-    "Analyse with AI",
+    "Analyze with AI",
     run_llm_analysis_batch,
     queue="llm",
     weight=14,

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.analytics import funnel
 from apps.analytics.models import AnalyticsEvent, EventName
 from apps.analytics.templatetags.spans import span
+from apps.onboarding.pipeline import ANALYSE, NOTIFY, SYNC
 from apps.teams.services import create_team
 from apps.users.models import User
 
@@ -79,11 +80,11 @@ def test_without_events_all_is_zero_and_nothing_is_divided(db):
         "Connected a source",
         "Chose repositories",
         "Run started",
-        "Sync pull requests",
-        "Analyse with AI",
+        SYNC.title,
+        ANALYSE.title,
         "Weekly metrics",
         "Insights",
-        "Email the team",
+        NOTIFY.title,
         "Completed",
     ]
     assert {
@@ -113,11 +114,11 @@ def test_retries_and_later_runs_count_once_and_time_runs_to_the_first(db):
     stages = {stage.title: stage for stage in funnel.stages()}
     assert {stage.count for stage in stages.values()} == {1}
     assert stages["Connected a source"].p50 == pytest.approx(600)
-    assert (stages["Sync pull requests"].p50, stages["Sync pull requests"].measured) == (
+    assert (stages[SYNC.title].p50, stages[SYNC.title].measured) == (
         pytest.approx(240),
         1,
     )
-    assert stages["Analyse with AI"].p50 == pytest.approx(180), (
+    assert stages[ANALYSE.title].p50 == pytest.approx(180), (
         "the failure and the retry are waited for"
     )
 
@@ -181,7 +182,7 @@ def test_failures_are_counted_by_reason_not_by_what_is_particular(db):
     Story("cy").connects().starts().fails("analyse", "The key “sk-1” was refused.")
     first, second = funnel.reasons()
     assert (first.step, first.words) == (
-        "Sync pull requests",
+        SYNC.title,
         "GitHub knows no repository …: … after … s.",
     )
     assert (first.runs, first.teams, first.completed) == (2, 2, 1)

@@ -15,7 +15,7 @@ from apps.metrics.factories import (
 )
 from apps.metrics.figures.definitions import median
 from apps.metrics.insights import Finding, findings
-from apps.metrics.insights.ai import associate
+from apps.metrics.insights.ai import NO_CAUSE, associate
 from apps.metrics.insights.daily import dismiss, find, restore, store, top_insights
 from apps.metrics.insights.dataset import Dataset, Pull, Review, load
 from apps.metrics.models import DetailState, Insight
@@ -126,7 +126,7 @@ def test_what_was_planted_is_found_and_nothing_else(seed):
         assert abs(since - (NOW - timedelta(weeks=22))) <= timedelta(weeks=2)
         assert found[rule].evidence["low"] < 3.3
         assert found[rule].evidence["high"] > 2.7
-    assert found["bottleneck-reviewer"].title.startswith("person-3 gives ")
+    assert found["bottleneck-reviewer"].title.startswith("person-3 ")
     assert 0.5 < found["bottleneck-reviewer"].evidence["share"] < 0.7
     # Side by side AI-assisted ones look faster; among their likes they are not.
     merged = [(pull.ai_assisted, pull.hours_to_merge) for pull in dataset.pulls]
@@ -146,7 +146,7 @@ def test_ai_assisted_ones_that_do_take_longer_are_found():
     finding = rules(make_facts(900, change=slower))["ai-time-to-merge"]
     assert finding.evidence["low"] > 1
     assert finding.evidence["delta"] > 0.147
-    assert "An association, not a cause." in finding.body
+    assert NO_CAUSE in finding.body
 
 
 def test_fewer_than_twenty_ai_assisted_ones_are_not_compared():
@@ -164,7 +164,7 @@ def test_a_slowdown_of_all_small_repositories_is_one_of_the_team():
 
     found = rules(make_facts(300, change=slower, repositories=10))
     assert found["time-to-merge"].subject == "team"
-    assert found["time-to-merge"].title.startswith("Merging in all repositories takes ")
+    assert "all repositories" in found["time-to-merge"].title
 
 
 def test_a_slowdown_that_is_over_is_no_news():
@@ -179,7 +179,7 @@ def test_more_reverts_are_found():
         values["revert"] = dice.random() < (0.12 if weeks_ago <= 8 else 0.01)
 
     finding = rules(make_facts(900, change=more))["revert-spike"]
-    assert finding.title.endswith(" merges took something back.")
+    assert finding.evidence["after"] > 2 * finding.evidence["before"]
 
 
 def test_work_that_moves_to_weekends_is_found():
@@ -189,9 +189,8 @@ def test_work_that_moves_to_weekends_is_found():
         values["at"] += timedelta(days=(5 - day) if weekend else -max(0, day - 4))
         values["wait"] = 1 if weekend else min(values["wait"], 4)
 
-    assert (
-        " weekend days, up from " in rules(make_facts(900, change=later))["weekend-load"].title
-    )
+    finding = rules(make_facts(900, change=later))["weekend-load"]
+    assert finding.evidence["after"] > finding.evidence["before"]
 
 
 def test_two_reviewers_for_nearly_all_are_found():
@@ -212,8 +211,7 @@ def test_longer_waits_for_review_are_found():
     found = rules(make_facts(change=slower))
     assert {"review-wait", "time-to-merge"} == set(found)
     wait = found["review-wait"]
-    assert wait.title.startswith("Reviews in checkout-api start after ")
-    assert ", up from " in wait.title
+    assert "checkout-api" in wait.title
     assert wait.evidence["after"] > 2 * wait.evidence["before"]
     assert wait.evidence["n_after"] == pytest.approx(80, abs=20)
     assert wait.evidence["pull_requests"]
@@ -227,7 +225,8 @@ def test_shorter_waits_are_found_too():
     def faster(dice, values, weeks_ago):
         values["wait"] /= 4 if weeks_ago <= 8 else 1
 
-    assert ", down from " in rules(make_facts(change=faster))["review-wait"].title
+    evidence = rules(make_facts(change=faster))["review-wait"].evidence
+    assert evidence["after"] < evidence["before"]
 
 
 def test_too_few_cases_are_no_trend():
@@ -250,8 +249,7 @@ def test_one_reviewer_for_most_is_found():
             values["reviewer"] = 3
 
     finding = rules(make_facts(change=one))["bottleneck-reviewer"]
-    assert finding.title.startswith("person-3 gives ")
-    assert finding.title.endswith(" of the reviews.")
+    assert finding.title.startswith("person-3 ")
     assert finding.subject == "team"
 
 
@@ -263,8 +261,7 @@ def test_large_pull_requests_that_take_longer_are_found():
             values |= {"lines": 900, "merge": 60 + values["merge"]}
 
     finding = rules(make_facts(change=larger))["large-pull-requests"]
-    assert finding.title.startswith("Pull requests over 500 lines take ")
-    assert "association" in finding.body
+    assert finding.evidence["large"] > 2 * finding.evidence["other"]
 
 
 def test_merges_without_approval_are_found():
@@ -273,7 +270,7 @@ def test_merges_without_approval_are_found():
             values["state"] = ReviewState.COMMENTED
 
     finding = rules(make_facts(change=unapproved))["merged-without-approval"]
-    assert "merges in checkout-api had no approval." in finding.title
+    assert "checkout-api" in finding.title
     assert 0.2 < finding.evidence["share"] < 0.6
 
 
@@ -289,8 +286,7 @@ def test_more_ai_markers_are_found():
         values["ai"] = dice.random() < (0.6 if weeks_ago <= 8 else 0.2)
 
     finding = rules(make_facts(change=more))["ai-share"]
-    assert " of merged pull requests carry an AI marker, up from " in finding.title
-    assert "unknown" in finding.body
+    assert finding.evidence["after"] > finding.evidence["before"]
 
 
 @pytest.fixture
@@ -313,9 +309,8 @@ def stale_team(team):
 
 def test_stale_pull_requests_are_found_and_kept_once(stale_team):
     found = find(stale_team.pk, NOW)
-    assert [finding.title for finding in found] == [
-        "5 open pull requests in acme/web were not touched for 30 days."
-    ]
+    assert [finding.rule for finding in found] == ["stale-pull-requests"]
+    assert "acme/web" in found[0].title
     for _ in range(2):
         store(stale_team.pk, NOW.date(), found)
     assert Insight.objects.for_team(stale_team).get().evidence["stale"] == 5

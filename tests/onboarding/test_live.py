@@ -13,6 +13,7 @@ from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncStatus
 from apps.onboarding.fragments import render
 from apps.onboarding.live import clock_words, live
+from apps.onboarding.pipeline import SYNC
 from apps.onboarding.services.runs import start_onboarding
 from apps.pipelines import engine, events
 from apps.pipelines.models import Run, RunState, StepState, Worker
@@ -482,7 +483,7 @@ def test_what_a_failed_run_has_read_is_named(start, team, signed_in):
     step_at_work(run, done=1, total=9, unit="pull requests")
     fail(run)
     html = squeezed(signed_in.get(address(run, team)).content.decode())
-    assert re.search(r"<dt>Sync pull requests</dt>\s*<dd>1 pull request</dd>", html)
+    assert re.search(rf"<dt>{SYNC.title}</dt>\s*<dd>1 pull request</dd>", html)
 
 
 def test_a_run_that_is_done_shows_what_stands_out(start, team, signed_in):

@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.views.defaults import bad_request, permission_denied, server_error
 
+from apps.onboarding.pipeline import SYNC
 from apps.teams.models import Membership, Role, Team
 from apps.users.models import User
 
@@ -50,7 +51,7 @@ def test_the_start_page_shows_an_example_and_calls_it_one(client, db):
     response = client.get(reverse("onboarding:landing"))
     assert "Example, made-up figures" in response.text
     assert '<svg class="chart lines"' in response.text
-    assert "Sync pull requests" in response.text
+    assert SYNC.title in response.text
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert '<html lang="en">' in response.text
 

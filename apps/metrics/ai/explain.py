@@ -12,7 +12,7 @@ from apps.metrics.models import Correction, DetailState, PullRequest
 
 WORDS = {
     Verdict.ASSISTED: ("AI-assisted", "state-running"),
-    Verdict.NO_MARKER: ("No marker", "state-neutral"),
+    Verdict.NO_MARKER: ("No AI evidence", "state-neutral"),
     Verdict.UNREAD: ("Not read yet", "dashed"),
 }
 
@@ -21,16 +21,16 @@ _RULES = {
     "commit-author": "Commit author",
     "trailer": "Trailer",
     "branch": "Branch name",
-    "footer-in-words": "Footer in words",
+    "footer-in-words": "Footer text",
     "aider-prefix": "Prefix",
 }
 # Why evidence is kept but does not count: by what the AI did, or because it only hints.
 _NOT_COUNTED = {
-    Axis.SUGGESTED: "A suggestion that somebody applied is not the work itself.",
-    Axis.REVIEWED: "Reviewing is not writing.",
-    Axis.DESCRIBED: "Describing a change is not writing it.",
+    Axis.SUGGESTED: "Applying an AI suggestion doesn't count as AI-assisted.",
+    Axis.REVIEWED: "An AI review doesn't count as AI-assisted.",
+    Axis.DESCRIBED: "A description written by AI doesn't count as AI-assisted.",
 }
-_HINT = "A hint and no proof: people write this, too."
+_HINT = "Only a hint: people write this, too."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def reason(pull: PullRequest) -> Reason:
             found,
             word,
             css,
-            "Corrected by a person",
+            "Corrected",
             _corrected(correction),
             [_mark(one) for one in pull.ai_evidence],
         )
@@ -86,17 +86,15 @@ def reason(pull: PullRequest) -> Reason:
 
 
 def _corrected(correction: Correction) -> str:
-    who = correction.by.display_name if correction.by else "Somebody who has left"
-    said = "AI helped to write this" if correction.ai_assisted else "no AI wrote this"
-    return f"{who} says that {said}. {correction.note}".strip()
+    who = correction.by.display_name if correction.by else "A former member"
+    said = "AI-assisted" if correction.ai_assisted else "not AI-assisted"
+    return f"{who} marked this as {said}. {correction.note}".strip()
 
 
 def _heading(found: Verdict) -> str:
     match found:
-        case Verdict.ASSISTED:
-            return "Why we say AI-assisted"
-        case Verdict.NO_MARKER:
-            return "No marker found"
+        case Verdict.ASSISTED | Verdict.NO_MARKER:
+            return "Evidence"
         case Verdict.UNREAD:
             return "Not read yet"
 
@@ -105,13 +103,13 @@ def _how_sure(found: Verdict, pull: PullRequest) -> str:
     match found:
         case Verdict.ASSISTED:
             tools = ", ".join(pull.ai_tools)
-            return f"An explicit marker, which the tool itself leaves: {tools}. How much it wrote is not known."
+            return f"Confirmed: an explicit marker left by {tools}. How much the tool wrote is unknown."
         case Verdict.NO_MARKER:
-            return "Title, description, branch, author and commits were read. No marker does not mean that no AI was used."
+            return "Title, description, branch, author, and commits were checked. This doesn't prove that no AI was used."
         case Verdict.UNREAD if pull.detail_state == DetailState.DEGRADED:
-            return f"Not all of it could be read: {pull.detail_error or 'the source did not say why'}"
+            return f"Could not be read completely: {pull.detail_error or 'the source gave no reason'}"
         case Verdict.UNREAD:
-            return "Its commits and description have not been read yet, so it counts on neither side."
+            return "Commits and description have not been read yet, so it is not counted."
 
 
 def _mark(stored: Mapping[str, Any]) -> Mark:

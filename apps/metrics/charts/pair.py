@@ -30,7 +30,7 @@ def pair_chart(
     frame = Frame("lines", label, width, height, [week.week for week in longer])
     values = [week.value for week in (*first, *second) if week.value is not None]
     if not values:
-        return frame.empty("Too little of either side")
+        return frame.empty("Not enough data")
     axis = scale_for(values, unit)
     alike = bool(first and second) and first[0].week == second[0].week
     sides = (("B", second, "median other"), ("A", first, "median"))

@@ -13,7 +13,7 @@ from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, spl
 from apps.metrics.insights.change_types import change_type
 from apps.metrics.insights.dataset import Dataset, Pull
 
-NO_CAUSE = "An association, not a cause."
+NO_CAUSE = "Correlation, not causation."
 
 
 def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Difference:
@@ -53,10 +53,11 @@ def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         rule="ai-time-to-merge",
         subject="team",
-        title=f"AI-assisted pull requests take {found.ratio:.2g} times as long to merge as others of their size and type.",
-        body=f"{found.low:.2g} to {found.high:.2g} times with 95\u00a0% confidence, Cliff's delta {found.delta:+.2f};"
-        f" {found.n_second:,} with a marker beside {found.n_first:,} of which it is unknown, in the half year. {NO_CAUSE}",
-        advice="Look at where the time goes: the wait, the review or the rework."
+        title=f"AI-assisted pull requests take {found.ratio:.2g} times as long to merge as others of the same size"
+        " and type.",
+        body=f"{found.low:.2g} to {found.high:.2g} times (95\u00a0% CI). Based on {found.n_second:,} pull requests"
+        f" with an AI marker and {found.n_first:,} without, from the last 6 months. {NO_CAUSE}",
+        advice="Check where the time goes: waiting, review, or rework."
         if way == "longer"
         else "",
         evidence={
@@ -92,9 +93,9 @@ def ai_share(dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         rule="ai-share",
         subject="team",
-        title=f"{percent(share_after)} of merged pull requests carry an AI marker, {way} from {percent(share_before)}.",
+        title=f"{percent(share_after)} of merged pull requests are AI-assisted, {way} from {percent(share_before)}.",
         body=f"{marked_after:,} of {len(after):,} in {recent(dataset)}, {marked_before:,} of {len(before):,} in the"
-        " 18 weeks before. A lower bound: without a marker it is unknown whether AI was used.",
+        " 18 weeks before. A lower bound: pull requests without an AI marker may still be AI-assisted.",
         advice="",
         evidence={
             "before": share_before,

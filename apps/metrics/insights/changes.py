@@ -10,7 +10,7 @@ from typing import NamedTuple
 from apps.metrics.figures.definitions import median
 from apps.metrics.figures.significance import MIN_CASES, MIN_SHARE_CASES, of_shares
 from apps.metrics.figures.statistics import bootstrap_ratio, change_point, more_by_chance
-from apps.metrics.formatting import in_hours
+from apps.metrics.formatting import in_hours, in_unit, unit_of
 from apps.metrics.insights.base import (
     CHANCE,
     MIN_HOURS,
@@ -48,15 +48,14 @@ class Change(NamedTuple):
         return self.after > self.before
 
     def finding(self, rule: str, words: str, what: str, advice: str) -> Finding:
-        way = "up" if self.rose else "down"
         since = f"{self.since.day} {self.since:%B %Y}"
         _, low, high = self.ratio
         return Finding(
             rule=rule,
             subject=self.subject,
-            title=f"{words.format(self.name, in_hours(self.after))}, {way} from {in_hours(self.before)}.",
-            body=f"{what}, over {self.n_after:,} pull requests since {since} and {self.n_before:,} in the weeks"
-            f" before. The change is {low:.2g} to {high:.2g} times, with 95\u00a0% confidence.",
+            title=self._title(words),
+            body=f"{what}, for {self.n_after:,} pull requests since {since} and {self.n_before:,} before."
+            f" It now takes {low:.2g} to {high:.2g} times as long (95\u00a0% CI).",
             advice=advice if self.rose else "",
             evidence={
                 "before": self.before,
@@ -72,6 +71,25 @@ class Change(NamedTuple):
             effect=min(1.0, abs(log2(max(self.after, 0.05) / max(self.before, 0.05))) / 4),
         )
 
+    def _title(self, words: str) -> str:
+        """Return `words` with the name, the direction, and both medians."""
+        before, after = _in_one_unit(self.before, self.after)
+        up = "up" if self.rose else "down"
+        rose = "rose" if self.rose else "fell"
+        return words.format(name=self.name, before=before, after=after, up=up, rose=rose)
+
+
+def _in_one_unit(before: float, after: float) -> tuple[str, str]:
+    """Return two spans of hours in words: "26 h" and "72 h" rather than "3 days".
+
+    Spans that are far apart or very short have a unit each.
+    """
+    smaller, larger = sorted((before, after))
+    if smaller < 1 or larger > 10 * smaller:
+        return in_hours(before), in_hours(after)
+    unit = unit_of(smaller, larger)
+    return in_unit(before, unit), in_unit(after, unit)
+
 
 def review_wait(dataset: Dataset) -> Iterator[Finding]:
     """Find a change of the median wait for the first review, over pull requests by
@@ -83,9 +101,9 @@ def review_wait(dataset: Dataset) -> Iterator[Finding]:
     ):
         yield change.finding(
             "review-wait",
-            "Reviews in {} start after {}",
-            "Median time from opening to the first review by somebody else",
-            "Look at the longest waits first: who was asked, and when.",
+            "First reviews in {name} take {after}, {up} from {before}.",
+            "Median time from opening to the first review by another person",
+            "Start with the longest waits: who was asked to review, and when?",
         )
 
 
@@ -99,9 +117,9 @@ def time_to_merge(dataset: Dataset) -> Iterator[Finding]:
     ):
         yield change.finding(
             "time-to-merge",
-            "Merging in {} takes {}",
+            "Time to merge in {name} {rose} from {before} to {after}.",
             "Median time from opening to merge",
-            "Compare the slowest pull requests with those of the weeks before.",
+            "Compare the slowest pull requests with earlier ones.",
         )
 
 
@@ -127,9 +145,9 @@ def revert_spike(dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         rule="revert-spike",
         subject="team",
-        title=f"{len(reverts):,} of {len(after):,} merges took something back.",
+        title=f"{len(reverts):,} of {len(after):,} merged pull requests were reverts.",
         body=f"In {recent(dataset)}; {earlier:,} of {len(before):,} in the 18 weeks before.",
-        advice="Look at what was taken back: what would have caught it earlier?",
+        advice="Review what was reverted: what would have caught it earlier?",
         evidence={
             "before": was,
             "after": share,
@@ -172,10 +190,10 @@ def weekend_load(dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         rule="weekend-load",
         subject="team",
-        title=f"{percent(share)} of the days that people worked on were weekend days, up from {percent(earlier)}.",
+        title=f"{percent(share)} of working days fell on a weekend, up from {percent(earlier)}.",
         body=f"{len(weekend):,} of {len(after):,} days in {recent(dataset)}, {was:,} of {len(before):,} in the 18 weeks before;"
-        " a day counts where somebody opened or reviewed a pull request.",
-        advice="Ask what made it necessary.",
+        " a working day is a day on which a person opened or reviewed a pull request.",
+        advice="Find out what made weekend work necessary.",
         evidence={"before": earlier, "after": share, "n_before": len(before), "n": len(after)}
         | {"pull_requests": list(dict.fromkeys(weekend))[:MOST_SHOWN]},
         effect=min(1.0, 2 * (share - earlier)),

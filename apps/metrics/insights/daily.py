@@ -92,7 +92,7 @@ def dismiss(insight: Insight, reason: str, user: Any, now: datetime) -> None:
     Raises ValueError if the reason is blank.
     """
     if not reason.strip():
-        raise ValueError("A finding is dismissed for a reason.")
+        raise ValueError("A dismissal needs a reason.")
     InsightDismissal.objects.for_team(insight.team_id).update_or_create(
         team_id=insight.team_id,
         rule=insight.rule,

@@ -50,9 +50,9 @@ def large_pull_requests(dataset: Dataset) -> Iterator[Finding]:
         rule="large-pull-requests",
         subject="team",
         title=f"Pull requests over {LARGE} lines take {times(long / short)} as long to merge.",
-        body=f"Median {in_hours(long)} for {len(slow):,} large ones, {in_hours(short)} for the other {len(small):,}, merged"
-        " within the half year. An association: large ones may also be the harder ones.",
-        advice="Split what can be reviewed on its own.",
+        body=f"Median {in_hours(long)} for {len(slow):,} large pull requests, {in_hours(short)} for the other {len(small):,},"
+        " merged in the last 6 months. Correlation, not causation: large changes may also be harder.",
+        advice="Split large changes into parts that can be reviewed separately.",
         evidence={"large": long, "other": short, "n_large": len(slow), "n_other": len(small)}
         | {
             "pull_requests": [
@@ -81,9 +81,9 @@ def stale_pull_requests(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(
             rule="stale-pull-requests",
             subject=f"repository:{repository}",
-            title=f"{len(pulls):,} open pull requests in {dataset.repositories[repository]} were not touched for 30 days.",
-            body=f"Of {open_count[repository]:,} open ones, drafts and bots left out.",
-            advice="Close what will not be merged; ask for what is missing in the rest.",
+            title=f"{len(pulls):,} open pull requests in {dataset.repositories[repository]} have had no activity for 30 days.",
+            body=f"Of {open_count[repository]:,} open pull requests, not counting drafts and bots.",
+            advice="Close or revive these pull requests.",
             evidence={"n": open_count[repository], "stale": len(pulls)}
             | {
                 "pull_requests": [
@@ -123,9 +123,11 @@ def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(
             rule="merged-without-approval",
             subject=f"repository:{repository}",
-            title=f"{len(without):,} of {len(pulls):,} merges in {dataset.repositories[repository]} had no approval.",
-            body=f"In {recent(dataset)}; approvals by other people, given before the merge. Bots' pull requests are left out.",
-            advice="If that is not meant, protect the branch: require one approval.",
+            title=f"{len(without):,} of {len(pulls):,} merged pull requests"
+            f" in {dataset.repositories[repository]} had no approval.",
+            body=f"In {recent(dataset)}; only approvals by other people before the merge count."
+            " Bots' pull requests are left out.",
+            advice="If this is not intended, protect the branch: require one approval.",
             evidence={
                 "share": share,
                 "n": len(pulls),

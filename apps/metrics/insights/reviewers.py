@@ -45,14 +45,15 @@ def bottleneck_reviewer(dataset: Dataset) -> Iterator[Finding]:
     others = [wait for who, waits in load.waits.items() if who != reviewer for wait in waits]
     waits = ""
     if min(len(theirs), len(others)) >= MIN_CASES:
-        waits = f" Median wait where they came first {in_hours(median(theirs) or 0)}, else {in_hours(median(others) or 0)}."
+        first, otherwise = in_hours(median(theirs) or 0), in_hours(median(others) or 0)
+        waits = f" Median time to first review: {first} when they review first, otherwise {otherwise}."
     yield Finding(
         rule="bottleneck-reviewer",
         subject="team",
-        title=f"{load.logins[reviewer]} gives {percent(share)} of the reviews.",
-        body=f"{most:,} of {load.total:,} in {recent(dataset)}; {len(load.given)} people reviewed. Several rounds on one pull"
+        title=f"{load.logins[reviewer]} does {percent(share)} of the reviews.",
+        body=f"{most:,} of {load.total:,} in {recent(dataset)}, among {len(load.given)} reviewers. Several rounds on one pull"
         f" request count once.{waits}",
-        advice="Spread the reviews, or make sure that somebody can stand in.",
+        advice="Spread the reviews, or name a backup reviewer.",
         evidence={
             "share": share,
             "n": load.total,
@@ -82,10 +83,10 @@ def review_concentration(dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         rule="review-concentration",
         subject="team",
-        title=f"Two people give {percent(share)} of the reviews.",
-        body=f"{most + more:,} of {load.total:,} in {recent(dataset)}, by {load.logins[first]} and {load.logins[second]};"
-        f" {len(load.given)} people reviewed.",
-        advice="Ask others for reviews too, so that the knowledge spreads.",
+        title=f"Two people do {percent(share)} of the reviews.",
+        body=f"{most + more:,} of {load.total:,} in {recent(dataset)}, by {load.logins[first]} and {load.logins[second]},"
+        f" among {len(load.given)} reviewers.",
+        advice="Ask others for reviews, too, to spread knowledge.",
         evidence={
             "share": share,
             "n": load.total,

@@ -22,6 +22,7 @@ from apps.metrics.figures.selection import USUAL, Choices, Period, Selection, pe
 from apps.metrics.figures.significance import (
     MIN_CASES,
     MIN_SHARE_CASES,
+    Difference,
     of_medians,
     of_shares,
     of_weekly_counts,
@@ -39,10 +40,10 @@ COLUMNS = (
     "time_to_merge_hours_p75",
     "n",
 )
-VERDICTS = {Verdict.ASSISTED: "with an AI marker", Verdict.NO_MARKER: "without a marker"}
+VERDICTS = {Verdict.ASSISTED: "AI-assisted", Verdict.NO_MARKER: "no AI evidence"}
 NO_CAUSE = (
-    "Compared within sizes, so that small ones stand beside small ones. An association, not a cause; a missing marker "
-    "does not say that no AI helped."
+    "Compared among pull requests of similar size. Correlation, not causation. Pull requests without AI evidence may "
+    "still be AI-assisted."
 )
 
 
@@ -74,7 +75,7 @@ class Side:
         """Return its choices in words."""
         names = [dict(known.repositories).get(self.selection.repository or 0, "")]
         names.append(known.name_of_author(self.selection.author))
-        kinds = ["people, no bots" if self.selection.people_only else ""]
+        kinds = ["without bots" if self.selection.people_only else ""]
         kinds.append(VERDICTS[Verdict(self.verdict)] if self.verdict else "")
         told = ", ".join(kind for kind in kinds if kind)
         named = ", ".join(name for name in names if name)
@@ -180,15 +181,18 @@ def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
     shown = [
         _counts(one, other),
         _medians("Time to merge", one, other, lambda row: row.hours, in_hours, alike),
-        _medians("Wait for first review", one, other, lambda row: row.wait, in_hours, alike),
+        _medians("Time to first review", one, other, lambda row: row.wait, in_hours, alike),
         _medians("Size", one, other, lambda row: row.size, in_lines, False),
-        _share("Reviewed by somebody", one, other, lambda row: row.received > 0, good=True),
+        _share("Reviewed", one, other, lambda row: row.received > 0, good=True),
     ]
     # A share of sides that were chosen by their verdicts has no meaning.
     if not alike:
         shown.append(
             _share(
-                "AI-assisted, at least", one, other, lambda row: row.verdict == Verdict.ASSISTED
+                "AI-assisted (at least)",
+                one,
+                other,
+                lambda row: row.verdict == Verdict.ASSISTED,
             )
         )
     if one.direct or other.direct:
@@ -204,7 +208,7 @@ def _counts(one: Frame, other: Frame) -> Line:
     found = of_weekly_counts(b, a)
     words, tone = "", ""
     if found.is_beyond:
-        words = f"{'More' if found.rose else 'Fewer'} a week in A, beyond chance"
+        words = f"A has significantly {'more' if found.rose else 'fewer'} per week"
         tone = "better" if found.rose else "worse"
     return Line(
         "Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b)
@@ -215,7 +219,7 @@ def _rate(counts: Sequence[int]) -> str:
     """Return how many there were in a whole week; nothing before the first week is
     over.
     """
-    return f"{sum(counts) / len(counts):.1f} a week" if counts else ""
+    return f"{sum(counts) / len(counts):.1f} per week" if counts else ""
 
 
 def _medians(
@@ -227,9 +231,11 @@ def _medians(
     alike: bool,
 ) -> Line:
     found = [spread(map(value, side.rows)) for side in (one, other)]
+    more, less = ("slower", "faster") if words is in_hours else ("larger", "smaller")
     if words is in_hours:
         words = partial(in_unit, unit=_unit(found))
-    said, tone = _difference(one.rows, other.rows, value, alike)
+    difference = _difference(one.rows, other.rows, value, alike)
+    said, tone = _in_words(difference, more, less)
     (a, b), (p75_a, p75_b) = ([put(side, words) for side in found] for put in (_median, _aside))
     return Line(title, a, b, said, tone, p75_a, p75_b)
 
@@ -245,7 +251,7 @@ def _median(found: Spread, words: Callable[[float], str]) -> str:
 
 
 def _aside(found: Spread, words: Callable[[float], str]) -> str:
-    return "" if found.p75 is None else f"p75 {words(found.p75)}, n {found.n:,}"
+    return "" if found.p75 is None else f"75\u00a0% within {words(found.p75)}, n {found.n:,}"
 
 
 def _difference(
@@ -253,20 +259,35 @@ def _difference(
     other: Sequence[Landed],
     value: Callable[[Landed], float | None],
     alike: bool,
-) -> tuple[str, str]:
-    """Return A compared with B in words, and "better", "worse", or empty for A.
+) -> Difference:
+    """Compare A with B.
 
     `alike` compares only pull requests of similar size with each other.
     """
-    found = of_medians(_strata(one, other, value, alike))
+    return of_medians(_strata(one, other, value, alike))
+
+
+def _in_words(found: Difference, more: str, less: str) -> tuple[str, str]:
+    """Return a difference in words, and "better", "worse", or empty for A.
+
+    Example: "A is 63 % slower (95 % CI: 9 to 75 %)".
+    """
     if not found.is_known:
-        return f"Too few to tell; {MIN_CASES} on each side are wanted", ""
-    interval = f"{found.low:.2f} to {found.high:.2f} times with 95 % confidence"
+        return f"Not enough data: needs {MIN_CASES} on each side", ""
     if not found.is_beyond:
-        return f"No difference beyond chance: {interval}", ""
-    return f"A is {found.ratio:.2f} times B: {interval}, Cliff's delta {found.delta:+.2f}", (
-        "worse" if found.rose else "better"
+        return "No significant difference", ""
+    change, *interval = (abs(ratio - 1) for ratio in (found.ratio, found.low, found.high))
+    low, high = sorted(interval)
+    way = more if found.rose else less
+    tone = "worse" if found.rose else "better"
+    return (
+        f"A is {_percent(change)} {way} (95\u00a0% CI: {low * 100:.0f} to {_percent(high)})",
+        tone,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:,.0f}\u00a0%"
 
 
 def _strata(
@@ -292,11 +313,11 @@ def _share(
 ) -> Line:
     (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
     found = of_shares(b, of_b, a, of_a)
-    words, tone = "No difference beyond chance", ""
+    words, tone = "No significant difference", ""
     if not found.is_known:
-        words = f"Too few to tell; {MIN_SHARE_CASES} on each side are wanted"
+        words = f"Not enough data: needs {MIN_SHARE_CASES} on each side"
     elif found.is_beyond:
-        words = f"{'More' if found.rose else 'Less'} in A, beyond chance"
+        words = f"Significantly {'higher' if found.rose else 'lower'} in A"
         tone = ("better" if found.rose else "worse") if good else ""
     return Line(
         title, percent(a, of_a) if of_a else "–", percent(b, of_b) if of_b else "–", words, tone
@@ -353,10 +374,10 @@ def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[t
     now = Side(newest, Selection())
     found = []
     if before := newest.before():
-        found.append(("These weeks and those before", query_of(now, Side(before, Selection()))))
+        found.append(("This period vs. previous", query_of(now, Side(before, Selection()))))
     found.append(
         (
-            "With an AI marker and without",
+            "AI-assisted vs. no AI evidence",
             query_of(
                 replace(now, verdict=Verdict.ASSISTED), replace(now, verdict=Verdict.NO_MARKER)
             ),

@@ -29,7 +29,7 @@ from apps.metrics.figures.explanations import MEASURES
 from apps.metrics.figures.merged import Direct, Landed
 from apps.metrics.figures.selection import Period
 from apps.metrics.figures.significance import of_medians, of_weekly_counts
-from apps.metrics.formatting import NBSP, in_hours, in_lines, in_unit, unit_of
+from apps.metrics.formatting import MINUS, NBSP, in_hours, in_lines, in_unit, unit_of
 from apps.metrics.weeks import WEEK, week_label
 
 MIN_COMPARED = 10  # values on each side of a comparison
@@ -45,7 +45,7 @@ MEASURED_AS = {
 }
 VERDICTS = {
     Verdict.ASSISTED: "assisted",
-    Verdict.NO_MARKER: "no marker",
+    Verdict.NO_MARKER: "no evidence",
     Verdict.UNREAD: "not read",
 }
 
@@ -63,8 +63,8 @@ class Comparison:
     tone: str = ""
 
 
-NOTHING_EARLIER = Comparison("", "No earlier weeks to compare with")
-TOO_FEW = Comparison("", "Too few to compare with the weeks before")
+NOTHING_EARLIER = Comparison("", "No earlier data to compare with")
+TOO_FEW = Comparison("", "Not enough data to compare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ class Frame:
 
     @property
     def weeks_before(self) -> str:
-        return f"the {len(self.period.weeks)} weeks before"
+        weeks = len(self.period.weeks)
+        return "the previous week" if weeks == 1 else f"the previous {weeks} weeks"
 
 
 def panels(frame: Frame) -> list[Panel]:
@@ -140,7 +141,7 @@ def panels(frame: Frame) -> list[Panel]:
         _medians(
             frame,
             "review",
-            "Wait for first review",
+            "Time to first review",
             "h",
             lambda row: row.wait,
             in_hours,
@@ -207,9 +208,9 @@ def _medians(
     return Panel(
         key=key,
         title=title,
-        note="median and p75",
+        note="median and 75th percentile (p75)",
         figure=_or_dash(whole.median, words),
-        aside="" if whole.p75 is None else f"p75 {words(whole.p75)}",
+        aside="" if whole.p75 is None else f"75{NBSP}% within {words(whole.p75)}",
         comparison=_compared(frame, value, words),
         chart=chart,
         table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
@@ -235,17 +236,17 @@ def _compared(
     if min(len(now), len(before)) < MIN_COMPARED or old is None or new is None:
         return TOO_FEW
     if words(old) == words(new):
-        return Comparison("level", f"as in {frame.weeks_before}")
+        return Comparison("level", f"No change vs. {frame.weeks_before}")
     is_beyond = of_medians([(before, now)]).is_beyond
     change = new - old
     if change < 0:
         return Comparison(
             "down",
-            f"{words(-change)} less than in {frame.weeks_before}",
+            f"{MINUS}{words(-change)} vs. {frame.weeks_before}",
             "better" if is_beyond else "",
         )
     return Comparison(
-        "up", f"{words(change)} more than in {frame.weeks_before}", "worse" if is_beyond else ""
+        "up", f"+{words(change)} vs. {frame.weeks_before}", "worse" if is_beyond else ""
     )
 
 
@@ -259,7 +260,7 @@ def _merged(frame: Frame) -> Panel:
     last = counts[-1][1]
     aside = "this week so far" if frame.period.so_far else f"in the week of {day(weeks[-1])}"
     if len(counts) > 1:
-        aside += f", {counts[-2][1]:,} the week before"
+        aside += f", {counts[-2][1]:,} in the previous week"
     direct = Counter(row.week for row in frame.direct)
     chart = bar_chart(
         [Week(week, count) for week, count in counts],
@@ -312,12 +313,12 @@ def _pace(frame: Frame) -> Comparison:
     now, before = sum(counts) / len(counts), sum(counts_before) / len(counts_before)
     change = round(now) - round(before)
     if not change:
-        return Comparison("level", f"{now:,.0f} a week, as in {frame.weeks_before}")
-    way, tone, more = ("up", "better", "more") if change > 0 else ("down", "worse", "fewer")
+        return Comparison("level", f"{now:,.0f} per week, no change vs. {frame.weeks_before}")
+    way, tone, sign = ("up", "better", "+") if change > 0 else ("down", "worse", MINUS)
     if not of_weekly_counts(counts_before, counts).is_beyond:
         tone = ""
     return Comparison(
-        way, f"{now:,.0f} a week, {abs(change):,} {more} than in {frame.weeks_before}", tone
+        way, f"{now:,.0f} per week, {sign}{abs(change):,} vs. {frame.weeks_before}", tone
     )
 
 
@@ -353,7 +354,7 @@ def _ai(frame: Frame) -> Panel:
         title=title,
         note="share of merged",
         figure=percent(whole.having, whole.total) if whole.total else "–",
-        aside=f"at least{unread}" if whole.total else "",
+        aside=f"or more{unread}" if whole.total else "",
         comparison=_ai_compared(frame, whole),
         chart=share_chart(
             weeks,
@@ -365,7 +366,7 @@ def _ai(frame: Frame) -> Panel:
         ),
         table=data_table(
             title,
-            ("Week of", "Assisted", "No marker found", "Not read yet"),
+            ("Week of", "Assisted", "No AI evidence", "Not read yet"),
             [
                 (
                     frame.named(week.week),
@@ -398,9 +399,9 @@ def _ai_compared(frame: Frame, whole: Shares) -> Comparison:
         return TOO_FEW
     then = percent(before.having, before.total)
     if percent(whole.having, whole.total) == then:
-        return Comparison("level", f"as in {frame.weeks_before}")
+        return Comparison("level", f"No change vs. {frame.weeks_before}")
     up = whole.having * before.total > before.having * whole.total
-    return Comparison("up" if up else "down", f"from at least {then} in {frame.weeks_before}")
+    return Comparison("up" if up else "down", f"vs. at least {then} in {frame.weeks_before}")
 
 
 def _or_dash(value: float | None, words: Callable[[float], str]) -> str:

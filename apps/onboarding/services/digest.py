@@ -126,7 +126,7 @@ def figures(team: Team, week: date) -> list[Line]:
         Line(
             "ai_assisted",
             percent(now.ai_assisted, now.merged),
-            "AI-assisted, at least",
+            "AI-assisted (at least)",
             share_before,
         ),
     ]

@@ -52,5 +52,5 @@ def figures(team: Team, totals: Totals) -> list[Figure]:
     shown.append(Figure(f"{totals['reviews']:,}", "reviews"))
     if totals["pull_requests"]:
         share = totals["ai_assisted"] / totals["pull_requests"]
-        shown.append(Figure(f"{share:.0%}".replace("%", f"{NBSP}%"), "AI-assisted, at least"))
+        shown.append(Figure(f"{share:.0%}".replace("%", f"{NBSP}%"), "AI-assisted (at least)"))
     return shown

@@ -57,9 +57,7 @@ class Command(UsageCommand):
     _run: Run | None = None
     _team: Team | None = None
     _joined = ""
-    help = (
-        "Onboard a team: sync its repositories, analyse, compute, find insights, tell the team."
-    )
+    help = "Onboard a team: read its repositories, compute figures, find insights, and email the team."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
