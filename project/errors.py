@@ -14,6 +14,16 @@ from project import outages
 
 logger = logging.getLogger(__name__)
 
+PLAIN_PAGE = """<!doctype html>
+<html lang="en">
+  <head><meta charset="utf-8"><title>Something failed here</title></head>
+  <body>
+    <h1>Something failed here</h1>
+    <p>Reference <code id="reference">{reference}</code>: give it to the operator of this site.</p>
+  </body>
+</html>
+"""
+
 
 def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpResponse:
     """Return the page for status 500.
@@ -33,4 +43,16 @@ def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpR
     if request.path.startswith("/api/"):
         text = f"Something went wrong. The reference for the operators is {reference}."
         return JsonResponse({"error": text}, status=500)
-    return HttpResponseServerError(render_to_string(template_name, {"reference": reference}))
+    return HttpResponseServerError(_page(template_name, reference))
+
+
+def _page(template_name: str, reference: str) -> str:
+    """Return the page; a plain one if the template fails, for example without static files.
+
+    An exception here would come back here, once for each middleware.
+    """
+    try:
+        return render_to_string(template_name, {"reference": reference})
+    except Exception:
+        logger.exception("The page for status 500 could not be rendered.")
+        return PLAIN_PAGE.format(reference=reference)

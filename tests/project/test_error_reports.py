@@ -138,6 +138,9 @@ def test_error_of_a_real_process_travels_with_its_stack_alone(stand_in, tmp_path
             json.loads(line) for line in written.splitlines() if '"uvicorn.access"' in line
         ]
         assert [record for record in access if "POST /fails/ HTTP" in record["message"]]
+        # The site's static files were not collected, so the page can't be rendered: one
+        # plain answer, and not one more exception for each middleware.
+        assert written.count("POST /fails/: ValueError") == 1
 
 
 def post(port):
