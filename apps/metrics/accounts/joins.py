@@ -127,6 +127,8 @@ def _described(team_id: int, groups: list[list[int]]) -> list[SameName]:
             Account(members[key], tuple(addresses[key][:SHOWN_ADDRESSES]), members[key].pulls)
             for key in group
         ]
+        # The others are joined into the first one: an account of GitHub if there is
+        # one, else the one with the most pull requests.
         accounts.sort(
             key=lambda one: (
                 one.member.github_id is None,
@@ -169,8 +171,12 @@ def join(target: TeamMember, members: Iterable[TeamMember], by: User, now: datet
     others = [member.pk for member in members if member.pk != target.pk]
     if not others or target.joined_into_id is not None:
         return
+    # The weeks are read before the work is moved, while it is still found by its
+    # member.
     weeks = weeks_of_members(team_id, [target.pk, *others])
     rows = TeamMember.objects.for_team(team_id)
+    # Accounts that were joined into one of these follow it, so that there are no
+    # chains.
     rows.filter(joined_into__in=others).update(joined_into=target)
     rows.filter(pk__in=others).update(joined_into=target, joined_by=by, joined_at=now)
     for member in others:

@@ -200,6 +200,8 @@ def _signature(name: str, email: str) -> Agent | None:
     by_name = next(
         (agent for agent in AGENTS if agent.names and agent.names.fullmatch(name)), None
     )
+    # A suggestion is not the work itself, so the name of a suggestion bot decides
+    # before the address, which may be that of a tool that writes code.
     if by_name and by_name.axis == Axis.SUGGESTED:
         return by_name
     noreply = _NOREPLY.fullmatch(email)
@@ -236,11 +238,13 @@ def _text(text: str, where: str, *, is_revert: bool) -> Iterator[Evidence]:
     low = text.lower()
     rules = [rule for rule in LINES if rule.needle in low]
     trailers = any(needle in low for needle in _TRAILER_NEEDLES)
+    # Most texts have no marker, and this is cheaper than splitting them into lines.
     if not rules and not trailers:
         return
     lines = text.replace("\r\n", "\n").split("\n")
     for index in _own_lines(lines, is_revert=is_revert):
         line = lines[index]
+        # A marker is short, and a long line of a log or a data file would cost time.
         if len(line) > 1000:
             continue
         low = line.lower()

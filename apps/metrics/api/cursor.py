@@ -47,6 +47,7 @@ def after(cursor: str) -> Q:
         raise ValueError("before is the `next` of the answer before.")
     microseconds, number, key = (int(part) for part in cursor.split("."))
     moment = _moment(microseconds)
+    # A larger number would not fit into the column, and a database would refuse it.
     place = min(number, MAX_NUMBER)
     same_moment = Q(created_at=moment)
     # The first condition is implied by the others; databases use its index.

@@ -127,6 +127,7 @@ def pull_requests(request: HttpRequest, team: Team) -> JsonResponse:
             pulls = pulls.filter(cursor.after(asked["before"]))
         except ValueError as error:
             raise BadQuery(str(error)) from None
+    # One row more than the limit shows whether there is another page.
     rows = list(pulls.select_related("repository", "author", "analysis")[: limit + 1])
     following = None
     if len(rows) > limit:

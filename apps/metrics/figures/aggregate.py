@@ -129,6 +129,7 @@ def tally(
     pushed = week_index(pulls.pushed, weeks, zone)
     reader = Reader(columns, merged)
     found: dict[tuple[Subject, date], Figures] = {}
+    # A reviewer counts once for each pull request, however many reviews they gave it.
     counted = np.unique(
         np.stack([reviews.pull[reviews.counts], reviews.reviewer[reviews.counts]]), axis=1
     )
@@ -138,6 +139,7 @@ def tally(
         (Scope.MEMBER, pulls.author),
     ):
         by_member = scope == Scope.MEMBER
+        # A member who only reviewed has a row, too.
         everybody = np.concatenate([keys, counted[1]]) if by_member else keys
         groups = Groups(
             scope,
@@ -164,6 +166,8 @@ def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
 
     The weeks are ascending and may have gaps. Their bounds are the zone's midnights.
     """
+    # The bounds come from the zone, because a week with a change of the clocks is not
+    # 168 hours long.
     starts = np.array([week_start(week, zone).timestamp() for week in weeks]).astype(
         "datetime64[s]"
     )
@@ -172,6 +176,7 @@ def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
     )
     place = np.searchsorted(starts, at, side="right") - 1
     inside = ~np.isnat(at) & (place >= 0)
+    # Any valid index will do for the others, whose result is -1 in any case.
     place = np.where(inside, place, 0)
     return np.where(inside & (at < ends[place]), place, -1)
 
@@ -200,9 +205,11 @@ class Spreads:
         group = groups[self.rows]
         inside = group >= 0
         size = max(len(self.ascending), 1)
+        # One integer holds group and rank, so that one sort orders all groups at once.
         keys = np.sort(group[inside] * size + self.rank[inside])
         values = self.ascending[keys % size] if len(keys) else np.zeros(1)
         n = np.bincount(group[inside], minlength=count)
+        # The index at which each group begins in `values`.
         first = np.cumsum(n) - n
         empty = n == 0
         lists: list[list[Any]] = []
@@ -234,6 +241,8 @@ class Reader:
         self.of_sized = np.where(
             pulls.is_release, 0, np.bincount(reviews.pull[reviews.counts], minlength=n)
         )
+        # Bots and releases need no approval. Without details, a missing one would mean
+        # nothing.
         approved = first_by_pull(reviews, reviews.approves, n)
         read = (merged >= 0) & ~pulls.is_release & pulls.has_detail & ~pulls.by_bot
         self.reviewable = read
@@ -360,6 +369,7 @@ def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[floa
     There is one row for each pull request and reviewer.
     """
     inside = groups >= 0
+    # One integer holds group and reviewer, so that `unique` counts the pairs.
     base = reviewers.max(initial=0) + 1
     pairs, loads = np.unique(groups[inside] * base + reviewers[inside], return_counts=True)
     group = pairs // base
@@ -367,6 +377,7 @@ def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[floa
     group, loads = group[order], loads[order]
     n = np.bincount(group, minlength=count)
     place = np.arange(len(group)) - (np.cumsum(n) - n)[group] + 1
+    # This is `definitions.gini` for all groups at once.
     weighted = np.bincount(group, weights=place * loads, minlength=count)
     total = np.bincount(group, weights=loads, minlength=count)
     empty = n == 0

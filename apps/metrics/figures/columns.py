@@ -97,6 +97,7 @@ def moments(raw: Sequence[Any]) -> Any:
     """Return what `RawMoment` read as datetime64[us]; None becomes NaT."""
     if any(isinstance(value, str) for value in raw):
         return np.array(raw, dtype="datetime64[us]")
+    # NumPy represents NaT by the smallest integer.
     never = np.iinfo(np.int64).min
     return np.array([never if value is None else value for value in raw], dtype=np.int64).view(
         "datetime64[us]"
@@ -122,6 +123,7 @@ def _fetch_by_keys(make: Callable[[Any], Any], keys: Any) -> list[Any]:
 @cache
 def _text_of(make: Callable[[Any], Any], vendor: str) -> tuple[str, tuple[Any, ...], int]:
     """Return SQL, parameters, and the index of the parameter for the keys."""
+    # A key that no row has marks the place of the parameter.
     no_key = np.array([-1])
     text, params = make(no_key).query.sql_with_params()
     return text, tuple(params), list(params).index(one_parameter(no_key))
@@ -149,6 +151,7 @@ def read(team_id: int, pk: Any) -> Columns:
     kind = np.array(columns[3], dtype="U12")
     is_release = kind == ChangeKind.RELEASE
     is_direct = kind == ChangeKind.CHANGE
+    # A release has no duration, as if its opening was not known.
     opening_known = np.array(columns[15], dtype=bool) & ~is_release
     never = np.datetime64("NaT", "us")
     merged = np.where(state == PullRequestState.MERGED, merged, never)
@@ -357,7 +360,9 @@ def _count_rework(pulls: Pulls, reviews: Reviews, asked: Any) -> None:
     ends = dict(
         enumerate(
             np.fmin(
-                first_by_pull(reviews, reviews.approves, len(pulls.pk)), pulls.merged
+                # `fmin` ignores NaT, so without an approval the merge is the end.
+                first_by_pull(reviews, reviews.approves, len(pulls.pk)),
+                pulls.merged,
             ).tolist()
         )
     )

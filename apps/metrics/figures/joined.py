@@ -18,6 +18,8 @@ def move(team_id: int, member: int, target: int) -> int:
     """
     pulls = PullRequest.objects.for_team(team_id).filter(author=member)
     reviews = PRReview.objects.for_team(team_id).filter(reviewer=member)
+    # The first join is kept: the source names that account, whatever it is joined into
+    # later.
     pulls.filter(signed_by=None).update(signed_by=F("author"))
     reviews.filter(given_by=None).update(given_by=F("reviewer"))
     return int(pulls.update(author=target)) + int(reviews.update(reviewer=target))

@@ -94,5 +94,6 @@ def of_counts(first: int, second: int) -> Difference:
     """
     if not first + second:
         return Difference(False)
+    # The variance of the difference of two Poisson counts is about their sum.
     z = (second - first) / sqrt(first + second)
     return Difference(True, abs(z) >= SURE, z, n_first=first, n_second=second)

@@ -71,10 +71,13 @@ def change_point(
     # one tested, so shuffling is not needed.
     if found[0] < 3:
         return None
+    # This many shuffles can find a probability of a fifth of `chance`. The seed is
+    # fixed, so that the same data always has the same result.
     shuffled = np.random.default_rng(seed).permuted(
         np.tile(np.arange(len(names)), (round(5 / chance), 1)), axis=1
     )
     _, by_chance = _best_split(sums[shuffled], counts[shuffled], least, spread)
+    # The order that was observed counts as one of the shuffles, so p is never 0.
     p = (1 + int((by_chance >= found[0]).sum())) / (1 + len(by_chance))
     return (int(names[at[0] + 1]), p) if p <= chance else None
 
@@ -92,6 +95,7 @@ def _best_split(sums: Any, counts: Any, least: int, spread: float) -> tuple[Any,
         np.abs(before) / np.sqrt(np.maximum(variance, 1e-12)),
         0.0,
     )
+    # A split needs three weeks on each side.
     z[:, :2] = z[:, -2:] = 0.0
     return z.argmax(axis=1), z.max(axis=1)
 
@@ -120,6 +124,7 @@ def bootstrap_ratio(
     weights = [len(a) * len(b) / (len(a) + len(b)) for a, b in strata]
     estimate, drawn = 0.0, np.zeros(rounds)
     for (a, b), weight in zip(strata, weights, strict=True):
+        # Zero has no logarithm, so values are at least 0.01.
         low, high = (
             np.sort(np.maximum(np.asarray(side, dtype=float), 0.01)) for side in (a, b)
         )
@@ -135,10 +140,12 @@ def _medians(ordered: Any, rounds: int, dice: Any) -> Any:
     """Return medians of bootstrap samples of ascending values."""
     n = len(ordered)
     low = (n + 1) // 2
+    # The k-th smallest of n uniform numbers has a beta distribution.
     first = dice.beta(low, n - low + 1, rounds)
     one = ordered[np.minimum((first * n).astype(int), n - 1)]
     if n % 2:
         return one
+    # The median of an even number of values is the mean of the two in the middle.
     second = first + (1 - first) * dice.beta(1, n - low, rounds)
     return (one + ordered[np.minimum((second * n).astype(int), n - 1)]) / 2
 
@@ -181,6 +188,7 @@ def more_by_chance(before: int, of_before: int, after: int, of_after: int) -> fl
     cases, of_all = before + after, of_before + of_after
 
     def ways(n: int, k: int) -> float:
+        # The logarithm of the binomial coefficient, which itself would overflow.
         return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
     whole = ways(of_all, cases)

@@ -164,6 +164,7 @@ def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
     """Compute every touched week, as the body of a step. It continues after the
     cursor's week.
     """
+    # Both change whose work counts, so they come before any week is computed.
     apply_bot_rule(team_id)
     apply_joins(team_id)
     weeks = touched_weeks(team_id)
@@ -230,6 +231,7 @@ def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None 
     changed = [
         _row(team_id, subject, place, numbers)
         for place, (subject, numbers) in sorted(named.items())
+        # Rows that are right already are not written again.
         if stored.get(place, (0,))[1:] != (DEFINITIONS_VERSION, *numbers)
     ]
     upsert(
@@ -240,6 +242,7 @@ def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None 
         update=("definitions_version", *_FIGURES),
     )
     vanished = [values[0] for place, values in stored.items() if place not in named]
+    # A statement has a limited number of parameters.
     for start in range(0, len(vanished), 1000):
         WeeklyMetrics.objects.for_team(team_id).filter(
             pk__in=vanished[start : start + 1000]

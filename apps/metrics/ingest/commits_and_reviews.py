@@ -117,6 +117,7 @@ def _replace(
         unique=("pull_request_id", name),
         update=columns,
     )
+    # A force-push removes commits, and a person can delete a review.
     vanished = [key for key in stored if key not in wanted]
     if vanished:
         manager.for_team(team_id).filter(pk__in=[stored[key][0] for key in vanished]).delete()

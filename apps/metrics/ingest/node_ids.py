@@ -42,6 +42,7 @@ def follow_addresses(
             moved[pk] = addresses[number]
         if known in taken:
             left.append(pk)
+    # External ids are unique, so an id that another row needs has to become free first.
     for pk in sorted(left):
         PullRequest.objects.across_teams().filter(pk=pk).update(
             external_id=f"without address {pk}"

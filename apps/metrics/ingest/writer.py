@@ -142,6 +142,7 @@ def ingest_pull_requests(
             than what is stored replaces it, too. A row that a webhook has just changed
             (its details are pending) is left alone.
     """
+    # A dict keeps the later one of two records with the same id.
     batch = list({clean(data.external_id, 120): data for data in pulls}.items())
     ids: list[int] = []
     weeks: set[date] = set()
@@ -177,6 +178,7 @@ def _ingest_round(
 ) -> IngestResult:
     people = upsert_people(repository.team_id, _people(batch.values()))
     stored = _stored(repository, batch)
+    # Rows have other external ids now, so they are found under those of the batch.
     if follow_addresses(repository, batch, stored):
         stored = _stored(repository, batch)
     weeks: set[date] = set()
@@ -186,7 +188,11 @@ def _ingest_round(
     for external_id, data in batch.items():
         old = stored.get(external_id)
         if is_authoritative and _has_detail(old):
+            # This makes the record count as new, although the stored change seems to be
+            # later.
             old = {**(old or {}), "updated_at": min(data.updated_at, (old or {})["updated_at"])}
+        # A moment may have moved to another week. Then the figures of both weeks
+        # change.
         weeks |= weeks_of(data.created_at, data.merged_at, data.closed_at)
         if old is not None:
             weeks |= weeks_of(old["created_at"], old["merged_at"], old["closed_at"])
@@ -206,6 +212,7 @@ def _ingest_round(
     committed = write_commits(repository.team_id, places, people)
     if changed or reviewed or committed:
         touch(repository.team_id)
+    # Version 0 lets the markers be read again, because they depend on the commits.
     if stale := committed & {values["pk"] for values in stored.values()}:
         PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(
             markers_version=0
@@ -323,6 +330,7 @@ def _row(
             "markers_version": 0,
         } | values
     if is_older:
+        # Commits and reviews that are somewhat old are better than none.
         first = complete and not _has_detail(old)
         values = {"body": old["body"] or values["body"], "detail_error": OLDER} if first else {}
     elif not complete:
@@ -350,6 +358,8 @@ def _kept(data: PullRequestData, values: Values, old: Values) -> Values:
 def _labels(data: PullRequestData, old: Values) -> list[str]:
     labels = [clean(label, 200) for label in data.labels[:MOST_LABELS]]
     stored: list[str] = old["labels"]
+    # The record has only the first labels; the stored ones begin with these and may
+    # have the rest.
     if data.has_more_labels and stored[: len(labels)] == labels:
         return stored
     return labels

@@ -68,6 +68,8 @@ class Change(NamedTuple):
                 "high": high,
                 "pull_requests": shown(self.pulls),
             },
+            # A floor of 0.05 hours keeps a median of zero from having an infinite
+            # effect.
             effect=min(1.0, abs(log2(max(self.after, 0.05) / max(self.before, 0.05))) / 4),
         )
 
@@ -237,6 +239,8 @@ def _changes(
         key: median([row[2] for row in rows if row[0].repository == key]) or 0.0
         for key in groups
     }
+    # The logarithm of the ratio to the repository's own median, so that repositories of
+    # different pace can be ranked together.
     aligned = [
         log(max(hours, 0.01)) - log(max(usual[pull.repository], 0.01))
         for pull, _, hours in rows
@@ -263,6 +267,7 @@ def _change(
     before = [hours for _, ago, hours in rows if -ago < first]
     after = [hours for _, ago, hours in rows if -ago >= first]
     was, now = median(before) or 0.0, median(after) or 0.0
+    # The last four weeks show whether the change still holds.
     lately = median([hours for _, ago, hours in rows if ago < 4]) or now
     if abs(now - was) < MIN_HOURS or max(was, now) < MIN_RATIO * min(was, now):
         return None

@@ -129,6 +129,8 @@ def load(team_id: int, now: datetime) -> Dataset:
     newest = pulls.filter(created_at__lte=now).aggregate(
         created=Max("created_at"), merged=merged_at
     )
+    # The year ends with the newest activity: the rules would take a clone that was read
+    # late for a team that has stopped working.
     until = min(now, max((moment for moment in newest.values() if moment), default=now))
     since = until - YEAR
     wanted = pulls.filter(

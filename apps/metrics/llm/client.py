@@ -153,6 +153,7 @@ class LlmClient:
             "authorization": f"Bearer {settings.GROQ_API_KEY or 'none'}",
             "content-type": "application/json",
             "accept": "application/json",
+            # A small compressed answer could unpack to gigabytes.
             "accept-encoding": "identity",
         }
         if not headers["authorization"].isascii() or not headers["authorization"].isprintable():

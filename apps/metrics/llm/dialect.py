@@ -77,11 +77,14 @@ class Dialect:
     ) -> dict[str, Any]:
         """Return the JSON object of a request for an answer of a schema."""
         asked = [dict(message) for message in messages]
+        # The server does not take the schema as a parameter, or does not enforce it, so
+        # the instructions contain it.
         if self.form != "json_schema":
             asked[0]["content"] += (
                 f"\nAnswer with one JSON object of this JSON schema:\n{json.dumps(schema)}"
             )
         if not self.system:
+            # The instructions are put before the first message of the user instead.
             first = asked.pop(0)
             asked[0]["content"] = f"{first['content']}\n\n{asked[0]['content']}"
         request: dict[str, Any] = {"model": model, "messages": asked}
@@ -143,6 +146,7 @@ def _key() -> str:
 def remembered() -> Dialect:
     """Return what is known of the server and model that are set up."""
     row = LlmDialect.objects.filter(pk=_key()).first()
+    # Another release may have stored a value that this one does not know.
     if row is None or row.limit not in LIMITS or row.form not in FORMS:
         return Dialect()
     return Dialect(

@@ -48,6 +48,7 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return outcome_of(within, headers)
     message = choice.get("message")
     if not isinstance(message, dict):
+        # Some servers put the fields of the message into the choice itself.
         message = choice
     usage = payload.get("usage")
     if not isinstance(usage, dict):
@@ -76,6 +77,7 @@ def _payload(body: bytes) -> Any:
 def _fault(status: int, payload: Any, body: bytes) -> Fault | None:
     """Return the error of an answer; None if it has none."""
     error: Any = None
+    # Some servers put the error into a list, and some put its fields at the top level.
     holder = _first_dict(payload) if isinstance(payload, list) else payload
     if isinstance(holder, dict):
         error = holder.get("error")
@@ -122,6 +124,7 @@ def _fault_of(status: int, error: Any) -> Fault:
         or error.get("msg")
         or ""
     )
+    # Some gateways answer with a good status and put the real one into the error.
     code = error.get("code")
     if (
         isinstance(code, int)
@@ -196,6 +199,7 @@ def _joined(value: Any, depth: int = 0) -> str:
             return "".join(_joined(part, depth + 1) for part in value[:_MOST_PARTS])
         return _as_json(value)
     if isinstance(value, dict):
+        # Thoughts are no part of the answer.
         if value.get("type") in ("thinking", "reasoning"):
             return ""
         for name in ("text", "value", "content"):

@@ -155,6 +155,7 @@ class Reading:
                     self._land(future)
         finally:
             self._client.close()
+            # Not waiting for the threads keeps a hung request from holding up the step.
             pool.shutdown(wait=False, cancel_futures=True)
             for flight in work.flying.values():
                 budget.release(flight.ticket)
@@ -176,6 +177,7 @@ class Reading:
         known = of_team.filter(input_hash__in=set(hashes.values()), state=AnalysisState.DONE)
         stored = {row.input_hash: row for row in known}
         for row in of_team.filter(pull_request_id__in=self._pulls, state=AnalysisState.PENDING):
+            # Earlier attempts count only if they were about the same text.
             if row.input_hash == hashes[row.pull_request_id]:
                 self._attempts[row.pull_request_id] = row.attempts
         again = [(each, stored[hashes[each.pk]]) for each in asked if hashes[each.pk] in stored]
@@ -212,12 +214,16 @@ class Reading:
                 tokens = self._instructions + sum(
                     prompt.tokens_of(str(each.data)) + ANSWER_TOKENS for each in batch
                 )
+                # The tokens of requests under way count as spent already, so that
+                # several requests together stay within the budget.
                 if tokens > self._left:
                     self.tally.end(Cause.BUDGET, TEAM_BUDGET)
                     break
                 ticket = uuid4()
                 if pause := pace.take(tokens, ticket):
                     return min(pause, LOOK_UP)
+                # Only now is the request certain to be sent; until here it keeps its
+                # turn.
                 work.todo.popleft()
                 self._left -= tokens
                 messages, refs = prompt.messages(batch)
@@ -259,12 +265,15 @@ class Reading:
     def _take_in(self, flight: Flight, answer: Answer) -> None:
         batch, refs = flight.batch, flight.refs
         name = f"the model's answer about {len(batch)} pull requests from {batch[0].pk}"
+        # An answer that made a worker hang before is not parsed again.
         if self._ctx.hung_count(name):
             self._again(
                 batch,
                 dict.fromkeys([each.pk for each in batch], "its answer took too long to read"),
             )
             return
+        # The parser meets text of any form. If it hangs, the name is noted for the next
+        # attempt.
         with marks.watching(name):
             good, bad = check(answer.texts, refs)
         items = [(refs[ref], item) for ref, item in good.items()]
@@ -286,6 +295,7 @@ class Reading:
         if not good:
             self._in_vain(Cause.UNUSABLE, next(iter(bad.values()), "its answer was empty"))
         else:
+            # One usable answer shows that the server works.
             self._work.in_vain = 0
         self._again(
             [each for each in batch if each.pk in reasons], reasons, is_cut=answer.is_cut
@@ -302,6 +312,8 @@ class Reading:
         if refused.cause in (Cause.REQUEST, Cause.UNUSABLE):
             self._in_vain(refused.cause, refused.reason, refused)
         if len(flight.batch) > 1:
+            # Halving finds the one pull request that the server refuses, in a few
+            # requests.
             self._work.todo.extend(halves(flight.batch))
         elif refused.cause == Cause.UNUSABLE:
             self._again(flight.batch, {flight.batch[0].pk: refused.reason})

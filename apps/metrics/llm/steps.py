@@ -95,6 +95,8 @@ def _patience_end(ctx: StepContext) -> datetime:
     end = timezone.now() + timedelta(seconds=int(settings.LLM_PATIENCE) * SHARE)
     with ctx.unit() as unit:
         unit.cursor = {**unit.cursor, "patience": (ctx.generation, end.isoformat())}
+    # A person who retries wants an attempt now. Only the server's own limit of requests
+    # still counts.
     if ctx.generation > 1:
         pace.unblock()
     return end
@@ -131,6 +133,7 @@ def _next_pause(ctx: StepContext, tally: Tally, *, progressed: bool) -> datetime
     """Return when to go on; None if it is time to give up until the next night."""
     now = timezone.now()
     rounds, unusable, since = ctx.cursor.get("rounds", (0, 0, now.isoformat()))
+    # Only a time without any progress counts, so a slow model may take days.
     if progressed:
         rounds, unusable, since = 0, 0, now.isoformat()
     if tally.cause == Cause.UNUSABLE:
@@ -140,6 +143,7 @@ def _next_pause(ctx: StepContext, tally: Tally, *, progressed: bool) -> datetime
         return None
     with ctx.unit(last=True) as unit:
         unit.cursor = {**unit.cursor, "rounds": (rounds + 1, unusable, since)}
+    # The exponent is bounded, because a timedelta cannot hold arbitrarily long times.
     pause: timedelta = min(FIRST_PAUSE * 2 ** min(rounds, 10), LONGEST_PAUSE)
     if tally.cause == Cause.RATE_LIMIT and tally.until is not None:
         # The server's own time is exact, and `pace` lets it grow if it is not.
@@ -184,6 +188,7 @@ def _given_up(team_id: int, chosen: Sequence[int]) -> list[Missing]:
     )
     if not rows:
         return []
+    # One row more than NAMED was read, which shows that there are too many to name.
     if len(rows) > NAMED:
         return [_missing(failed.count(), rows[0].error, rows[0].cause, Remedy.NONE)]
     named = []

@@ -89,6 +89,8 @@ def exchange(
         try:
             line.add(task, loop)
         except NotReceived:
+            # The task has to run to its end all the same, so that the loop can be
+            # closed.
             task.cancel()
         return loop.run_until_complete(task)
     except asyncio.CancelledError:

@@ -105,6 +105,7 @@ def word(ctx: StepContext, team_id: int, found: Sequence[Finding]) -> Wording | 
         .order_by("-date")
         .first()
     )
+    # The same findings on another day need no new text.
     text = known.text if known else _ask(ctx, client, team_id, dataset)
     return (
         text and Wording(text, client.model, name, [[one.rule, one.subject] for one in chosen])

@@ -131,6 +131,7 @@ def _monday(text: str) -> date | None:
         chosen = date.fromisoformat(text)
     except ValueError:
         return None
+    # The Monday of a day at either end of the calendar may not exist.
     return chosen - timedelta(days=chosen.weekday()) if 1 < chosen.year < 9999 else None
 
 
