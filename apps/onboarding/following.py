@@ -129,6 +129,7 @@ class Follower:
             raise LostDatabase(
                 f"{words} Not following any more. The run {self.run.pk} goes on when the database is back."
             )
+        # Django would use the broken connection again.
         connection.close_if_unusable_or_obsolete()
         time.sleep(RETRY_EVERY)
         return since or now
@@ -177,6 +178,7 @@ class Follower:
         """
         words = self._words(event)
         alike = words.translate(WITHOUT_DIGITS)
+        # Warnings that come again and again would push everything else off the screen.
         if alike == self._alike and event.level in LEVELS:
             self._repeated += 1
             return

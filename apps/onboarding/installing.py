@@ -68,6 +68,7 @@ def installed(request: HttpRequest) -> HttpResponse:
         )
         return see_other("onboarding:connect", team)
     kept = request.session[SESSION]
+    # After the second request to GitHub, for the code, the address has no installation.
     number = asked["installation_id"] or kept.get("installation")
     if not isinstance(number, int):
         messages.error(request, f"GitHub did not say which installation it was. {BEGIN}")
@@ -77,6 +78,7 @@ def installed(request: HttpRequest) -> HttpResponse:
         # configured so.
         request.session[SESSION] = {**kept, "installation": number}
         return HttpResponseRedirect(app.authorize_url(asked["state"]))
+    # A state is valid for one return.
     del request.session[SESSION]
     return _connect(request, team, number, asked["code"])
 
@@ -104,6 +106,8 @@ def _team(request: HttpRequest) -> Team | None:
 
 def _connect(request: HttpRequest, team: Team, number: int, code: str) -> HttpResponse:
     try:
+        # Anyone can write any number into the address. The user's own token shows
+        # whether the installation is one of theirs.
         installation = app.installation_of(app.person_token(code), number)
         connection = journey.connect(
             team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation

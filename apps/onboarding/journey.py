@@ -134,6 +134,7 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
         messages.success(request, _connected(connection))
         follows = TrackedRepository.objects.for_team(team).exists()
         response = see_other("onboarding:sources" if follows else "onboarding:choose", team)
+    # HTMX would put the page that a redirect leads to into the form's place.
     return HttpResponseClientRedirect(response.url) if _htmx(request) else response
 
 
@@ -217,6 +218,7 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
     )
     context = {"team": team, "address": address, "secret": secret, "events": handling.EVENTS}
     response = render(request, "onboarding/webhook.html", context)
+    # The page shows the secret, which must not stay in a cache.
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -264,6 +266,7 @@ def choose(request: HttpRequest, team: Team) -> HttpResponse:
     if query.has("sizes"):
         troubles += _measure(sources, page)
         page = choice.page(team, sources, state)
+        # Without this mark the page would request the sizes again.
         page.measured = True
     page.troubles = troubles
     if _htmx(request) and query.has("sizes"):

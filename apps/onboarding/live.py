@@ -312,6 +312,7 @@ def _sum_up(rows: Sequence[RepositoryRow]) -> str:
         state: sum(row.state == state for row in rows)
         for state in ("done", "partial", "failed")
     }
+    # The row of a single repository shows all of this itself.
     if len(rows) < 2 or not any(ended.values()):
         return ""
     gaps = [f"{ended[state]:,} {state}" for state in ("partial", "failed") if ended[state]]

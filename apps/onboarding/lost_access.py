@@ -92,6 +92,7 @@ def lost_access(request: HttpRequest) -> HttpResponse:
     if shown is None:
         raise Http404("There is no such page.")
     reason = reason_for(shown, request.user)
+    # Nothing keeps the viewer out any more, so the page is requested again.
     if reason is None:
         return HttpResponseClientRefresh()
     context = {

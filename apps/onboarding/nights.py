@@ -90,6 +90,7 @@ def to_retry(pipeline: str, now: datetime) -> list[Run]:
         finished_at__lte=now - RETRY_AFTER,
     )
     runs = list(failed)
+    # A newer run has made up for a failed night, or is about to.
     newest = _newest_reads(since) if runs else {}
     return [run for run in runs if newest.get(run.subject) == run.created_at]
 

@@ -145,4 +145,5 @@ def ended_in_order() -> Iterator[None]:
 
 
 def leave(number: int, frame: object) -> None:
+    # The status that a shell reports for a process that a signal ended.
     sys.exit(128 + number)

@@ -81,6 +81,8 @@ class State:
         Only what it showed can have been ticked or unticked on it.
         """
         given = form.values
+        # A form sends only boxes that are ticked, so a box that was shown and is not
+        # sent was unticked. Rows of other pages keep their ticks.
         keys = before.picked_keys - set(given["shown"]) | set(given["pick"])
         if given["months"] in MONTHS:
             self.months = given["months"]
@@ -99,6 +101,7 @@ class State:
 
     def _search(self, text: str) -> None:
         text = text.strip()[:100]
+        # Another search has other pages, so the list begins again at the first.
         if text != self.q:
             self.q, self.page = text, 1
 
@@ -158,6 +161,7 @@ class Row:
         """
         counts = weeks(self.size, SPARK_WEEKS) if self.size else []
         most = max((count or 0 for count in counts), default=0)
+        # A bar of less than 2 would hardly be seen.
         heights = [max(2, round(20 * count / most)) if count else 0 for count in counts]
         return [
             (index * 10, 20 - height, height) for index, height in enumerate(heights) if height
@@ -297,7 +301,9 @@ def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
     keys = set(_first_choice(rows, followed_keys) if state.picked is None else state.picked)
     picked = [row for row in rows if row.key in keys]
     found = [row for row in rows if _matches(row, state, keys)]
+    # This rounds up.
     pages = max(1, -(-len(found) // PER_PAGE))
+    # The list may have become shorter since the page was chosen.
     number = min(max(1, state.page), pages)
     return Page(
         state=state,

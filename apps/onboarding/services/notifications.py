@@ -56,6 +56,7 @@ def recipients(run: Run, kind: EmailKind = EmailKind.FAILURES) -> list[User]:
     starter = run.started_by
     if (
         starter is not None
+        # The person may have left the team since.
         and can_watch(starter, team)
         and not is_unproven(starter)
         and user_wants(starter, team, kind)
@@ -96,6 +97,8 @@ def send_sync_complete_email(
     outcome = StateName.DONE if ended.figures == Figures.CURRENT else ended.name
     state = str(outcome)
     words = completion_words(run, state, missing)
+    # Without pull requests the dashboard is empty, and other repositories are the next
+    # step.
     page = "onboarding:choose" if state == EMPTY else "metrics:dashboard"
     return _send(
         "complete",
@@ -252,6 +255,7 @@ def _send(
     }
     if run is not None:
         page = run_path(run, team)
+        # Each of the two links has to let a person without a password in.
         context["run_link"] = first_password_link(user, page) or settings.SITE_URL + page
     return queue_letter(
         f"onboarding/email/{template}",
@@ -280,6 +284,8 @@ def _cause(run: Run) -> str:
     """Return the name of what made a run fail; empty if it did not."""
     if run.cause or not run.error:
         return run.cause
+    # A cause without a name is named by its text, so that the same error is emailed
+    # once.
     return sha256(run.error.encode()).hexdigest()[:16]
 
 

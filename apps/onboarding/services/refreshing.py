@@ -49,6 +49,7 @@ def find_or_start(
         params["repo_ids"] = sorted(wanted)
     if verify:
         params["verify"] = True
+    # Another process may have started a run since, which `refresh` then joins.
     run, created = refresh(team.pk, **params)
     return run, created or does_at_least(run, wanted, verify=verify)
 

@@ -71,6 +71,7 @@ def _open(run: Run, team: Team, **values: Any) -> RefreshFailure | None:
             row, created = RefreshFailure.objects.across_teams().get_or_create(
                 team=team, ended_at=None, defaults={"run": run, **values}
             )
+    # A unique constraint allows one open row, and another worker has just made it.
     except IntegrityError:
         return None
     return row if created else None
@@ -90,6 +91,8 @@ def end(run: Run, team: Team) -> RefreshFailure | None:
     if kind == Kind.WEBHOOK and row.cause not in OF_ALL:
         return None
     still_open = RefreshFailure.objects.for_team(team).filter(pk=row.pk, ended_at=None)
+    # Of several workers that end it, only the one whose update finds the row sends the
+    # email.
     if not still_open.update(ended_at=run.finished_at):
         return None
     row.ended_at = run.finished_at

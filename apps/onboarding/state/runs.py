@@ -118,6 +118,7 @@ def with_workers(found: states.RunState, run: Run) -> states.RunState:
         reason=reason,
         remedy=Remedy.OPERATOR,
     )
+    # An estimate of the time left assumes that a worker works on the run.
     return replace(found, state=stalled, eta="")
 
 
@@ -220,6 +221,8 @@ def _waiting(projection: Projection, step: Mapping[str, Any] | None) -> State | 
     rate limiter.
     """
     note = projection.items.get("wait", {}).get("step")
+    # A note of an earlier attempt may still be there: that attempt was killed while it
+    # waited.
     if not note or step is None or note["attempt"] != step["attempt"]:
         return None
     return _make(
@@ -235,6 +238,7 @@ def _waiting(projection: Projection, step: Mapping[str, Any] | None) -> State | 
 
 def _failed(run: Mapping[str, Any], token_replaced: bool) -> State:
     remedy = Remedy(run.get("remedy") or Remedy.RETRY)
+    # The new token is there already, so the next thing to do is a retry.
     if remedy == Remedy.NEW_TOKEN and token_replaced:
         remedy = Remedy.RETRY
     return _make(
@@ -250,6 +254,7 @@ def _failed(run: Mapping[str, Any], token_replaced: bool) -> State:
 
 def _partial(run: Mapping[str, Any], gaps: Sequence[Gap]) -> State:
     cause, remedy = shared_remedy(gaps)
+    # Several reasons do not fit into one sentence; the page lists them.
     reason = gaps[0].reason if len(gaps) == 1 else ""
     return _make(
         StateName.PARTIAL,
@@ -266,6 +271,8 @@ def _done(projection: Projection) -> State:
     run = projection.run
     since = run.get("finished_at")
     step = next((step for step in projection.steps if step["key"] == SYNC), None)
+    # A sync that found no pull request leaves figures of zero, which need an
+    # explanation.
     if step is not None and step["state"] == StepState.DONE and not step["done"]:
         return _make(
             StateName.EMPTY,
