@@ -28,10 +28,10 @@ from apps.users.proof import is_unproven
 LASTS = timedelta(days=7)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-# The most emails a day: of a team, of a person over all teams, and of one team to one
-# address. The last two are for one address over all teams and people, an hour and a
-# day. Everyone can make more teams, so the limits of a team alone would not protect an
-# address.
+# The most invitations a day: of a team, of a person over all teams, and of one team to
+# one address. RECIPIENT_HOUR_LIMIT and RECIPIENT_DAY_LIMIT are for one address over all
+# teams and people: a person can make more teams, so the limits of a team alone would
+# not protect an address.
 TEAM_LIMIT, PERSON_LIMIT, ADDRESS_LIMIT = 50, 50, 3
 RECIPIENT_HOUR_LIMIT, RECIPIENT_DAY_LIMIT = 3, 10
 
@@ -59,6 +59,7 @@ def invite(team: Team, by: User, email: str, role: str) -> Invitation:
             raise NotPossible(f"{address} is already in the team.")
         _check_limits(team, by, address)
         now, token = timezone.now(), secrets.token_urlsafe(32)
+        # An address has one open invitation, so that only the newest link works.
         _open(team).filter(email=address).update(state=InvitationState.REVOKED, ended_at=now)
         invitation = Invitation.objects.create(
             team=team,
@@ -135,6 +136,8 @@ def accept(invitation: Invitation, user: User) -> Membership:
         now = timezone.now()
         if not _may_still_invite(invitation):
             raise NotPossible("This invitation is no longer valid. Ask the team for a new one.")
+        # The update decides between two requests at once: only one of them finds an
+        # open row.
         won = (
             Invitation.objects.across_teams()
             .filter(pk=invitation.pk, state=InvitationState.OPEN, expires_at__gt=now)
@@ -194,6 +197,8 @@ def _check_limits(team: Team, by: User, address: str) -> None:
 
 
 def _hash(token: str) -> str:
+    # Only the hash is stored, so a copy of the database contains no usable link. The
+    # token is random and long, so a fast hash is enough.
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -28,8 +28,8 @@ from apps.teams.services import MANAGING, recipients_of, role_of
 from apps.users.models import User
 from apps.users.sign_up import domain_of
 
-# How long a declined person can't ask the same team again, and how many teams one may
-# ask in a day.
+# How long a declined person can't ask the same team again, and the most teams that a
+# person may ask in a day.
 PAUSE = timedelta(days=30)
 DAY = timedelta(days=1)
 PERSON_LIMIT = 10
@@ -50,6 +50,7 @@ def confirmed_addresses(user: User) -> dict[str, str]:
     for email in rows.values_list("email", flat=True):
         domain = domain_of(email)
         if domain and domain not in PUBLIC_DOMAINS:
+            # The primary address comes first.
             found.setdefault(domain, email)
     return found
 
@@ -165,6 +166,7 @@ def approve(team: Team, by: User, request_id: int) -> JoinRequest:
     """Make the person a member. Raises NotPossible."""
     with transaction.atomic():
         request = _locked(team, by, request_id)
+        # The address or the domain may have been removed since the person asked.
         if _entitling_address(team, request.user) is None:
             raise NotPossible(
                 f"{request.email} is no longer a confirmed address at one of the team's domains."
