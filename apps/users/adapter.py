@@ -182,6 +182,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         context["current_site"] = SimpleNamespace(
             domain=urlsplit(settings.SITE_URL).netloc, name="Firstlight"
         )
+        # A header cannot have line breaks, which templates often end with.
         context["subject"] = " ".join(
             render_to_string(f"{template_prefix}_subject.txt", context).split()
         )

@@ -72,6 +72,8 @@ def _first_proof(request: HttpRequest, address: EmailAddress, user: User) -> Htt
         if request.method == "POST":
             prove(user, trusts_past=True)
             if request.user.is_authenticated:
+                # The proof ends all sessions of the account, but this browser gave its
+                # password.
                 update_session_auth_hash(request, user)
             return _signed_in(request, address, login_on_verification(request, address))
         return _page(request, "confirm", address)
@@ -80,6 +82,8 @@ def _first_proof(request: HttpRequest, address: EmailAddress, user: User) -> Htt
         user.set_password(form.cleaned_data["password1"])
         prove(user, trusts_past=False)
         if request.user.is_authenticated:
+            # The browser is signed in to another account. That session must not become
+            # this one's.
             request.session.flush()
         return _signed_in(
             request, address, perform_login(request, Login(user=user, email=address.email))

@@ -22,6 +22,7 @@ def remember_device(response: HttpResponse, user: User) -> None:
     """Let this browser be known as one of the user's."""
     response.set_cookie(
         COOKIE,
+        # The address, because only that is known when a password is checked.
         signing.dumps(user.email.lower(), salt=_SALT),
         max_age=LASTS,
         secure=settings.SESSION_COOKIE_SECURE,

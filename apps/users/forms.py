@@ -62,6 +62,7 @@ class _Rules:
         """Check the address; another account's unfinished change to it does not
         count.
         """
+        # Otherwise a stranger could reserve an address by entering it as a new one.
         pending = EmailAddress.objects.filter(email=value, verified=False, primary=False)
         pending.exclude(user__email__iexact=value).delete()
         return cast(str, super().validate_unique_email(value))  # type: ignore[misc]  # of allauth's form
@@ -76,6 +77,7 @@ class _Rules:
                     return super().try_save(request)  # type: ignore[misc,no-any-return]  # of allauth's form
             except IntegrityError:  # the same address signed up at the same moment
                 self.account_already_exists = True
+        # allauth hashes no password if the account exists.
         self._spend_time_of_hashing()
         return super().try_save(request)  # type: ignore[misc,no-any-return]  # of allauth's form
 

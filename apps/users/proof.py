@@ -79,9 +79,12 @@ def prove(user: User, *, trusts_past: bool) -> bool:
     EmailAddress.objects.update_or_create(
         user=user, email=user.email.lower(), defaults={"verified": True, "primary": True}
     )
+    # A stranger who signed up with the address may have added these, and could use them
+    # to sign in later.
     if signed_up and not trusts_past:
         SocialAccount.objects.filter(user=user).delete()
         Authenticator.objects.filter(user=user).delete()
+    # A new value ends all sessions, which may be those of an earlier person.
     user.session_nonce = secrets.token_urlsafe(12)
     user.save(update_fields=["session_nonce", "password"])
     address_proven.send(User, user=user, signed_up=signed_up, trusts_past=trusts_past)

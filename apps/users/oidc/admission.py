@@ -68,6 +68,8 @@ def _confirm(request: HttpRequest, login: SocialLogin, grant: Grant, row_id: str
 def _find_account(request: HttpRequest, login: SocialLogin, identity: Identity) -> None:
     user = _account_with(identity.email)
     if user is None:
+        # The operator has listed the domain or one of the person's groups, which is an
+        # invitation.
         invited = config.has_vouched_domain(identity.email) or bool(identity.groups)
         if not may_sign_up(identity.email, invited=invited):
             raise OidcError(Reason.NO_ACCOUNT, "sign-up is not open for the address")

@@ -77,6 +77,7 @@ def _text(sources: list[Claims], name: str) -> str:
     for source in sources:
         value = source.get(name)
         if isinstance(value, str) and value.strip():
+            # Names are shown in pages and emails, so control characters are replaced.
             printable = "".join(letter if letter.isprintable() else " " for letter in value)
             return " ".join(printable.split())[:100]
     return ""

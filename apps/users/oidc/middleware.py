@@ -95,9 +95,13 @@ def _answer(request: HttpRequest) -> HttpResponse | None:
             return HttpResponseRedirect(
                 reverse("openid_connect_check", query={"next": request.get_full_path()})
             )
+        # A script cannot visit the provider. While time is left, it may go on without a
+        # check.
         if sessions.is_current(request.session, request.user):
             return None
         return pages.refusal(request, Reason.ENDED)
+    # From here on the session has ended, or it is too old to go on without the
+    # provider.
     sessions.end_with_logout(request)
     if verdict is Verdict.UNREACHABLE:
         return pages.refusal(request, Reason.UNREACHABLE)

@@ -92,6 +92,8 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has 
     ) -> SocialLogin:
         """Return the verified sign-in. Raises OidcError."""
         nonce = self.state.get("nonce")
+        # An answer without a sign-in of this browser could be one that an attacker
+        # began.
         if not nonce:
             raise invalid("the sign-in began without a nonce")
         grant = exchange.verify_answer(

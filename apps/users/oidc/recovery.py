@@ -70,6 +70,8 @@ def redeem(link: RecoveryLink, address: str) -> bool:
     """
     now = timezone.now()
     open_link = RecoveryLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
+    # The update decides between two requests at once: only one of them finds an unused
+    # link.
     if not open_link.update(used_at=now, used_from=address or None):
         return False
     logger.warning(

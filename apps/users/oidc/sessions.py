@@ -58,6 +58,7 @@ class Verdict(Enum):
 def start(grant: Grant) -> OidcSession:
     """Create the row of a sign-in that the provider has just confirmed."""
     now = timezone.now()
+    # Each sign-in also removes rows that are of no use any more, so no task has to.
     unbound = Q(user=None, checked_at__lt=now - UNBOUND)
     OidcSession.objects.filter(unbound | Q(checked_at__lt=now - FORGOTTEN)).delete()
     return OidcSession.objects.create(
@@ -73,6 +74,7 @@ def bind(request: HttpRequest, user: User, row_id: str) -> None:
     the groups.
     """
     with transaction.atomic():
+        # A row can be bound once: a second sign-in can't take it over.
         if not OidcSession.objects.filter(pk=row_id, user=None).update(user=user):
             return
         row = OidcSession.objects.get(pk=row_id)
@@ -138,6 +140,7 @@ def _claim(row: OidcSession) -> bool:
     """
     now = timezone.now()
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    # The condition on `checked_at` fails if another request has just finished a check.
     claimed = OidcSession.objects.filter(free, pk=row.pk, checked_at=row.checked_at).update(
         claimed_until=now + CLAIM
     )
@@ -171,6 +174,7 @@ def _check_now(row: OidcSession) -> Verdict:
         logger.warning(
             "A session was not confirmed at the OpenID Connect provider: %s", error.detail
         )
+        # An outage of the provider ends no session that is young enough.
         if error.reason is Reason.UNREACHABLE:
             return (
                 Verdict.VALID
@@ -213,6 +217,7 @@ def _record(row: OidcSession, grant: Grant) -> None:
         "claimed_until": None,
         "groups": groups,
     }
+    # A provider that sends no new token lets the present one be used again.
     if grant.refresh_token:
         values["refresh_token"] = seal(grant.refresh_token)
     with transaction.atomic():

@@ -71,6 +71,8 @@ def verify(
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
+            # Naming the algorithm keeps the library from choosing another one that the
+            # key allows.
             algorithms=[algorithm],
             issuer=issuer,
             audience=client_id,
@@ -106,6 +108,7 @@ def _find_key(header: dict[str, Any], algorithm: str, keys: KeySet) -> Any:
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, dict) and _fits(each, header.get("kid"), algorithm):
             fitting.append(each)
+    # With several keys that fit, a guess could accept the wrong one.
     if len(fitting) != 1:
         return None
     try:
