@@ -150,6 +150,7 @@ class FallbackRedisCache(RedisCache):
         return self._fallback.call(super().delete_many, "delete_many", *args, **kwargs)
 
     def clear(self) -> Any:
+        # Values of an earlier outage may still be in the process's memory.
         memory.clear()
         return self._fallback.call(super().clear, "clear")
 

@@ -80,6 +80,7 @@ class UsageCommand(BaseCommand):
             if reason:
                 self.stderr.write(f"Error: {reason}")
             self.ended(argv, status, reason)
+            # A closed pipe is noticed only when the output is written.
             sys.stdout.flush()
         except BrokenPipeError:
             status = EX_CLOSED_PIPE
@@ -105,6 +106,8 @@ class UsageCommand(BaseCommand):
             return EX_CLOSED_PIPE, ""
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else EX_FAILED
+            # argparse ends before the command runs. A status of 2 from the command
+            # itself stays.
             is_usage = code == ARGPARSE_USAGE and not self._parsed
             return (EX_USAGE if is_usage else code), ""
         return 0, ""
