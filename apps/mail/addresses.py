@@ -1,13 +1,13 @@
-"""The one way an email address comes in: checked, and in the one form that is stored
-and compared.
+"""The one function that accepts an email address: it checks the address, and returns
+the form that is stored and compared.
 
     normalize_address(" Ada@Example.com ")  # "ada@example.com"
     normalize_address("ada@Faß.example")    # "ada@xn--fa-hia.example", never "ada@fass.example"
 
 Two spellings of one mailbox become equal text. Two mailboxes never do: letters are
 lowered and nothing else is folded, because an invitation that reaches another mailbox
-lets another person in. Domains are encoded by IDNA 2008; mail libraries encode by IDNA
-2003, which maps ß to ss, so they must only ever see ASCII.
+lets another person in. Domains are encoded by IDNA 2008. Mail libraries encode by IDNA
+2003, which maps ß to ss, so they must only get ASCII.
 """
 
 import re
@@ -25,7 +25,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class InvalidAddress(ValueError):
-    """The text is not an address that email can be sent to; the message states why."""
+    """The text is not an address that email can be sent to; the message has the reason."""
 
 
 def normalize_address(text: str) -> str:
@@ -123,7 +123,8 @@ def _encoded(label: str) -> str:
         if not _LABEL.fullmatch(lowered):
             raise idna.IDNAError("not a host name")
         if lowered.startswith("xn--"):
-            # Encoded by the sender already: it must be what we would have encoded.
+            # The user has typed the encoded form. It must be the one that this function
+            # would return.
             return idna.alabel(idna.ulabel(lowered)).decode()
         return lowered
     # A letter that is canonically another one (the Kelvin sign is a K) would be lowered

@@ -13,7 +13,7 @@ from apps.mail.models import MailOutage, OutboxMessage, OutboxState
 from apps.mail.retention import BODIES_KEPT
 from apps.mail.tasks import hint
 
-# What an operator may send again.
+# The states in which an operator may send a message again.
 AGAIN = (OutboxState.FAILED, OutboxState.UNCERTAIN, OutboxState.KEPT)
 
 
@@ -49,7 +49,9 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
         return False
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Sending again takes the right to change messages, which has no form here."""
+        """Return whether the operator may change messages, which includes sending them
+        again.
+        """
         return request.user.has_perm("mail.change_outboxmessage")
 
     @admin.action(
@@ -81,7 +83,9 @@ class OutboxAdmin(admin.ModelAdmin[OutboxMessage]):
 
 @admin.register(MailOutage)
 class MailOutageAdmin(admin.ModelAdmin[MailOutage]):
-    """When the mail server took no messages, why, and when it is tried next."""
+    """The times in which the mail server took no messages, with the reason and the next
+    try.
+    """
 
     list_display = (
         "began_at",

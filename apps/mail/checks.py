@@ -1,4 +1,6 @@
-"""A system check: a hand-over that could outlast its lease would be made twice."""
+"""A system check. If sending a message could take longer than its lease, it would be
+sent twice.
+"""
 
 from typing import Any
 
@@ -10,7 +12,7 @@ from apps.mail.delivery import SMTP_TIMEOUT
 
 @register
 def check_smtp_timeout(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """mail.E001: the default mailer speaks SMTP without a timeout, or with one that is
+    """mail.E001: the default mailer uses SMTP without a timeout, or with one that is
     too long for the lease.
     """
     mailer = settings.MAILERS.get("default", {})

@@ -1,18 +1,19 @@
-"""Hands due messages over to the mail server, each by one deliverer at a time.
+"""Send due messages to the mail server, each by one worker at a time.
 
     pending --claim--> sending --accepted--> sent
        ^                  |  |
        +------later-------+  +--no such mailbox, or refused for days--> failed
                              +--the answer was lost twice-------------> uncertain
 
-Without a mail server (EMAIL_URL, in development), what is due becomes `kept`: readable,
-and sent to no one.
+Without a mail server (EMAIL_URL, in development), due messages become `kept`: they can
+be read in the outbox, and are not sent.
 
-A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. A
-deliverer that dies leaves a message that is due again after it, or at once if its death
-can be proved (`release_dead`). `attempts` fences: only the newest claim writes the
-outcome. The server is spoken to outside any transaction, so a kill between its
-acceptance and our commit causes a second hand-over, with the same Message-ID.
+A claim is one compare-and-set that moves `next_attempt_at` to the end of a lease. If
+the worker dies, the message is due again after the lease, or at once if the death can
+be proved (`release_dead`). `attempts` is a fence: only the newest claim may write the
+outcome. The worker talks to the server outside of any transaction. If it is killed
+after the server accepted the message and before the commit, the message is sent a
+second time, with the same Message-ID.
 """
 
 import logging
@@ -38,24 +39,25 @@ from apps.mail.server import (
 
 logger = logging.getLogger(__name__)
 
-# Longer than one hand-over can take (DEADLINE of apps.mail.server).
+# Longer than sending one message can take (DEADLINE of apps.mail.server).
 LEASE = timedelta(minutes=6)
 SMTP_TIMEOUT = 30.0
-# Less than the silence after which a worker's process is ended (UNIT_LIMIT).
+# Shorter than the silence after which a worker's process is ended (UNIT_LIMIT).
 OUTCOME_SECONDS = 90.0
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=1)
-# As long as mail servers themselves go on trying (RFC 5321, section 4.5.4.1).
+# Mail servers themselves retry for as long (RFC 5321, section 4.5.4.1).
 GIVE_UP_AFTER = timedelta(days=5)
-# Copies that a recipient gets at most if each answer of the server is lost.
+# The most copies that a recipient may get if the server's answers are lost.
 LOST_REPLIES = 2
-# Deliverers that died with this message in hand: it may be what ends them.
+# After this many workers have died while they sent a message, it fails, because the
+# message itself may be the cause.
 MAX_DEATHS = 20
 
 
 def due(now: datetime) -> QuerySet[OutboxMessage]:
-    """Messages to hand over now: new ones, those to try again, and those whose
-    deliverer did not come back.
+    """Return the messages to send now: new ones, those to retry, and those of workers
+    that did not come back.
     """
     return OutboxMessage.objects.filter(
         state__in=(OutboxState.PENDING, OutboxState.SENDING), next_attempt_at__lte=now
@@ -63,7 +65,7 @@ def due(now: datetime) -> QuerySet[OutboxMessage]:
 
 
 def release_dead(now: datetime) -> int:
-    """Make due at once what dead deliverers left behind; returns how many messages."""
+    """Make the messages of dead workers due at once. Returns how many there were."""
     released = 0
     for message in OutboxMessage.objects.filter(
         state=OutboxState.SENDING, next_attempt_at__gt=now
@@ -86,12 +88,12 @@ def is_waiting(now: datetime) -> bool:
 
 
 def deliver_due(limit: int = 50) -> int:
-    """Hand over due messages, `limit` at most; returns how many the server took. To be
-    called outside transactions.
+    """Send due messages, `limit` at most. Returns how many the server took. Call it
+    outside of transactions.
 
-    Ends early if the server takes none: the other messages would fare no better, and a
-    worker would wait. Until the next try does nothing. Without a server, keeps all that
-    is due and returns 0.
+    Stops early if the server takes no messages: the others would fail, too, and the
+    worker would wait for each. Until the server's next try it does nothing. Without a
+    server, it keeps all due messages and returns 0.
     """
     if not settings.EMAIL_CONFIGURED:
         due(timezone.now()).order_by().update(
@@ -116,7 +118,7 @@ def deliver_due(limit: int = 50) -> int:
 
 
 def _claim() -> OutboxMessage | None:
-    """Return the first due message, now ours; None if there is none."""
+    """Claim the first due message and return it; None if there is none."""
     while True:
         now = timezone.now()
         message = due(now).first()
@@ -152,13 +154,14 @@ def _hand_over(server: MailServer, message: OutboxMessage) -> Outcome | Unsendab
 
 
 def _record(message: OutboxMessage, outcome: Outcome | Unsendable) -> int:
-    """Write down what came of a hand-over.
+    """Write the outcome of a message.
 
-    Return 1 if the server took the message and it was still ours.
+    Returns 1 if the server took the message and this worker's claim was still valid.
     """
     now = timezone.now()
     if isinstance(outcome, Accepted):
-        # Links in it open accounts, so a message that was handed over keeps no body.
+        # Links in the body open accounts, so the body is deleted once the message was
+        # sent.
         taken = _finish(
             message, state=OutboxState.SENT, sent_at=now, last_error="", text="", html=""
         )
@@ -179,8 +182,8 @@ def _record(message: OutboxMessage, outcome: Outcome | Unsendable) -> int:
 
 
 def _record_lost_reply(message: OutboxMessage, outcome: ReplyLost, now: datetime) -> None:
-    """Try once more: if the server did not take it, it is not lost; if it did, there
-    are two copies at most.
+    """Retry once. If the server did not take the message, the retry delivers it; if it
+    did, the recipient gets two copies at most.
     """
     _log(message, outcome.reason)
     values = {"lost_replies": F("lost_replies") + 1, "last_error": outcome.reason}
@@ -191,8 +194,8 @@ def _record_lost_reply(message: OutboxMessage, outcome: ReplyLost, now: datetime
 
 
 def _record_delay(message: OutboxMessage, outcome: TryLater, now: datetime) -> None:
-    """Put the message off: until the server's next try, or by a pause that grows with
-    each refusal of its own.
+    """Postpone the message: until the server's next try, or by a pause that grows with
+    each refusal of this message.
     """
     if outcome.is_of_server:
         outage = outages.note(outcome, now)
@@ -220,11 +223,11 @@ def _log(message: OutboxMessage, reason: str) -> None:
 
 def _finish(message: OutboxMessage, **values: object) -> int:
     """Write the outcome of this process's claim. Returns 0 if the lease ran out and
-    another process has it.
+    another process has the message.
 
-    A database that is away or locked is tried again for OUTCOME_SECONDS: without an
-    outcome, the message is sent a second time after its lease. Raises the error after
-    that.
+    If the database is away or locked, the write is retried for OUTCOME_SECONDS, because
+    without an outcome the message is sent a second time after its lease. Raises the
+    error after that.
     """
     claim = OutboxMessage.objects.filter(
         pk=message.pk, state=OutboxState.SENDING, attempts=message.attempts
@@ -234,7 +237,7 @@ def _finish(message: OutboxMessage, **values: object) -> int:
         try:
             return claim.update(lease_until=None, owner="", **values)
         except (OperationalError, InternalError):
-            # The second one: a server that takes no writes for now.
+            # InternalError is a server that accepts no writes for now.
             if connection.in_atomic_block or time.monotonic() > until:
                 raise
         connection.close_if_unusable_or_obsolete()

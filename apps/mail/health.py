@@ -1,5 +1,5 @@
-"""Whether email leaves: what `/healthz` and the metrics report of the outbox and the
-mail server.
+"""Whether email is being sent, as `/healthz` and the metrics report it from the outbox
+and the outages.
 """
 
 from django.db.models import Count
@@ -14,7 +14,7 @@ LATE_AFTER = (
 
 
 def problem() -> str:
-    """Return what an operator has to know, in a sentence; "" if email leaves."""
+    """Return what an operator has to know, in a sentence; "" if email is being sent."""
     outage = outages.current()
     away = _age(outage)
     if outage is not None and (outage.needs_operator or away > LATE_AFTER):
@@ -38,8 +38,8 @@ def _age(outage: MailOutage | None) -> float:
 
 
 def oldest_due() -> float:
-    """Return the seconds since the oldest message that has not left was written; 0 if
-    all have.
+    """Return the age in seconds of the oldest message that was not sent yet; 0 if all
+    were sent.
     """
     waiting = OutboxMessage.objects.filter(state__in=[OutboxState.PENDING, OutboxState.SENDING])
     oldest = waiting.order_by("created_at").values_list("created_at", flat=True).first()

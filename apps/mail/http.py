@@ -1,12 +1,12 @@
-"""Requests to a mail service that another thread can end, and that know how far they
-came.
+"""Requests to a mail service that another thread can end, and that record whether the
+whole request was sent.
 
     watched = watch(backend.session)        # of a django-anymail backend
     watched.has_sent_all                    # the service may have taken the message
     watched.abort()                         # ends the connection at once
 
-A timeout of requests is one for each read, so a service that answers drop by drop could
-hold a worker without end.
+The timeout of `requests` applies to each single read. A service that answers byte by
+byte could therefore hold a worker without end.
 """
 
 import socket
@@ -47,11 +47,11 @@ class WatchedAdapter(HTTPAdapter):
 
         class Connection(pool.ConnectionCls):  # type: ignore[name-defined, misc]
             def connect(self) -> None:
-                # With TLS it comes before the request, which may never begin.
+                # The TLS handshake comes first, so the request itself may never begin.
                 adapter.has_sent_all = False
                 super().connect()
-                # http.client forgets the socket as soon as it reads an answer that ends
-                # the connection.
+                # Keep the socket, because http.client forgets it as soon as it reads an
+                # answer that ends the connection.
                 adapter._socket = self.sock
 
             def request(self, *args: Any, **more: Any) -> None:
@@ -63,7 +63,9 @@ class WatchedAdapter(HTTPAdapter):
 
 
 def watch(session: requests.Session) -> WatchedAdapter:
-    """Let a session send its requests by an adapter that is watched, and return it."""
+    """Make a session send its requests through a watched adapter, and return the
+    adapter.
+    """
     adapter = WatchedAdapter()
     session.mount("https://", adapter)
     session.mount("http://", adapter)

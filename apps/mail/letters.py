@@ -1,5 +1,5 @@
-"""The one way an email gets its words: a template as text and as HTML, with the same
-frame, into the outbox.
+"""Render an email from a template, as text and as HTML with the same frame, and queue
+it in the outbox.
 
     queue_letter(
         "onboarding/email/welcome",      # welcome.txt and welcome.html, of `email/base.txt` and `email/base.html`
@@ -9,8 +9,7 @@ frame, into the outbox.
         context={"heading": "Welcome", "link": "https://…"},
     )
 
-Each message names its kind in the header X-Firstlight-Email: the template's name, here
-`welcome`.
+The header X-Firstlight-Email of each message has the template's name, here `welcome`.
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,14 @@
-"""Text of people in emails: shown as it is, without anything that a mail program turns
-into a link.
+"""Make text that users wrote safe for emails: it is shown unchanged, but mail programs
+turn no part of it into a link.
 
-without_links("Win at https://evil.example/x")  # the same letters, with invisible
-joiners at "://" and the dots
+    without_links("Win at https://evil.example/x")
+    # the same letters, with invisible joiners at "://" and the dots
 """
 
 import re
 
-# Splits what mail programs look for, and has no width. Unlike a zero-width space it
-# allows no line break.
+# An invisible character that breaks what mail programs recognize as a link. Unlike a
+# zero-width space it allows no line break.
 _JOINER = "\u2060"
 _ADDRESS = re.compile(r"://|www\.|mailto:|[\w-]\.[\w-]+[/?#:]", re.IGNORECASE)
 _MARKS = re.compile(r"(?<=\S)(\.|@|:(?=//))(?=\S)")
@@ -23,7 +23,7 @@ def has_address(text: str) -> bool:
 
 
 def without_links(text: str) -> str:
-    """Return the text on one line, with a joiner after each mark that addresses are
-    made of.
+    """Return the text on one line, with a joiner after each character that marks an
+    address.
     """
     return _MARKS.sub(rf"\1{_JOINER}", " ".join(text.split()))

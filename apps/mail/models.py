@@ -1,17 +1,17 @@
 """The outbox: every message that the product sends, from the transaction that caused it
-to its hand-over.
+until the server took it.
 """
 
 from django.db import models
 
 
 class OutboxState(models.TextChoices):
-    """pending -> sending -> sent; a failure goes back to pending with a later
-    `next_attempt_at`, or ends in failed.
+    """pending -> sending -> sent. After a failure the message is pending again with a
+    later `next_attempt_at`, or has failed.
 
     If the server's answer was lost twice, sending -> uncertain: a third copy would be
     worse than none. Without a mail server, pending -> kept: nothing was sent, and the
-    row is all there is.
+    message exists only as a row.
     """
 
     PENDING = "pending", "Pending"
@@ -23,7 +23,7 @@ class OutboxState(models.TextChoices):
 
 
 class OutboxMessage(models.Model):
-    """One message to one recipient; unique by what caused it and whom it is for."""
+    """One message to one recipient; unique by its cause and its recipient."""
 
     dedupe_key = models.CharField(max_length=200)
     recipient = models.EmailField()
@@ -35,8 +35,8 @@ class OutboxMessage(models.Model):
     # Further headers, like List-Unsubscribe.
     headers = models.JSONField(default=dict, db_default={}, blank=True)
     state = models.CharField(max_length=20, choices=OutboxState, default=OutboxState.PENDING)
-    # Claims of a deliverer, which fence each other. What they came to is counted in the
-    # three below.
+    # Claims of the message, which serve as a fence. The three fields below count their
+    # outcomes.
     attempts = models.PositiveIntegerField(default=0)
     refusals = models.PositiveIntegerField(default=0, db_default=0)
     lost_replies = models.PositiveIntegerField(default=0, db_default=0)
@@ -74,7 +74,8 @@ class MailOutage(models.Model):
     failures = models.PositiveIntegerField(default=1)
     next_try_at = models.DateTimeField()
     reason = models.TextField()
-    # Whether a setting, a log-in, or a certificate is wrong: it doesn't pass by itself.
+    # Whether a setting, a login, or a certificate is wrong, so that waiting does not
+    # help.
     needs_operator = models.BooleanField(default=False)
 
     class Meta:

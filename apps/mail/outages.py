@@ -1,9 +1,9 @@
-"""Times in which the mail server takes no messages: all of them wait together, with
+"""Times in which the mail server takes no messages: all messages wait together, with
 growing pauses.
 
-A round of deliveries that meets such a server ends, and no other begins before
-`next_try_at`. So a server that is away for a weekend costs a connection every quarter
-of an hour, however many messages wait.
+When a round of deliveries finds such a server, it ends, and no other round begins
+before `next_try_at`. A server that is away for a weekend therefore costs one connection
+every quarter of an hour, however many messages wait.
 """
 
 from datetime import datetime, timedelta
@@ -19,13 +19,13 @@ LONGEST_PAUSE = timedelta(minutes=15)
 
 
 def current() -> MailOutage | None:
-    """Return the outage that lasts, or None."""
+    """Return the present outage, or None."""
     return MailOutage.objects.filter(ended_at=None).first()
 
 
 def note(outcome: TryLater, now: datetime) -> MailOutage:
-    """Write down that the server took no message, and return the outage with the time
-    of the next try.
+    """Record that the server took no message, and return the outage with the time of
+    the next try.
     """
     values = {"reason": outcome.reason, "needs_operator": outcome.needs_operator}
     first = {"began_at": now, "next_try_at": now + FIRST_PAUSE, **values}
@@ -39,16 +39,14 @@ def note(outcome: TryLater, now: datetime) -> MailOutage:
 
 
 def end(now: datetime) -> None:
-    """Write down that the server takes messages again, if it did not."""
+    """End the present outage, if there is one."""
     if current() is None:
         return
     MailOutage.objects.filter(ended_at=None).update(ended_at=now)
 
 
 def make_due() -> None:
-    """Let the next round begin at once, and all messages with it that waited for the
-    server.
-    """
+    """Make the next round due at once, with all messages that wait for the server."""
     outage = current()
     if outage is None:
         return

@@ -1,9 +1,9 @@
-"""What the product sends: written down in the transaction that causes it, handed over
-after its commit.
+"""Queue email: a message is written in the transaction that causes it, and sent after
+the commit.
 
 `queue_mail` inserts one row for each (dedupe_key, recipient), however often it is
-called. The row names its Message-ID, made from the same two, so that a message that had
-to be handed over twice can be known for the same one.
+called. The row's Message-ID is made from the same two values, so that mail programs
+recognize a message that had to be sent twice as one.
 """
 
 import hashlib
@@ -35,11 +35,12 @@ def queue_mail(
     """Queue one message to one address, in the caller's transaction; delivery starts
     when that commits.
 
-    A second call with the same `dedupe_key` and `recipient` returns the row that is
-    there and changes nothing. White space in the subject, line breaks included, becomes
-    single spaces. The address is stored as `normalize_address` returns it. One that it
-    refuses gets a row that has failed, so that the other recipients of the same cause
-    get theirs. Raises ValueError for a key of more than 200 characters.
+    A second call with the same `dedupe_key` and `recipient` returns the existing row
+    and changes nothing. White space in the subject, line breaks included, becomes
+    single spaces. The address is stored as `normalize_address` returns it. If that
+    refuses the address, the row is stored as failed, so that other recipients of the
+    same cause still get their messages. Raises ValueError for a key of more than 200
+    characters.
     """
     from apps.mail.tasks import hint
 

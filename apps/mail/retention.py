@@ -1,7 +1,8 @@
-"""How long the outbox keeps what it sent: bodies until the hand-over, rows for a month.
+"""How long the outbox keeps messages: bodies until the message was sent, rows for a
+month.
 
 Bodies have links that reset passwords and open accounts, and a copy of the database
-must not have them.
+must not contain them.
 """
 
 from datetime import datetime, timedelta
@@ -10,17 +11,16 @@ from django.db.models import Q
 
 from apps.mail.models import OutboxMessage, OutboxState
 
-# An operator may send a failed message again for so long.
+# An operator may send a failed message again within this time.
 BODIES_KEPT = timedelta(days=7)
 ROWS_KEPT = timedelta(days=30)
 _ENDED = (OutboxState.SENT, OutboxState.FAILED, OutboxState.UNCERTAIN, OutboxState.KEPT)
 
 
 def forget_old(now: datetime) -> tuple[int, int]:
-    """Blank the bodies of ended messages, and delete old rows. Returns how many of
-    each.
+    """Delete the bodies of ended messages, and old rows. Returns how many of each.
 
-    Messages that wait for the mail server are never touched.
+    Messages that wait for the mail server are never changed.
     """
     ended = OutboxMessage.objects.filter(state__in=_ENDED)
     blank = Q(text="", html="")

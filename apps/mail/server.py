@@ -1,12 +1,12 @@
-"""The boundary to the mail server: whatever it answers, or the network does, becomes
+"""The boundary to the mail server: each of its answers, and each network error, becomes
 one of a few outcomes.
 
     with MailServer() as server:
         outcome = server.send(message)      # an OutboxMessage
 
-Only a few answers speak of the recipient. All others speak of this installation, of its
-log-in, or of the server, and another try can succeed: the message waits. Nothing but
-`Unsendable` is raised, for a message that no server could get.
+Only a few answers are about the recipient. All others are about this installation, its
+login, or the server. Another try can then succeed, so the message waits. The only
+exception that is raised is `Unsendable`, for a message that no server could get.
 """
 
 import email.policy
@@ -30,20 +30,20 @@ from apps.mail.http import WatchedAdapter, watch
 from apps.mail.models import OutboxMessage
 from apps.masking import storable
 
-# Seconds that a server may take for one message, the connection included, however many
-# answers it gives in that time. Less than the silence after which a worker's process is
-# ended (UNIT_LIMIT).
+# The most seconds that a server may take for one message, the connection included,
+# however many answers it sends in that time. Shorter than the silence after which a
+# worker's process is ended (UNIT_LIMIT).
 DEADLINE = 100.0
-# Headers that mail programs read as they are. Folding a long one would encode it, and
-# encoded words are not allowed in them (RFC 2047, section 5).
+# Headers that mail programs read without decoding. Folding a long one would encode it,
+# and encoded words are not allowed in them (RFC 2047, section 5).
 AS_IT_IS = {"list-unsubscribe", "list-unsubscribe-post", "message-id"}
-# Answers that end the connection, or the whole round: the server is closing, or can't
+# Answers that end the connection or the whole round: the server is closing, or can't
 # authenticate for now.
 CLOSING = {421, 454}
-# Without an enhanced code these speak of the mailbox (RFC 5321, section 4.2.3).
+# Without an enhanced code these are about the mailbox (RFC 5321, section 4.2.3).
 NO_SUCH_MAILBOX = {550, 551, 553}
-# Enhanced codes (RFC 3463) that speak of the recipient's address: 5.1.1 to 5.1.6,
-# 5.1.9, 5.1.10, and a mailbox that is disabled. 5.1.7 and 5.1.8 speak of the sender.
+# Enhanced codes (RFC 3463) about the recipient's address: 5.1.1 to 5.1.6, 5.1.9,
+# 5.1.10, and a disabled mailbox. 5.1.7 and 5.1.8 are about the sender.
 OF_RECIPIENT = {
     "5.1.0",
     "5.1.1",
@@ -73,9 +73,9 @@ class RecipientRefused:
 class TryLater:
     """The message has to wait.
 
-    `is_of_server` is true if all other messages would fare the same, and
-    `needs_operator` if waiting alone won't help: a setting, a log-in, or a certificate
-    is wrong.
+    `is_of_server` is True if every other message would get the same answer.
+    `needs_operator` is True if waiting alone won't help, because a setting, a login, or
+    a certificate is wrong.
     """
 
     reason: str
@@ -85,7 +85,7 @@ class TryLater:
 
 @dataclass(frozen=True)
 class ReplyLost:
-    """The whole message went out, and the connection ended before an answer: the server
+    """The whole message was sent, and the connection ended before an answer: the server
     may have taken it.
     """
 
@@ -104,8 +104,8 @@ class _ReplyLost(Exception):
 
 
 class _Dialog(smtplib.SMTP):
-    """SMTP that distinguishes a lost reply from a message that never went out, and can
-    be ended from outside.
+    """SMTP that distinguishes a lost reply from a message that was never sent
+    completely, and that another thread can end.
     """
 
     _has_sent_all = False
@@ -115,14 +115,14 @@ class _Dialog(smtplib.SMTP):
         super().__init__(*args, **more)
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read an answer. The first one is the greeting, which may come drop by drop,
-        so it can be ended, too.
+        """Read an answer. The first one is the greeting. A server may send it byte by
+        byte, so another thread must be able to end this, too.
         """
         self._on_reply(self)
         return super().getreply()
 
     def data(self, msg: Any) -> Any:
-        """Hand over the message's text.
+        """Send the message's text.
 
         Raises _ReplyLost if the server may have taken it.
         """
@@ -134,20 +134,20 @@ class _Dialog(smtplib.SMTP):
             raise
         if not 200 <= code < 600:
             raise _ReplyLost(f"The answer was no answer of SMTP: {_text(text)}")
-        # smtplib takes 250 alone for a success.
+        # Only 250 counts as success in smtplib.
         return (250 if code < 300 else code), text
 
     def send(self, s: Any) -> None:
         """Send bytes or, for a command, text.
 
-        The end of a message is a line with a dot.
+        A line with a single dot is the end of a message.
         """
         super().send(s)
         self._has_sent_all = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
 
 
 class _SecureDialog(_Dialog, smtplib.SMTP_SSL):
-    """The same over TLS from the first byte."""
+    """The same dialog over TLS from the first byte."""
 
 
 class SmtpBackend(EmailBackend):
@@ -157,7 +157,7 @@ class SmtpBackend(EmailBackend):
 
     @property
     def connection_class(self) -> Callable[..., smtplib.SMTP]:  # type: ignore[override]
-        # Django calls it like a class.
+        # Django calls the result like a class.
         kind = _SecureDialog if self.use_ssl else _Dialog
         return functools.partial(kind, on_reply=self._remember)
 
@@ -173,9 +173,7 @@ class SmtpBackend(EmailBackend):
 
 
 class _WirePolicy(email.policy.EmailPolicy):
-    """Lines as SMTP wants them, without folding the headers that have to stay on one
-    line.
-    """
+    """Line endings for SMTP, without folding the headers that have to stay on one line."""
 
     def fold(self, name: str, value: Any) -> str:
         if name.lower() in AS_IT_IS:
@@ -192,22 +190,22 @@ _POLICY = _WirePolicy(linesep="\r\n", utf8=False)
 
 
 class Letter(EmailMultiAlternatives):
-    """An email that arrives byte for byte as its headers were written."""
+    """An email whose headers arrive byte for byte as they were written."""
 
     def message(self, *, policy: Any = None) -> MimeMessage:
         return super().message(policy=_POLICY)
 
 
 class MailServer:
-    """One connection to the configured server, opened when it is needed and used for
-    many messages.
+    """One connection to the configured server. It is opened when it is needed, and used
+    for many messages.
     """
 
     def __init__(self, alias: str = "default", deadline: float = DEADLINE) -> None:
         self._alias = alias
         self._deadline = deadline
         self._backend = mailers[alias]
-        # Set while the connection to a service with an interface over HTTP is open.
+        # Set while the connection to a mail service's HTTP interface is open.
         self._http: WatchedAdapter | None = None
 
     def __enter__(self) -> Self:
@@ -217,7 +215,7 @@ class MailServer:
         self.close()
 
     def send(self, message: OutboxMessage) -> Outcome:
-        """Hand over one message and return what came of it.
+        """Send one message and return the outcome.
 
         Raises:
             Unsendable: if the message can't be written as an email.
@@ -225,10 +223,10 @@ class MailServer:
         return self.hand_over(letter_of(message))
 
     def hand_over(self, letter: EmailMultiAlternatives) -> Outcome:
-        """Hand over an email within the deadline and return what came of it.
+        """Send an email within the deadline and return the outcome.
 
         Raises:
-            Unsendable: if an address can't be written as SMTP wants it.
+            Unsendable: if an address can't be written in SMTP.
         """
         timer = threading.Timer(self._deadline, self._abort)
         timer.daemon = True
@@ -249,15 +247,16 @@ class MailServer:
         try:
             self._backend.send_messages([letter])
         except ValueError as error:
-            # An address or a header that the backend checks; the server has seen none
-            # of it.
+            # The backend has refused an address or a header before it sent anything to
+            # the server.
             raise Unsendable(_described(error)) from error
         except Exception as error:
             outcome = outcome_of(error)
             if self._http and self._http.has_sent_all and _is_without_answer(error):
                 outcome = ReplyLost(_described(error))
             if not isinstance(outcome, RecipientRefused):
-                # What state the dialog is in is not known.
+                # The state of the dialog is unknown, so the connection can't be used
+                # again.
                 self.close()
             return outcome
         return Accepted()
@@ -276,7 +275,7 @@ class MailServer:
             self._backend.abort()
 
     def close(self) -> None:
-        """End the connection. What happens to it then changes nothing."""
+        """End the connection. Errors are ignored, because the outcome is already known."""
         self._http = None
         try:
             self._backend.close()
@@ -311,7 +310,7 @@ def letter_of(message: OutboxMessage) -> Letter:
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """Return the outcome of an error of sending."""
+    """Return the outcome for an error of sending."""
     reason = _described(error)
     if isinstance(error, _ReplyLost):
         return ReplyLost(storable(str(error)))
@@ -323,7 +322,8 @@ def outcome_of(error: Exception) -> Outcome:
             return RecipientRefused(reason)
         return TryLater(reason, is_of_server=code in CLOSING)
     if isinstance(error, smtplib.SMTPSenderRefused):
-        # One sender writes all emails. Only a message's size is its own.
+        # All emails have the same sender, so this is about the server. Only a size
+        # belongs to a message.
         return TryLater(
             reason, is_of_server=error.smtp_code != 552, needs_operator=_needs_operator(error)
         )
@@ -340,11 +340,11 @@ def outcome_of(error: Exception) -> Outcome:
 
 
 def speaks_of_recipient(code: int, text: str) -> bool:
-    """Return whether an answer to RCPT states that the mailbox does not exist.
+    """Return whether an answer to RCPT means that the mailbox does not exist.
 
     Example:
         speaks_of_recipient(550, "5.1.1 No such user")        # True
-        speaks_of_recipient(550, "5.7.1 You are blocked")     # False: it speaks of us
+        speaks_of_recipient(550, "5.7.1 You are blocked")     # False: it is about this sender
     """
     first = text.split(maxsplit=1)[0] if text.split() else ""
     parts = first.split(".")
@@ -354,13 +354,13 @@ def speaks_of_recipient(code: int, text: str) -> bool:
 
 
 def _needs_operator(error: Exception) -> bool:
-    """Return whether the error doesn't pass by itself."""
+    """Return whether only an operator can end the error."""
     if isinstance(error, smtplib.SMTPAuthenticationError | smtplib.SMTPSenderRefused):
         return not 400 <= error.smtp_code < 500
     if isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError):
         return True
     if type(error) is smtplib.SMTPException:
-        # The server offers none of the ways to log in that smtplib knows.
+        # The server offers no login method that smtplib supports.
         return True
     if isinstance(error, AnymailAPIError):
         return error.status_code in (401, 403)
@@ -368,8 +368,8 @@ def _needs_operator(error: Exception) -> bool:
 
 
 def _is_without_answer(error: Exception) -> bool:
-    """Return whether a service with an interface over HTTP may have taken the message,
-    and no answer could be read.
+    """Return whether a mail service may have taken the message over HTTP although no
+    answer could be read.
     """
     if not isinstance(error, AnymailAPIError):
         return False

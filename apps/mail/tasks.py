@@ -22,8 +22,8 @@ def _deliver() -> None:
 
 
 _every_minute = crontab(minute="*")
-# A hint that waited a minute has been followed by others; dropping it keeps a busy
-# queue short.
+# A task that waited a minute was followed by others. Dropping it keeps a busy queue
+# short.
 _hinted = db_task(name="mail_deliver", queue="email", expires=60)
 _periodic = db_periodic_task(_every_minute, name="mail_deliver_backstop", queue="email")
 
@@ -32,7 +32,7 @@ deliver_mail_backstop = _periodic(_deliver)
 
 
 def _forget_old() -> None:
-    """Blank bodies and delete rows that are kept no longer."""
+    """Delete old bodies and rows."""
     retention.forget_old(timezone.now())
 
 
@@ -41,19 +41,18 @@ forget_old_mail = _hourly(_forget_old)
 
 
 def hint() -> None:
-    """Ask a worker to look at the outbox now."""
+    """Ask a worker to check the outbox now."""
     global _hinted_at
     deliver_mail()
     _hinted_at = time.monotonic()
 
 
 def hint_due(**_signal: Any) -> bool:
-    """Hint if a message is due and this process gave no hint in the last 5 s. Takes a
-    signal's arguments, unused.
+    """Ask a worker to check the outbox if a message is due and this process has not
+    asked in the last 5 s. It takes a signal's arguments, which are unused.
 
-    Called about once a second by the worker: a message that was put off is tried in
-    time, and a lost hint costs seconds. What a dead deliverer left behind becomes due
-    first.
+    The worker calls it about once a second. A postponed message is therefore sent in
+    time, and a lost task costs seconds. The messages of dead workers become due first.
     """
     now = timezone.now()
     if not delivery.release_dead(now) and time.monotonic() - _hinted_at < _HINT_EVERY:

@@ -1,8 +1,8 @@
-"""A developer's mailbox: what the product mails, readable without a mail server.
+"""A developer's mailbox: the outbox's emails, readable without a mail server.
 
-Mails hold links that open accounts and teams, so there is none of this unless DEBUG is
-on, and then only for this
-machine: everybody on it may read, signed in or not.
+Emails contain links that open accounts and teams. These pages therefore exist only
+while DEBUG is on, and only for this machine: there every user may read them, with or
+without a login.
 """
 
 import re
@@ -25,7 +25,7 @@ from apps.forms import NumberField, QueryForm
 from apps.mail.models import OutboxMessage, OutboxState
 
 PER_PAGE = 50
-# The disc that each state is shown by.
+# The colored disc that shows each state.
 DISCS = {
     OutboxState.PENDING: "waiting",
     OutboxState.SENDING: "running",

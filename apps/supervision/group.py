@@ -95,7 +95,7 @@ class Member:
 
 
 class Group:
-    """The members, and what was asked of the group."""
+    """The members, and the requests to the group: to end, or to replace its members."""
 
     def __init__(
         self, members: list[Member], grace: float, report: Callable[[str, str], None]
@@ -111,7 +111,7 @@ class Group:
         self._status: int | None = None
         self._interrupts = 0
         self._replacing = False
-        # Processes that were replaced, and when each of them is killed.
+        # Processes that were replaced, with the time at which each of them is killed.
         self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
         self._wakeup, waker = os.pipe()
         os.set_blocking(waker, False)
@@ -145,7 +145,7 @@ class Group:
         self._replacing = True
 
     def _replace_members(self) -> None:
-        """Start each member again if this was asked for, and kill old processes whose
+        """Start each member again if SIGUSR1 has arrived, and kill old processes whose
         grace is over.
         """
         now = time.monotonic()
@@ -182,7 +182,7 @@ class Group:
         own = {member.process.pid for member in self._members if member.process}
         own |= {process.pid for process, _ in self._leaving}
         while True:
-            # WNOWAIT leaves the members' statuses to `Popen.poll`.
+            # WNOWAIT leaves the members' exit statuses for `Popen.poll`.
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:

@@ -34,11 +34,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a process is ended; all in seconds.
+    """When a process is ended. All times are in seconds.
 
-    silence: how long no Python code may run in it. grace: how long it may go on after
-    SIGTERM. reports: the folder in which the supervisor notes what it ended and why.
-    name: what its log lines call the process.
+    silence: how long it may run no Python code. grace: how long it may go on after
+    SIGTERM. reports: the folder in which the supervisor writes which process it ended
+    and why. name: the name of the process in the supervisor's log lines.
     """
 
     silence: float
@@ -64,8 +64,8 @@ def supervise(limits: Limits) -> Table | None:
     parent = os.getpid()
     os.environ[VARIABLE] = f"{table.number}:{parent}"
     os.set_inheritable(table.number, True)
-    # What arrives from here on waits for the supervisor: it is passed on, and none is
-    # lost.
+    # Signals that arrive from here on wait for the supervisor, which passes them on.
+    # None is lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED, signal.SIGCHLD})
     sys.stdout.flush()
     sys.stderr.flush()
@@ -113,9 +113,7 @@ def _is_possible() -> bool:
 
 
 def _die_with_parent(parent: int | None = None) -> None:
-    """Let the kernel end this process when the supervisor was killed: the supervisor's
-    end is this one's.
-    """
+    """Make the kernel end this process when the supervisor is killed."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if parent is not None and os.getppid() != parent:
         os._exit(1)

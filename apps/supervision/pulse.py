@@ -40,8 +40,8 @@ def _pulse(table: Table, owner: str) -> None:
 
 
 async def keep_loop(table: Table, owner: str, limit: float) -> None:
-    """Mark that the event loop turns, until cancelled; one that is blocked for `limit`
-    seconds ends its process.
+    """Mark that the event loop runs, until cancelled. If the loop is blocked for
+    `limit` seconds, the supervisor ends the process.
     """
     slot = table.take(owner)
     if slot is None:

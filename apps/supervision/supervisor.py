@@ -1,9 +1,9 @@
-"""The supervisor's program: start a working process again when it had to be ended, and
+"""The supervisor's program: start a working process again after it had to be ended, and
 pass signals on to it.
 
-Runs alone, `python -I -S supervisor.py '{"child": 12, …}'` (see `launch`), in about 15
-MB. It ends as its child ends: with the same exit status, or by the same signal. It ends
-a process itself in three cases:
+It runs alone, `python -I -S supervisor.py '{"child": 12, …}'` (see `launch`), in about
+15 MB. It ends as its child ends: with the same exit status, or by the same signal. It
+ends a process itself in three cases:
 
     silent    no Python code ran for `silence` seconds while one of its threads used the processor: that thread holds
               Python's lock
@@ -11,8 +11,8 @@ a process itself in three cases:
     asked     after SIGTERM it went on for longer than `grace`, or was silent for that long
 
 Before that it writes a report, a JSON file: the process as its marks name it (`owner`),
-and what the threads to blame worked on (`blamed`). A process that was stopped (SIGSTOP)
-blames nothing.
+and what the threads that hung worked on (`blamed`). For a process that was stopped
+(SIGSTOP) that list is empty.
 """
 
 import json
@@ -40,10 +40,10 @@ FORWARDED = {
 SENDERS = {0, 0x80, -1, -6}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 # Seconds that an ended process may need beyond its own grace, and until a silence is
-# looked at.
+# checked.
 ROOM = 5.0
-# Of the seconds of a silence, the share that one thread has to spend on the processor
-# to count as its cause. Less is a machine that is busy with other things.
+# One thread must spend this share of a silence on the processor to count as its cause.
+# Otherwise the machine is busy with other things.
 BUSY_SHARE = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
@@ -51,8 +51,8 @@ PROC = Path("/proc")
 
 @dataclass(slots=True)
 class Silence:
-    """A process without a pulse: since when (monotonic), and what its threads had used
-    of the processor when first seen.
+    """A process without a pulse: since when (monotonic), and how much processor time
+    its threads had used at the first sight.
     """
 
     pulse: float
@@ -61,7 +61,7 @@ class Silence:
 
 @dataclass(slots=True)
 class Supervisor:
-    """What the command line gave, and what has been seen."""
+    """The options of the command line, and the state of the watched processes."""
 
     child: int
     table: Table
@@ -130,7 +130,7 @@ class Supervisor:
             self._end(self.child, marks.get(self.child, []), [], "asked", now - self.asked_at)
 
     def _look_at(self, pid: int, marks: list[Mark], now: float) -> None:
-        """End one process if it hangs."""
+        """End a process if it hangs."""
         pulses = [mark.at for mark in marks if mark.kind == PULSE]
         working = [mark for mark in marks if mark.kind == WORK]
         overdue = [mark for mark in working if now - mark.at > mark.limit]
@@ -147,8 +147,7 @@ class Supervisor:
             if overdue:
                 self._end(pid, marks, [], "stopped", silent_for)
             return
-        # When the thread to blame is not known, all that worked at the time are
-        # suspects.
+        # If the thread that hung is unknown, the work of all threads is reported.
         blamed = [mark for mark in working if mark.thread == burning] or overdue or working
         self._end(pid, marks, blamed, "silent" if burning else "overdue", silent_for)
 
@@ -163,14 +162,16 @@ class Supervisor:
         before = self.silences[pid].used
         spent = {thread: seconds - before.get(thread, 0.0) for thread, seconds in used.items()}
         thread = max(spent, key=lambda each: spent[each], default=None)
-        # It was first seen silent some time after it began.
+        # The silence began some time before it was noticed.
         needed = BUSY_SHARE * (self.silence - min(1.0, self.silence / 2))
         return thread if thread is not None and spent[thread] >= needed else None
 
     def _end(
         self, pid: int, marks: list[Mark], blamed: list[Mark], cause: str, seconds: float
     ) -> None:
-        """Report, kill, and when it was the child, start another one."""
+        """Write the report, kill the process, and start another one if it was the
+        child.
+        """
         owner = next((mark.owner for mark in marks), "")
         self._report(owner, blamed, cause, seconds)
         self.silences.pop(pid, None)

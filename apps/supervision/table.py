@@ -3,12 +3,12 @@
     table = Table.make()
     slot = table.take(owner="host|1234")
     slot.mark('{"step": 5}', limit=120.0)     # this thread has worked on it since now
-    slot.alive()                              # the same, and since now
+    slot.alive()                              # the same work, and its time starts again
     slot.release()
 
-A pulse is a mark of kind PULSE: a thread writes it several times a second. When it
-stops, no Python code runs in that process. The file holds no pointers and no lock, so
-it may be read while its writer is frozen or dead.
+A pulse is a mark of kind PULSE, which a thread writes several times a second. When it
+stops, no Python code runs in that process. The file contains no pointers and no lock,
+so it may be read while its writer is frozen or dead.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Mark:
 
 
 class Table:
-    """Slots for marks in a file that processes share by its number."""
+    """Slots for marks, in a file that processes share by its file number."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -61,7 +61,7 @@ class Table:
         try:
             number = os.memfd_create("firstlight-marks", 0)
         except OSError:
-            # A filter of system calls may forbid it.
+            # A filter of system calls may forbid memory files.
             number, path = tempfile.mkstemp(prefix="firstlight-marks-")
             os.unlink(path)
         os.ftruncate(number, SLOTS * SLOT_BYTES)
@@ -124,8 +124,8 @@ class Slot:
         self._write(0)
 
     def mark(self, subject: str, limit: float) -> None:
-        """State what this thread works on from now on, and how many seconds it may take
-        for it.
+        """Record what this thread works on from now on, and how many seconds it may
+        take for it.
         """
         self._write(0)
         text = subject.encode(errors="replace")[:_SUBJECT_BYTES]
@@ -135,15 +135,15 @@ class Slot:
         self._write(time.monotonic_ns())
 
     def alive(self) -> None:
-        """State that the thread makes progress: its time starts again."""
+        """Record that the thread makes progress: its time starts again."""
         self._write(time.monotonic_ns())
 
     def idle(self) -> None:
-        """State that the thread works on nothing."""
+        """Record that the thread works on nothing."""
         self._write(0)
 
     def release(self) -> None:
-        """Give the slot back."""
+        """Release the slot."""
         self._memory[self._start : self._start + _HEAD.size] = bytes(_HEAD.size)
 
     def _write(self, at: int) -> None:

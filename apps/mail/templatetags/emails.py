@@ -21,8 +21,8 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 BUTTON_HEIGHT = 46
-# Pixels of one character of a label in 15 px semibold, and of both margins; a width
-# that is too large does no harm.
+# The width in pixels of one character of a label in 15 px semibold, and of both
+# margins. A width that is too large does no harm.
 _CHARACTER, _MARGINS = 9, 48
 _SHORTEST, _LONGEST = 160, 300
 # A preheader with its padding has this many characters, which is more than any mail
@@ -78,8 +78,8 @@ FONT = SafeString("Inter,-apple-system,&#x27;Segoe UI&#x27;,Roboto,Helvetica,Ari
 
 @register.simple_tag
 def email_font() -> SafeString:
-    """Return the fonts, for the style of a cell:
+    """Return the fonts, for the style of a cell.
 
-    Word hands no font down into a table.
+    Outlook renders with Word, whose tables do not inherit a font.
     """
     return FONT

@@ -1,5 +1,5 @@
-"""`manage.py send_test_email ADDRESS`: does email leave, and if not, why and whose turn
-is it?
+"""`manage.py send_test_email ADDRESS`: check whether email can be sent, and if not,
+print why and who can change it.
 """
 
 from argparse import ArgumentParser
