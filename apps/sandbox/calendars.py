@@ -1,6 +1,4 @@
-"""Moments of work: seconds since 1970 in UTC, moved into the hours of the person who
-acts.
-"""
+"""Times of work: seconds since 1970 in UTC, moved into the working hours of a person."""
 
 import random
 import time

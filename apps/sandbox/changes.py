@@ -8,8 +8,7 @@ the format of node ids.
     account(world, {"from": "ada", "to": None})                  an account is deleted
     ids(world, {"format": "legacy"})                             node ids like MDEx…; "next" is like PR_kwDO…
 
-Each answers with the ids or logins that it changed. Raises KeyError for what is not
-there.
+Each returns the ids or logins that it changed, and raises KeyError for an unknown one.
 """
 
 from dataclasses import replace
@@ -54,7 +53,7 @@ def account(world: World, body: dict[str, Any]) -> dict[str, Any]:
     known = world.account(old) or Actor(old)
     changed = None if new is None else replace(known, login=new, key=known.key or known.login)
     world.generation += 1
-    # The next person who takes the login is another one.
+    # A person who takes the free login later gets another account.
     world.renamed[old.lower()] = Actor(old, key=f"{old.lower()}#{world.generation}")
     if changed is not None:
         world.renamed[changed.login.lower()] = changed
@@ -74,7 +73,7 @@ def ids(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with(pull_request: PullRequest, login: str, changed: Actor | None) -> PullRequest:
-    """Return the pull request with another account in place of the one of that login."""
+    """Return the pull request with one account replaced by another."""
 
     def swap(actor: Actor | None) -> Actor | None:
         is_meant = (

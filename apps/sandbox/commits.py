@@ -71,8 +71,8 @@ def commits(
 
 
 def _moments(story: Story, count: int, after: int, now: int, rng: random.Random) -> list[int]:
-    """Sorted moments; the last `after` of them lie between the first review and the
-    end.
+    """Return sorted times. The last `after` of them are between the first review and
+    the end.
     """
     opened = story.opening.moment
     begun = opened - int(skewed(5.0 if count < 100 else 200.0, rng) * HOUR)

@@ -1,18 +1,18 @@
-"""What a GraphQL request costs by GitHub's published rule.
+"""The cost of a GraphQL request by GitHub's published rule.
 
-Every connection is fetched once for each of its parents, counted from the `first` and
-`last` arguments alone, whatever the data holds. With `requests` the sum over all
-connections of a query:
+Every connection is fetched once for each of its parents. Parents are counted from the
+arguments `first` and `last` alone, whatever the data contains. With `requests` as the
+sum over all connections of a query:
 
     points = round(requests / 100), at least 1
 
-and the node count is the sum, over all connections, of parents x (`first` or `last`).
-`nodes(ids:)` asks no connection: it counts as many nodes as it has ids, and each of
-them is a parent.
+The node count is the sum, over all connections, of parents x (`first` or `last`).
+`nodes(ids:)` is no connection: it counts as many nodes as it has ids, and each of them
+is a parent.
 
 GitHub's own examples: 100 repositories x 50 issues x 60 labels are 1 + 100 + 5,000 =
-5,101 requests and 51 points; 50 repositories x 10 issues are 550 nodes. A query of more
-than 500,000 nodes is refused.
+5,101 requests and 51 points; 50 repositories x 10 issues are 550 nodes. GitHub refuses
+a query of more than 500,000 nodes.
 
 A field selected through several fragments is one connection; the branches of a union
 each count.
@@ -176,8 +176,8 @@ class _Walk:
         return True
 
     def literal(self, value: ValueNode | None) -> Any:
-        """Integers, booleans, lists and variables as Python values; nothing else
-        matters here.
+        """Return integers, booleans, lists, and variables as Python values; other
+        values do not affect the cost.
         """
         match value:
             case VariableNode():

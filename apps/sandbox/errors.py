@@ -1,6 +1,5 @@
-"""Errors as GitHub words and shapes them:
-
-`type`, `path`, `locations`, `message` on one level.
+"""Errors in the form of GitHub's answers: `type`, `path`, `locations`, and `message` on
+one level.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
-"""One GraphQL request: parsed and validated once per text, costed, charged, executed on
-GitHub's schema.
+"""One GraphQL request: it is parsed and validated (once per text), its cost is charged,
+and it is executed on GitHub's schema.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A document, or why it cannot be run."""
+    """A parsed document, or the reason why it cannot be run."""
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
@@ -40,7 +40,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Operation:
-    """One request as it came: an operation of a document with its variables."""
+    """One request: an operation of a document with its variables."""
 
     document: DocumentNode
     definition: OperationDefinitionNode
@@ -117,8 +117,8 @@ class Executor:
         return answer
 
     def repositories(self, operation: Operation) -> set[str]:
-        """Names of the repositories that the top-level fields ask for, in lower case;
-        faults match on them.
+        """Return the names of the repositories in the top-level fields, in lower case.
+        Faults are matched with them.
         """
         names: set[str] = set()
         for node in operation.definition.selection_set.selections:

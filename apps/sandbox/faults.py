@@ -35,7 +35,7 @@ from .changes import CALLS
 from .llm_shapes import DEMANDS, SHAPES
 from .refusals import REFUSALS
 
-# What a language model answers then: see `llm`.
+# Faults of the language model: see `llm`.
 LLM_FAULTS = (
     "empty",
     "truncated",
@@ -51,7 +51,7 @@ LLM_FAULTS = (
     *SHAPES,
     *DEMANDS,
 )
-# What is wrong in an answer of the OpenID Connect provider: see `oidc`.
+# Faults of the OpenID Connect provider: see `oidc`.
 OIDC_FAULTS = (
     "issuer",
     "audience",
@@ -99,7 +99,7 @@ class BadFault(ValueError):
 
 @dataclass(frozen=True)
 class Call:
-    """One request, as faults and the log see it."""
+    """The parts of a request that faults match and the log counts."""
 
     operation: str
     token: str
@@ -133,7 +133,7 @@ class Fault:
 
     @classmethod
     def read(cls, raw: Any) -> "Fault":
-        """Raises BadFault."""
+        """Return the fault of a JSON object. Raises BadFault."""
         if not isinstance(raw, dict):
             raise BadFault("A fault is a JSON object.")
         known = {each.name for each in fields(cls)}
@@ -182,7 +182,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
-        # The same mix in every test run, as far as the order of requests is the same.
+        # The seed is fixed, so that requests in the same order meet the same faults.
         self._random = random.Random(1)
 
     def replace(self, faults: Iterable[Fault]) -> None:

@@ -1,13 +1,15 @@
-"""A folder of pull request files as a world: `OWNER__REPO.jsonl`, one pull request a
-line.
+"""Read a folder of pull request files as a world: `OWNER__REPO.jsonl`, one pull request
+a line.
 
-Field names are those of GitHub's GraphQL `PullRequest` with connections flattened to
-lists. `number`, `title`, `state` and `createdAt` are required, the rest has neutral
-defaults. What files lack is invented, the same in every run: node ids, database ids,
-URLs, cursors, and `headRefName` as `pr-<number>`.
+    {"number": 12, "title": "Add search", "state": "MERGED", "createdAt": "2026-02-03T10:20:30Z"}
 
-A Bot keeps its name without `[bot]`, and the author of its commits has no `user`, as on
-GitHub: only name and e-mail.
+Field names are those of GitHub's GraphQL `PullRequest`, with connections flattened to
+lists. `number`, `title`, `state`, and `createdAt` are required; all other fields have
+neutral defaults. What files lack is made up, and is the same in every run: node ids,
+database ids, URLs, cursors, and `headRefName` as `pr-<number>`.
+
+A Bot keeps its name without `[bot]`. As on GitHub, the author of its commits has no
+`user`, only a name and an email.
 """
 
 import json
@@ -45,14 +47,16 @@ class Accounts:
         self.actors: dict[str, Actor] = {}
 
     def learn(self, record: dict[str, Any]) -> None:
-        """Take note of who is a bot and who is called what, before any actor is made."""
+        """Record which accounts are bots and what their names are, before any actor is
+        made.
+        """
         author = record.get("author")
         if isinstance(author, dict) and isinstance(author.get("login"), str):
             login = author["login"]
             if author.get("isBot") and not login.endswith(BOT):
                 name = author.get("name") or login
-                # GitHub's GraphQL names an app by its slug, which the git name of its
-                # account shows: copilot-swe-agent.
+                # GitHub's GraphQL names an app by its slug, which is in the git name of
+                # its account: copilot-swe-agent.
                 self.actors[login] = Actor(name.removesuffix(BOT), "Bot", name)
             elif not login.endswith(BOT):
                 name = author.get("name") or _usual_name(login)
@@ -86,7 +90,7 @@ class Accounts:
 
 
 def _usual_name(login: str) -> str:
-    """Return the name of an account that the files give none: always the same one."""
+    """Return the name of an account for which the files have none; always the same one."""
     return login.replace("-", " ").title()
 
 

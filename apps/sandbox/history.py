@@ -1,6 +1,6 @@
 """The life of one generated pull request: work, opening, reviews, end.
 
-All of it is cut off at the history's end.
+Everything after the end of the history is left out.
 """
 
 import random
@@ -91,8 +91,8 @@ class Historian:
         return start * age + end * (1 - age)
 
     def review(self, story: Story, discussion: int) -> None:
-        """Fill the reviews in the order in which they come: one reviewer in rounds, at
-        times a second one.
+        """Add the reviews in their order: one reviewer in rounds, and sometimes a
+        second one.
         """
         rng, plan = self.rng, self.plan
         if rng.random() < plan.ai_review:
@@ -135,7 +135,9 @@ class Historian:
         story.reviews.sort(key=lambda review: review[0])
 
     def end(self, story: Story) -> None:
-        """Merged, closed or left open; nothing of it after `now`."""
+        """Merge the pull request, close it, or leave it open. Nothing of that may be
+        after `now`.
+        """
         rng, person = self.rng, story.opening.person
         fate = rng.random()
         if story.last_review >= self.now:  # still under way

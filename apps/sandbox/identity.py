@@ -8,8 +8,7 @@ a restart of the sandbox.
 import base64
 import hashlib
 
-# Accounts whose numeric id is public knowledge; marker rules recognise some of them by
-# it.
+# Accounts whose numeric id is public; some rules for AI markers recognize them by it.
 KNOWN_ACCOUNT_IDS = {
     "dependabot": 49699333,
     "renovate": 29139614,

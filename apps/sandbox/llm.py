@@ -64,7 +64,7 @@ class Model:
     requests: int = 1_000_000
     tokens: int = 100_000_000
     sent: deque[tuple[float, int]] = field(default_factory=deque)
-    # What was answered: the bill.
+    # What was answered, as on a bill.
     answered: int = 0
     billed: list[int] = field(default_factory=lambda: [0, 0])
     asked: dict[str, int] = field(default_factory=dict)
@@ -145,7 +145,7 @@ def _enclosed(messages: list[dict[str, str]]) -> str:
     texts = [
         message["content"] for message in reversed(messages) if "<data-" in message["content"]
     ]
-    # The instructions may be in the same message.
+    # The same message may contain instructions before the document.
     text = texts[0][texts[0].rindex("<data-") :] if texts else ""
     return text[text.index("{") : text.rindex("}") + 1]
 

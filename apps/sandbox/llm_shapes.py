@@ -1,7 +1,8 @@
-"""Other servers' ways with the same answer, for faults like `{"llm": "fenced"}`.
+"""How other servers give the same answer, for faults like `{"llm": "fenced"}`.
 
-Shapes change a good answer into what some servers send instead. Demands are what some
-servers refuse, in their words; a request that does not have it is answered.
+Shapes change a good answer into what some servers send instead. Demands are requests
+that some servers refuse, with their error messages; a request without the demanded part
+is answered.
 """
 
 import json
@@ -45,7 +46,7 @@ def _each(**changes: Callable[[dict[str, Any]], Any]) -> Callable[[Completion], 
 
 
 def _moved(place: str) -> Callable[[Completion], None]:
-    """Return a shape that has the text elsewhere."""
+    """Return a shape that has the text in another place."""
 
     def shape(completion: Completion) -> None:
         message = _message(completion)

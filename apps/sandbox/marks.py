@@ -1,4 +1,4 @@
-"""The marks that AI assistants leave in reality, and the look-alikes that are none."""
+"""The marks that AI assistants leave in reality, and similar text that is none."""
 
 import random
 
@@ -6,7 +6,7 @@ CLAUDE_TRAILER = "Co-Authored-By: Claude <noreply@anthropic.com>"
 CLAUDE_FOOTER = "🤖 Generated with [Claude Code](https://claude.com/claude-code)"
 COPILOT_TRAILER = "Co-authored-by: Copilot <175728472+Copilot@users.noreply.github.com>"
 CURSOR_TRAILER = "Co-authored-by: Cursor <cursoragent@cursor.com>"
-# A suggestion accepted from a scanner is no AI-assisted pull request.
+# An accepted suggestion of a scanner does not make a pull request AI-assisted.
 AUTOFIX_TRAILER = (
     "Co-authored-by: Copilot Autofix powered by AI "
     "<62310815+github-advanced-security[bot]@users.noreply.github.com>"
@@ -28,7 +28,7 @@ def of_tool(tool: str, rng: random.Random) -> tuple[str, str]:
 
 
 def look_alike(rng: random.Random) -> str:
-    """Mostly nothing; seldom a trailer that looks like a mark and is none."""
+    """Return a trailer that looks like a mark and is none; empty in most cases."""
     kind = rng.random()
     if kind < 0.004:
         return AUTOFIX_TRAILER

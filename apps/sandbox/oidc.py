@@ -117,7 +117,7 @@ class Provider:
     key: Key | None = None
     old_key: Key | None = None
     codes: dict[str, Code] = field(default_factory=dict)
-    # Access and refresh tokens, and whose they are.
+    # Access and refresh tokens, with the person that each belongs to.
     access: dict[str, str] = field(default_factory=dict)
     refresh: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -131,7 +131,7 @@ class Provider:
         self.old_key, self.key = self.signing_key(), Key()
 
     def change(self, order: dict[str, Any]) -> None:
-        """Follow an order of a test."""
+        """Change the provider as a test demands."""
         for name, claims in order.get("people", {}).items():
             self.people[name] = claims
         if "signed_in" in order:
@@ -174,7 +174,9 @@ class Provider:
         return Reply(404, {"error": "not_found"})
 
     def authorize(self, asked: dict[str, str], wrong: str, issuer: str) -> Reply:
-        """Send the browser back with a code; without a signed-in person, ask who it is."""
+        """Redirect the browser back with a code. If no person is signed in, ask who it
+        is.
+        """
         target, state = asked.get("redirect_uri", ""), asked.get("state", "")
         if asked.get("client_id") != CLIENT_ID or not target.startswith("http"):
             return Reply(400, "<h1>Unknown client</h1>")
@@ -221,7 +223,7 @@ class Provider:
                 return Reply(400, {"error": "invalid_grant"})
             person, nonce = code.person, code.nonce
         else:
-            # Each refresh token is good once, as with providers that rotate them.
+            # Each refresh token is valid once, as with providers that rotate them.
             given = self.refresh.pop(form.get("refresh_token", ""), "")
             if given not in self.people or wrong == "refuse":
                 return Reply(400, {"error": "invalid_grant"})
@@ -287,7 +289,7 @@ class Provider:
 
 
 def operation(path: str) -> str:
-    """Return the name of a call, as faults match it: `oidc token`."""
+    """Return the name of a call that faults match: `oidc token`."""
     last = path.removeprefix(PREFIX).strip("/")
     return "oidc discovery" if last == ".well-known/openid-configuration" else f"oidc {last}"
 
@@ -353,8 +355,8 @@ def _half_hash(token: str) -> str:
 
 
 def _hmac_token(claims: Claims, secret: bytes, key_id: str) -> str:
-    """Return an HS256 token; made by hand, because PyJWT refuses to sign with a public
-    key.
+    """Return an HS256 token. It is built by hand, because PyJWT refuses to sign with a
+    public key.
     """
 
     def part(value: bytes) -> str:

@@ -1,5 +1,5 @@
-"""A made-up organisation, `acme`: about 3,000 pull requests of a year, the same for the
-same seed and last day.
+"""A made-up organization, `acme`: about 3,000 pull requests of a year. It is the same
+for the same seed and last day.
 """
 
 import random

@@ -1,9 +1,9 @@
 """GitHub's connections: opaque cursors, `first` and `last` of at most 100, one of them
 required for nodes.
 
-A cursor holds the sort value of its item, not its position: under an order that never
-changes (CREATED_AT) it stays right while items are added; under UPDATED_AT an item that
-is touched meanwhile moves, as on GitHub.
+A cursor contains the sort value of its item, not its position. Under an order that
+never changes (CREATED_AT) it stays correct while items are added. Under UPDATED_AT an
+item that changes meanwhile moves, as on GitHub.
 """
 
 import base64
@@ -70,7 +70,9 @@ class Listing:
     descending: bool = False
 
     def window(self, after: str | None, before: str | None) -> tuple[int, int]:
-        """Bounds of what lies between two cursors, counted in ascending order."""
+        """Return the bounds of the items between two cursors, counted in ascending
+        order.
+        """
         keys = self.keys or range(len(self.items))
         low, high = 0, len(self.items)
         lower, upper = (before, after) if self.descending else (after, before)

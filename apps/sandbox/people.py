@@ -1,6 +1,4 @@
-"""Who works at the generated organisation: people with their hours and habits, and the
-bots beside them.
-"""
+"""The people of the generated organization, with their hours and habits, and its bots."""
 
 from dataclasses import dataclass
 
@@ -9,11 +7,11 @@ from .records import Actor
 
 @dataclass(frozen=True)
 class Person:
-    """`offset` is the distance to UTC in hours, `pace` the share of pull requests
-    against a colleague's 1.0.
+    """`offset` is the distance to UTC in hours. `pace` is the number of pull requests
+    relative to a colleague's 1.0.
 
-    `tool` is the assistant whose marks this person's work carries, at times; `starts`
-    the hour at which the day begins.
+    `tool` is the assistant whose marks some of this person's work has. `starts` is the
+    hour at which the day begins.
     """
 
     login: str
@@ -23,8 +21,8 @@ class Person:
     tool: str = ""
     starts: float = 9.0
     typename: str = "User"
-    # Whether the account is gone: its pull requests have no author, its commits keep
-    # name and e-mail.
+    # Whether the account was deleted: its pull requests have no author, and its commits
+    # keep the name and the email.
     deleted: bool = False
 
     @property

@@ -1,11 +1,11 @@
-"""One pull request as the REST interface, and with it each webhook, has it."""
+"""One pull request in the form of the REST interface, which webhooks use, too."""
 
 from typing import Any
 
 from .records import Actor, PullRequest
 from .world import Repository, World
 
-# The account in place of a deleted one. GraphQL has null there.
+# The account by which REST replaces a deleted one. GraphQL has null there.
 GHOST = {"login": "ghost", "id": 10137, "node_id": "MDQ6VXNlcjEwMTM3", "type": "User"}
 
 

@@ -1,8 +1,8 @@
-"""What the sandbox serves, in plain frozen records.
+"""What the sandbox serves, as plain frozen records.
 
-Attributes are GitHub's field names in snake case: `resolvers` binds every schema field
-that has an attribute of its name to it. Moments are GitHub's own strings
-(`2026-02-03T10:20:30Z`): they sort as text and need no formatting.
+Attributes are GitHub's field names in snake case: `resolvers` connects every field of
+the schema with the attribute of its name. Times are GitHub's own strings
+(`2026-02-03T10:20:30Z`), which sort as text and need no formatting.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ WEB = "https://github.com"
 
 @dataclass(frozen=True)
 class Actor:
-    """An account. `login` is as GraphQL gives it: without `[bot]`."""
+    """An account. `login` is in GraphQL's form, without `[bot]`."""
 
     login: str
     typename: str = "User"
     name: str | None = None
     email: str = ""
     created_at: str = "2019-03-01T09:00:00Z"
-    # What its ids are made of, if that is not its login.
+    # The text that its ids are derived from, if that is not its login.
     key: str = ""
     prefixes: ClassVar[dict[str, str]] = {
         "User": "U",
@@ -206,7 +206,7 @@ class PullRequest:
     files: tuple[ChangedFile, ...] = ()
     review_threads: int = 0
     total_comments_count: int = 0
-    # What its ids are made of, if that is not the repository's name.
+    # The text that its ids are derived from, if that is not the repository's name.
     origin: str = ""
     typename: ClassVar[str] = "PullRequest"
 
@@ -218,8 +218,8 @@ class PullRequest:
 
     @cached_property
     def database_id(self) -> int:
-        # Numbers of one repository stay apart by construction, up to 100,000 of them,
-        # below 2**31.
+        # Ids of different repositories never collide: each repository has room for
+        # 100,000 numbers, below 2**31.
         return (
             identity.number(f"pulls:{(self.origin or self.repository_name).lower()}", 20_000)
             * 100_000
@@ -228,7 +228,7 @@ class PullRequest:
 
     @property
     def full_database_id(self) -> str:
-        # GitHub's BigInt comes as text.
+        # GitHub's BigInt is sent as text.
         return str(self.database_id)
 
     @property
@@ -265,7 +265,7 @@ class PullRequest:
 
     @property
     def review_decision(self) -> str | None:
-        """The newest opinion of each reviewer decides."""
+        """Return the decision that follows from the newest opinion of each reviewer."""
         opinions = {
             r.author: r.state
             for r in self.reviews

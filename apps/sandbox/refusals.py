@@ -1,5 +1,4 @@
-"""What GitHub answers when it refuses to show a repository, in its own sentences, by
-name.
+"""GitHub's answers when it refuses to show a repository, in its own sentences, by name.
 
 answer_of("ip_allow_list", graphql=True, field="repository")    200, with FORBIDDEN at the path ["repository"]
 answer_of("dmca", graphql=False)                                451, with the block's reason
@@ -14,10 +13,10 @@ CORRECT = "Although you appear to have the correct authorization credentials, th
 
 @dataclass(frozen=True)
 class Refusal:
-    """GraphQL's type of the error and GitHub's message; `status` is that of REST's
+    """GraphQL's type of the error and GitHub's message. `status` is that of REST's
     answer.
 
-    `whole` refuses every request with that status, over GraphQL as well.
+    With `whole`, every request is refused with that status, over GraphQL as well.
     """
 
     message: str
@@ -82,7 +81,7 @@ REFUSALS = {
 
 
 def answer_of(name: str, fields: Sequence[str] | None = None) -> tuple[int, dict[str, Any]]:
-    """Return the status and the body of GitHub's refusal; over GraphQL, of these
+    """Return the status and the body of GitHub's refusal; over GraphQL, for these
     outermost fields of a request.
     """
     refusal = REFUSALS[name]

@@ -1,4 +1,4 @@
-"""HTTP answers, with GitHub's words for what it refuses."""
+"""HTTP answers, with GitHub's text for each refusal."""
 
 import json
 import time

@@ -1,6 +1,6 @@
-"""Fields of GitHub's schema whose values are computed: lookups, connections, errors.
+"""Fields of GitHub's schema whose values are computed: look-ups, connections, errors.
 
-Every other served field is an attribute of its record (`schema` binds it by name).
+Every other served field is an attribute of its record (`schema` connects them by name).
 """
 
 from collections.abc import Callable
@@ -260,7 +260,8 @@ def pull_threads(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
 
 
 def pull_comments(pr: PullRequest, info: Info, **arguments: Any) -> Connection:
-    # Their texts are not served; asking for one is answered with an error by `schema`.
+    # The texts of comments are not served; `schema` answers a query for one with an
+    # error.
     return connection(info, Listing(range(pr.total_comments_count)), arguments)
 
 

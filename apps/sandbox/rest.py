@@ -110,8 +110,8 @@ def _repositories(
     )
     reply = _page([_repository(repository) for repository in ordered], path, query, base)
     if token.behaviour is Behaviour.SSO:
-        # Lists leave out what single sign-on hides, and name the organisations by
-        # number only.
+        # GitHub's lists leave out what single sign-on hides, and name the organizations
+        # only by number.
         reply.headers["x-github-sso"] = "partial-results; organizations=21955855"
     return reply
 

@@ -1,8 +1,8 @@
-"""GitHub's public schema from its npm package; the fields that the sandbox serves are
-bound to records and resolvers.
+"""GitHub's public schema from its npm package, with the fields that the sandbox serves
+connected to records and resolvers.
 
-A field that is in the schema but not served answers with an error that names it, never
-with a silent null.
+A field that is in the schema but not served is answered with an error that names it,
+never with a silent null.
 """
 
 import os

@@ -64,8 +64,8 @@ class Sandbox:
     """The application. `pace` is the delay of every answer in seconds, `points` the
     hourly budget of a token.
 
-    `every` bounds how fast answers follow each other: one in so many seconds, however
-    long the caller takes between.
+    `every` limits how fast answers follow each other: one in this many seconds, however
+    long the caller waits in between.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Sandbox:
         return reply
 
     def turn(self) -> float:
-        """Take the next turn; in how many seconds it comes."""
+        """Reserve the next turn, and return in how many seconds it comes."""
         now = time.monotonic()
         self.next_at = max(self.next_at + self.every, now)
         return self.next_at - now
@@ -384,7 +384,7 @@ async def _write(send: Send, reply: Reply) -> None:
     }
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    # A body that stays behind its announced length makes uvicorn close the connection.
+    # uvicorn closes the connection when a body is shorter than its announced length.
     await send({"type": "http.response.body", "body": sent, "more_body": reply.drop})
 
 

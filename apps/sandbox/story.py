@@ -1,4 +1,4 @@
-"""A pull request while its life is made up: who opens it, and what becomes of it."""
+"""A pull request while it is made up: who opens it, and how it ends."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Opening:
 
 @dataclass
 class Story:
-    """One pull request while its life is made up. Moments are seconds since 1970."""
+    """One pull request while it is made up. Times are seconds since 1970."""
 
     opening: Opening
     kind: str
@@ -34,7 +34,7 @@ class Story:
     merged: int | None = None
     closed: int | None = None
     merged_by: Actor | None = None
-    # When it was made a draft again, and then left.
+    # When it was made a draft again and then abandoned.
     shelved: int | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""The words of the generated organisation: what its pull requests are about, by
+"""The words of the generated organization: the subjects of its pull requests, by
 repository and kind of change.
 """
 
@@ -230,7 +230,7 @@ TITLES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Rare titles that a page, an e-mail or a rule must get right.
+# Rare titles that pages, emails, and rules must handle.
 ODD_TITLES = (
     "Escape <script>alert('order note')</script> in order notes",
     "Use <b>bold</b> totals in the e-mail, not &nbsp;",

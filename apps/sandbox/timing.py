@@ -1,8 +1,8 @@
-"""How long GitHub takes for an answer, and its secondary limit: so many seconds of its
-own work in any minute.
+"""How long GitHub takes for an answer, and its secondary limit: a number of seconds of
+its own work in any minute.
 
-The times are a model: 150 ms an answer, 2 ms a pull request by its scalars, 20 ms one
-with nested lists; `share` scales all of it, the limit included, so that a test of
+The times are a model: 150 ms for an answer, 2 ms for a pull request with scalars, 20 ms
+for one with nested lists. `share` scales all times and the limit, so that a test of
 minutes takes seconds.
 """
 
@@ -30,8 +30,8 @@ def work(data: Any) -> float:
 
 @dataclass
 class Timing:
-    """Answers take their time, and a token's answers of any minute together at most
-    `LIMIT` seconds.
+    """Delays answers, and limits a token's answers of any minute to `LIMIT` seconds of
+    work.
     """
 
     share: float = 1.0

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from .errors import GitHubError
 
-# How long a fine-grained token has left.
+# The remaining lifetime of a fine-grained token.
 LASTS = timedelta(days=30)
 
 
@@ -41,7 +41,7 @@ TABLE = {
 
 
 class Guarded(Protocol):
-    """A repository, as far as tokens look at it."""
+    """The properties of a repository that tokens depend on."""
 
     name_with_owner: str
     is_private: bool
@@ -55,7 +55,7 @@ class Token:
 
     @property
     def digest(self) -> str:
-        """What the request log shows instead of the token."""
+        """Return the text that the request log shows in place of the token."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:12]
 
     @property
@@ -66,7 +66,7 @@ class Token:
 
     @property
     def expires(self) -> str | None:
-        """When it ends, in the words of GitHub's header."""
+        """Return when the token ends, in the form of GitHub's header."""
         if not self.value.startswith("github_pat_"):
             return None
         return f"{datetime.now(UTC) + LASTS:%Y-%m-%d %H:%M:%S UTC}"

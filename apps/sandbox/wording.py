@@ -68,7 +68,7 @@ def commit_message(position: int, title: str, subject: str, rng: random.Random) 
 
 
 def dependency_bump(rng: random.Random) -> tuple[str, str]:
-    """Title and description of a dependency update."""
+    """Return the title and description of a dependency update."""
     name = rng.choice(texts.DEPENDENCIES)
     major, minor, patch = rng.randint(0, 9), rng.randint(0, 30), rng.randint(0, 9)
     old, new = f"{major}.{minor}.{patch}", f"{major}.{minor + rng.randint(0, 2)}.{patch + 1}"

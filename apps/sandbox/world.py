@@ -1,6 +1,6 @@
-"""All that one sandbox serves: accounts, repositories, pull requests.
+"""Everything that one sandbox serves: accounts, repositories, pull requests.
 
-Made by `files` or by `organisation`.
+`files` and `organisation` make one.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Repository:
     """A repository and its pull requests by number. Attributes are GitHub's field names
     in snake case.
 
-    It is empty while it has no pull request.
+    A repository without pull requests counts as empty.
     """
 
     name_with_owner: str
@@ -35,7 +35,7 @@ class Repository:
     created_at: str = "2020-01-15T09:00:00Z"
     stargazer_count: int = 0
     fork_count: int = 0
-    # What its ids are made of, if that is not its first name.
+    # The text that its ids are derived from, if that is not its first name.
     key: str = ""
     typename: ClassVar[str] = "Repository"
     is_disabled: ClassVar[bool] = False
@@ -47,7 +47,7 @@ class Repository:
     def __post_init__(self) -> None:
         self._as_loaded = dict(self.pull_requests)
         self._name_as_loaded = self.name_with_owner
-        # The ids stay when the name does not.
+        # Compute the ids now, so that they stay the same after a new name.
         _ = self.id, self.database_id
         self._listings: dict[tuple[object, ...], Listing] = {}
 
@@ -94,17 +94,17 @@ class Repository:
         return not self.pull_requests
 
     def put(self, pull_request: PullRequest) -> None:
-        """Add the pull request, or put it in place of the one with its number."""
+        """Add the pull request, or replace the one with its number."""
         self.pull_requests[pull_request.number] = pull_request
         self._listings.clear()
 
     def remove(self, number: int) -> None:
-        """Let a pull request vanish."""
+        """Remove a pull request."""
         del self.pull_requests[number]
         self._listings.clear()
 
     def restore(self) -> None:
-        """Forget what `put` and a new name did."""
+        """Undo every `put` and every new name."""
         self.pull_requests = dict(self._as_loaded)
         self.name_with_owner = self._name_as_loaded
         self._listings.clear()
@@ -118,8 +118,8 @@ class Repository:
         head: str | None = None,
         labels: frozenset[str] = frozenset(),
     ) -> Listing:
-        """Pull requests by `order`, ascending keys of (moment, number); kept until a
-        pull request changes.
+        """Return the pull requests by `order`, with ascending keys of (time, number).
+        The result is cached until a pull request changes.
         """
         query = (order, descending, states, base, head, labels)
         if query not in self._listings:
@@ -139,8 +139,8 @@ class Repository:
 
 
 class World:
-    """All that is served. `viewer` is the account of every token; `accounts` are people
-    and bots known by login.
+    """Everything that is served. `viewer` is the account of every token; `accounts` are
+    people and bots by login.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class World:
         self._index()
 
     def _begin(self) -> None:
-        # Accounts whose login is not what their ids are made of, by login.
+        # Accounts, by login, whose ids are derived from another text than their login.
         self.renamed: dict[str, Actor] = {}
         self.has_legacy_ids = False
         self.generation = 1
@@ -179,7 +179,7 @@ class World:
         return found
 
     def rename(self, old: str, new: str) -> None:
-        """Give a repository another name; it answers to the former one, too."""
+        """Give a repository another name. The former one stays valid, too."""
         repository = self.named(old)
         self._former[repository.name_with_owner.lower()] = repository
         del self.repositories[repository.name_with_owner.lower()]
@@ -202,19 +202,19 @@ class World:
         return self._nodes.get(node_id)
 
     def shown_id(self, of: "Repository | PullRequest | Review") -> str:
-        """Return a node id in the format of now; `node` finds what has it in either
+        """Return a node id in the present format. `node` finds an object by either
         format.
         """
         return identity.legacy_id(of.typename, of.database_id) if self.has_legacy_ids else of.id
 
     def home_of(self, pull_request: PullRequest) -> Repository:
-        """Return the repository of a pull request, whatever either is called now."""
+        """Return the repository of a pull request, whatever its present name is."""
         return self._homes[pull_request.id]
 
     def put(self, pull_request: PullRequest) -> None:
         """Add or replace a pull request of a repository that is served."""
         repository = self.named(pull_request.repository_name)
-        # Its ids are those of the repository's first name.
+        # Ids are derived from the repository's first name.
         origin = next(
             (
                 known.origin or known.repository_name
@@ -230,7 +230,7 @@ class World:
         self._learn(repository, pull_request)
 
     def remove(self, repository: Repository, number: int) -> None:
-        """Let a pull request vanish from its list and from the nodes."""
+        """Remove a pull request from its list and from the nodes."""
         pull_request = repository.pull_requests[number]
         repository.remove(number)
         for address in (
@@ -244,7 +244,7 @@ class World:
         self._index()
 
     def remove_repository(self, repository: Repository) -> None:
-        """Let a repository vanish, with its former names."""
+        """Remove a repository, with its former names."""
         del self.repositories[repository.name_with_owner.lower()]
         self._former = {
             name: other for name, other in self._former.items() if other is not repository
@@ -252,7 +252,7 @@ class World:
         self._index()
 
     def restore(self) -> None:
-        """Forget every `put` and every new name."""
+        """Undo every `put` and every new name."""
         repositories, accounts = self._as_loaded
         self.repositories, self.accounts = dict(repositories), dict(accounts)
         for repository in self.repositories.values():
