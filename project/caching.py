@@ -1,8 +1,8 @@
-"""What caches may do with an answer of Django's.
+"""What caches may do with Django's answers.
 
-Pages of people and teams are kept by no cache: not by a proxy, and not on the disk of a
-shared computer. Many addresses have two bodies, the page and, for HTMX, a part of it;
-`Vary` keeps a browser from showing one for the other.
+No cache may store pages of people and teams: neither a proxy nor the disk of a shared
+computer. Many addresses have two bodies, the page and, for HTMX, a part of it; `Vary`
+keeps a browser from showing one in place of the other.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ SIGNED_OUT = "private, no-cache"
 
 class CachingMiddleware:
     """Sets Vary, and Cache-Control on each answer that doesn't have it: `no-store` for
-    people who are signed in.
+    users who are signed in.
 
-    Belongs behind the middleware of static files, which sets its own.
+    It must come after the middleware of static files, which sets its own headers.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -37,9 +37,9 @@ class CachingMiddleware:
 
 
 def _is_signed_in(request: HttpRequest) -> bool:
-    """Return whether a session or a token of the API came along.
+    """Return whether the request has a session or a token of the API.
 
-    Doesn't read the database for it.
+    The database is not read for that.
     """
     if "Authorization" in request.headers:
         return True

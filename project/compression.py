@@ -1,10 +1,10 @@
-"""Compression of Django's answers by gzip; static files are compressed once, when they
+"""Compression of Django's answers by gzip. Static files are compressed once, when they
 are collected.
 
 An attacker who can make a browser send requests, and see the sizes of answers, can
-guess a secret that is in the same body as a text of the attacker's (BREACH). So answers
-to forms, which show a new token or secret once, and the pages of accounts stay as they
-are; and Django adds a random number of bytes to all others.
+guess a secret that is in the same body as text of the attacker (BREACH). Therefore
+answers to forms, which show a new token or secret once, and the pages of accounts are
+not compressed, and Django adds a random number of bytes to all others.
 """
 
 from django.http import HttpRequest
@@ -12,15 +12,15 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 PLAIN_BELOW = ("/accounts/", "/admin/")
-# An event stream goes through proxies that hold it, and is read as it comes.
+# Proxies hold an event stream, and clients read it while it arrives.
 PLAIN_TYPES = ("text/event-stream", "application/grip")
 METHODS = ("GET", "HEAD")
 
 
 class CompressionMiddleware(GZipMiddleware):
-    """Compresses what may be compressed.
+    """Compresses the answers that may be compressed.
 
-    Belongs behind the middleware of static files.
+    It must come after the middleware of static files.
     """
 
     def process_response(

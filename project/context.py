@@ -1,6 +1,5 @@
-"""What templates need to know about states:
-
-`team_state`, the state of the page's team, decided when it is first read.
+"""The context of every template: `team_state`, the state of the page's team. It is
+computed when it is first used.
 """
 
 from django.http import HttpRequest
@@ -12,8 +11,7 @@ from apps.teams import states
 def state(request: HttpRequest) -> dict[str, object]:
     """Return `team_state` (`apps.teams.states.TeamState`), None on pages of no team.
 
-    A view and its templates ask for it several times; it is decided once for each
-    request.
+    It is cached for the request, because a view and its templates use it several times.
     """
     team = getattr(request, "team", None)
     if team is None:

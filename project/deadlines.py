@@ -1,11 +1,11 @@
-"""Run a check with a deadline, whatever it hangs in: a probe must answer while the
-database or Redis does not.
+"""Run a check with a deadline. A probe must answer even while the database or Redis
+does not.
 
     DATABASE = Check(read_the_database, late="The database does not answer.")
     together(DATABASE, QUEUE)    a list of sentences for each, all after 1.5 s at the latest
 
-A check runs in a thread of its own and never twice at the same time, so a flood of
-probes costs one check a second and a server that hangs holds one thread.
+A check runs in a thread of its own and never twice at the same time. A flood of probes
+therefore costs one check a second, and a server that hangs holds one thread.
 """
 
 import logging
@@ -25,8 +25,8 @@ class Check:
     """A function that returns problems as sentences, asked at most once a second."""
 
     def __init__(self, check: Callable[[], list[str]], *, late: str) -> None:
-        """`late` is the problem if `check` has not returned within the deadline or
-        raises.
+        """`late` is the problem that is reported if `check` has not returned within the
+        deadline, or raises.
         """
         self._check = check
         self._late = late
@@ -38,7 +38,7 @@ class Check:
     def start(self) -> threading.Event | None:
         """Start the check unless it runs already.
 
-        Return what is set at its end; None if its answer is fresh.
+        Returns the event of its end; None if its answer is fresh.
         """
         with self._lock:
             if time.monotonic() - self._checked_at < FRESH_FOR:
@@ -60,7 +60,7 @@ class Check:
         return self._problems
 
     def forget(self) -> None:
-        """Let the next question run the check, for tests."""
+        """Run the check at the next request for its answer; for tests."""
         self._checked_at = float("-inf")
 
     def _run(self, done: threading.Event) -> None:

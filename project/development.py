@@ -1,8 +1,8 @@
-"""Chooses a state for `manage.py` in a checkout in which nothing is configured.
+"""Choose a state for `manage.py` in a checkout without any configuration.
 
-One rule, in this order: STATE_DIR of the environment, of `.env`, a running demo's,
-`.state`. As soon as one setting of an installation is given, nothing is chosen here,
-and what is missing is refused. The choice is printed, so a command never works on
+The first of these counts: STATE_DIR of the environment, of `.env`, that of a running
+demo, `.state`. As soon as one setting of an installation is given, nothing is chosen,
+and missing settings are errors. The choice is printed, so that a command never works on
 another state than its user believes:
 
     Nothing is configured: development mode, with the state of the demo in .state/demo.
@@ -26,12 +26,12 @@ SETTINGS = (
     "REDIS_URL",
     "EMAIL_URL",
 )
-# As scripts/demo_state.py names them: a lock that a running demo holds, and its
+# The same names as in scripts/demo_state.py: the lock of a running demo, and its
 # settings.
 DEMO_LOCK, DEMO_SETTINGS = ".firstlight-demo.lock", ".firstlight-demo-settings.json"
-# They make a site of their own, which two must not do in one state.
+# These commands start a site of their own, and one state must not have two.
 NEVER_WITH_A_DEMO = {"serve", "runserver"}
-# They need no tables, or make them.
+# These commands need no tables, or create them.
 WITHOUT_TABLES = {
     "",
     "help",
@@ -51,8 +51,8 @@ WITHOUT_TABLES = {
 def choose(base: Path, command: str) -> bool:
     """Set the environment of development if nothing is configured.
 
-    `base` is the folder of manage.py, `command` its first argument. Return whether the
-    tables of the chosen state have to be made first.
+    `base` is the folder of manage.py, `command` its first argument. Returns whether the
+    tables of the chosen state have to be created first.
     """
     if os.environ.get("FIRSTLIGHT_DOTENV", "1").lower() in FALSE:
         return False
@@ -74,8 +74,8 @@ def choose(base: Path, command: str) -> bool:
 
 
 def running_demo(parent: Path) -> Path | None:
-    """Return the folder of the demo that was started last and still runs, if there is
-    one below `parent`.
+    """Return the folder of the newest demo below `parent` that still runs; None if
+    there is none.
     """
     locks = sorted(
         parent.glob(f"*/{DEMO_LOCK}"), key=lambda path: path.stat().st_mtime, reverse=True

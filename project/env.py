@@ -34,7 +34,7 @@ HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\
 
 
 class ConfigurationError(ImproperlyConfigured):
-    """The environment does not add up to a working configuration."""
+    """The values of the environment are not a working configuration."""
 
 
 def read(dotenv: Path) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Env:
             raise ConfigurationError("\n".join(self._problems))
 
     def reject(self, name: str, expected: str, *, secret: bool = False) -> None:
-        """Note that the value of `name` is not what was expected."""
+        """Record that the value of `name` is not the expected one."""
         value = self.text(name)
         shown = (
             "is not set"
@@ -79,8 +79,8 @@ class Env:
         return self._values.get(name, "").strip() or default
 
     def token(self, name: str) -> str:
-        """Return a value that is sent in a header, so that it may only have signs of
-        ASCII without blanks.
+        """Return a value that is sent in a header, so it may only contain printable
+        ASCII characters without blanks.
         """
         value = self.text(name)
         if is_header(value):
@@ -151,7 +151,7 @@ class Env:
         return value
 
     def words(self, name: str) -> list[str]:
-        """Parts between commas, without the space around them."""
+        """Return the parts between commas, without the space around them."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
 
     def hosts(self, name: str, default: list[str]) -> list[str]:
@@ -164,7 +164,7 @@ class Env:
         return hosts
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        """Return one of `choices`, in any case of letters."""
+        """Return one of `choices`; the value may be in upper or lower case."""
         value = self.text(name, default).lower()
         if value in choices:
             return value
@@ -188,7 +188,7 @@ class Env:
         return domains
 
     def people(self, name: str) -> list[str]:
-        """Mail addresses, plain or like `Ada Lovelace <ada@example.com>`."""
+        """Return email addresses, plain or like `Ada Lovelace <ada@example.com>`."""
         people = self.words(name)
         if not all(_is_address(person) for person in people):
             self.reject(
@@ -285,7 +285,7 @@ class Env:
             return make()
 
     def fernet_keys(self, name: str, default: list[str]) -> list[str]:
-        """Keys for `cryptography.fernet`, the one that encrypts first."""
+        """Return keys for `cryptography.fernet`, the one that encrypts first."""
         keys = self.words(name) or default
         if not keys or not all(_is_fernet_key(key) for key in keys):
             self.reject(
@@ -296,7 +296,9 @@ class Env:
         return keys
 
     def database(self, name: str, default: Path) -> dict[str, Any]:
-        """Django's settings of one database, for a postgresql:// or sqlite:/// address."""
+        """Return Django's settings of one database, for a postgresql:// or sqlite:///
+        address.
+        """
         value = self.text(name)
         if not value:
             return sqlite(default)
@@ -355,8 +357,8 @@ def sqlite(path: Path) -> dict[str, Any]:
             # Seconds that a statement waits for another process's lock. A worker waits
             # longer.
             "timeout": 4,
-            # The log of up to 16 MB is moved into the file, and both are flushed to the
-            # disk, four times less often.
+            # The log of up to 16 MB is merged into the file four times less often than
+            # by default, which saves as many flushes of both to the disk.
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000;",
         },
     }
@@ -369,16 +371,16 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     In the address's query, pool_size is the maximum size of a process's pool. All other
     options are passed to libpq, like sslmode=require.
     """
-    # A process that freezes in mid-transaction must not hold its rows, and with them
-    # the sweeper, until it wakes.
+    # A process that freezes during a transaction must not hold its rows until it wakes,
+    # because the sweeper would wait for them.
     options: dict[str, Any] = {
         "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}"
     }
-    # A server that hangs takes connections and never answers: seconds until a new one
-    # counts as failed.
+    # A server that hangs accepts connections and never answers. After so many seconds a
+    # new connection counts as failed.
     options["connect_timeout"] = 3
-    # A server that left the network without a word: its connections count as lost after
-    # 60 seconds.
+    # A server may leave the network without closing its connections. They count as lost
+    # after 60 seconds.
     options |= {
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -387,8 +389,8 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     }
     options |= parse_qsl(url.query)
     size = int(options.pop("pool_size", 20))
-    # Only hand-made statements are prepared (after so many executions), the ORM's never
-    # are.
+    # Only the hand-written statements are prepared, after so many executions; the ORM's
+    # are never prepared.
     options["prepare_threshold"] = 5
     # A request waits `timeout` seconds for a connection. A failed attempt gives up
     # after `reconnect_timeout` seconds and the next request makes another: psycopg's
@@ -412,7 +414,7 @@ def postgresql(url: SplitResult) -> dict[str, Any]:
     }
 
 
-# Mail services, and what django-anymail calls their secret.
+# Mail services, and django-anymail's names for their secrets.
 PROVIDERS = {
     "brevo": "api_key",
     "mailersend": "api_token",
@@ -496,8 +498,8 @@ def _split(value: str) -> SplitResult | None:
 
 
 def _has_good_options(url: SplitResult) -> bool:
-    """Return whether the address's query has a size of the pool, and else only what
-    libpq knows.
+    """Return whether the address's query has only a size of the pool and options of
+    libpq.
     """
     options = dict(parse_qsl(url.query))
     size = options.pop("pool_size", "1")
@@ -513,7 +515,7 @@ def _has_good_options(url: SplitResult) -> bool:
 def _is_redis(value: str, url: SplitResult) -> bool:
     """Return whether redis-py can use the address.
 
-    It takes the number of a database that is none for 0.
+    It would replace an invalid database number by 0.
     """
     number = url.path.strip("/")
     if url.scheme != "unix" and number and not (number.isascii() and number.isdecimal()):
@@ -524,7 +526,7 @@ def _is_redis(value: str, url: SplitResult) -> bool:
     )  # a tenth of a second that others need not wait for
 
     try:
-        # It connects to nothing.
+        # Creating the connection object opens no connection.
         ConnectionPool.from_url(value).make_connection()
     except (RedisError, ValueError, TypeError):
         return False

@@ -42,10 +42,10 @@ _ADDRESS = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,}+@[\w.-]+")
 
 
 def start(dsn: str, release: str = "") -> bool:
-    """Start the SDK. What it collects by itself is turned off, and `scrub` goes over
-    what is left.
+    """Start the SDK, without its automatic data; `scrub` checks every event that is
+    left.
 
-    Returns False if the DSN is none that it can use.
+    Returns False if the SDK cannot use the DSN.
     """
     import sentry_sdk  # a second's import that others need not wait for
     from sentry_sdk.utils import BadDsn, Dsn
@@ -70,7 +70,7 @@ def start(dsn: str, release: str = "") -> bool:
 
 
 def _drop(_event: Any, _hint: Any) -> None:
-    """Send nothing of this kind."""
+    """Drop events of this kind."""
 
 
 def scrub(event: Any, _hint: Any = None) -> Any:
@@ -84,13 +84,13 @@ def scrub(event: Any, _hint: Any = None) -> Any:
             "values": [_exception(one) for one in kept["exception"].get("values", [])]
         }
     if "logentry" in kept:
-        # The template without its arguments.
+        # Only the template, because arguments may contain user input.
         kept["logentry"] = {"message": kept["logentry"].get("message", "")}
     return _masked(kept)
 
 
 def _exception(exception: dict[str, Any]) -> dict[str, Any]:
-    """Return type and places of an exception, without its value."""
+    """Return the type and the stack of an exception, without its value."""
     stack = exception.get("stacktrace") or {}
     frames = [
         {key: value for key, value in frame.items() if key in FRAME_KEYS}

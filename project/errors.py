@@ -1,5 +1,5 @@
-"""The answer to an exception that no view handles: a plain page with a reference, and
-the rest for operators.
+"""The answer to an exception that no view handles: a plain page with a reference.
+Operators find the details under the reference.
 """
 
 import logging
@@ -28,7 +28,7 @@ PLAIN_PAGE = """<!doctype html>
 def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpResponse:
     """Return the page for status 500.
 
-    Django has just logged the traceback; this line gives its reference.
+    Django has just logged the traceback; the log line here adds its reference.
     """
     outage = outages.outage_of(sys.exception())
     if outage:
@@ -37,7 +37,7 @@ def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpR
     error = sys.exception()
     where = f"{request.method} {request.path}"
     logger.error("Incident %s: %s: %s", reference, where, type(error).__name__)
-    # A database that is away is asked nothing more.
+    # If the database itself is away, storing an incident would fail, too.
     if error is not None and not isinstance(error, OperationalError | InterfaceError):
         incidents.keep(reference, where, incidents.details_of(error))
     if request.path.startswith("/api/"):

@@ -37,7 +37,7 @@ API = "/api/"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 UTF_8 = {"utf-8", "utf8", "us-ascii", "ascii"}
 DELIVERY_PATH = re.compile(r"/hooks/github/(?:app|[0-9a-f-]{36})/")
-# Headers whose values django-htmx parses as addresses.
+# Headers that django-htmx parses as addresses.
 ADDRESS_HEADERS = ("HTTP_HX_CURRENT_URL",)
 
 
@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 class RefuseFiles(FileUploadHandler):
-    """No page takes files: an upload ends before any of it is kept."""
+    """Refuses uploads before any part is stored, because no page takes files."""
 
     def new_file(self, *args: object, **kwargs: object) -> None:
         raise SuspiciousOperation("A form with a file was sent.")
@@ -63,7 +63,7 @@ class RefuseFiles(FileUploadHandler):
 
 
 class InputMiddleware:
-    """Answers what is malformed; everything else goes on."""
+    """Answers malformed requests; passes all others on."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -97,7 +97,7 @@ def refusal(request: HttpRequest, reason: str, status: int) -> HttpResponse:
     if request.path.startswith(API):
         response = JsonResponse({"error": reason}, status=status)
     elif DELIVERY_PATH.fullmatch(request.path):
-        # GitHub shows the answer beside the delivery.
+        # GitHub shows the answer's text beside the delivery.
         response = HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
     else:
         page = render_to_string("400.html", {"reason": reason, "status": status})
@@ -132,7 +132,7 @@ def _check_texts(place: str, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _drop_malformed_addresses(request: HttpRequest) -> None:
-    """Remove headers that django-htmx would parse, if they are no addresses: the page
+    """Remove headers that django-htmx would parse, if they are no addresses. The page
     is the same without them.
     """
     for name in ADDRESS_HEADERS:
@@ -159,8 +159,8 @@ def _check_body(request: HttpRequest) -> None:
         return
     if (request.content_params or {}).get("charset", "utf-8").lower() not in UTF_8:
         raise Refused("A form has to be encoded as UTF-8.")
-    # A delivery's signature is over its bytes, which can't be read any more after a
-    # form with parts was.
+    # A delivery's signature covers its bytes, which cannot be read any more after
+    # Django has parsed a multipart form.
     if request.method == "POST" and not DELIVERY_PATH.fullmatch(request.path):
         _check_form(request)
 

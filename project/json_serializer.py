@@ -1,6 +1,5 @@
-"""The serializer of what is cached in Redis:
-
-JSON, because Django's own, pickle, runs code that others write there.
+"""The serializer of cached values in Redis. It uses JSON, because Django's default,
+pickle, would run code that an attacker writes to Redis.
 """
 
 import json
@@ -10,20 +9,21 @@ from typing import Any
 class JsonSerializer:
     """Turns values into JSON and back.
 
-    Tuples come back as lists; other types raise TypeError when they are stored.
+    Tuples come back as lists. Values of other types raise TypeError when they are
+    stored.
     """
 
     def dumps(self, value: Any) -> bytes | int:
         """Return the value's JSON.
 
-        Whole numbers stay as they are, so that Redis can count them up.
+        Whole numbers stay numbers, so that Redis can increment them.
         """
         if type(value) is int:
             return value
         return json.dumps(value).encode()
 
     def loads(self, data: bytes) -> Any:
-        """Return the value. Data that is no JSON counts as a value that is not there."""
+        """Return the value. Data that is not JSON counts as a missing value."""
         try:
             return json.loads(data)
         except ValueError:

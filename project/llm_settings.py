@@ -1,5 +1,5 @@
-"""The settings of the language model, checked at the start, so that a mistake is one
-sentence and not minutes of attempts.
+"""The settings of the language model. They are checked at the start, so that a mistake
+is reported in one sentence and not after minutes of attempts.
 """
 
 import os
@@ -34,8 +34,8 @@ def model(env: Env, default: str) -> str:
 
 
 def check_certificates(env: Env) -> None:
-    """Note a certificate file or folder that Python would fail to read at the first
-    call to any server.
+    """Record a certificate file or folder that Python could not read at the first
+    request to a server.
     """
     file, folder = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
     if file:

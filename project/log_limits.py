@@ -22,7 +22,7 @@ WINDOW = 60.0  # seconds
 # Records of one kind that are written in a window: with a traceback, and without.
 WITH_TRACEBACK = 2
 WITHOUT_TRACEBACK = 10
-# Kinds that are remembered; the oldest is forgotten first.
+# The most kinds that are remembered; the oldest is forgotten first.
 MAX_KINDS = 500
 
 type Kind = tuple[str, int, str, str]
@@ -48,7 +48,7 @@ class Limiter:
         self._windows: OrderedDict[Kind, _Window] = OrderedDict()
 
     def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
-        """Return the records to write now: summaries of ended windows, then this record
+        """Return the records to write now: summaries of ended windows, and this record
         if it is within its limit.
         """
         now = time.monotonic()
@@ -71,7 +71,7 @@ class Limiter:
     def _ended(self, now: float) -> list[logging.LogRecord]:
         """Forget the windows that have ended.
 
-        Return a summary of each that dropped records.
+        Returns a summary of each one that dropped records.
         """
         summaries = []
         while self._windows:
@@ -82,8 +82,8 @@ class Limiter:
             if not window.dropped:
                 continue
             summaries.append(_summary(window, now))
-            # The next window begins with the summary, which has been written in place
-            # of its first record.
+            # The next window begins with the summary, which was written in place of its
+            # first record.
             self._windows[kind] = _Window(now, WITHOUT_TRACEBACK, 0, window.last)
         return summaries
 
@@ -145,14 +145,14 @@ class LimitedHandler(logging.StreamHandler[Any]):
             super().emit(ready)
 
     def close(self) -> None:
-        """Write what was counted last."""
+        """Write the last summaries."""
         for ready in self._limiter.flush():
             super().emit(ready)
         super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Name the logger only: logging's own answer prints the arguments, secrets
-        included.
+        """Print the logger's name only. The default of logging prints the arguments,
+        which may contain secrets.
         """
         try:
             error = sys.exc_info()[0]

@@ -1,13 +1,13 @@
-"""Logs go to stderr, because stdout is for the answers of commands: lines in
+"""Logs go to stderr, because stdout is for the results of commands: lines in
 development, JSON objects otherwise.
 
-    {"message": "The sweeper failed; trying again. (and 1,234 more in 60 s)", "level":
-    "error", "logger": "apps.…"}
+    {"message": "The sweeper failed; trying again. (and 1,234 more in 60 s)",
+     "level": "error", "logger": "apps.…"}
 
-Each record that is written within a step carries run, step, and attempt. Every text in
-a record is masked (`apps.masking`), its length is bounded, and repeated warnings and
-errors are counted instead of written. The same configuration takes over uvicorn's
-loggers when the application is loaded, so its access log follows these rules, too.
+Each record that is written within a step has run, step, and attempt. Every text in a
+record is masked (`apps.masking`) and limited in length, and repeated warnings and
+errors are counted instead of written. uvicorn's loggers get the same configuration when
+the application is loaded, so its access log follows these rules, too.
 """
 
 import logging
@@ -25,8 +25,8 @@ ACCESS_FIELDS = ("client", "method", "path", "status")
 def settings_for(*, debug: bool) -> dict[str, Any]:
     """Return Django's LOGGING.
 
-    Django's own default, which this replaces, mails ADMINS at every answer of 5xx with
-    all settings in the mail.
+    Django's own default, which this replaces, sends an email with all settings to
+    ADMINS at every answer of 5xx.
     """
     lines = {
         "()": "project.logs.LineFormatter",
@@ -71,13 +71,13 @@ def settings_for(*, debug: bool) -> dict[str, Any]:
 
 
 class AccessFilter(logging.Filter):
-    """Removes the query of each path from uvicorn's access log, because forms and links
-    carry secrets in it.
+    """Removes the query of each path from uvicorn's access log, because queries of
+    forms and links contain secrets.
 
-    It also gives the record the parts of its message as fields, for JSON:
+    It also adds the parts of the message as fields, for JSON:
 
-        {"message": "…", "client": "10.1.2.3:51234", "method": "GET", "path":
-        "/t/acme/", "status": 200}
+        {"message": "…", "client": "10.1.2.3:51234", "method": "GET",
+         "path": "/t/acme/", "status": 200}
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -158,8 +158,8 @@ def _mask_fields(
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """Return the value with each text in it masked and bounded; what is no plain value
-    becomes its masked repr.
+    """Return the value with each text in it masked and shortened. An object of another
+    type becomes its masked repr.
     """
     if isinstance(value, bool | int | float) or value is None:
         return value
@@ -173,8 +173,8 @@ def masked(value: Any, depth: int = 0) -> Any:
 
 
 def bounded(text: str, limit: int) -> str:
-    """Return the text in at most about `limit` characters, cut in its middle: both ends
-    of a traceback matter.
+    """Return the text in at most about `limit` characters. It is cut in its middle,
+    because both ends of a traceback matter.
     """
     if len(text) <= limit:
         return text

@@ -1,10 +1,10 @@
-"""Migrate the database at most once at a time, however many processes start together.
+"""Migrate the database in one process at a time, however many processes start together.
 
     with migration_lock():
         call_command("migrate")
 
 On PostgreSQL the lock is an advisory lock of the database, on SQLite a locked file
-beside the database file. Either ends with the process that holds it.
+beside the database file. Both end with the process that holds them.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 logger = logging.getLogger(__name__)
 
-# Any number, as long as it is this project's alone: the ASCII of "firstlig".
+# Any number that no other program uses: the ASCII of "firstlig".
 ADVISORY_KEY = 0x66697273746C6967
 PAUSE = 0.3  # seconds between two attempts to get the lock
 
@@ -53,8 +53,8 @@ def migration_lock() -> Iterator[None]:
 def _postgres_lock() -> Iterator[None]:
     """Hold the advisory lock in a transaction of a connection of its own.
 
-    A lock of a transaction works behind PgBouncer, too. Each attempt is a short
-    transaction: a statement that waits for the lock would keep CREATE INDEX
+    A transaction's lock also works behind PgBouncer. Each attempt is a short
+    transaction, because a statement that waits for the lock would keep CREATE INDEX
     CONCURRENTLY from finishing.
     """
     own = connection.copy()
@@ -96,7 +96,7 @@ def _try_file_lock(file: IO[str]) -> bool:
 
 
 def _acquire(attempt: Callable[[], bool]) -> None:
-    """Repeat an attempt until it succeeds; log once that it has to wait."""
+    """Repeat an attempt until it succeeds. Log once that the process waits."""
     waits = False
     while not attempt():
         if not waits:

@@ -38,8 +38,8 @@ from apps.pipelines.worker import health, presence
 from apps.teams.oidc_roles import unknown_teams
 from project.request_metrics import REQUESTS
 
-# Hand-offs are judged by the steps that began within this time, the newest of them at
-# most.
+# Hand-offs are measured on the steps that began within this time, at most on so many of
+# the newest.
 RECENT, AT_MOST = timedelta(hours=1), 2000
 # The age that is returned if no process was seen within a day.
 NEVER = float("inf")
@@ -382,7 +382,7 @@ def llm_spend() -> Iterator[Metric]:
 
 
 def oidc_groups() -> Iterator[Metric]:
-    """Without OIDC_GROUPS there is no such figure."""
+    """Yield the number of teams in OIDC_GROUPS that do not exist, if it is set."""
     if settings.OIDC_GROUPS:
         words = "Teams that OIDC_GROUPS names and that do not exist."
         yield _gauge("oidc_unknown_teams", words, [], [((), len(unknown_teams()))])

@@ -6,7 +6,7 @@ place:
 
     OIDC_ISSUER = oidc_settings.issuer(env)
 
-Mistakes are noted with `Env.reject`, as for all other settings.
+Mistakes are recorded with `Env.reject`, as for all other settings.
 """
 
 import ipaddress
@@ -26,8 +26,8 @@ def issuer(env: Env) -> str:
     """Return the issuer's URL, exactly as the provider writes it; empty if OpenID
     Connect is off.
 
-    An issuer is compared character by character with the one in each token, so a slash
-    at the end stays. Plain http is accepted for this machine's own addresses only.
+    The issuer is compared character by character with the one in each token, so a slash
+    at the end is kept. Plain http is accepted only for this machine's own addresses.
     """
     value = env.text("OIDC_ISSUER")
     env.all_or_none("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
@@ -56,11 +56,11 @@ def only(env: Env) -> bool:
 
 
 def groups(env: Env) -> dict[str, list[tuple[str, str]]]:
-    """Return for each group of the provider the teams (by slug) and the roles that it
+    """Return, for each group of the provider, the teams (by slug) and roles that it
     gives.
 
-    `engineers=acme:member,leads=acme:admin` becomes
-    `{"engineers": [("acme", "member")], "leads": [("acme", "admin")]}`.
+    `engineers=acme:member,leads=acme:admin` becomes `{"engineers": [("acme",
+    "member")], "leads": [("acme", "admin")]}`.
     """
     mapping: dict[str, list[tuple[str, str]]] = {}
     for word in env.words("OIDC_GROUPS"):

@@ -1,13 +1,13 @@
-"""Email the operators (ADMINS) about unexpected errors: throttled, queued in the
-outbox, and masked.
+"""Email the operators (ADMINS) about unexpected errors. The emails are limited in
+number, queued in the outbox, and masked.
 
 The first error of a kind is mailed at once. Its repetitions are counted, and the count
 is mailed an hour later at the earliest. All processes together queue at most 10 such
 emails an hour for each operator. An email has the time, the place, and the type of the
 error, never settings, forms, cookies, or queries.
 
-An answer of 503 and a client's nonsense are no errors, and an outage of the database or
-of Redis is reported by the probes (`/healthz`), so none of these is mailed.
+An answer of 503 and a malformed request are not errors, and the probes (`/healthz`)
+report an outage of the database or of Redis. None of these is mailed.
 """
 
 import hashlib
@@ -31,15 +31,15 @@ from apps.masking import mask, storable
 from project.log_limits import kind_of, place_of
 
 EVERY = timedelta(hours=1)
-# Emails of all kinds together for one operator within that time.
+# The most emails of all kinds for one operator within that time.
 MAX_EMAILS = 10
 MAX_KINDS = 100
 MAX_FRAMES = 20
-# Seconds until an email that could not be queued, because the database is away, is
-# tried again.
+# Seconds until an email is retried that could not be queued because the database is
+# away.
 AGAIN_AFTER = 60.0
 OUTAGES = (OperationalError, InterfaceError, RedisError, ConnectionError, TimeoutError)
-# Loggers of what the probes or clients cause.
+# Loggers whose errors are reported by probes or caused by clients.
 SILENT = ("project.probes", "project.errors", "django.security")
 _PREFIX = "operators:"
 
@@ -57,9 +57,9 @@ class _Report:
 
 
 class OperatorMailHandler(logging.Handler):
-    """Hands errors that concern the operators to the reporter.
+    """Passes errors that concern the operators to the reporter.
 
-    It does no work of its own and never fails.
+    It does nothing else and never fails.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,11 +70,11 @@ class OperatorMailHandler(logging.Handler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Stay silent: the record itself has been logged."""
+        """Do nothing: the record itself has been logged."""
 
 
 def concerns_operators(record: logging.LogRecord) -> bool:
-    """Return whether the record is of an unexpected error of ours."""
+    """Return whether the record is an unexpected error of this installation."""
     if record.name.startswith(SILENT) or getattr(_thread, "is_reporter", False):
         return False
     error = record.exc_info[1] if record.exc_info else None
@@ -86,8 +86,8 @@ def concerns_operators(record: logging.LogRecord) -> bool:
 
 
 class Reporter:
-    """Counts errors by kind and queues their emails, from one thread in each process
-    that needs it.
+    """Counts errors by kind and queues their emails. Each process that has errors
+    starts one thread for that.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Reporter:
         self._thread_of_pid: int | None = None
 
     def report(self, record: logging.LogRecord) -> None:
-        """Count the record; its kind is mailed by the thread. Costs no query."""
+        """Count the record. The thread sends the email, so this costs no query."""
         kind = hashlib.sha256(repr(kind_of(record)).encode()).hexdigest()[:24]
         with self._lock:
             known = self._reports.get(kind)
@@ -124,15 +124,15 @@ class Reporter:
             try:
                 pause = self.queue_due()
             except Exception:
-                # The database is away, most likely. The counts stay, and the log has
-                # each error already.
+                # Most likely the database is away. The counts stay, and the log already
+                # has each error.
                 pause = AGAIN_AFTER
                 time.sleep(1)
             finally:
                 connections.close_all()
 
     def queue_due(self) -> float:
-        """Queue the emails that are due. Return the seconds until the next look."""
+        """Queue the emails that are due. Returns the seconds until the next check."""
         if not apps.ready:
             return 1.0
         with self._lock:
@@ -149,14 +149,14 @@ class Reporter:
         return AGAIN_AFTER
 
     def forget(self) -> None:
-        """Forget every kind, for tests."""
+        """Forget all kinds; for tests."""
         with self._lock:
             self._reports.clear()
 
 
 def queue_email(kind: str, report: _Report) -> None:
-    """Queue one kind's email, unless another process did within the hour or the hour's
-    limit is reached.
+    """Queue the email of one kind, unless another process has queued it within the
+    hour, or the hour's limit is reached.
     """
     from apps.mail.letters import queue_letter
     from apps.mail.models import OutboxMessage

@@ -30,15 +30,16 @@ _AWAY_SQLITE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CORRUPT,
 }
-# Classes and codes of PostgreSQL's SQLSTATE: connections, log-ins and databases that a
-# pooler does not find, resources, shutdown, damage, a server that takes no writes (a
-# replica after a failover), rights that were taken away; then locks and time limits.
+# Classes and codes of PostgreSQL's SQLSTATE. The first group is connections, logins and
+# databases that a pooler does not find, resources, shutdown, damage, a server that
+# takes no writes (a replica after a failover), and revoked rights. The second group is
+# locks and time limits.
 _AWAY_STATES = ("08", "28", "3D", "53", "57P", "58", "XX", "25006", "42501")
 _BUSY_STATES = ("40", "55P03", "57014", "25P03", "25P04")
 
 
 class DatabaseOutageMiddleware:
-    """Answers an outage in a view with status 503; `project.errors` does so for one in
+    """Answers with status 503 if a view raises an outage. `project.errors` does so for
     a middleware.
     """
 
@@ -54,8 +55,10 @@ class DatabaseOutageMiddleware:
 
 
 def respond(request: HttpRequest, outage: Outage) -> HttpResponse:
-    """Return the answer of 503: a page, or a sentence for htmx and for programs."""
-    # A broken connection must not meet the next request of this thread.
+    """Return the answer with status 503: a page, or a sentence for htmx and for
+    programs.
+    """
+    # The next request of this thread must not get a broken connection.
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
@@ -69,7 +72,7 @@ def respond(request: HttpRequest, outage: Outage) -> HttpResponse:
             content_type="application/json",
         )
     if "HX-Request" in request.headers:
-        # The page's script shows a sentence in a note and leaves the form as it is.
+        # The page's script shows the sentence as a note and keeps the form as it is.
         return HttpResponse(
             text, status=503, headers=headers, content_type="text/plain; charset=utf-8"
         )
@@ -79,8 +82,8 @@ def respond(request: HttpRequest, outage: Outage) -> HttpResponse:
 
 
 def outage_of(error: BaseException | None) -> Outage | None:
-    """Return whether the exception, or one that it was raised from, is an outage; None
-    if it is another error.
+    """Return "away" or "busy" if the exception, or one that it was raised from, is an
+    outage; None for another error.
     """
     seen = 0
     while error is not None and seen < 10:

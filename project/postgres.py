@@ -17,12 +17,12 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.pq import TransactionStatus
 
-# A request that borrows a connection waits so long for the first answer.
+# How long a request that borrows a connection waits for its first answer.
 CHECK_SECONDS = 2.0
-# Less than `project.server.limits.ANSWER_SECONDS`, after which the visitor gets no page
-# anyway.
+# Shorter than `project.server.limits.ANSWER_SECONDS`, after which the visitor gets no
+# page in any case.
 STATEMENT_SECONDS = 20.0
-# As long as a page waits for SQLite's lock.
+# The same time as a page waits for SQLite's lock.
 LOCK_SECONDS = 4
 
 
@@ -32,8 +32,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     seconds = STATEMENT_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Return what the server answers, and look for signals every `interval`
-        seconds.
+        """Return the server's answer, and check for signals every `interval` seconds.
 
         Raises OperationalError after `timeout` seconds, or `self.seconds` if that is
         None.
@@ -44,14 +43,13 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, self.seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # The answer may still come, and must not be read as that of the next
-                # statement.
+                # A late answer must not be read as that of the next statement.
                 self.pgconn.finish()
             raise
 
 
 def check(connection: BoundedConnection) -> None:
-    """Raise OperationalError if the server does not answer soon, for the pool."""
+    """Raise OperationalError if the server does not answer soon. The pool calls this."""
     connection.seconds = CHECK_SECONDS
     try:
         connection.execute("")
@@ -60,7 +58,7 @@ def check(connection: BoundedConnection) -> None:
 
 
 def bound_waits() -> None:
-    """Bound the waits of all later connections of this process.
+    """Set time limits for all later connections of this process.
 
     Does nothing with SQLite.
     """

@@ -25,7 +25,7 @@ from project.monitoring import REGISTRY
 
 logger = logging.getLogger(__name__)
 
-# A sweeper looks twice a second; one that did not for so long recovers nothing.
+# A sweeper runs twice a second. One that did not run for so long recovers nothing.
 SWEEPER_SILENT_AFTER = 30.0
 # How long the check of writes waits for a lock; less than `project.deadlines.DEADLINE`.
 LOCK_SECONDS = 0.8
@@ -34,7 +34,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class ProbeMiddleware:
-    """Answers the probes; everything else goes on."""
+    """Answers the probes; passes all other requests on."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -45,12 +45,12 @@ class ProbeMiddleware:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if this process can serve requests: the database answers, can be
-    written, and has this release's tables.
+    """Answer 200 if this process can serve requests: the database answers, accepts
+    writes, and has this release's tables.
 
-    An outage of the queue is listed as a problem and stays 200, because pages and
-    sign-in work without it: a load balancer that took every web process out would make
-    it worse. So does a database that is busy for a while.
+    An outage of the queue is listed as a problem, but the answer stays 200, because
+    pages and sign-in work without it. A load balancer that took every web process out
+    would only make it worse. The same is true for a database that is busy for a while.
     """
     database, writes, queue = together(DATABASE, WRITES, QUEUE)
     return _answer(
@@ -59,31 +59,32 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if work goes on: database and queue take writes, each queue has a
-    worker, a sweeper looks, mail leaves.
+    """Answer 200 if work goes on: database and queue accept writes, each queue has a
+    worker, a sweeper runs, and email is sent.
 
-    Else 503 with every problem in a sentence.
+    Otherwise answer 503 with one sentence for each problem.
     """
     database, writes, queue, work = together(DATABASE, WRITES, QUEUE, WORK)
     queue = _of_queue(writes, queue)
     if database:
         return _answer([*_of_database(database, writes), *queue])
     if _BUSY_NOTE:
-        # Workers can't write that they live, so that they only seem to be missing.
+        # Workers can't write that they are alive, so reports of missing workers may be
+        # wrong.
         work = []
     return _answer([*writes, *_BUSY_NOTE, *queue, *work])
 
 
 def _of_database(reads: list[str], writes: list[str]) -> list[str]:
-    """Return one sentence: a database that does not answer takes no writes either, and
-    a full disk is why.
+    """Return one sentence. A database that does not answer also accepts no writes, and
+    a full disk explains both.
     """
     return writes if disk.FULL in writes else reads or writes
 
 
 def _of_queue(writes: list[str], queue: list[str]) -> list[str]:
-    """Return the queue's problems without what a full disk explains: without Redis, the
-    queue is a file on it.
+    """Return the queue's problems, without those that a full disk explains. Without
+    Redis, the queue is a file on that disk.
     """
     return [] if disk.FULL in writes and not settings.REDIS_URL else queue
 
@@ -97,8 +98,8 @@ def _read_database() -> list[str]:
 
 
 def _write_database() -> list[str]:
-    """Write a row that is there already, for good: only a commit meets a full disk or a
-    read-only file.
+    """Update an existing row and commit, because only a commit fails on a full disk or
+    a read-only file.
     """
     _BUSY_NOTE.clear()
     try:
@@ -122,7 +123,7 @@ def _write_database() -> list[str]:
 
 
 def _wait_little_for_locks() -> None:
-    """Let SQLite report a lock before the probe's deadline.
+    """Make SQLite report a lock before the probe's deadline.
 
     The check's connection is closed after it.
     """
@@ -133,7 +134,8 @@ def _wait_little_for_locks() -> None:
 
 def _work() -> list[str]:
     if health.database_is_locked():
-        # Workers can't write that they live, and their rows may not even be read.
+        # Workers can't write that they are alive, and their rows may not even be
+        # readable.
         return [LOCKED]
     problems = [
         f"No worker seen for the queue {queue} "
@@ -152,7 +154,7 @@ def _work() -> list[str]:
 
 
 def _answer(problems: list[str], notes: Sequence[str] = ()) -> JsonResponse:
-    """Return 503 with problems; with notes alone, 200 with status "degraded"."""
+    """Return 503 if there are problems; with notes only, 200 with status "degraded"."""
     status = "ok"
     if problems:
         status = "unavailable"
@@ -180,9 +182,9 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Asked directly from this machine.
+    """Return whether the request comes directly from this machine.
 
-    With a token set, only that counts: a proxy's requests are local, too.
+    If a token is set, only the token counts, because a proxy's requests are local, too.
     """
     try:
         local = ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
@@ -195,7 +197,7 @@ DATABASE = Check(_read_database, late="The database does not answer.")
 WRITES = Check(_write_database, late="The database takes no writes: they do not end.")
 QUEUE = Check(health.queue_problems, late="The queue does not answer.")
 WORK = Check(_work, late="The state of the workers can't be read.")
-# Set by the check of writes: a lock that another process holds, which is no reason to
+# Set by the check of writes when another process holds a lock. That is no reason to
 # take this process out.
 _BUSY_NOTE: list[str] = []
 PROBES = {"/readyz": readyz, "/healthz": healthz, "/metrics": metrics}

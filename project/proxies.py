@@ -1,8 +1,8 @@
-"""Notices a proxy that is not trusted, which makes all visitors look like one.
+"""Detect a proxy that is not trusted, behind which all visitors have the same address.
 
 uvicorn replaces a request's address by the one in X-Forwarded-For if the request comes
-from a host in FORWARDED_ALLOW_IPS. If it did not, all visitors behind the proxy share
-the limits of the proxy's address, so the operator has to know.
+from a host in FORWARDED_ALLOW_IPS. Otherwise all visitors behind the proxy share the
+limits of the proxy's address, so the operator has to know.
 """
 
 import logging
@@ -32,7 +32,9 @@ class ProxyCheckMiddleware:
 
 
 def is_ignored_proxy(request: HttpRequest) -> bool:
-    """Return whether X-Forwarded-For is there but did not become the request's address."""
+    """Return whether the request has an X-Forwarded-For that did not become its
+    address.
+    """
     forwarded = request.headers.get("X-Forwarded-For", "")
     if not forwarded:
         return False

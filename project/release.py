@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 
 def current(base: Path, given: str) -> str:
-    """Return `given` if there is one, else the commit that is checked out in `base`,
+    """Return `given` if it is not empty, else the commit that is checked out in `base`,
     else "unknown".
     """
     if given:

@@ -1,11 +1,11 @@
-"""Counts the requests of this process by route and status, with their latency, for
+"""Count the requests of this process by route and status, with their latency, for
 `/metrics`.
 
-    firstlight_http_request_duration_seconds_count{method="GET",route="t/<slug:slug>/",status="200"}
-    12
+    firstlight_http_request_duration_seconds_count{method="GET",route="t/<slug:slug>/",status="200"} 12
 
-A route is the pattern of the address, so neither a team nor a token is in it. Streams
-are left out: they last as long as their page is open. So are probes.
+A route is the pattern of the address, so it contains neither a team nor a token.
+Streams are left out, because they last as long as their page is open. Probes are left
+out, too.
 """
 
 import time
@@ -26,7 +26,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class RequestMetricsMiddleware:
-    """Measures each request; it is the first but for the probes."""
+    """Measures each request. It is the first middleware after that of the probes."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

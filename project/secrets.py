@@ -1,4 +1,4 @@
-"""Keys of a development machine, made once and kept in STATE_DIR."""
+"""Keys of a development machine, created once and stored in STATE_DIR."""
 
 import os
 import tempfile

@@ -1,9 +1,9 @@
 """All settings, from the environment and from `.env` beside manage.py; `.env.example`
 explains each variable.
 
-With DEBUG off, which is the default, whatever protects people has to be given: a start
-without it ends with a line for each variable that is missing or wrong. With DEBUG on,
-nothing has to be given: keys are made once into STATE_DIR.
+With DEBUG off, which is the default, every setting that protects users is required: a
+start without it ends with a line for each variable that is missing or wrong. With DEBUG
+on, nothing is required: keys are created once in STATE_DIR.
 """
 
 import base64
@@ -48,8 +48,8 @@ else:
     if not DEBUG and SECRET_KEY and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
         env.reject("SECRET_KEY", "at least 50 characters, at random", secret=True)
 
-# What encrypts credentials at rest. The first key encrypts; the others still decrypt,
-# so that keys can be changed.
+# Encrypts credentials in the database. The first key encrypts; the others still
+# decrypt, so that keys can be changed.
 CREDENTIAL_KEYS = env.fernet_keys(
     "CREDENTIAL_KEYS",
     [
@@ -180,8 +180,8 @@ HUEY: dict[str, Any] = {
     # code in every worker.
     "serializer": SignedSerializer(secret=SECRET_KEY or "-", salt="apps.pipelines.queue"),
 }
-# How long a unit of work may go without a sign of progress before its process is ended
-# from outside; 0 is never.
+# How many seconds a unit of work may take without a sign of progress before its process
+# is ended from outside; 0 means no limit.
 PIPELINES = {"unit_limit": float(env.number("UNIT_LIMIT", 120, 0, 86_400))}
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
@@ -248,8 +248,8 @@ ACCOUNT_CHANGE_EMAIL = True  # an account has one address
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_PREVENT_ENUMERATION = True  # sign-up and reset answer alike for every address
-# How many in which time, by IP address (IPv6: by /64), account, or signed-in user;
-# beside allauth's defaults.
+# How many attempts in which time, by IP address (IPv6: by /64), account, or signed-in
+# user, in addition to allauth's defaults.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,10/5m/key",  # the key is account and IP address
     "login_failed_account": "100/h/key",  # from all addresses, except in browsers that signed in before
@@ -365,7 +365,7 @@ GROQ_API_KEY = llm_settings.key(env)
 LLM_BASE_URL = env.web_url("LLM_BASE_URL", "https://api.groq.com/openai/v1").removesuffix(
     "/chat/completions"
 )
-# A server of one's own needs no key.
+# A server of the operator's own needs no key.
 LLM_BASE_URL_GIVEN = bool(env.text("LLM_BASE_URL"))
 LLM_MODEL = llm_settings.model(env, "openai/gpt-oss-20b")
 llm_settings.check_certificates(env)

@@ -1,4 +1,6 @@
-"""What every process does first: choose the settings and refuse to start on bad ones."""
+"""The first code of every process: choose the settings, and refuse to start on wrong
+ones.
+"""
 
 import os
 import sys
@@ -9,8 +11,8 @@ from project.env import ConfigurationError
 from project.state import unwritable
 
 EX_CONFIG = 78  # the exit status that sysexits.h gives to a configuration error
-# What these commands write is for others to read: the web server's user, or a
-# colleague's checkout.
+# The files of these commands are for other users: the web server's, or a colleague's
+# checkout.
 PUBLIC_OUTPUT = {"collectstatic", "makemigrations"}
 
 _is_prepared = False
@@ -19,12 +21,12 @@ _is_prepared = False
 def prepare() -> None:
     """Load the settings, and make new files private to this process's user.
 
-    If the environment is wrong, print what to change to stderr and end the process with
-    EX_CONFIG. A file that can't be written is a line, too, but ends nothing: pages can
-    still be read, and `/readyz` answers 503.
+    If the environment is wrong, print to stderr what to change, and end the process
+    with EX_CONFIG. A file that can't be written is only reported: pages can still be
+    read, and `/readyz` answers 503.
     """
     if not PUBLIC_OUTPUT.intersection(sys.argv[1:2]):
-        # Databases, queue, and keys hold what opens accounts.
+        # Databases, queue, and keys contain secrets that open accounts.
         os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     try:

@@ -1,8 +1,8 @@
-"""Keeps the files of an installation private to its user.
+"""Keep the files of an installation private to its user.
 
-New files are private by the umask that `project.startup.prepare` sets. What an earlier
-release or another program made is corrected at every start: database, queue, and keys
-become 0600.
+New files are private by the umask that `project.startup.prepare` sets. Files of an
+earlier release or another program are corrected at every start: database, queue, and
+keys become 0600.
 """
 
 import os
@@ -18,11 +18,11 @@ SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def tighten(state: Path, database: Mapping[str, Any], queue: Mapping[str, Any]) -> None:
-    """Take all rights on keys and SQLite files from group and others.
+    """Remove all rights of group and others from keys and SQLite files.
 
     `state` is STATE_DIR, `database` an entry of DATABASES, and `queue` the connection
-    of HUEY. Files of another user are left as they are, because only their owner can
-    change them. STATE_DIR itself, too: it may be a folder that others need.
+    of HUEY. Files of another user stay as they are, because only their owner can change
+    them. STATE_DIR itself stays, too, because other programs may need the folder.
     """
     paths = [state / "secret_key", state / "credential_key"]
     if "sqlite" in database["ENGINE"]:
@@ -36,8 +36,8 @@ def tighten(state: Path, database: Mapping[str, Any], queue: Mapping[str, Any]) 
 def unwritable(database: Mapping[str, Any], queue: Mapping[str, Any]) -> list[str]:
     """Return a line for each of the two SQLite databases that this process can't write.
 
-    SQLite's own words name no file. What belongs to another user is the usual reason,
-    often because a command was once run as root.
+    SQLite's own message names no file. The usual reason is another owner, often because
+    a command was once run as root.
 
     Example:
         The database /var/lib/firstlight/db.sqlite3 can't be written: it belongs to
@@ -52,9 +52,7 @@ def unwritable(database: Mapping[str, Any], queue: Mapping[str, Any]) -> list[st
 
 
 def _why_unwritable(kind: str, file: Path) -> str:
-    """Return what keeps a database from being written, in a line; empty if nothing
-    does.
-    """
+    """Return the reason why a database can't be written, in a line; empty if it can."""
     for path in (*_sqlite_files(file), file.parent):
         if not path.exists() or os.access(path, os.W_OK):
             continue
@@ -84,17 +82,18 @@ def _name_of_user() -> str:
 
 
 def _sqlite_files(name: Any) -> list[Path]:
-    """Return the paths of a database and of its journals, which take over its mode when
-    made.
+    """Return the paths of a database and of its journals, which get its mode when
+    SQLite creates them.
     """
     return [Path(f"{name}{suffix}") for suffix in SQLITE_SUFFIXES]
 
 
 def _make_private(path: Path) -> None:
-    # Missing, of another user, or on a file system without modes.
+    # The file is missing, belongs to another user, or is on a file system without
+    # modes.
     with suppress(OSError):
         found = path.stat()
-        # A setting may name a folder by mistake, such as /tmp, and without its rights
-        # nothing in it is found.
+        # A setting may name a folder such as /tmp by mistake. Without its rights, other
+        # programs could no longer use it.
         if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & ~PRIVATE:
             path.chmod(found.st_mode & PRIVATE)

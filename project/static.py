@@ -10,8 +10,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """WhiteNoise hands out synchronous iterators; for these Django warns under ASGI and
-    reads the whole file first.
+    """WhiteNoise with asynchronous iterators. For its synchronous ones Django logs a
+    warning under ASGI, and reads the whole file first.
     """
 
     @staticmethod

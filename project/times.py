@@ -1,8 +1,9 @@
 """The template filter for machine-readable times, available in every template without
 `load`.
 
-<time datetime="{{ run.created_at|machine_time }}">{{ run.created_at|date:"j M, H:i" }}
-UTC</time>
+    <time datetime="{{ run.created_at|machine_time }}">
+      {{ run.created_at|date:"j M, H:i" }} UTC
+    </time>
 """
 
 from datetime import datetime
@@ -14,10 +15,11 @@ register = template.Library()
 
 @register.filter
 def machine_time(moment: datetime | str | None) -> str:
-    """Return a time as ISO 8601 to the second, as HTML wants it; empty without a time.
+    """Return a time as ISO 8601 to the second, as HTML requires it; empty without a
+    time.
 
     Args:
-        moment: a datetime, or the ISO 8601 text of one, as projections have them.
+        moment: a datetime, or its ISO 8601 text, as projections have it.
     """
     if not moment:
         return ""

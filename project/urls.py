@@ -1,4 +1,4 @@
-"""Every address of the site."""
+"""All addresses of the site."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -7,7 +7,8 @@ from django.urls import include, path, re_path
 from apps import converters  # noqa: F401 - registers the converters that the apps' paths use
 from apps.users.confirm import confirm_email
 
-# The admin's own sign-in would be a second door, without rate limit and second factor.
+# The admin's own login page would accept passwords without a rate limit and a second
+# factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [

@@ -1,10 +1,10 @@
-"""Counts the connections of a process, and makes room for the next one.
+"""Count the connections of a process, and make room for the next one.
 
 A process has as many connections as its limit of open files allows, less what database,
 queue, and files need. When all are in use, the connection that has been idle for
-longest is closed: one between two requests, or one whose request is not complete. Only
-if every connection is being answered is the new one refused. So neither half-open nor
-idle connections, however many, keep other visitors out.
+longest is closed: one between two requests, or one whose request is not complete. A new
+connection is refused only if every other one is being answered. Half-open and idle
+connections, however many, therefore do not keep other visitors out.
 """
 
 import logging
@@ -25,20 +25,20 @@ RESERVED = 256
 
 
 class Connection(Protocol):
-    """What the counter knows of a connection."""
+    """The counter's view of a connection."""
 
     client_key: str
 
     def drop(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
 
 
 class Connections:
-    """The open connections of this process. `most` of all, `most_per_client` of one
-    address.
+    """The open connections of this process. `most` is the limit of all,
+    `most_per_client` that of one address.
 
-    The addresses of `trusted` are proxies: many visitors come through one, so they have
-    no bound of their own.
+    The addresses of `trusted` are proxies. Many visitors come through one, so a proxy
+    has no limit of its own.
     """
 
     def __init__(self, most: int, trusted: str, files: int) -> None:
@@ -54,8 +54,8 @@ class Connections:
         self.webhooks = 0
 
     def key_of(self, address: str) -> str:
-        """Return what counts as one client: an IPv4 address, or 64 bits of an IPv6 one;
-        "" for a trusted proxy.
+        """Return the key of one client: an IPv4 address, or 64 bits of an IPv6 one; ""
+        for a trusted proxy.
         """
         if not address or address in self._trusted:
             return ""
@@ -70,7 +70,7 @@ class Connections:
     def admit(self, connection: Connection) -> bool:
         """Count a new connection.
 
-        Returns False if there is no room for it; it isn't counted then.
+        Returns False, without counting it, if there is no room.
         """
         key = connection.client_key
         if key and self._per_client[key] >= self.most_per_client and not self._make_room(key):
@@ -83,13 +83,13 @@ class Connections:
         return True
 
     def busy(self, connection: Connection) -> None:
-        """Note that a connection's request is complete and being answered: it isn't
-        closed for others any more.
+        """Record that a connection's request is complete and being answered, so that it
+        is not closed for other connections.
         """
         self._idle.pop(connection, None)
 
     def idle(self, connection: Connection) -> None:
-        """Note that a connection waits for a request."""
+        """Record that a connection waits for a request."""
         if connection in self._open:
             self._idle[connection] = None
             self._idle.move_to_end(connection)
@@ -140,7 +140,7 @@ class Connections:
 
 
 def raise_file_limit() -> int:
-    """Raise this process's limit of open files as far as it may go, 65,536 at most.
+    """Raise this process's limit of open files as far as allowed, 65,536 at most.
 
     Returns the limit.
     """
@@ -153,8 +153,8 @@ def raise_file_limit() -> int:
 
 
 def most_connections(files: int) -> int:
-    """Return how many of a process's open files connections may be.
+    """Return how many of a process's open files may be connections.
 
-    A quarter, 256 at most, is left for the rest.
+    A quarter of them, 256 at most, is kept for other files.
     """
     return max(16, files - min(RESERVED, files // 4))

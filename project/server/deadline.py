@@ -1,4 +1,4 @@
-"""Answers 503 if a request isn't being answered in time."""
+"""Answer 503 if a request takes too long."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ class Deadline:
     """An ASGI application around another one, whose answers have to begin within
     `seconds`.
 
-    The work isn't stopped: a thread can't be. What it would answer later is dropped.
-    Streams begin at once and aren't affected.
+    The work itself goes on, because a thread can't be stopped. Its late answer is
+    dropped. Streams begin at once and aren't affected.
     """
 
     def __init__(self, app: App, seconds: float = limits.ANSWER_SECONDS) -> None:
@@ -53,9 +53,9 @@ class Deadline:
             work.cancel()
             raise
         except RuntimeError:
-            # Django stops the work for a client that has left. What asgiref had handed
-            # to a thread then is without its executor, and the signal at the end of the
-            # request fails. No client waits for an answer.
+            # Django stops the work for a client that has left. Work that asgiref has
+            # passed to a thread then loses its executor, and the signal at the end of
+            # the request fails. No client waits for an answer.
             if not has_left:
                 raise
             logger.info(

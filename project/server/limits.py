@@ -23,9 +23,9 @@ WEBHOOK_SECONDS = 60.0
 ANSWER_SECONDS = 30.0  # until the answer begins
 UNREAD_SECONDS = 60.0  # for which a client may leave an answer unread
 LINGER_SECONDS = 2.0  # in which a refused client can read why
-# How much of a refused body is read meanwhile: as much as a proxy in front lets
-# through. A proxy that is still sending when the connection is closed answers 502 in
-# place of our own answer.
+# How much of a refused body is read in that time: as much as a proxy in front lets
+# through. If the connection is closed while a proxy is still sending, the proxy answers
+# 502 in place of the refusal.
 LINGER = WEBHOOK
 
 # Connections

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with bounds: header, body, time, and connections.
+"""uvicorn's HTTP protocol with limits: header, body, time, and connections.
 
-What is too much is refused with a plain answer and its status: 408 (too slow), 413
-(body), 414 (address), 431 (header), 503 (connections). The connection is closed after
-it. uvicorn itself has none of these bounds, and reads on.
+A request beyond a limit gets a plain answer with a status: 408 (too slow), 413 (body),
+414 (address), 431 (header), 503 (connections). The connection is closed after it.
+uvicorn itself has none of these limits and would read on.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ ANSWERS = {
 class _Refused(Exception):
     """Ends the parsing of a request.
 
-    The status is in `_refusal`: the parser hides the exception's own.
+    The status is in `_refusal`, because the parser hides the exception.
     """
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `connections_of_process` counts it; `serve` sets that on a
-    subclass.
+    """One connection. `connections_of_process` counts it; `serve` sets that attribute
+    on a subclass.
     """
 
     connections_of_process: Connections
@@ -91,7 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().data_received(data)
         if self._in_header:
-            # A line that doesn't end never reaches `on_header`.
+            # The bytes are counted here, because a line without an end never reaches
+            # `on_header`.
             self._unfinished += len(data)
             if self._unfinished > 2 * limits.HEADERS:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -160,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what can't be parsed, or what one of the bounds stopped."""
+        """Answer a request that can't be parsed, or that is beyond a limit."""
         if self._refusal is None:
             super().send_400_response(msg)
         else:
@@ -177,8 +178,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with a status and a sentence, and close once the client can have read
-        them.
+        """Answer with a status and a sentence, and close the connection once the client
+        has had time to read them.
         """
         if self._is_refused or self.transport.is_closing():
             return

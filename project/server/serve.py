@@ -1,6 +1,6 @@
-"""Starts uvicorn with the bounds of this package.
+"""Start uvicorn with the limits of this package.
 
-A caller gives sockets that listen already, or an address.
+The caller passes listening sockets, or an address.
 """
 
 import logging
@@ -21,15 +21,15 @@ logger = logging.getLogger(__name__)
 # Seconds that open answers get when the process ends. A stream of events is open as
 # long as its page is.
 GRACE = 5
-# Connections that wait for the process to take them; the kernel holds the others back.
+# Connections that wait until the process accepts them. The kernel delays further ones.
 BACKLOG = 1024
 
 
 def configuration(**changes: Any) -> Config:
     """Return uvicorn's configuration. `changes` are more of its own settings.
 
-    Of X-Forwarded-For and X-Forwarded-Proto only what the proxies in
-    FORWARDED_ALLOW_IPS write counts.
+    X-Forwarded-For and X-Forwarded-Proto are used only if the request comes from a
+    proxy in FORWARDED_ALLOW_IPS.
     """
     prepare()  # it refuses a value that trusts everybody
     trusted = ",".join(settings.FORWARDED_ALLOW_IPS)
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # Here, because models need the application to be loaded.
+        # Imported here, because models need a loaded application.
         from apps.pipelines.worker.presence import Beat
 
         await super().startup(sockets)
@@ -64,7 +64,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # uvicorn ends the process by the signal that it got, so nothing runs after
+        # uvicorn ends the process by the signal that it got, so no code runs after
         # this.
         self._beat.end()
 
@@ -72,6 +72,6 @@ class Server(uvicorn.Server):
 def serve(sockets: list[socket.socket] | None = None, **changes: Any) -> None:
     """Serve until a signal ends the process.
 
-    `sockets` listen already; otherwise `host` and `port` are among `changes`.
+    `sockets` are listening sockets; without them, `changes` contain `host` and `port`.
     """
     Server(configuration(**changes)).run(sockets=sockets)

@@ -79,7 +79,7 @@ class Command(UsageCommand):
 
 def _check(options: dict[str, Any]) -> None:
     """Raise UsageError or CommandError if the options or the files of the installation
-    can't work.
+    are wrong.
     """
     if options["workers"] < 1 or options["worker_processes"] < 1:
         raise UsageError("--workers and --worker-processes must be 1 or more.")
@@ -91,10 +91,10 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens: connections wait in it until the web process is
-    there.
+    """Return a listening socket. Connections wait in it until the web process has
+    started.
 
-    Raises UsageError if the address can't be had.
+    Raises UsageError if the address is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
