@@ -96,6 +96,7 @@ class Frame:
 
     def point(self, week: date) -> float:
         """Return the x of a week on a line, in % of the plot."""
+        # A single week is at the right end, beside its label.
         return self.index(week) * 100 / (len(self.span) - 1) if len(self.span) > 1 else 100.0
 
     @property
@@ -191,8 +192,10 @@ class Frame:
         overlap.
         """
         places: list[float] = []
+        # Move each text down until it does not overlap the one above it.
         for _, _, y in labels:
             places.append(max(y, places[-1] + _LABEL_HEIGHT if places else TOP))
+        # Move texts up again if the lowest one would be below the plot.
         for n in range(len(places) - 1, -1, -1):
             below = places[n + 1] - _LABEL_HEIGHT if n + 1 < len(places) else self.base
             places[n] = min(places[n], below)

@@ -83,6 +83,7 @@ def _fitting(most: float) -> str:
 
 
 def _top(most: float, step: float) -> float:
+    # The tolerance keeps a rounding error from adding a step.
     return step * max(1, ceil(most / step - 1e-9))
 
 
@@ -136,6 +137,7 @@ def months(weeks: Sequence[date], *, room: float) -> list[Month]:
     every = max(1, ceil(_NAME / (room * _WEEKS_IN_MONTH)))
     kept = starts[::every]
     return [
+        # Of many names, a narrow box hides every second one.
         Month(index, f"{weeks[index]:%b}", len(kept) > 6 and bool(n % 2))
         for n, index in enumerate(kept)
     ]

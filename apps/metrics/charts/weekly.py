@@ -89,6 +89,7 @@ def line_chart(
         _missing_block(frame, missing_before),
         frame.stretched(_run(frame, axis, run) for run in _runs(weeks, missing_before)),
         *(
+            # A line through one week cannot be seen, so a dot shows it.
             _dot(frame, axis, run[0][0], run[0][1], "dot lone")
             for run in _runs(weeks, missing_before)
             if len(run) == 1

@@ -28,6 +28,8 @@ def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Diffe
         # If not everything was read, a missing marker means nothing.
         is_known = pull.ai_assisted or (pull.ai_assisted is False and pull.has_detail)
         if measured is not None and not pull.by_bot and is_known:
+            # Large changes and some types take longer in any case, so only pull
+            # requests of the same size and type are compared.
             unknown, assisted = groups[size_bucket(pull.lines), change_type(pull.title)]
             (assisted if pull.ai_assisted else unknown).append(measured)
     return of_medians([pair for _, pair in sorted(groups.items())])

@@ -99,6 +99,8 @@ def review_concentration(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _is_bottleneck(share: float, load: Load) -> bool:
+    # One and a half times an equal share, which a bottleneck has to exceed beyond
+    # chance.
     usual = min(0.9, 1.5 / len(load.given))
     return share >= 0.4 and (share - usual) / sqrt(usual * (1 - usual) / load.total) >= SURE
 
@@ -117,6 +119,7 @@ def _load(dataset: Dataset) -> Load:
             and dataset.recent_from < human[0].at <= dataset.until
         ):
             load.waits[human[0].reviewer].append(pull.hours_to_review or 0.0)
+        # A set, so that several reviews by one person count once for a pull request.
         given = {
             (one.reviewer, one.login)
             for one in human

@@ -180,6 +180,7 @@ def _normalized(entry: Mapping[str, Any]) -> dict[str, Any]:
     fields = Item.model_fields
     normal: dict[str, Any] = {name: entry[name] for name in fields if name in entry}
     extra = [name for name in entry if name not in fields]
+    # With these the validation fails, because extra keys are forbidden.
     if len(extra) > MOST_EXTRA or any(len(name) > LONGEST_EXTRA for name in extra):
         normal |= {name: entry[name] for name in extra}
     normal["ref"] = _ref_of(entry)
@@ -202,6 +203,7 @@ def _checked(item: Item, document: Document) -> Item:
 
     Raises ValueError if it quotes words that the pull request does not contain.
     """
+    # Without a disclosure there is nothing to quote.
     words = visible(item.ai_words).strip() if item.ai_disclosed else ""
     if item.ai_disclosed and (not words or _plain(words) not in _plain(document.text)):
         raise ValueError("the model quotes words that are not in the text")

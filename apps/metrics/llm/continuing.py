@@ -74,9 +74,11 @@ def begin(ctx: StepContext, team_id: int, chosen: Sequence[int]) -> Run:
     run, is_new = engine.start(PIPELINE, subject=f"{SUBJECT}{team_id}", params=params)
     if not is_new:
         with transaction.atomic():
+            # Two runs may add to the same reading at once.
             run = Run.objects.select_for_update().get(pk=run.pk)
             others = [other for other in run.params["origins"] if other["run"] != origin["run"]]
             run.params["origins"] = [*others, origin]
+            # The newest pull requests, which have the highest keys, are read first.
             run.params["chosen"] = sorted({*run.params["chosen"], *chosen}, reverse=True)
             run.save(update_fields=["params"])
     return run

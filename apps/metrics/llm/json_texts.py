@@ -73,6 +73,7 @@ def _embedded(text: str) -> Any:
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
+            # No JSON begins here, so the search continues at the next bracket.
             at += 1
             continue
         if isinstance(value, dict | list) and end - at > length:

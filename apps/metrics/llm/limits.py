@@ -31,6 +31,7 @@ def pause(headers: Mapping[str, str]) -> timedelta | None:
     """Return how long the server wants no requests, at most a day; None if it sent no
     usable time.
     """
+    # It is the more exact one, so it comes first.
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return _bounded(milliseconds / 1000)

@@ -107,6 +107,8 @@ def messages(documents: Sequence[Document]) -> tuple[list[dict[str, str]], dict[
     answer has to use.
     """
     nonce = secrets.token_hex(6)
+    # A reference has random characters, so that a text cannot name another pull request
+    # by its reference.
     refs = {f"{nonce[:4]}{place}": each for place, each in enumerate(documents)}
     data = {"pull_requests": [{"ref": ref} | each.data for ref, each in refs.items()]}
     text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")

@@ -107,6 +107,7 @@ class Fault:
 def outcome_of(fault: Fault, headers: Mapping[str, str]) -> Outcome:
     """Return the outcome of an error."""
     status = fault.status
+    # A used-up quota may come with the status of a rate limit, so it is checked first.
     if _is_quota(fault):
         reason = "The account at the language model's provider has no quota left."
         return WaitUntil(Cause.QUOTA, reason, limits.pause(headers), fault.detail)

@@ -80,6 +80,7 @@ def write(rows: Sequence[Analysis]) -> None:
         each.name for each in Analysis._meta.concrete_fields if each.name not in _NO_COLUMNS
     ]
     Analysis.objects.bulk_create(
+        # One order for all workers, so that two of them never wait for each other.
         sorted(rows, key=lambda row: row.pull_request_id),
         update_conflicts=True,
         unique_fields=["pull_request"],

@@ -49,6 +49,7 @@ def ask() -> Trial:
     """
     if not is_configured():
         return Trial("off", OFF, ())
+    # It begins without what was learned, because the server may accept more by now.
     client = LlmClient(dialect.Dialect())
     documents = [_document(number, title) for number, title in enumerate(TITLES, 1)]
     messages, refs = prompt.messages(documents)

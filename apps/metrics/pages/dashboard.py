@@ -49,7 +49,9 @@ def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Ro
         merged_at__lt=figures.period.until,
     )
     return rows(
-        team_id, pulls.exclude(kind=ChangeKind.CHANGE).order_by("-merged_at", *TIES)[:FIRST]
+        # Direct commits have a list of their own.
+        team_id,
+        pulls.exclude(kind=ChangeKind.CHANGE).order_by("-merged_at", *TIES)[:FIRST],
     )
 
 

@@ -70,6 +70,7 @@ def cards(team_id: int, selection: Selection) -> list[Card]:
 def _cases(insight: Insight) -> str:
     """Return in words from how many cases the finding comes."""
     evidence = insight.evidence
+    # Rules name the count of their cases differently.
     count = evidence.get("n_after") or evidence.get("n_large") or evidence.get("n")
     what = (
         "reviews"
