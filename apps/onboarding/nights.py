@@ -45,6 +45,7 @@ def ready_teams() -> QuerySet[Team]:
 
 def last_due(team_id: int, now: datetime) -> datetime:
     """Return when the team's newest night was to begin."""
+    # The stride and 60 have no common factor, so all minutes are used.
     minute = team_id * _STRIDE % 60
     tonight = now.replace(hour=NIGHTLY_HOUR, minute=minute, second=0, microsecond=0)
     return tonight if tonight <= now else tonight - timedelta(days=1)

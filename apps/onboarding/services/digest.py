@@ -87,6 +87,7 @@ def queue(team: Team, now: datetime) -> list[OutboxMessage]:
     if not lines:
         return []
     insights = newest(team.pk)
+    # An unproven address may belong to a stranger, who must not get the figures.
     readers = without_unproven(User.objects.filter(memberships__team=team, is_active=True))
     members = (
         team.memberships.filter(digest=True, user__in=readers)
@@ -206,6 +207,7 @@ def _known(membership: Membership, team: Team, week: date) -> set[tuple[str, str
     last = sent.order_by("-created_at").first()
     if last is None:
         return set()
+    # The email itself records on which day's insights it was based.
     shown = last.headers.get(INSIGHTS_HEADER, "")
     if not shown:
         return set()

@@ -96,6 +96,7 @@ def left_off(team: Team) -> tuple[str, dict[str, Any]]:
         return "onboarding:run_detail", here | {"run_id": run.pk}
     if not service.connections_of(team):
         return "onboarding:connect", here
+    # A source is connected, but its repositories were never chosen.
     if run is None:
         return "onboarding:choose", here
     return "onboarding:run_detail", here | {"run_id": run.pk}

@@ -100,6 +100,7 @@ def start_onboarding(
     """
     with transaction.atomic():
         wanted = since or window.day_of(window.start(timezone.now(), months))
+        # Otherwise two starts at once could widen the window from the same first day.
         Team.objects.select_for_update().get(pk=team.pk)
         first_day = window.widened(team.pk, wanted)
         repositories_chosen.send(sender=Team, team=team, user=user, count=len(tracked))
@@ -140,6 +141,7 @@ def keep_completion_email(run: Run, step: StepRun, selection: Sequence[str] | No
         dedupe_key__startswith=f"run:{run.pk}:", dedupe_key__endswith=":complete"
     )
     if was_sent.exists():
+        # The cursor makes the step believe that it has sent the email in this attempt.
         StepRun.objects.filter(run=run, key=NOTIFY_STEP).update(cursor={"told": True})
 
 

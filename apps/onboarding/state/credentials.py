@@ -55,6 +55,7 @@ def _state(
 ) -> State:
     label = str(StateName.CONNECTED.label)
     connected = State(StateName.CONNECTED, label=label, since=connected_at)
+    # Only GitHub has a token, which can be refused or expire.
     if source != ConnectionSource.GITHUB:
         return connected
     refused = (

@@ -71,6 +71,7 @@ def of_team(team_id: int) -> TeamState:
         gaps=gaps,
         repositories=rows,
         credentials=sources,
+        # A repository that was never read means that the figures are not complete yet.
         updated_at=min(known) if known and None not in read else None,
         newest_read_at=max(known, default=None),
     )

@@ -151,6 +151,7 @@ class Command(UsageCommand):
             first_day = date.fromisoformat(text)
         except ValueError:
             first_day = None
+        # Python also reads other forms of ISO dates, such as 20260131.
         if first_day is None or first_day.isoformat() != text:
             raise UsageError(f"--since is a day like 2026-01-31, not {text!r}.")
         today = timezone.now().date()
@@ -199,6 +200,7 @@ class Command(UsageCommand):
             return probe(settings.GITHUB_API_URL, options["token"])
         except (BadCredentials, MissingCredentials) as error:
             raise CommandError(str(error)) from None
+        # GitHub may be unreachable only for a moment, which is no reason to stop.
         except GitHubError as error:
             self.stderr.write(f"The token could not be checked: {error} The run will try.")
             return None

@@ -130,6 +130,7 @@ def find_repositories(team: Team, names: list[str] | None) -> list[int] | None:
     ids: dict[str, int] = {}
     for row in tracked:
         name = row.repository.full_name
+        # GitHub ignores the case of names; paths of clones differ by case.
         ids[name.casefold() if row.repository.source == Source.GITHUB else name] = row.pk
     found = []
     for name in names:
