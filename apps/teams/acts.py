@@ -39,6 +39,7 @@ def leads_back(act: Callable[..., str]) -> Callable[..., HttpResponse]:
             except NotPossible as reason:
                 messages.error(request, str(reason))
         user = cast(User, request.user)
+        # A person who has just left the team cannot see its pages any more.
         is_member = Membership.objects.filter(team=team, user=user).exists()
         target = (
             reverse("teams:members", args=[team.slug])

@@ -51,6 +51,7 @@ class MembershipFormSet(BaseInlineFormSet[Membership, Team, Any]):
             data = getattr(form, "cleaned_data", None)
             if data and not data.get("DELETE") and data.get("user"):
                 kept.append(data)
+        # A team that has no owner already can be changed all the same.
         had_owner = self.instance.pk is not None and has_owner(self.instance)
         keeps_owner = any(
             data["role"] == Role.OWNER and data["user"].is_active for data in kept

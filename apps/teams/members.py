@@ -37,6 +37,8 @@ def change_role(team: Team, by: User, user_id: int, role: str) -> Membership:
         wanted = Role(role) if role in Role.values else None
         if wanted is None:
             raise NotPossible("There is no such role. Choose owner, admin, or member.")
+        # Both the new role and the present one must be within the rights of `by`, so an
+        # admin can neither make nor demote an owner.
         if wanted not in grantable(own) or Role(membership.role) not in grantable(own):
             raise NotPossible(OWNERS_ONLY)
         if wanted != Role.OWNER:

@@ -108,6 +108,7 @@ def _change(team: Team, membership: Membership, role: Role) -> None:
 
 def _remove(team: Team, user: User) -> None:
     try:
+        # Every member may remove themselves, so it is done in the member's own name.
         remove(team, user, user.pk)
     except NotPossible as reason:
         _log_refusal(team, user.pk, f"be removed: {reason}")

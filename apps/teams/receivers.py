@@ -42,6 +42,7 @@ def membership_deleted(instance: Membership, **_: Any) -> None:
 
 def membership_changes(instance: Membership, raw: bool = False, **_: Any) -> None:
     """End rights that only owners and admins have, before a lower role is written."""
+    # `raw` is set while a dump is loaded. A dump has its own invitations and tokens.
     if raw or instance.pk is None or instance.role in _MANAGING:
         return
     before = Membership.objects.filter(pk=instance.pk).values_list("role", flat=True).first()

@@ -44,6 +44,7 @@ def create_team_for(name: str, owner: User, *, by_operator: bool = False) -> Tea
         TooManyTeams: if the owner has as many teams as an account may have.
     """
     with transaction.atomic():
+        # Two requests at once would both find fewer teams than the limit.
         User.objects.select_for_update().get(pk=owner.pk)
         owned = Team.objects.filter(memberships__user=owner, memberships__role=Role.OWNER)
         twin = owned.filter(name=name, created_at__gt=timezone.now() - SENT_TWICE).first()

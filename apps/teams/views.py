@@ -163,6 +163,8 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
         return _answer(request, invitation, "mine" if mine else "ended", 200 if mine else 410)
     if not isinstance(request.user, User):
         if request.method == "POST":
+            # The session may have ended while the page was open. The invitation is
+            # shown again after signing in.
             return redirect_to_login(request.path)
         remember_invitation(request, invitation.pk)
         return _answer(request, invitation, "anonymous")
