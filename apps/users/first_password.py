@@ -23,6 +23,7 @@ def first_password_link(user: User, next_path: str) -> str | None:
     It works once, and for PASSWORD_RESET_TIMEOUT seconds (three days). It must go to
     the account's own address only.
     """
+    # A person who can sign in already needs no password link.
     if oidc.is_only() or user.has_usable_password() or has_proven_address(user):
         return None
     if SocialAccount.objects.filter(user=user).exists():

@@ -70,6 +70,8 @@ class User(AbstractUser):
 
     class Meta:
         constraints = [
+            # The database also refuses a second account whose address differs only in
+            # case.
             models.UniqueConstraint(Lower("email"), name="user_email_unique_without_case"),
         ]
 

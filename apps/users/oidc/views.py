@@ -114,6 +114,8 @@ def check(request: HttpRequest) -> HttpResponse:
         return provider.redirect(request, AuthProcess.LOGIN, target, **state)
     except OidcError as error:
         pages.log_refusal(error.reason, error)
+        # The provider is away. A session that is young enough goes on without the
+        # check.
         if sessions.is_current(request.session, request.user):
             return pages.go_on(target)
         sessions.end_with_logout(request)
