@@ -81,7 +81,9 @@ def stages(since: datetime | None = None) -> list[Stage]:
     keys = [key for key, _ in STAGES]
     furthest = [max(keys.index(key) for key in journey) for journey in journeys]
     counts = [
-        sum(1 for reached in furthest if reached >= number) for number in range(len(keys))
+        # A journey counts in every stage up to the furthest one that it reached.
+        sum(1 for reached in furthest if reached >= number)
+        for number in range(len(keys))
     ]
     rows = []
     for number, (key, title) in enumerate(STAGES):
@@ -107,7 +109,9 @@ def _spans(journeys: Iterable[Journey], before: str, key: str) -> list[float]:
     """
     known = [journey for journey in journeys if before in journey and key in journey]
     return sorted(
-        max(0.0, (journey[key] - journey[before]).total_seconds()) for journey in known
+        # The event of a later stage may have been recorded first.
+        max(0.0, (journey[key] - journey[before]).total_seconds())
+        for journey in known
     )
 
 
@@ -125,6 +129,7 @@ def _journeys() -> list[Journey]:
         at = signed_up.pop(first_people.get(team) or 0, None)
         if at is not None:
             teams[team][EventName.SIGNED_UP] = at
+    # Members who own no team joined an existing one, so their sign-up began no journey.
     guests = set(Membership.objects.exclude(role=Role.OWNER).values_list("user_id", flat=True))
     alone = [
         {str(EventName.SIGNED_UP): at} for user, at in signed_up.items() if user not in guests
