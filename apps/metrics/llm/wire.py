@@ -2,8 +2,8 @@
 size.
 
     address = "https://api.example.com/v1/chat/completions"
-    exchange(address, {"authorization": "Bearer …"}, b"{}", seconds=60)
-    # Received(status=200, headers=…, body=b"{…}"), or NotReceived is raised
+    exchange(address, {"authorization": "Bearer …"}, b"{}", seconds=60, line=Line())
+    # Received(status=200, headers=…, body=b'{"choices": …}'), or NotReceived is raised
 
 An event loop runs each exchange, because only it can end a slow one: timeouts of a
 single read never pass while one byte comes every few seconds.
