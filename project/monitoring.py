@@ -57,8 +57,12 @@ class Rows(Collector):
         whole = True
         for part in PARTS:
             try:
+                # As a list, so that a part that fails in the middle is left out as a
+                # whole.
                 yield from list(part())
             except Exception:
+                # Not logged, because each scrape would repeat it; `firstlight_up` shows
+                # it.
                 whole = False
         up = GaugeMetricFamily(
             "firstlight_up", "1 where the database and the queue could be read, else 0."
@@ -82,6 +86,8 @@ def runs() -> Iterator[Metric]:
         .order_by()
     }
     pipelines = sorted({pipeline for pipeline, _ in counted})
+    # With zeros for states without runs, so that each series exists before its first
+    # run.
     every = [
         ((name, state.value), counted.get((name, state.value), 0))
         for name in pipelines
@@ -107,6 +113,7 @@ def hand_offs() -> Iterator[Metric]:
     were neither parked nor retried meanwhile.
     """
     since = clock.now() - RECENT
+    # Later generations are left out, because their steps have waited for a user's retry.
     began = StepRun.objects.filter(
         started_at__gte=since, idx__gt=0, run__generation=1
     ).order_by("-started_at")
@@ -405,6 +412,8 @@ PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (
     oidc_groups,
 )
 
+# Not the library's default registry, in which other packages register figures of their
+# own.
 REGISTRY = CollectorRegistry(auto_describe=False)
 REGISTRY.register(Rows())
 REGISTRY.register(REQUESTS)

@@ -31,6 +31,7 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
     state. The step of a paused run is sent when the run is resumed.
     """
     with transaction.atomic():
+        # Steps first and then the run: the order of locks that all transactions keep.
         steps = lock(run_id, from_idx=idx)
         still = StepRun.objects.filter(
             when, run_id=run_id, idx=idx, run__state__in=ACTIVE_RUN_STATES
@@ -38,9 +39,12 @@ def dispatch_tail(run_id: Any, idx: int, *, when: Q, send: bool = True, **change
         if not still.exists():
             return False
         run = Run.objects.select_for_update().get(pk=run_id)
+        # A new epoch makes every message that was sent before invalid at its claim.
         run.epoch += 1
         run.save(update_fields=["epoch"])
         StepRun.objects.filter(pk__in=[step.pk for step in steps]).update(epoch=run.epoch)
+        # The former attempt's claim is cleared, so that no lease or deadline of it is
+        # applied to the next one.
         values = {
             "state": StepState.READY,
             "dispatched_at": clock.now(),
@@ -71,6 +75,8 @@ def lock(run_id: Any, from_idx: int = 0) -> list[StepRun]:
 
 
 def send_on_commit(run_id: Any, epoch: int, tasks: Sequence[str]) -> None:
+    # After the commit, because a worker must not read the message before the rows. An
+    # error must not reach the caller either, whose change is already committed.
     transaction.on_commit(partial(_send, run_id, epoch, tasks), robust=True)
 
 

@@ -121,6 +121,8 @@ def append(run_id: Any, entries: Sequence[Entry]) -> int:
     """
     if not entries:
         return Run.objects.values_list("seq", flat=True).get(pk=run_id)
+    # The update locks the run's row until the commit, so numbers rise in the order of
+    # commits.
     more = statements.Sql(f"seq + {len(entries)}")
     [(last,)] = statements.update_values(Run, {"seq": more}, ["seq"], id=run_id)
     write(run_id, last, entries)
@@ -172,6 +174,8 @@ def update_with_events(
         return rows, listed
     with transaction.atomic():
         reads = _reads(changes, told)
+        # The events show more columns than the caller asked for. They are read with the
+        # same statement and cut off again below.
         wide = [
             replace(one, names=tuple(dict.fromkeys((*one.names, *read))))
             for one, read in zip(changes, reads, strict=True)
@@ -246,6 +250,8 @@ def _shown_in_sql(shown: RowSnapshot, model: type[models.Model]) -> dict[str, An
 def _data_in_sql(row: str, model: type[models.Model]) -> str:
     def value(name: str) -> str:
         is_float = isinstance(model._meta.get_field(name), models.FloatField)
+        # Three digits, as in `_plain`, so that both ways of writing an event give the
+        # same data.
         return f'round({row}."{name}"::numeric, 3)' if is_float else f'{row}."{name}"'
 
     # PostgreSQL writes a datetime in JSON as ISO 8601 with its offset, as `_plain`

@@ -87,6 +87,7 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
         # The claim has just been written for the page.
         context.published()
         try:
+            # A body that returns nothing has done everything.
             outcome = body(context) or Done()
             if not isinstance(outcome, Done | Partial | Skipped):
                 raise Permanent(
@@ -100,6 +101,7 @@ def execute(task: str, body: Body, run_id: str, epoch: int, *, inline: bool = Fa
         except Park as park:
             _park(context, park)
         except Exception as error:
+            # A full disk is no fault of the step, so it spends no retry.
             if not inline and disk.is_cause_of(error):
                 _wait_for_room(context)
                 return False
@@ -142,6 +144,7 @@ def claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | No
 
 
 def _claim(task: str, run_id: str, epoch: int) -> tuple[StepRun, list[Part]] | None:
+    # One number of the run for the event of the claim.
     numbering = Change(Run, {"seq": Sql("seq + 1")}, {"id": run_id}, statements.all_names(Run))
     # The commit need not wait for the disk: if a crash of the database loses the claim,
     # it also loses what the step wrote after it, and the claim is made again.
@@ -167,6 +170,8 @@ def _taking(task: str, run_id: str, epoch: int) -> Change:
         "lease_until": now + timedelta(seconds=config().lease),
         "deadline_at": statements.seconds_after(now, "deadline_seconds"),
         "attempt_started_at": now,
+        # The first attempt's start stays, because the duration of a step includes its
+        # retries.
         "started_at": Sql("COALESCE(started_at, %s)", (statements.moment(now),)),
         "error": "",
         "cause": "",
@@ -225,6 +230,7 @@ def _complete(context: StepContext, outcome: Outcome) -> bool:
         )
         if not following:
             engine.finish(context.run, [*context.parts[:-1], step], now)
+    # After the transaction, so that a completion that is rolled back is not counted.
     durations.note(step.key, step.active_seconds)
     # A pause locks this step first, so the state is still the one that was read under
     # the lock.

@@ -114,6 +114,8 @@ class Sandbox:
         )
         path = incoming.path.removeprefix("/api/v3") or "/"
         authorization = incoming.headers.get("authorization", "")
+        # Calls of apps have no token of the sandbox's table, so they are answered before
+        # tokens are checked.
         if (
             reply := app.answer(self.world, incoming.method, path, authorization, incoming.body)
         ) is not None:
@@ -136,6 +138,8 @@ class Sandbox:
         )
         fault = self.faults.take(call)
         for change, body in fault.change.items() if fault else ():
+            # The change happens before the answer, as if a user at GitHub were faster
+            # than the request.
             changes.CALLS[change](self.world, body)
         if (delay := self.pace + self.turn() + (fault.delay if fault else 0.0)) > 0:
             await asyncio.sleep(delay)
@@ -146,6 +150,8 @@ class Sandbox:
             and isinstance(operation, Operation)
             and isinstance(reply.payload, dict)
         ):
+            # GitHub's time depends on the data of the answer, so it is known only after
+            # the execution.
             seconds = self.timing.take(token.value, reply.payload.get("data"))
             if seconds is None:
                 reply = replies.secondary_limit(self.timing.retry_after)
@@ -166,6 +172,7 @@ class Sandbox:
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.status is not None:
             reply = replies.of_status(fault.status or 500, fault.body, fault.headers)
+            # Clients read the pause from this header.
             if fault.status == 429:
                 reply.headers.setdefault("retry-after", str(fault.reset_in))
             return reply
@@ -207,6 +214,8 @@ class Sandbox:
     def turn(self) -> float:
         """Reserve the next turn, and return in how many seconds it comes."""
         now = time.monotonic()
+        # Turns are reserved in advance, so that requests at the same time are spaced as
+        # well.
         self.next_at = max(self.next_at + self.every, now)
         return self.next_at - now
 
@@ -258,6 +267,8 @@ class Sandbox:
             return Reply(*refusals.answer_of(refusal))
         names: list[str] = []
         for node in operation.definition.selection_set.selections:
+            # `rateLimit` is about the token and not the repository, so it is not
+            # refused.
             if isinstance(node, FieldNode) and node.name.value != "rateLimit":
                 names.append(node.alias.value if node.alias else node.name.value)
         return Reply(*refusals.answer_of(refusal, names))
@@ -277,6 +288,7 @@ class Sandbox:
                 budget, rest=operation is None, resets_in=fault.reset_in
             )
         if operation is None:
+            # GitHub does not charge the request for the limit itself.
             if path != "/rate_limit" and not budget.charge(1):
                 return replies.primary_limit(budget, rest=True)
             open_budgets = {
@@ -344,6 +356,7 @@ class Sandbox:
 
     def put(self, records: list[dict[str, Any]]) -> Reply:
         accounts = files.Accounts()
+        # A login that was renamed must lead to the account with the same ids.
         accounts.actors.update({actor.login: actor for actor in self.world.renamed.values()})
         for record in records:
             accounts.learn(record)
@@ -375,6 +388,8 @@ async def _write(send: Send, reply: Reply) -> None:
     body = reply.body
     sent = body[: len(body) // 2] if reply.cut or reply.drop else body
     kind = "text/html" if isinstance(reply.payload, str) else "application/json; charset=utf-8"
+    # A dropped body announces its full length, so that the client notices that the rest
+    # is missing.
     length = len(body) if reply.drop else len(sent)
     headers = {
         "content-type": kind,

@@ -114,6 +114,7 @@ class Group:
         # Processes that were replaced, with the time at which each of them is killed.
         self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
         self._wakeup, waker = os.pipe()
+        # A signal handler must not block, even if the pipe is full.
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
@@ -121,8 +122,12 @@ class Group:
         """Keep the members running until the group ends; return its exit status."""
         for number in ENDING:
             signal.signal(number, self._asked)
+        # With an empty handler the signal still wakes `_wait`, so that a member that
+        # ended is noticed at once.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(REPLACING, self._asked_to_replace)
+        # `become` blocked them before this program started, so that none arrived
+        # without a handler.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*ENDING, REPLACING, signal.SIGCHLD})
         for member in self._members:
             member.start()
@@ -137,6 +142,7 @@ class Group:
 
     def _asked(self, number: int, _frame: object) -> None:
         if number == signal.SIGINT:
+            # Counted, because a second Ctrl-C kills the members.
             self._interrupts += 1
         if self._status is None:
             self._status = 0
@@ -179,6 +185,7 @@ class Group:
         """
         if os.getpid() != 1:
             return
+        # `Popen` must collect its own processes, or it would lose their exit status.
         own = {member.process.pid for member in self._members if member.process}
         own |= {process.pid for process, _ in self._leaving}
         while True:
@@ -205,6 +212,7 @@ class Group:
     def _note_end(self, member: Member, status: int, now: float) -> None:
         member.close_stdin()
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        # A new start would read the same wrong settings.
         if status == EX_CONFIG:
             self._report(
                 "error",
@@ -212,6 +220,7 @@ class Group:
             )
             self._status = EX_CONFIG
             return
+        # A member that ran for a while has not failed because of its start.
         if now - member.started_at >= STEADY:
             member.failures = 0
         member.failures += 1
@@ -279,6 +288,7 @@ def become(members: list[Member], *, grace: float, as_json: bool) -> None:
     described = []
     for member in members:
         for number in member.files:
+            # Python closes files at an exec by default, and the sockets must stay open.
             os.set_inheritable(number, True)
         described.append(
             {"name": member.name, "command": member.command, "files": member.files}

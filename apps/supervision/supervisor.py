@@ -79,6 +79,7 @@ class Supervisor:
         """Watch until the child has ended by itself, or was asked to end; then end as
         it did.
         """
+        # Short enough to notice a silence soon after it begins.
         tick = min(0.5, self.silence / 8)
         while True:
             found = signal.sigtimedwait({*FORWARDED, signal.SIGCHLD}, tick)
@@ -112,6 +113,8 @@ class Supervisor:
         if code < 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             if -code not in (signal.SIGKILL, signal.SIGSTOP):
+                # The default action makes this process end by the same signal, as its
+                # parent expects.
                 signal.signal(-code, signal.SIG_DFL)
             os.kill(os.getpid(), -code)
             # The first process of a container can't end itself by a signal.
@@ -124,6 +127,8 @@ class Supervisor:
         for mark in self.table.read():
             marks.setdefault(mark.pid, []).append(mark)
         for pid, found in marks.items():
+            # The child's own worker processes write marks as well. A mark of any other
+            # process is left over and its process id may be reused.
             if pid == self.child or _parent_of(pid) == self.child:
                 self._look_at(pid, found, now)
         if self.asked_at is not None and now > self.asked_at + self.grace + ROOM:
@@ -134,6 +139,7 @@ class Supervisor:
         pulses = [mark.at for mark in marks if mark.kind == PULSE]
         working = [mark for mark in marks if mark.kind == WORK]
         overdue = [mark for mark in working if now - mark.at > mark.limit]
+        # A process that has not begun its pulse yet is still starting.
         silent_for = now - max(pulses) if pulses else 0.0
         if silent_for < min(1.0, self.silence / 2):
             self.silences.pop(pid, None)
@@ -143,6 +149,8 @@ class Supervisor:
         burning = self._burning(pid, max(pulses), silent_for)
         if silent_for < self.silence or not (burning or overdue):
             return
+        # A stopped process (SIGSTOP) is silent without hanging. It is ended only if its
+        # work is overdue, so that another process can go on with that.
         if _is_stopped(pid):
             if overdue:
                 self._end(pid, marks, [], "stopped", silent_for)
@@ -185,6 +193,7 @@ class Supervisor:
         os.waitpid(pid, 0)
         if self.asked_at is not None:
             os._exit(0)
+        # The marks of the ended process must not count for the next one.
         self.table.clear()
         self.child = self._start()
 
@@ -202,6 +211,7 @@ class Supervisor:
             self.reports.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = self.reports / f"{name}.draft"
             draft.write_text(json.dumps(report))
+            # A sweeper must never read half a report, and a rename is atomic.
             draft.rename(self.reports / f"{name}.json")
         except OSError as error:
             self._say(

@@ -172,6 +172,7 @@ def _check_mixing(team: Team, source: str) -> None:
             "This team shows the sample organisation, whose figures would mix with yours. Leave the sample first, which "
             "deletes its figures, or create another team."
         )
+    # Repositories stay after their connection was deleted, so they are checked, too.
     own = connected - {ConnectionSource.SAMPLE} or (
         not connected and TrackedRepository.objects.for_team(team).exists()
     )
@@ -206,6 +207,7 @@ def leave(team: Team, source: str) -> bool:
     """
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
+        # The run would fail in the middle without its token.
         if Run.objects.filter(
             subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES
         ).exists():
@@ -245,6 +247,8 @@ def read_more(connection: Connection) -> None:
         return
     further, next_page = _read_pages(connection, connection.listing_more, PAGES_AT_ONCE)
     known = {listed["name"] for listed in connection.listing}
+    # A push between two requests moves a repository to another page, so it may come
+    # twice.
     new = [listed for listed in further if listed["name"] not in known]
     _store(connection, listing=[*connection.listing, *new], listing_more=next_page)
 
@@ -266,6 +270,8 @@ def measure(connection: Connection, names: list[str]) -> None:
             .first()
         )
         if row is not None:
+            # Another request may have stored other sizes meanwhile, so the row is read
+            # again under a lock.
             row.sizes = {**row.sizes, **found}
             row.save(update_fields=["sizes"])
     connection.sizes = {**connection.sizes, **found}

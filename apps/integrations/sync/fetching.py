@@ -64,7 +64,7 @@ class Fetcher:
         """Yield items with their answers, in the order of arrival. `answer()` raises
         what the request raised.
 
-        `take` returns the next item, or None if there is none for now; it is called
+        `acquire` returns the next item, or None if there is none for now; it is called
         again after each answer. The iteration ends when no request is under way either.
         An error that concerns all requests, and what `check` raises, is raised at the
         end.
@@ -92,12 +92,16 @@ class Fetcher:
                     if error is None:
                         self._most = int(MOST_IN_FLIGHT)
                     if isinstance(error, OF_ALL):
+                        # The requests that are under way are still awaited, because
+                        # their answers are paid for.
                         flight.stopped = flight.stopped or error
                     else:
                         yield item, _answer(result, error)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for _, ticket in flight.flying.values():
+                # Permits of requests without an answer are released at once, so that
+                # other runs need not wait until they expire.
                 self._allowance.release(ticket, 0.0)
 
     def _put_off(self, reason: Exception) -> None:
@@ -130,6 +134,8 @@ class Fetcher:
                     flight.waiting.append(item)
                 taken = self._allowance.acquire()
                 if not isinstance(taken, Ticket):
+                    # Not longer than that, so that answers that arrive meanwhile are
+                    # handled.
                     return min(taken, LOOK_UP)
                 self._go()
                 item = flight.waiting.pop()

@@ -66,6 +66,8 @@ class GitReader:
                 if (clone := self._clone(tracked)) is not None:
                     self._read_all(tracked, clone)
                 with self._sync_state.ctx.unit(unit=UNIT, last=True):
+                    # Once at the end, because the newest commit of a person may be in
+                    # any batch.
                     settle_names(tracked.team_id)
                 self._sync_state.end(tracked)
 
@@ -156,6 +158,8 @@ class GitReader:
                 if isinstance(error, HOPELESS):
                     raise
                 if len(batch) > 1:
+                    # One landing may be damaged. Halves are read to find it, without
+                    # giving up the others.
                     todo.extendleft(reversed(batch))
                     size = len(batch) // 2
                     continue
@@ -172,6 +176,8 @@ class GitReader:
             in_vain = 0
             self._commit(tracked, records, problems, compare=compare)
             self._tell_clipped(tracked, clone, batch)
+            # After a success the batches grow again, because small ones start git more
+            # often.
             size = min(LANDINGS, size * 2)
 
     def _read(
@@ -244,12 +250,15 @@ def _landed(
     if clone is None:
         return {}
     oldest = _stored(repository).aggregate(oldest=Min("merged_at"))["oldest"]
+    # Rows from an earlier, wider window count, too: otherwise they would be deleted as
+    # off the trunk.
     start = min(since, oldest) if oldest else since
     known = set(
         _stored(repository).filter(merged_at__lt=since).values_list("external_id", flat=True)
     )
     landed: dict[str, str] = {}
     for landing in clone.landings(start):
+        # Landings before the window count only if they are stored already.
         key = f"git:{landing.oid}"
         if landing.landed_at >= since or key in known:
             landed[key] = clone.digest(landing)
@@ -283,6 +292,7 @@ def _delete_others(
     """
     stored = _stored(repository)
     if cut_at is not None:
+        # Behind the cut the clone knows no commits, so their absence proves nothing.
         stored = stored.filter(merged_at__gt=cut_at)
     rows = stored.values_list("pk", "external_id")
     gone = [pk for pk, external_id in rows if external_id not in landed]

@@ -58,6 +58,8 @@ def read_list(
         return source.skeleton(name, first=first, after=after, document=document)
 
     try:
+        # The name first, because a page costs one request by the name and two by the
+        # node id.
         page = page_of(address.full_name) if address.has_name else None
     except NotFound:
         found = _follow(source, address)
@@ -87,6 +89,8 @@ def confirm(source: GitHubSource, address: Address) -> None:
         facts = None
     if facts is not None and _is_same(source, facts, address):
         return
+    # The name leads to no repository, or to another one. The node id still finds a
+    # renamed repository.
     if _follow(source, address) is None:
         raise NotFound.repository()
 
@@ -164,6 +168,7 @@ def free_name(tracked: TrackedRepository) -> None:
     """
     repository = tracked.repository
     if FORMER not in repository.full_name:
+        # The rows stay readable under a name that GitHub cannot have.
         repository.full_name = _former(repository)
         repository.save(update_fields=["full_name"])
         touch(repository.team_id)
@@ -187,9 +192,12 @@ def _unite(repository: Repository, facts: RepositoryFacts) -> None:
     )
     for other in others.filter(same):
         if TrackedRepository.objects.for_team(repository.team_id).filter(pk=other.pk).exists():
+            # Both rows are read, so neither may be merged into the other one silently.
             raise SameRepository(repository.full_name, other.full_name)
         pulls = PullRequest.objects.for_team(repository.team_id)
         known = pulls.filter(repository=repository).values("number")
+        # A number is unique in a repository, so rows that exist on both sides are
+        # deleted on one of them.
         pulls.filter(repository=other, number__in=known).delete()
         pulls.filter(repository=other).update(repository=repository)
         other.delete()

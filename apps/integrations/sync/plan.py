@@ -4,7 +4,7 @@ answer means for the rows.
     skeleton   pages by creation, newest first, back to the start of the window: totals and first figures
     update     pages by last change, back to the watermark, or else to the start: older ones that were active since
     detail     bodies, commits and reviews, newest first, in batches of ids
-    settle     pages by last change, back to where this sync began: what changed meanwhile; until nothing has
+    settle     pages by last change, back to where this sync began: changes meanwhile; repeated until there are none
     verify     if it is due, what is stored compared with GitHub (see `verification`); then settle again
     end
 

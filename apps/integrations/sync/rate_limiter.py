@@ -107,8 +107,11 @@ class Pace:
         over = (
             flown + self.usual + sum(seconds for _, seconds, _ in self.spent) - SECONDS_A_WINDOW
         )
+        # A single answer may take longer than the whole limit, so one request is always
+        # allowed.
         if over <= 0 or not (self.spent or self.flying):
             return 0.0
+        # Wait until enough of the oldest answers have left the window.
         for ended, seconds, _ in sorted(self.spent):
             over -= seconds
             if over <= 0:
@@ -118,11 +121,13 @@ class Pace:
     def _courtesy(self, owner: str, now: float) -> float:
         others = [who for who in self.waiting if who != owner]
         mine = self.had(owner, now)
+        # A run that has had less of the last minute is waiting, so it goes first.
         return SHORTEST_WAIT if any(self.had(who, now) < mine for who in others) else 0.0
 
     def release(self, ticket: str, seconds: float, now: float) -> None:
         owner, _ = self.flying.pop(ticket, ("", now))
         self.spent.append((now, seconds, owner))
+        # A running mean, in which recent answers have more weight.
         self.usual = 0.8 * self.usual + 0.2 * seconds
 
     def on_success(self) -> None:
@@ -189,6 +194,8 @@ class RateLimiter:
         with transaction.atomic():
             budget = self._budget()
             now, pace = clock.now(), _pace(budget)
+            # A new attempt of the run: requests of the former one can have no answer
+            # any more.
             if not self._begun:
                 pace.abandon(self._owner, now.timestamp())
             if until := _closed_until(budget, now):
@@ -214,6 +221,8 @@ class RateLimiter:
                 _note_rate(budget, rate)
             if isinstance(error, RateLimited):
                 self._close(budget, pace, error, now)
+            # Other errors change nothing, because they show nothing about GitHub's
+            # load.
             elif isinstance(error, Overloaded):
                 pace.on_overload()
             elif error is None:
@@ -270,6 +279,7 @@ def _closed_until(budget: ApiBudget, now: datetime) -> datetime | None:
     if budget.blocked_until and budget.blocked_until > now:
         return budget.blocked_until
     if budget.points_left == 0 and budget.resets_at and budget.resets_at > now:
+        # It is the hourly limit that is used up.
         budget.secondary = False
         return budget.resets_at
     return None

@@ -45,6 +45,8 @@ def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     Returns whether it is.
     """
     cursor = tracked.cursor
+    # A run compares a repository once. A first read has just read everything, so it
+    # needs no comparison.
     if cursor.get("verified") or tracked.synced_since is None:
         return False
     part = cursor.get("compare")
@@ -117,12 +119,14 @@ class Lists:
         except (Overloaded, BadResponse) as error:
             if isinstance(error, StaleCursor):
                 self._forget_place()
+            # Only attempts that a smaller page cannot help count.
             self._tries += self.size == 1 or isinstance(error, StaleCursor)
             self.size = max(1, self.size // 2)
             if self._tries >= TRIES:
                 raise
             return
         self._tries += 1
+        # Unusable nodes are often a temporary fault, so the page is read again.
         if page.problems and self._tries < TRIES:
             return
         self._tries, self.size = 0, queries.PAGE_LIMIT
@@ -168,6 +172,7 @@ class Lists:
             last = pulls.filter(repository_id=self._tracked.repository_id).aggregate(
                 last=Max("pk")
             )["last"]
+            # Rows with later keys have just been read, so they need no comparison.
             state |= {"stage": "details", "after": 0, "to": last or 0}
         self._tracked.cursor = {**self._tracked.cursor, "verify": state}
 
@@ -207,6 +212,7 @@ def remove(tracked: TrackedRepository, gone: Sequence[str]) -> set[int]:
     pulls = PullRequest.objects.for_team(tracked.team_id).filter(
         repository_id=tracked.repository_id
     )
+    # The keys are read before the deletion, because the caller reports them.
     keys = set(pulls.filter(external_id__in=gone).values_list("pk", flat=True))
     pulls.filter(pk__in=keys).delete()
     if keys:
@@ -238,6 +244,7 @@ def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> boo
     with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
         cursor: dict[str, Any] = {**tracked.cursor, "verify": state}
         if not has_more:
+            # The comparison took a while: what changed meanwhile is read once more.
             cursor |= {"phase": "settle", "verified": True, "after": None}
             tracked.verified_to = None if state["whole"] else last
             tracked.verified_at = timezone.now() if state["whole"] else tracked.verified_at

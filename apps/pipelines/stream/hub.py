@@ -116,6 +116,7 @@ class Hub:
         if self._closing:
             self._end(viewer)
             return
+        # The loops run only while there are viewers.
         if not self._services:
             loops = (self._serve, self._keep_alive, self._recheck, lambda: self._relay(self))
             self._services = [asyncio.create_task(self._supervise(loop)) for loop in loops]
@@ -164,12 +165,14 @@ class Hub:
             except Exception:
                 logger.exception("The stream has a problem; it goes on in %.0f s.", AGAIN_AFTER)
             await asyncio.sleep(AGAIN_AFTER)
+            # Notifications may have been lost during the error.
             self.look()
 
     async def _serve(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            # Swapped before the reading: runs that change during it are checked again.
             dirty, self._dirty = self._dirty, set()
             for part in batched(dirty, RUNS_AT_ONCE):
                 wants = [
@@ -181,9 +184,12 @@ class Hub:
                 for view in views:
                     self._show(view)
                 if missed := {want.run_id for want in wants} - {view.run_id for view in views}:
+                    # Runs that could not be rendered are tried again later, and not in
+                    # a tight loop.
                     asyncio.get_running_loop().call_later(AGAIN_AFTER, self.look, missed)
 
     def _want(self, run_id: UUID, watched: Watched) -> reader.Want:
+        # A busy viewer's cursor is about to change, so it gets no frame now.
         cursors = frozenset(viewer.cursor for viewer in watched.viewers if not viewer.busy)
         return reader.Want(run_id, self._known.get(run_id), cursors)
 
@@ -229,6 +235,8 @@ class Hub:
         task.add_done_callback(self._writes.discard)
 
     async def _send(self, viewer: Viewer, body: bytes) -> None:
+        # Read before the sending, because the viewer may be ended meanwhile and must
+        # then get another, final message.
         last = viewer.over
         try:
             await viewer.send(
@@ -238,6 +246,7 @@ class Hub:
             self.leave(viewer)
             return
         if body and not last:
+            # Still busy during the pause, which limits how often a viewer gets a frame.
             await asyncio.sleep(PAUSE)
         viewer.busy = False
         if last:

@@ -25,7 +25,9 @@ from apps.pipelines import clock
 from apps.pipelines.models import ProcessSeen
 from apps.pipelines.worker import process_id
 
+# Seconds between two renewals of a row.
 RENEW_EVERY = 10.0
+# Six missed renewals, so that a slow database does not make a process disappear.
 GONE_AFTER = timedelta(seconds=60)
 FORGET_AFTER = timedelta(days=1)
 FINGERPRINT_LENGTH = 16
@@ -49,6 +51,7 @@ def announce(kind: str, detail: str = "") -> None:
     ProcessSeen.objects.update_or_create(
         owner=process_id.me(), defaults=values, create_defaults=values | {"started_at": now}
     )
+    # A process that was killed could not delete its row.
     ProcessSeen.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
 
 
@@ -118,6 +121,8 @@ def running() -> list[ProcessSeen]:
     recent = ProcessSeen.objects.filter(seen_at__gt=clock.now() - GONE_AFTER).order_by(
         "started_at"
     )
+    # A process of this machine that was killed need not be waited for: its death can be
+    # proved.
     return [process for process in recent if not process_id.is_dead(process.owner)]
 
 

@@ -56,6 +56,7 @@ _WANTED = ("linguist-generated", "linguist-vendored", "diff")
 _ENTRY = re.compile(
     r"(?P<mode>100[0-7]{3}) blob (?P<oid>[0-9a-f]{40,64})\t(?P<path>.*)", re.DOTALL
 )
+# A repository with more files of this name is made to slow the sync down.
 _MOST_FILES = 1000
 
 
@@ -73,6 +74,8 @@ class LeftOut:
                 and len(entries) < _MOST_FILES
             ):
                 entries.append(f"{match['mode']} {match['oid']}\t{match['path']}")
+        # The index gets one entry a line, so a path with a line break can't be passed
+        # to it.
         self._entries = [entry for entry in entries if "\n" not in entry]
         self._has_index = False
         self._also: frozenset[str] = frozenset()
@@ -89,6 +92,8 @@ class LeftOut:
         found: set[str] = set()
         told = self._told(paths) if self._entries else {}
         for path in paths:
+            # The repository's own mark comes before the usual names: a project may keep
+            # its source in `vendor`.
             is_left_out = True if path in self._also else told.get(path)
             if is_left_out is None:
                 is_left_out = _is_usual(path)
@@ -98,6 +103,7 @@ class LeftOut:
 
     def _told(self, paths: Iterable[str]) -> dict[str, bool]:
         """Return the paths that the repository marks, each with whether it is left out."""
+        # Written at the first use, because most repositories have no such file.
         if not self._has_index:
             for _ in self._git.fields("update-index", "--index-info", given=self._entries):
                 pass
@@ -109,6 +115,8 @@ class LeftOut:
         for path, name, value in zip(fields, fields, fields, strict=False):
             if name == "diff":
                 if value == "unset":
+                    # Only as a default, because an explicit `linguist-generated=false`
+                    # is more precise than `-diff`.
                     told.setdefault(path, True)
             elif value in ("set", "true"):
                 told[path] = True

@@ -126,6 +126,7 @@ class GitRepository:
         git = Git(
             shadow.git_dir, location.shown, timeout, objects=location.common_dir / "objects"
         )
+        # The format of storage must be known before git reads any object.
         settings = git.settings_in(read_config_file(location))
         shadow.configure(settings)
         git.is_partial = is_partial(settings)
@@ -194,10 +195,13 @@ class GitRepository:
             for oid, found in brought.items()
             if found.imports
         }
+        # Landings without imports share one git process. The others need rules of their
+        # own, which leave out the imported paths.
         plain = [oid for oid in oids if oid not in imported]
         landed = _by_oid(self._git, plain, merges=True, left_out=left_out)
         for oid, paths in imported.items():
             landed |= _by_oid(self._git, [oid], merges=True, left_out=left_out.and_also(paths))
+        # A dictionary, because it has each commit once and keeps the order.
         wanted = {oid: None for some in listed.values() for oid in some}
         commits = _by_oid(self._git, wanted, merges=False, left_out=left_out)
         return [
@@ -228,6 +232,9 @@ class GitRepository:
                     self._git.line("rev-parse", "--verify", "--quiet", f"{self._tip}:.mailmap")
                     or ""
                 )
+            # Everything that changes records without a new commit: the rules, the
+            # trunk's name, `.mailmap`, attributes, the origin, and the depth of the
+            # clone.
             parts = [
                 RULES,
                 self.trunk,
@@ -252,6 +259,8 @@ class GitRepository:
         return frozenset(path for record in records for path in record.paths)
 
     def _history(self, since: datetime | None) -> History:
+        # The last history is kept, because the units of a sync ask for the same one
+        # again and again.
         if self._known is None or self._since != since:
             self._known = History(
                 self._git,
@@ -293,6 +302,8 @@ def _trunk(git: Git, location: Location) -> tuple[str, str]:
     candidates = []
     remote = git.line("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
     if remote and remote.startswith("refs/remotes/origin/"):
+        # The remote's default branch comes first: a clone may have any branch checked
+        # out.
         candidates.append((remote.removeprefix("refs/remotes/origin/"), remote))
     head = git.line("symbolic-ref", "--quiet", "HEAD")
     if head and head.startswith("refs/heads/"):
@@ -306,6 +317,7 @@ def _trunk(git: Git, location: Location) -> tuple[str, str]:
         if not is_oid(tip):
             raise CannotRead(location.shown, "the answers of the program 'git' can't be used")
         return name, tip
+    # A damaged repository must not be reported as an empty one.
     if _has_commits(git):
         raise CannotRead(location.shown, "its newest commit is missing or damaged")
     raise EmptyRepository(location.shown)

@@ -160,6 +160,8 @@ class GitHubSource:
             end, nodes = translate.page_end(connection), fields.items(connection, "nodes")
         except Malformed as malformed:
             raise BadResponse(f"{malformed} in the list of pull requests") from None
+        # A cursor that does not move would make the sync read the same page without
+        # end.
         if end.has_next and end.cursor == after:
             raise BadResponse("the list of pull requests does not go on where it ended")
         records, problems = [], []
@@ -168,6 +170,8 @@ class GitHubSource:
                 continue
             try:
                 name = f"{translate.name_of(entry, position)} of {full_name}"
+                # The name is marked first, so that a node whose parsing hangs can be
+                # named and skipped.
                 with self._reading(name):
                     records.append(_usable(entry, spoilt.get(position), translate.skeleton))
             except Malformed as malformed:
@@ -189,6 +193,7 @@ class GitHubSource:
         reply = self._client.graphql(queries.DETAIL, {"ids": list(ids)}, what="pull requests")
         spoilt = _by_position(reply.issues, ("nodes",), "pull requests")
         nodes = reply.data.get("nodes")
+        # Nodes are matched to ids by position, so a missing one would shift all others.
         if not isinstance(nodes, list) or len(nodes) != len(ids):
             raise BadResponse("it has not as many pull requests as were asked for")
         records: list[PullRequestData] = []
@@ -201,6 +206,8 @@ class GitHubSource:
                     raise Malformed(
                         f"id should be {node_id!r}, found {found.record.external_id[:40]!r}"
                     )
+                # Further pages are requests of their own, so their errors concern this
+                # pull request alone.
                 records.append(self._whole(found))
             except (Malformed, Overloaded, BadResponse) as error:
                 problems[node_id] = reason_of(error)
@@ -247,6 +254,8 @@ class GitHubSource:
         return record
 
     def _pages(self, document: str, node_id: str, name: str, end: PageEnd) -> list[Node]:
+        # All pages are read before any is used: a record with half of its commits would
+        # look complete.
         pages: list[Node] = []
         first = queries.PAGE_LIMIT
         while end.has_next:
@@ -257,6 +266,7 @@ class GitHubSource:
             except Overloaded:
                 if first == 1:
                     raise
+                # GitHub gave up on the page. A smaller one may succeed.
                 first //= 2
                 continue
             if reply.issues:
@@ -275,6 +285,7 @@ def _owner_and_name(full_name: str) -> dict[str, Any]:
 
 
 def _repository(reply: Reply) -> Node:
+    # GitHub answers with null for a missing repository and for one without access.
     node = reply.data.get("repository")
     if isinstance(node, dict):
         return node
@@ -338,6 +349,7 @@ def _by_position(
     for issue in issues:
         position = issue.path[len(prefix)] if len(issue.path) > len(prefix) else None
         if issue.path[: len(prefix)] != prefix or not isinstance(position, int):
+            # An error without a position may concern any of the nodes.
             raise issue.as_error(what)
         found.setdefault(position, issue)
     return found
