@@ -132,6 +132,7 @@ class _Dialog(smtplib.SMTP):
             if self._has_sent_all:
                 raise _ReplyLost(_described(error)) from error
             raise
+        # The server has the whole message, and its answer can't be interpreted.
         if not 200 <= code < 600:
             raise _ReplyLost(f"The answer was no answer of SMTP: {_text(text)}")
         # Only 250 counts as success in smtplib.
@@ -169,6 +170,8 @@ class SmtpBackend(EmailBackend):
         connection = self.dialog.sock if self.dialog else None
         if connection is not None:
             with suppress(OSError):
+                # A shutdown wakes a thread that is blocked in a read; closing the
+                # socket would not.
                 connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -228,6 +231,8 @@ class MailServer:
         Raises:
             Unsendable: if an address can't be written in SMTP.
         """
+        # A timer, because the socket's timeout starts again with each byte of the
+        # server.
         timer = threading.Timer(self._deadline, self._abort)
         timer.daemon = True
         timer.start()
@@ -280,6 +285,8 @@ class MailServer:
         try:
             self._backend.close()
         except Exception:
+            # A backend that failed to close may be in any state, so a new one replaces
+            # it.
             self._backend = mailers[self._alias]
 
 
@@ -297,12 +304,16 @@ def letter_of(message: OutboxMessage) -> Letter:
         headers={
             **message.headers,
             "Message-ID": message.message_id,
+            # Asks recipients' servers not to answer with out-of-office replies (RFC
+            # 3834).
             "Auto-Submitted": "auto-generated",
         },
     )
     if message.html:
         letter.attach_alternative(message.html, "text/html")
     try:
+        # Rendered once before sending, so that a broken header is not found in the
+        # middle of the dialog.
         letter.message().as_bytes()
     except Exception as error:
         raise Unsendable(_described(error)) from error
@@ -317,6 +328,7 @@ def outcome_of(error: Exception) -> Outcome:
     if isinstance(error, AnymailRecipientsRefused):
         return RecipientRefused(reason)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
+        # Each message has one recipient.
         code, text = next(iter(error.recipients.values()), (0, b""))
         if speaks_of_recipient(code, _text(text)):
             return RecipientRefused(reason)
@@ -348,6 +360,7 @@ def speaks_of_recipient(code: int, text: str) -> bool:
     """
     first = text.split(maxsplit=1)[0] if text.split() else ""
     parts = first.split(".")
+    # An enhanced code is more precise than the code before it, so it decides.
     if len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts):
         return first in OF_RECIPIENT
     return code in NO_SUCH_MAILBOX

@@ -165,6 +165,8 @@ class StepContext:
 
     def guard(self, **changes: Any) -> None:
         """Lock the step's row, if it is still this attempt's, and change it."""
+        # Without other changes it writes the owner again, because only a write takes
+        # the row's lock on both databases.
         [mine] = batch.change(self.mine(changes or {"owner": self.step.owner}))
         self.must_hold(mine)
 
@@ -184,11 +186,14 @@ class StepContext:
             )
 
     def _save(self, work: Unit) -> None:
+        # Masking takes time, and most units keep the message.
         if work.message != self.step.message:
             work.message = storable(work.message)
         new = {name: getattr(work, name) for name in PROGRESS}
         statements.update(StepRun, new, id=self.step.pk)
         self._set(new)
+        # Units may be much shorter than a page can show, so not each of them writes an
+        # event.
         if time.monotonic() - self._published >= config().progress_every:
             self.publish()
 
@@ -229,6 +234,7 @@ class StepContext:
         )
         changes = {
             "seq": Sql("seq + %s", (count,)),
+            # A percentage on a page must never fall, even if the total grows.
             "percent": Sql(
                 "CASE WHEN percent > %s THEN percent ELSE %s END", (percent, percent)
             ),
@@ -264,6 +270,7 @@ class StepContext:
     def log(self, message: str, *, level: str = "info", **data: Any) -> None:
         """Add a line to the run's log, in the open unit or in a transaction of its own."""
         entry = events.Entry("log", self.step.key, message, level, data)
+        # The open unit has the guard already, and the line must be rolled back with it.
         if self._unit is not None:
             events.append(self.run.pk, [entry])
             return

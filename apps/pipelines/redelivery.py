@@ -60,6 +60,7 @@ def record(run_id: Any, failure: Failure) -> None:
         stored = arguments.encode({"sender": failure.sender, "named": failure.named})
     except (LookupError, TypeError) as why:
         logger.error("Receiver %s of run %s can't be called again: %s", name, run_id, why)
+        # The failure must be visible even if it can't be repeated.
         address, stored = "", {}
     repeatable = bool(address)
     FailedReceiver.objects.create(
@@ -86,6 +87,7 @@ def retry_due() -> int:
         state=ReceiverState.WAITING, next_attempt_at__lte=clock.now()
     )
     worked = 0
+    # The oldest first, so that one receiver that always fails cannot block the others.
     for row in list(due.order_by("next_attempt_at")[:AT_ONCE]):
         if _claim(row):
             worked += _try(row)
@@ -98,6 +100,7 @@ def _claim(row: FailedReceiver) -> bool:
     same = FailedReceiver.objects.filter(
         pk=row.pk, state=ReceiverState.WAITING, attempts=row.attempts
     )
+    # A compare-and-set: several sweepers may have read the same row.
     taken = same.filter(next_attempt_at=row.next_attempt_at).update(
         attempts=F("attempts") + 1, next_attempt_at=clock.now() + pause
     )
@@ -120,6 +123,7 @@ def _try(row: FailedReceiver) -> bool:
                 return False
             line = WORKED.format(row.reference)
             events.append(row.run_id, [events.Entry("log", "", line)])
+    # The row is deleted together with its run.
     except Run.DoesNotExist:
         return False
     except UnknownReceiver as error:
@@ -193,6 +197,7 @@ def _give_up(row: FailedReceiver, error: Exception, now: datetime) -> None:
 
 def _tell_operators(row: FailedReceiver, error: Exception, now: datetime) -> None:
     """Log an error, which is mailed to ADMINS, once for each row."""
+    # The update decides which process sends the email, so that there is only one.
     if FailedReceiver.objects.filter(pk=row.pk, told_at=None).update(told_at=now):
         text = "Receiver %s of run %s keeps failing, reference %s; see the failed receivers in the admin."
         logger.error(text, row.receiver, row.run_id, row.reference, exc_info=error)
@@ -239,6 +244,7 @@ def forget_old() -> int:
 
 def _back_off(attempts: int) -> timedelta:
     """Return the pause after so many failures."""
+    # The exponent is limited, because a larger number would not fit into a timedelta.
     doubled = config().receiver_backoff * 2 ** min(attempts - 1, 30)
     return timedelta(seconds=min(doubled, config().receiver_backoff_cap))
 

@@ -43,6 +43,7 @@ class Connections:
 
     def __init__(self, most: int, trusted: str, files: int) -> None:
         self.most = most
+        # One address may not use up all connections.
         self.most_per_client = max(limits.LEAST_PER_CLIENT, most // 4)
         self._files = files
         self._trusted = _TrustedHosts(trusted)
@@ -64,6 +65,7 @@ class Connections:
         except ValueError:
             return ""
         if isinstance(parsed, IPv6Address):
+            # A visitor with IPv6 usually has a whole /64 network of addresses.
             return str(int(parsed) >> 64)
         return address
 
@@ -92,6 +94,8 @@ class Connections:
         """Record that a connection waits for a request."""
         if connection in self._open:
             self._idle[connection] = None
+            # The dictionary is ordered by idle time, so its first key is the one to
+            # close.
             self._idle.move_to_end(connection)
 
     def leave(self, connection: Connection) -> None:
@@ -101,6 +105,7 @@ class Connections:
             self._open.remove(connection)
             self._per_client[connection.client_key] -= 1
             if self._per_client[connection.client_key] <= 0:
+                # Otherwise the counter would keep every address that ever connected.
                 del self._per_client[connection.client_key]
 
     def _make_room(self, key: str) -> bool:

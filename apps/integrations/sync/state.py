@@ -131,6 +131,7 @@ class SyncState:
         self.removed: list[str] = []
         self.budget: ApiBudget | None = None
         self._saved_at = time.monotonic()
+        # Well before the deadline, which would count as a failure.
         self._yield_at = time.monotonic() + ctx.step.deadline_seconds / 2
         self._drawn_at = float("-inf")
 
@@ -140,6 +141,8 @@ class SyncState:
         `since` is used at the run's first attempt only.
         """
         with self.ctx.unit(unit=UNIT) as unit:
+            # Set once: a later attempt must read the same window and the same
+            # repositories.
             unit.cursor.setdefault("since", since.isoformat())
             unit.cursor.setdefault("repo_ids", self._chosen(repo_ids))
             self.since = datetime.fromisoformat(unit.cursor["since"])
@@ -186,6 +189,8 @@ class SyncState:
         gone = set(unit.cursor["repo_ids"]) - {row.pk for row in self.rows}
         if not gone:
             return
+        # The first attempt of a retry: the removed ones were reported by the generation
+        # before.
         if self.ctx.generation > 1 and unit.cursor.get("started") != self.ctx.generation:
             unit.cursor["repo_ids"] = [row.pk for row in self.rows]
             return
@@ -206,6 +211,7 @@ class SyncState:
 
     def _lock(self, ids: Sequence[int]) -> list[TrackedRepository]:
         rows = (
+            # In the order of keys, so that two runs at once cannot block each other.
             TrackedRepository.objects.for_team(self.team_id).filter(pk__in=ids).order_by("pk")
         )
         return list(rows.select_related("repository").select_for_update(of=("self",)))
@@ -214,6 +220,7 @@ class SyncState:
         holders = {
             row.cursor.get("run", ""): row for row in self.rows if row.sync_status in OPEN
         }
+        # Rows without a run were never read.
         holders.pop("", None)
         holders.pop(str(self.ctx.run.pk), None)
         for run_id in Run.objects.filter(
@@ -225,6 +232,7 @@ class SyncState:
 
     def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
         for row in rows:
+            # Before the cursor is replaced, which has their numbers.
             read_again(row.repository, row.cursor.get("unsettled", []))
             row.cursor = self._first_cursor(row)
         if self._nights and not self.verify:
@@ -255,6 +263,8 @@ class SyncState:
             # would have a gap. Pull requests whose last activity is before the first
             # day are left out, as in a first read.
             since = min(since, max(row.watermark, row.synced_since))
+            # The window was read before, or the list was read to its end. Only changes
+            # are left to read.
             if row.synced_since <= since or (deep and deep["whole"]):
                 cursor |= {"phase": "update", "deep": deep}
             elif deep:

@@ -97,6 +97,8 @@ class Git:
         self._timeout = timeout
         self._objects = objects
         self.is_partial = False
+        # Absolute, because git runs in another folder, in which a relative entry of PATH
+        # would lead elsewhere.
         self._program = str(Path(program).absolute())
         self._settings = [f"safe.directory={git_dir}", *_SETTINGS]
 
@@ -152,14 +154,18 @@ class Git:
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
+                    # A process group of its own, so that `_stop` also kills what git
+                    # has started.
                     start_new_session=True,
                 )
             except OSError as error:
+                # The same error code means a missing program or a missing folder.
                 if not self._git_dir.is_dir():
                     raise CannotRead(self._shown, "its folder has gone") from error
                 if error.errno in _NO_PROGRAM:
                     raise GitMissing("can't be started on the server") from error
                 raise
+            # Set by the timer only, so that a normal end is not reported as a timeout.
             late = threading.Event()
             timer = threading.Timer(self._timeout, _stop, [process, late])
             timer.daemon = True
@@ -192,20 +198,25 @@ class Git:
         environment = {
             "PATH": os.pathsep.join([str(Path(self._program).parent), os.defpath]),
             "HOME": "/nonexistent",
+            # Errors are recognized by their English words.
             "LC_ALL": "C",
             "TZ": "UTC",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_IMPLICIT_WORK_TREE": "0",  # as if bare: no file of a work tree is read
+            # References below refs/replace would let a repository show other contents
+            # under an object's id.
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_GRAFT_FILE": "/dev/null/none",
+            # A partial clone must not open a connection to fetch missing objects.
             "GIT_NO_LAZY_FETCH": "1",
             # This setting is stronger than protocol.allow, which the repository could
             # override for each protocol.
             "GIT_ALLOW_PROTOCOL": "none",
             "GIT_PROTOCOL_FROM_USER": "0",
             "GIT_TERMINAL_PROMPT": "0",
+            # git must not write to the repository, not even a refreshed index.
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_PAGER": "cat",
         }

@@ -113,6 +113,8 @@ class GitHubClient:
         self._token = token.strip()
         if not self._token:
             raise MissingCredentials
+        # A pasted token may contain a line break, with which the HTTP library would
+        # raise an error that quotes the token.
         if any(ord(character) < 32 or ord(character) == 127 for character in self._token):
             raise BadCredentials(
                 "it contains line breaks or other characters that cannot be sent"
@@ -128,6 +130,7 @@ class GitHubClient:
         ).hexdigest()
 
     def __repr__(self) -> str:
+        # Without the token, because a `repr` may appear in logs and tracebacks.
         return f"GitHubClient({self.endpoints.rest!r})"
 
     def __enter__(self) -> Self:
@@ -155,6 +158,8 @@ class GitHubClient:
         data = answer.get("data")
         if not isinstance(data, dict):
             raise issues[0].as_error(what) if issues else BadResponse("it carries no data")
+        # Only now: an error page has a status, too, but does not show that GitHub
+        # answers queries.
         self.has_answered = True
         return Reply(data, issues, limits.clock(raw.headers))
 
@@ -189,6 +194,7 @@ class GitHubClient:
         if self.rate and self.rate.remaining == 0 and timezone.now() < self.rate.resets_at:
             # GitHub may ban an application that sends requests while it is limited.
             raise RateLimited(self.rate.resets_at)
+        # GitHub redirects requests for renamed repositories.
         for _ in range(MAX_REDIRECTS + 1):
             raw = self._exchange(method, url, options)
             if raw.status not in REDIRECTS:
@@ -199,6 +205,7 @@ class GitHubClient:
     def _redirected(self, url: str, raw: _Raw) -> str:
         target: str = urljoin(url, raw.headers.get("location", ""))
         here, there = urlsplit(url), urlsplit(target)
+        # The token must never be sent to another host.
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise BadResponse(
                 "it sends us to another host, which would get the token; check the address of GitHub's API"
@@ -232,6 +239,8 @@ class GitHubClient:
             raise Overloaded("the connection broke off") from None
 
     def _body(self, response: httpx.Response) -> bytes:
+        # The library's timeout applies to each read, so a slow trickle needs a limit of
+        # its own.
         ends = time.monotonic() + self._request_seconds
         body = bytearray()
         for chunk in response.iter_bytes():
@@ -243,6 +252,8 @@ class GitHubClient:
         return bytes(body)
 
     def _checked(self, raw: _Raw, method: str, what: str) -> _Raw:
+        # Error answers have the headers, too, so they are read before the status is
+        # checked.
         self.rate = limits.read_rate(raw.headers) or self.rate
         if raw.status in (200, 201, 204):
             return raw
