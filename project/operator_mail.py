@@ -38,6 +38,7 @@ MAX_FRAMES = 20
 # Seconds until an email is retried that could not be queued because the database is
 # away.
 AGAIN_AFTER = 60.0
+# Errors that the probes report.
 OUTAGES = (OperationalError, InterfaceError, RedisError, ConnectionError, TimeoutError)
 # Loggers whose errors are reported by probes or caused by clients.
 SILENT = ("project.probes", "project.errors", "django.security")
@@ -75,6 +76,7 @@ class OperatorMailHandler(logging.Handler):
 
 def concerns_operators(record: logging.LogRecord) -> bool:
     """Return whether the record is an unexpected error of this installation."""
+    # An error of the reporter itself would otherwise be reported without end.
     if record.name.startswith(SILENT) or getattr(_thread, "is_reporter", False):
         return False
     error = record.exc_info[1] if record.exc_info else None
@@ -107,6 +109,8 @@ class Reporter:
                 self._reports[kind] = _Report(1, _text(record), _subject(record))
             else:
                 known.count += 1
+                # The first example since the last email, because the former one was
+                # mailed.
                 if known.count == 1:
                     known.text = _text(record)
             # Threads do not survive a fork: each process starts its own.
@@ -133,6 +137,7 @@ class Reporter:
 
     def queue_due(self) -> float:
         """Queue the emails that are due. Returns the seconds until the next check."""
+        # Models cannot be used before the applications are loaded.
         if not apps.ready:
             return 1.0
         with self._lock:
@@ -174,6 +179,8 @@ def queue_email(kind: str, report: _Report) -> None:
                 >= MAX_EMAILS
             ):
                 return
+            # The same key in all processes, so that the outbox stores one email of a
+            # kind an hour.
             hour = int(now.timestamp() // EVERY.total_seconds())
             queue_letter(
                 "operators/email/error",
@@ -184,6 +191,7 @@ def queue_email(kind: str, report: _Report) -> None:
                 to_account=False,
             )
     report.mailed_at = time.monotonic()
+    # Not set to 0: the error may have happened again meanwhile.
     report.count -= count
 
 

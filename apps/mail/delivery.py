@@ -110,6 +110,7 @@ def deliver_due(limit: int = 50) -> int:
                 break
             outcome = _hand_over(server, message)
             sent += _record(message, outcome)
+            # The next message would meet the same server.
             if isinstance(outcome, ReplyLost) or (
                 isinstance(outcome, TryLater) and outcome.is_of_server
             ):
@@ -124,7 +125,9 @@ def _claim() -> OutboxMessage | None:
         message = due(now).first()
         if message is None:
             return None
+        # The update finds no row if another worker has claimed the message meanwhile.
         mine = due(now).order_by().filter(pk=message.pk, attempts=message.attempts)
+        # A due message in this state had a worker that did not write an outcome.
         has_lost_its_deliverer = message.state == OutboxState.SENDING
         if message.deaths + has_lost_its_deliverer >= MAX_DEATHS:
             mine.update(

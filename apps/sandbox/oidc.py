@@ -178,12 +178,16 @@ class Provider:
         is.
         """
         target, state = asked.get("redirect_uri", ""), asked.get("state", "")
+        # An unknown client gets a page and no redirect, so that it cannot send the
+        # browser anywhere.
         if asked.get("client_id") != CLIENT_ID or not target.startswith("http"):
             return Reply(400, "<h1>Unknown client</h1>")
         person = asked.get("person") or self.signed_in
         if wrong == "refuse":
             return _redirect(target, {"error": "access_denied", "state": state})
         if person not in self.people:
+            # With this parameter the provider must not show a form (OpenID Connect
+            # Core, 3.1.2.1).
             if asked.get("prompt") == "none":
                 return _redirect(target, {"error": "login_required", "state": state})
             return Reply(200, self.form(asked))
@@ -214,6 +218,7 @@ class Provider:
             return Reply(401, {"error": "invalid_client"})
         nonce: str | None = None
         if form.get("grant_type") == "authorization_code":
+            # Removed, because a code is valid once.
             code = self.codes.pop(form.get("code", ""), None)
             if (
                 code is None

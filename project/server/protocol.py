@@ -67,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.client[0] if self.client else ""
         )
         if self.connections_of_process.admit(self):
+            # A client that connects and sends nothing holds a connection.
             self._wait(limits.IDLE_SECONDS, self.drop)
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -86,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # What arrives
 
     def data_received(self, data: bytes) -> None:
+        # The rest of a refused request is read and dropped, see `_refuse`.
         if self._is_refused:
             self._discard(len(data))
             return
@@ -111,6 +113,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
+        # Counted while the header arrives, so that a large one is refused before all of
+        # it is in memory.
         self._header_size += len(name) + len(value)
         if len(self.headers) > limits.HEADER_COUNT or self._header_size > limits.HEADERS:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -119,6 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_header = False
         path = self.url.partition(b"?")[0]
         self._body_limit = limits.body_limit(path, self.headers)
+        # Refused before the first byte of the body is read.
         if self._announced_size() > self._body_limit:
             self._stop(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if self._announced_size() > limits.FORM:
@@ -131,6 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
+        # A body without a Content-Length shows its size only as it arrives.
         if self._body_size > self._body_limit:
             self._stop(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if self._body_size > limits.FORM:
@@ -152,6 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        # A client that does not read its answer holds the answer in memory.
         self._write_timer = self.loop.call_later(limits.UNREAD_SECONDS, self.drop)
 
     def resume_writing(self) -> None:
@@ -188,12 +195,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_webhook()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
+            # Wakes the application, which may wait for the rest of the body.
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:  # an answer is on its way, and another can't follow it
                 self.drop()
                 return
         self.transport.write(_answer(status))
+        # The client must be able to send its rest, or it never reads the answer.
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -46,6 +46,8 @@ def grant(team: Team, source: str, *, folder: str = "", by: User | None = None) 
         ValueError: if the folder leads out of GIT_SOURCE_ROOT.
     """
     path = PurePosixPath(folder)
+    # Checked at the grant, so that the operator sees the mistake and not a member
+    # later.
     if path.is_absolute() or ".." in path.parts or not folder.isprintable():
         raise ValueError("Give the folder relative to GIT_SOURCE_ROOT, without “..”.")
     narrowed = "" if str(path) == "." else str(path)
@@ -83,6 +85,7 @@ def clones_for(team: Team | int) -> tuple[list[str], bool]:
     root = _root()
     if not granted.folder:
         return find_clones(root)
+    # Resolved, because the folder may have become a symbolic link since the grant.
     below = (root / granted.folder).resolve()
     if not below.is_relative_to(root.resolve()):
         raise OutsideRoot(granted.folder)
@@ -106,6 +109,7 @@ def open_clone(team: Team | int, path: str) -> GitRepository:
     if not Path(path).is_absolute():
         parts = PurePosixPath(path).parts
         folder = PurePosixPath(granted.folder).parts
+        # Compared by parts, because `teams/acme-old` is not below `teams/acme`.
         if parts[: len(folder)] != folder:
             raise OutsideRoot(path)
         path = str(PurePosixPath(*parts[len(folder) :]))

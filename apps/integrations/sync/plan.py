@@ -235,12 +235,14 @@ class RepositoryPlan:
             self._forget_place()
             return
         except (Overloaded, BadResponse):
+            # Only attempts that a smaller page cannot help count.
             self._tries += size == 1
             self._size = max(1, size // 2)
             if self._tries >= TRIES:
                 raise
             return
         self._tries += 1
+        # Unusable nodes are often a temporary fault, so the page is read again.
         if page.problems and self._tries < TRIES:
             return
         self._tries, self._size = 0, queries.PAGE_LIMIT
@@ -253,6 +255,7 @@ class RepositoryPlan:
         GitHub does not know the position from which it should continue.
         """
         with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+            # What was counted on the way is counted again from the top.
             cursor = {**self._tracked.cursor, "after": None}
             for name in ("before", "oldest", "found", "upper"):
                 cursor.pop(name, None)

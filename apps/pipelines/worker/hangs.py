@@ -70,6 +70,8 @@ def _handle_report(path: Path) -> None:
             _count(path.stem, step_id, attempt, what, float(report["seconds"]))
         _send_others(report)
     with suppress(FileNotFoundError):
+        # Renamed after the work: if this process dies in between, the report is handled
+        # again, and `_count` ignores it.
         path.rename(path.with_suffix(".done"))
 
 
@@ -115,6 +117,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
     with transaction.atomic():
         step = lock(*place)[0]
         seen = step.hung.get("reports", [])
+        # Another sweeper has counted this report.
         if report in seen:
             return
         key = what or marks.unit_at(step.cursor)
@@ -131,6 +134,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
             seconds,
             units[key],
         )
+        # If another attempt runs already, the hang is counted and that attempt goes on.
         same = Q(state=StepState.RUNNING, attempt=attempt)
         total = sum(units.values())
         if units[key] > config().hangs or total > config().most_hangs:
@@ -157,6 +161,7 @@ def _count(report: str, step_id: int, attempt: int, what: str, seconds: float) -
 
 def _send_others(report: dict[str, Any]) -> None:
     """Send the other steps of the ended process again, without spending a retry."""
+    # The process was killed, so their leases need not be waited for.
     for step in StepRun.objects.filter(owner=report["owner"], state=StepState.RUNNING):
         same = Q(state=StepState.RUNNING, attempt=step.attempt)
         with transaction.atomic():

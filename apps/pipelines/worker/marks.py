@@ -84,6 +84,7 @@ def _marking(work: Work) -> Iterator[None]:
         _local.work = before
         if work.slot is not None:
             work.slot.release()
+        # The work around this block is still going on, so its mark is written again.
         if before is not None:
             before.show()
 
@@ -127,6 +128,7 @@ def allowing(seconds: float) -> Iterator[None]:
     if work is None:
         yield
         return
+    # A call inside another one must not shorten its limit.
     before, work.limit = work.limit, max(work.limit, seconds)
     work.show()
     try:
@@ -154,5 +156,6 @@ def unit_at(cursor: dict[str, Any]) -> str:
     """Return the name of a unit that has none of its own: the one that begins at this
     cursor.
     """
+    # Sorted, so that equal cursors have equal names.
     text = json.dumps(cursor, sort_keys=True, default=str)
     return f"unit {hashlib.sha256(text.encode()).hexdigest()[:12]}"

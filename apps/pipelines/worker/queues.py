@@ -85,6 +85,8 @@ class LaneStorage:
 
         Raises RedisError. For two seconds after a failure it does so at once.
         """
+        # Redis is not even tried during the pause, because a web request would wait for
+        # the timeout.
         if time.monotonic() < self._paused_until:
             raise RedisError("The queue has just failed; the sweeper sends the message again.")
         try:
@@ -105,6 +107,7 @@ class LaneStorage:
         While Redis fails, wait before raising the error, so that requests are rare.
         """
         queue = getattr(self._pinned, "queue", None)
+        # A thread without a pinned queue reads those of its process in their order.
         for lane in (queue,) if queue else self.served:
             try:
                 data: bytes | None = self.lanes[lane].dequeue()
@@ -200,6 +203,7 @@ class LaneHuey(Huey):  # type: ignore[misc]
                 return None
             try:
                 return self.deserialize_task(data)
+            # The signature is checked before anything is unpickled.
             except ValueError:
                 logger.warning(
                     "A message without this installation's signature was dropped from the queue."
@@ -235,12 +239,15 @@ class RedisLaneHuey(LaneHuey):
     storage_class = CheckedRedisStorage
 
     def create_storage(self) -> LaneStorage:
+        # All queues share one pool. With the URL, each storage would open its own.
         url = self.storage_kwargs.pop("url", None)
         if url:
             self.storage_kwargs["connection_pool"] = redis.ConnectionPool.from_url(
                 url,
                 socket_connect_timeout=CONNECT_TIMEOUT,
                 socket_timeout=SOCKET_TIMEOUT,
+                # The sweeper repeats lost messages, so a retry here would only delay
+                # the caller.
                 retry=Retry(NoBackoff(), 0),
             )
         return super().create_storage()
