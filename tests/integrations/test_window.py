@@ -164,3 +164,17 @@ def test_team_of_an_earlier_release_keeps_what_was_read(octo, team, follow):
 def test_months_reach_back_to_the_first_day(first, end, months):
     assert window.months_between(first, end) == months
     assert window.start(window.midnight(end), months).date() <= first
+
+
+def test_repository_that_rests_since_before_the_window_has_no_rows(octo, team, follow):
+    follow("octo/world")
+    resting = {
+        "createdAt": ago(days=200),
+        "updatedAt": ago(days=190),
+        "mergedAt": ago(days=190),
+    }
+    octo.put(*(record(n, repository="octo/world", **resting) for n in range(1, 4)))
+    setup(team, months=3)
+    for _ in range(2):
+        sync(team)
+        assert numbers(team) == []

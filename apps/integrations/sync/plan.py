@@ -640,4 +640,7 @@ def _floor(tracked: TrackedRepository) -> datetime:
         ):
             return since
         return max(tracked.watermark - OVERLAP, since)
-    return datetime.fromisoformat(cursor["began"]) - OVERLAP if "began" in cursor else since
+    if "began" not in cursor:
+        return since
+    # The newest change of a repository that rests may be older than the window.
+    return max(datetime.fromisoformat(cursor["began"]) - OVERLAP, since)
