@@ -97,6 +97,7 @@ class Projection:
             {step["key"]: step for step in self.steps},
             dict(self.items),
         )
+        # Copies, because viewers share the former projection.
         log, versions = [], dict(self.versions)
         for event in news:
             if event.kind in LOG_KINDS and event.message:
@@ -146,6 +147,7 @@ def project(run_id: Any) -> Projection:
     lines = written.filter(kind__in=LOG_KINDS).exclude(message="")
     log = tuple(_line(event) for event in reversed(lines.order_by("-seq")[:LOG_LINES]))
     versions = state.versions | ({LOG: log[-1].seq} if log else {})
+    # Counted only if there may be more lines than were read.
     total = len(log) if len(log) < LOG_LINES else lines.count()
     return replace(
         state,

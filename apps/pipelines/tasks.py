@@ -51,11 +51,14 @@ class StepTask(TaskWrapper):  # type: ignore[misc]
         ) -> None:
             if run is None:
                 self(*args, **kwargs)
+            # Huey would send the next step's message after every task that returns.
             elif not runner.execute(self.name, self.run_body, run, epoch):
                 # End the chain this way, because raising CancelExecution would log a
                 # warning and run error handlers.
                 task.on_complete = None
 
+        # A fixed module, because Huey builds the class name of a task from it, and
+        # messages in the queue must survive a move of the code.
         message.__module__, message.__doc__ = "steps", self.body.__doc__
         wrapped: Callable[..., None] = close_db(message)
         return wrapped

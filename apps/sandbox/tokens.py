@@ -1,7 +1,7 @@
 """How a token behaves: by its beginning, from one table. Any other token that is not
 empty is accepted.
 
-| token          | behaviour                                                                               |
+| token          | behavior                                                                                |
 |----------------|-----------------------------------------------------------------------------------------|
 | `bad…`         | 401 Bad credentials                                                                     |
 | `expired…`     | 401 Bad credentials                                                                     |

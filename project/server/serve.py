@@ -31,7 +31,7 @@ def configuration(**changes: Any) -> Config:
     X-Forwarded-For and X-Forwarded-Proto are used only if the request comes from a
     proxy in FORWARDED_ALLOW_IPS.
     """
-    prepare()  # it refuses a value that trusts everybody
+    prepare()  # it refuses a value that trusts every host
     trusted = ",".join(settings.FORWARDED_ALLOW_IPS)
     files = connections.raise_file_limit()
     of_process = connections.Connections(connections.most_connections(files), trusted, files)

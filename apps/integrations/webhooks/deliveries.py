@@ -54,6 +54,8 @@ def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
     does.
     """
     signature = request.headers.get("X-Hub-Signature-256", "")
+    # Checked before the body is read, so that a request without a signature costs
+    # nothing.
     if not signature.startswith(SIGNATURE_START) or len(signature) != SIGNATURE_LENGTH:
         raise BadSignature
     digest = hmac.new(secret.encode(), digestmod=hashlib.sha256)
@@ -70,6 +72,7 @@ def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
     except UnreadablePostError:
         raise Malformed("it broke off") from None
     wanted = f"{SIGNATURE_START}{digest.hexdigest()}"
+    # In constant time: the duration must not reveal how many characters are right.
     if not hmac.compare_digest(wanted.encode(), signature.encode()):
         raise BadSignature
     return kept
@@ -82,6 +85,7 @@ def parse(body: bytearray, content_type: str | None) -> dict[str, Any]:
     with _turn(len(body)):
         if content_type == FORM:
             body = _from_form(body)
+        # An upper bound that is found without parsing.
         parts = body.count(b",") + body.count(b"[") + body.count(b"{")
         if parts > MAX_PARTS:
             raise Malformed(f"it has more than {MAX_PARTS:,} parts")

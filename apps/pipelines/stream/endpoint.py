@@ -66,6 +66,7 @@ class Streams:
             return None
         request = ASGIRequest(scope, BytesIO())
         try:
+            # Resolved as Django would, so that addresses are defined in one place.
             match = resolve(request.path_info)
         except Resolver404:
             return None
@@ -90,6 +91,8 @@ class Streams:
             (name.lower().encode(), value.encode()) for name, value in frames.HEADERS.items()
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        # Sent at once, so that the client knows that its stream is open even if there
+        # is no news.
         await send({"type": "http.response.body", "body": frames.OPENING, "more_body": True})
         viewer = Viewer(admission.run_id, admission.ticket, admission.cursor, send)
         self.hub.join(viewer)
@@ -145,6 +148,8 @@ def _on_stop_signal(close: Any) -> None:
             continue
 
         def stop(number: int, frame: FrameType | None, handler: Any = handler) -> None:
+            # A signal handler may run at any point, and the hub only works in its event
+            # loop.
             loop.call_soon_threadsafe(close)
             handler(number, frame)
 

@@ -23,8 +23,10 @@ from apps.redis_client import UNUSABLE
 
 logger = logging.getLogger(__name__)
 
+# Seconds. Pages notice changes without Redis, too, so a slow answer is not worth a
+# wait.
 TIMEOUT = 0.2
-# After a failure none is tried for so long; what was given meanwhile is one hint a run.
+# Seconds of a pause after a failure. Notifications during it become one for each run.
 BREAK = 1.0
 GATHER = 0.01
 

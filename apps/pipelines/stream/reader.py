@@ -79,6 +79,8 @@ def _look(want: Want, seq: int | None) -> View | None:
 
 def _advance(want: Want, seq: int) -> Projection:
     known = want.known
+    # A lower number can only come from a restored backup. The known projection is then
+    # wrong.
     if known is None or not 0 <= seq - known.seq <= FAR_BEHIND:
         return project(want.run_id)
     return (

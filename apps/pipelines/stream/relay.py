@@ -45,6 +45,8 @@ async def tail(hub: Hub) -> None:
     """Check runs when the file changes. Ids of events rise in the order of commits,
     because SQLite has one writer at a time.
     """
+    # A connection of its own, because the counter does not change for commits of the
+    # same connection.
     address = f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
         seen, newest = _version(file), await hub.in_thread(reader.newest_event)
@@ -100,5 +102,6 @@ async def _listen(hub: Hub) -> None:
                 hub.look()
             message = await pubsub.get_message(timeout=RESYNC_EVERY)
             if message and message["type"] == "message":
+                # A message of another program on the same channel is ignored.
                 with contextlib.suppress(ValueError):
                     hub.look([UUID(run_id) for run_id in message["data"].decode().split()])

@@ -50,6 +50,8 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
             if time.monotonic() - self._seen >= SEEN_EVERY:
                 self._seen = time.monotonic()
                 self._say_alive(swept)
+                # Robust, because a receiver that raises must not stop the signs of
+                # life.
                 worker_tick.send_robust(sender=type(self), owner=self.owner)
         except Exception:
             logger.exception("The worker could not say that it lives; trying again.")
@@ -66,6 +68,7 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
 
     def _sweep(self) -> bool:
         try:
+            # The thread's connection may have broken since the last sweep.
             close_old_connections()
             sweep()
         except Exception:
@@ -79,6 +82,8 @@ class Sweeper(BaseProcess):  # type: ignore[misc]
         # After SIGHUP the same process works again, although its row was marked as
         # stopped.
         seen: dict[str, Any] = {"queues": self.queues, "seen_at": now, "stopped_at": None}
+        # Only a sweep without an error counts, because `/healthz` reports a sweeper
+        # that fails.
         if swept:
             seen["swept_at"] = now
         Worker.objects.update_or_create(
@@ -107,6 +112,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, huey: Any, queues: Sequence[str], workers: int, **options: Any) -> None:
         self.queues, self.pid = tuple(queues), os.getpid()
         huey.storage.served = self.queues
+        # At least one worker for each queue, or a queue would have none.
         super().__init__(
             huey, workers=max(workers, len(self.queues)), graceful_signal="TERM", **options
         )
@@ -161,6 +167,8 @@ class LaneConsumer(Consumer):  # type: ignore[misc]
                 if process == consumer:
                     continue
                 if os.getppid() != consumer:
+                    # Without clean-up, because this is a thread and the process may
+                    # hang.
                     os._exit(1)
                 # In a process with worker threads, the sweeper flushes.
                 durations.flush_if_due()

@@ -90,10 +90,12 @@ def _beat() -> None:
     while True:
         pause.wait(min(config().look_every, config().lease / 3))
         with _lock:
+            # A copy, so that an attempt may begin or end while the database is asked.
             held = list(_holds.values())
         if not held:
             continue
         try:
+            # Two renewals may fail before the lease is over.
             if time.monotonic() - renewed >= config().lease / 3:
                 renewed = time.monotonic()
                 for one in held:

@@ -76,6 +76,7 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
     @property
     def conn(self) -> sqlite3.Connection:
         """The connection to the file that has the name now."""
+        # Another process has replaced the file. A write to the old one would be lost.
         if self._conn is not None and _id_of(self.filename) != self._file:
             self._conn.close()
             self._conn = None
@@ -132,6 +133,8 @@ class HealingSqliteStorage(SqliteStorage):  # type: ignore[misc]
         Raises the error if that is not possible.
         """
         self.close()
+        # Read before waiting for the lock, during which another process may replace the
+        # file.
         damaged = self._file
         try:
             with _one_at_a_time(self.filename):

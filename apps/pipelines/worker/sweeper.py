@@ -47,6 +47,7 @@ def sweep() -> int:
     """
     hangs.handle_reports()
     now = clock.now()
+    # Each queue is counted once per sweep, however many steps wait in it.
     pending: Pending = cache(HUEY.pending_count)
     moved, failed = 0, 0
     for step in engine.live_steps():
@@ -118,6 +119,8 @@ def _lost(step: StepRun, now: datetime, pending: Pending) -> bool:
     age = (now - step.dispatched_at).total_seconds() if step.dispatched_at else float("inf")
     if age < config().missing_message_after:
         return False
+    # A busy queue is not empty, so age alone proves little. The wait is doubled each
+    # time, so that a long queue is not filled with copies.
     cap = min(config().redispatch_after * 2**step.redispatches, config().redispatch_cap)
     return age > cap or pending(step.queue) == 0
 
@@ -132,6 +135,7 @@ def _crashed(step: StepRun, now: datetime) -> bool:
         return False
     same = Q(state=StepState.RUNNING, attempt=step.attempt)
     crashes = step.crashes + 1
+    # The step itself may be what ends its workers.
     if crashes > step.max_crashes:
         text = f"The worker vanished {crashes} times in this step, so it is not tried again by itself."
         return engine.give_up(

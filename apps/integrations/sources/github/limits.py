@@ -93,6 +93,7 @@ def limit_in(headers: Mapping[str, str], message: str, status: int) -> RateLimit
     """
     now = timezone.now()
     retry_after = _number(headers, "retry-after")
+    # GitHub's documentation asks clients to check this header first.
     if retry_after is not None:
         wait = min(timedelta(seconds=retry_after), LONGEST_WAIT)
         return RateLimited(now + wait + MARGIN, secondary=True)
@@ -110,6 +111,7 @@ def names_limit(text: str) -> bool:
         names_limit("You have exceeded a secondary rate-limit.")    # True
     """
     lowered = text.lower()
+    # GitHub writes “rate limit”, “rate-limit”, and the type RATE_LIMITED.
     for mark in "-_\u2011":
         lowered = lowered.replace(mark, " ")
     plain = " ".join(lowered.split())
@@ -124,6 +126,8 @@ def readable(body: bytes) -> str:
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
     text = headers.get(name, "")
+    # The length is limited, because a header may contain anything and `int` is slow for
+    # long texts.
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 15 else None
 
 

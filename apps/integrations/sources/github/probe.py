@@ -53,6 +53,7 @@ def probe(base_url: str, token: str) -> Finding:
         base_url, token, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
     ) as client:
         viewer = _viewer(client)
+        # GitHub lists an installation's repositories at another address than a user's.
         page = read_page(client, 1, of_app=viewer is None)
         headers = viewer.headers if viewer else page.headers
         scopes = _scopes(headers)
