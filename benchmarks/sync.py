@@ -4,7 +4,7 @@ months, from a GitHub as slow as the real one.
 The sandbox takes 150 ms an answer, 2 ms a pull request by its scalars and 20 ms one
 with nested lists, gives 5,000 points an hour and refuses over 60 seconds of its work in
 a minute. Side by side: a plain sync, which asks for 10 whole pull requests at a time,
-one request after the other; and ours: the time to the first figures and finding, and to
+one request after the other; and ours: the time to the first figures and insight, and to
 the end.
 """
 
@@ -103,7 +103,7 @@ def plain(url: str, pages: int | None) -> float:
 def ours(url: str, count: int) -> dict[str, Any]:
     """Runs the sync step in this process, as a worker does.
 
-    Seconds to the first finding and to the end.
+    Return the seconds to the first insight (None without one) and to the end.
     """
     from django.conf import settings
 
@@ -165,9 +165,11 @@ def report(options: argparse.Namespace, mine: dict[str, Any], theirs: float) -> 
     how = f", projected from {options.pages} pages" if options.pages else ""
     table.add_row(f"plain sync, 10 at a time{how}, s", f"{theirs:.1f}", "", "")
     first = mine["first"]
-    table.add_row(
-        "ours, to the first finding, s", f"{first:.2f}", f"1/{theirs / first:.1f}", "1/20"
-    )
+    if first is None:
+        table.add_row("ours, to the first insight, s", "none", "", "1/20")
+    else:
+        ratio = f"1/{theirs / first:.1f}"
+        table.add_row("ours, to the first insight, s", f"{first:.2f}", ratio, "1/20")
     table.add_row("GitHub's work for ours, s", f"{mine['seconds']:.1f}", "", "")
     table.add_row(
         "ours, to the end, s",
