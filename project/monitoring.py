@@ -113,7 +113,8 @@ def hand_offs() -> Iterator[Metric]:
     were neither parked nor retried meanwhile.
     """
     since = clock.now() - RECENT
-    # Later generations are left out, because their steps have waited for a user's retry.
+    # Later generations are left out, because their steps have waited for a user's
+    # retry.
     began = StepRun.objects.filter(
         started_at__gte=since, idx__gt=0, run__generation=1
     ).order_by("-started_at")

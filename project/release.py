@@ -1,7 +1,9 @@
 """The name of the running release: for logs, `/metrics`, error reports, and the list of
 processes.
 
-current(base, "")   # the first 12 letters of the commit of a clone; "unknown" in a copy without git
+    current(base, "")   # the first 12 letters of the commit of a clone; "unknown" in a copy without git
+
+Git itself is not needed for that.
 """
 
 from pathlib import Path

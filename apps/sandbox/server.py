@@ -114,8 +114,8 @@ class Sandbox:
         )
         path = incoming.path.removeprefix("/api/v3") or "/"
         authorization = incoming.headers.get("authorization", "")
-        # Calls of apps have no token of the sandbox's table, so they are answered before
-        # tokens are checked.
+        # Calls of apps have no token of the sandbox's table, so they are answered
+        # before tokens are checked.
         if (
             reply := app.answer(self.world, incoming.method, path, authorization, incoming.body)
         ) is not None:

@@ -1,8 +1,10 @@
 """How far back a sync goes: to a first day, which is fixed when the team is created.
 
-first_day(team.pk)                     # date(2025, 11, 29); None before the first setup
-widened(team.pk, date(2025, 11, 29))   # the same, or an earlier day that was read before
-midnight(date(2025, 11, 29))           # 2025-11-29 00:00 UTC, at which the sync begins
+    first_day(team.pk)                     # date(2025, 11, 29); None before the first setup
+    widened(team.pk, date(2025, 11, 29))   # the same, or an earlier day that was read before
+    midnight(date(2025, 11, 29))           # 2025-11-29 00:00 UTC, at which the sync begins
+
+All days are days in UTC.
 """
 
 from calendar import monthrange

@@ -97,8 +97,8 @@ class Git:
         self._timeout = timeout
         self._objects = objects
         self.is_partial = False
-        # Absolute, because git runs in another folder, in which a relative entry of PATH
-        # would lead elsewhere.
+        # Absolute, because git runs in another folder, in which a relative entry of
+        # PATH would lead elsewhere.
         self._program = str(Path(program).absolute())
         self._settings = [f"safe.directory={git_dir}", *_SETTINGS]
 
