@@ -50,7 +50,7 @@ def rename(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 def account(world: World, body: dict[str, Any]) -> dict[str, Any]:
     old, new = body["from"], body["to"]
-    known = world.account(old) or Actor(old)
+    known = world.account(old) or world.renamed.get(old.lower()) or Actor(old)
     changed = None if new is None else replace(known, login=new, key=known.key or known.login)
     world.generation += 1
     # A person who takes the free login later gets another account.

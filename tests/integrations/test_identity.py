@@ -19,6 +19,8 @@ from tests.integrations.test_verification import REVIEW, refresh
 from tests.sandbox.conftest import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# The sandbox takes any.
+ANY_TOKEN = {"Authorization": "Bearer of any shape"}
 
 
 def recent(number, repository="octo/hello", **changes):
@@ -236,3 +238,14 @@ def test_tracked_rows_stay_one_for_each_repository(octo, team, hello):
     take_over(octo)
     sync(team)
     assert TrackedRepository.objects.for_team(team).count() == 1
+
+
+def test_account_that_took_a_free_login_keeps_its_own_id_when_it_is_renamed(octo):
+    ids = {}
+    for number in (31, 32):
+        octo.put(record(number, author={"login": "ada"}))
+        octo.change("account", **{"from": "ada", "to": f"ada-{number}"})
+        pull = octo.http.get(f"/repos/octo/hello/pulls/{number}", headers=ANY_TOKEN).json()
+        ids[pull["user"]["login"]] = pull["user"]["id"]
+    assert list(ids) == ["ada-31", "ada-32"]
+    assert ids["ada-31"] != ids["ada-32"]
