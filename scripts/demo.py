@@ -76,12 +76,12 @@ def main() -> int:
         return 64
     except ChildEnded as ended:
         print(
-            f"\nmake demo: {ended} Its log is in {options.state}; the others were ended, too.",
+            f"\nmake demo: {ended} Its log is in {options.state}; the other processes were stopped, too.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("\nEnded. `make demo` goes on from here; FRESH=1 starts over.", file=sys.stderr)
+        print("\nEnded. `make demo` continues from here; FRESH=1 starts over.", file=sys.stderr)
     return 0
 
 
@@ -149,7 +149,7 @@ def open_port(options: Options) -> Sockets:
         return listen(options.port)
     except PortTaken:
         raise UsageError(
-            f"port {options.port} is taken by another program. End that, or take another one: "
+            f"port {options.port} is taken by another program. Stop it, or use another port: "
             f"make demo PORT={options.port % 65535 + 1}"
         ) from None
 
@@ -189,21 +189,23 @@ def start(
 
 
 def introduction(options: Options, new: bool) -> str:
-    what = options.repo or options.data or "a made-up organization"
+    what = options.repo or options.data or "a sample organization"
     words = [f"Firstlight: {options.team}, from {what}."]
     if not new:
-        words.append("It goes on with what is there; FRESH=1 starts over.")
+        words.append("It continues from earlier; FRESH=1 starts over.")
     elif options.repo:
         words.append("A clone is read at full speed.")
     elif options.pace is None:
-        words.append("Paced so that you can watch, about 30 s; PACE=0 goes at full speed.")
+        words.append(
+            "Slowed down so that you can watch, about 30 s; PACE=0 runs at full speed."
+        )
     else:
         words.append(
             f"{options.pace:g} s are added to every answer of the sandbox."
             if options.pace
             else "At full speed."
         )
-    return " ".join([*words, "Ctrl-C ends all of it."])
+    return " ".join([*words, "Ctrl-C stops everything."])
 
 
 def configure(options: Options) -> None:

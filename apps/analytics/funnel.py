@@ -205,4 +205,4 @@ def in_general(error: str) -> str:
     """Return an error's text without what is particular to one run, so that the same
     reason has the same text.
     """
-    return " ".join(_PARTICULAR.sub("…", error).split()) or "No words"
+    return " ".join(_PARTICULAR.sub("…", error).split()) or "No message"

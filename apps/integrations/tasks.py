@@ -80,7 +80,7 @@ def _team_of(repo_id: int) -> int:
         .first()
     )
     if team_id is None:
-        raise Permanent(f"No team follows a repository with the id {repo_id}.")
+        raise Permanent(f"No team tracks a repository with the id {repo_id}.")
     return team_id
 
 

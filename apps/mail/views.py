@@ -57,7 +57,7 @@ def _developers_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
     @wraps(view)
     def gated(request: HttpRequest, **rest: Any) -> HttpResponse:
         if not (settings.DEBUG and _is_on_this_machine(request)):
-            raise Http404("Mails are readable only in development, on the machine itself.")
+            raise Http404("Emails can be read here only in development, on the machine itself.")
         return view(request, **rest)
 
     return gated

@@ -91,7 +91,7 @@ def _without_model(team_id: int) -> str:
     if not client.is_configured():
         return "No language model is set up on this installation."
     if not pace.settings_of(team_id).enabled:
-        return "This team has turned the language model off."
+        return "AI summaries are turned off for this team."
     return ""
 
 

@@ -127,7 +127,8 @@ class Follower:
             )
         elif now - since > GIVE_UP_AFTER:
             raise LostDatabase(
-                f"{words} Not following any more. The run {self.run.pk} goes on when the database is back."
+                f"{words} Stopped following. Run {self.run.pk} continues when the database is "
+                "back."
             )
         # Django would use the broken connection again.
         connection.close_if_unusable_or_obsolete()
@@ -159,8 +160,9 @@ class Follower:
                 )
                 return now
             raise NoWorker(
-                f"No worker for the queue {', '.join(sorted(missing))} was seen for {NO_WORKER_AFTER:.0f} s. The run "
-                "waits, and nothing is lost: start one with manage.py run_worker, or give --worker."
+                f"No worker for the queue {', '.join(sorted(missing))} for {NO_WORKER_AFTER:.0f} "
+                "s. The run continues once there is one: start it with manage.py run_worker, or "
+                "pass --worker."
             )
         return since or now
 
@@ -189,7 +191,7 @@ class Follower:
     def _end_repeated(self) -> None:
         if self._repeated:
             times = "once" if self._repeated == 1 else f"{self._repeated} times"
-            self._line(clock(timezone.now()), f"The last line came {times} more.")
+            self._line(clock(timezone.now()), f"The last line was repeated {times} more.")
         self._repeated = 0
 
     def _words(self, event: Event) -> str:

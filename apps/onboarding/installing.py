@@ -33,7 +33,7 @@ from apps.users.models import User
 SALT = "github-app-installation"
 LASTS = 3600
 SESSION = "github_app"
-BEGIN = "Begin on the team's page “Connect”: there the app is installed for that team."
+BEGIN = "Start on the team's page “Connect”."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,7 +57,8 @@ def installed(request: HttpRequest) -> HttpResponse:
     team = _team(request)
     if team is None:
         messages.warning(
-            request, f"That did not come from a page of yours, or an hour has passed. {BEGIN}"
+            request,
+            f"This did not start on one of your pages, or more than an hour ago. {BEGIN}",
         )
         return HttpResponseRedirect(reverse("onboarding:home"))
     asked = InstalledQuery(request.GET).values
@@ -71,7 +72,7 @@ def installed(request: HttpRequest) -> HttpResponse:
     # After the second request to GitHub, for the code, the address has no installation.
     number = asked["installation_id"] or kept.get("installation")
     if not isinstance(number, int):
-        messages.error(request, f"GitHub did not say which installation it was. {BEGIN}")
+        messages.error(request, f"GitHub did not name the installation. {BEGIN}")
         return see_other("onboarding:connect", team)
     if not asked["code"]:
         # GitHub asks for the user's identity during the installation only if the app is

@@ -337,11 +337,11 @@ def start(request: HttpRequest, team: Team) -> HttpResponse:
     if gone:
         messages.warning(
             request,
-            f"{', '.join(gone[:5])} is not listed any more. Look through the list, then start.",
+            f"{', '.join(gone[:5])} is no longer listed. Check the list, then start.",
         )
     elif not page.picked:
         messages.error(
-            request, "Nothing is ticked. Choose at least one repository, then start."
+            request, "Nothing is selected. Choose at least one repository, then start."
         )
     elif _is_set_up(team):
         return _change(request, team, page)
@@ -375,7 +375,8 @@ def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
         names = ", ".join(row.name for row in page.dropped[:5])
         more = f", and {len(page.dropped) - 5} more" if len(page.dropped) > 5 else ""
         messages.success(
-            request, f"Not read any more: {names}{more}. What was read stays in the figures."
+            request,
+            f"No longer tracked: {names}{more}. Everything read so far stays in the figures.",
         )
     if page.to_read:
         return _begin(request, team, page, page.to_read)

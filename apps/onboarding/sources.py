@@ -86,6 +86,8 @@ def stop_reading(request: HttpRequest, team: Team, repository_id: int) -> HttpRe
         else:
             if name:
                 messages.success(
-                    request, f"{name} is not read any more. What was read stays in the figures."
+                    request,
+                    f"{name} is no longer tracked. Everything read so far stays in the "
+                    "figures.",
                 )
     return see_other("onboarding:sources", team)

@@ -40,11 +40,7 @@ def team_settings(request: HttpRequest, team: Team) -> HttpResponse:
         if other_weeks:
             touch(team.pk)
             aggregate_team_weekly_metrics_task(team.pk)
-    said = (
-        " The weeks are counted anew; the figures follow within a minute."
-        if other_weeks
-        else ""
-    )
+    said = " Figures are recalculated within a minute." if other_weeks else ""
     messages.success(request, f"Kept.{said}")
     return HttpResponseRedirect(
         reverse("onboarding:team_settings", args=[team.slug]), status=303

@@ -38,7 +38,7 @@ from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 from apps.teams.services import MANAGING
 
-ALREADY = "That was done already, by somebody else or by an earlier click. Nothing was changed."
+ALREADY = "This was already done, by someone else or by an earlier click. Nothing was changed."
 NOT_YOURS = "Only owners and admins of the team may do this. Ask one of them."
 
 

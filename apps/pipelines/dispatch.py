@@ -133,6 +133,7 @@ def removed_task_reason(run: Run, idx: int) -> str:
     if version <= run.definition_version:
         return ""
     return (
-        f"This run began with version {run.definition_version} of its steps. Since then an update to version {version} "
-        f"took the task {task!r} out, so it cannot go on. What was done is kept; start it anew."
+        f"This run started with version {run.definition_version} of its steps. The update to "
+        f"version {version} removed the task {task!r}, so the run cannot continue. Everything "
+        "done so far is kept. Start a new run."
     )

@@ -83,7 +83,7 @@ def start(
             if joined := Run.objects.filter(same).first():
                 return joined, False
     raise NotAllowed(
-        "The run could not be started, because others of its kind start and end all the time. Try again."
+        "The run could not be started because of other runs of its kind. Try again."
     )
 
 
@@ -156,7 +156,7 @@ def finish(run: Run, steps: Sequence[progress.Part | StepRun], now: datetime) ->
     percent = 100 if whole else progress.percent(run, steps)
     _end(run, state=state, percent=percent, eta_seconds=0, missing=missing, finished_at=now)
     things = "one thing that is" if len(missing) == 1 else f"{len(missing)} things that are"
-    words = "Done." if state == RunState.DONE else f"Done, but for {things} missing."
+    words = "Done." if state == RunState.DONE else f"Done, except for {things} missing."
     events.append(run.pk, [events.run_entry(run, words)])
     _tell(pipeline_completed, run, state=run.state)
 
@@ -202,7 +202,7 @@ def park(step: StepRun, now: datetime, error: str) -> bool:
         now + timedelta(seconds=delay),
     )
     step.remedy = Remedy.WAIT
-    step.message = f"{error} Tries again by itself ({step.failures} of {step.max_failures})."
+    step.message = f"{error} Retrying automatically ({step.failures} of {step.max_failures})."
     return True
 
 
@@ -258,16 +258,16 @@ def retry(run: Run, selection: Sequence[str] | None = None, *, by: Any = None) -
             _reopen(fresh, steps, first, selection, by)
     except IntegrityError:
         raise NotAllowed(
-            "Another run of the same kind is under way. Wait for it, or cancel it, then retry."
+            "Another run of the same kind is in progress. Wait for it, or cancel it, then retry."
         ) from None
     return fresh
 
 
 def _retry_from(run: Run, steps: Sequence[StepRun]) -> StepRun:
     if run.state == RunState.PAUSED:
-        raise NotAllowed("The run is paused; resume it and it goes on.")
+        raise NotAllowed("The run is paused. Resume it to continue.")
     if run.state == RunState.RUNNING:
-        raise NotAllowed("The run is still under way; there is nothing to retry yet.")
+        raise NotAllowed("The run is still in progress; there is nothing to retry yet.")
     if run.state == RunState.DONE:
         raise NotAllowed("The run is done; there is nothing to retry.")
     for step in steps:

@@ -35,11 +35,9 @@ LONGEST_ERROR = 500
 KEPT = timedelta(days=90)
 # Seconds until a receiver is retried that this process does not know, but another may.
 UNKNOWN_PAUSE = 60.0
-FAILED = "A part of what follows from this step failed and is tried again. Reference {}."
-WORKED = "What had failed is done now (reference {})."
-GIVEN_UP = (
-    "A part of what follows from this step keeps failing and is not tried again. Reference {}."
-)
+FAILED = "A follow-up task of this step failed and will be retried. Reference {}."
+WORKED = "The failed follow-up task is done now (reference {})."
+GIVEN_UP = "A follow-up task of this step keeps failing and is no longer retried. Reference {}."
 KIND = "receiver_failed"
 
 

@@ -271,7 +271,7 @@ def _ended(step: StepRun) -> str:
             return f"{step.title}: skipped. {step.message}"
         case StepState.PARTIAL:
             named = "; ".join(f"{item['what']}: {item['why']}" for item in step.missing)
-            return f"{step.title}: done{took}, but for {named}"
+            return f"{step.title}: done{took}, except for {named}"
         case _:
             return f"{step.title}: done{took}."
 
@@ -292,7 +292,7 @@ def _park(context: StepContext, park: Park) -> None:
             }
             step = _end_attempt(context, state=StepState.PARKED, parked_until=park.until, **why)
             context.publish()
-            words = f"{step.title}: waits until {park.until:%H:%M:%S} UTC. {reason}"
+            words = f"{step.title}: waiting until {park.until:%H:%M:%S} UTC. {reason}"
             events.append(step.run_id, [events.Entry("log", step.key, words, "warning")])
     except AttemptOver as over:
         logger.info("%s", over)

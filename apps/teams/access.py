@@ -52,7 +52,7 @@ def to_log_in(request: HttpRequest) -> HttpResponse:
     htmx = getattr(request, "htmx", None)
     if not htmx:
         return redirect_to_login(request.get_full_path())
-    messages.info(request, "Your session has ended. Sign in to go on.")
+    messages.info(request, "Your session has ended. Sign in to continue.")
     return HttpResponseClientRedirect(redirect_to_login(htmx.current_url_abs_path or "/").url)
 
 

@@ -49,9 +49,7 @@ def email_stop(request: HttpRequest, token: str) -> HttpResponse:
     """
     found = find(token)
     if found is None:
-        raise Http404(
-            "This link is not from an email of ours, or the person has left the team."
-        )
+        raise Http404("This link is invalid, or the person has left the team.")
     membership, kind = found
     form = StopForm(request.POST)
     if request.method == "POST":

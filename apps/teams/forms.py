@@ -10,7 +10,7 @@ class TeamForm(forms.Form):
     name = forms.CharField(
         max_length=120,
         label="Name",
-        help_text="What your colleagues call it. It stands in mails and addresses.",
+        help_text="Shown in emails and URLs.",
     )
 
     def clean_name(self) -> str:
@@ -20,7 +20,7 @@ class TeamForm(forms.Form):
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
             raise forms.ValidationError(
-                "The name contains characters that cannot be shown. Type it anew."
+                "The name contains characters that cannot be shown. Enter it again."
             )
         if has_address(name):
             raise forms.ValidationError(
@@ -45,7 +45,7 @@ class TeamSettingsForm(TeamForm):
     time_zone = forms.ChoiceField(
         choices=zones,
         label="Time zone",
-        help_text="Whose Monday begins a week and whose midnight ends a day in the figures, and when the weekly mail leaves.",
+        help_text="Defines days and weeks in the figures, and when the weekly email is sent.",
     )
 
 

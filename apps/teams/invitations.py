@@ -181,18 +181,18 @@ def _check_limits(team: Team, by: User, address: str) -> None:
     in_an_hour = received.filter(created_at__gt=now - HOUR).count()
     if in_an_hour >= RECIPIENT_HOUR_LIMIT or received.count() >= RECIPIENT_DAY_LIMIT:
         raise NotPossible(
-            f"{address} was sent several invitations a short time ago. Send the next one tomorrow."
+            f"{address} was recently sent several invitations. Try again tomorrow."
         )
     if sent.filter(team=team, email=address).count() >= ADDRESS_LIMIT:
         raise NotPossible(
-            f"{address} was sent {ADDRESS_LIMIT} invitations in the last day. Send the next one tomorrow."
+            f"{address} was sent {ADDRESS_LIMIT} invitations in the last day. Try again tomorrow."
         )
     if (
         sent.filter(team=team).count() >= TEAM_LIMIT
         or sent.filter(invited_by=by).count() >= PERSON_LIMIT
     ):
         raise NotPossible(
-            f"No more than {TEAM_LIMIT} invitations are sent in a day. Send the next one tomorrow."
+            f"A team can send up to {TEAM_LIMIT} invitations per day. Try again tomorrow."
         )
 
 

@@ -13,5 +13,5 @@ class JoinDomainForm(forms.Form):
     def clean_domain(self) -> str:
         domain = domain_of("@" + str(self.cleaned_data["domain"]))
         if not domain:
-            raise forms.ValidationError("This is no domain.")
+            raise forms.ValidationError("This is not a domain.")
         return domain

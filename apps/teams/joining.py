@@ -36,7 +36,7 @@ PERSON_LIMIT = 10
 MAX_DOMAINS = 20
 
 OWNERS_ONLY = "Only an owner of the team can open it to a domain."
-GONE = "This request was answered already."
+GONE = "This request was already answered."
 
 
 def confirmed_addresses(user: User) -> dict[str, str]:
@@ -91,7 +91,7 @@ def remove_domain(team: Team, by: User, domain_id: int) -> str:
         raise NotPossible(OWNERS_ONLY)
     row = domains_of(team).filter(pk=domain_id).first()
     if row is None:
-        raise NotPossible("The team is not open to this domain any more.")
+        raise NotPossible("The team is no longer open to this domain.")
     domains_of(team).filter(pk=domain_id).delete()
     return row.domain
 
@@ -133,7 +133,7 @@ def ask(team: Team, user: User) -> JoinRequest:
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
         if role_of(user, team) is not None:
-            raise NotPossible(f"You are in {team.name} already.")
+            raise NotPossible(f"You are already a member of {team.name}.")
         email = _entitling_address(team, user)
         if email is None:
             raise NotPossible("You need a confirmed address at one of the team's domains.")
@@ -145,10 +145,13 @@ def ask(team: Team, user: User) -> JoinRequest:
             return open_request
         if earlier.filter(created_at__gt=now - PAUSE).exists():
             raise NotPossible(
-                f"{team.name} answered your request already. You can ask again after {PAUSE.days} days."
+                f"{team.name} has already answered your request. You can ask again after "
+                f"{PAUSE.days} days."
             )
         if own.filter(created_at__gt=now - DAY).count() >= PERSON_LIMIT:
-            raise NotPossible(f"You can ask {PERSON_LIMIT} teams in a day. Go on tomorrow.")
+            raise NotPossible(
+                f"You can ask up to {PERSON_LIMIT} teams per day. Try again tomorrow."
+            )
         request = JoinRequest.objects.create(team=team, user=user, email=email, created_at=now)
         _tell_managers(request, team)
     return request

@@ -27,7 +27,7 @@ class LinkRefused(Exception):
     """
 
     def __init__(self, user_id: int | None = None) -> None:
-        super().__init__("This sign-in link has been used or is too old.")
+        super().__init__("This sign-in link was already used or has expired.")
         self.user_id = user_id
 
 

@@ -4,7 +4,7 @@
 const WORDS = {
   NotAllowedError: "No key answered. Try again, and touch the key or confirm on your device when your browser asks.",
   InvalidStateError: "This key is already added.",
-  SecurityError: "This browser allows no security keys at this address. The operator of this site can help.",
+  SecurityError: "Security keys can't be used at this address. Contact the operator of this site.",
 };
 
 document.addEventListener("allauth.error", (event) => {

@@ -89,7 +89,7 @@ function complain(words) {
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => toast.remove());
-  said.append(Object.assign(document.createElement("strong"), { textContent: "That did not get through." }), ` ${words}`);
+  said.append(Object.assign(document.createElement("strong"), { textContent: "Request failed." }), ` ${words}`);
   toast.append(said, close);
   document.body.append(toast);
 }
@@ -105,7 +105,7 @@ document.addEventListener("htmx:before:swap", (event) => {
   const { status } = ctx.response;
   // While the database is away or busy, the answer is one sentence.
   if (status === 503 && ctx.text && ctx.text.length < 200 && !/^\s*</.test(ctx.text)) return complain(ctx.text);
-  complain(`The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Look at what is shown, then try again.`);
+  complain(`The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Check the page, then try again.`);
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   if (!detail.ctx || detail.ctx.request.method === "GET" || detail.ctx.response) return;

@@ -288,9 +288,7 @@ def test_redirects_stay_with_the_host():
         error = raised(BadResponse, status=307, headers={"location": f"{elsewhere}/graphql"})
     assert "another host" in str(error)
     assert seen == []
-    assert "from one address to the next" in str(
-        raised(BadResponse, status=307, headers={"location": "/graphql"})
-    )
+    assert "too often" in str(raised(BadResponse, status=307, headers={"location": "/graphql"}))
 
 
 def test_a_host_that_speaks_no_tls():

@@ -137,7 +137,7 @@ def test_name_taken_after_a_deletion_is_an_error_and_mixes_nothing(octo, team, h
     octo.change("create", name="octo/hello")
     octo.put(recent(1, title="Of another 1"))
     for _ in range(2):
-        with pytest.raises(Exception, match="Another repository has the name octo/hello"):
+        with pytest.raises(Exception, match="another repository named octo/hello"):
             sync_historical_data_task.call_local(team_id=team.pk)
         hello.refresh_from_db()
         assert (hello.sync_status, hello.cause) == (SyncStatus.ERROR, "name_taken")

@@ -63,7 +63,7 @@ def test_a_classic_token_tells_its_scopes(acme):
     )
     (note,) = public.notes
     assert "lacks the scope “repo”" in note
-    assert "or go on with the public ones" in note
+    assert "public" in note
 
 
 def test_a_fine_grained_token_tells_its_end(acme):
@@ -254,7 +254,7 @@ def test_the_sample_has_its_own_address(sample, new_team, settings):
     with client_for(new_team) as client:
         assert client.get("/user")["login"] == "mara-lindqvist"
     settings.SAMPLE_URL = ""
-    with pytest.raises(CredentialError, match="not available any more"):
+    with pytest.raises(CredentialError, match="sample"):
         client_for(new_team)
     with pytest.raises(service.CannotConnect):
         service.check(new_team, "sample")
@@ -263,7 +263,7 @@ def test_the_sample_has_its_own_address(sample, new_team, settings):
 def test_figures_of_the_sample_and_ones_own_do_not_mix(sample, acme, settings, new_team):
     settings.GITHUB_API_URL = sample.url
     connect(new_team, "sample")
-    with pytest.raises(service.CannotConnect, match="Leave the sample first"):
+    with pytest.raises(service.CannotConnect, match="sample"):
         service.check(new_team, "github", "t")
     with pytest.raises(service.CannotConnect):
         service.keep(new_team, "github", None, token="t")
@@ -310,7 +310,7 @@ def test_leaving_github_deletes_the_token_and_keeps_what_was_read(acme, new_team
 def test_a_source_is_not_left_under_a_run(acme, new_team):
     connect(new_team, "github", "t")
     engine.start("onboarding", subject=f"team:{new_team.pk}", params={}, send=False)
-    with pytest.raises(service.CannotConnect, match="under way"):
+    with pytest.raises(service.CannotConnect, match="in progress"):
         service.leave(new_team, "github")
     assert Credential.objects.for_team(new_team).exists()
 

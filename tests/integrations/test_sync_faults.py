@@ -192,7 +192,7 @@ def test_a_rate_limit_parks_until_the_reset(octo, team, follow, worker, limit, o
     assert timedelta(minutes=14) < wait < timedelta(minutes=16)
     words = {
         "primary": "GitHub's hourly limit is used up.",
-        "secondary": "GitHub asks to slow down.",
+        "secondary": "GitHub asked for a pause.",
     }
     assert step.message == words[limit]
     sent = octo.requests()

@@ -134,7 +134,7 @@ def test_pull_requests_come_a_page_at_a_time_each_once(ask, team, history):
 def test_a_query_that_cannot_be_used_is_explained(ask, name, query):
     answer = ask(name, **query)
     assert answer.status_code == 400
-    assert "is" in answer.json()["error"]
+    assert answer.json()["error"]
 
 
 def test_another_teams_figures_are_not_there(ask, team, owner, history):

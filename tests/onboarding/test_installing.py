@@ -130,7 +130,7 @@ def test_an_installation_that_is_not_theirs_joins_nothing(app, team, signed_in):
     state = begin(signed_in, team)
     back(signed_in, state=state, code="stranger", installation_id=INSTALLATION)
     assert not Connection.objects.for_team(team).exists()
-    assert "cannot use this installation" in said(signed_in)
+    assert "has no access to this installation" in said(signed_in)
     state = begin(signed_in, team)
     back(signed_in, state=state, code="mara", installation_id=INSTALLATION + 1)
     assert not Connection.objects.for_team(team).exists()
@@ -200,4 +200,4 @@ def test_the_apps_webhook_tells_the_teams_of_its_installation(app, team, owner, 
     assert Credential.objects.for_team(team).exists()
     assert signed_by("hook", client, address, "installation", payload).content == b"noted"
     assert not Credential.objects.for_team(team).exists()
-    assert "removed at GitHub" in Connection.objects.for_team(team).get().notes[0]
+    assert "removed on GitHub" in Connection.objects.for_team(team).get().notes[0]

@@ -283,7 +283,7 @@ def test_without_javascript_retry_leads_back_to_the_page(start, team, signed_in)
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize(
     ("view", "said"),
-    [("cancel", "done already"), ("pause", "ended already"), ("resume", "ended already")],
+    [("cancel", "already done"), ("pause", "ended already"), ("resume", "ended already")],
 )
 def test_a_stale_button_is_answered_in_words_and_does_no_harm(
     start, team, signed_in, view, said, htmx
@@ -305,7 +305,7 @@ def test_a_second_retry_says_that_it_is_under_way(start, team, signed_in):
         response = signed_in.post(address(run, team, "retry"), headers={"hx-request": "true"})
     run.refresh_from_db()
     assert run.generation == 2
-    assert "still under way" in response.content.decode()
+    assert "still in progress" in response.content.decode()
 
 
 def test_members_may_watch_and_no_more(start, team, client):

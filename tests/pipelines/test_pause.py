@@ -91,7 +91,7 @@ def test_a_paused_run_rests_and_goes_on_where_it_was(lab):
 def test_a_paused_run_still_is_the_only_one_of_its_kind(lab):
     run = engine.pause(lab.start(items=1))
     assert engine.start("lab", subject="lab:1", params={})[0].pk == run.pk
-    with pytest.raises(NotAllowed, match="resume it"):
+    with pytest.raises(NotAllowed, match="paused"):
         engine.retry(run)
 
 

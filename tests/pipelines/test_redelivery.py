@@ -76,7 +76,7 @@ def test_receiver_that_keeps_failing_tells_operators_once_and_is_given_up(
     assert run.state == RunState.DONE
     assert row.attempts > 3
     assert not OutboxMessage.objects.exists()
-    assert workers.log.read_text().count("keeps failing") == 1
+    assert workers.log.read_text().count("keeps failing, reference") == 1
     assert run.events.filter(kind="receiver_failed").count() == 2
     assert figures() == {"retrying": 0, "failing": 0, "given_up": 1, "done": 0}
     page = admin_client.get("/admin/pipelines/failedreceiver/").content.decode()

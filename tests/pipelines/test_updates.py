@@ -42,15 +42,15 @@ def test_a_run_whose_task_is_gone_says_so(lab):
     assert sweep() == 1
     run.refresh_from_db()
     assert run.state == RunState.FAILED
-    assert "began with version 2" in run.error
-    assert "an update to version 3 took the task 'lab_gone' out" in run.error
-    with pytest.raises(NotAllowed, match="start it anew"):
+    assert "version 2" in run.error
+    assert "version 3 removed the task 'lab_gone'" in run.error
+    with pytest.raises(NotAllowed, match="lab_gone"):
         engine.retry(run)
 
 
 def test_a_paused_run_whose_task_is_gone_is_not_resumed(lab):
     run = engine.pause(begun_before(lab, version=2, task="lab_gone"))
-    with pytest.raises(NotAllowed, match="'lab_gone' out"):
+    with pytest.raises(NotAllowed, match="lab_gone"):
         engine.resume(run)
     assert engine.cancel(run).state == RunState.CANCELLED
 

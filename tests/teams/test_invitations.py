@@ -203,7 +203,7 @@ def test_no_more_than_so_many_a_day(team, people, monkeypatch):
     with pytest.raises(NotPossible, match="tomorrow"):
         invite(team, people, "same@example.com")
     invite(team, people, "fourth@example.com")
-    with pytest.raises(NotPossible, match="No more than"):
+    with pytest.raises(NotPossible, match="per day"):
         invite(team, people, "fifth@example.com", by="admin")
     Invitation.objects.for_team(team).update(
         created_at=timezone.now() - timedelta(days=1, minutes=1)

@@ -48,7 +48,7 @@ def test_a_used_link_leads_to_the_log_in_page_with_words(client, ada):
     assert response.redirect_chain == [
         (f"{reverse('account_login')}?next=%2Ft%2Facme%2Fonboarding%2F", 302)
     ]
-    assert "has been used or is too old" in response.text
+    assert "already used" in response.text
     assert "_auth_user_id" not in client.session
 
 

@@ -38,8 +38,8 @@ TOKEN_MARGIN = timedelta(minutes=10)
 
 
 OPERATOR = (
-    "Secrets cannot be stored or read: the configuration of this installation is incomplete. Its operator finds the "
-    "reason in the log."
+    "Secrets cannot be stored or read: the configuration of this installation is incomplete. The "
+    "reason is in the server's log."
 )
 
 
@@ -158,7 +158,8 @@ def client_for(team: Team | int, **options: Any) -> GitHubClient:
     if ConnectionSource.SAMPLE in connected:
         if not settings.SAMPLE_URL:
             raise CredentialError(
-                "The sample organization is not available any more. Leave the sample and connect your own repositories."
+                "The sample data is no longer available. Disconnect it, and connect your own "
+                "repositories."
             )
         return GitHubClient(settings.SAMPLE_URL, SAMPLE_TOKEN, **options)
     if installed := _installation(team):

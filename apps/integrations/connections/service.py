@@ -169,8 +169,8 @@ def _check_mixing(team: Team, source: str) -> None:
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
     if ConnectionSource.SAMPLE in connected and source != ConnectionSource.SAMPLE:
         raise CannotConnect(
-            "This team shows the sample organisation, whose figures would mix with yours. Leave the sample first, which "
-            "deletes its figures, or create another team."
+            "Disconnect the sample data first, so its numbers don't mix with yours. This deletes "
+            "the sample's figures. Or create another team."
         )
     # Repositories stay after their connection was deleted, so they are checked, too.
     own = connected - {ConnectionSource.SAMPLE} or (
@@ -178,8 +178,8 @@ def _check_mixing(team: Team, source: str) -> None:
     )
     if source == ConnectionSource.SAMPLE and own:
         raise CannotConnect(
-            "This team has repositories of its own, whose figures would mix with the sample's. Create another team to "
-            "look at the sample."
+            "This team has its own repositories, and the sample's numbers would mix with them. "
+            "Create another team to try the sample data."
         )
 
 
@@ -212,7 +212,7 @@ def leave(team: Team, source: str) -> bool:
             subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES
         ).exists():
             raise CannotConnect(
-                "A run of this team is under way and needs the source. Cancel it, or wait for its end."
+                "A run that needs this source is in progress. Cancel it, or wait until it ends."
             )
         left, _ = Connection.objects.for_team(team).filter(source=source).delete()
         if source == ConnectionSource.GITHUB:

@@ -29,7 +29,7 @@ def full_name(text: str) -> str:
     name = text.strip()
     if not _FULL_NAME.fullmatch(name) or name.partition("/")[2] in (".", ".."):
         raise InvalidName(
-            f"“{name[:100]}” is no repository of GitHub: give it as owner/name, like acme/api."
+            f"“{name[:100]}” is not a GitHub repository. Enter it as owner/name, like acme/api."
         )
     return name
 
@@ -109,7 +109,7 @@ def _untrack(team: Team, **which: object) -> str:
             subject=subject_of(team.pk), state__in=ACTIVE_RUN_STATES
         ).exists():
             raise CannotConnect(
-                "A run of this team is under way and may be reading it. Cancel it, or wait for its end."
+                "A run in progress may be reading it. Cancel the run, or wait until it ends."
             )
         name: str = tracked.repository.full_name
         tracked.delete()

@@ -83,7 +83,10 @@ class GitReader:
         with self._sync_state.ctx.unit(unit=UNIT) as unit:
             cut_at = clone.cut_at(since) if clone else None
             if gone := _delete_others(tracked.repository, landed, cut_at):
-                text = f"{tracked.repository.full_name}: {gone} landed changes are off the trunk, and deleted."
+                text = (
+                    f"{tracked.repository.full_name}: removed {gone} changes that are no "
+                    "longer on the main branch."
+                )
                 self._sync_state.ctx.log(text)
             if clone:
                 _identify(tracked.repository, clone)
@@ -101,7 +104,7 @@ class GitReader:
             self._sync_state.save(
                 tracked,
                 unit,
-                f"{tracked.repository.full_name}: {tracked.total} landed changes found",
+                f"{tracked.repository.full_name}: {tracked.total} changes found",
             )
 
     def _clone(self, tracked: TrackedRepository) -> GitRepository | None:
@@ -223,7 +226,7 @@ class GitReader:
             # The number of landings may have grown since they were counted.
             tracked.total = max(tracked.total or 0, tracked.done)
             self._sync_state.save(
-                tracked, unit, f"{name}: {tracked.done} of {tracked.total} landed changes"
+                tracked, unit, f"{name}: {tracked.done} of {tracked.total} changes"
             )
 
     def _tell_clipped(

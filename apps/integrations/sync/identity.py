@@ -138,17 +138,17 @@ def identify(tracked: TrackedRepository, page: SkeletonPage) -> list[str]:
     former = repository.full_name.partition(FORMER)[0]
     lines: list[str] = []
     if "full_name" in changed and repository.external_id:
-        lines.append(f"{former} is called {facts.full_name} at GitHub now.")
+        lines.append(f"{former} was renamed to {facts.full_name} on GitHub.")
     for name in changed:
         setattr(repository, name, values[name])
     repository.save(update_fields=changed)
     if page.taken_name and not _is_tracked(repository, former):
         tracked.notice = (
-            f"{facts.full_name} was called {former} before. Another repository has the name {former} now. "
-            "Choose it, too, if it is to be read."
+            f"{facts.full_name} was named {former} before. Another repository is now named "
+            f"{former}. Choose it, too, if you need it."
         )
         tracked.save(update_fields=["notice"])
-        lines.append(f"Another repository has the name {former} now. It is not read.")
+        lines.append(f"Another repository is now named {former}. It is not tracked.")
     _forget_notices(repository)
     touch(repository.team_id)
     return lines
@@ -225,4 +225,9 @@ def _free(repository: Repository, full_name: str) -> bool:
 def _forget_notices(repository: Repository) -> None:
     """Clear the notices of other repositories about the name that this repository has."""
     rows = TrackedRepository.objects.for_team(repository.team_id).exclude(pk=repository.pk)
-    rows.filter(notice__contains=f" the name {repository.full_name} now.").update(notice="")
+    name = repository.full_name
+    # The second one is the text of notices from before it was shortened.
+    texts = Q(notice__contains=f" is now named {name}. ") | Q(
+        notice__contains=f" the name {name} now."
+    )
+    rows.filter(texts).update(notice="")

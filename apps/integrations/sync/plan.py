@@ -264,7 +264,7 @@ class RepositoryPlan:
             self._sync_state.save(
                 self._tracked,
                 unit,
-                f"{name}: GitHub lost the place in its list, which begins again",
+                f"{name}: GitHub lost the position in its list; reading it again",
             )
 
     def _lose_name(self) -> None:
@@ -585,7 +585,7 @@ class RepositoryPlan:
             if gone:
                 verification.note_unsigned(tracked, verification.remove(tracked, sorted(gone)))
                 sync_state.ctx.log(
-                    f"{name}: {len(gone)} pull requests are not at GitHub any more."
+                    f"{name}: {len(gone)} pull requests are no longer on GitHub."
                 )
             for pk, why in lost:
                 pull = PullRequest.objects.for_team(sync_state.team_id).get(pk=pk)

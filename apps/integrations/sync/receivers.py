@@ -28,8 +28,8 @@ from apps.teams.signals import rights_ended
 from apps.users.models import User
 
 WEBHOOK_ENDED = (
-    "The webhook was ended, because the person who set it up is not an owner or admin of the team any more. Create a "
-    "new one, and enter its address and secret on GitHub."
+    "The webhook was disabled because the person who created it is no longer an owner or admin "
+    "of the team. Create a new one, and enter its URL and secret on GitHub."
 )
 
 

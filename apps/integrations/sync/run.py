@@ -91,7 +91,7 @@ def sync_repositories(
     sync_state = SyncState(ctx, team_id, verify=verify, nights=nights)
     sync_state.open(repo_ids, since)
     if not sync_state.rows and not sync_state.removed:
-        return Skipped("The team follows no repository. Choose some, then start again.")
+        return Skipped("No repositories are selected. Choose some, then start again.")
     remove_outside(sync_state)
     with ExitStack() as stack, _of_all(sync_state):
         readers = _readers(sync_state, stack)

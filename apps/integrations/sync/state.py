@@ -178,7 +178,8 @@ class SyncState:
         # get ids from any caller.
         if strangers and not self.ctx.run.kind:
             raise Permanent(
-                f"The team follows no repository with the id {strangers[0]}. Choose it first, then retry."
+                f"The team tracks no repository with the id {strangers[0]}. Choose it first, then "
+                "retry."
             )
         return sorted(set(repo_ids))
 
@@ -227,7 +228,7 @@ class SyncState:
             pk__in=holders, state__in=ACTIVE_RUN_STATES
         ).values_list("pk", flat=True):
             name = holders[str(run_id)].repository.full_name
-            reason = f"{name} is being read by another run; this one goes on after it."
+            reason = f"{name} is being read by another run; this one continues after it."
             raise Park(timezone.now() + OTHER_RUN_WAIT, reason, cause="other_run")
 
     def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
@@ -279,7 +280,7 @@ class SyncState:
         if time.monotonic() > self._yield_at:
             raise Park(
                 timezone.now(),
-                "Makes room for other work and goes on at once.",
+                "Lets other work run, then continues.",
                 cause="fairness",
             )
 
@@ -382,7 +383,7 @@ class SyncState:
                 self.ctx.send(
                     first_insight_found, run=self.ctx.run, title=insight.title, preliminary=True
                 )
-                self.ctx.log(f"First finding, preliminary: {insight.title}")
+                self.ctx.log(f"First insight (preliminary): {insight.title}")
 
     def note_wait(self, waits: bool) -> None:
         """Show that the step waits for the rate limiter, or that it continues."""
@@ -543,11 +544,7 @@ class SyncState:
                 counts.remember(tracked, self.since)
             name = tracked.repository.full_name
             # A clone has pull requests and direct commits.
-            one = (
-                "pull request"
-                if tracked.repository.source == Source.GITHUB
-                else "landed change"
-            )
+            one = "pull request" if tracked.repository.source == Source.GITHUB else "change"
             count = f"1 {one}" if tracked.done == 1 else f"{tracked.done} {one}s"
             self.save(tracked, unit, f"{name}: {count}")
             status = tracked.get_sync_status_display().lower()

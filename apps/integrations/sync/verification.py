@@ -72,7 +72,7 @@ def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
         if differs:
             sync_state.ctx.log(
-                f"{name}: GitHub's counts do not fit what is stored. All of it is compared."
+                f"{name}: GitHub's counts differ from what is stored. Comparing everything."
             )
         tracked.cursor = {**cursor, "phase": "verify", "verify": state}
         sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
@@ -251,7 +251,8 @@ def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> boo
             tracked.save(update_fields=["verified_to", "verified_at"])
             if state["corrected"]:
                 sync_state.ctx.log(
-                    f"{name}: {len(state['corrected'])} pull requests differed from GitHub, and are corrected."
+                    f"{name}: corrected {len(state['corrected'])} pull requests that differed "
+                    "from GitHub."
                 )
             sync_state.count(tracked)
         tracked.cursor = cursor

@@ -70,7 +70,7 @@ def read(request: HttpRequest, secret: str, *, keep: bool) -> bytearray:
             if keep:
                 kept += chunk
     except UnreadablePostError:
-        raise Malformed("it broke off") from None
+        raise Malformed("it is incomplete") from None
     wanted = f"{SIGNATURE_START}{digest.hexdigest()}"
     # In constant time: the duration must not reveal how many characters are right.
     if not hmac.compare_digest(wanted.encode(), signature.encode()):
@@ -92,9 +92,9 @@ def parse(body: bytearray, content_type: str | None) -> dict[str, Any]:
         try:
             payload = json.loads(body)
         except (ValueError, RecursionError):
-            raise Malformed("it is no JSON") from None
+            raise Malformed("it is not JSON") from None
     if not isinstance(payload, dict):
-        raise Malformed("it is no JSON object")
+        raise Malformed("it is not a JSON object")
     return payload
 
 

@@ -94,7 +94,10 @@ def _lose(connection: Connection, action: str) -> None:
     nothing can be read any more. Delete the credential if it was removed.
     """
     words = "removed" if action == "deleted" else "suspended"
-    note = f"The GitHub App was {words} at GitHub, so nothing can be read. Install it again, or use a token."
+    note = (
+        f"The GitHub App was {words} on GitHub, so nothing can be read. Install it again, or "
+        "use a token."
+    )
     with transaction.atomic():
         Connection.objects.for_team(connection.team_id).filter(pk=connection.pk).update(
             notes=[note]

@@ -47,7 +47,7 @@ def receive_of_app(request: HttpRequest) -> HttpResponse:
     """
     secret = settings.GITHUB_APP_WEBHOOK_SECRET
     if not secret:
-        return _answer("This site listens to no app.", 404)
+        return _answer("No GitHub App is configured on this site.", 404)
     return _handle(request, secret, handling.take_in_of_app)
 
 
@@ -68,7 +68,7 @@ def _handle(request: HttpRequest, secret: str, handle: Handle) -> HttpResponse:
             "A delivery may have up to 25 MB. This one is larger, and was not read.", 413
         )
     except Malformed as malformed:
-        return _answer(f"This can't be used: {malformed}.", 400)
+        return _answer(f"Invalid payload: {malformed}.", 400)
     if not guid or not event or len(guid) > 64 or len(event) > 60:
         return _answer("X-GitHub-Delivery and X-GitHub-Event are missing.", 400)
     try:
@@ -76,7 +76,7 @@ def _handle(request: HttpRequest, secret: str, handle: Handle) -> HttpResponse:
         return _answer(handle(guid, event, payload))
     except Malformed as malformed:
         logger.warning("Delivery %s of %s can't be used: %s", guid, event, malformed)
-        return _answer(f"This can't be used: {malformed}.", 422)
+        return _answer(f"Invalid payload: {malformed}.", 422)
 
 
 def _answer(words: str, status: int = 200) -> HttpResponse:

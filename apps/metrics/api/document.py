@@ -84,7 +84,7 @@ INSIGHT: Schema = {
     "pull_requests": {
         "type": "array",
         "items": KEY,
-        "description": "The ids of pull requests that show it",
+        "description": "Ids of the pull requests behind it",
     },
 }
 # The schema of a week by scope. Clients try them in this order, and a team's week has
@@ -102,8 +102,10 @@ def document(address: str) -> Schema:
         "info": {
             "title": "Firstlight",
             "version": VERSION,
-            "description": "The figures of one team, read-only: the team whose token is sent. The team's page "
-            "“How it is measured” explains every figure.",
+            "description": (
+                "Read-only figures of one team: the one that the token belongs to. "
+                "The team's page “How it is measured” explains every figure."
+            ),
         },
         "servers": [{"url": address}],
         "security": [{"token": []}],
@@ -166,9 +168,9 @@ def _of_column(field: Any) -> Schema:
 def _weekly_parameters() -> list[Schema]:
     by = {"type": "string", "enum": list(Scope.values), "default": Scope.TEAM.value}
     return [
-        _query("by", by, "Whose weeks"),
-        _query("from", DAY, "No week before the one of this day"),
-        _query("to", DAY, "No week after the one of this day"),
+        _query("by", by, "Rows of the team, its repositories, or its members"),
+        _query("from", DAY, "First week: the one with this day"),
+        _query("to", DAY, "Last week: the one with this day"),
     ]
 
 
@@ -176,10 +178,10 @@ def _pull_parameters() -> list[Schema]:
     limit = {"type": "integer", "minimum": 1, "maximum": MOST, "default": PAGE}
     return [
         _query("state", STATE, "Only pull requests in this state"),
-        _query("kind", KIND, "Only those of this kind; without it, all but direct commits"),
-        _query("repository", NAME, "Only those of this repository: owner/name"),
-        _query("limit", limit, "How many"),
-        _query("before", CURSOR, "The `next` of the answer before"),
+        _query("kind", KIND, "Only this kind; by default all but direct commits"),
+        _query("repository", NAME, "Only this repository: owner/name"),
+        _query("limit", limit, "Number of results"),
+        _query("before", CURSOR, "`next` of the previous response"),
     ]
 
 
@@ -212,8 +214,8 @@ def _path(
     answer = _object({"items": {"type": "array", "items": item}, "next": following})
     responses = {
         "200": _response(summary, answer),
-        "400": _response("A parameter can't be used", _reference("Error")),
-        "401": _response("The token is missing or not valid", _reference("Error")),
+        "400": _response("Invalid parameter", _reference("Error")),
+        "401": _response("Token missing or invalid", _reference("Error")),
         "503": _response("The database can't be reached; try again", _reference("Error")),
     }
     return {

@@ -26,7 +26,7 @@ def make(team: Team, name: str, user: Any) -> tuple[ApiToken, str]:
     """
     name = " ".join(name.split())[:80]
     if not name:
-        raise ValueError("Give the token a name, so that you know later what uses it.")
+        raise ValueError("Enter a name, so that you know later what uses the token.")
     text = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken.objects.across_teams().create(
         team=team, name=name, digest=_digest(text), hint=text[:8], created_by=user

@@ -58,7 +58,7 @@ def answers_reads[**P](view: Callable[P, JsonResponse]) -> Callable[P, JsonRespo
 def nothing(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Answer for an address that the API does not have."""
     return JsonResponse(
-        {"error": "The API has no such address; /api/v1/openapi.json lists them."}, status=404
+        {"error": "Not found. /api/v1/openapi.json lists all endpoints."}, status=404
     )
 
 
@@ -71,7 +71,10 @@ def with_token(view: View) -> Callable[[HttpRequest], JsonResponse]:
         token = tokens.of(request.headers.get("Authorization", ""))
         if token is None:
             error = {
-                "error": "Send a team's token: Authorization: Bearer fl_…. Owners and admins make one on the team's pages."
+                "error": (
+                    "Send a team's token: Authorization: Bearer fl_…. Owners and admins "
+                    "create tokens on the team's API page."
+                )
             }
             return JsonResponse(error, status=401, headers={"WWW-Authenticate": "Bearer"})
         try:
@@ -87,7 +90,7 @@ def weekly(request: HttpRequest, team: Team) -> JsonResponse:
     asked = WeeklyQuery(request.GET).given
     by = asked.get("by", Scope.TEAM.value)
     if by not in Scope.values:
-        raise BadQuery(f"by is one of {', '.join(Scope.values)}.")
+        raise BadQuery(f"by must be one of {', '.join(Scope.values)}.")
     first, last = _monday(asked, "from", date.min), _monday(asked, "to", date.max)
     rows = weekly_rows(team.pk, Scope(by), everything=True)
     items = [row for row in rows if first <= row["week_start"] <= last]
@@ -104,7 +107,7 @@ def _monday(asked: Mapping[str, str], name: str, otherwise: date) -> str:
         day = None
     # Python also reads "20260209" and "2026-W07-1", which the document doesn't allow.
     if day is None or day.isoformat() != asked[name]:
-        raise BadQuery(f"{name} is a day like 2026-02-09.")
+        raise BadQuery(f"{name} must be a date like 2026-02-09.")
     return (day - timedelta(days=day.weekday())).isoformat()
 
 
@@ -114,12 +117,12 @@ def pull_requests(request: HttpRequest, team: Team) -> JsonResponse:
     pulls: Any = cursor.ordered(PullRequest.objects.for_team(team))
     if "state" in asked:
         if asked["state"] not in PullRequestState:
-            raise BadQuery(f"state is one of {', '.join(PullRequestState)}.")
+            raise BadQuery(f"state must be one of {', '.join(PullRequestState)}.")
         pulls = pulls.filter(state=asked["state"])
     pulls = _of_kind(pulls, asked.get("kind"))
     if "repository" in asked:
         if not asked["repository"]:
-            raise BadQuery("repository is a name like owner/name.")
+            raise BadQuery("repository must be a name like owner/name.")
         pulls = pulls.filter(repository__full_name__iexact=asked["repository"])
     limit = _number(asked.get("limit", str(PAGE)), "limit", MOST)
     if "before" in asked:
@@ -145,12 +148,12 @@ def _of_kind(pulls: Any, asked: str | None) -> Any:
     for kind, name in KINDS.items():
         if name == asked:
             return pulls.filter(kind=kind)
-    raise BadQuery(f"kind is one of {', '.join(KINDS.values())}.")
+    raise BadQuery(f"kind must be one of {', '.join(KINDS.values())}.")
 
 
 def _number(text: str, name: str, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= most):
-        raise BadQuery(f"{name} is a whole number from 1 to {most}.")
+        raise BadQuery(f"{name} must be a whole number from 1 to {most}.")
     return int(text)
 
 

@@ -48,9 +48,7 @@ SHOWN = 3
 # A model that answered usably since then is a sound one: what it can't read now lies in
 # the pull request.
 SOUND_FOR = timedelta(days=1)
-TEAM_BUDGET = (
-    "This month's budget for the language model is spent. Raise it, or wait for the next month."
-)
+TEAM_BUDGET = "This month's budget for the language model is used up. Raise it, or wait for the next month."
 
 
 @dataclass(slots=True)
@@ -205,7 +203,7 @@ class Reading:
                 if seconds < LEAST_SECONDS:
                     self.tally.end(
                         Cause.CONTINUES,
-                        "The time for it was over.",
+                        "It took too long.",
                         Remedy.WAIT,
                         timezone.now(),
                     )
@@ -377,7 +375,7 @@ class Reading:
             if self._attempts[each.pk] < ATTEMPTS:
                 rest.append(each)
             else:
-                why = f"Asked {ATTEMPTS} times in vain: {reasons[each.pk]}."
+                why = f"Failed {ATTEMPTS} times: {reasons[each.pk]}."
                 self._lose(Lost(each, why, Cause.UNUSABLE, is_cut=is_cut))
         if rest:
             with self._ctx.unit(last=True) as unit:

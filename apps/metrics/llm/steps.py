@@ -76,7 +76,7 @@ def within_patience(
     missing = _given_up(team_id, chosen)
     if continues:
         continuing.begin(ctx, team_id, chosen)
-        why = f"{tally.why} They are read in the background and join by themselves.".strip()
+        why = f"{tally.why} They are read in the background and added automatically.".strip()
         missing.append(_missing(left, why, Cause.CONTINUES, Remedy.WAIT))
     elif left:
         missing.append(_missing(left, tally.why, tally.cause, tally.remedy))

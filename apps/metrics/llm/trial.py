@@ -75,7 +75,7 @@ def ask() -> Trial:
     if bad:
         return Trial(
             "nonsense",
-            f"The model answers, but not usably: {next(iter(bad.values()))}.",
+            f"The model answers, but its answers are not usable: {next(iter(bad.values()))}.",
             tuple(about),
         )
     return Trial("works", "The model works.", tuple(about))
@@ -114,4 +114,4 @@ def _without_answer(
         return Trial("waits", outcome.reason, tuple(about))
     if isinstance(outcome, Refused):
         return Trial("refused", outcome.reason, tuple(about))
-    return Trial("broken", f"The server gives no answer: {outcome.reason}.", tuple(about))
+    return Trial("broken", f"The server does not answer: {outcome.reason}.", tuple(about))

@@ -156,7 +156,7 @@ def _ask(
                 "content": f"That cannot be used: {why}. Answer again, by the rules.",
             },
         ]
-    ctx.log(f"The findings stand without the model's summary: {why}", level="warning")
+    ctx.log(f"No AI summary of the insights: {why}", level="warning")
     return ""
 
 
@@ -171,7 +171,7 @@ def _no_turn(ctx: StepContext, team_id: int, tokens: int, ticket: UUID, end: flo
     there is none, or empty.
     """
     if tokens > pace.settings_of(team_id).monthly_tokens - pace.used(team_id):
-        return "this month's budget is spent."
+        return "this month's budget is used up."
     while True:
         try:
             pause = pace.take(tokens, ticket)

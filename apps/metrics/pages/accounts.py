@@ -24,9 +24,15 @@ from apps.users.models import User
 
 DECISIONS = {"bot": True, "person": False, "undo": None}
 ANSWERS = {
-    "bot": "{name} counts as a bot. The figures are up to date; insights follow with the next refresh.",
-    "person": "{name} counts as a person. The figures are up to date; insights follow with the next refresh.",
-    "undo": "Undone: {name} counts as a {kind} again.",
+    "bot": (
+        "{name} is now counted as a bot. Figures are updated; insights follow with the next "
+        "refresh."
+    ),
+    "person": (
+        "{name} is now counted as a person. Figures are updated; insights follow with the "
+        "next refresh."
+    ),
+    "undo": "Undone. {name} is counted as a {kind} again.",
 }
 
 
@@ -80,16 +86,19 @@ def _join(target: TeamMember, decision: str, members: list[str], request: HttpRe
     name = person(target)
     if decision == "undo":
         joins.undo(target)
-        return f"Undone: the accounts of {name} count apart again."
+        return f"Undone. The accounts of {name} are counted separately again."
     # Only accounts of the same name that are on the page: it may be old.
     groups = joins.same_names(target.team_id, apart=decision == "suggest")
     group = next((group for group in groups if target in group.members), None)
     others = [member for member in group.members if str(member.pk) in members] if group else []
     if not others:
-        return f"Nothing changed: the accounts of {name} are no longer suggested."
+        return f"Nothing changed. The accounts of {name} are no longer suggested."
     if decision == "join":
         joins.join(target, others, cast(User, request.user), timezone.now())
         count = len(others) + 1
-        return f"{count} accounts of {name} count as one person. Insights follow with the next refresh."
+        return (
+            f"{count} accounts of {name} are now counted as one person. Insights follow with "
+            "the next refresh."
+        )
     joins.keep_apart([target, *others], is_apart=decision == "apart")
-    return f"The accounts of {name} {'stay apart' if decision == 'apart' else 'are suggested again'}."
+    return f"The accounts of {name} {'stay separate' if decision == 'apart' else 'are suggested again'}."

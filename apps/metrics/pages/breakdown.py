@@ -129,7 +129,7 @@ def _line(
         given=given,
         received=sum(row.received for row in rows),
         trend=spark_bars(
-            [per_week[week] for week in weeks], label=f"Merged by week in {len(weeks)} weeks"
+            [per_week[week] for week in weeks], label=f"Merged per week, {len(weeks)} weeks"
         ),
     )
 

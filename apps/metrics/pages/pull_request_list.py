@@ -33,7 +33,7 @@ PAGE = 25
 SLOWEST = "slowest"
 SORTS = {
     "oldest": ("Oldest first", F("created_at").asc()),
-    "updated": ("Last changed first", F("updated_at").desc()),
+    "updated": ("Recently updated first", F("updated_at").desc()),
     "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
     SLOWEST: (
         "Slowest to merge first",

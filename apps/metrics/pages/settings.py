@@ -33,15 +33,13 @@ def api_tokens(request: HttpRequest, team: Team) -> HttpResponse:
     if request.method == "POST":
         form = TokenForm(request.POST)
         if not form.is_valid():
-            messages.error(request, "There is no such token.")
+            messages.error(request, "This token does not exist.")
             return HttpResponseRedirect(
                 reverse("metrics:api_tokens", args=[team.slug]), status=303
             )
         if form.cleaned_data["revoke"]:
             ApiToken.objects.for_team(team).filter(pk=form.cleaned_data["revoke"]).delete()
-            messages.success(
-                request, "The token is revoked. Whatever used it is refused from now on."
-            )
+            messages.success(request, "Token revoked. Requests that use it are refused.")
             return HttpResponseRedirect(
                 reverse("metrics:api_tokens", args=[team.slug]), status=303
             )
@@ -83,7 +81,7 @@ def ai_reading(request: HttpRequest, team: Team) -> HttpResponse:
             LlmSettings.objects.across_teams().update_or_create(
                 team=team, defaults=form.cleaned_data
             )
-            messages.success(request, "Kept. It holds from the next run on.")
+            messages.success(request, "Saved. Takes effect with the next run.")
         return HttpResponseRedirect(reverse("metrics:ai_reading", args=[team.slug]), status=303)
     month = budget.month_of(timezone.now())
     analyses = Analysis.objects.for_team(team)

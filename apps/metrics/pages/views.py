@@ -287,11 +287,11 @@ def dismiss(request: HttpRequest, team: Team) -> HttpResponse:
     try:
         daily.dismiss(insight, asked["reason"], request.user, timezone.now())
     except ValueError:
-        messages.error(request, "Say why, so that the others of the team know.")
+        messages.error(request, "Enter a reason for your team.")
     else:
         messages.success(
             request,
-            f"“{insight.title}” is dismissed. It can be brought back below the findings.",
+            f"“{insight.title}” is dismissed. You can restore it below the insights.",
         )
     return _to_dashboard(team)
 
@@ -306,7 +306,9 @@ def restore(request: HttpRequest, team: Team) -> HttpResponse:
         return _to_dashboard(team)
     asked = RestoreForm(request.POST).values
     daily.restore(team.pk, asked["rule"], asked["subject"])
-    messages.success(request, "The finding is back, as long as the numbers show it.")
+    messages.success(
+        request, "Insight restored. It is shown as long as the numbers support it."
+    )
     return _to_dashboard(team)
 
 
@@ -325,7 +327,7 @@ def correct_pull(request: HttpRequest, team: Team, pull_id: int) -> HttpResponse
     if request.method == "POST" and asked["assisted"] in said:
         with transaction.atomic():
             correct(pull, said[asked["assisted"]], asked["note"], request.user)
-        messages.success(request, "Kept. It counts from now on, whatever markers or model say.")
+        messages.success(request, "Saved. Your correction overrides markers and model.")
     return HttpResponseRedirect(back, status=303)
 
 

@@ -58,8 +58,8 @@ def follow(follower: Follower) -> None:
         raise CommandError(str(reason), returncode=status) from None
     except KeyboardInterrupt:
         follower.say(
-            "Not following any more. The run goes on wherever there is a worker; manage.py run cancel "
-            f"{follower.run.pk} ends it."
+            "Stopped following. The run continues as long as there is a worker; manage.py run "
+            f"cancel {follower.run.pk} cancels it."
         )
         sys.exit(EX_INTERRUPTED)
 

@@ -70,7 +70,7 @@ def joining(run: Run, team: Team, tracked: Sequence[TrackedRepository]) -> str:
     """Return the message for a user who starts a setup while one is under way
     already.
     """
-    words = f"A set-up of {team.name} is under way already; this follows it."
+    words = f"A setup of {team.name} is already in progress; following it."
     if left_out := [
         row.repository.full_name
         for row in tracked

@@ -39,7 +39,7 @@ class ConnectionProblem:
             case TokenRefused():
                 return cls(str(error))
             case BadCredentials():
-                then = "Check that it was copied whole, or make a new one."
+                then = "Check that it was copied completely, or create a new one."
                 return cls(
                     "GitHub does not accept this token: it is wrong, expired or revoked.",
                     then,
@@ -49,14 +49,15 @@ class ConnectionProblem:
             case RateLimited(told=False):
                 return cls(
                     str(error),
-                    "The token could not be checked. GitHub names no time: try again in a few minutes.",
+                    "The token could not be checked. Try again in a few minutes.",
                 )
             case RateLimited(until=until):
                 return cls(str(error), "The token could not be checked. Try again after", until)
             case Unreachable():
                 return cls(
                     str(error),
-                    "Nothing was stored. Try again; if it lasts, tell whoever runs this site.",
+                    "Nothing was saved. Try again. If it keeps happening, contact the operator "
+                    "of this site.",
                 )
             case Overloaded():
                 return cls(str(error), "Try again in a minute.")

@@ -14,7 +14,7 @@ DOING = {
     Kind.NIGHTLY: "Nightly refresh of {team}",
     Kind.REFRESH: "Refreshing {team}",
     Kind.WEBHOOK: "Updating {team}",
-    Kind.OTHER: "Recounting {team}",
+    Kind.OTHER: "Recalculating {team}",
 }
 # What a run of each kind is called, at the beginning of a sentence.
 NAMES = {
@@ -22,14 +22,14 @@ NAMES = {
     Kind.NIGHTLY: "Nightly refresh of {team}",
     Kind.REFRESH: "Refresh of {team}",
     Kind.WEBHOOK: "Update of {team}",
-    Kind.OTHER: "Recount of {team}",
+    Kind.OTHER: "Recalculation of {team}",
 }
 DONE = {
     Kind.ONBOARDING: "{team} is set up",
     Kind.NIGHTLY: "{team} is up to date",
     Kind.REFRESH: "{team} is up to date",
     Kind.WEBHOOK: "{team} is up to date",
-    Kind.OTHER: "{team} is recounted",
+    Kind.OTHER: "{team} is recalculated",
 }
 ENDINGS = {
     StateName.PAUSED: "paused",

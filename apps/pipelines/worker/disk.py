@@ -22,7 +22,9 @@ from apps.pipelines.models import Incident
 
 logger = logging.getLogger(__name__)
 
-FULL = "The disk is full: nothing can be stored. Work continues by itself when there is room."
+FULL = (
+    "The disk is full: nothing can be stored. Work continues automatically when there is space."
+)
 # How long a step waits before it tries again to write.
 PAUSE = timedelta(seconds=15)
 # Bytes that are written to see whether there is room: more than a transaction of SQLite

@@ -60,7 +60,7 @@ stopping = threading.Event()
 # they end.
 is_child_process = threading.Event()
 PAUSED = ("The run is paused.", "")
-TURN_OVER = ("Another run's turn.", "Waits for its next turn: another run uses the workers.")
+TURN_OVER = ("Waiting for another run.", "Waiting: another run uses the workers.")
 
 
 @contextmanager

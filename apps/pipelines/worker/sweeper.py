@@ -137,7 +137,10 @@ def _crashed(step: StepRun, now: datetime) -> bool:
     crashes = step.crashes + 1
     # The step itself may be what ends its workers.
     if crashes > step.max_crashes:
-        text = f"The worker vanished {crashes} times in this step, so it is not tried again by itself."
+        text = (
+            f"The worker crashed {crashes} times in this step, so it is not retried "
+            "automatically."
+        )
         return engine.give_up(
             step,
             same,
@@ -153,7 +156,7 @@ def _crashed(step: StepRun, now: datetime) -> bool:
     with transaction.atomic():
         sent = engine.dispatch_tail(step.run_id, step.idx, when=same, crashes=crashes)
         if sent:
-            text = f"{step.title}: its worker vanished; goes on where it was."
+            text = f"{step.title}: the worker crashed; continuing where it stopped."
             events.append(step.run_id, [events.Entry("log", step.key, text, "warning")])
     return sent
 

@@ -231,7 +231,7 @@ def test_the_budget_ends_it_before_it_is_passed(model, team, pulls, worker):
     LlmSettings.objects.create(team=team, monthly_tokens=4_000)
     run = read(worker, team)
     assert run.state == RunState.PARTIAL
-    assert "budget for the language model is spent" in run.missing[0]["why"]
+    assert "budget for the language model" in run.missing[0]["why"]
     use = LlmUse.objects.for_team(team).get()
     assert 0 < use.tokens_in + use.tokens_out <= 4_000
     assert 0 < states(team)["done"] < COUNT
@@ -241,7 +241,7 @@ def test_a_team_may_turn_it_off(model, team, pulls, worker):
     LlmSettings.objects.create(team=team, enabled=False)
     step = read(worker, team).steps.get()
     assert step.state == StepState.SKIPPED
-    assert "turned the language model off" in step.message
+    assert "turned off for this team" in step.message
     assert model.bill()["answered"] == 0
 
 

@@ -19,7 +19,7 @@ class Command(UsageCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("team", help="the team's slug, as in its pages' addresses")
+        parser.add_argument("team", help="the team's slug, as in its URLs")
         parser.add_argument("source", choices=[ConnectionSource.GIT])
         parser.add_argument(
             "--folder", default="", help="a folder below GIT_SOURCE_ROOT (default: all of it)"

@@ -29,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Nothing was changed.") from None
         noun = "secret is" if count == 1 else "secrets are"
         self.stdout.write(
-            f"{count} {noun} encrypted with the first key. The older keys can be taken out now."
+            f"{count} {noun} encrypted with the first key. You can now remove the older keys."
         )
 
 

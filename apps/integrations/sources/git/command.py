@@ -161,7 +161,7 @@ class Git:
             except OSError as error:
                 # The same error code means a missing program or a missing folder.
                 if not self._git_dir.is_dir():
-                    raise CannotRead(self._shown, "its folder has gone") from error
+                    raise CannotRead(self._shown, "its folder is gone") from error
                 if error.errno in _NO_PROGRAM:
                     raise GitMissing("can't be started on the server") from error
                 raise

@@ -83,7 +83,8 @@ class CannotRead(GitError):
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"The repository '{path}' could not be read: {why}. Run 'git fsck' in it, or clone it anew, then retry."
+            f"The repository '{path}' could not be read: {why}. Run 'git fsck' in it, or clone it "
+            "again, then retry."
         )
 
 

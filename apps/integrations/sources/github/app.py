@@ -33,8 +33,8 @@ class NotTheirs(GitHubError):
 
     def __init__(self) -> None:
         super().__init__(
-            "GitHub says that your account cannot use this installation of the app. Sign in to GitHub as somebody who "
-            "can, then install it again."
+            "Your GitHub account has no access to this installation of the app. Sign in to "
+            "GitHub with an account that has, then install the app again."
         )
 
 

@@ -157,7 +157,7 @@ class GitHubClient:
             raise error
         data = answer.get("data")
         if not isinstance(data, dict):
-            raise issues[0].as_error(what) if issues else BadResponse("it carries no data")
+            raise issues[0].as_error(what) if issues else BadResponse("it contains no data")
         # Only now: an error page has a status, too, but does not show that GitHub
         # answers queries.
         self.has_answered = True
@@ -200,7 +200,7 @@ class GitHubClient:
             if raw.status not in REDIRECTS:
                 return self._checked(raw, method, what)
             url = self._redirected(url, raw)
-        raise BadResponse("it sends us from one address to the next")
+        raise BadResponse("it redirects too often")
 
     def _redirected(self, url: str, raw: _Raw) -> str:
         target: str = urljoin(url, raw.headers.get("location", ""))
@@ -208,7 +208,8 @@ class GitHubClient:
         # The token must never be sent to another host.
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise BadResponse(
-                "it sends us to another host, which would get the token; check the address of GitHub's API"
+                "it redirects to another host, which would receive the token; check the address "
+                "of GitHub's API"
             )
         return target
 

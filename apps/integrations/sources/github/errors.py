@@ -134,9 +134,9 @@ class NameTaken(NotFound):
 
     def __init__(self, full_name: str) -> None:
         super().__init__(
-            f"Another repository has the name {full_name} at GitHub now, and the one that was read is not there any "
-            "more, or the token has no access to it. What was read stays, and nothing of the other one is mixed with "
-            "it. Stop reading this one, and choose the other one if it is to be read."
+            f"GitHub now has another repository named {full_name}. The one that was read is gone, "
+            "or the token has no access to it. Everything read so far is kept, and not mixed "
+            "with the other one. Remove this one, and choose the other one if you need it."
         )
 
 
@@ -164,7 +164,7 @@ class RateLimited(GitHubError):
     def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
         """Pass `told=False` if the time is an estimate and GitHub named none."""
         words = (
-            "GitHub asks to slow down." if secondary else "GitHub's hourly limit is used up."
+            "GitHub asked for a pause." if secondary else "GitHub's hourly limit is used up."
         )
         super().__init__(words)
         if secondary:
@@ -191,8 +191,8 @@ class AnswersNothing(Unreachable):
     def __init__(self, host: str, why: str) -> None:
         GitHubError.__init__(
             self,
-            f"GitHub at {host} answers no query at present: {why}. Nothing is lost. Check GitHub's status, the network, "
-            "and the address of GitHub's API.",
+            f"GitHub at {host} is not answering: {why}. Nothing is lost. Check GitHub's status, "
+            "the network, and the address of GitHub's API.",
         )
 
 
@@ -238,5 +238,6 @@ class SameRepository(GitHubError):
 
     def __init__(self, name: str, other: str) -> None:
         super().__init__(
-            f"'{name}' is the same repository as '{other}', which the team follows already. Remove one."
+            f"'{name}' is the same repository as '{other}', which the team already tracks. Remove "
+            "one."
         )

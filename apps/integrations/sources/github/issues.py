@@ -79,7 +79,9 @@ class Issue:
         if self.type == "NOT_FOUND":
             return NotFound(f"GitHub knows no {what} that the token may read.")
         return BadResponse(
-            f"it says “{self.message}”" if self.message else "it reports an error without words"
+            f"it reports “{self.message}”"
+            if self.message
+            else "it reports an error without a message"
         )
 
 
@@ -136,7 +138,7 @@ def whole_request_error(
         if issue.type in TOO_MUCH or (
             not issue.path and "something went wrong while executing" in lowered
         ):
-            return Overloaded(f"it says “{issue.message}”")
+            return Overloaded(f"it reports “{issue.message}”")
     return None
 
 

@@ -120,8 +120,8 @@ def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
     notes = []
     if scopes is not None and "repo" not in scopes:
         notes.append(
-            "The token cannot see private repositories: it lacks the scope “repo”. Add it on GitHub and check the token "
-            "again, or go on with the public ones."
+            "The token cannot see private repositories: it lacks the scope “repo”. Add it on "
+            "GitHub and check the token again, or continue with the public ones."
         )
     if "partial-results" in (sso := headers.get("x-github-sso", "")):
         count = len(
@@ -129,8 +129,9 @@ def _hidden(scopes: list[str] | None, headers: Mapping[str, str]) -> list[str]:
         )
         words = f"{count} organizations hide" if count > 1 else "An organization hides"
         notes.append(
-            f"{words} repositories until the token is authorised for single sign-on: on GitHub, in the token's settings, "
-            "“Configure SSO”. Then check the token again, or go on without them."
+            f"{words} repositories until the token is authorized for single sign-on: on GitHub, "
+            "in the token's settings, “Configure SSO”. Then check the token again, or continue "
+            "without them."
         )
     return notes
 

@@ -37,7 +37,7 @@ SCOPES = Refusal(
 BLOCKED = Refusal(
     "blocked",
     Remedy.NONE,
-    "Nothing can be read until GitHub lifts this. What was read of it is kept.",
+    "Nothing can be read until GitHub lifts this. Everything read so far is kept.",
 )
 # A refusal with an unknown message.
 OTHER = Refusal("refused", Remedy.RETRY, "Clear this up on GitHub, then retry.")
@@ -46,7 +46,8 @@ OTHER = Refusal("refused", Remedy.RETRY, "Clear this up on GitHub, then retry.")
 PROXY = Refusal(
     "refused_by_proxy",
     Remedy.OPERATOR,
-    "This is no answer of GitHub’s API: check the proxy or firewall between this server and GitHub.",
+    "This answer is not from GitHub’s API. Check the proxy or firewall between this server and "
+    "GitHub.",
 )
 
 # Phrases of GitHub's sentence, in lower case. An entry fits if the sentence contains

@@ -163,7 +163,7 @@ class GitHubSource:
         # A cursor that does not move would make the sync read the same page without
         # end.
         if end.has_next and end.cursor == after:
-            raise BadResponse("the list of pull requests does not go on where it ended")
+            raise BadResponse("the list of pull requests does not continue where it ended")
         records, problems = [], []
         for position, entry in enumerate(nodes):
             if entry is None and _was_deleted(spoilt.get(position)):
@@ -195,7 +195,7 @@ class GitHubSource:
         nodes = reply.data.get("nodes")
         # Nodes are matched to ids by position, so a missing one would shift all others.
         if not isinstance(nodes, list) or len(nodes) != len(ids):
-            raise BadResponse("it has not as many pull requests as were asked for")
+            raise BadResponse("it has fewer pull requests than requested")
         records: list[PullRequestData] = []
         problems: dict[str, str] = {}
         for position, (node_id, entry) in enumerate(zip(ids, nodes, strict=True)):
@@ -274,7 +274,7 @@ class GitHubSource:
             page = fields.mapping(fields.mapping(reply.data, "node"), name)
             before, end = end, translate.page_end(page)
             if end.has_next and end.cursor == before.cursor:
-                raise Malformed(f"the list of {name} does not go on where it ended")
+                raise Malformed(f"the list of {name} does not continue where it ended")
             pages.append(page)
         return pages
 

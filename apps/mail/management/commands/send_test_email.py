@@ -31,7 +31,7 @@ class Command(UsageCommand):
 Emails that wait in the outbox are tried at their next time, or at once if the server takes this one."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", metavar="ADDRESS", help="who gets it")
+        parser.add_argument("address", metavar="ADDRESS", help="the recipient")
 
     def handle(self, *args: Any, address: str, **options: Any) -> None:
         try:
@@ -40,7 +40,7 @@ Emails that wait in the outbox are tried at their next time, or at once if the s
             raise UsageError(str(error)) from None
         if not settings.EMAIL_CONFIGURED:
             raise CommandError(
-                "No mail server is set: give EMAIL_URL its address. .env.example explains it."
+                "No mail server is configured. Set EMAIL_URL; .env.example explains it."
             )
         letter = Letter(
             SUBJECT,
@@ -57,7 +57,8 @@ Emails that wait in the outbox are tried at their next time, or at once if the s
         if isinstance(outcome, Accepted):
             outages.make_due()
             self.stdout.write(
-                f"The mail server took the email to {recipient}. If it doesn't arrive, look at its log."
+                f"The mail server accepted the email to {recipient}. If it doesn't arrive, check "
+                "the server's log."
             )
             return
         if isinstance(outcome, RecipientRefused):
@@ -68,5 +69,7 @@ Emails that wait in the outbox are tried at their next time, or at once if the s
             raise CommandError(
                 f"The email was perhaps sent: the server's answer was lost. {outcome.reason}"
             )
-        advice = "Check EMAIL_URL." if outcome.needs_operator else "Try again in some minutes."
-        raise CommandError(f"The mail server did not take the email: {outcome.reason} {advice}")
+        advice = "Check EMAIL_URL." if outcome.needs_operator else "Try again in a few minutes."
+        raise CommandError(
+            f"The mail server did not accept the email: {outcome.reason} {advice}"
+        )

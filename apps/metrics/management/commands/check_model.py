@@ -14,7 +14,10 @@ EXIT = {"works": 0, "refused": 1, "broken": 1, "nonsense": 1, "waits": 2, "off":
 
 
 class Command(UsageCommand):
-    help = "Ask the language model about two made-up pull requests, and print what its server takes and what works."
+    help = (
+        "Send two sample pull requests to the language model, and print which parameters its "
+        "server accepts."
+    )
     epilog = f"""Exit statuses:
   0    it works; the parameters that its server takes are remembered
   1    it is refused, gives no answer, or none that is usable
@@ -25,7 +28,7 @@ class Command(UsageCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--json", action="store_true", help="print one object instead of lines"
+            "--json", action="store_true", help="print one JSON object instead of lines"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

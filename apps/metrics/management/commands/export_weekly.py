@@ -23,7 +23,7 @@ class Command(UsageCommand):
             "--team",
             required=True,
             metavar="SLUG",
-            help="the team's slug, as in its pages' addresses",
+            help="the team's slug, as in its URLs",
         )
         parser.add_argument(
             "--by", choices=[scope.value for scope in Scope], default=Scope.TEAM.value

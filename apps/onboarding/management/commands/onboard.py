@@ -61,12 +61,12 @@ class Command(UsageCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--team", required=True, help="name of the team; made if there is none of that name"
+            "--team", required=True, help="name of the team; created if it does not exist"
         )
         parser.add_argument(
             "--email",
             required=True,
-            help="email address of its owner; the account is made if needed",
+            help="email address of its owner; the account is created if needed",
         )
         parser.add_argument(
             "--token",
@@ -84,21 +84,25 @@ class Command(UsageCommand):
         parser.add_argument(
             "--months",
             type=int,
-            help=f"how far back, 1 to {MAX_MONTHS} (default: {settings.HISTORICAL_SYNC_CONFIG['HISTORY_MONTHS']})",
+            help=(
+                f"months of history, 1 to {MAX_MONTHS} (default: "
+                f"{settings.HISTORICAL_SYNC_CONFIG['HISTORY_MONTHS']})"
+            ),
         )
         parser.add_argument(
             "--since",
             metavar="YYYY-MM-DD",
-            help="the first day (UTC) to read, in place of --months; nights keep it, and a later setup only widens it",
+            help=(
+                "the first day (UTC) to read, instead of --months; refreshes keep it, and a "
+                "later setup can only extend it"
+            ),
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help="print one object as the last line of stdout, at every end",
+            help="print one JSON object as the last line of stdout, however the command ends",
         )
-        parser.add_argument(
-            "--worker", action="store_true", help="bring a worker for the time of this run"
-        )
+        parser.add_argument("--worker", action="store_true", help="start a worker for this run")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
@@ -140,11 +144,11 @@ class Command(UsageCommand):
         """
         months, text = options["months"], options["since"]
         if months is not None and text is not None:
-            raise UsageError("Give --months or --since, not both.")
+            raise UsageError("Use --months or --since, not both.")
         if months is None:
             options["months"] = settings.HISTORICAL_SYNC_CONFIG["HISTORY_MONTHS"]
         elif not 1 <= months <= MAX_MONTHS:
-            raise UsageError(f"--months is 1 to {MAX_MONTHS}, not {months}.")
+            raise UsageError(f"--months must be 1 to {MAX_MONTHS}, not {months}.")
         if text is None:
             return None
         try:
@@ -153,11 +157,11 @@ class Command(UsageCommand):
             first_day = None
         # Python also reads other forms of ISO dates, such as 20260131.
         if first_day is None or first_day.isoformat() != text:
-            raise UsageError(f"--since is a day like 2026-01-31, not {text!r}.")
+            raise UsageError(f"--since must be a date like 2026-01-31, not {text!r}.")
         today = timezone.now().date()
         earliest = window.start(timezone.now(), MAX_MONTHS).date()
         if not earliest <= first_day <= today:
-            raise UsageError(f"--since is a day from {earliest} to {today}, not {text}.")
+            raise UsageError(f"--since must be a date from {earliest} to {today}, not {text}.")
         options["months"] = window.months_between(first_day, today)
         return first_day
 
@@ -202,7 +206,7 @@ class Command(UsageCommand):
             raise CommandError(str(error)) from None
         # GitHub may be unreachable only for a moment, which is no reason to stop.
         except GitHubError as error:
-            self.stderr.write(f"The token could not be checked: {error} The run will try.")
+            self.stderr.write(f"The token could not be checked: {error} The run starts anyway.")
             return None
 
 
@@ -229,7 +233,8 @@ def account(email: str, name: str) -> tuple[User, Team]:
         return user, team
     if Membership.objects.filter(team__name=name).exists():
         raise UsageError(
-            f"There is a team {name!r}, and {email} is no member of it. Take another name or address."
+            f"The team {name!r} exists, and {email} is not a member of it. Use another name or "
+            "address."
         )
     try:
         return user, create_team_for(name, user, by_operator=True)

@@ -32,35 +32,39 @@ from apps.teams.models import Team
 class Command(UsageCommand):
     epilog = f"""{EPILOG}  corrected    how many pull requests --verify added, changed, or removed
 """
-    help = "Read what has changed in a team's repositories, as the night does; join the run that already does so."
+    help = (
+        "Read what has changed in a team's repositories, like the nightly refresh. Joins a "
+        "refresh that is already running."
+    )
     _run: Run | None = None
     _team: Team | None = None
     _corrected = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "slug", metavar="SLUG", help="the team, as its pages' addresses name it: /t/SLUG/"
+            "slug", metavar="SLUG", help="the team's slug, as in its URLs: /t/SLUG/"
         )
         parser.add_argument(
             "--repository",
             nargs="+",
             action="extend",
             metavar="OWNER/NAME",
-            help="read only these; of a clone, its path",
+            help="read only this repository; for a clone, its path",
         )
         parser.add_argument(
             "--verify",
             action="store_true",
-            help="compare everything with the source, and correct what differs, not only what has changed since",
+            help=(
+                "compare everything with the source and correct differences, not only recent "
+                "changes"
+            ),
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help="print one object as the last line of stdout, at every end",
+            help="print one JSON object as the last line of stdout, however the command ends",
         )
-        parser.add_argument(
-            "--worker", action="store_true", help="bring a worker for the time of this run"
-        )
+        parser.add_argument("--worker", action="store_true", help="start a worker for this run")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._team = team = find_team(options["slug"])
@@ -97,7 +101,8 @@ class Command(UsageCommand):
             with follower_of(run, f"Refreshing {team.name}") as follower:
                 if not is_ours:
                     follower.say(
-                        f"The run {run.pk} is under way and does less than this. The refresh starts after it."
+                        f"Run {run.pk} is in progress and does less than this. The refresh starts "
+                        "after it."
                     )
                 with own_worker(follower.say) if worker else nullcontext():
                     follow(follower)

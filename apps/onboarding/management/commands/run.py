@@ -64,11 +64,11 @@ class Command(UsageCommand):
             return
         if not options["run"]:
             raise UsageError(
-                f"Which run? Give its id: manage.py run {action} RUN. `manage.py run list` lists them."
+                f"Name a run: manage.py run {action} RUN. `manage.py run list` lists them."
             )
         run = find(options["run"])
         if options["repository"] and action != "retry":
-            raise UsageError("--repository goes with retry.")
+            raise UsageError("--repository works only with retry.")
         try:
             text = "" if action == "show" else self._act(action, run, options["repository"])
         except engine.NotAllowed as reason:

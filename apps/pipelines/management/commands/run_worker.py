@@ -35,13 +35,16 @@ class Command(BaseCommand):
             help="serve only this queue; may be given several times",
         )
         parser.add_argument(
-            "--workers", type=int, default=4, help="number of workers, at least one a queue (4)"
+            "--workers",
+            type=int,
+            default=4,
+            help="number of workers, at least one per queue (4)",
         )
         parser.add_argument(
             "--worker-type",
             choices=("thread", "process"),
             default="thread",
-            help="what a worker is (thread)",
+            help="kind of worker (thread)",
         )
         parser.add_argument(
             "--grace",
@@ -52,7 +55,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--end-with-stdin",
             action="store_true",
-            help="end, as by SIGTERM, when stdin closes: whoever holds its other end is gone then",
+            help="stop, as on SIGTERM, when stdin closes",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -13,14 +13,17 @@ from apps.users.sign_in_links import MAX_AGE, make_link
 
 
 class Command(UsageCommand):
-    help = f"Print a link that signs a person in once, within {MAX_AGE.seconds // 3600} h. Only with DEBUG=1."
+    help = (
+        f"Print a one-time sign-in link, valid for {MAX_AGE.seconds // 3600} h. Only with "
+        "DEBUG=1."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="email address of the account")
         parser.add_argument(
             "--next",
             default="",
-            help="the page to open, like /t/acme/ (default: the first page)",
+            help="the page to open, like /t/acme/ (default: the start page)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
