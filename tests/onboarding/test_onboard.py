@@ -315,7 +315,7 @@ def test_somebody_elses_team_is_refused(manage):
     create_team("Acme", User.objects.create_user("teo@acme.example"))
     result = manage.onboard()
     assert result.status == 64
-    assert "mara@acme.example is no member of it" in result.stderr
+    assert "mara@acme.example is not a member of it" in result.stderr
     assert Team.objects.count() == 1
     assert not Credential.objects.across_teams().exists()
 
