@@ -185,7 +185,9 @@ document.addEventListener("htmx:sse:close", ({ detail }) => {
 // The extension overlooks a window that was hidden before its request was answered, so it is told again once it streams.
 document.addEventListener("htmx:sse:after:connection", ({ target }) => {
   if (!isStream(target) || !document.hidden) return;
-  setTimeout(() => document.hidden && document.dispatchEvent(new Event("visibilitychange")));
+  // At once, so that an answer that ends soon is the last one; its reader is there a little later.
+  document.dispatchEvent(new Event("visibilitychange"));
+  setTimeout(() => document.hidden && connection?.reader?.cancel());
 });
 // The extension ends the stream of a hidden window.
 document.addEventListener("visibilitychange", () => {
