@@ -191,8 +191,11 @@ document.addEventListener("htmx:sse:after:connection", ({ target }) => {
 });
 // The extension ends the stream of a hidden window.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) leaveSlot();
-  else if (connection) takeSlot();
+  if (document.hidden) {
+    leaveSlot();
+    // The extension doesn't look while it waits to ask again, so it asks for the last time now and not later.
+    connection?.delayCanceller?.();
+  } else if (connection) takeSlot();
 });
 window.addEventListener("pagehide", leaveSlot);
 
