@@ -105,7 +105,9 @@ def render(projection: Projection, since: int | None) -> str:
     if since is None or ANALYSE in changed:
         context |= continuing.context_of(team.pk)
         parts.append(_part("ai_progress"))
-    return render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
+    html = render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
+    # Indentation would be a third of what a stream sends, and each line costs a prefix.
+    return " ".join(line.strip() for line in html.splitlines() if line.strip())
 
 
 def _log(log: Sequence[LogLine], since: int) -> dict[str, Any]:

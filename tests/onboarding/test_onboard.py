@@ -391,7 +391,7 @@ def test_a_signal_ends_the_command_and_its_worker_but_not_the_run(
     if number != signal.SIGKILL:
         assert (result.summary["run"], result.summary["exit"]) == (str(run.pk), status)
     if number == signal.SIGINT:
-        assert f"manage.py run cancel {run.pk} ends it" in result.stderr
+        assert f"manage.py run cancel {run.pk}" in result.stderr
     github.faults()
     workers.start(GITHUB_API_URL=github.url)
     eventually(ended(run), seconds=40)

@@ -26,8 +26,13 @@ COMPLETE = "Your first insights are ready"
 CONFIRM = "onfirm"
 # Runs in the code of the release before, of the teams `first` to `end` - 1.
 START = """
-from apps.integrations.connections.credentials import store_token
-from apps.integrations.connections.tracking import track_repositories
+try:
+    from apps.integrations.connections.credentials import store_token
+    from apps.integrations.connections.tracking import track_repositories
+except ImportError:
+    # The release before has its modules in other places.
+    from apps.integrations.credentials import store_token
+    from apps.integrations.services import track_repositories
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.services import create_team
 from apps.users.models import User
