@@ -96,11 +96,11 @@ def webhook(team):
     """Make the team's webhook, and return its address, its secret, and the node id of a
     repository, if one is read.
     """
-    from apps.integrations import webhooks
     from apps.integrations.models import TrackedRepository
+    from apps.integrations.webhooks import handling
     from apps.teams.models import Team
 
-    hook, secret = webhooks.make(Team.objects.get(pk=team), None)
+    hook, secret = handling.make(Team.objects.get(pk=team), None)
     tracked = (
         TrackedRepository.objects.for_team(team)
         .filter(repository__full_name="octo/hello")
