@@ -6,6 +6,18 @@ commits and reviews, and the figures computed from them. Rows are written by
 from django.conf import settings
 from django.db import models
 
+# Django finds models in this module alone; those of the AI reading are written in another.
+from apps.metrics.llm_models import (
+    Analysis,
+    AnalysisState,
+    Correction,
+    InsightSummary,
+    LlmDialect,
+    LlmPace,
+    LlmReservation,
+    LlmSettings,
+    LlmUse,
+)
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 from apps.teams.scoping import TeamScopedModel
 
@@ -449,19 +461,6 @@ class ApiToken(TeamScopedModel):
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
 
-
-# Django finds models by this module.
-from apps.metrics.llm_models import (  # noqa: E402
-    Analysis,
-    AnalysisState,
-    Correction,
-    InsightSummary,
-    LlmDialect,
-    LlmPace,
-    LlmReservation,
-    LlmSettings,
-    LlmUse,
-)
 
 __all__ = [
     "Analysis",

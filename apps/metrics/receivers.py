@@ -4,14 +4,10 @@ proves its address.
 
 from typing import Any
 
-from django.dispatch import receiver
-
 from apps.metrics.models import ApiToken
 from apps.users.models import User
-from apps.users.proof import address_proven
 
 
-@receiver(address_proven, dispatch_uid="metrics.delete_unproven_tokens")
 def delete_unproven_tokens(
     user: User, signed_up: bool, trusts_past: bool, **kwargs: Any
 ) -> None:

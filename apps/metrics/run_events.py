@@ -18,6 +18,7 @@ from apps.pipelines.events import Entry
 from apps.pipelines.projection import Projection
 
 
+@dataclass(frozen=True, slots=True)
 class RunEvent:
     """The base of all kinds. A subclass is a frozen dataclass."""
 
@@ -28,7 +29,7 @@ class RunEvent:
         """Return the event that was stored as `data`; fields that it does not have are
         ignored.
         """
-        names = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+        names = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in data.items() if name in names})
 
     @classmethod
@@ -40,7 +41,7 @@ class RunEvent:
     @property
     def data(self) -> dict[str, Any]:
         """Return what is stored."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        return asdict(self)
 
     def entry(self, key: str) -> Entry:
         """Return the event's row, for a run that no step is writing."""

@@ -106,7 +106,7 @@ def render(projection: Projection, since: int | None) -> str:
         context |= continuing.context_of(team.pk)
         parts.append(_part("ai_progress"))
     html = render_to_string("onboarding/live/fragments.html", context | {"parts": parts})
-    # Indentation would be a third of what a stream sends, and each line costs a prefix.
+    # Indentation makes a stream heavier, and each line costs a prefix.
     return " ".join(line.strip() for line in html.splitlines() if line.strip())
 
 

@@ -10,6 +10,9 @@ from django.utils.crypto import salted_hmac
 from apps.mail.addresses import address_or_none, normalize_address
 from apps.mail.fields import AddressField
 
+# Django finds models in this module alone; those of OIDC are written in another.
+from apps.users.oidc_models import OidcSession, RecoveryLink
+
 
 class UserManager(BaseUserManager["User"]):
     """Create users by email address; a `username` argument is not accepted."""
@@ -101,8 +104,5 @@ class User(AbstractUser):
         words = self.display_name.replace(".", " ").replace("_", " ").replace("-", " ").split()
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
-
-# Django finds models in this module; these have a package of their own.
-from apps.users.oidc_models import OidcSession, RecoveryLink  # noqa: E402
 
 __all__ = ["OidcSession", "RecoveryLink", "User", "UserManager"]

@@ -180,7 +180,7 @@ class TestSharedState:
         for _ in range(3):
             ApiBudget.objects.update(blocked_until=None)
             now = timezone.now()
-            limit = RateLimited(now + timedelta(seconds=60), secondary=True, told=False)
+            limit = RateLimited(now + timedelta(seconds=60), secondary=True, is_stated=False)
             waits.append(
                 (
                     limiter.release(limiter.acquire(), 0.1, error=limit).blocked_until - now
@@ -206,7 +206,9 @@ class TestSharedState:
 
     def test_a_good_answer_makes_the_next_wait_short_again(self):
         limiter = RateLimiter("k", "a")
-        limit = RateLimited(timezone.now() + timedelta(seconds=60), secondary=True, told=False)
+        limit = RateLimited(
+            timezone.now() + timedelta(seconds=60), secondary=True, is_stated=False
+        )
         limiter.release(limiter.acquire(), 0.1, error=limit)
         ApiBudget.objects.update(blocked_until=None)
         limiter.release(limiter.acquire(), 0.1)

@@ -247,7 +247,7 @@ def decrypt(secret: bytes | memoryview) -> str:
 
 
 def rotate() -> int:
-    """Encrypt every stored secret anew with the first key. Returns how many.
+    """Encrypt every stored secret again, with the first key. Returns how many.
 
     If one of them fails, none is changed.
     """

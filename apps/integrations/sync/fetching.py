@@ -58,7 +58,7 @@ class Fetcher:
         # The first request goes alone, until it is known that the token is valid.
         self._most = 1
 
-    def beside[T, R](
+    def in_parallel[T, R](
         self, acquire: Callable[[], T | None], call: Callable[[T], R]
     ) -> Iterator[tuple[T, Callable[[], R]]]:
         """Yield items with their answers, in the order of arrival. `answer()` raises

@@ -61,7 +61,7 @@ class GitHubReader:
         if not rows:
             return
         _, fetcher = self._access()
-        for job, answer in fetcher.beside(take, lambda job: job.fetch()):
+        for job, answer in fetcher.in_parallel(take, lambda job: job.fetch()):
             self._sync_state.budget = fetcher.budget
             with self._alone(job.tracked):
                 job.handle(answer)

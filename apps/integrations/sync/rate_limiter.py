@@ -232,7 +232,7 @@ class RateLimiter:
 
     def _close(self, budget: ApiBudget, pace: Pace, limit: RateLimited, now: datetime) -> None:
         until = limit.until
-        if limit.secondary and not limit.told:
+        if limit.secondary and not limit.is_stated:
             # GitHub asks clients to wait longer each time if it names no time itself.
             until = now + min(LONGEST_WAIT, (limit.until - now) * 2**pace.refusals)
         # GitHub may name a limit that is already over, and refuse the next request

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on the server; a table with the same numbers is beside each.
+"""Charts as SVG, drawn on the server; each has a table with the same numbers.
 
 It imports nothing of this app.
 Start with `weekly`.

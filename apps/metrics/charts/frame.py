@@ -17,7 +17,7 @@ from django.utils.text import slugify
 from apps.metrics.charts.scale import Scale, months
 
 LEFT, TOP, BOTTOM = 44, 10, 24
-# Room beside the plot, for ticks and for the labels at the right end: the padding of
+# Room next to the plot, for ticks and for the labels at the right end: the padding of
 # the svg in charts.css.
 RIGHT = {"lines": 72, "bars": 56, "shares": 104}
 _LABEL_HEIGHT = 15
@@ -96,7 +96,7 @@ class Frame:
 
     def point(self, week: date) -> float:
         """Return the x of a week on a line, in % of the plot."""
-        # A single week is at the right end, beside its label.
+        # A single week is at the right end, next to its label.
         return self.index(week) * 100 / (len(self.span) - 1) if len(self.span) > 1 else 100.0
 
     @property

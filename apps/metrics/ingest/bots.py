@@ -136,5 +136,5 @@ def _has_bot_word(text: str) -> bool:
     words = text.translate(SEPARATORS).split()
     if not BOT_WORDS.isdisjoint(words):
         return True
-    # "robot" counts only beside another word, because alone it is a nickname.
+    # "robot" counts only next to another word, because alone it is a nickname.
     return len(words) > 1 and not ROBOT_WORDS.isdisjoint(words)

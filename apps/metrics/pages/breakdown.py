@@ -117,7 +117,7 @@ def _line(
     return Line(
         key=key,
         name=name,
-        # A login beside the same name would only repeat it.
+        # A login next to the same name would only repeat it.
         login=login if login != name else "",
         is_bot=is_bot,
         merged=len(rows),

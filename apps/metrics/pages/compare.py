@@ -21,7 +21,7 @@ from apps.teams.models import Team
 @vary_on_headers("HX-Request")
 @team_view()
 def comparison(request: HttpRequest, team: Team) -> HttpResponse:
-    """Show two sides beside each other, or download their numbers.
+    """Show two groups side by side, or download their numbers.
 
     The sides are in the address:
     `?a_from=…&a_to=…&a_repository=…&a_author=…&a_verdict=…` and the same for b. With

@@ -177,7 +177,7 @@ class Line:
 
 
 def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
-    """Return the figures, A beside B."""
+    """Return the figures of A next to those of B."""
     alike = bool(first.verdict or second.verdict)
     shown = [
         _counts(one, other),

@@ -46,7 +46,7 @@ class ConnectionProblem:
                     None,
                     TOKEN_SETTINGS,
                 )
-            case RateLimited(told=False):
+            case RateLimited(is_stated=False):
                 return cls(
                     str(error),
                     "The token could not be checked. Try again in a few minutes.",

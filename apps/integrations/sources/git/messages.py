@@ -129,7 +129,7 @@ def merged_names(subject: str) -> list[str]:
 
 def merges_trunk(subject: str, trunk: str) -> bool:
     """Return whether a back-merge names the trunk that is read, and not another branch
-    such as `master` beside `develop`.
+    for example `master` next to `develop`.
 
     `main` and `master` count as the new and the old name of one trunk.
     """

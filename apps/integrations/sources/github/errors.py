@@ -161,8 +161,10 @@ class RateLimited(GitHubError):
     cause = "rate_limit"
     remedy = Remedy.WAIT
 
-    def __init__(self, until: datetime, *, secondary: bool = False, told: bool = True) -> None:
-        """Pass `told=False` if the time is an estimate and GitHub named none."""
+    def __init__(
+        self, until: datetime, *, secondary: bool = False, is_stated: bool = True
+    ) -> None:
+        """Pass `is_stated=False` if GitHub named no time, so that `until` is an estimate."""
         words = (
             "GitHub asked for a pause." if secondary else "GitHub's hourly limit is used up."
         )
@@ -171,7 +173,7 @@ class RateLimited(GitHubError):
             self.cause = "secondary_limit"
         self.until = until
         self.secondary = secondary
-        self.told = told
+        self.is_stated = is_stated
 
 
 class Unreachable(GitHubError):

@@ -100,7 +100,7 @@ def limit_in(headers: Mapping[str, str], message: str, status: int) -> RateLimit
     if _number(headers, "x-ratelimit-remaining") == 0:
         return RateLimited(max(reset_time(headers) or now + SECONDARY_WAIT, now + MARGIN))
     if status == 429 or names_limit(message):
-        return RateLimited(now + SECONDARY_WAIT, secondary=True, told=False)
+        return RateLimited(now + SECONDARY_WAIT, secondary=True, is_stated=False)
     return None
 
 
