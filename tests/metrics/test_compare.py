@@ -11,7 +11,11 @@ import pytest
 from apps.metrics.factories import RepositoryFactory, TeamMemberFactory
 from apps.metrics.figures.selection import choices
 from apps.metrics.pages import compared_groups
-from apps.metrics.pages.compared_groups import NO_CAUSE
+from apps.metrics.pages.compared_groups import (
+    NO_CAUSE,
+    NO_DIFFERENCE,
+    NOT_ENOUGH,
+)
 from tests.metrics.pages import MONDAY, merged, words
 
 NOW = MONDAY + timedelta(days=2)
@@ -72,7 +76,7 @@ def test_what_is_alike_is_not_told_apart(team, slower):
         b_from=str(sides(team)[0].period.weeks[0]),
         b_to=str(MONDAY.date()),
     )
-    assert found["Time to merge"].words == found["Size"].words
+    assert found["Time to merge"].words == NO_DIFFERENCE
     assert found["Time to merge"].tone == ""
     assert (found["Merged"].first, found["Merged"].second) == ("24", "24")
     assert "AI-assisted (at least)" not in found
@@ -115,8 +119,8 @@ def test_too_few_are_not_judged(team, repository):
         b_from="2026-01-01",
         b_to="2026-01-31",
     )
-    assert "20" in found["Time to merge"].words
-    assert "40" in found["AI-assisted (at least)"].words
+    assert found["Time to merge"].words == NOT_ENOUGH.format(20)
+    assert found["AI-assisted (at least)"].words == NOT_ENOUGH.format(40)
 
 
 @pytest.mark.parametrize("asked", ["2026-13-99", "0001-01-01", "9999-12-31", "x", "1999-01-01"])

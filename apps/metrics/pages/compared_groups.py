@@ -41,6 +41,8 @@ COLUMNS = (
     "n",
 )
 VERDICTS = {Verdict.ASSISTED: "AI-assisted", Verdict.NO_MARKER: "no AI evidence"}
+NO_DIFFERENCE = "No significant difference"
+NOT_ENOUGH = "Not enough data: needs {} on each side"
 NO_CAUSE = (
     "Compared among pull requests of similar size. Correlation, not causation. Pull requests without AI evidence may "
     "still be AI-assisted."
@@ -274,9 +276,9 @@ def _in_words(found: Difference, more: str, less: str) -> tuple[str, str]:
     Example: "A is 63 % slower (95 % CI: 9 to 75 %)".
     """
     if not found.is_known:
-        return f"Not enough data: needs {MIN_CASES} on each side", ""
+        return NOT_ENOUGH.format(MIN_CASES), ""
     if not found.is_beyond:
-        return "No significant difference", ""
+        return NO_DIFFERENCE, ""
     change, *interval = (abs(ratio - 1) for ratio in (found.ratio, found.low, found.high))
     low, high = sorted(interval)
     way = more if found.rose else less
@@ -314,9 +316,9 @@ def _share(
 ) -> Line:
     (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
     found = of_shares(b, of_b, a, of_a)
-    words, tone = "No significant difference", ""
+    words, tone = NO_DIFFERENCE, ""
     if not found.is_known:
-        words = f"Not enough data: needs {MIN_SHARE_CASES} on each side"
+        words = NOT_ENOUGH.format(MIN_SHARE_CASES)
     elif found.is_beyond:
         words = f"Significantly {'higher' if found.rose else 'lower'} in A"
         tone = ("better" if found.rose else "worse") if good else ""
