@@ -86,8 +86,9 @@ def take(site: "Site", browser: Browser) -> None:
         page.locator("#run-seq[data-state=failed]").wait_for(state="attached")
         shoot(page, f"live-failed{name}")
     site.faults()
-    page.get_by_role("button", name="Retry from here").click()
-    page.wait_for_url(f"**/t/{SLUG}/", timeout=RUN_SECONDS * 1000)
+    page.locator("#retry-all").click()
+    done = page.locator("#run-seq[data-state=done]")
+    done.wait_for(state="attached", timeout=RUN_SECONDS * 1000)
     for address, picture in (
         ("", "dashboard"),
         ("compare/", "compare"),
