@@ -166,19 +166,32 @@ def kill_owner(owner):
 
 def test_a_frozen_worker_that_wakes_up_commits_nothing_more(lab, workers):
     """Stopped past its lease, taken over, woken: the woken attempt is fenced off."""
-    # Long enough that a busy machine freezes it before the step ends.
     run = lab.start(items=12, pace=0.3)
     workers.start(PIPELINES_LEASE="1.5")
     eventually(in_the_midst_of(run, "one"))
     # The worker itself; the process that was started is its supervisor.
     frozen = int(run.steps.get(key="one").owner.split("|")[1])
-    freeze(frozen)
+    interrupted = freeze_within_a_step(frozen, run)
     workers.start(PIPELINES_LEASE="1.5")
-    eventually(lambda: run.steps.get(key="one").attempt > 1)
+    eventually(lambda: run.steps.get(key=interrupted).attempt > 1)
     os.kill(frozen, signal.SIGCONT)
     eventually(ended(run))
     assert run.state == RunState.DONE
     assert lab.each_once(run, 12)
+
+
+def freeze_within_a_step(pid, run):
+    """Freeze a worker while it has a step of the run; returns the step's key.
+
+    A busy machine may need so long that the step that was running has ended.
+    """
+    while True:
+        freeze(pid)
+        running = run.steps.filter(state=StepState.RUNNING).first()
+        if running:
+            return running.key
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def freeze(pid):
