@@ -52,14 +52,17 @@ function showNearest(event) {
   const weeks = chart ? weeksOf(chart) : [];
   if (!weeks.length) return;
   const distance = (week) => Math.abs(week.at - event.clientX);
-  show(chart, weeks.reduce((best, week) => (distance(week) < distance(best) ? week : best)));
+  show(
+    chart,
+    weeks.reduce((best, week) => (distance(week) < distance(best) ? week : best)),
+  );
 }
 
 document.addEventListener("pointermove", showNearest);
 document.addEventListener("pointerdown", (event) => event.pointerType === "touch" && showNearest(event));
 document.addEventListener("pointerout", (event) => {
   const chart = chartAt(event);
-  const isInside = chart && chart.closest(".chart-box").contains(event.relatedTarget);
+  const isInside = chart?.closest(".chart-box").contains(event.relatedTarget);
   if (chart && !isInside && event.pointerType === "mouse" && document.activeElement !== chart) hide(chart);
 });
 // A first tap shows a week, a second one opens it.

@@ -10,7 +10,8 @@ const isLive = () => ["running", "paused"].includes(state());
 // What a viewer has unfolded stays so when the part around it changes.
 
 htmx.registerExtension("unfolded", {
-  htmx_before_morph_attr: (element, { attrName }) => !(attrName === "open" && element.localName === "details"),
+  htmx_before_morph_attr: (element, { attrName }) =>
+    !(attrName === "open" && element.localName === "details"),
 });
 
 // Spans are measured by a clock that nobody sets.
@@ -39,7 +40,11 @@ document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
 
 function words(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, String(whole % 60).padStart(2, "0")];
+  const [h, m, s] = [
+    Math.floor(whole / 3600),
+    Math.floor(whole / 60) % 60,
+    String(whole % 60).padStart(2, "0"),
+  ];
   return h ? `${h}:${String(m).padStart(2, "0")}:${s}` : `${m}:${s}`;
 }
 
@@ -93,13 +98,17 @@ function showLog() {
   more.textContent = `${total - seenTotal} new`;
 }
 
-document.addEventListener("scroll", (event) => {
-  if (event.target !== box()) return;
-  if (atEnd() !== $("follow").checked) {
-    $("follow").checked = atEnd();
-    if (atEnd()) showLog();
-  }
-}, true);
+document.addEventListener(
+  "scroll",
+  (event) => {
+    if (event.target !== box()) return;
+    if (atEnd() !== $("follow").checked) {
+      $("follow").checked = atEnd();
+      if (atEnd()) showLog();
+    }
+  },
+  true,
+);
 document.addEventListener("change", (event) => event.target.id === "follow" && showLog());
 document.addEventListener("click", (event) => {
   if (!event.target.matches?.("[data-log-new]")) return;
@@ -133,7 +142,13 @@ function sayConnection() {
   const isLost = lost || pollFailed || !navigator.onLine;
   lostSince = isHeard() || !isLost ? 0 : lostSince || ticks();
   const isLong = lostSince && ticks() - lostSince > 15000;
-  const said = isHeard() ? "Live" : isLong ? "Not live, refreshing every 15 s" : isLost ? "Reconnecting" : "Connecting";
+  const said = isHeard()
+    ? "Live"
+    : isLong
+      ? "Not live, refreshing every 15 s"
+      : isLost
+        ? "Reconnecting"
+        : "Connecting";
   spot.classList.toggle("on", isHeard());
   spot.dataset.connection = isHeard() ? "live" : isLost ? "lost" : "connecting";
   if (spot.textContent !== said) spot.textContent = said;
@@ -244,7 +259,10 @@ let ended = "";
 function states() {
   const found = new Map();
   for (const row of document.querySelectorAll(".step, .repository"))
-    found.set(row.id, `${row.querySelector(".title").textContent}: ${row.querySelector(".word").textContent.toLowerCase()}`);
+    found.set(
+      row.id,
+      `${row.querySelector(".title").textContent}: ${row.querySelector(".word").textContent.toLowerCase()}`,
+    );
   if (document.querySelector(".first-insight")) found.set("insight", "The first insight is here");
   const problem = document.querySelector("#run-workers [data-problem]");
   if (problem) found.set("problem", problem.dataset.problem);

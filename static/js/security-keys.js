@@ -2,7 +2,8 @@
 // a field do what the button does.
 
 const WORDS = {
-  NotAllowedError: "No key answered. Try again, and touch the key or confirm on your device when your browser asks.",
+  NotAllowedError:
+    "No key answered. Try again, and touch the key or confirm on your device when your browser asks.",
   InvalidStateError: "This key is already added.",
   SecurityError: "Security keys can't be used at this address. Contact the operator of this site.",
 };
@@ -12,7 +13,8 @@ document.addEventListener("allauth.error", (event) => {
   const region = document.getElementById("key-error");
   const note = document.getElementById("key-error-note").content.cloneNode(true);
   const reason = event.detail.exception?.name;
-  note.querySelector("[data-words]").textContent = WORDS[reason] ?? "The key could not be read. Try again, or use another one.";
+  note.querySelector("[data-words]").textContent =
+    WORDS[reason] ?? "The key could not be read. Try again, or use another one.";
   region.replaceChildren(note);
 });
 
@@ -25,5 +27,6 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target.closest("[data-security-key] button")) document.getElementById("key-error").replaceChildren();
+  if (event.target.closest("[data-security-key] button"))
+    document.getElementById("key-error").replaceChildren();
 });

@@ -41,24 +41,31 @@ function work(button) {
   button.replaceChildren(...button.querySelectorAll("svg"), button.dataset.busy);
 }
 
-document.addEventListener("submit", (event) => {
-  const button = event.submitter;
-  if (!button?.classList.contains("button")) return;
-  if (button.getAttribute("aria-disabled") === "true") {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    return;
-  }
-  // After everybody else has heard of it: what stops the form must not leave the button busy.
-  setTimeout(() => {
-    if (event.defaultPrevented && !event.target.matches("[hx-post], [hx-get]")) return;
-    if (button.isConnected && event.target.target !== "_blank") work(button);
-  });
-}, true);
+document.addEventListener(
+  "submit",
+  (event) => {
+    const button = event.submitter;
+    if (!button?.classList.contains("button")) return;
+    if (button.getAttribute("aria-disabled") === "true") {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    // After everybody else has heard of it: what stops the form must not leave the button busy.
+    setTimeout(() => {
+      if (event.defaultPrevented && !event.target.matches("[hx-post], [hx-get]")) return;
+      if (button.isConnected && event.target.target !== "_blank") work(button);
+    });
+  },
+  true,
+);
 // A button that HTMX itself listens to submits no form. A second press must not even be queued.
 const isBusy = (button) => button?.matches?.('.button[aria-busy="true"]');
 document.addEventListener("htmx:config:request", (event) => isBusy(event.target) && event.preventDefault());
-document.addEventListener("htmx:before:request", (event) => event.target.matches?.(".button[hx-post]") && work(event.target));
+document.addEventListener(
+  "htmx:before:request",
+  (event) => event.target.matches?.(".button[hx-post]") && work(event.target),
+);
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
   for (const button of [ctx.sourceElement, ctx.request.submitter]) if (isBusy(button)) rest(button);
 });
@@ -89,7 +96,10 @@ function complain(words) {
   close.type = "button";
   close.textContent = "Close";
   close.addEventListener("click", () => toast.remove());
-  said.append(Object.assign(document.createElement("strong"), { textContent: "Request failed." }), ` ${words}`);
+  said.append(
+    Object.assign(document.createElement("strong"), { textContent: "Request failed." }),
+    ` ${words}`,
+  );
   toast.append(said, close);
   document.body.append(toast);
 }
@@ -104,8 +114,11 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (ctx.request.method === "GET") return;
   const { status } = ctx.response;
   // While the database is away or busy, the answer is one sentence.
-  if (status === 503 && ctx.text && ctx.text.length < 200 && !/^\s*</.test(ctx.text)) return complain(ctx.text);
-  complain(`The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Check the page, then try again.`);
+  if (status === 503 && ctx.text && ctx.text.length < 200 && !/^\s*</.test(ctx.text))
+    return complain(ctx.text);
+  complain(
+    `The server answered ${status >= 400 ? `with the error ${status}` : "with another page"}. Check the page, then try again.`,
+  );
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   if (!detail.ctx || detail.ctx.request.method === "GET" || detail.ctx.response) return;
@@ -136,7 +149,11 @@ function textOf(button) {
 
 // Without TLS there is no clipboard but the old command's, which copies what is selected.
 function copySelected(text) {
-  const field = Object.assign(document.createElement("textarea"), { value: text, readOnly: true, className: "visually-hidden" });
+  const field = Object.assign(document.createElement("textarea"), {
+    value: text,
+    readOnly: true,
+    className: "visually-hidden",
+  });
   document.body.append(field);
   field.select();
   const done = document.execCommand("copy");
@@ -215,4 +232,9 @@ new MutationObserver((changes) => {
     if (change.type === "childList") change.addedNodes.forEach(showLocalIn);
     else showLocalIn(change.target);
   }
-}).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ["datetime"] });
+}).observe(document.body, {
+  subtree: true,
+  childList: true,
+  characterData: true,
+  attributeFilter: ["datetime"],
+});
