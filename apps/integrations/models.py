@@ -66,7 +66,7 @@ class ConnectionSource(models.TextChoices):
     """
 
     GITHUB = "github", "GitHub"
-    SAMPLE = "sample", "Sample organisation"
+    SAMPLE = "sample", "Sample organization"
     GIT = "git", "Local git clones"
 
 

@@ -31,19 +31,19 @@ class RunState(models.TextChoices):
     DONE = "done", "Done"
     PARTIAL = "partial", "Partial"
     FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
+    CANCELLED = "cancelled", "Canceled"
 
 
 class StepState(models.TextChoices):
     WAITING = "waiting", "Waiting"
     READY = "ready", "Ready"
     RUNNING = "running", "Running"
-    PARKED = "parked", "Parked"
+    PARKED = "parked", "Delayed"
     DONE = "done", "Done"
     PARTIAL = "partial", "Partial"
     SKIPPED = "skipped", "Skipped"
     FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
+    CANCELLED = "cancelled", "Canceled"
 
 
 # States in which a run can still move: only one run of a kind may be in one.

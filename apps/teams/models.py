@@ -27,7 +27,7 @@ class OnboardingStatus(models.TextChoices):
     DONE = "done", "Done"
     PARTIAL = "partial", "Done, with gaps"
     FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
+    CANCELLED = "cancelled", "Canceled"
 
 
 class TeamsQuerySet(models.QuerySet["Team"]):
