@@ -25,12 +25,13 @@ test: setup ## Run the tests, one process more than cores; ARGS="-k NAME" for so
 test-long: setup ## Run the long trials, 25 minutes at most; SEED=n, SECONDS=n for each, ONLY="words of a name", LIST=1 prints them
 	$(PY) -m tests.long $(if $(LIST),--list) $(if $(ONLY),--only "$(ONLY)")
 
-check: setup ## Lint, formats, types, import rules, migrations, deployment settings
+check: setup ## Lint, formats, types, import rules, spelling, dead code, migrations, deployment settings
 	$(PY) scripts/check.py
 
 fmt: setup ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 	find templates -name '*.html' -exec .venv/bin/djade --target-version 6.1 {} + || true
+	$(PY) scripts/biome.py check --write
 
 chaos: setup ## Kill, freeze, and restart real workers, then check that nothing was lost or done twice; RUNS=1000 SEED=n DB=postgres|sqlite; GUARDS=1
 	$(PY) -m $(if $(GUARDS),tests.chaos.guards,tests.chaos --runs $(or $(RUNS),40) --seed $(or $(SEED),1) --db $(or $(DB),sqlite))

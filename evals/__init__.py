@@ -1,3 +1,3 @@
-"""How well the product reads AI's part in a pull request: labelled cases, and a table
+"""How well the product reads AI's part in a pull request: labeled cases, and a table
 of what was found and what was not.
 """

@@ -1,4 +1,4 @@
-"""`make eval`: precision and recall of the markers on the labelled set, with 95 %
+"""`make eval`: precision and recall of the markers on the labeled set, with 95 %
 Wilson intervals; and, where a language model is set up, the same table for what it says
 of the authors' own words. Ends with 1 where an aim is missed.
 """

@@ -1,4 +1,4 @@
-"""The labelled set: 300 cases and more, half of them hard negatives; half of each kind
+"""The labeled set: 300 cases and more, half of them hard negatives; half of each kind
 re-enacts real commits.
 """
 

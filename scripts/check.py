@@ -1,5 +1,6 @@
-"""All that is checked without running a test. Every check runs, whatever the one before
-it said; the exit status tells whether all passed.
+"""Check everything that needs no test: `make check`.
+
+Every check runs, also after one that failed. The exit status is 0 if all passed.
 """
 
 import base64
@@ -9,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+MANAGE = [sys.executable, "-W", "error", "manage.py"]
 PRODUCTION = {
     "DEBUG": "0",
     "SECRET_KEY": base64.b64encode(os.urandom(60)).decode(),
@@ -33,80 +36,96 @@ def main() -> int:
         kept = {"PATH", "HOME", "LANG", "TMPDIR", "CI"}
         env = {name: value for name, value in os.environ.items() if name in kept}
         env |= {"FIRSTLIGHT_DOTENV": "0", "STATE_DIR": state, "DEBUG": "1"}
-        manage = [sys.executable, "-W", "error", "manage.py"]
-        results = [
-            run([BIN / "ruff", "check", "."], env),
-            run([BIN / "ruff", "format", "--check", "."], env),
-            run([BIN / "mypy"], env),
-            run([BIN / "lint-imports"], env),
-            run([*manage, "makemigrations", "--check", "--dry-run"], env),
-            run([sys.executable, "scripts/check_migrations.py"], env),
-            run([*manage, "check", "--deploy", "--fail-level", "WARNING"], env | PRODUCTION),
-            no_registry_is_named(),
-            run([sys.executable, "scripts/scan_secrets.py"], env),
-            run([sys.executable, "scripts/measure_style.py"], env),
-            templates_are_formatted(env),
-            run([sys.executable, "scripts/check_templates.py"], env),
-            units_are_hardened(),
-        ]
-    print("All checks passed." if all(results) else "Some checks failed.")
-    return 0 if all(results) else 1
+        # Each core runs one check. The results are printed in this order.
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            results = [pool.submit(run, command, env) for command in commands()]
+            production = [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"]
+            results.append(pool.submit(run, production, env | PRODUCTION))
+            results.append(pool.submit(no_registry_is_named))
+            results.append(pool.submit(units_are_hardened))
+            passed = True
+            for result in results:
+                output, is_good = result.result()
+                print(output, flush=True)
+                passed = passed and is_good
+    print("All checks passed." if passed else "Some checks failed.")
+    return 0 if passed else 1
 
 
-def run(command: list[str | Path], env: dict[str, str]) -> bool:
+def commands() -> list[list[str | Path]]:
+    """Return the commands that pass or fail by their exit status, the slowest ones first."""
+    templates = sorted((ROOT / "templates").rglob("*.html"))
+    return [
+        [BIN / "mypy"],
+        [BIN / "lint-imports", "--no-logo"],
+        [BIN / "ruff", "check", "."],
+        [BIN / "ruff", "format", "--check", "."],
+        [*MANAGE, "makemigrations", "--check", "--dry-run"],
+        [sys.executable, "scripts/check_migrations.py"],
+        [sys.executable, "scripts/scan_secrets.py"],
+        [sys.executable, "scripts/check_dead_code.py"],
+        [sys.executable, "scripts/measure_style.py"],
+        [BIN / "djade", "--target-version", "6.1", "--check", *templates],
+        [sys.executable, "scripts/check_templates.py"],
+        [sys.executable, "scripts/biome.py", "check", "--error-on-warnings"],
+        [BIN / "codespell"],
+    ]
+
+
+def run(command: list[str | Path], env: dict[str, str]) -> tuple[str, bool]:
+    """Return what the command printed, below the command itself, and whether it passed."""
     words = [str(word) for word in command]
-    print("$", Path(words[0]).name, *words[1:], flush=True)
-    return subprocess.run(words, cwd=ROOT, env=env, check=False).returncode == 0
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env=env,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    # A list of all templates would hide the rest.
+    title = " ".join(["$", Path(words[0]).name, *words[1:5]])
+    return f"{title}\n{done.stdout.rstrip()}", done.returncode == 0
 
 
-def templates_are_formatted(env: dict[str, str]) -> bool:
-    """Return whether djade would change no template. `make fmt` formats them."""
-    print("$ djade --check", flush=True)
-    paths = sorted((ROOT / "templates").rglob("*.html"))
-    command = [BIN / "djade", "--target-version", "6.1", "--check", *paths]
-    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == 0
-
-
-def units_are_hardened() -> bool:
+def units_are_hardened() -> tuple[str, bool]:
     """Return whether systemd's own analysis gives each unit an exposure under 3.0.
 
     Without systemd it is skipped, or with CI set it fails.
     """
     program = shutil.which("systemd-analyze")
-    print("$ systemd-analyze security --offline=true", flush=True)
+    lines = ["$ systemd-analyze security --offline=true"]
     if program is None:
-        print("Skipped: systemd-analyze is not installed.")
-        return not os.environ.get("CI")
+        lines.append("Skipped: systemd-analyze is not installed.")
+        return "\n".join(lines), not os.environ.get("CI")
+    command = [program, "security", "--offline=true", "--no-pager", "--threshold=29"]
     passed = True
     for unit in sorted((ROOT / "deploy").glob("*.service")):
-        command = [
-            program,
-            "security",
-            "--offline=true",
-            "--no-pager",
-            "--threshold=29",
-            str(unit),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        print(*done.stdout.splitlines()[-1:], *done.stderr.splitlines(), sep="\n")
+        done = subprocess.run(
+            [*command, str(unit)], capture_output=True, text=True, check=False
+        )
+        lines += done.stdout.splitlines()[-1:]
+        lines += done.stderr.splitlines()
         passed = passed and done.returncode == 0
-    return passed
+    return "\n".join(lines), passed
 
 
-def no_registry_is_named() -> bool:
-    print("$ no file names a package registry", flush=True)
+def no_registry_is_named() -> tuple[str, bool]:
+    lines = ["$ no file names a package registry"]
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
-    named = [
-        f"{name}:{number}: {found[0]}"
-        for name in listed.split("\0")
-        if name and (ROOT / name).is_file()
-        for number, line in enumerate((ROOT / name).read_text(errors="replace").splitlines(), 1)
-        if (found := REGISTRIES.search(line))
-    ]
-    print(*named, sep="\n", end="\n" if named else "")
-    return not named
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if not path.is_file():  # deleted, but not committed yet
+            continue
+        text = path.read_text(errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            found = REGISTRIES.search(line)
+            if found:
+                lines.append(f"{name}:{number}: {found[0]}")
+    return "\n".join(lines), len(lines) == 1
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ Sockets = tuple[socket.socket, ...]
 EMAIL = "lead@example.com"
 MAX_MONTHS = 600
 SOURCE_MONTHS = 24
-# With these the made-up organisation, and a folder of any size, take about half a
+# With these the made-up organization, and a folder of any size, take about half a
 # minute, unless the machine is slower.
 EVERY = 0.15
 # The language model answers in about a second.

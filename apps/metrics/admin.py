@@ -3,24 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 
 from apps.metrics.models import Insight, PullRequest, Repository, TeamMember, WeeklyMetrics
+from apps.teams.admin import TeamScopedAdmin
 
 
-class ReadOnlyAdmin[M: Model](admin.ModelAdmin[M]):
+class ReadOnlyAdmin[M: Model](TeamScopedAdmin, admin.ModelAdmin[M]):
     """Rows of all teams, to read."""
 
     list_select_related = ("team",)
     show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
-        # The admin is for the operators, who see the rows of all teams. Other reads
-        # need `for_team`.
-        manager: Any = self.model._default_manager
-        rows: QuerySet[M] = manager.across_teams()
-        return rows.order_by(*self.get_ordering(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -91,7 +91,3 @@ def get(name: str) -> Pipeline:
                 if step.task.name == name.removeprefix(ONE_STEP):
                     return Pipeline(name, step.title, (replace(step),), pipeline.version)
     raise UnknownPipeline(f"There is no pipeline named {name!r}.")
-
-
-def registered() -> list[Pipeline]:
-    return list(_pipelines.values())

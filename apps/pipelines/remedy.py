@@ -9,8 +9,6 @@ cause is a short name that stays the same when the message is improved; it is st
 published.
 """
 
-from typing import Protocol
-
 from django.db import models
 
 
@@ -26,13 +24,6 @@ class Remedy(models.TextChoices):
 
 # The cause of an unexpected error. Its reference is in the log and in the admin.
 UNEXPECTED = "unexpected"
-
-
-class Explained(Protocol):
-    """An error that carries its cause and its remedy."""
-
-    cause: str
-    remedy: Remedy
 
 
 def cause_of(error: BaseException) -> tuple[str, Remedy]:

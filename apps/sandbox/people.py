@@ -65,7 +65,7 @@ PEOPLE = (
 BY_LOGIN = {person.login: person for person in PEOPLE}
 
 VIEWER = Actor("mara-lindqvist", name="Mara Lindqvist", email="mara.lindqvist@acme.example")
-ORGANISATION = Actor(
+ORGANIZATION = Actor(
     "acme",
     "Organization",
     "Acme Engineering",

@@ -190,7 +190,7 @@ PLANS = (
     ),
     Plan(
         "legacy-portal",
-        "The old customer portal, switched off in favour of storefront",
+        "The old customer portal, switched off in favor of storefront",
         "PHP",
         2.6,
         {"rafael-nunes": 2, "jweber": 2, "marcus-webb": 1},

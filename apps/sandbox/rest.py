@@ -11,7 +11,7 @@ from .limits import Budget
 from .pulls import pull_request
 from .records import Actor
 from .replies import Reply, message, not_found
-from .tokens import Behaviour, Token
+from .tokens import Behavior, Token
 from .world import Repository, World
 
 _PAGE_NUMBER = re.compile(r"\d{1,6}")
@@ -109,7 +109,7 @@ def _repositories(
         repositories, key=_SORT.get(sort, _SORT["full_name"]), reverse=direction == "desc"
     )
     reply = _page([_repository(repository) for repository in ordered], path, query, base)
-    if token.behaviour is Behaviour.SSO:
+    if token.behavior is Behavior.SSO:
         # GitHub's lists leave out what single sign-on hides, and name the organizations
         # only by number.
         reply.headers["x-github-sso"] = "partial-results; organizations=21955855"

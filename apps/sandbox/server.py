@@ -37,7 +37,7 @@ from .limits import Budgets
 from .llm import Model
 from .replies import Reply
 from .timing import Timing
-from .tokens import Behaviour, Token
+from .tokens import Behavior, Token
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -239,7 +239,7 @@ class Sandbox:
             return replies.of_status(fault.status or 500, fault.body, fault.headers)
         if token is None:
             return replies.unauthenticated()
-        if token.behaviour is Behaviour.REFUSED:
+        if token.behavior is Behavior.REFUSED:
             return replies.unauthorized()
         if fault is not None and fault.rate_limit == "secondary":
             return replies.secondary_limit(fault.reset_in)
@@ -252,7 +252,7 @@ class Sandbox:
             reply.headers["x-oauth-scopes"] = token.scopes
         if token.expires is not None:
             reply.headers["github-authentication-token-expiration"] = token.expires
-        if token.behaviour is Behaviour.SSO:
+        if token.behavior is Behavior.SSO:
             required = (
                 "required; url=https://github.com/orgs/acme/sso?authorization_request=sandbox"
             )

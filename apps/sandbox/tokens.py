@@ -25,7 +25,7 @@ from .errors import GitHubError
 LASTS = timedelta(days=30)
 
 
-class Behaviour(Enum):
+class Behavior(Enum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     NO_SCOPE = "no scope"
@@ -33,10 +33,10 @@ class Behaviour(Enum):
 
 
 TABLE = {
-    "bad": Behaviour.REFUSED,
-    "expired": Behaviour.REFUSED,
-    "noscope": Behaviour.NO_SCOPE,
-    "sso": Behaviour.SSO,
+    "bad": Behavior.REFUSED,
+    "expired": Behavior.REFUSED,
+    "noscope": Behavior.NO_SCOPE,
+    "sso": Behavior.SSO,
 }
 
 
@@ -50,7 +50,7 @@ class Guarded(Protocol):
 @dataclass(frozen=True)
 class Token:
     value: str
-    behaviour: Behaviour
+    behavior: Behavior
     repository: str = ""
 
     @property
@@ -81,7 +81,7 @@ class Token:
         """
         if self.scopes == "public_repo" and repository.is_private:
             return False
-        hidden = self.behaviour is Behaviour.SSO and self.refusal(repository.name_with_owner)
+        hidden = self.behavior is Behavior.SSO and self.refusal(repository.name_with_owner)
         return not hidden
 
     def refusal(self, name_with_owner: str) -> GitHubError | None:
@@ -90,9 +90,9 @@ class Token:
         """
         if self.repository not in ("", name_with_owner.partition("/")[2].lower()):
             return None
-        if self.behaviour is Behaviour.NO_SCOPE:
+        if self.behavior is Behavior.NO_SCOPE:
             return GitHubError("FORBIDDEN", "Resource not accessible by personal access token")
-        if self.behaviour is Behaviour.SSO:
+        if self.behavior is Behavior.SSO:
             return GitHubError(
                 "FORBIDDEN",
                 "Resource protected by organization SAML enforcement. "
@@ -110,9 +110,9 @@ def read(authorization: str) -> Token | None:
     value = value.strip()
     if scheme.lower() not in ("bearer", "token") or not value:
         return None
-    for beginning, behaviour in TABLE.items():
+    for beginning, behavior in TABLE.items():
         if value.startswith(beginning):
             return Token(
-                value, behaviour, value.removeprefix(beginning).removeprefix("-").lower()
+                value, behavior, value.removeprefix(beginning).removeprefix("-").lower()
             )
-    return Token(value, Behaviour.ACCEPTED)
+    return Token(value, Behavior.ACCEPTED)

@@ -1,6 +1,6 @@
 """Everything that one sandbox serves: accounts, repositories, pull requests.
 
-`files` and `organisation` make one.
+`files` and `organization` make one.
 """
 
 from collections.abc import Iterable

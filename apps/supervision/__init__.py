@@ -9,7 +9,7 @@ The worker uses the supervisor, and `manage.py serve` the group. The package dep
 neither pipelines nor Django.
 
     table      marks in shared memory: what each thread works on, and since when
-    pulse      signs of life of a process and of an event loop
+    pulse      signs of life of a process
     launch     makes the starting process the supervisor and its child the working process
     supervisor the parent's program; it imports nothing but the standard library
     group      the program that keeps several processes running and ends them together

@@ -1,12 +1,10 @@
-"""Signs of life: a pulse for any process, and a mark for an event loop.
+"""Signs of life of a process: a thread that marks that Python code runs in it.
 
 table = launch.supervise(Limits(silence=10, grace=5, reports=folder, name="web"))
 if table is not None:
-    pulse.start(table, "web")                                      # Python code runs in this process
-    asyncio.create_task(pulse.keep_loop(table, "web", limit=30))   # the event loop turns
+    pulse.start(table, "web")
 """
 
-import asyncio
 import os
 import threading
 import time
@@ -37,19 +35,3 @@ def _pulse(table: Table, owner: str) -> None:
     while slot is not None:
         slot.alive()
         time.sleep(EVERY)
-
-
-async def keep_loop(table: Table, owner: str, limit: float) -> None:
-    """Mark that the event loop runs, until cancelled. If the loop is blocked for
-    `limit` seconds, the supervisor ends the process.
-    """
-    slot = table.take(owner)
-    if slot is None:
-        return
-    slot.mark('"the event loop"', limit)
-    try:
-        while True:
-            await asyncio.sleep(min(1.0, limit / 4))
-            slot.alive()
-    finally:
-        slot.release()

@@ -6,8 +6,8 @@ from tests.fixtures.workers import ROOT
 
 SOURCE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
-# Colours are all that differs between light and dark.
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+# Colors are all that differs between light and dark.
+COLORS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
 def grave_findings(page, options=None):

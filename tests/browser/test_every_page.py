@@ -31,9 +31,9 @@ def faults_of(page):
     """
     found = [f"light: {finding}" for finding in axe.grave_findings(page)]
     page.emulate_media(color_scheme="dark")
-    found += [f"dark: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
+    found += [f"dark: {finding}" for finding in axe.grave_findings(page, axe.COLORS)]
     page.emulate_media(color_scheme="light", forced_colors="active")
-    found += [f"forced colors: {finding}" for finding in axe.grave_findings(page, axe.COLOURS)]
+    found += [f"forced colors: {finding}" for finding in axe.grave_findings(page, axe.COLORS)]
     page.emulate_media(color_scheme="light", forced_colors="none")
     if (more := page.evaluate(BELOW_THE_FOOTER)) > 1:
         found.append(f"{more} px of nothing below the footer")

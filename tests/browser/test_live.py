@@ -275,7 +275,7 @@ def test_without_javascript_the_page_reloads_itself_to_the_end(watch, begin, wor
 
 
 @pytest.mark.long
-def test_cancelling_asks_first_and_a_second_time_says_that_it_is_done(watch, begin):
+def test_canceling_asks_first_and_a_second_time_says_that_it_is_done(watch, begin):
     run = begin()
     tab, stale = watch(run), watch(run, java_script_enabled=False)
     tab.page.locator("details:has(#cancel) summary").click()

@@ -71,7 +71,7 @@ def check(page, path):
     expect(page).to_have_url(re.compile(rf"^[^?]*{path}(\?.*)?$"))
     found = axe.grave_findings(page)
     page.emulate_media(color_scheme="dark")
-    found += axe.grave_findings(page, axe.COLOURS)
+    found += axe.grave_findings(page, axe.COLORS)
     page.emulate_media(color_scheme="light")
     assert not found, "\n".join(found)
 

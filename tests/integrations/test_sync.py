@@ -227,7 +227,7 @@ def test_an_empty_repository_is_complete(acme, team, follow):
     assert (row.sync_status, row.done, row.total) == (SyncStatus.COMPLETE, 0, 0)
 
 
-def test_the_generated_organisation(acme, team, follow):
+def test_the_generated_organization(acme, team, follow):
     names = [
         repo["full_name"]
         for repo in acme.http.get("/user/repos?per_page=100", headers=TOKEN).json()

@@ -1,4 +1,4 @@
-"""The labelled set holds the markers to the aims of `make eval`, and is what it says it
+"""The labeled set holds the markers to the aims of `make eval`, and is what it says it
 is.
 """
 

@@ -1,4 +1,4 @@
-"""`manage.py run`: pausing, resuming, retrying and cancelling from the command line,
+"""`manage.py run`: pausing, resuming, retrying and canceling from the command line,
 and the same in the admin.
 """
 

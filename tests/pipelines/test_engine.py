@@ -522,7 +522,7 @@ def test_a_message_without_a_run_starts_one(lab):
 
 
 def test_queues_come_from_the_definition():
-    for pipeline in definitions.registered():
+    for pipeline in definitions._pipelines.values():
         for step in pipeline.steps:
             assert step.task.task_class.queue == step.queue
     with pytest.raises(ValueError, match="cannot also run on"):

@@ -1,4 +1,4 @@
-"""Pausing and resuming, retrying and cancelling twice at once, in every state that a
+"""Pausing and resuming, retrying and canceling twice at once, in every state that a
 run can be in.
 """
 

@@ -65,7 +65,7 @@ def connect():
 
 @pytest.fixture(scope="session")
 def acme_url():
-    """The generated organisation."""
+    """The generated organization."""
     with start_sandbox() as url:
         yield url
 
@@ -79,7 +79,7 @@ def acme(acme_url, connect):
 
 @pytest.fixture
 def as_token(acme_url, acme, connect):
-    """A client of the generated organisation with another token."""
+    """A client of the generated organization with another token."""
     return lambda token: connect(acme_url, token)
 
 

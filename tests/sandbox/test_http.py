@@ -16,7 +16,7 @@ OTHER = 'query Infra { repository(owner: "acme", name: "infra") { id } }'
 
 @pytest.fixture
 def small(folder):
-    """One pull request: read in no time, where generating the organisation takes a
+    """One pull request: read in no time, where generating the organization takes a
     second and more.
     """
     return folder([record(1)])

@@ -3,7 +3,6 @@
 `program.py FOLDER what`. It writes its process id to FOLDER/started, line by line.
 """
 
-import asyncio
 import os
 import re
 import signal
@@ -22,15 +21,6 @@ def started(folder):
     return len((folder / "started").read_text().split())
 
 
-async def serve(table, *, blocks):
-    mark = asyncio.create_task(pulse.keep_loop(table, "web", limit=1.5))
-    await asyncio.sleep(0.3)
-    if blocks:
-        time.sleep(3600)
-    await asyncio.sleep(3)
-    mark.cancel()
-
-
 def main():
     folder, what = Path(sys.argv[1]), sys.argv[2]
     table = launch.supervise(
@@ -44,8 +34,10 @@ def main():
             slot.mark("a pattern", 60)
             time.sleep(0.3)
             re.match(r"(a+)+$", "a" * 60 + "b")
-        case "loop":
-            asyncio.run(serve(table, blocks=first))
+        case "overdue":
+            slot = table.take("one process")
+            slot.mark("a step", 1.5 if first else 60)
+            time.sleep(3600 if first else 3)
         case "status":
             sys.exit(7)
         case "deaf":

@@ -60,8 +60,8 @@ def test_a_pattern_that_holds_the_gil_is_ended_and_the_program_started_again(run
     )
 
 
-def test_an_event_loop_that_is_blocked_is_ended_and_the_program_started_again(run, tmp_path):
-    assert run("loop").wait(30) == 0
+def test_a_program_with_an_overdue_mark_is_ended_and_started_again(run, tmp_path):
+    assert run("overdue").wait(30) == 0
     assert len(pids(tmp_path)) == 2
     [report] = reports(tmp_path)
     assert report["cause"] == "overdue"

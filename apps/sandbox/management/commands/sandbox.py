@@ -92,14 +92,14 @@ class Command(UsageCommand):
             end_with_stdin()
         # Only the sandbox needs graphql-core and uvicorn's server, which a production
         # install does not bring.
-        from apps.sandbox import files, llm, organisation, schema, server, timing
+        from apps.sandbox import files, llm, organization, schema, server, timing
         from apps.sandbox.execution import Executor
 
         try:
             if options["data"] is not None:
                 world = files.load(options["data"])
             else:
-                world = organisation.generate(
+                world = organization.generate(
                     options["seed"], options["now"] or datetime.now(UTC).date()
                 )
             executor = Executor(schema.load_schema(), world)

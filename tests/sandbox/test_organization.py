@@ -1,4 +1,4 @@
-"""The generated organisation: the same for the same seed and day, believable, with a
+"""The generated organization: the same for the same seed and day, believable, with a
 story in it.
 """
 
@@ -10,14 +10,14 @@ from datetime import date, datetime
 
 import pytest
 
-from apps.sandbox import organisation
+from apps.sandbox import organization
 
 DAY = date(2026, 11, 24)
 
 
 @pytest.fixture(scope="module")
 def world():
-    return organisation.generate(7, DAY)
+    return organization.generate(7, DAY)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def hours(start, end):
 
 
 def test_seed_and_day_decide(world):
-    assert everything(organisation.generate(7, DAY)) == everything(world)
-    assert everything(organisation.generate(8, DAY)) != everything(world)
-    assert everything(organisation.generate(7, date(2026, 11, 25))) != everything(world)
+    assert everything(organization.generate(7, DAY)) == everything(world)
+    assert everything(organization.generate(8, DAY)) != everything(world)
+    assert everything(organization.generate(7, date(2026, 11, 25))) != everything(world)
 
 
 def test_it_is_made_quickly():
     started = time.process_time()
-    organisation.generate(7, DAY)
+    organization.generate(7, DAY)
     assert time.process_time() - started < 3
 
 

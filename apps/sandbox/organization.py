@@ -13,7 +13,7 @@ from .people import (
     COPILOT_AGENT,
     DEPENDABOT,
     DEVIN,
-    ORGANISATION,
+    ORGANIZATION,
     PEOPLE,
     VIEWER,
 )
@@ -34,7 +34,7 @@ def generate(seed: int, last_day: date) -> World:
     ]
     name, description = EMPTY
     repositories.append(
-        Repository(f"{ORGANISATION.login}/{name}", ORGANISATION, description=description)
+        Repository(f"{ORGANIZATION.login}/{name}", ORGANIZATION, description=description)
     )
     people = [person.actor for person in PEOPLE]
     return World(
@@ -43,7 +43,7 @@ def generate(seed: int, last_day: date) -> World:
 
 
 def _repository(plan: Plan, rng: random.Random, now: int) -> Repository:
-    historian = Historian(plan, ORGANISATION.login, rng, now)
+    historian = Historian(plan, ORGANIZATION.login, rng, now)
     openings = sorted(_openings(plan, historian, rng, now), key=lambda opening: opening.moment)
     number = rng.randint(200, 2400)
     pull_requests = {}
@@ -52,7 +52,7 @@ def _repository(plan: Plan, rng: random.Random, now: int) -> Repository:
         pull_requests[number] = historian.write(position, number, opening)
     return Repository(
         historian.name,
-        ORGANISATION,
+        ORGANIZATION,
         pull_requests,
         description=plan.description,
         is_private=plan.is_private,
