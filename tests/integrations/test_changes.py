@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.integrations.models import SyncStatus
+from apps.integrations.sources.github import queries
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.accounts import joins
 from apps.metrics.ingest.writer import ingest_pull_requests
@@ -282,3 +283,56 @@ def test_list_begins_at_its_top_if_github_lost_the_place(octo, team, follow):
     tracked.refresh_from_db()
     assert pulls(team).count() == 250
     assert tracked.sync_status == SyncStatus.COMPLETE
+
+
+REFUSED = {"type": "INVALID_CURSOR_ARGUMENTS", "message": "`x` is not a valid cursor."}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_refused_places_do_not_end_the_sync(octo, team, follow, count):
+    """The first answers of a run are refusals: GitHub answers, so this is no outage."""
+    (tracked,) = follow("octo/hello")
+    octo.faults({"times": count, "errors": [REFUSED]})
+    sync(team)
+    tracked.refresh_from_db()
+    assert (tracked.sync_status, pulls(team).count()) == (SyncStatus.COMPLETE, 30)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_place_that_is_always_refused_is_passed_by_other_pages(octo, team, follow, is_known):
+    (tracked,) = follow("octo/hello")
+    if is_known:
+        sync(team)
+    moments = {number: ago(minutes=700 - number) for number in range(31, 331)}
+    octo.put(*(record(n, createdAt=at, updatedAt=at, mergedAt=at) for n, at in moments.items()))
+    place = place_after_a_page(octo, queries.UPDATED if is_known else queries.SKELETON)
+    octo.faults({"match": {"contains": place}, "errors": [REFUSED]})
+    sync(team)
+    tracked.refresh_from_db()
+    assert (tracked.sync_status, pulls(team).count()) == (SyncStatus.COMPLETE, 330)
+
+
+def test_list_that_never_continues_fails_its_repository_alone(octo, team, follow):
+    octo.put(*(record(n, createdAt=ago(days=1), updatedAt=ago(days=1)) for n in range(31, 331)))
+    hello, world = follow("octo/hello", "octo/world")
+    octo.faults({"match": {"contains": '"after": "'}, "errors": [REFUSED]})
+    run = sync_historical_data_task.call_local(team_id=team.pk)
+    assert run.state == RunState.PARTIAL
+    hello.refresh_from_db()
+    world.refresh_from_db()
+    assert (hello.sync_status, world.sync_status) == (SyncStatus.ERROR, SyncStatus.COMPLETE)
+    assert octo.requests()["Skeleton"] < 20
+    octo.faults()
+    sync(team)
+    assert pulls(team).count() == 333
+
+
+def place_after_a_page(sandbox, document):
+    """Return the cursor at the end of the first whole page of a list."""
+    variables = {"owner": "octo", "name": "hello", "first": queries.PAGE_LIMIT, "after": None}
+    answer = sandbox.http.post(
+        "/graphql",
+        json={"query": document, "variables": variables},
+        headers={"Authorization": "Bearer of any shape"},
+    ).json()
+    return answer["data"]["repository"]["pullRequests"]["pageInfo"]["endCursor"]

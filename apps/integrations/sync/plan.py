@@ -203,6 +203,9 @@ class RepositoryPlan:
                 return identity.read_list(
                     self._source, address, first=size, after=after, document=document
                 )
+            except StaleCursor:
+                # GitHub answers, but not from this position.
+                raise
             except (Overloaded, BadResponse):
                 # Smaller pages do not help if GitHub answers no query at all.
                 if last_try or not self._source.has_answered:
@@ -229,8 +232,7 @@ class RepositoryPlan:
             self._lose_name()
             raise
         except StaleCursor:
-            self._tries += 1
-            if self._tries >= TRIES:
+            if self._tracked.cursor.get("refused", 0) >= verification.MOST_REFUSED:
                 raise
             self._forget_place()
             return
@@ -252,11 +254,14 @@ class RepositoryPlan:
     def _forget_place(self) -> None:
         """Start the list at its top again.
 
-        GitHub does not know the position from which it should continue.
+        GitHub does not know the position from which it should continue. The first page
+        is smaller than the last time, so that the pages end at other positions.
         """
+        refused = self._tracked.cursor.get("refused", 0) + 1
+        self._size = max(1, queries.PAGE_LIMIT >> refused)
         with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
             # What was counted on the way is counted again from the top.
-            cursor = {**self._tracked.cursor, "after": None}
+            cursor = {**self._tracked.cursor, "after": None, "refused": refused}
             for name in ("before", "oldest", "found", "upper"):
                 cursor.pop(name, None)
             self._tracked.cursor = cursor
@@ -353,6 +358,7 @@ class RepositoryPlan:
         phase, changed = cursor["phase"], cursor.pop("changed", 0)
         before = cursor.pop("before", None)
         cursor.pop("upper", None)
+        cursor.pop("refused", None)
         cursor["after"] = None
         if phase == "skeleton":
             # Remember the page that a wider window would continue from: the one that

@@ -13,8 +13,9 @@ comparison (`rolling`). If GitHub does not know a stored pull request of this pa
 whole comparison follows, whose lists return the present ids.
 
 The position is kept in the repository's cursor, under "verify": {"stage", "after",
-"to", "full", "whole", "corrected", "unread"}. `full` is the comparison with its lists;
-`whole` means that it ends a round; `unread` counts those without details from GitHub.
+"to", "full", "whole", "corrected", "unread", "refused"}. `full` is the comparison with
+its lists; `whole` means that it ends a round; `unread` counts those without details from
+GitHub; `refused` counts the positions in the list that GitHub refused.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +39,8 @@ from apps.metrics.records import PullRequestData
 # How many details are read before the position among them is written.
 CHUNK = 1_000
 TRIES = 3
+# How often a list starts at its top again, because GitHub refused a position in it.
+MOST_REFUSED = 5
 
 
 def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
@@ -116,11 +119,14 @@ class Lists:
         """Handle a page. If GitHub could not answer, the next page is smaller."""
         try:
             page = answer()
-        except (Overloaded, BadResponse) as error:
-            if isinstance(error, StaleCursor):
-                self._forget_place()
+        except StaleCursor:
+            if self._tracked.cursor["verify"].get("refused", 0) >= MOST_REFUSED:
+                raise
+            self._forget_place()
+            return
+        except (Overloaded, BadResponse):
             # Only attempts that a smaller page cannot help count.
-            self._tries += self.size == 1 or isinstance(error, StaleCursor)
+            self._tries += self.size == 1
             self.size = max(1, self.size // 2)
             if self._tries >= TRIES:
                 raise
@@ -133,8 +139,14 @@ class Lists:
         self._commit(page, identify)
 
     def _forget_place(self) -> None:
+        """Start the list at its top again, with a smaller first page, so that the pages
+        end at other positions.
+        """
+        state: dict[str, Any] = self._tracked.cursor["verify"]
+        refused = state.get("refused", 0) + 1
+        self.size = max(1, queries.PAGE_LIMIT >> refused)
         with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
-            state = self._tracked.cursor["verify"] | {"after": None}
+            state = {**state, "after": None, "refused": refused}
             self._tracked.cursor = {**self._tracked.cursor, "verify": state}
             self._sync_state.save(self._tracked, unit)
 
@@ -165,6 +177,8 @@ class Lists:
         """Write the cursor of the next page, or the next stage."""
         state: dict[str, Any] = dict(self._tracked.cursor["verify"])
         state["after"] = page.end.cursor
+        if is_over:
+            state.pop("refused", None)
         if is_over and self._is_by_creation:
             state |= {"stage": "updated", "after": None}
         elif is_over:

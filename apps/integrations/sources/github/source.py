@@ -18,6 +18,7 @@ from apps.integrations.sources.github.errors import (
     BadResponse,
     NotFound,
     Overloaded,
+    StaleCursor,
 )
 from apps.integrations.sources.github.fields import Malformed
 from apps.integrations.sources.github.issues import Issue
@@ -120,6 +121,9 @@ class GitHubSource:
         """
         try:
             self._client.graphql(queries.VIEWER, {})
+        except StaleCursor:
+            # An error about the query itself is an answer.
+            return
         except (Overloaded, BadResponse) as error:
             raise AnswersNothing(self._client.endpoints.host, error.why) from None
 
