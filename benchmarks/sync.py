@@ -107,8 +107,8 @@ def ours(url: str, count: int) -> dict[str, Any]:
     """
     from django.conf import settings
 
-    from apps.integrations.connections.credentials import store_token
     from apps.integrations.connections.tracking import track_repositories
+    from apps.integrations.sources.github.credentials import store_token
     from apps.integrations.tasks import sync_historical_data_task
     from apps.metrics.models import DetailState, PullRequest
     from apps.teams.models import Team

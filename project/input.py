@@ -36,7 +36,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 API = "/api/"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 UTF_8 = {"utf-8", "utf8", "us-ascii", "ascii"}
-DELIVERY_PATH = re.compile(r"/hooks/github/(?:app|[0-9a-f-]{36})/")
+DELIVERY_PATH = re.compile(r"/hooks/[a-z]{1,10}/(?:app|[0-9a-f-]{36})/")
 # Headers that django-htmx parses as addresses.
 ADDRESS_HEADERS = ("HTTP_HX_CURRENT_URL",)
 

@@ -22,10 +22,8 @@ from rich.table import Table  # noqa: E402
 
 from apps.integrations.connections import service  # noqa: E402
 from apps.integrations.connections.grants import grant  # noqa: E402
-from apps.integrations.connections.service import CannotConnect  # noqa: E402
-from apps.integrations.connections.tracking import InvalidName  # noqa: E402
-from apps.integrations.models import ConnectionSource  # noqa: E402
-from apps.integrations.sources.github.errors import GitHubError  # noqa: E402
+from apps.integrations.sources import base  # noqa: E402
+from apps.integrations.sources.errors import InvalidName, SourceError  # noqa: E402
 from apps.metrics.figures.export import weekly_rows  # noqa: E402
 from apps.metrics.insights.daily import top_insights  # noqa: E402
 from apps.metrics.models import Scope  # noqa: E402
@@ -76,7 +74,7 @@ class Demo:
         """
         if self.run:
             return False
-        source = ConnectionSource.GIT if repo else ConnectionSource.SAMPLE
+        source = "git" if repo else "sample"
         try:
             # Of all the clones beside the given one none is wanted, so they are not
             # looked for.
@@ -87,10 +85,8 @@ class Demo:
             while not repo and connection.listing_more:
                 service.read_more(connection)
             names = [str(repo)] if repo else [listed["name"] for listed in connection.listing]
-            journey.begin(
-                self.team, self.user, {service.repository_source(connection): names}, months
-            )
-        except (CannotConnect, GitHubError, InvalidName) as problem:
+            journey.begin(self.team, self.user, {base.get(source).rows: names}, months)
+        except (SourceError, InvalidName) as problem:
             raise Unusable(str(problem)) from None
         return True
 

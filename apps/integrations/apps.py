@@ -8,7 +8,9 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.integrations import pipelines
+        from apps.integrations.sources import registered
         from apps.integrations.sync import receivers
 
+        registered.register_all()
         receivers.connect()
         pipelines.register()

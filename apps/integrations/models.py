@@ -10,17 +10,14 @@ from apps.pipelines.remedy import Remedy
 from apps.teams.scoping import TeamScopedModel
 
 
-class CredentialKind(models.TextChoices):
-    GITHUB_TOKEN = "github_token", "GitHub token"
-    GITHUB_INSTALLATION = "github_installation", "GitHub App"
-
-
 class Credential(TeamScopedModel):
     """A secret that reads a source for a team, encrypted by
-    `apps.integrations.connections.credentials`; never shown again.
+    `apps.integrations.encryption`; never shown again.
+
+    `kind` is one of those that the source has.
     """
 
-    kind = models.CharField(max_length=30, choices=CredentialKind)
+    kind = models.CharField(max_length=30)
     secret = models.BinaryField()
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -35,15 +32,15 @@ class Credential(TeamScopedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of team {self.team_id}"
+        return f"{self.kind} of team {self.team_id}"
 
 
 class ApiBudget(models.Model):
-    """What a credential may still ask of GitHub, shared by all processes and updated by
-    `apps.integrations.sync.rate_limiter`.
+    """What a credential may still ask of its source, shared by all processes and updated
+    by the source's rate limiter.
 
     `key` identifies the credential without revealing it. `points_left` of `points` are
-    GitHub's newest figures, valid until `resets_at`. No request may be sent before
+    the source's newest figures, valid until `resets_at`. No request may be sent before
     `blocked_until`. `pace` is the state of `rate_limiter.Pace`.
     """
 
@@ -60,26 +57,17 @@ class ApiBudget(models.Model):
         return f"{self.points_left} of {self.points} points"
 
 
-class ConnectionSource(models.TextChoices):
-    """GitHub and the sample are read by the same client; the sample's address comes
-    from `settings.SAMPLE_URL`.
-    """
-
-    GITHUB = "github", "GitHub"
-    SAMPLE = "sample", "Sample organization"
-    GIT = "git", "Local git clones"
-
-
 class Connection(TeamScopedModel):
     """A source that a team has connected, and what could be read of it at the last
     check.
 
-    `listing` is a list of `github.listing.Listed` rows, newest push first. It is
-    incomplete while `listing_more` is set, which is the next page to read. `sizes` has
-    `github.sizes.Size` by name. `notes` lists what the token cannot read.
+    `source` is the key of a registered source. `listing` is a list of
+    `sources.base.Listed` rows, newest push first. It is incomplete while `listing_more`
+    is set, which is the next page to read. `sizes` has `sources.sizes.Size` by name.
+    `notes` lists what the token cannot read.
     """
 
-    source = models.CharField(max_length=10, choices=ConnectionSource)
+    source = models.CharField(max_length=10)
     login = models.CharField(max_length=100, blank=True)
     of_app = models.BooleanField(default=False)
     installation_id = models.PositiveBigIntegerField(null=True, blank=True, db_index=True)
@@ -102,7 +90,7 @@ class Connection(TeamScopedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_source_display()} of team {self.team_id}"
+        return f"{self.source} of team {self.team_id}"
 
 
 class SourceGrant(TeamScopedModel):
@@ -113,7 +101,7 @@ class SourceGrant(TeamScopedModel):
     GIT_SOURCE_ROOT, narrows what may be read.
     """
 
-    source = models.CharField(max_length=10, choices=ConnectionSource)
+    source = models.CharField(max_length=10)
     folder = models.CharField(max_length=300, blank=True)
     granted_at = models.DateTimeField(auto_now_add=True)
     granted_by = models.ForeignKey(
@@ -127,7 +115,7 @@ class SourceGrant(TeamScopedModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_source_display()} for team {self.team_id}"
+        return f"{self.source} for team {self.team_id}"
 
 
 class SyncStatus(models.TextChoices):
@@ -175,11 +163,11 @@ class TrackedRepository(TeamScopedModel):
     notice = models.TextField(blank=True, default="", db_default="")
     # The rolling comparison with the source: the primary key of the last pull request
     # compared in this round, and when the last round ended. See
-    # `apps.integrations.sync.verification`.
+    # `apps.integrations.sources.github.verification`.
     verified_to = models.BigIntegerField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     # How many pull requests GitHub counts that are not in the window. See
-    # `apps.integrations.sync.counts`.
+    # `apps.integrations.sources.github.counts`.
     outside = models.JSONField(null=True, blank=True)
     # When the newest read began. Changes before that time are included in it.
     read_began_at = models.DateTimeField(null=True, blank=True)

@@ -13,7 +13,6 @@ from apps.metrics.models import (
     PullRequest,
     Repository,
     Scope,
-    Source,
     TeamMember,
     WeeklyMetrics,
 )
@@ -36,7 +35,7 @@ class RepositoryFactory(DjangoModelFactory[Repository]):
         model = Repository
 
     team = factory.SubFactory(TeamFactory)
-    source = Source.GITHUB
+    source = "github"
     full_name = factory.Sequence(lambda n: f"acme/repository-{n}")
     external_id = factory.Sequence(lambda n: f"R_{n}")
     default_branch = "main"

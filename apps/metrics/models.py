@@ -26,11 +26,6 @@ def _choices(enum: type[PullRequestState | ChangeKind | ReviewState]) -> list[tu
     return [(item.value, item.value.replace("_", " ").capitalize()) for item in enum]
 
 
-class Source(models.TextChoices):
-    GITHUB = "github", "GitHub"
-    GIT = "git", "Git clone"
-
-
 class Repository(TeamScopedModel):
     """A repository. Of GitHub it is the one with `github_id` (its `databaseId`) on
     `host`, once these are known.
@@ -39,7 +34,8 @@ class Repository(TeamScopedModel):
     clone's `external_id` is its resolved path.
     """
 
-    source = models.CharField(max_length=10, choices=Source)
+    # The `rows` of a source of `apps.integrations.sources`.
+    source = models.CharField(max_length=10)
     full_name = models.CharField(max_length=300)
     external_id = models.CharField(max_length=500, blank=True)
     host = models.CharField(max_length=255, blank=True, default="", db_default="")
@@ -481,7 +477,6 @@ __all__ = [
     "PullRequest",
     "Repository",
     "Scope",
-    "Source",
     "TeamMember",
     "WeeklyMetrics",
 ]

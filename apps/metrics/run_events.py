@@ -115,7 +115,7 @@ class InsightEvent(RunEvent):
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvent(RunEvent):
-    """GitHub's rate limit, under "github"; its unit is the point, its time is ISO
+    """The source's rate limit, under one key; its unit is the point, its time is ISO
     8601.
     """
 

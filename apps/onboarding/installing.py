@@ -1,9 +1,9 @@
-"""Connect a team through the GitHub App: send the user to GitHub with a signed state,
-and check on the way back that the same user comes.
+"""Connect a team through a source's app: send the user to the source with a signed
+state, and check on the way back that the same user comes.
 
 The state names the team and the user. It is valid for an hour, and for one return in
 the session that made it. An installation that comes without a state connects nothing: a
-user who installs the app on GitHub's own page gets a message that names the page to
+user who installs the app on the source's own page gets a message that names the page to
 begin on.
 """
 
@@ -18,11 +18,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.integrations.connections import service
-from apps.integrations.connections.credentials import CredentialError
-from apps.integrations.models import ConnectionSource
-from apps.integrations.sources.github import app
-from apps.integrations.sources.github.errors import GitHubError
-from apps.onboarding.forms import InstalledQuery
+from apps.integrations.encryption import CredentialError
+from apps.integrations.sources import base
+from apps.integrations.sources.base import App, Source
+from apps.integrations.sources.errors import SourceError
+from apps.onboarding.forms import ConnectForm, InstalledQuery
 from apps.onboarding.journey import see_other
 from apps.onboarding.services import journey
 from apps.teams.access import team_view
@@ -39,8 +39,10 @@ BEGIN = "Start on the team's page “Connect”."
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def install(request: HttpRequest, team: Team) -> HttpResponse:
-    """Send the user to GitHub to install the app."""
-    if request.method != "POST" or not app.is_configured():
+    """Send the user to the source to install its app."""
+    source = base.find(ConnectForm(request.POST).values["source"]) or base.default()
+    app = source.app
+    if request.method != "POST" or app is None:
         return see_other("onboarding:connect", team)
     nonce = secrets.token_urlsafe(16)
     request.session[SESSION] = {"nonce": nonce}
@@ -52,10 +54,12 @@ def install(request: HttpRequest, team: Team) -> HttpResponse:
 
 @require_safe
 @login_required
-def installed(request: HttpRequest) -> HttpResponse:
-    """Connect the installation with which GitHub sends the user back."""
+def installed(request: HttpRequest, source: str) -> HttpResponse:
+    """Connect the installation with which the source sends the user back."""
+    found = base.find(source)
+    app = None if found is None else found.app
     team = _team(request)
-    if team is None:
+    if team is None or found is None or app is None:
         messages.warning(
             request,
             f"This did not start on one of your pages, or more than an hour ago. {BEGIN}",
@@ -69,10 +73,11 @@ def installed(request: HttpRequest) -> HttpResponse:
         )
         return see_other("onboarding:connect", team)
     kept = request.session[SESSION]
-    # After the second request to GitHub, for the code, the address has no installation.
+    # After the second request to the source, for the code, the address has no
+    # installation.
     number = asked["installation_id"] or kept.get("installation")
     if not isinstance(number, int):
-        messages.error(request, f"GitHub did not name the installation. {BEGIN}")
+        messages.error(request, f"{found.name} did not name the installation. {BEGIN}")
         return see_other("onboarding:connect", team)
     if not asked["code"]:
         # GitHub asks for the user's identity during the installation only if the app is
@@ -81,7 +86,7 @@ def installed(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(app.authorize_url(asked["state"]))
     # A state is valid for one return.
     del request.session[SESSION]
-    return _connect(request, team, number, asked["code"])
+    return _connect(request, team, found, app, asked["code"], number)
 
 
 def _team(request: HttpRequest) -> Team | None:
@@ -105,17 +110,19 @@ def _team(request: HttpRequest) -> Team | None:
     return team if team is not None and role_of(user, team) in MANAGING else None
 
 
-def _connect(request: HttpRequest, team: Team, number: int, code: str) -> HttpResponse:
+def _connect(
+    request: HttpRequest, team: Team, source: Source, app: App, code: str, number: int
+) -> HttpResponse:
     try:
-        # Anyone can write any number into the address. The user's own token shows
-        # whether the installation is one of theirs.
-        installation = app.installation_of(app.person_token(code), number)
+        installation = app.installation(code, number)
         connection = journey.connect(
-            team, cast(User, request.user), ConnectionSource.GITHUB, installation=installation
+            team, cast(User, request.user), source.key, installation=installation
         )
         service.refresh(connection)
-    except (GitHubError, CredentialError, service.CannotConnect) as error:
+    except (SourceError, CredentialError) as error:
         messages.error(request, str(error))
         return see_other("onboarding:connect", team)
-    messages.success(request, f"GitHub is connected through the app, for {installation.login}.")
+    messages.success(
+        request, f"{source.name} is connected through the app, for {installation.login}."
+    )
     return see_other("onboarding:choose", team)

@@ -18,18 +18,19 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from apps.integrations.connections import service, tracking
-from apps.integrations.connections.credentials import CredentialError
-from apps.integrations.connections.tracking import InvalidName
-from apps.integrations.models import Connection, ConnectionSource, TrackedRepository, Webhook
-from apps.integrations.sources.git.errors import GitError
-from apps.integrations.sources.github import app
-from apps.integrations.sources.github.errors import GitHubError
-from apps.integrations.sources.github.probe import TOKEN_SETTINGS
+from apps.integrations.encryption import CredentialError
+from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations.sources import base
+from apps.integrations.sources.errors import (
+    CannotConnect,
+    ConnectionProblem,
+    InvalidName,
+    SourceError,
+)
 from apps.integrations.webhooks import handling
 from apps.onboarding.forms import ConnectForm, ListingForm, ListingQuery
-from apps.onboarding.services import choice, journey, refreshing
+from apps.onboarding.services import choice, journey, refreshing, source_cards
 from apps.onboarding.services.choice import Page, State
-from apps.onboarding.services.trouble import ConnectionProblem
 from apps.onboarding.state import home_of
 from apps.pipelines.exceptions import NotAllowed
 from apps.teams import states
@@ -38,10 +39,7 @@ from apps.teams.models import Team
 from apps.teams.services import MANAGING, recipients_of
 from apps.users.models import User
 
-TOKEN_LEFT = (
-    " Its token is deleted here; only you can revoke it at GitHub, in your developer settings."  # noqa: S105
-)
-ASKING = (GitHubError, GitError, CredentialError, service.CannotConnect)
+ASKING = (SourceError, CredentialError)
 
 
 class Request(TeamRequest):
@@ -122,16 +120,17 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
         connection = journey.connect(team, _user(request), source, token=token, found=found)
     except ASKING as error:
         return _connect_page(request, team, source, ConnectionProblem.of(error))
+    connected = base.get(source).connected(connection)
     resumable = states.of_team(team.pk).resumable
     if resumable is not None:
         # A new token leads back to the run that failed for want of one.
         messages.success(
             request,
-            f"{_connected(connection)} Token replaced. Resume from {resumable.resumes_at} %.",
+            f"{connected} Token replaced. Resume from {resumable.resumes_at} %.",
         )
         response = see_other("onboarding:run_detail", team, run_id=resumable.id)
     else:
-        messages.success(request, _connected(connection))
+        messages.success(request, connected)
         follows = TrackedRepository.objects.for_team(team).exists()
         response = see_other("onboarding:sources" if follows else "onboarding:choose", team)
     # HTMX would put the page that a redirect leads to into the form's place.
@@ -141,17 +140,10 @@ def connect(request: HttpRequest, team: Team) -> HttpResponse:
 def _connect_page(
     request: HttpRequest, team: Team, source: str = "", trouble: ConnectionProblem | None = None
 ) -> HttpResponse:
-    connected = {connection.source: connection for connection in service.connections_of(team)}
     context = {
         "team": team,
-        "offered": service.offered(team),
-        "connected": connected,
-        "states": {row.source: row.state for row in states.of_team(team.pk).credentials},
-        "source": source or ConnectionSource.GITHUB,
+        "sources": source_cards.of_team(team, can_manage=True, asked=source),
         "trouble": trouble,
-        "scopes": TOKEN_SETTINGS,
-        "app": app.is_configured(),
-        "webhook": Webhook.objects.for_team(team).first(),
         "can_manage": True,
     }
     # HTMX leaves the form, and the token in it, as it is.
@@ -160,42 +152,18 @@ def _connect_page(
     return render(request, template, context, status=422 if trouble else 200)
 
 
-def _connected(connection: Connection) -> str:
-    count = f"{len(connection.listing)}{' or more' if connection.listing_more else ''}"
-    noun = "repository" if count == "1" else "repositories"
-    if connection.source == ConnectionSource.GITHUB:
-        whose = f" as {connection.login}" if connection.login else ""
-        return f"GitHub is connected{whose}: {count} {noun} can be read."
-    if connection.source == ConnectionSource.SAMPLE:
-        return f"The sample organization is connected: {count} {noun}."
-    return f"{count} local {'clone' if count == '1' else 'clones'} found."
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_view(manage=True)
 def disconnect(request: HttpRequest, team: Team, source: str) -> HttpResponse:
     """Leave a source: its token is deleted.
 
-    What was read stays, but for the sample's figures.
+    What was read stays, unless it is made up.
     """
     if request.method == "POST":
-        of_app = (
-            Connection.objects.for_team(team)
-            .filter(source=source, installation_id__isnull=False)
-            .exists()
-        )
         try:
-            if source == ConnectionSource.GITHUB:
-                service.revoke(team)
-            if service.leave(team, source):
-                left, token = (
-                    ConnectionSource(source).label,
-                    source == ConnectionSource.GITHUB and not of_app,
-                )
-                messages.success(
-                    request, f"{left} is disconnected.{TOKEN_LEFT if token else ''}"
-                )
-        except service.CannotConnect as error:
+            if message := service.disconnect(team, source):
+                messages.success(request, message)
+        except CannotConnect as error:
             messages.error(request, str(error))
     return see_other("onboarding:sources", team)
 
@@ -206,7 +174,8 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
     """Make the team's webhook, or give it a new secret; both are shown on the page that
     answers, and never again.
     """
-    if request.method != "POST":
+    source = base.find(ConnectForm(request.POST).values["source"]) or base.default()
+    if request.method != "POST" or source.hook is None:
         return see_other("onboarding:sources", team)
     try:
         made, secret = handling.make(team, _user(request))
@@ -214,9 +183,9 @@ def webhook(request: HttpRequest, team: Team) -> HttpResponse:
         messages.error(request, str(error))
         return see_other("onboarding:sources", team)
     address = request.build_absolute_uri(
-        reverse("integrations:webhook", kwargs={"key": made.key})
+        reverse("integrations:webhook", kwargs={"source": source.key, "key": made.key})
     )
-    context = {"team": team, "address": address, "secret": secret, "events": handling.EVENTS}
+    context = {"team": team, "address": address, "secret": secret, "source": source}
     response = render(request, "onboarding/webhook.html", context)
     # The page shows the secret, which must not stay in a cache.
     response.headers["Cache-Control"] = "no-store"
@@ -310,7 +279,7 @@ def _list(sources: list[Connection], *, again: bool, further: bool) -> list[Conn
 def _measure(sources: list[Connection], page: Page) -> list[ConnectionProblem]:
     troubles = []
     for connection in sources:
-        names = [row.name for row in page.unmeasured if row.source == connection.source]
+        names = [row.name for row in page.unmeasured if row.source.key == connection.source]
         try:
             service.measure(connection, names)
         except ASKING as error:
@@ -367,8 +336,8 @@ def _change(request: HttpRequest, team: Team, page: Page) -> HttpResponse:
     """
     try:
         for row in page.dropped:
-            tracking.untrack_name(team, choice.source_of(row), row.name)
-    except service.CannotConnect as error:
+            tracking.untrack_name(team, row.source.rows, row.name)
+    except CannotConnect as error:
         messages.error(request, str(error))
         return see_other("onboarding:choose", team)
     if page.dropped:

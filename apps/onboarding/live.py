@@ -203,7 +203,8 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
         steps[0] = replace(steps[0], why=_sum_up(repositories) or steps[0].why)
     insights = InsightEvent.all_in(projection)
     summaries = SummariesEvent.all_in(projection).get("last", SummariesEvent())
-    budget = BudgetEvent.all_in(projection).get("github", BudgetEvent())
+    budgets = list(BudgetEvent.all_in(projection).values())
+    budget = budgets[-1] if budgets else BudgetEvent()
     parked = next((step for step in steps if step.state == StepState.PARKED), None)
     failed = next(
         (index for index, step in enumerate(steps) if step.state == StepState.FAILED), None
@@ -234,13 +235,13 @@ def live(projection: Projection, team_name: str = "", *, token_replaced: bool = 
     )
 
 
-def _budget(state: State, github: BudgetEvent) -> str:
-    """Return how many of GitHub's points are left in its hour, while a source is read;
-    otherwise an empty text.
+def _budget(state: State, budget: BudgetEvent) -> str:
+    """Return how many points of the source's limit are left in its hour, while it is
+    read; otherwise an empty text.
     """
-    if not state.is_moving or github.points_left is None or github.points is None:
+    if not state.is_moving or budget.points_left is None or budget.points is None:
         return ""
-    return f"{github.points_left:,} of {github.points:,}"
+    return f"{budget.points_left:,} of {budget.points:,}"
 
 
 def _step(

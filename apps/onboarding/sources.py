@@ -15,13 +15,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.integrations.connections import service
 from apps.integrations.connections.tracking import untrack_repository
-from apps.integrations.models import ConnectionSource, TrackedRepository, Webhook
-from apps.integrations.sources.github import app
-from apps.integrations.sources.github.probe import TOKEN_SETTINGS
-from apps.integrations.webhooks import handling
+from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.errors import CannotConnect
 from apps.metrics.models import Repository
 from apps.onboarding.journey import Request, see_other
-from apps.onboarding.services import journey
+from apps.onboarding.services import journey, source_cards
 from apps.teams import states
 from apps.teams.access import team_view
 from apps.teams.models import Team
@@ -35,7 +33,7 @@ def sources(request: HttpRequest, team: Team) -> HttpResponse:
     are none.
     """
     can_manage = cast(Request, request).role in MANAGING
-    connected = {row.source: row for row in service.connections_of(team)}
+    connected = bool(service.connections_of(team))
     tracked = TrackedRepository.objects.for_team(team).exists()
     if not connected and not tracked:
         if can_manage:
@@ -50,17 +48,11 @@ def sources(request: HttpRequest, team: Team) -> HttpResponse:
         "team": team,
         "can_manage": can_manage,
         "managers": recipients_of(team),
-        "offered": service.offered(team),
         "connected": connected,
-        "states": {row.source: row.state for row in team_state.credentials},
+        "sources": source_cards.of_team(team, can_manage=can_manage),
         "repositories": team_state.repositories,
         "left": _left(team),
         "newest_run": journey.newest_run(team),
-        "source": ConnectionSource.GITHUB,
-        "scopes": TOKEN_SETTINGS,
-        "app": app.is_configured(),
-        "webhook": Webhook.objects.for_team(team).first(),
-        "events": handling.EVENTS,
         "follows": tracked,
     }
     return render(request, "onboarding/sources.html", context)
@@ -81,7 +73,7 @@ def stop_reading(request: HttpRequest, team: Team, repository_id: int) -> HttpRe
     if request.method == "POST":
         try:
             name = untrack_repository(team, repository_id)
-        except service.CannotConnect as error:
+        except CannotConnect as error:
             messages.error(request, str(error))
         else:
             if name:

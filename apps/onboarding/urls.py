@@ -37,7 +37,7 @@ urlpatterns = [
     ),
     path("t/<slug:slug>/settings/", team_settings.team_settings, name="team_settings"),
     path("t/<slug:slug>/onboarding/app/", installing.install, name="app_install"),
-    path("github/app/installed/", installing.installed, name="app_installed"),
+    path("<slug:source>/app/installed/", installing.installed, name="app_installed"),
     path("t/<slug:slug>/onboarding/webhook/", journey.webhook, name="webhook"),
     path("t/<slug:slug>/onboarding/refresh/", journey.refresh, name="refresh"),
     path("t/<slug:slug>/onboarding/repositories/", journey.choose, name="choose"),

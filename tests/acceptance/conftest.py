@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiosmtpd.controller import Controller
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sources.github.credentials import store_token
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.services import create_team
 from apps.users.models import User

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sources.github.credentials import store_token
 from apps.metrics.models import PullRequest, TeamMember
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.invitations import invite

@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sources.github.credentials import store_token
 from apps.onboarding.services.runs import start_onboarding
 from tests.acceptance.conftest import pull_request
 from tests.browser.browsing import session_of

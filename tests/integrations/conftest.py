@@ -1,7 +1,7 @@
 import pytest
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sources.github.credentials import store_token
 from apps.teams.models import Team
 
 

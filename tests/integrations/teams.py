@@ -8,10 +8,10 @@ from django.db import connections
 from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.grants import grant
 from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github.credentials import store_token
 from apps.pipelines import engine, registry, runner
 from apps.pipelines.exceptions import Permanent, Retryable
 from apps.pipelines.models import ACTIVE_RUN_STATES, RunState, StepRun, StepState

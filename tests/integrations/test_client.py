@@ -27,7 +27,7 @@ from apps.integrations.sources.github.errors import (
     Unreachable,
 )
 from apps.integrations.sources.github.limits import connection_words, reset_time
-from apps.integrations.sources.github.source import GitHubSource
+from apps.integrations.sources.github.pages import GitHubPages
 
 TOKEN = "s3cret-Tökén"
 VIEWER = {"data": {"viewer": {"login": "ada", "databaseId": 1}}}
@@ -323,13 +323,13 @@ def test_rest_not_found():
 
 def test_repository_facts_and_outage(octo):
     with GitHubClient(octo.url, TOKEN) as client:
-        facts = GitHubSource(client).repository("octo/hello")
+        facts = GitHubPages(client).repository("octo/hello")
         assert (facts.full_name, facts.default_branch) == ("octo/hello", "main")
         with pytest.raises(NotFound):
-            GitHubSource(client).repository("octo/nowhere")
+            GitHubPages(client).repository("octo/nowhere")
         octo.faults({"status": 502})
         with pytest.raises(Unreachable, match="HTTP 502"):
-            GitHubSource(client).ping()
+            GitHubPages(client).ping()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from apps.integrations.connections import credentials
-from apps.integrations.connections.credentials import (
-    CredentialError,
-    rotate,
-    secret_for,
-    store_token,
-    token_for,
-)
+from apps.integrations.encryption import CredentialError, rotate
 from apps.integrations.models import Credential
+from apps.integrations.sources.github import credentials
+from apps.integrations.sources.github.credentials import secret_for, store_token, token_for
 from apps.integrations.sources.github.errors import MissingCredentials
 from apps.teams.models import Team
 

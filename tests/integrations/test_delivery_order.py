@@ -4,9 +4,11 @@ import uuid
 
 import pytest
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github.credentials import store_token
+from apps.integrations.sources.github.webhook import GitHubHook
+from apps.integrations.sources.hooks import Delivered
 from apps.integrations.tasks import sync_historical_data_task
 from apps.integrations.webhooks import handling
 from apps.metrics.models import PullRequest, TeamMember
@@ -119,7 +121,7 @@ def test_one_refresh_after_any_deliveries_equals_a_first_read(octo, team, synced
     hook, _ = handling.make(team, None)
     for payload in kind(synced):
         event = "pull_request" if "pull_request" in payload else "repository"
-        handling.handle(hook, str(uuid.uuid4()), event, payload)
+        handling.handle(hook, GitHubHook(), Delivered(str(uuid.uuid4()), event, payload))
     review = {"author": {"login": "bob"}, "state": "APPROVED", "submittedAt": ago(minutes=30)}
     octo.put(
         record(
@@ -141,7 +143,7 @@ def test_delivery_ahead_of_the_api_is_read_when_the_api_has_it(octo, team, synce
         record(40, createdAt=ago(hours=2), updatedAt=ago(hours=1), mergedAt=None, state="OPEN")
     )
     hook, _ = handling.make(team, None)
-    handling.handle(hook, "one", "pull_request", merged(synced))
+    handling.handle(hook, GitHubHook(), Delivered("one", "pull_request", merged(synced)))
     sync_historical_data_task.call_local(team_id=team.pk)
     assert PullRequest.objects.for_team(team).get(number=40).state == "merged"
     octo.put(record(40, createdAt=ago(hours=2), updatedAt=at(), mergedAt=ago(minutes=20)))

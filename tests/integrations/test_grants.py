@@ -4,9 +4,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from apps.integrations.connections.grants import NotGranted, clones_for, grant, open_clone
-from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
-from apps.integrations.sources.git.errors import OutsideRoot
+from apps.integrations.connections.grants import grant
+from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations.sources.git.access import clones_for, open_clone
+from apps.integrations.sources.git.errors import NotGranted, OutsideRoot
 from apps.teams.services import create_team
 from apps.users.models import User
 from tests.integrations.git.conftest import Builder
@@ -62,7 +63,7 @@ def test_a_grant_lets_read_and_its_end_ends_it(root, team, owner):
 
 
 def test_a_grant_of_a_folder_reads_nothing_beside_it(root, team):
-    grant(team, ConnectionSource.GIT, folder="acme")
+    grant(team, "git", folder="acme")
     assert clones_for(team) == (["acme/api"], False)
     assert open_clone(team, "acme/api").trunk == "main"
     for path in (
@@ -78,7 +79,7 @@ def test_a_grant_of_a_folder_reads_nothing_beside_it(root, team):
 @pytest.mark.parametrize("folder", ["..", "/etc", "acme/../..", "a\0b"])
 def test_a_folder_outside_the_root_is_not_granted(root, team, folder):
     with pytest.raises(ValueError):
-        grant(team, ConnectionSource.GIT, folder=folder)
+        grant(team, "git", folder=folder)
 
 
 def test_command_names_the_folder_and_needs_a_root(root, team, settings, capsys):

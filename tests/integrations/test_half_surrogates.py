@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.grants import grant
 from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncStatus
+from apps.integrations.sources.github.credentials import store_token
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, PullRequest, TeamMember
 from apps.pipelines.models import RunState

@@ -16,8 +16,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import Credential
+from apps.integrations.sources.github.credentials import store_token
 from apps.pipelines.models import ProcessSeen
 from apps.pipelines.worker import presence, process_id
 from apps.teams.services import create_team

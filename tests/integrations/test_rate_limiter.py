@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from apps.integrations.models import ApiBudget
 from apps.integrations.sources.github.errors import Overloaded, RateLimited
 from apps.integrations.sources.github.limits import Rate
-from apps.integrations.sync.rate_limiter import (
+from apps.integrations.sources.github.rate_limiter import (
     MOST_IN_FLIGHT,
     SECONDS_A_WINDOW,
     WINDOW,

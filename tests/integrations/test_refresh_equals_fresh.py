@@ -68,7 +68,7 @@ def one_sequence(octo, other, client, root, seed, counts):
     slug = f"octo-{seed}"
     team = teams.read(slug, list(world.names.values()), ["api"], world.first_day)
     hook, secret = handling.make(team, None)
-    address = reverse("integrations:webhook", kwargs={"key": hook.key})
+    address = reverse("integrations:webhook", kwargs={"source": "github", "key": hook.key})
     is_hidden = dice.random() < 0.4
     done = []
     for _ in range(dice.randrange(1, 4)):

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
+from apps.integrations.sources.github.credentials import store_token
 from apps.integrations.sources.github.issues import quoted
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import DetailState, PullRequest

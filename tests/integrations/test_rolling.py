@@ -9,8 +9,7 @@ from django.utils import timezone
 from graphql import OperationDefinitionNode, parse
 
 from apps.integrations.models import TrackedRepository
-from apps.integrations.sources.github import queries
-from apps.integrations.sync import rolling
+from apps.integrations.sources.github import queries, rolling
 from apps.metrics.models import PullRequest, Repository
 from apps.sandbox.cost import cost_of
 from apps.sandbox.schema import load_schema

@@ -2,8 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.integrations.connections.tracking import InvalidName, track_repositories
+from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.errors import InvalidName
 from apps.integrations.sync import window
 from apps.metrics.models import Repository
 from apps.pipelines.exceptions import Permanent

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import (
     ApiBudget,
     Credential,
@@ -16,6 +15,7 @@ from apps.integrations.models import (
     TrackedRepository,
 )
 from apps.integrations.signals import repository_sync_completed
+from apps.integrations.sources.github.credentials import store_token
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Commit, DetailState, PullRequest
 from apps.pipelines import engine

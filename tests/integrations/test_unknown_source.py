@@ -1,32 +1,28 @@
-"""A source that nobody taught to connect, check, or read gets no token of another host."""
-
-import ast
-import inspect
+"""A source that is not registered is not asked, and no token of another one reaches it."""
 
 import pytest
 from django.utils import timezone
 
-from apps.integrations.connections import credentials, service
-from apps.integrations.connections.credentials import CredentialError, client_for, store_token
-from apps.integrations.connections.service import (
-    CannotConnect,
-    ask,
-    known_source,
-    repository_source,
-)
-from apps.integrations.models import Connection, ConnectionSource
-from apps.metrics.factories import TeamFactory
+from apps.integrations.connections import service
+from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.models import Connection, SyncStatus, TrackedRepository
+from apps.integrations.sources import base
+from apps.integrations.sources.errors import CannotConnect
+from apps.integrations.sources.github.credentials import store_token
+from apps.integrations.tasks import sync_historical_data_task
+from apps.metrics.models import Repository
+from apps.pipelines.models import RunState
+from apps.teams.models import Team
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def connection(settings):
+def connection(octo):
     """A team of GitHub with a token, and a connection to a source that only the
     database knows.
     """
-    settings.GITHUB_API_URL = "http://127.0.0.1:9"
-    team = TeamFactory()
+    team = Team.objects.create(name="Octo", slug="octo")
     store_token(team, "ghp_secret")
     return Connection.objects.across_teams().create(
         team=team, source="forgejo", connected_at=timezone.now()
@@ -36,41 +32,46 @@ def connection(settings):
 def test_unknown_source_is_not_asked(connection):
     for source in ("forgejo", "", "GITHUB"):
         with pytest.raises(CannotConnect):
-            known_source(source)
-    # As if the enumeration had the value and `ask` had not: a request to GitHub would
-    # raise Unreachable.
-    with pytest.raises(AssertionError):
-        ask(connection.team, "forgejo", "token-of-forgejo")
+            service.check(connection.team, source)
+        with pytest.raises(CannotConnect):
+            service.keep(connection.team, source, None, token="token-of-forgejo")
+    for ask in (service.refresh, lambda row: service.measure(row, ["octo/hello"])):
+        with pytest.raises(CannotConnect):
+            ask(connection)
 
 
-def test_unknown_source_is_not_read_by_the_client_of_github(connection):
-    with pytest.raises(CredentialError, match="forgejo"):
-        client_for(connection.team)
+def test_repositories_of_an_unknown_source_fail_and_the_others_are_read(octo, connection):
+    team = connection.team
+    (known,) = track_repositories(team, "github", ["octo/hello"])
+    strange = Repository.objects.create(team=team, source="forgejo", full_name="octo/world")
+    TrackedRepository.objects.create(team=team, repository=strange)
+    octo.reset()
+    outcome = sync_historical_data_task.call_local(team_id=team.pk)
+    assert outcome.state == RunState.PARTIAL
+    rows = {row.pk: row for row in TrackedRepository.objects.for_team(team)}
+    assert rows[known.pk].sync_status == SyncStatus.COMPLETE
+    assert (rows[strange.pk].sync_status, rows[strange.pk].cause) == (
+        SyncStatus.ERROR,
+        "unknown_source",
+    )
 
 
-def test_repositories_of_an_unknown_source_are_not_those_of_github(connection):
-    with pytest.raises(CannotConnect):
-        repository_source(connection)
+def test_a_key_fits_into_addresses_and_columns():
+    class Wrong(base.Source):
+        key = rows = name = "Not a key"
+
+    with pytest.raises(ValueError):
+        base.register(Wrong())
+    assert base.find("Not a key") is None
 
 
-def test_every_source_is_read_by_one_reader():
-    assert set(ConnectionSource) == credentials.READ_BY_CLIENT | credentials.OTHERWISE_READ
-    assert not credentials.READ_BY_CLIENT & credentials.OTHERWISE_READ
-
-
-def test_choices_by_source_are_exhaustive():
-    """mypy proves that a match with assert_never names every source; this finds a match
-    without one.
-    """
-    for function in (service.ask, service.repository_source):
-        tree = ast.parse(inspect.getsource(function))
-        assert [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and node.id == "assert_never"
-        ]
-        assert not [
-            case
-            for case in ast.walk(tree)
-            if isinstance(case, ast.MatchAs) and case.pattern is None
-        ]
+def test_every_source_reads_with_its_own_credentials(octo, settings):
+    """A team of the sample has no token, and gets none of GitHub's."""
+    settings.SAMPLE_URL = octo.url
+    settings.GITHUB_API_URL = "http://127.0.0.1:9"
+    team = Team.objects.create(name="Trial", slug="trial")
+    service.keep(team, "sample", None, found=service.check(team, "sample"))
+    assert base.reading(team.pk, "github").key == "sample"
+    track_repositories(team, "github", ["octo/hello"])
+    outcome = sync_historical_data_task.call_local(team_id=team.pk)
+    assert outcome.state == RunState.DONE

@@ -8,8 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
-from apps.integrations.sources.github import queries
-from apps.integrations.sync import rolling
+from apps.integrations.sources.github import queries, rolling
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.ingest.identities import GHOST_KEY
 from apps.metrics.models import PRReview, PullRequest, TeamMember

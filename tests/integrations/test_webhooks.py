@@ -18,7 +18,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import rotate
+from apps.integrations.encryption import rotate
 from apps.integrations.models import (
     Connection,
     Delivery,
@@ -26,10 +26,11 @@ from apps.integrations.models import (
     TrackedRepository,
     Webhook,
 )
+from apps.integrations.sources.github import deliveries
 from apps.integrations.sources.github.fields import Malformed
 from apps.integrations.sync import attempts
 from apps.integrations.tasks import sync_historical_data_task
-from apps.integrations.webhooks import deliveries, handling, views
+from apps.integrations.webhooks import handling, views
 from apps.metrics.factories import RepositoryFactory
 from apps.metrics.models import DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind
@@ -70,7 +71,9 @@ def signed_by(secret, client, address, event, payload, *, guid=None, body=None, 
 @pytest.fixture
 def deliver(client, hook):
     def deliver(event, payload, *, secret=None, **options):
-        address = reverse("integrations:webhook", kwargs={"key": hook[0].key})
+        address = reverse(
+            "integrations:webhook", kwargs={"source": "github", "key": hook[0].key}
+        )
         return signed_by(secret or hook[1], client, address, event, payload, **options)
 
     return deliver
@@ -296,7 +299,7 @@ def test_a_large_push_is_dropped_without_being_parsed_or_kept(synced, hook, rf, 
     request = signed_by(hook[1], rf, "/hooks/github/", "push", None, body=b"{" * size)
     tracemalloc.start()
     try:
-        answer = views.receive(request, hook[0].key)
+        answer = views.receive(request, "github", hook[0].key)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -343,7 +346,7 @@ def test_a_delivery_that_names_no_length_is_read_up_to_25_mb(synced, hook):
         "headers": headers,
     }
     body = io.BytesIO(b" " * (deliveries.MAX_BYTES + 2 * deliveries.CHUNK))
-    answer = views.receive(ASGIRequest(scope, body), hook[0].key)
+    answer = views.receive(ASGIRequest(scope, body), "github", hook[0].key)
     assert answer.status_code == 413
     assert body.tell() <= deliveries.MAX_BYTES + deliveries.CHUNK
 
@@ -373,7 +376,7 @@ def test_a_payload_of_too_many_parts_is_refused_before_it_takes_memory():
     "signature", ["", "sha256=", "sha1=" + "a" * 64, "sha256=" + "a" * 63, "sha256=" + "é" * 64]
 )
 def test_a_malformed_signature_gets_403(synced, client, hook, signature):
-    address = reverse("integrations:webhook", kwargs={"key": hook[0].key})
+    address = reverse("integrations:webhook", kwargs={"source": "github", "key": hook[0].key})
     headers = {
         "x-hub-signature-256": signature,
         "x-github-event": "push",

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from django.db import connection
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
+from apps.integrations.sources.github.credentials import store_token
 from apps.metrics.factories import RepositoryFactory
 from apps.metrics.figures.weekly import recompute
 from apps.onboarding.services.runs import start_onboarding

@@ -14,9 +14,10 @@ from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations.connections import credentials
 from apps.integrations.connections.tracking import track_repositories
-from apps.integrations.models import Connection, Credential, CredentialKind
+from apps.integrations.encryption import decrypt, encrypt
+from apps.integrations.models import Connection, Credential
+from apps.integrations.sources.github import credentials
 from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import PullRequest
 from apps.onboarding.installing import SALT
@@ -81,7 +82,7 @@ def begin(client, team):
 
 
 def back(client, **query):
-    return client.get(reverse("onboarding:app_installed"), query)
+    return client.get(reverse("onboarding:app_installed", args=["github"]), query)
 
 
 def said(client):
@@ -179,10 +180,10 @@ def test_a_token_that_ends_soon_is_replaced_in_the_midst(app, team, owner):
         first, key = client._token, client.fingerprint
         credentials.keep_fresh(client, team)
         assert client._token == first
-        row = Credential.objects.for_team(team).get(kind=CredentialKind.GITHUB_INSTALLATION)
-        kept = json.loads(credentials.decrypt(row.secret))
+        row = Credential.objects.for_team(team).get(kind=credentials.INSTALLATION)
+        kept = json.loads(decrypt(row.secret))
         kept["ends"] = (timezone.now() + timedelta(minutes=5)).isoformat()
-        Credential.objects.across_teams().update(secret=credentials.encrypt(json.dumps(kept)))
+        Credential.objects.across_teams().update(secret=encrypt(json.dumps(kept)))
         credentials.keep_fresh(client, team)
         assert client._token != first
         # What all workers know of the credential stays known under its name.
@@ -195,7 +196,7 @@ def test_the_apps_webhook_tells_the_teams_of_its_installation(app, team, owner, 
         team=team, source="github", connected_at=timezone.now(), installation_id=INSTALLATION
     )
     payload = {"action": "deleted", "installation": {"id": INSTALLATION}}
-    address = reverse("integrations:app_webhook")
+    address = reverse("integrations:app_webhook", args=["github"])
     assert signed_by("a guess", client, address, "installation", payload).status_code == 403
     assert Credential.objects.for_team(team).exists()
     assert signed_by("hook", client, address, "installation", payload).content == b"noted"

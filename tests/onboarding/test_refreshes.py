@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import store_token
 from apps.integrations.models import TrackedRepository
+from apps.integrations.sources.github.credentials import store_token
 from apps.mail.models import OutboxMessage
 from apps.metrics.models import PullRequest
 from apps.onboarding.models import RefreshFailure

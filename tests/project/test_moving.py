@@ -17,7 +17,7 @@ FILL = """
 from tests.teams.conftest import world
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
-from apps.integrations.connections.credentials import store_token
+from apps.integrations.sources.github.credentials import store_token
 from apps.integrations.connections.tracking import track_repositories
 from apps.onboarding.services.runs import start_onboarding
 from apps.teams.invitations import invite

@@ -36,6 +36,7 @@ OURS = "our own text: "
 # is.
 CLASSED = {
     "apps.analytics.funnel:_PARTICULAR": "sub",
+    "apps.integrations.sources.base:_KEY": OURS + "keys of sources",
     "apps.integrations.sources.branches:_LONG_LIVED": "fullmatch",
     "apps.integrations.sources.git.attributes:_ENTRY": "fullmatch",
     "apps.integrations.sources.git.attributes:_MINIFIED": "fullmatch",
@@ -59,7 +60,7 @@ CLASSED = {
     "apps.integrations.sources.github.issues:_SIGN_ON_PAGE": "search",
     "apps.integrations.sources.github.limits:_TAG": "sub",
     "apps.integrations.sources.github.listing:_PAGE_NUMBER": "search",
-    "apps.integrations.connections.tracking:_FULL_NAME": "fullmatch",
+    "apps.integrations.sources.github.names:_FULL_NAME": "fullmatch",
     "apps.mail.addresses:_LABEL": "fullmatch",
     "apps.mail.addresses:_LOCAL": "fullmatch",
     "apps.mail.links:_ADDRESS": "search",

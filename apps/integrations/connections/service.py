@@ -5,39 +5,20 @@ outside of transactions and store the answers afterwards. A team shows either th
 or its own repositories, never both, because their figures must not mix.
 """
 
-import contextlib
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import Any
 
-import httpx
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.integrations.connections.credentials import (
-    SAMPLE_TOKEN,
-    CredentialError,
-    client_for,
-    store_installation,
-    store_token,
-)
-from apps.integrations.connections.grants import clones_for, is_granted
-from apps.integrations.models import (
-    Connection,
-    ConnectionSource,
-    Credential,
-    CredentialKind,
-    TrackedRepository,
-)
-from apps.integrations.sources.github.app import Installation
-from apps.integrations.sources.github.errors import GitHubError
-from apps.integrations.sources.github.listing import Listed, read_page
-from apps.integrations.sources.github.probe import Finding, probe, summary
-from apps.integrations.sources.github.sizes import Size, read_sizes
+from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations.sources import base
+from apps.integrations.sources.base import Found, Installation
+from apps.integrations.sources.errors import CannotConnect, UnknownSource
+from apps.integrations.sources.sizes import Size
 from apps.metrics.cache import touch
-from apps.metrics.models import Insight, Repository, Source, TeamMember, WeeklyMetrics
+from apps.metrics.models import Insight, Repository, TeamMember, WeeklyMetrics
 from apps.pipelines.models import ACTIVE_RUN_STATES, Run
-from apps.pipelines.remedy import Remedy
 from apps.teams.models import Team
 from apps.teams.run_subjects import subject_of
 
@@ -45,78 +26,19 @@ from apps.teams.run_subjects import subject_of
 FRESH = timedelta(minutes=10)
 # How many pages of a hundred are read in one web request, whose user waits for them.
 PAGES_AT_ONCE = 5
-TIMEOUT = httpx.Timeout(5.0)
-REQUEST_SECONDS = 8.0
-
-
-class CannotConnect(Exception):
-    """This source cannot be connected or disconnected now; the message has the reason
-    and what to do.
-    """
-
-    cause = "cannot_connect"
-    remedy = Remedy.NONE
-
-
-def offered(team: Team) -> list[str]:
-    """Return the sources that a team may connect. The server's clones are among them
-    only if the operator has granted them.
-    """
-    sources: list[str] = [ConnectionSource.GITHUB]
-    if settings.SAMPLE_URL:
-        sources.append(ConnectionSource.SAMPLE)
-    if settings.GIT_SOURCE_ROOT is not None and is_granted(team, ConnectionSource.GIT):
-        sources.append(ConnectionSource.GIT)
-    return sources
 
 
 def connections_of(team: Team) -> list[Connection]:
     return list(Connection.objects.for_team(team).order_by("connected_at", "pk"))
 
 
-def check(team: Team, source: str, token: str = "") -> Finding | list[str]:
-    """Ask the source what can be read: the repositories of a token, or the clones that
-    exist.
+def check(team: Team, source: str, token: str = "") -> Found:
+    """Ask the source what can be read. Nothing is stored.
 
-    Raises CannotConnect, GitHubError, CredentialError, GitError. Nothing is stored.
+    Raises CannotConnect and other SourceError, and CredentialError.
     """
     _check_mixing(team, source)
-    return ask(team, known_source(source), token)
-
-
-def known_source(source: str) -> ConnectionSource:
-    """Return the source of this name. Raises CannotConnect if there is none."""
-    try:
-        return ConnectionSource(source)
-    except ValueError:
-        raise CannotConnect(
-            "This installation does not have that source. Choose another one."
-        ) from None
-
-
-def ask(team: Team, source: ConnectionSource, token: str) -> Finding | list[str]:
-    """Ask a source as `check` does.
-
-    Each source has its own branch with its own host, so a token reaches no other host.
-    """
-    match source:
-        case ConnectionSource.GITHUB:
-            return probe(settings.GITHUB_API_URL, token)
-        case ConnectionSource.SAMPLE:
-            return probe(settings.SAMPLE_URL, SAMPLE_TOKEN)
-        case ConnectionSource.GIT:
-            return _clones_of(team)
-    assert_never(source)
-
-
-def _clones_of(team: Team) -> list[str]:
-    clones, _ = clones_for(team)
-    if not clones:
-        raise CannotConnect(
-            "There is no git clone in the folder that clones are read from, up to three folders "
-            "deep. Clone a repository into it, then try again."
-        )
-    return clones
+    return base.get(source).check(team, token)
 
 
 def keep(
@@ -125,7 +47,7 @@ def keep(
     user: Any,
     *,
     token: str = "",
-    found: Finding | list[str] | None = None,
+    found: Found | None = None,
     installation: Installation | None = None,
 ) -> Connection:
     """Store the connection in the caller's transaction, in place of an earlier one to
@@ -143,68 +65,58 @@ def keep(
         "notes": [],
     }
     values |= {"listing": [], "listing_more": None, "listed_at": None, "installation_id": None}
-    if isinstance(found, Finding):
-        values |= summary(found) | {"listed_at": timezone.now()}
-    elif found is not None:
-        values |= {"listing": [_clone(path) for path in found], "listed_at": timezone.now()}
-    if installation is not None:
-        store_installation(team, installation.id, user)
-        values |= {
-            "installation_id": installation.id,
-            "login": installation.login,
-            "of_app": True,
-            "scopes": None,
-        }
-    elif source == ConnectionSource.GITHUB:
-        store_token(team, token, user)
+    if found is not None:
+        values |= found.columns() | {"listed_at": timezone.now()}
+    values |= base.get(source).store(team, user, token, installation)
     connection, _ = Connection.objects.across_teams().update_or_create(
         team=team, source=source, defaults=values
     )
     return connection
 
 
-def _check_mixing(team: Team, source: str) -> None:
-    if source not in offered(team):
-        raise CannotConnect("This installation does not have that source. Choose another one.")
+def _check_mixing(team: Team, key: str) -> None:
+    """Raise CannotConnect if a team may not connect a source beside its present ones."""
+    source = base.get(key)
+    if not source.is_offered(team):
+        raise UnknownSource
     connected = set(Connection.objects.for_team(team).values_list("source", flat=True))
-    if ConnectionSource.SAMPLE in connected and source != ConnectionSource.SAMPLE:
+    demos = {known.key for known in base.registered() if known.is_demo}
+    if connected & demos and not source.is_demo:
         raise CannotConnect(
             "Disconnect the sample data first, so its numbers don't mix with yours. This deletes "
             "the sample's figures. Or create another team."
         )
     # Repositories stay after their connection was deleted, so they are checked, too.
-    own = connected - {ConnectionSource.SAMPLE} or (
+    own = connected - demos or (
         not connected and TrackedRepository.objects.for_team(team).exists()
     )
-    if source == ConnectionSource.SAMPLE and own:
+    if source.is_demo and own:
         raise CannotConnect(
             "This team has its own repositories, and the sample's numbers would mix with them. "
             "Create another team to try the sample data."
         )
 
 
-def revoke(team: Team) -> None:
-    """End the token of the app's installation at GitHub. Errors are ignored, because
-    the token ends by itself within an hour.
+def disconnect(team: Team, key: str) -> str:
+    """End the credentials of a source and leave it. Returns a message for the user,
+    empty if it was not connected. Raises CannotConnect.
     """
-    if (
-        Credential.objects.for_team(team)
-        .filter(kind=CredentialKind.GITHUB_INSTALLATION)
-        .exists()
-    ):
-        with (
-            contextlib.suppress(GitHubError, CredentialError),
-            client_for(team, timeout=TIMEOUT) as client,
-        ):
-            client.revoke()
+    source = base.get(key)
+    connection = Connection.objects.for_team(team).filter(source=key).first()
+    # Outside of the transaction, because it asks the source.
+    source.revoke(team)
+    if not leave(team, key) or connection is None:
+        return ""
+    return source.disconnected(connection)
 
 
-def leave(team: Team, source: str) -> bool:
-    """Delete a connection and its token. Returns False if there was none. The data that
-    was read is kept, except for the sample's.
+def leave(team: Team, key: str) -> bool:
+    """Delete a connection and its credentials. Returns False if there was none. The
+    data that was read is kept, unless it is made up.
 
     Raises CannotConnect while a run is active.
     """
+    source = base.get(key)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
         # The run would fail in the middle without its token.
@@ -214,10 +126,9 @@ def leave(team: Team, source: str) -> bool:
             raise CannotConnect(
                 "A run that needs this source is in progress. Cancel it, or wait until it ends."
             )
-        left, _ = Connection.objects.for_team(team).filter(source=source).delete()
-        if source == ConnectionSource.GITHUB:
-            Credential.objects.for_team(team).delete()
-        if left and source == ConnectionSource.SAMPLE:
+        left, _ = Connection.objects.for_team(team).filter(source=key).delete()
+        source.forget(team)
+        if left and source.is_demo:
             for model in (Insight, WeeklyMetrics, Repository, TeamMember):
                 model.objects.for_team(team).delete()
             touch(team.pk)
@@ -233,35 +144,35 @@ def refresh(connection: Connection) -> None:
 
     Raises the same errors as `check`.
     """
-    if connection.source == ConnectionSource.GIT:
-        clones, more = clones_for(connection.team_id)
-        listing, further = [_clone(path) for path in clones], 2 if more else None
-    else:
-        listing, further = _read_pages(connection, 1, PAGES_AT_ONCE)
-    _store(connection, listing=listing, listing_more=further, listed_at=timezone.now())
+    page = base.get(connection.source).list_pages(connection, 1, PAGES_AT_ONCE)
+    _store(
+        connection,
+        listing=page.repositories,
+        listing_more=page.more,
+        listed_at=timezone.now(),
+    )
 
 
 def read_more(connection: Connection) -> None:
     """Read the next pages of a long list. Raises the same errors as `check`."""
-    if connection.listing_more is None or connection.source == ConnectionSource.GIT:
+    if connection.listing_more is None:
         return
-    further, next_page = _read_pages(connection, connection.listing_more, PAGES_AT_ONCE)
+    source = base.get(connection.source)
+    page = source.list_pages(connection, connection.listing_more, PAGES_AT_ONCE)
     known = {listed["name"] for listed in connection.listing}
     # A push between two requests moves a repository to another page, so it may come
     # twice.
-    new = [listed for listed in further if listed["name"] not in known]
-    _store(connection, listing=[*connection.listing, *new], listing_more=next_page)
+    new = [listed for listed in page.repositories if listed["name"] not in known]
+    _store(connection, listing=[*connection.listing, *new], listing_more=page.more)
 
 
 def measure(connection: Connection, names: list[str]) -> None:
     """Read the sizes that are not known yet. Raises the same errors as `check`."""
     unknown = [name for name in names if name not in connection.sizes]
-    if not unknown or connection.source == ConnectionSource.GIT:
+    source = base.get(connection.source)
+    if not unknown or not source.has_sizes:
         return
-    with client_for(
-        connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
-    ) as client:
-        found = read_sizes(client, unknown)
+    found = source.sizes(connection, unknown)
     with transaction.atomic():
         row = (
             Connection.objects.across_teams()
@@ -282,40 +193,8 @@ def size_of(connection: Connection, name: str) -> Size | None:
     return size
 
 
-def _read_pages(
-    connection: Connection, first: int, count: int
-) -> tuple[list[Listed], int | None]:
-    listing: list[Listed] = []
-    number: int | None = first
-    with client_for(
-        connection.team_id, timeout=TIMEOUT, request_seconds=REQUEST_SECONDS
-    ) as client:
-        while number is not None and number < first + count:
-            page = read_page(client, number, of_app=connection.of_app)
-            listing += page.repositories
-            number = page.next
-    return listing, number
-
-
-def _clone(path: str) -> Listed:
-    return Listed(
-        name=path, private=False, archived=False, fork=False, pushed_at=None, language=""
-    )
-
-
 def _store(connection: Connection, **values: Any) -> None:
     """Store what was read, unless the connection was deleted meanwhile."""
     Connection.objects.across_teams().filter(pk=connection.pk).update(**values)
     for name, value in values.items():
         setattr(connection, name, value)
-
-
-def repository_source(connection: Connection) -> str:
-    """Return the source that the rows of this connection's repositories have."""
-    source = known_source(connection.source)
-    match source:
-        case ConnectionSource.GITHUB | ConnectionSource.SAMPLE:
-            return Source.GITHUB
-        case ConnectionSource.GIT:
-            return Source.GIT
-    assert_never(source)

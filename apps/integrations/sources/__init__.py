@@ -1,6 +1,6 @@
-"""One folder per source: the requests to it, and the translation of its answers into
-records of `apps.metrics.records`.
+"""The sources of pull requests. `base` has what every source is, and their registry;
+each source is one folder: its requests, its records, and its texts.
 
-It imports nothing of this app; `connections`, `sync`, and `webhooks` import it. Start
-with `github.source` and `git.source`.
+It imports models and `encryption`; `connections`, `sync`, `webhooks`, and the
+onboarding ask the registry and name no source. Start with `base`, then `git.source`.
 """

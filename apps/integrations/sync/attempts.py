@@ -12,7 +12,6 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.integrations.connections import deleted
 from apps.integrations.models import TrackedRepository
 from apps.masking import storable
 from apps.pipelines.remedy import cause_of
@@ -37,7 +36,6 @@ def begin(tracked: TrackedRepository) -> None:
 
 def fail(tracked: TrackedRepository, error: Exception) -> None:
     """Record that a read failed, and why. The caller saves COLUMNS."""
-    error = deleted.explain(tracked, error)
     tracked.last_sync_error = storable(str(error), LONGEST_REASON)
     tracked.cause, tracked.remedy = cause_of(error)
     tracked.ended_at = timezone.now()
@@ -48,7 +46,9 @@ def succeed(tracked: TrackedRepository) -> None:
     """Record that a read succeeded. The caller saves COLUMNS."""
     tracked.ended_at = timezone.now()
     tracked.failed_reads = 0
-    deleted.mark_found(tracked)
+    # A deletion that the source reported is over: the repository was restored.
+    rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
+    rows.exclude(gone_at=None).update(gone_at=None)
 
 
 def was_announced_since(tracked: TrackedRepository) -> bool:

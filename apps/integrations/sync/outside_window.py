@@ -6,7 +6,8 @@ For example, a setup over 24 months is canceled while it reads, and the next one
 not read them.
 """
 
-from apps.integrations.sync.state import UNIT, SyncState, window_of
+from apps.integrations.sources.reading import UNIT, window_of
+from apps.integrations.sync.state import SyncState
 from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
 

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from apps.integrations.models import (
     Connection,
-    ConnectionSource,
     SyncLog,
     SyncStatus,
     TrackedRepository,
@@ -20,6 +19,7 @@ from apps.integrations.signals import (
     onboarding_sync_started,
     repository_sync_completed,
 )
+from apps.integrations.sources import base
 from apps.integrations.sync.retry import settle
 from apps.pipelines.models import Run
 from apps.pipelines.signals import is_current, pipeline_cancelled, pipeline_failed
@@ -29,7 +29,7 @@ from apps.users.models import User
 
 WEBHOOK_ENDED = (
     "The webhook was disabled because the person who created it is no longer an owner or admin "
-    "of the team. Create a new one, and enter its URL and secret on GitHub."
+    "of the team. Create a new one, and enter its URL and secret on {name}."
 )
 
 
@@ -82,8 +82,11 @@ def end_webhook_of(team: Team, user: User, **_: Any) -> None:
     deleted, _rows = Webhook.objects.for_team(team).filter(created_by=user).delete()
     if not deleted:
         return
-    for connection in Connection.objects.for_team(team).filter(source=ConnectionSource.GITHUB):
-        notes = [*connection.notes, WEBHOOK_ENDED]
+    for connection in Connection.objects.for_team(team):
+        source = base.find(connection.source)
+        if source is None or source.hook is None:
+            continue
+        notes = [*connection.notes, WEBHOOK_ENDED.format(name=source.name)]
         Connection.objects.for_team(team).filter(pk=connection.pk).update(notes=notes)
 
 

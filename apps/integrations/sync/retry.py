@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.reading import OPEN, window_of
 from apps.integrations.sync import attempts
 from apps.integrations.sync.state import (
-    OPEN,
     repository_event,
     shown_name,
     try_degraded_again,
-    window_of,
 )
 from apps.metrics.models import DetailState
 from apps.pipelines import events

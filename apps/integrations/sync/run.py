@@ -10,40 +10,24 @@ step; limits and outages park it. Every attempt continues at the cursors.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from django.core.exceptions import ObjectDoesNotExist, ObjectNotUpdated
 from django.db import DataError, IntegrityError
 
-from apps.integrations.connections.credentials import CredentialError, client_for, keep_fresh
-from apps.integrations.models import Connection, ConnectionSource, SyncStatus, TrackedRepository
-from apps.integrations.sources.git.source import GitError
-from apps.integrations.sources.github.errors import (
-    BadCredentials,
-    GitHubError,
-    MissingCredentials,
-    RateLimited,
-    Unreachable,
-)
-from apps.integrations.sources.github.source import GitHubSource
-from apps.integrations.sync.fetching import OF_ALL, Fetcher
-from apps.integrations.sync.git import GitReader
-from apps.integrations.sync.github import GitHubReader
+from apps.integrations.encryption import CredentialError
+from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.errors import Away, CredentialsFailed, Limited, SourceError
+from apps.integrations.sources.reading import Reader, corrected_in
 from apps.integrations.sync.outside_window import remove_outside
-from apps.integrations.sync.rate_limiter import Allowance, RateLimiter, Unbounded
 from apps.integrations.sync.removed import Removed, is_tracked
 from apps.integrations.sync.state import SyncState
-from apps.integrations.sync.verification import corrected_in
-from apps.metrics.models import Source
 from apps.pipelines import incidents
 from apps.pipelines.context import StepContext
 from apps.pipelines.exceptions import Park, Permanent, PipelineError, Retryable
 from apps.pipelines.outcomes import Done, Missing, Outcome, Partial, Skipped
-from apps.pipelines.portions import Watch
 from apps.pipelines.remedy import UNEXPECTED, Remedy
 
 logger = logging.getLogger(__name__)
@@ -51,25 +35,10 @@ logger = logging.getLogger(__name__)
 # This part of every list is read before any list is read further, for the first
 # figures.
 NEWEST = timedelta(days=90)
-# Seconds between two checks whether a token of an app's installation ends soon.
-TOKEN_LOOK = 60.0
+# These errors concern all repositories of a source.
+OF_ALL = (CredentialsFailed, Limited, Away)
 # The most reasons that the error of a failed sync names; it only counts the others.
 NAMED = 5
-
-
-class Reader(Protocol):
-    """Reads repositories of one source.
-
-    Each method continues at the repositories' cursors.
-    """
-
-    def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
-        """Read the lists back to `start`. Once they are read back to the start of the
-        window, the totals are known.
-        """
-
-    def detail(self, rows: Sequence[TrackedRepository]) -> None:
-        """Read the details, and end the repositories in the sync state."""
 
 
 def sync_repositories(
@@ -106,53 +75,17 @@ def sync_repositories(
 
 
 def _readers(sync_state: SyncState, stack: ExitStack) -> dict[str, Reader]:
+    """Return a reader for each source of the repositories, by the source of their
+    rows.
+    """
+
     def alone(tracked: TrackedRepository) -> AbstractContextManager[None]:
         return _failing_alone(sync_state, tracked)
 
     return {
-        Source.GITHUB: GitHubReader(
-            sync_state, alone, _once(lambda: _github(sync_state, stack))
-        ),
-        Source.GIT: GitReader(sync_state, alone),
+        rows: source.reader(sync_state, alone, stack)
+        for rows, source in sync_state.sources.items()
     }
-
-
-def _github(sync_state: SyncState, stack: ExitStack) -> tuple[GitHubSource, Fetcher]:
-    client = stack.enter_context(client_for(sync_state.team_id))
-    # The installation itself serves the sample, so its requests need no limit.
-    own = (
-        Connection.objects.for_team(sync_state.team_id)
-        .filter(source=ConnectionSource.SAMPLE)
-        .exists()
-    )
-    allowance: Allowance = (
-        Unbounded() if own else RateLimiter(client.fingerprint, str(sync_state.ctx.run.pk))
-    )
-
-    def check() -> None:
-        sync_state.check()
-        if client.identity and time.monotonic() > looked[0] + TOKEN_LOOK:
-            looked[0] = time.monotonic()
-            keep_fresh(client, sync_state.team_id)
-
-    looked = [time.monotonic()]
-    return GitHubSource(client, Watch(sync_state.ctx)), Fetcher(
-        client, allowance, check, sync_state.note_wait
-    )
-
-
-def _once[T](make: Callable[[], T]) -> Callable[[], T]:
-    """Return a function that calls `make` once, when its result is first needed: teams
-    without GitHub need no token.
-    """
-    made: list[T] = []
-
-    def get() -> T:
-        if not made:
-            made.append(make())
-        return made[0]
-
-    return get
 
 
 @contextmanager
@@ -162,13 +95,13 @@ def _of_all(sync_state: SyncState) -> Iterator[None]:
     """
     try:
         yield
-    except (BadCredentials, MissingCredentials, CredentialError) as error:
+    except (CredentialsFailed, CredentialError) as error:
         sync_state.fail_all(error)
         raise Permanent.of(error) from None
-    except RateLimited as limit:
+    except Limited as limit:
         sync_state.parked()
         raise Park(limit.until, str(limit), cause=limit.cause) from None
-    except Unreachable as error:
+    except Away as error:
         raise Retryable.of(error) from None
 
 
@@ -177,9 +110,9 @@ def _failing_alone(sync_state: SyncState, tracked: TrackedRepository) -> Iterato
     """Turn an error of one repository into its stored error, and go on with the others."""
     try:
         yield
-    except (*OF_ALL, MissingCredentials):
+    except OF_ALL:
         raise
-    except (GitHubError, GitError) as error:
+    except SourceError as error:
         sync_state.fail(tracked, error)
     except Removed as error:
         sync_state.fail(tracked, error)

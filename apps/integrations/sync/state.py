@@ -11,13 +11,12 @@ end.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from apps.integrations.models import ApiBudget, SyncStatus, TrackedRepository
@@ -26,10 +25,11 @@ from apps.integrations.signals import (
     onboarding_sync_started,
     repository_sync_completed,
 )
-from apps.integrations.sources.github.source import Problem
-from apps.integrations.sync import attempts, counts, rolling
-from apps.integrations.sync.changes import read_again
-from apps.integrations.sync.rate_limiter import budget_event
+from apps.integrations.sources import base
+from apps.integrations.sources.base import Source
+from apps.integrations.sources.errors import UnknownSource
+from apps.integrations.sources.reading import OPEN, REMEMBERED, UNIT, Problem, window_of
+from apps.integrations.sync import attempts
 from apps.integrations.sync.removed import Removed, is_tracked, states_of
 from apps.masking import storable
 from apps.metrics import run_events
@@ -38,9 +38,9 @@ from apps.metrics.figures.moments import TOLERANCE
 from apps.metrics.ingest.identities import remove_unseen
 from apps.metrics.ingest.writer import ingest_pull_requests
 from apps.metrics.insights import preview
-from apps.metrics.models import DetailState, PullRequest, Source
+from apps.metrics.models import DetailState, PullRequest
 from apps.metrics.records import PullRequestData
-from apps.metrics.run_events import InsightEvent, RepositoryEvent
+from apps.metrics.run_events import BudgetEvent, InsightEvent, RepositoryEvent
 from apps.metrics.signals import first_insight_found
 from apps.pipelines import portions
 from apps.pipelines.context import StepContext, Unit
@@ -49,19 +49,10 @@ from apps.pipelines.models import ACTIVE_RUN_STATES, Run
 from apps.pipelines.projection import WAIT
 from apps.pipelines.remedy import Remedy
 
-# A context manager that turns an exception about one repository into its stored error.
-Alone = Callable[[TrackedRepository], AbstractContextManager[None]]
-
-PACE_REASON = (
-    "Reading pauses to keep within GitHub's limits. It continues by itself within a minute."
-)
-OPEN = (SyncStatus.PENDING, SyncStatus.SYNCING)
-UNIT = "pull requests"
 # The most problems that a repository's error names; the run's log has each of them.
 NAMED = 10
-# The most problems that are remembered as counted. A repository with more of them is
-# broken.
-REMEMBERED = 500
+# The key of the budget among the run's events.
+BUDGET = "api"
 OTHER_RUN_WAIT = timedelta(seconds=15)
 # Seconds between two updates of the first charts while the lists arrive.
 CHARTS_EVERY = 1.0
@@ -90,26 +81,12 @@ def shown_name(tracked: TrackedRepository) -> str:
     return str(tracked.cursor.get("name") or tracked.repository.full_name)
 
 
-def window_of(tracked: TrackedRepository) -> QuerySet[PullRequest]:
-    """Return the pull requests of the repository's sync: those created in its window,
-    and older ones that were active in it.
-    """
-    since = tracked.cursor["since"]
-    pulls = PullRequest.objects.for_team(tracked.team_id).filter(
-        repository_id=tracked.repository_id
+def budget_event(budget: ApiBudget) -> BudgetEvent:
+    """Return the fields of a budget that a page shows."""
+    resets_at = budget.resets_at.isoformat() if budget.resets_at else None
+    return BudgetEvent(
+        points=budget.points, points_left=budget.points_left, resets_at=resets_at
     )
-    return pulls.filter(Q(created_at__gte=since) | Q(updated_at__gte=since))
-
-
-def _newest(tracked: TrackedRepository) -> datetime | None:
-    """Return the time of the newest change that was read. It is never later than the
-    source's clock.
-    """
-    if tracked.repository.source == Source.GITHUB:
-        top = tracked.cursor.get("top")
-        return datetime.fromisoformat(top) if top else None
-    newest: datetime | None = window_of(tracked).aggregate(newest=Max("updated_at"))["newest"]
-    return newest
 
 
 class SyncState:
@@ -118,14 +95,16 @@ class SyncState:
     def __init__(
         self, ctx: StepContext, team_id: int, *, verify: bool = False, nights: int = 0
     ) -> None:
-        """`verify` compares everything with the source, `nights` a share of it; see
-        `verification` and `rolling`.
+        """`verify` compares everything with the source, `nights` a share of it, so that
+        so many runs compare everything.
         """
         self.ctx = ctx
         self.verify, self._nights = verify, nights
         self.team_id = team_id
         self.since = timezone.now()
         self.rows: list[TrackedRepository] = []
+        # The sources of the rows, by the name that the rows have for them.
+        self.sources: dict[str, Source] = {}
         # The names of repositories that this run had to read and whose rows were
         # deleted meanwhile.
         self.removed: list[str] = []
@@ -149,6 +128,7 @@ class SyncState:
             self.rows = self._lock(unit.cursor["repo_ids"])
             self._note_removed(unit)
             self._wait_for_others()
+            self._find_sources()
             self._start_afresh(
                 [row for row in self.rows if row.cursor.get("run") != str(self.ctx.run.pk)]
             )
@@ -167,6 +147,25 @@ class SyncState:
                 )
             for row in self.rows:
                 self._emit(row)
+        for row in self.unfinished():
+            if row.repository.source not in self.sources:
+                self.fail(row, UnknownSource())
+
+    def _find_sources(self) -> None:
+        """Find the source of each repository. One that is no longer registered is left
+        out.
+        """
+        names = {row.repository.source for row in self.rows}
+        for rows in [source.rows for source in base.registered()]:
+            if rows in names and rows not in self.sources:
+                self.sources[rows] = base.reading(self.team_id, rows)
+
+    def _source_of(self, tracked: TrackedRepository) -> Source:
+        """Return the source of a repository. Raises UnknownSource."""
+        source = self.sources.get(tracked.repository.source)
+        if source is None:
+            raise UnknownSource
+        return source
 
     def _chosen(self, repo_ids: Sequence[int] | None) -> list[int]:
         tracked = TrackedRepository.objects.for_team(self.team_id)
@@ -233,11 +232,11 @@ class SyncState:
 
     def _start_afresh(self, rows: Sequence[TrackedRepository]) -> None:
         for row in rows:
-            # Before the cursor is replaced, which has their numbers.
-            read_again(row.repository, row.cursor.get("unsettled", []))
             row.cursor = self._first_cursor(row)
         if self._nights and not self.verify:
-            rolling.plan(rows, self._nights)
+            for name, source in self.sources.items():
+                of_source = [row for row in rows if row.repository.source == name]
+                source.plan_comparison(of_source, self._nights)
         for row in rows:
             row.sync_status, row.done, row.total = SyncStatus.PENDING, 0, None
             attempts.begin(row)
@@ -246,31 +245,19 @@ class SyncState:
         try_degraded_again(rows)
 
     def _first_cursor(self, row: TrackedRepository) -> dict[str, Any]:
-        """Return the cursor of a new run: at the top of the list, or at the changes
-        since the last complete window.
-        """
+        """Return the cursor of a new run, at the place where the source begins."""
         cursor: dict[str, Any] = {
             "run": str(self.ctx.run.pk),
             "name": row.repository.full_name,
             "phase": "skeleton",
+            "since": self.since.isoformat(),
         }
-        since, deep = self.since, row.cursor.get("deep")
         if row.watermark and row.watermark > timezone.now() + TOLERANCE:
             # An earlier release took the watermark from a clock that was ahead. It is
             # therefore unknown up to which change everything has been read.
             row.watermark = row.synced_since = None
-        if row.repository.source == Source.GITHUB and row.watermark and row.synced_since:
-            # Everything that changed after the watermark must be read, or the data
-            # would have a gap. Pull requests whose last activity is before the first
-            # day are left out, as in a first read.
-            since = min(since, max(row.watermark, row.synced_since))
-            # The window was read before, or the list was read to its end. Only changes
-            # are left to read.
-            if row.synced_since <= since or (deep and deep["whole"]):
-                cursor |= {"phase": "update", "deep": deep}
-            elif deep:
-                cursor["after"] = deep["after"]
-        return cursor | {"since": since.isoformat()}
+        source = self.sources.get(row.repository.source)
+        return cursor if source is None else cursor | source.begin(row, self.since)
 
     def check(self) -> None:
         """Stop if this attempt must, and from time to time yield the worker to others.
@@ -286,11 +273,10 @@ class SyncState:
 
     def unfinished(self, source: str | None = None) -> list[TrackedRepository]:
         """Return the repositories whose sync has not ended, of one source or of all."""
-        return [
-            row
-            for row in self.rows
-            if row.sync_status in OPEN and source in (None, row.repository.source)
-        ]
+        rows = [row for row in self.rows if row.sync_status in OPEN]
+        if source is None:
+            return rows
+        return [row for row in rows if row.repository.source == source]
 
     def pending(self, tracked: TrackedRepository) -> QuerySet[PullRequest]:
         """Return the pull requests of the window whose details have to be read."""
@@ -320,7 +306,7 @@ class SyncState:
             self._write(tracked)
         self._emit(tracked)
         if self.budget is not None:
-            run_events.emit(self.ctx, "github", budget_event(self.budget))
+            run_events.emit(self.ctx, BUDGET, budget_event(self.budget))
         if (
             tracked.cursor["phase"] == "skeleton"
             and time.monotonic() - self._drawn_at >= CHARTS_EVERY
@@ -385,16 +371,17 @@ class SyncState:
                 )
                 self.ctx.log(f"First insight (preliminary): {insight.title}")
 
-    def note_wait(self, waits: bool) -> None:
-        """Show that the step waits for the rate limiter, or that it continues."""
-        if not waits:
-            self.ctx.emit(kind=WAIT, key="step", data={})
-            return
+    def note_continues(self) -> None:
+        """Show that the step no longer waits."""
+        self.ctx.emit(kind=WAIT, key="step", data={})
+
+    def note_wait(self, cause: str, reason: str) -> None:
+        """Show that the step waits for a permit, and why."""
         note = {
             "attempt": self.ctx.attempt,
             "since": timezone.now().isoformat(),
-            "cause": "github_pace",
-            "reason": PACE_REASON,
+            "cause": cause,
+            "reason": reason,
         }
         with self.ctx.unit(last=True):
             self.ctx.emit(kind=WAIT, key="step", data=note)
@@ -406,7 +393,7 @@ class SyncState:
         if self.budget is not None:
             with self.ctx.unit(last=True):
                 self.budget.refresh_from_db()
-                run_events.emit(self.ctx, "github", budget_event(self.budget))
+                run_events.emit(self.ctx, BUDGET, budget_event(self.budget))
 
     def _draw(self) -> None:
         """Write the first charts from what has been read.
@@ -527,6 +514,7 @@ class SyncState:
         """End the sync of a repository whose window was read: complete, or partial if a
         part of it could not be read.
         """
+        source = self._source_of(tracked)
         with self.ctx.unit(last=True) as unit:
             why = storable(self._incomplete(tracked), attempts.LONGEST_REASON)
             tracked.sync_status = SyncStatus.PARTIAL if why else SyncStatus.COMPLETE
@@ -538,14 +526,12 @@ class SyncState:
             # Each missing pull request has a row, so the next run asks for it. That is
             # not the case if the list itself could not be read.
             if "problems" not in tracked.cursor:
-                newest = _newest(tracked)
+                newest = source.newest(tracked)
                 tracked.watermark = max(filter(None, (newest, tracked.watermark)), default=None)
                 tracked.synced_since = min(filter(None, (self.since, tracked.synced_since)))
-                counts.remember(tracked, self.since)
+                source.on_read(tracked, self.since)
             name = tracked.repository.full_name
-            # A clone has pull requests and direct commits.
-            one = "pull request" if tracked.repository.source == Source.GITHUB else "change"
-            count = f"1 {one}" if tracked.done == 1 else f"{tracked.done} {one}s"
+            count = f"1 {source.one}" if tracked.done == 1 else f"{tracked.done} {source.one}s"
             self.save(tracked, unit, f"{name}: {count}")
             status = tracked.get_sync_status_display().lower()
             self.ctx.log(f"{name}: {status}, {count}. {why}".strip())
@@ -602,6 +588,9 @@ class SyncState:
         """
         if not is_tracked(tracked, lock=True):
             error = Removed()
+        source = self.sources.get(tracked.repository.source)
+        if source is not None:
+            error = source.explain(tracked, error)
         tracked.sync_status = SyncStatus.ERROR
         attempts.fail(tracked, error)
         self.save(tracked, unit)

@@ -1,5 +1,5 @@
-"""Deliveries of GitHub's webhooks, which become rows through the same ingest as a
-sync's pages.
+"""The addresses that webhooks call, and each delivery once. The rows are written by the
+source's own `Hook`.
 
-It imports `connections`, `sources`, and models. Start with `views`, then `handling`.
+It imports `encryption`, `sources`, and models. Start with `views`, then `handling`.
 """

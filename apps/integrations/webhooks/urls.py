@@ -1,4 +1,4 @@
-"""The addresses that GitHub's webhooks call."""
+"""The addresses that the webhooks of sources call."""
 
 from django.urls import path
 
@@ -6,6 +6,6 @@ from apps.integrations.webhooks import views
 
 app_name = "integrations"
 urlpatterns = [
-    path("hooks/github/app/", views.receive_of_app, name="app_webhook"),
-    path("hooks/github/<uuid:key>/", views.receive, name="webhook"),
+    path("hooks/<slug:source>/app/", views.receive_of_app, name="app_webhook"),
+    path("hooks/<slug:source>/<uuid:key>/", views.receive, name="webhook"),
 ]

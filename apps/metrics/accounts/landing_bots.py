@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.db.models import Count, F, Q, TextField
 from django.db.models.functions import Cast
 
-from apps.metrics.models import PullRequest, Source
+from apps.metrics.models import PullRequest
 from apps.metrics.records import PullRequestState
 
 # The last word of a label, as it ends in the column's JSON.
@@ -42,11 +42,8 @@ def landed_elsewhere(team_id: int) -> list[LandedElsewhere]:
     One statement.
     """
     is_closed = Q(state=PullRequestState.CLOSED, merged_at=None)
-    pulls = (
-        PullRequest.objects.for_team(team_id)
-        .filter(repository__source=Source.GITHUB)
-        .order_by()
-    )
+    # Clones need no condition: what was not merged is not in them.
+    pulls = PullRequest.objects.for_team(team_id).order_by()
     rows = (
         pulls.annotate(labels_text=Cast("labels", TextField()))
         .values("repository_id", name=F("repository__full_name"))

@@ -24,8 +24,9 @@ from apps.metrics.figures.merged import counted_reviews
 from apps.metrics.figures.moments import are_impossible, impossible_condition
 from apps.metrics.figures.selection import Choices, Selection
 from apps.metrics.formatting import in_hours, person
-from apps.metrics.models import TIES, DetailState, Insight, PullRequest, Source
+from apps.metrics.models import TIES, DetailState, Insight, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState
+from apps.metrics.sites import site_of
 from apps.metrics.weeks import WEEK, week_start
 
 PAGE = 25
@@ -287,7 +288,7 @@ class Row:
 
     @property
     def source(self) -> str:
-        return "GitHub" if self.pull.repository.source == Source.GITHUB else "its source"
+        return site_of(self.pull.repository.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apps.integrations.connections import service
-from apps.integrations.models import Connection, ConnectionSource, TrackedRepository
-from apps.integrations.sources.github.listing import Listed
-from apps.integrations.sources.github.sizes import Size, in_window, is_exact, weeks
+from apps.integrations.models import Connection, TrackedRepository
+from apps.integrations.sources import base
+from apps.integrations.sources.base import Listed, Source
+from apps.integrations.sources.errors import ConnectionProblem
+from apps.integrations.sources.sizes import Size, in_window, is_exact, weeks
 from apps.integrations.sync.window import day_of, first_day, midnight, months_between, start
-from apps.metrics.models import Source
 from apps.onboarding.forms import ListingForm, ListingQuery
-from apps.onboarding.services.trouble import ConnectionProblem
 from apps.teams.models import Team
 
 MONTHS = (1, 3, 6, 12, 24, 36)
@@ -31,8 +31,8 @@ PER_PAGE = 50
 SUGGESTED = 6
 SMALL = 10
 SPARK_WEEKS = 12
-# Seconds that a pull request takes: GitHub's usual pace, the sample's and git's own.
-PACE = {ConnectionSource.GITHUB: 0.2, ConnectionSource.SAMPLE: 0.01, ConnectionSource.GIT: 0.01}
+# Seconds that a repository takes besides its pull requests, and a run besides its
+# repositories.
 SECONDS_EACH, SECONDS_ALL = 1.5, 5
 
 
@@ -120,7 +120,7 @@ class Row:
     """
 
     key: str
-    source: str
+    source: Source
     listed: Listed
     size: Size | None
     pushed_at: datetime | None
@@ -137,10 +137,6 @@ class Row:
     def id(self) -> str:
         """Return the id of the row's elements in the page."""
         return f"{crc32(self.key.encode()):08x}"
-
-    @property
-    def is_clone(self) -> bool:
-        return self.source == ConnectionSource.GIT
 
     @property
     def takes(self) -> str:
@@ -246,7 +242,7 @@ class Page:
         ticked.
         """
         wanted = {row.key: row for row in [*self.shown, *self.picked[:PER_PAGE]]}
-        return [row for row in wanted.values() if row.size is None and not row.is_clone]
+        return [row for row in wanted.values() if row.size is None and row.source.has_sizes]
 
     @property
     def pull_requests(self) -> int:
@@ -268,8 +264,12 @@ class Page:
         return len(self.picked) - self.not_counted
 
     @property
-    def of_github(self) -> bool:
-        return all(row.source == ConnectionSource.GITHUB for row in self.picked)
+    def speed(self) -> str:
+        """Return what the source adds about its speed; empty if the ticked rows are of
+        several sources.
+        """
+        speeds = {row.source.speed for row in self.picked}
+        return speeds.pop() if len(speeds) == 1 else ""
 
     @property
     def time(self) -> str:
@@ -287,16 +287,17 @@ def _whole(text: object) -> int:
 def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
     """Return the page for what is listed now. `state` is not changed."""
     since = midnight(first_day_of(team, state.months))
-    rows = [
-        _row(connection, listed, since)
-        for connection in sources
-        for listed in connection.listing
-    ]
+    rows: list[Row] = []
+    for connection in sources:
+        # The source of a stored connection may no longer be registered.
+        source = base.find(connection.source)
+        if source is not None:
+            rows += [_row(connection, source, listed, since) for listed in connection.listing]
     rows.sort(key=lambda row: row.pushed_at.timestamp() if row.pushed_at else 0.0, reverse=True)
     suggested = state.picked is None
     followed = _followed(team)
     followed_keys = {
-        row.key for row in rows if (source_of(row), row.name.casefold()) in followed
+        row.key for row in rows if (row.source.rows, row.name.casefold()) in followed
     }
     keys = set(_first_choice(rows, followed_keys) if state.picked is None else state.picked)
     picked = [row for row in rows if row.key in keys]
@@ -321,23 +322,24 @@ def page(team: Team, sources: Sequence[Connection], state: State) -> Page:
     )
 
 
-def _row(connection: Connection, listed: Listed, since: datetime) -> Row:
+def _row(connection: Connection, source: Source, listed: Listed, since: datetime) -> Row:
     size = service.size_of(connection, listed["name"])
     pushed = parse_datetime(listed["pushed_at"]) if listed["pushed_at"] else None
-    clone = connection.source == ConnectionSource.GIT
     count = in_window(size, since) if size else None
+    is_active = source.is_always_active or (
+        not listed["archived"] and pushed is not None and pushed >= since
+    )
+    seconds = None if count is None else SECONDS_EACH + count * source.seconds_each
     return Row(
         key=f"{connection.source}:{listed['name']}",
-        source=connection.source,
+        source=source,
         listed=listed,
         size=size,
         pushed_at=pushed,
-        active=clone or (not listed["archived"] and pushed is not None and pushed >= since),
+        active=is_active,
         pull_requests=count,
         estimated=size is not None and not is_exact(size, since),
-        seconds=None
-        if count is None
-        else SECONDS_EACH + count * PACE[ConnectionSource(connection.source)],
+        seconds=seconds,
     )
 
 
@@ -386,16 +388,11 @@ def _followed(team: Team) -> set[tuple[str, str]]:
     return {(source, name.casefold()) for source, name in names}
 
 
-def source_of(row: Row) -> str:
-    """Return the source that the row's repository has in the database."""
-    return Source.GIT if row.is_clone else Source.GITHUB
-
-
 def by_source(rows: Iterable[Row]) -> dict[str, list[str]]:
     """Group the names by the source that their rows in the database have."""
     chosen: dict[str, list[str]] = {}
     for row in rows:
-        chosen.setdefault(source_of(row), []).append(row.name)
+        chosen.setdefault(row.source.rows, []).append(row.name)
     return chosen
 
 

@@ -11,8 +11,7 @@ from django.db import transaction
 from apps.integrations.connections import service
 from apps.integrations.connections.tracking import track_repositories
 from apps.integrations.models import Connection, TrackedRepository
-from apps.integrations.sources.github.app import Installation
-from apps.integrations.sources.github.probe import Finding
+from apps.integrations.sources.base import Found, Installation
 from apps.onboarding import pipeline_names
 from apps.onboarding.services.runs import start_onboarding
 from apps.onboarding.signals import source_connected
@@ -28,7 +27,7 @@ def connect(
     source: str,
     *,
     token: str = "",
-    found: Finding | list[str] | None = None,
+    found: Found | None = None,
     installation: Installation | None = None,
 ) -> Connection:
     """Keep a source that was checked; an earlier connection to the same one is

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.integrations.models import TrackedRepository
-from apps.integrations.sync import rolling
+from apps.integrations.sources.reading import NIGHTS
 from apps.onboarding import pipeline_names
 from apps.onboarding.state.kinds import Kind
 from apps.pipelines import engine
@@ -65,11 +65,10 @@ def refresh(
     """Start reading what has changed, or join the refresh under way. Params are the
     pipeline's.
 
-    All but what a webhook causes also compare a share of what was read before, see
-    `apps.integrations.sync.rolling`.
+    All but what a webhook causes also compare a share of what was read before.
     """
     if kind != Kind.WEBHOOK:
-        params = {"nights": rolling.NIGHTS, **params}
+        params = {"nights": NIGHTS, **params}
     return engine.start(
         pipeline_names.NIGHTLY,
         subject=subject_of(team_id),

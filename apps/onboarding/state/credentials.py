@@ -6,7 +6,8 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apps.integrations.models import Connection, ConnectionSource, Credential
+from apps.integrations.models import Connection, Credential
+from apps.integrations.sources import base
 from apps.pipelines.models import Run, RunState
 from apps.pipelines.remedy import Remedy
 from apps.teams.states import CredentialState, Figures, State, StateName
@@ -16,7 +17,7 @@ OF_TOKEN = ("token_refused", "token_missing", "account_suspended")
 
 
 def changed_at(team_id: int) -> datetime | None:
-    """Return when the team's GitHub token was stored last, None if there is none."""
+    """Return when the team's token was stored last, None if there is none."""
     rows = Credential.objects.for_team(team_id).order_by("-updated_at")
     return rows.values_list("updated_at", flat=True).first()
 
@@ -55,8 +56,9 @@ def _state(
 ) -> State:
     label = str(StateName.CONNECTED.label)
     connected = State(StateName.CONNECTED, label=label, since=connected_at)
-    # Only GitHub has a token, which can be refused or expire.
-    if source != ConnectionSource.GITHUB:
+    # Without a token there is nothing that can be refused or expire.
+    found = base.find(source)
+    if found is None or found.token_form is None:
         return connected
     refused = (
         newest is not None and newest.state == RunState.FAILED and newest.cause in OF_TOKEN

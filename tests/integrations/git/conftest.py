@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apps.integrations.sources.git.source import GitRepository
+from apps.integrations.sources.git.repository import GitRepository
 
 START = 1_767_225_600  # 2026-01-01 00:00 UTC
 HOUR = 3600

@@ -442,7 +442,7 @@ def differences(product: dict[str, Landing], counter: dict[str, Landing]) -> lis
 
 def read_product(path: Path) -> tuple[str, dict[str, Landing]]:
     """Return the trunk that the product reads, and the landings that it finds."""
-    from apps.integrations.sources.git.source import GitRepository
+    from apps.integrations.sources.git.repository import GitRepository
     from apps.metrics.records import ChangeKind
 
     kinds = {

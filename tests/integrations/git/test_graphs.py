@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from apps.integrations.sources.git.source import GitRepository
+from apps.integrations.sources.git.repository import GitRepository
 from tests.integrations.git.conftest import LONG_AGO, START
 
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from apps.integrations.sources.git.source import GitRepository, LandingGone
+from apps.integrations.sources.git.repository import GitRepository, LandingGone
 from apps.metrics.records import ChangeKind, PullRequestState
 from apps.pipelines.remedy import Remedy
 from tests.integrations.git.conftest import BEN, LONG_AGO, at

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from apps.integrations.sources.git.source import (
+from apps.integrations.sources.git.repository import (
     CannotRead,
     EmptyRepository,
     GitError,

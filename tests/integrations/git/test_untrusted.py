@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from apps.integrations.sources.git.source import GitRepository, PartialClone
+from apps.integrations.sources.git.repository import GitRepository, PartialClone
 from tests.integrations.git.conftest import LONG_AGO, at
 
 

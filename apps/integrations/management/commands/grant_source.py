@@ -1,15 +1,14 @@
-"""`manage.py grant_source SLUG git`: let a team read the clones on this server, or end
-that.
+"""`manage.py grant_source SLUG SOURCE`: let a team read a source of this installation,
+such as the clones on its server, or end that.
 """
 
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
-
 from apps.commands import UsageCommand, UsageError
 from apps.integrations.connections.grants import grant, revoke_grant
-from apps.integrations.models import ConnectionSource
+from apps.integrations.sources import base
+from apps.integrations.sources.errors import CannotConnect
 from apps.teams.models import Team
 
 
@@ -20,7 +19,8 @@ class Command(UsageCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("team", help="the team's slug, as in its URLs")
-        parser.add_argument("source", choices=[ConnectionSource.GIT])
+        keys = [source.key for source in base.registered() if source.needs_grant]
+        parser.add_argument("source", choices=keys)
         parser.add_argument(
             "--folder", default="", help="a folder below GIT_SOURCE_ROOT (default: all of it)"
         )
@@ -35,13 +35,13 @@ class Command(UsageCommand):
                 raise UsageError(f"{team.slug} has no grant of {options['source']}.")
             self.stdout.write(f"{team.slug} may no longer read {options['source']}.")
             return
-        if settings.GIT_SOURCE_ROOT is None:
-            raise UsageError("Set GIT_SOURCE_ROOT to the folder with the clones first.")
+        source = base.get(options["source"])
         try:
-            granted = grant(team, options["source"], folder=options["folder"])
-        except ValueError as error:
+            source.granted_folder("")
+            granted = grant(team, source.key, folder=options["folder"])
+        except (CannotConnect, ValueError) as error:
             raise UsageError(str(error)) from None
-        folder = settings.GIT_SOURCE_ROOT / granted.folder
-        self.stdout.write(f"{team.slug} may read the clones below {folder}.")
+        folder = source.granted_folder(granted.folder)
+        self.stdout.write(f"{team.slug} may read the {source.nouns} below {folder}.")
         if not folder.is_dir():
             self.stderr.write("This folder does not exist yet.")

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from apps.integrations.connections.credentials import CredentialError, rotate
+from apps.integrations.encryption import CredentialError, rotate
 from apps.pipelines.worker import presence
 from apps.users.mfa import UnreadableSecret, rotate_secrets
 from apps.users.oidc.encryption import rotate_tokens

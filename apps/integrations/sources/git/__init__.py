@@ -1,5 +1,8 @@
 """Clones on the server's disk, read with the git command.
 
-It imports `sources.branches` and nothing else of this app.
+It imports `sources.base` and what is beside it, and models.
 Start with `source`.
 """
+
+# The key of this source, and of its repositories' rows.
+KEY = "git"

@@ -2,6 +2,7 @@
 why, and what to do next.
 
     SourceDisabled                       no repository can be read until the setting is put right
+    NotGranted                           the operator has not let this team read clones
     OutsideRoot, NoSuchPath, NotARepository, EmptyRepository      this path cannot be read as it is
     CannotRead, PartialClone             git gave up on this repository
     GitMissing                           there is no git program
@@ -12,10 +13,11 @@ Paths are shown as the user gave them, because users must not learn where the ro
 the server.
 """
 
+from apps.integrations.sources.errors import SourceError
 from apps.pipelines.remedy import Remedy
 
 
-class GitError(Exception):
+class GitError(SourceError):
     """Base class. `str()` is shown to users.
 
     The clones are on the server, so in most cases only its operator can repair them.
@@ -34,6 +36,20 @@ class SourceDisabled(GitError):
         super().__init__(
             f"Local repositories cannot be read: {why}. The operator of this installation can set one up "
             "(docs/operations.md)."
+        )
+
+
+class NotGranted(GitError):
+    """The operator has not granted the server's clones to this team, or has revoked the
+    grant.
+    """
+
+    cause = "not_granted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This team may not read the clones on this server. Ask the operator of the installation to grant them: "
+            "manage.py grant_source."
         )
 
 

@@ -8,9 +8,10 @@ wrote, in whatever order commits are read.
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
+from apps.integrations.sources.git import KEY
 from apps.integrations.sources.git.people import person
 from apps.metrics.ingest.identities import name_by_commits
-from apps.metrics.models import Commit, Source
+from apps.metrics.models import Commit
 from apps.metrics.records import PersonData
 
 
@@ -20,9 +21,7 @@ def settle_names(team_id: int) -> int:
 
     Call it in a transaction of the caller's. Returns how many people changed.
     """
-    commits = Commit.objects.for_team(team_id).filter(
-        pull_request__repository__source=Source.GIT
-    )
+    commits = Commit.objects.for_team(team_id).filter(pull_request__repository__source=KEY)
     newest_first = [F("committed_at").desc(), F("oid").desc()]
     place = Window(RowNumber(), partition_by=[F("author")], order_by=newest_first)
     newest = (

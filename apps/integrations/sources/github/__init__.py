@@ -1,5 +1,8 @@
 """GitHub's GraphQL and REST interfaces, over HTTP.
 
-It imports `sources.branches` and nothing else of this app.
-Start with `client`, then `source`.
+It imports `sources.base` and what is beside it, and models.
+Start with `source`, then `plan`; `client` sends the requests.
 """
+
+# The key of this source, and of its repositories' rows.
+KEY = "github"

@@ -7,7 +7,6 @@ has granted.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ import httpx
 import jwt
 from django.conf import settings
 
+from apps.integrations.sources.base import App, Installation
 from apps.integrations.sources.github import fields
 from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import BadResponse, GitHubError, Unreachable
@@ -36,14 +36,6 @@ class NotTheirs(GitHubError):
             "Your GitHub account has no access to this installation of the app. Sign in to "
             "GitHub with an account that has, then install the app again."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """The app in one account. `login` is the organization's or the person's."""
-
-    id: int
-    login: str
 
 
 def is_configured() -> bool:
@@ -122,3 +114,18 @@ def _signed() -> str:
     now = int(time.time())
     claims = {"iat": now - CLOCK_SKEW, "exp": now + LASTS, "iss": settings.GITHUB_APP_ID}
     return jwt.encode(claims, settings.GITHUB_APP_PRIVATE_KEY, algorithm="RS256")
+
+
+class GitHubApp(App):
+    """The app as the pages use it."""
+
+    def install_url(self, state: str) -> str:
+        return install_url(state)
+
+    def authorize_url(self, state: str) -> str:
+        return authorize_url(state)
+
+    def installation(self, code: str, number: int) -> Installation:
+        # Anyone can write any number into the address. The user's own token shows
+        # whether the installation is one of theirs.
+        return installation_of(person_token(code), number)

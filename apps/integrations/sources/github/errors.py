@@ -15,18 +15,28 @@ and `remedy` are for programs, see `apps.pipelines.remedy`.
 
 from datetime import datetime
 
+from apps.integrations.sources.errors import (
+    Away,
+    ConnectionProblem,
+    CredentialsFailed,
+    Limited,
+    SourceError,
+)
 from apps.integrations.sources.github.refusals import Refusal
 from apps.pipelines.remedy import Remedy
 
+# GitHub's page on which a user makes and changes tokens.
+TOKEN_SETTINGS = "https://github.com/settings/tokens"  # noqa: S105 - an address
 
-class GitHubError(Exception):
+
+class GitHubError(SourceError):
     """Base class. `str()` is shown to users."""
 
     cause = "github"
     remedy = Remedy.RETRY
 
 
-class MissingCredentials(GitHubError):
+class MissingCredentials(GitHubError, CredentialsFailed):
     """There is no token."""
 
     cause = "token_missing"
@@ -37,8 +47,13 @@ class MissingCredentials(GitHubError):
             "No GitHub token is stored for this team. Connect GitHub with a token, then retry."
         )
 
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(
+            "No token was given.", "Paste one into the field, then check it."
+        )
 
-class BadCredentials(GitHubError):
+
+class BadCredentials(GitHubError, CredentialsFailed):
     """GitHub does not accept the token (HTTP 401)."""
 
     cause = "token_refused"
@@ -47,6 +62,13 @@ class BadCredentials(GitHubError):
     def __init__(self, why: str = "it is wrong, expired or revoked") -> None:
         super().__init__(
             f"GitHub does not accept the token: {why}. Connect GitHub with a new token, then retry."
+        )
+
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(
+            "GitHub does not accept this token: it is wrong, expired or revoked.",
+            "Check that it was copied completely, or create a new one.",
+            url=TOKEN_SETTINGS,
         )
 
 
@@ -58,6 +80,9 @@ class TokenRefused(BadCredentials):
     def __init__(self, message: str, refusal: Refusal) -> None:
         GitHubError.__init__(self, f"GitHub refuses every request: “{message}” {refusal.step}")
         self.cause, self.remedy = refusal.cause, refusal.remedy
+
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(str(self))
 
 
 class AccessDenied(GitHubError):
@@ -76,6 +101,9 @@ class AccessDenied(GitHubError):
         self.url = url
         self.cause = cause or self.cause
         self.remedy = remedy or self.remedy
+
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(str(self), url=self.url)
 
     @classmethod
     def single_sign_on(cls, what: str, url: str) -> "AccessDenied":
@@ -153,7 +181,7 @@ class RepositoryDeleted(NotFound):
         )
 
 
-class RateLimited(GitHubError):
+class RateLimited(GitHubError, Limited):
     """A limit is reached: the hourly one, or (`secondary`) the one on requests in a
     short time.
     """
@@ -175,8 +203,15 @@ class RateLimited(GitHubError):
         self.secondary = secondary
         self.is_stated = is_stated
 
+    def problem(self) -> ConnectionProblem:
+        if not self.is_stated:
+            then = "The token could not be checked. Try again in a few minutes."
+            return ConnectionProblem(str(self), then)
+        then = "The token could not be checked. Try again after"
+        return ConnectionProblem(str(self), then, self.until)
 
-class Unreachable(GitHubError):
+
+class Unreachable(GitHubError, Away):
     """No answer came at all."""
 
     cause = "unreachable"
@@ -184,6 +219,13 @@ class Unreachable(GitHubError):
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
             f"GitHub could not be reached at {host}: {why}. Check the network and the address of GitHub's API."
+        )
+
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(
+            str(self),
+            "Nothing was saved. Try again. If it keeps happening, contact the operator "
+            "of this site.",
         )
 
 
@@ -211,6 +253,9 @@ class Overloaded(GitHubError):
             f"GitHub could not answer in time: {why}. Nothing is lost; retry later."
         )
 
+    def problem(self) -> ConnectionProblem:
+        return ConnectionProblem(str(self), "Try again in a minute.")
+
 
 class BadResponse(GitHubError):
     """The answer is not what GitHub's documentation promises."""
@@ -231,15 +276,3 @@ class StaleCursor(BadResponse):
 
     def __init__(self) -> None:
         super().__init__("it does not accept the place at which its list should continue")
-
-
-class SameRepository(GitHubError):
-    """Two of the team's names lead to one repository, which would be counted twice."""
-
-    cause = "same_repository"
-
-    def __init__(self, name: str, other: str) -> None:
-        super().__init__(
-            f"'{name}' is the same repository as '{other}', which the team already tracks. Remove "
-            "one."
-        )

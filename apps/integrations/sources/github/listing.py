@@ -3,27 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
+from apps.integrations.sources.base import Listed
 from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import BadResponse
 
 PAGE = 100
 _PAGE_NUMBER = re.compile(r"[?&]page=(\d{1,6})(?!\d)")
-
-
-class Listed(TypedDict):
-    """A repository as a list shows it.
-
-    `pushed_at` is ISO 8601; None if the repository has never had a push.
-    """
-
-    name: str
-    private: bool
-    archived: bool
-    fork: bool
-    pushed_at: str | None
-    language: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,19 @@ inside a web request, so timeouts are short, and at most three requests are made
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 
+from apps.integrations.sources.base import Found, Listed, Listing
 from apps.integrations.sources.github.client import Answer, GitHubClient
-from apps.integrations.sources.github.errors import AccessDenied, GitHubError, NotFound
+from apps.integrations.sources.github.errors import (
+    TOKEN_SETTINGS,
+    AccessDenied,
+    GitHubError,
+    NotFound,
+)
 from apps.integrations.sources.github.issues import Issue
-from apps.integrations.sources.github.listing import Listed, Page, read_page
+from apps.integrations.sources.github.listing import Page, read_page
 from apps.integrations.sources.github.queries import probe as probe_document
 
 TIMEOUT = httpx.Timeout(5.0)
@@ -24,7 +29,6 @@ REQUEST_SECONDS = 8.0
 # How many repositories are tried. Few are enough, because a fine-grained token has one
 # set of permissions for all repositories of an owner.
 TRIED = 3
-TOKEN_SETTINGS = "https://github.com/settings/tokens"  # noqa: S105 - an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,17 @@ class Finding:
     @property
     def private(self) -> int:
         return sum(listed["private"] for listed in self.page.repositories)
+
+    def as_found(self) -> Found:
+        """Return it in the form of all sources."""
+        return Found(
+            Listing(self.page.repositories, self.page.next),
+            login=self.login,
+            of_app=self.of_app,
+            scopes=self.scopes,
+            notes=self.notes,
+            expires_at=self.expires_at,
+        )
 
 
 def probe(base_url: str, token: str) -> Finding:
@@ -207,16 +222,3 @@ def _permission(issue: Issue) -> str:
     if isinstance(issue.as_error("it"), NotFound):
         return ""
     return "“Contents: read”" if "commits" in issue.path else "“Pull requests: read”"
-
-
-def summary(finding: Finding) -> dict[str, Any]:
-    """Return the columns of a Connection that a finding fills."""
-    return {
-        "login": finding.login,
-        "of_app": finding.of_app,
-        "scopes": finding.scopes,
-        "notes": finding.notes,
-        "expires_at": finding.expires_at,
-        "listing": finding.page.repositories,
-        "listing_more": finding.page.next,
-    }

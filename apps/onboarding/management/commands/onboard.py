@@ -18,21 +18,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.commands import UsageCommand, UsageError
-from apps.integrations.connections.credentials import CredentialError
 from apps.integrations.connections.grants import grant
-from apps.integrations.connections.service import CannotConnect
-from apps.integrations.connections.tracking import InvalidName, full_name
-from apps.integrations.sources.git.errors import GitError
-from apps.integrations.sources.git.location import locate
-from apps.integrations.sources.github.errors import (
-    BadCredentials,
-    GitHubError,
-    MissingCredentials,
+from apps.integrations.encryption import CredentialError
+from apps.integrations.sources import base
+from apps.integrations.sources.base import Found, Source
+from apps.integrations.sources.errors import (
+    CannotConnect,
+    CredentialsFailed,
+    InvalidName,
+    SourceError,
 )
-from apps.integrations.sources.github.probe import Finding, probe
 from apps.integrations.sync import window
 from apps.mail.addresses import InvalidAddress, normalize_address
-from apps.metrics.models import Source
 from apps.onboarding.management.following import (
     EPILOG,
     EXIT,
@@ -78,9 +75,8 @@ class Command(UsageCommand):
             required=True,
             help="owner/name,owner/name; with --source git: paths of clones",
         )
-        parser.add_argument(
-            "--source", choices=[Source.GITHUB, Source.GIT], default=Source.GITHUB
-        )
+        keys = [source.key for source in base.registered() if not source.is_demo]
+        parser.add_argument("--source", choices=keys, default=base.default().key)
         parser.add_argument(
             "--months",
             type=int,
@@ -131,12 +127,8 @@ class Command(UsageCommand):
             options["email"] = normalize_address(options["email"])
         except InvalidAddress as error:
             raise UsageError(f"--email: {error}") from None
-        if options["source"] == Source.GITHUB and not options["token"].strip():
-            raise UsageError("No GitHub token: give --token, or set GITHUB_TOKEN.")
-        if options["source"] == Source.GIT and settings.GIT_SOURCE_ROOT is None:
-            raise UsageError(
-                "--source git reads clones below GIT_SOURCE_ROOT, which is not set. Set it to their folder."
-            )
+        if missing := base.get(options["source"]).missing(options["token"]):
+            raise UsageError(missing)
 
     def _first_day(self, options: dict[str, Any]) -> date | None:
         """Check --months and --since, and return the day of --since; None without
@@ -169,57 +161,40 @@ class Command(UsageCommand):
         names = [name.strip() for name in options["repos"].split(",") if name.strip()]
         if not names:
             raise UsageError("--repos names no repository.")
-        found = self._ask(options, names)
+        source = base.get(options["source"])
+        found = self._ask(source, options["token"], names)
         with transaction.atomic():
             user, team = account(options["email"], options["team"].strip())
-            if options["source"] == Source.GIT:
-                grant(team, options["source"])  # running this command is the operator's act
+            if source.needs_grant:
+                grant(team, source.key)  # running this command is the operator's act
             try:
-                connect(team, user, options["source"], token=options["token"], found=found)
+                connect(team, user, source.key, token=options["token"], found=found)
                 run, created, tracked = begin(
-                    team, user, {options["source"]: names}, options["months"], options["since"]
+                    team, user, {source.rows: names}, options["months"], options["since"]
                 )
             except InvalidName as error:
                 raise UsageError(str(error)) from None
-            except (CannotConnect, CredentialError) as error:
+            except (SourceError, CredentialError) as error:
                 raise CommandError(str(error)) from None
         self._joined = "" if created else joining(run, team, tracked)
         return run, team
 
-    def _ask(self, options: dict[str, Any], names: list[str]) -> Finding | None:
-        """Refuse a token or clones that can't be used, before anything is created.
+    def _ask(self, source: Source, token: str, names: list[str]) -> Found | None:
+        """Refuse a token or names that can't be used, before anything is created.
 
-        Returns what the token may read; None for clones, and if GitHub can't be asked
+        Returns what the token may read; None if the source has none, or can't be asked
         now. The run tries that again.
         """
-        if options["source"] == Source.GIT:
-            check_clones(names)
-            return None
         try:
-            for name in names:
-                full_name(name)
+            return source.check_names(token, names)
         except InvalidName as error:
             raise UsageError(str(error)) from None
-        try:
-            return probe(settings.GITHUB_API_URL, options["token"])
-        except (BadCredentials, MissingCredentials) as error:
+        except (CannotConnect, CredentialsFailed) as error:
             raise CommandError(str(error)) from None
-        # GitHub may be unreachable only for a moment, which is no reason to stop.
-        except GitHubError as error:
+        # The source may be away only for a moment, which is no reason to stop.
+        except SourceError as error:
             self.stderr.write(f"The token could not be checked: {error} The run starts anyway.")
             return None
-
-
-def check_clones(paths: list[str]) -> None:
-    """Raise CommandError if none of the paths is a clone that may be read."""
-    reasons = []
-    for path in paths:
-        try:
-            locate(path, settings.GIT_SOURCE_ROOT)
-        except GitError as error:
-            reasons.append(str(error))
-    if len(reasons) == len(paths):
-        raise CommandError(" ".join(dict.fromkeys(reasons)))
 
 
 def account(email: str, name: str) -> tuple[User, Team]:

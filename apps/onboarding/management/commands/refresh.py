@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from apps.commands import UsageCommand, UsageError
 from apps.integrations.models import TrackedRepository
-from apps.metrics.models import Source
+from apps.integrations.sources import base
 from apps.onboarding.management.following import (
     EPILOG,
     EXIT,
@@ -134,9 +134,8 @@ def find_repositories(team: Team, names: list[str] | None) -> list[int] | None:
         return None
     ids: dict[str, int] = {}
     for row in tracked:
-        name = row.repository.full_name
-        # GitHub ignores the case of names; paths of clones differ by case.
-        ids[name.casefold() if row.repository.source == Source.GITHUB else name] = row.pk
+        # Some sources ignore the case of names; paths of clones differ by case.
+        ids[base.same_name(row.repository.source, row.repository.full_name)] = row.pk
     found = []
     for name in names:
         pk = ids.get(name.casefold(), ids.get(name))

@@ -26,12 +26,11 @@ from django.db.models import Max
 from django.utils import timezone
 
 from apps.integrations.models import TrackedRepository
-from apps.integrations.sources.github import queries
+from apps.integrations.sources.github import counts, queries
+from apps.integrations.sources.github.changes import news_of
 from apps.integrations.sources.github.errors import BadResponse, Overloaded, StaleCursor
-from apps.integrations.sources.github.source import SkeletonPage
-from apps.integrations.sync import counts
-from apps.integrations.sync.changes import news_of
-from apps.integrations.sync.state import UNIT, SyncState
+from apps.integrations.sources.github.pages import SkeletonPage
+from apps.integrations.sources.reading import UNIT, Sync, note_corrected
 from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest
 from apps.metrics.records import PullRequestData
@@ -43,7 +42,7 @@ TRIES = 3
 MOST_REFUSED = 5
 
 
-def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
+def begin(sync: Sync, tracked: TrackedRepository) -> bool:
     """Start the comparison if one is due for a repository whose changes have been read.
     Returns whether it is.
     """
@@ -56,10 +55,8 @@ def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     # With problems in the list, pull requests are missing in any case, and the error
     # names them.
     is_whole = not cursor.get("problems")
-    differs = is_whole and counts.differ(
-        tracked.outside, counts.outside(tracked, sync_state.since)
-    )
-    if sync_state.verify or differs or cursor.get("doubtful"):
+    differs = is_whole and counts.differ(tracked.outside, counts.outside(tracked, sync.since))
+    if sync.verify or differs or cursor.get("doubtful"):
         state: dict[str, Any] = {
             "stage": "created",
             "after": None,
@@ -72,13 +69,13 @@ def begin(sync_state: SyncState, tracked: TrackedRepository) -> bool:
     else:
         return False
     name = tracked.repository.full_name
-    with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+    with sync.ctx.unit(unit=UNIT, last=True) as unit:
         if differs:
-            sync_state.ctx.log(
+            sync.ctx.log(
                 f"{name}: GitHub's counts differ from what is stored. Comparing everything."
             )
         tracked.cursor = {**cursor, "phase": "verify", "verify": state}
-        sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
+        sync.save(tracked, unit, f"{name}: comparing with GitHub")
     return True
 
 
@@ -100,8 +97,8 @@ class Lists:
     Raises GitHubError if it can't be read.
     """
 
-    def __init__(self, sync_state: SyncState, tracked: TrackedRepository) -> None:
-        self._sync_state, self._tracked = sync_state, tracked
+    def __init__(self, sync: Sync, tracked: TrackedRepository) -> None:
+        self._sync, self._tracked = sync, tracked
         self.size, self._tries = queries.PAGE_LIMIT, 0
 
     @property
@@ -145,13 +142,13 @@ class Lists:
         state: dict[str, Any] = self._tracked.cursor["verify"]
         refused = state.get("refused", 0) + 1
         self.size = max(1, queries.PAGE_LIMIT >> refused)
-        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync.ctx.unit(unit=UNIT, last=True) as unit:
             state = {**state, "after": None, "refused": refused}
             self._tracked.cursor = {**self._tracked.cursor, "verify": state}
-            self._sync_state.save(self._tracked, unit)
+            self._sync.save(self._tracked, unit)
 
     def _commit(self, page: SkeletonPage, identify: Callable[[SkeletonPage], None]) -> None:
-        sync_state, tracked = self._sync_state, self._tracked
+        sync, tracked = self._sync, self._tracked
         since = datetime.fromisoformat(tracked.cursor["since"])
         wanted: list[PullRequestData] = []
         for record in page.records:
@@ -159,19 +156,17 @@ class Lists:
             if moment >= since:
                 wanted.append(record)
         edge = page.oldest if self._is_by_creation else page.stalest
-        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync.ctx.unit(unit=UNIT, last=True) as unit:
             identify(page)
             changed: set[int] = set()
             news = news_of(tracked.repository, wanted, page.at)
-            sync_state.ingest(tracked, news, changed, read_at=page.at)
-            sync_state.note(tracked, page.problems)
+            sync.ingest(tracked, news, changed, read_at=page.at)
+            sync.note(tracked, page.problems)
             note_corrected(tracked, changed)
             self._turn(
                 page, is_over=not page.end.has_next or (edge is not None and edge < since)
             )
-            sync_state.save(
-                tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub"
-            )
+            sync.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
 
     def _turn(self, page: SkeletonPage, *, is_over: bool) -> None:
         """Write the cursor of the next page, or the next stage."""
@@ -189,13 +184,6 @@ class Lists:
             # Rows with later keys have just been read, so they need no comparison.
             state |= {"stage": "details", "after": 0, "to": last or 0}
         self._tracked.cursor = {**self._tracked.cursor, "verify": state}
-
-
-def note_corrected(tracked: TrackedRepository, changed: Iterable[int]) -> None:
-    """Count pull requests among the corrected ones, each once."""
-    state = dict(tracked.cursor["verify"])
-    state["corrected"] = sorted({*state["corrected"], *changed})
-    tracked.cursor = {**tracked.cursor, "verify": state}
 
 
 def note_unread(tracked: TrackedRepository, count: int) -> None:
@@ -247,7 +235,7 @@ def widen(tracked: TrackedRepository) -> None:
     tracked.cursor = {**tracked.cursor, "verify": state}
 
 
-def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> bool:
+def advance(sync: Sync, tracked: TrackedRepository, last: int) -> bool:
     """Record that the details up to a primary key are compared.
 
     Returns whether there are more.
@@ -255,7 +243,7 @@ def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> boo
     name, state = tracked.repository.full_name, dict(tracked.cursor["verify"])
     state["after"] = last
     has_more = bool(last < state["to"])
-    with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+    with sync.ctx.unit(unit=UNIT, last=True) as unit:
         cursor: dict[str, Any] = {**tracked.cursor, "verify": state}
         if not has_more:
             # The comparison took a while: what changed meanwhile is read once more.
@@ -264,24 +252,11 @@ def advance(sync_state: SyncState, tracked: TrackedRepository, last: int) -> boo
             tracked.verified_at = timezone.now() if state["whole"] else tracked.verified_at
             tracked.save(update_fields=["verified_to", "verified_at"])
             if state["corrected"]:
-                sync_state.ctx.log(
+                sync.ctx.log(
                     f"{name}: corrected {len(state['corrected'])} pull requests that differed "
                     "from GitHub."
                 )
-            sync_state.count(tracked)
+            sync.count(tracked)
         tracked.cursor = cursor
-        sync_state.save(tracked, unit, f"{name}: comparing with GitHub")
+        sync.save(tracked, unit, f"{name}: comparing with GitHub")
     return has_more
-
-
-def corrected_in(rows: Sequence[TrackedRepository]) -> int:
-    """Return how many pull requests the comparisons of this run corrected."""
-    total = 0
-    for row in rows:
-        total += len(
-            {
-                *row.cursor.get("verify", {}).get("corrected", ()),
-                *row.cursor.get("unsigned", ()),
-            }
-        )
-    return total

@@ -22,7 +22,6 @@ from django.db import transaction
 from apps.integrations.models import ApiBudget
 from apps.integrations.sources.github.errors import Overloaded, RateLimited
 from apps.integrations.sources.github.limits import LONGEST_WAIT, MARGIN, Rate
-from apps.metrics.run_events import BudgetEvent
 from apps.pipelines import clock
 
 WINDOW = 60.0
@@ -258,14 +257,6 @@ class RateLimiter:
     def _save(budget: ApiBudget, pace: Pace) -> None:
         budget.pace = asdict(pace)
         budget.save()
-
-
-def budget_event(budget: ApiBudget) -> BudgetEvent:
-    """Return the fields of a budget that a page shows."""
-    resets_at = budget.resets_at.isoformat() if budget.resets_at else None
-    return BudgetEvent(
-        points=budget.points, points_left=budget.points_left, resets_at=resets_at
-    )
 
 
 def _pace(budget: ApiBudget) -> Pace:

@@ -2,8 +2,8 @@
 
     mark_deleted(tracked)             a webhook reports it: the page shows it at once, and nothing is read
     error = explain(tracked, error)   a later read finds nothing: the error states the deletion, not "check the name"
-    mark_found(tracked)               a read succeeds: it was restored
 
+A later read that succeeds forgets the deletion (`sync.attempts.succeed`): it was restored.
 The nightly run still asks for the repository, with one request, because GitHub restores
 repositories for 90 days.
 """
@@ -34,9 +34,3 @@ def explain(tracked: TrackedRepository, error: Exception) -> Exception:
     rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
     gone_at = rows.values_list("gone_at", flat=True).first()
     return error if gone_at is None else RepositoryDeleted(gone_at)
-
-
-def mark_found(tracked: TrackedRepository) -> None:
-    """Forget a reported deletion after a read that succeeded."""
-    rows = TrackedRepository.objects.for_team(tracked.team_id).filter(pk=tracked.pk)
-    rows.exclude(gone_at=None).update(gone_at=None)

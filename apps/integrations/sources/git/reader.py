@@ -15,10 +15,13 @@ from datetime import datetime
 
 from django.db.models import Min, QuerySet
 
-from apps.integrations.connections.grants import NotGranted, open_clone
 from apps.integrations.models import SyncStatus, TrackedRepository
+from apps.integrations.sources.errors import SameRepository
+from apps.integrations.sources.git import KEY
+from apps.integrations.sources.git.access import open_clone
+from apps.integrations.sources.git.errors import NotGranted
 from apps.integrations.sources.git.names import settle_names
-from apps.integrations.sources.git.source import (
+from apps.integrations.sources.git.repository import (
     LISTED_COMMITS,
     EmptyRepository,
     GitError,
@@ -27,12 +30,9 @@ from apps.integrations.sources.git.source import (
     LandingGone,
     SourceDisabled,
 )
-from apps.integrations.sources.github.errors import SameRepository
-from apps.integrations.sources.github.source import Problem
-from apps.integrations.sync.state import UNIT, Alone, SyncState
-from apps.integrations.sync.verification import note_corrected
+from apps.integrations.sources.reading import UNIT, Alone, Problem, Sync, note_corrected
 from apps.metrics.cache import touch
-from apps.metrics.models import PullRequest, Repository, Source
+from apps.metrics.models import PullRequest, Repository
 from apps.metrics.records import PullRequestData
 from apps.pipelines import portions
 
@@ -47,8 +47,8 @@ HOPELESS = (SourceDisabled, NotGranted, GitMissing, LandingGone)
 class GitReader:
     """Reads tracked local clones into rows, unit by unit. Raises GitError."""
 
-    def __init__(self, sync_state: SyncState, alone: Alone) -> None:
-        self._sync_state, self._alone = sync_state, alone
+    def __init__(self, sync: Sync, alone: Alone) -> None:
+        self._sync, self._alone = sync, alone
         self._open: dict[int, GitRepository | None] = {}
 
     def list_pass(self, rows: Sequence[TrackedRepository], start: datetime) -> None:
@@ -65,43 +65,41 @@ class GitReader:
             with self._alone(tracked):
                 if (clone := self._clone(tracked)) is not None:
                     self._read_all(tracked, clone)
-                with self._sync_state.ctx.unit(unit=UNIT, last=True):
+                with self._sync.ctx.unit(unit=UNIT, last=True):
                     # Once at the end, because the newest commit of a person may be in
                     # any batch.
                     settle_names(tracked.team_id)
-                self._sync_state.end(tracked)
+                self._sync.end(tracked)
 
     def _outline(self, tracked: TrackedRepository) -> None:
         """Count the landings, and note which part of the history the clone lacks."""
         if tracked.cursor["phase"] != "skeleton":
             return
-        self._sync_state.check()
-        since = self._sync_state.since
+        self._sync.check()
+        since = self._sync.since
         clone = self._clone(tracked)
         landed = _landed(tracked.repository, clone, since)
         lacking = clone.missing(since) if clone else None
-        with self._sync_state.ctx.unit(unit=UNIT) as unit:
+        with self._sync.ctx.unit(unit=UNIT) as unit:
             cut_at = clone.cut_at(since) if clone else None
             if gone := _delete_others(tracked.repository, landed, cut_at):
                 text = (
                     f"{tracked.repository.full_name}: removed {gone} changes that are no "
                     "longer on the main branch."
                 )
-                self._sync_state.ctx.log(text)
+                self._sync.ctx.log(text)
             if clone:
                 _identify(tracked.repository, clone)
             else:
                 text = f"{tracked.repository.full_name}: the repository has no commits yet."
-                self._sync_state.ctx.log(text, level="warning")
+                self._sync.ctx.log(text, level="warning")
             tracked.sync_status = SyncStatus.SYNCING
             tracked.cursor = {**tracked.cursor, "phase": "detail", "found": len(landed)}
             tracked.total = len(landed)
             tracked.done = tracked.total - len(_unread(tracked.repository, landed))
             if lacking:
-                self._sync_state.note(
-                    tracked, [Problem(what="a part of the history", why=lacking)]
-                )
-            self._sync_state.save(
+                self._sync.note(tracked, [Problem(what="a part of the history", why=lacking)])
+            self._sync.save(
                 tracked,
                 unit,
                 f"{tracked.repository.full_name}: {tracked.total} changes found",
@@ -124,10 +122,10 @@ class GitReader:
         return self._open[tracked.pk]
 
     def _read_all(self, tracked: TrackedRepository, clone: GitRepository) -> None:
-        landed = _landed(tracked.repository, clone, self._sync_state.since)
+        landed = _landed(tracked.repository, clone, self._sync.since)
         unread = _unread(tracked.repository, landed)
         self._read_some(tracked, clone, unread)
-        if self._sync_state.verify:
+        if self._sync.verify:
             oids = [key.removeprefix("git:") for key in landed]
             read = set(unread)
             tracked.cursor = {
@@ -153,7 +151,7 @@ class GitReader:
         todo = deque(oids)
         size, in_vain = LANDINGS, 0
         while todo:
-            self._sync_state.check()
+            self._sync.check()
             batch = [todo.popleft() for _ in range(min(size, len(todo)))]
             try:
                 records, problems = self._read(tracked, clone, batch)
@@ -193,7 +191,7 @@ class GitReader:
         records: list[PullRequestData] = []
         problems: list[Problem] = []
         for portion in portions.of(
-            self._sync_state.ctx, oids, lambda some: _landings_name(name, some)
+            self._sync.ctx, oids, lambda some: _landings_name(name, some)
         ):
             if portion.skipped:
                 problems.append(
@@ -213,21 +211,19 @@ class GitReader:
         compare: bool,
     ) -> None:
         name = tracked.repository.full_name
-        with self._sync_state.ctx.unit(unit=UNIT) as unit:
+        with self._sync.ctx.unit(unit=UNIT) as unit:
             changed: set[int] = set()
-            self._sync_state.ingest(tracked, records, changed, is_authoritative=compare)
-            self._sync_state.note(tracked, problems)
+            self._sync.ingest(tracked, records, changed, is_authoritative=compare)
+            self._sync.note(tracked, problems)
             tracked.sync_status = SyncStatus.SYNCING
             if compare:
                 note_corrected(tracked, changed)
-                self._sync_state.save(tracked, unit, f"{name}: comparing with the clone")
+                self._sync.save(tracked, unit, f"{name}: comparing with the clone")
                 return
             tracked.done += len(records) + len(problems)
             # The number of landings may have grown since they were counted.
             tracked.total = max(tracked.total or 0, tracked.done)
-            self._sync_state.save(
-                tracked, unit, f"{name}: {tracked.done} of {tracked.total} changes"
-            )
+            self._sync.save(tracked, unit, f"{name}: {tracked.done} of {tracked.total} changes")
 
     def _tell_clipped(
         self, tracked: TrackedRepository, clone: GitRepository, batch: Sequence[str]
@@ -236,7 +232,7 @@ class GitReader:
             if brought := clone.clipped.get(oid):
                 name = tracked.repository.full_name
                 text = f"{name}: merge {oid[:12]} brought {brought} commits; the oldest {LISTED_COMMITS} are kept."
-                self._sync_state.ctx.log(text, level="warning")
+                self._sync.ctx.log(text, level="warning")
 
 
 def _landings_name(repository: str, oids: Sequence[str]) -> str:
@@ -311,7 +307,7 @@ def _identify(repository: Repository, clone: GitRepository) -> None:
     the clone under another path too, because it would be counted twice.
     """
     same = Repository.objects.for_team(repository.team_id).filter(
-        source=Source.GIT, external_id=clone.key
+        source=KEY, external_id=clone.key
     )
     for other in same.exclude(pk=repository.pk):
         raise SameRepository(repository.full_name, other.full_name)

@@ -11,7 +11,7 @@ from typing import Any
 from apps.integrations.models import ApiBudget
 from apps.integrations.sources.github.client import GitHubClient
 from apps.integrations.sources.github.errors import BadCredentials, RateLimited, Unreachable
-from apps.integrations.sync.rate_limiter import MOST_IN_FLIGHT, Allowance, Ticket
+from apps.integrations.sources.github.rate_limiter import MOST_IN_FLIGHT, Allowance, Ticket
 from apps.pipelines.exceptions import Park, Released
 from apps.pipelines.worker import marks
 

@@ -15,9 +15,8 @@ from django.conf import settings
 from django.db.models import Max
 
 from apps.integrations.models import TrackedRepository
-from apps.metrics.models import PullRequest, Source
-
-NIGHTS = 28
+from apps.integrations.sources.reading import NIGHTS
+from apps.metrics.models import PullRequest
 
 
 def plan(rows: Sequence[TrackedRepository], nights: int = NIGHTS) -> None:
@@ -28,11 +27,7 @@ def plan(rows: Sequence[TrackedRepository], nights: int = NIGHTS) -> None:
         rows: the repositories of the run that are about to be read.
         nights: after how many such runs everything has been compared.
     """
-    ready = [
-        row
-        for row in rows
-        if row.repository.source == Source.GITHUB and row.synced_since is not None
-    ]
+    ready = [row for row in rows if row.synced_since is not None]
     ready.sort(
         key=lambda row: (row.verified_at is not None, row.verified_at or row.created_at, row.pk)
     )

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from django.db.models import Q
 
 from apps.integrations.models import TrackedRepository
-from apps.integrations.sources.github.errors import NameTaken, NotFound, SameRepository
-from apps.integrations.sources.github.source import GitHubSource, RepositoryFacts, SkeletonPage
+from apps.integrations.sources.errors import SameRepository
+from apps.integrations.sources.github.errors import NameTaken, NotFound
+from apps.integrations.sources.github.pages import GitHubPages, RepositoryFacts, SkeletonPage
 from apps.metrics.cache import touch
 from apps.metrics.models import PullRequest, Repository
 
@@ -43,7 +44,7 @@ def address_of(repository: Repository) -> Address:
 
 
 def read_list(
-    source: GitHubSource, address: Address, *, first: int, after: str | None, document: str
+    source: GitHubPages, address: Address, *, first: int, after: str | None, document: str
 ) -> SkeletonPage:
     """Read a page of the list of this repository, whatever it is called now.
 
@@ -51,7 +52,7 @@ def read_list(
         NameTaken: if another repository has the name now, and this one cannot be found.
         NotFound: if there is no repository under the name, and this one cannot be
             found.
-        GitHubError: as `GitHubSource.skeleton`.
+        GitHubError: as `GitHubPages.skeleton`.
     """
 
     def page_of(name: str) -> SkeletonPage:
@@ -75,12 +76,12 @@ def read_list(
     return replace(page_of(found.full_name), taken_name=taken)
 
 
-def confirm(source: GitHubSource, address: Address) -> None:
+def confirm(source: GitHubPages, address: Address) -> None:
     """Raise an error if this repository can't be read any more under any name.
 
     Raises:
         NotFound: if it does not exist, or the token has no access to it.
-        GitHubError: as `GitHubSource.repository`.
+        GitHubError: as `GitHubPages.repository`.
     """
     name = address.full_name.partition(FORMER)[0]
     try:
@@ -95,7 +96,7 @@ def confirm(source: GitHubSource, address: Address) -> None:
         raise NotFound.repository()
 
 
-def _follow(source: GitHubSource, address: Address) -> RepositoryFacts | None:
+def _follow(source: GitHubPages, address: Address) -> RepositoryFacts | None:
     found = source.repository_by_id(address.node_id) if address.node_id else None
     if found is None or (
         address.github_id is not None and found.github_id != address.github_id
@@ -104,7 +105,7 @@ def _follow(source: GitHubSource, address: Address) -> RepositoryFacts | None:
     return found
 
 
-def _is_same(source: GitHubSource, facts: RepositoryFacts, address: Address) -> bool:
+def _is_same(source: GitHubPages, facts: RepositoryFacts, address: Address) -> bool:
     if address.github_id is not None and facts.github_id is not None:
         return facts.github_id == address.github_id
     if not address.node_id or facts.external_id == address.node_id:

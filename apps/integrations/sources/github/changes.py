@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.integrations.sources.github.source import SkeletonPage
+from apps.integrations.sources.github.pages import SkeletonPage
 from apps.metrics.cache import touch
 from apps.metrics.ingest.identities import key_of
 from apps.metrics.ingest.writer import LISTED, SKEW, listed_values

@@ -25,7 +25,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.integrations.models import SyncStatus, TrackedRepository
-from apps.integrations.sources.github import queries
+from apps.integrations.sources.github import identity, queries, verification
+from apps.integrations.sources.github.changes import lacking, news_of, unsettled, unsigned_of
 from apps.integrations.sources.github.errors import (
     AccessDenied,
     BadResponse,
@@ -35,10 +36,8 @@ from apps.integrations.sources.github.errors import (
     Overloaded,
     StaleCursor,
 )
-from apps.integrations.sources.github.source import DetailPage, GitHubSource, SkeletonPage
-from apps.integrations.sync import identity, verification
-from apps.integrations.sync.changes import lacking, news_of, unsettled, unsigned_of
-from apps.integrations.sync.state import OPEN, REMEMBERED, UNIT, SyncState
+from apps.integrations.sources.github.pages import DetailPage, GitHubPages, SkeletonPage
+from apps.integrations.sources.reading import OPEN, REMEMBERED, UNIT, Sync, note_corrected
 from apps.masking import storable
 from apps.metrics.cache import touch
 from apps.metrics.models import DetailState, PullRequest
@@ -124,15 +123,13 @@ class _Details:
 class RepositoryPlan:
     """The requests of one repository. Raises GitHubError if it cannot be read."""
 
-    def __init__(
-        self, sync_state: SyncState, source: GitHubSource, tracked: TrackedRepository
-    ) -> None:
-        self._sync_state, self._source, self._tracked = sync_state, source, tracked
+    def __init__(self, sync: Sync, source: GitHubPages, tracked: TrackedRepository) -> None:
+        self._sync, self._source, self._tracked = sync, source, tracked
         self._size: int | None = None
         self._tries = 0
         self._listing = False
         self._details: _Details | None = None
-        self._lists = verification.Lists(sync_state, tracked)
+        self._lists = verification.Lists(sync, tracked)
         # Why the repository can't be read, once a thread has found out.
         self._lost: GitHubError | None = None
         self._confirming = threading.Lock()
@@ -151,7 +148,7 @@ class RepositoryPlan:
                 if oldest is None or datetime.fromisoformat(oldest) > start
                 else None
             )
-        if cursor["phase"] == "update" and start <= self._sync_state.since:
+        if cursor["phase"] == "update" and start <= self._sync.since:
             return self._page()
         return None
 
@@ -259,59 +256,59 @@ class RepositoryPlan:
         """
         refused = self._tracked.cursor.get("refused", 0) + 1
         self._size = max(1, queries.PAGE_LIMIT >> refused)
-        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync.ctx.unit(unit=UNIT, last=True) as unit:
             # What was counted on the way is counted again from the top.
             cursor = {**self._tracked.cursor, "after": None, "refused": refused}
             for name in ("before", "oldest", "found", "upper"):
                 cursor.pop(name, None)
             self._tracked.cursor = cursor
             name = self._tracked.repository.full_name
-            self._sync_state.save(
+            self._sync.save(
                 self._tracked,
                 unit,
                 f"{name}: GitHub lost the position in its list; reading it again",
             )
 
     def _lose_name(self) -> None:
-        with self._sync_state.ctx.unit(unit=UNIT, last=True):
+        with self._sync.ctx.unit(unit=UNIT, last=True):
             identity.free_name(self._tracked)
 
     def _identify(self, page: SkeletonPage) -> None:
         """Store the repository's own facts from a page. Call it inside a unit."""
         for line in identity.identify(self._tracked, page):
-            self._sync_state.ctx.log(line, level="warning")
+            self._sync.ctx.log(line, level="warning")
 
     def _commit_page(self, page: SkeletonPage) -> bool:
         """Write the rows of a page. Return whether the repository has now been read to
         its end.
         """
-        sync_state, tracked = self._sync_state, self._tracked
+        sync, tracked = self._sync, self._tracked
         by_creation = tracked.cursor["phase"] == "skeleton"
         floor = _floor(tracked)
         wanted = [
             r for r in page.records if (r.created_at if by_creation else r.updated_at) >= floor
         ]
         edge = page.oldest if by_creation else page.stalest
-        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync.ctx.unit(unit=UNIT, last=True) as unit:
             self._identify(page)
             news = news_of(tracked.repository, wanted, page.at)
             unsigned = unsigned_of(tracked.repository, news)
-            left_out = sync_state.ingest(tracked, news, read_at=page.at)
+            left_out = sync.ingest(tracked, news, read_at=page.at)
             asked = 0 if by_creation or page.problems else self._ask_again(page, floor)
             tracked.sync_status = SyncStatus.SYNCING
             self._turn(page, len(news) + asked, len(wanted))
             verification.note_unsigned(tracked, unsigned)
-            sync_state.read_after_all(
+            sync.read_after_all(
                 tracked, [record for record in wanted if record not in left_out]
             )
-            sync_state.note(tracked, page.problems)
+            sync.note(tracked, page.problems)
             reached = edge is not None and edge < floor
             over = not page.end.has_next or reached
             # A page that reaches past the window contains older pull requests, which a
             # wider window would read.
             end = over and self._list_over(whole=not page.end.has_next and not reached)
             name = tracked.repository.full_name
-            sync_state.save(
+            sync.save(
                 tracked, unit, f"{name}: {tracked.cursor.get('found', 0)} pull requests found"
             )
         return end
@@ -324,7 +321,7 @@ class RepositoryPlan:
         keys = lacking(
             repository, page, datetime.fromisoformat(upper) if upper else None, floor
         )
-        pulls = PullRequest.objects.for_team(self._sync_state.team_id).filter(pk__in=keys)
+        pulls = PullRequest.objects.for_team(self._sync.team_id).filter(pk__in=keys)
         return pulls.filter(detail_state=DetailState.COMPLETE).update(
             detail_state=DetailState.PENDING
         )
@@ -369,8 +366,8 @@ class RepositoryPlan:
             cursor["phase"] = "detail" if whole and tracked.watermark is None else "update"
         elif phase == "update":
             quiet = not changed and "oldest" not in cursor
-            if quiet and not self._sync_state.pending(tracked).exists():
-                self._sync_state.count(tracked)
+            if quiet and not self._sync.pending(tracked).exists():
+                self._sync.count(tracked)
                 return True
             cursor["phase"] = "detail"
         elif not changed:
@@ -380,7 +377,7 @@ class RepositoryPlan:
             if "top" in cursor:
                 cursor["began"] = cursor["top"]
         if cursor["phase"] == "detail":
-            self._sync_state.count(tracked)
+            self._sync.count(tracked)
         return False
 
     # Details
@@ -389,9 +386,9 @@ class RepositoryPlan:
         """End the repository, or compare it with GitHub first if that is due.
         Everything known has been read.
         """
-        if verification.begin(self._sync_state, self._tracked):
+        if verification.begin(self._sync, self._tracked):
             return
-        self._sync_state.end(self._tracked)
+        self._sync.end(self._tracked)
 
     def _page_to_compare(self) -> Job:
         """Return the request of the next page of the comparison's lists."""
@@ -425,7 +422,7 @@ class RepositoryPlan:
                 limit,
                 last=todo[-1][0] if todo else self._tracked.cursor["verify"]["to"],
             )
-        pending = self._sync_state.pending(self._tracked).order_by("-created_at", "-pk")
+        pending = self._sync.pending(self._tracked).order_by("-created_at", "-pk")
         return _Details(deque(pending.values_list("pk", "external_id")), limit, limit)
 
     def _batch(self, details: _Details) -> Job:
@@ -509,23 +506,23 @@ class RepositoryPlan:
         """Record that the remaining details cannot be read, without a request for each
         of what may be thousands.
         """
-        sync_state, tracked, name = (
-            self._sync_state,
+        sync, tracked, name = (
+            self._sync,
             self._tracked,
             self._tracked.repository.full_name,
         )
         left = [pk for pk, _ in details.todo]
         details.todo.clear()
-        pulls = PullRequest.objects.for_team(sync_state.team_id)
+        pulls = PullRequest.objects.for_team(sync.team_id)
         for first in range(0, len(left), GIVEN_UP_AT_ONCE):
             some = left[first : first + GIVEN_UP_AT_ONCE]
-            with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+            with sync.ctx.unit(unit=UNIT, last=True) as unit:
                 pulls.filter(pk__in=some).update(
                     detail_state=DetailState.DEGRADED, detail_error=storable(why)
                 )
                 text = f"{name}: commits and reviews of {len(some)} more pull requests could not be read: {why}"
-                sync_state.ctx.log(text, level="warning")
-                touch(sync_state.team_id)
+                sync.ctx.log(text, level="warning")
+                touch(sync.team_id)
                 tracked.done += len(some)
                 self._save_details(unit)
 
@@ -533,25 +530,21 @@ class RepositoryPlan:
         """Correct rows that differ from GitHub. If a pull request can't be read now,
         its row stays.
         """
-        sync_state, tracked = self._sync_state, self._tracked
+        sync, tracked = self._sync, self._tracked
         unread = page.problems.keys() - page.gone
         again = details.try_again(batch, unread)
-        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with sync.ctx.unit(unit=UNIT, last=True) as unit:
             changed: set[int] = set()
-            sync_state.ingest(
-                tracked, page.records, changed, read_at=page.at, is_authoritative=True
-            )
+            sync.ingest(tracked, page.records, changed, read_at=page.at, is_authoritative=True)
             if page.gone and tracked.cursor["verify"]["full"]:
                 changed |= verification.remove(tracked, sorted(page.gone))
-            verification.note_corrected(tracked, changed)
+            note_corrected(tracked, changed)
             verification.note_unread(tracked, len(unread) - len(again))
             if page.gone and not tracked.cursor["verify"]["full"]:
                 verification.widen(tracked)
                 details.todo.clear()
                 self._details = None
-            sync_state.save(
-                tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub"
-            )
+            sync.save(tracked, unit, f"{tracked.repository.full_name}: comparing with GitHub")
         if page.records:
             details.size = min(details.limit, details.size * 2)
         elif details.in_vain >= MOST_IN_VAIN:
@@ -575,13 +568,13 @@ class RepositoryPlan:
         """Write the details of a batch, record the reasons of those that could not be
         read, and delete those that no longer exist.
         """
-        sync_state, tracked, name = (
-            self._sync_state,
+        sync, tracked, name = (
+            self._sync,
             self._tracked,
             self._tracked.repository.full_name,
         )
-        with sync_state.ctx.unit(unit=UNIT, last=True) as unit:
-            sync_state.ingest(tracked, page.records, read_at=page.at)
+        with sync.ctx.unit(unit=UNIT, last=True) as unit:
+            sync.ingest(tracked, page.records, read_at=page.at)
             if numbers := unsettled(page.records, page.at):
                 known = tracked.cursor.get("unsettled", [])
                 tracked.cursor = {
@@ -590,17 +583,15 @@ class RepositoryPlan:
                 }
             if gone:
                 verification.note_unsigned(tracked, verification.remove(tracked, sorted(gone)))
-                sync_state.ctx.log(
-                    f"{name}: {len(gone)} pull requests are no longer on GitHub."
-                )
+                sync.ctx.log(f"{name}: {len(gone)} pull requests are no longer on GitHub.")
             for pk, why in lost:
-                pull = PullRequest.objects.for_team(sync_state.team_id).get(pk=pk)
+                pull = PullRequest.objects.for_team(sync.team_id).get(pk=pk)
                 pull.detail_state, pull.detail_error = DetailState.DEGRADED, storable(why)
                 pull.save(update_fields=["detail_state", "detail_error"])
                 text = f"{name}: commits and reviews of #{pull.number} could not be read: {why}"
-                sync_state.ctx.log(text, level="warning")
+                sync.ctx.log(text, level="warning")
             if lost:
-                touch(sync_state.team_id)
+                touch(sync.team_id)
             tracked.sync_status = SyncStatus.SYNCING
             tracked.done += len(page.records) + len(lost)
             self._save_details(unit)
@@ -608,7 +599,7 @@ class RepositoryPlan:
     def _save_details(self, unit: Unit) -> None:
         tracked = self._tracked
         text = f"{tracked.repository.full_name}: details of {tracked.done} of {tracked.total} pull requests"
-        self._sync_state.save(tracked, unit, text)
+        self._sync.save(tracked, unit, text)
 
     def _details_done(self) -> None:
         """Look for what changed while the details were read, or end if that was done
@@ -616,16 +607,14 @@ class RepositoryPlan:
         """
         details, self._details = self._details, None
         if self._compares:
-            verification.advance(
-                self._sync_state, self._tracked, details.last if details else 0
-            )
+            verification.advance(self._sync, self._tracked, details.last if details else 0)
             self._size = None
             return
         if self._tracked.cursor.get("rounds", 0) >= ROUNDS:
             self._finish()
             return
         self._size = None
-        with self._sync_state.ctx.unit(unit=UNIT, last=True) as unit:
+        with self._sync.ctx.unit(unit=UNIT, last=True) as unit:
             self._tracked.cursor = {**self._tracked.cursor, "phase": "settle"}
             self._save_details(unit)
 
