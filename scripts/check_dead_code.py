@@ -35,7 +35,6 @@ CALLED_FROM_OUTSIDE = [
     *("collect", "describe"),  # prometheus_client
     *("CommitFactory", "PRReviewFactory", "WeeklyMetricsFactory"),  # tests and shells
     "repository_source",  # scripts/journey.py
-    "in_progress",  # the figures of work in progress, not shown yet
     "oidc_roles",  # imported to connect its receiver
 ]
 # The sandbox resolves a field of GitHub's GraphQL schema by the attribute of that name.

@@ -14,11 +14,11 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 from apps.metrics.gc import without_gc
-from apps.metrics.models import FiguresStamp
+from apps.metrics.models import FiguresStamp, PullRequestFigures
 
 SECONDS = 60.0
 # Of a team with 130,000 pull requests one page's figures are a few hundred kilobytes.
@@ -33,6 +33,15 @@ def touch(team_id: int) -> None:
     stamp = uuid.uuid4()
     if not FiguresStamp.objects.filter(pk=team_id).update(stamp=stamp):
         FiguresStamp.objects.update_or_create(pk=team_id, defaults={"stamp": stamp})
+
+
+def outdate_measures(team_id: int, pulls: Collection[int]) -> None:
+    """Let the measures of these pull requests (primary keys) be computed when they are
+    read, until they are stored anew. One statement.
+    """
+    rows = PullRequestFigures.objects.for_team(team_id).filter(pk__in=pulls)
+    # No definitions have this version.
+    rows.update(definitions_version=0)
 
 
 def stamp_of(team_id: int) -> uuid.UUID | None:

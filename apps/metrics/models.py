@@ -224,6 +224,78 @@ class PullRequest(TeamScopedModel):
         return f"#{self.number} {self.title}" if self.number else self.title
 
 
+class Exclusion(models.TextChoices):
+    """Why a pull request is in no figure of people's reviewed work."""
+
+    NONE = "", "Not excluded"
+    DIRECT_COMMIT = "direct-commit", "Direct commit"
+    RELEASE = "release", "Release"
+    BOT = "bot", "Written by a bot"
+    UNREAD = "unread", "Commits and reviews are not read yet"
+
+
+class PullRequestFigures(TeamScopedModel):
+    """Store what the definitions give for one pull request or direct commit: one row of
+    measures, which every page, table, export, and insight aggregates.
+
+    `apps.metrics.figures.measures` computes and writes it. Moments that are impossible
+    are null, and so is a duration that doesn't exist.
+    """
+
+    pull_request = models.OneToOneField(
+        PullRequest, on_delete=models.CASCADE, primary_key=True, related_name="figures"
+    )
+    definitions_version = models.PositiveIntegerField()
+    excluded = models.CharField(max_length=15, choices=Exclusion, blank=True)
+    by_bot = models.BooleanField()
+
+    opened_at = models.DateTimeField(null=True, blank=True)
+    merged_at = models.DateTimeField(null=True, blank=True)
+    # Closed without a merge.
+    closed_at = models.DateTimeField(null=True, blank=True)
+    # The moment at which a direct commit reached the trunk, which has none of the others.
+    pushed_at = models.DateTimeField(null=True, blank=True)
+    first_commit_at = models.DateTimeField(null=True, blank=True)
+    # The first review by another person that is not earlier than the opening.
+    first_review_at = models.DateTimeField(null=True, blank=True)
+    # The first approval by another person.
+    approved_at = models.DateTimeField(null=True, blank=True)
+
+    time_to_merge_hours = models.FloatField(null=True, blank=True)
+    coding_hours = models.FloatField(null=True, blank=True)
+    pickup_hours = models.FloatField(null=True, blank=True)
+    review_hours = models.FloatField(null=True, blank=True)
+    merge_hours = models.FloatField(null=True, blank=True)
+    cycle_hours = models.FloatField(null=True, blank=True)
+
+    # Null for a release, whose lines were counted with what it brings.
+    additions = models.PositiveIntegerField(null=True, blank=True)
+    deletions = models.PositiveIntegerField(null=True, blank=True)
+
+    # Submitted reviews of any kind.
+    reviews = models.PositiveIntegerField()
+    # The reviews by other people as JSON: [[member, seconds since 1970, approves], …].
+    counted_reviews = models.TextField()
+    # Null if the pull request is excluded or not merged.
+    without_approval = models.BooleanField(null=True, blank=True)
+    rework_cycles = models.PositiveIntegerField(null=True, blank=True)
+    is_revert = models.BooleanField()
+
+    # A `Verdict` of `apps.metrics.figures.definitions`.
+    ai_verdict = models.CharField(max_length=10)
+    ai_agent_authored = models.BooleanField()
+    ai_hinted = models.BooleanField()
+    # The names of the tools, separated by spaces.
+    ai_tools = models.TextField(blank=True)
+
+    class Meta(TeamScopedModel.Meta):
+        abstract = False
+        verbose_name = verbose_name_plural = "pull request figures"
+
+    def __str__(self) -> str:
+        return f"Figures of {self.pull_request_id}"
+
+
 class Commit(TeamScopedModel):
     pull_request = models.ForeignKey(
         PullRequest, on_delete=models.CASCADE, related_name="commits"
@@ -465,6 +537,7 @@ __all__ = [
     "Commit",
     "Correction",
     "DetailState",
+    "Exclusion",
     "FiguresStamp",
     "Insight",
     "InsightSummary",
@@ -475,6 +548,7 @@ __all__ = [
     "LlmUse",
     "PRReview",
     "PullRequest",
+    "PullRequestFigures",
     "Repository",
     "Scope",
     "TeamMember",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from apps.metrics.factories import RepositoryFactory, TeamFactory, TeamMemberFactory
-from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.declarations import NAMES
 from apps.metrics.models import Commit, DetailState, PRReview, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
 
@@ -246,6 +246,51 @@ def rework(pull):
     return cycles
 
 
+def waited(pull):
+    """Return the hours to the first review of a pull request that is not merged; NaN
+    for none.
+    """
+    ends = [end for end in (pull.merged_at, pull.closed_at) if end and is_possible(end)]
+    is_sound = pull.opening_known and all(end >= pull.created_at for end in ends)
+    first = [
+        one.submitted_at
+        for one in human_reviews(pull)
+        if pull.created_at <= one.submitted_at and is_possible(one.submitted_at)
+    ]
+    return hours(min(first) - pull.created_at) if is_sound and first else float("nan")
+
+
+def measures(pull):
+    """Return the measures of a pull request by their names, NaN for none."""
+    none = float("nan")
+    is_merged = pull.state == "merged" and is_possible(pull.merged_at)
+    is_person = not (pull.author and pull.author.is_bot)
+    is_read = pull.kind == "pull_request" and is_person and pull.detail_state == "complete"
+    values = {"time_to_merge_hours": none, "rework_cycles": none, "without_approval": none}
+    values |= dict.fromkeys(
+        (f"{name}_hours" for name in ("coding", "pickup", "review", "merge", "cycle")), none
+    )
+    if is_merged and pull.kind != "change":
+        values["time_to_merge_hours"] = hours(took(pull)) if took(pull) is not None else none
+    if is_merged and is_read:
+        names = ("coding", "pickup", "review", "merge", "cycle")
+        parts = zip(names, phases(pull), strict=True)
+        values |= {f"{name}_hours": none if part is None else part for name, part in parts}
+        values["rework_cycles"] = rework(pull)
+        values["without_approval"] = 1 - any(
+            one.state == "approved" and one.submitted_at <= pull.merged_at
+            for one in human_reviews(pull)
+        )
+    elif is_read:
+        values["pickup_hours"] = waited(pull)
+    is_release = pull.kind == "release"
+    values["additions"] = none if is_release else pull.additions
+    values["deletions"] = none if is_release else pull.deletions
+    values["reviews"] = sum(one.state != "pending" for one in pull.reviews.all())
+    values["is_revert"] = pull.title in (TITLES[1][0], "Take it back")
+    return values
+
+
 def gini(counts):
     """Half the mean absolute difference over the mean."""
     if not counts:
@@ -329,7 +374,7 @@ def figures(opened, merged, closed, reviewed, direct):
             for kind, value in zip(("median", "p75", "p90", "n"), spread, strict=True)
         }
     del values["size_lines_n"]
-    return Figures(**values)
+    return {name: values[name] for name in NAMES}
 
 
 def subjects_of(pull):

@@ -30,8 +30,8 @@ def lines(team, **asked):
     made = compared_groups.lines(
         first,
         second,
-        compared_groups.frame_of(team.pk, first),
-        compared_groups.frame_of(team.pk, second),
+        compared_groups.figures_of(team.pk, first),
+        compared_groups.figures_of(team.pk, second),
     )
     return {line.title: line for line in made}
 
@@ -156,7 +156,7 @@ def test_no_line_crosses_a_week_without_values(team, repository, visit):
     for weeks_ago in (0, 1, 4, 5):
         merged(repository, weeks_ago, 5)
     chart = compared_groups.chart(
-        *(compared_groups.frame_of(team.pk, side) for side in sides(team)[:2])
+        *(compared_groups.figures_of(team.pk, side) for side in sides(team)[:2])
     )
     assert chart.count('<polyline class="median"') == 2
 

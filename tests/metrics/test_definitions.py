@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.declarations import FIGURES, MEASURES
 from apps.metrics.figures.definitions import (
     gini,
     median,
@@ -14,12 +14,11 @@ from apps.metrics.figures.definitions import (
     phases,
     rework_cycles,
     size_bucket,
-    time_to_merge_hours,
 )
-from apps.metrics.figures.explanations import MEASURES
+from apps.metrics.figures.pull_requests import STORED
 from apps.metrics.figures.reverts import is_revert
 from apps.metrics.insights.change_types import change_type
-from apps.metrics.records import ChangeKind
+from apps.metrics.models import PullRequestFigures, WeeklyMetrics
 from apps.metrics.weeks import week_label, week_of, week_start
 from tests.metrics import reference
 
@@ -55,15 +54,6 @@ def test_weeks_are_iso_weeks_in_utc(moment):
 def test_a_year_s_first_days_belong_to_the_last_iso_year():
     assert week_label(week_of(datetime(2027, 1, 1, tzinfo=UTC))) == "2026-W53"
     assert week_label(date(2026, 2, 9)) == "2026-W07"
-
-
-def test_a_change_has_no_time_to_merge():
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    assert time_to_merge_hours(ChangeKind.CHANGE, start, start) is None
-    assert (
-        time_to_merge_hours(ChangeKind.PULL_REQUEST, start, start + timedelta(minutes=90))
-        == 1.5
-    )
 
 
 MOMENTS = st.none() | st.integers(0, 10**6)
@@ -183,6 +173,30 @@ def test_sizes():
 
 
 def test_every_figure_says_how_it_is_measured():
-    named = " ".join(Figures._fields)
     assert all(measure.formula.endswith(".") and measure.title for measure in MEASURES.values())
-    assert {name for name in MEASURES if name not in named} == {"in_progress"}
+    assert {figure.measure for figure in FIGURES} == set(MEASURES)
+
+
+def test_declared_figures_are_the_columns_of_the_weekly_table():
+    """Also in their types: counts are integers, and what may be missing is a float."""
+    columns = [
+        field
+        for field in WeeklyMetrics._meta.concrete_fields
+        if field.name in {figure.name for figure in FIGURES}
+    ]
+    assert len(columns) == len(FIGURES)
+    for figure in FIGURES:
+        field = WeeklyMetrics._meta.get_field(figure.name)
+        optional = figure.aggregate in ("median", "p75", "p90", "depth", "gini")
+        assert field.null == optional, figure.name
+    labels = {"id", "team", "scope", "subject", "repository", "member", "week"}
+    named = {field.name for field in WeeklyMetrics._meta.concrete_fields}
+    assert named - labels - {"definitions_version"} == {figure.name for figure in FIGURES}
+
+
+def test_every_column_of_a_figure_is_a_measure():
+    derived = {"", "author", "ai_assisted", "size_lines"}
+    columns = {field.name for field in PullRequestFigures._meta.concrete_fields}
+    assert {figure.column for figure in FIGURES} - derived <= columns
+    # And each stored measure has a column of its type.
+    assert set(STORED) < columns

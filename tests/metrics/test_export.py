@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from apps.metrics.factories import RepositoryFactory, TeamMemberFactory, WeeklyMetricsFactory
-from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.declarations import NAMES
 from apps.metrics.models import Scope
 
 FIGURES = (
@@ -70,7 +70,7 @@ def test_json_by_repository(weeks):
 def test_team_and_member(weeks):
     assert export().splitlines() == [f"week,{FIGURES}", "2026-W07,5,4,5.0,9.0,20.0,3,0,0,0,0"]
     head, row = export("--all").splitlines()
-    assert head == ",".join(["week", "week_start", *Figures._fields])
+    assert head == ",".join(["week", "week_start", *NAMES])
     assert row.startswith("2026-W07,2026-02-09,5,4,5.0,9.0,20.0,3,0,0,0,0,0,0,,,,0,")
 
 

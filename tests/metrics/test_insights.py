@@ -13,7 +13,8 @@ from apps.metrics.factories import (
     TeamFactory,
     TeamMemberFactory,
 )
-from apps.metrics.figures.definitions import median
+from apps.metrics.figures.definitions import Verdict, median
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.insights import Finding, findings
 from apps.metrics.insights.ai import NO_CAUSE, associate
 from apps.metrics.insights.daily import dismiss, find, restore, store, top_insights
@@ -51,6 +52,7 @@ def make_facts(count=520, seed=1, *, change=None, weeks=52, repositories=1, uneq
             change(dice, values, (NOW - created_at) / timedelta(weeks=1))
         created_at = values["at"]
         reviewed_at = created_at + timedelta(hours=values["wait"])
+        approves = values["state"] == ReviewState.APPROVED
         pulls.append(
             Pull(
                 pk=n,
@@ -64,23 +66,18 @@ def make_facts(count=520, seed=1, *, change=None, weeks=52, repositories=1, uneq
                 updated_at=reviewed_at,
                 merged_at=reviewed_at + timedelta(hours=values["merge"]),
                 lines=values["lines"],
-                ai_assisted=values["ai"],
-                has_detail=True,
-                reviews=(
-                    Review(
-                        values["reviewer"],
-                        f"person-{values['reviewer']}",
-                        False,
-                        values["state"],
-                        reviewed_at,
-                    ),
-                ),
+                verdict=Verdict.ASSISTED if values["ai"] else Verdict.NO_MARKER,
+                hours_to_merge=values["wait"] + values["merge"],
+                hours_to_review=values["wait"],
+                without_approval=not approves,
+                reviews=(Review(values["reviewer"], reviewed_at, approves),),
                 title=values["title"],
                 is_revert=values["revert"],
             )
         )
     names = {1: "checkout-api", **{key: f"service-{key}" for key in range(2, repositories + 1)}}
-    return Dataset(NOW, tuple(pulls), names)
+    logins = {key: f"person-{key}" for key in range(8)}
+    return Dataset(NOW, tuple(pulls), names, logins=logins)
 
 
 def rules(dataset):
@@ -129,7 +126,7 @@ def test_what_was_planted_is_found_and_nothing_else(seed):
     assert found["bottleneck-reviewer"].title.startswith("person-3 ")
     assert 0.5 < found["bottleneck-reviewer"].evidence["share"] < 0.7
     # Side by side AI-assisted ones look faster; among their likes they are not.
-    merged = [(pull.ai_assisted, pull.hours_to_merge) for pull in dataset.pulls]
+    merged = [(pull.verdict == Verdict.ASSISTED, pull.hours_to_merge) for pull in dataset.pulls]
     marked, others = (
         [hours for is_marked, hours in merged if is_marked is side] for side in (True, False)
     )
@@ -154,7 +151,7 @@ def test_fewer_than_twenty_ai_assisted_ones_are_not_compared():
         values |= {"ai": dice.random() < 0.03, "title": "fix: it", "lines": 30}
 
     pulls = make_facts(400, change=few).pulls
-    assert sum(pull.ai_assisted for pull in pulls) < 20
+    assert sum(pull.verdict == Verdict.ASSISTED for pull in pulls) < 20
     assert not associate(list(pulls), lambda pull: pull.hours_to_merge).is_known
 
 
@@ -347,10 +344,15 @@ def test_facts_are_read_in_few_statements(team):
         PRReviewFactory(pull_request=pull, reviewer=author)
     with CaptureQueriesContext(connection) as queries:
         dataset = load(team.pk, NOW)
-    assert len(queries) == 4
+    # Four more, because the measures are not stored yet.
+    assert len(queries) == 9
+    recompute(team.pk)
+    with CaptureQueriesContext(connection) as queries:
+        assert load(team.pk, NOW) == dataset
+    assert len(queries) == 5
     assert len(dataset.pulls) == 30
     assert {pull.hours_to_review for pull in dataset.pulls} == {2.0}
-    assert {len(pull.human_reviews) for pull in dataset.pulls} == {1}
+    assert {len(pull.reviews) for pull in dataset.pulls} == {1}
 
 
 def test_the_weeks_end_where_the_activity_ends(team):

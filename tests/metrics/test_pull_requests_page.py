@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from apps.metrics.factories import PullRequestFactory, RepositoryFactory, TeamMemberFactory
+from apps.metrics.figures.weekly import recompute
 from apps.metrics.models import DetailState, Insight
 from apps.metrics.records import ChangeKind, PullRequestState
 from tests.metrics.pages import MONDAY, merged, words
@@ -69,6 +70,7 @@ def pulls(team, repository):
             kind=ChangeKind.CHANGE,
         ),
     ]
+    recompute(team.pk)
     return {pull.title: pull for pull in made}
 
 
@@ -202,6 +204,7 @@ def test_the_order_is_a_choice(team, pulls, visit, sort, first):
     rows.filter(title="Add 41 tests").update(additions=9000)
     start = pulls["Bump"].created_at
     rows.filter(title="Bump").update(state="merged", merged_at=start + timedelta(days=90))
+    recompute(team.pk)
     assert titles(visit("pull_requests", sort=sort))[0] == first
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.metrics.ai.markers import MARKERS_VERSION, CommitText, Verdict, read_markers
-from apps.metrics.cache import touch
+from apps.metrics.cache import outdate_measures, touch
 from apps.metrics.figures.weekly import recompute, zone_of
 from apps.metrics.models import Commit, Correction, PullRequest, TeamMember
 from apps.metrics.records import PersonData
@@ -67,6 +67,7 @@ def _read(team_id: int, rows: Any, watch: Watch | None = None) -> int:
     )
     rows.bulk_update(marked, ["ai_assisted", "ai_tools", "ai_evidence", "markers_version"])
     if pulls:
+        outdate_measures(team_id, [pull.pk for pull in pulls])
         touch(team_id)
     return len(pulls)
 

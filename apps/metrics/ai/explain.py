@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.metrics.ai.marker_table import Axis, Tier
-from apps.metrics.figures.definitions import Verdict, verdict
+from apps.metrics.figures.definitions import Verdict
 from apps.metrics.models import Correction, DetailState, PullRequest
 
 WORDS = {
@@ -63,8 +63,8 @@ class Reason:
     marks: Sequence[Mark]
 
 
-def reason(pull: PullRequest) -> Reason:
-    found = verdict(pull.ai_assisted, pull.detail_state == DetailState.COMPLETE)
+def reason(pull: PullRequest, found: Verdict) -> Reason:
+    """Return why a pull request has the verdict that was found."""
     word, css = WORDS[found]
     if correction := getattr(pull, "correction", None):
         return Reason(

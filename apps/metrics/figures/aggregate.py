@@ -1,78 +1,25 @@
-"""Turn columns into the figures of every week of every subject, by numpy.
+"""Aggregate the measures of pull requests to the figures of groups: of every week of
+every subject, or of any other grouping that a page needs.
 
-Pure functions; `apps.metrics.figures.definitions` has the formulas.
+Pure functions of columns. `apps.metrics.figures.declarations` declares the figures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, tzinfo
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.metrics.figures.columns import Columns, first_by_pull
-from apps.metrics.figures.definitions import phases, review_depth
+from apps.metrics.figures.declarations import FIGURES, Aggregate, Figure
+from apps.metrics.figures.definitions import Verdict, review_depth
+from apps.metrics.figures.measures import Measured
 from apps.metrics.models import Scope
 from apps.metrics.weeks import WEEK, week_start
 
-SHARES = (0.5, 0.75, 0.9)
-
-
-class Figures(NamedTuple):
-    """The figures of one week; the fields are the columns of `WeeklyMetrics` and of the
-    export, in its order.
-
-    `x_median`, `x_p75`, `x_p90` are over `x_n` values; sizes are over `merged` ones.
-    `apps.metrics.figures.explanations` explains each.
-    """
-
-    opened: int
-    merged: int
-    time_to_merge_hours_median: float | None
-    time_to_merge_hours_p75: float | None
-    time_to_merge_hours_p90: float | None
-    authors: int
-    ai_assisted: int
-    additions: int
-    deletions: int
-    reviews: int
-    closed: int
-    time_to_merge_hours_n: int
-    coding_hours_median: float | None
-    coding_hours_p75: float | None
-    coding_hours_p90: float | None
-    coding_hours_n: int
-    pickup_hours_median: float | None
-    pickup_hours_p75: float | None
-    pickup_hours_p90: float | None
-    pickup_hours_n: int
-    review_hours_median: float | None
-    review_hours_p75: float | None
-    review_hours_p90: float | None
-    review_hours_n: int
-    merge_hours_median: float | None
-    merge_hours_p75: float | None
-    merge_hours_p90: float | None
-    merge_hours_n: int
-    cycle_hours_median: float | None
-    cycle_hours_p75: float | None
-    cycle_hours_p90: float | None
-    cycle_hours_n: int
-    size_lines_median: float | None
-    size_lines_p75: float | None
-    size_lines_p90: float | None
-    review_depth: float | None
-    reviewable: int
-    without_approval: int
-    reworked: int
-    rework_cycles: int
-    reverts: int
-    reviewed: int
-    reviewers: int
-    review_gini: float | None
-    ai_agent_authored: int
-    ai_hinted: int
-    ai_tools: str
-    direct_commits: int
+_SHARES = {Aggregate.MEDIAN: 0.5, Aggregate.P75: 0.75, Aggregate.P90: 0.9}
+# The figures of which one alone makes a row of the weekly table.
+_EVIDENT = ("opened", "merged", "closed", "direct_commits", "reviewed")
 
 
 class Subject(NamedTuple):
@@ -86,79 +33,95 @@ class Subject(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """One scope's groups: `keys` are its subjects' primary keys, ascending; a group is
-    subject index * weeks + week.
+    """Into which group each pull request falls by each of its moments; -1 for none.
+
+    `load` has the group of each pair of `Aggregator.pairs`.
     """
 
-    scope: Scope
-    keys: Any
-    weeks: int
-
-    @property
-    def size(self) -> int:
-        return len(self.keys) * self.weeks
-
-    def of(self, keys: Any, week: Any) -> Any:
-        """Return the group of each row, by its subject's key and week index; -1 without
-        one.
-        """
-        place = np.searchsorted(self.keys, keys)
-        place = np.minimum(place, max(len(self.keys) - 1, 0))
-        known = (
-            (week >= 0) & (self.keys[place] == keys)
-            if len(self.keys)
-            else np.zeros(len(keys), dtype=bool)
-        )
-        return np.where(known, place * self.weeks + week, -1)
+    size: int
+    opened_at: Any
+    merged_at: Any
+    closed_at: Any
+    pushed_at: Any
+    load: Any
 
 
-def tally(
-    columns: Columns, weeks: Sequence[date], zone: tzinfo
-) -> dict[tuple[Subject, date], Figures]:
-    """Compute the figures of these weeks, for each subject that has any in a week.
+def weekly(
+    measured: Measured, weeks: Sequence[date], zone: tzinfo
+) -> dict[tuple[Subject, date], tuple[Any, ...]]:
+    """Return the figures of these weeks, in the order of `FIGURES`, for each subject
+    that has any in a week.
 
     Args:
         weeks: Mondays, ascending.
         zone: the time zone in which the weeks begin.
     """
-    pulls, reviews = columns
-    n = len(pulls.pk)
-    opened, merged, closed = (
-        week_index(at, weeks, zone) for at in (pulls.created, pulls.merged, pulls.closed)
-    )
-    pushed = week_index(pulls.pushed, weeks, zone)
-    reader = Reader(columns, merged)
-    found: dict[tuple[Subject, date], Figures] = {}
-    # A reviewer counts once for each pull request, however many reviews they gave it.
-    counted = np.unique(
-        np.stack([reviews.pull[reviews.counts], reviews.reviewer[reviews.counts]]), axis=1
-    )
-    for scope, keys in (
-        (Scope.TEAM, np.zeros(n, dtype=np.int64)),
-        (Scope.REPOSITORY, pulls.repository),
-        (Scope.MEMBER, pulls.author),
-    ):
+    pulls = measured.pulls
+    aggregator = Aggregator(measured)
+    by_week = [
+        week_index(at, weeks, zone)
+        for at in (pulls.opened_at, pulls.merged_at, pulls.closed_at, pulls.pushed_at)
+    ]
+    merged = by_week[1]
+    pairs = aggregator.pairs
+    found: dict[tuple[Subject, date], tuple[Any, ...]] = {}
+    for scope in Scope:
+        owners = _owners(scope, measured)
+        # A member's review load is what they reviewed, and a member who only reviewed
+        # has a row, too; a team's and a repository's load is what was reviewed in it.
         by_member = scope == Scope.MEMBER
-        # A member who only reviewed has a row, too.
-        everybody = np.concatenate([keys, counted[1]]) if by_member else keys
-        groups = Groups(
-            scope,
-            np.unique(everybody[everybody != 0]) if by_member else np.unique(keys),
-            len(weeks),
+        loaded = pairs.reviewer if by_member else owners[pairs.pull]
+        subjects = np.unique(np.concatenate([owners, loaded]))
+        if by_member:
+            subjects = subjects[subjects != 0]
+        placed = _Placing(subjects, len(weeks))
+        opened_at, merged_at, closed_at, pushed_at = (
+            placed.groups(owners, week) for week in by_week
         )
-        into = groups.of(keys, merged)
-        # A member's review load is what they reviewed; a team's and a repository's is
-        # what was reviewed in it.
-        load = groups.of(counted[1], merged[counted[0]]) if by_member else into[counted[0]]
-        others = (groups.of(keys, week) for week in (opened, closed, pushed))
-        rows = reader.figures(groups, into, counted, load, *others)
-        for group, figures in rows:
-            key = int(groups.keys[group // groups.weeks])
-            found[
-                Subject(scope, key if scope != Scope.TEAM else None),
-                weeks[group % groups.weeks],
-            ] = figures
+        load = placed.groups(loaded, merged[pairs.pull])
+        size = len(subjects) * len(weeks)
+        groups = Groups(size, opened_at, merged_at, closed_at, pushed_at, load)
+        for group, row in _evident(aggregator.columns(groups)):
+            key = int(subjects[group // len(weeks)])
+            subject = Subject(scope, key if scope != Scope.TEAM else None)
+            found[subject, weeks[group % len(weeks)]] = row
     return found
+
+
+def _owners(scope: Scope, measured: Measured) -> Any:
+    pulls = measured.pulls
+    if scope == Scope.TEAM:
+        return np.zeros(len(measured), dtype=np.int64)
+    return pulls.repository if scope == Scope.REPOSITORY else pulls.author
+
+
+class _Placing(NamedTuple):
+    """Places rows into the groups of subjects and weeks: a group is subject index *
+    weeks + week. The subjects' keys ascend.
+    """
+
+    subjects: Any
+    weeks: int
+
+    def groups(self, keys: Any, week: Any) -> Any:
+        """Return the group of each row; -1 without one."""
+        if not len(self.subjects):
+            return np.full(len(keys), -1)
+        place = np.searchsorted(self.subjects, keys)
+        place = np.minimum(place, len(self.subjects) - 1)
+        is_known = (week >= 0) & (self.subjects[place] == keys)
+        return np.where(is_known, place * self.weeks + week, -1)
+
+
+def _evident(columns: dict[str, list[Any]]) -> list[tuple[int, tuple[Any, ...]]]:
+    """Return the groups in which anything happened, by number, with their figures."""
+    rows = zip(*columns.values(), strict=True)
+    evident = zip(*(columns[name] for name in _EVIDENT), strict=True)
+    return [
+        (group, row)
+        for group, (row, some) in enumerate(zip(rows, evident, strict=True))
+        if any(some)
+    ]
 
 
 def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
@@ -168,249 +131,227 @@ def week_index(at: Any, weeks: Sequence[date], zone: tzinfo) -> Any:
     """
     # The bounds come from the zone, because a week with a change of the clocks is not
     # 168 hours long.
-    starts = np.array([week_start(week, zone).timestamp() for week in weeks]).astype(
-        "datetime64[s]"
-    )
-    ends = np.array([week_start(week + WEEK, zone).timestamp() for week in weeks]).astype(
-        "datetime64[s]"
-    )
+    starts = _midnights(weeks, zone)
+    ends = _midnights([week + WEEK for week in weeks], zone)
     place = np.searchsorted(starts, at, side="right") - 1
-    inside = ~np.isnat(at) & (place >= 0)
+    is_inside = ~np.isnat(at) & (place >= 0)
     # Any valid index will do for the others, whose result is -1 in any case.
-    place = np.where(inside, place, 0)
-    return np.where(inside & (at < ends[place]), place, -1)
+    place = np.where(is_inside, place, 0)
+    return np.where(is_inside & (at < ends[place]), place, -1)
 
 
-class Spreads:
-    """Percentiles of one column in any grouping.
+def _midnights(weeks: Sequence[date], zone: tzinfo) -> Any:
+    starts = [week_start(week, zone).timestamp() for week in weeks]
+    return np.array(starts).astype("datetime64[s]")
+
+
+class Pairs(NamedTuple):
+    """Pull requests and their reviewers, each pair once, however many reviews it had.
+
+    `pull` is an index into the pull requests.
+    """
+
+    pull: Any
+    reviewer: Any
+
+
+class Quantiles:
+    """Quantiles of one column in any grouping.
 
     The values are ranked once, so that each grouping only has to sort integers.
     """
 
-    def __init__(self, values: Any, rows: Any) -> None:
-        """Rank the values, NaN left out. `rows` are the indices of the values."""
-        kept = ~np.isnan(values)
-        self.rows = rows[kept]
-        order = np.argsort(values[kept])
-        self.ascending = values[kept][order]
-        self.rank = np.empty(len(order), dtype=np.int64)
-        self.rank[order] = np.arange(len(order))
+    def __init__(self, values: Any) -> None:
+        """Rank the values, NaN left out."""
+        self._rows = np.flatnonzero(~np.isnan(values))
+        known = values[self._rows]
+        order = np.argsort(known)
+        self._ascending = known[order]
+        self._rank = np.empty(len(order), dtype=np.int64)
+        self._rank[order] = np.arange(len(order))
 
-    def of(self, groups: Any, count: int) -> list[list[Any]]:
-        """Return a list for each of SHARES with the groups' values at that share, and
-        the number of values of each group. A value is None if its group is empty.
+    def of(self, groups: Any, count: int, share: float) -> list[float | None]:
+        """Return each group's value at this share, None if the group is empty.
 
-        `groups` are those of all rows, with -1 for none.
+        It is interpolated as `definitions.percentile` does. `groups` has the group of
+        each row of the column, with -1 for none.
         """
-        group = groups[self.rows]
-        inside = group >= 0
-        size = max(len(self.ascending), 1)
+        group = groups[self._rows]
+        is_inside = group >= 0
+        size = max(len(self._ascending), 1)
         # One integer holds group and rank, so that one sort orders all groups at once.
-        keys = np.sort(group[inside] * size + self.rank[inside])
-        values = self.ascending[keys % size] if len(keys) else np.zeros(1)
-        n = np.bincount(group[inside], minlength=count)
+        places = np.sort(group[is_inside] * size + self._rank[is_inside])
+        values = self._ascending[places % size] if len(places) else np.zeros(1)
+        n = np.bincount(group[is_inside], minlength=count)
         # The index at which each group begins in `values`.
         first = np.cumsum(n) - n
-        empty = n == 0
-        lists: list[list[Any]] = []
-        for share in SHARES:
-            rank = np.maximum(n - 1, 0) * share
-            below = np.floor(rank).astype(np.int64)
-            low = values[np.where(empty, 0, first + below)]
-            high = values[
-                np.where(empty, 0, first + np.minimum(below + 1, np.maximum(n - 1, 0)))
-            ]
-            lists.append(_or_none(low + (high - low) * (rank - below), empty))
-        return [*lists, n.tolist()]
+        is_empty = n == 0
+        last = np.maximum(n - 1, 0)
+        rank = last * share
+        below = np.floor(rank).astype(np.int64)
+        low = values[np.where(is_empty, 0, first + below)]
+        high = values[np.where(is_empty, 0, first + np.minimum(below + 1, last))]
+        return _or_none(low + (high - low) * (rank - below), is_empty)
 
 
-class Reader:
-    """Compute once what is the same in every grouping.
+class Aggregator:
+    """Compute the figures of any groups of the same pull requests."""
 
-    Its rows are the merged pull requests of the weeks.
-    """
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+        self._quantiles: dict[str, Quantiles] = {}
+        self._makers: dict[Aggregate, Callable[[Groups, Figure], list[Any]]] = {
+            Aggregate.EVENTS: self._events,
+            Aggregate.SUM: self._sum,
+            Aggregate.KNOWN: self._known,
+            Aggregate.POSITIVE: self._positive,
+            Aggregate.DISTINCT: self._distinct,
+            Aggregate.MEDIAN: self._quantile,
+            Aggregate.P75: self._quantile,
+            Aggregate.P90: self._quantile,
+            Aggregate.DEPTH: self._depth,
+            Aggregate.LOAD: self._load,
+            Aggregate.REVIEWERS: self._reviewers,
+            Aggregate.GINI: self._gini,
+            Aggregate.TOOLS: self._tools,
+        }
 
-    def __init__(self, columns: Columns, merged: Any) -> None:
-        pulls, reviews = columns
-        self.pulls, self.merged = pulls, merged
-        n = len(pulls.pk)
-        rows = np.flatnonzero(merged >= 0)
-        self.lines = pulls.additions + pulls.deletions
-        self.received = np.bincount(reviews.pull, minlength=n)
-        # The lines of a release were counted before, so its reviews are in no depth.
-        self.of_sized = np.where(
-            pulls.is_release, 0, np.bincount(reviews.pull[reviews.counts], minlength=n)
-        )
-        # Bots and releases need no approval. Without details, a missing one would mean
-        # nothing.
-        approved = first_by_pull(reviews, reviews.approves, n)
-        read = (merged >= 0) & ~pulls.is_release & pulls.has_detail & ~pulls.by_bot
-        self.reviewable = read
-        self.unapproved = read & ~(approved <= pulls.merged)
-        self.cycles = np.where(read, pulls.cycles, 0)
-        to_merge = (pulls.merged - pulls.begun) / np.timedelta64(1, "h")
-        human = np.flatnonzero(read)
-        # A review before the pull request was created has an impossible time.
-        on_time = reviews.at >= pulls.created[reviews.pull]
-        first = first_by_pull(reviews, reviews.counts & on_time, n)
-        approved_on_time = first_by_pull(reviews, reviews.approves & on_time, n)
-        moments = (pulls.first_commit, pulls.begun, first, approved_on_time, pulls.merged)
-        parts = phases(*(column[human] for column in moments))
-        self.to_merge = Spreads(to_merge[rows], rows)
-        self.phases = [Spreads(values, human) for values in parts]
-        self.tools = _Tools(pulls.ai_tools, pulls.ai_assisted)
-        sized = rows[~pulls.is_release[rows]]
-        self.size = Spreads(self.lines[sized].astype(float), sized)
+    @cached_property
+    def pairs(self) -> Pairs:
+        reviews = self.measured.reviews
+        base = reviews.reviewer.max(initial=0) + 1
+        unique = np.unique(reviews.pull * base + reviews.reviewer)
+        return Pairs(unique // base, unique % base)
 
-    def figures(
-        self,
-        groups: Groups,
-        into: Any,
-        counted: Any,
-        load: Any,
-        opened: Any,
-        closed: Any,
-        pushed: Any,
-    ) -> list[tuple[int, Figures]]:
-        """Return the groups in which anything happened, by number, with their
-        figures.
+    def columns(
+        self, groups: Groups, figures: Sequence[Figure] = FIGURES
+    ) -> dict[str, list[Any]]:
+        """Return the values of the groups by the figures' names, in their order."""
+        return {
+            figure.name: self._makers[figure.aggregate](groups, figure) for figure in figures
+        }
+
+    def values(self, name: str) -> Any:
+        """Return a column of the measures, or one that is derived from them:
+        `ai_assisted` (whether the verdict is that) or `counted_reviews` (their number).
         """
-        pulls, count = self.pulls, groups.size
-        total = _Totals(into, count)
-        n_opened, n_merged, n_closed = (
-            _tally(which, count) for which in (opened, into, closed)
-        )
-        n_direct = _tally(pushed, count)
-        reviewers, concentration = _load(into[counted[0]], counted[1], count)
-        reviewed = _tally(load, count)
-        time_to_merge = self.to_merge.of(into, count)
-        coding, pickup, review, merge, cycle = (
-            spread.of(into, count) for spread in self.phases
-        )
-        counted_reviews, lines = total.sum(self.of_sized), total.sum(self.lines)
-        fields: tuple[list[Any], ...] = (
-            n_opened,
-            n_merged,
-            *time_to_merge[:3],
-            _distinct(into, pulls.author, count),
-            total.sum(pulls.ai_assisted),
-            total.sum(pulls.additions),
-            total.sum(pulls.deletions),
-            total.sum(self.received),
-            n_closed,
-            time_to_merge[3],
-            *coding,
-            *pickup,
-            *review,
-            *merge,
-            *cycle,
-            *self.size.of(into, count)[:3],
-            [review_depth(some, of) for some, of in zip(counted_reviews, lines, strict=True)],
-            total.sum(self.reviewable),
-            total.sum(self.unapproved),
-            total.sum(self.cycles > 0),
-            total.sum(self.cycles),
-            total.sum(pulls.is_revert),
-            reviewed,
-            reviewers,
-            concentration,
-            total.sum(pulls.ai_agent),
-            total.sum(pulls.ai_hinted),
-            self.tools.of(into, count),
-            n_direct,
-        )
-        rows = zip(*fields, strict=True)
-        touched = zip(n_opened, n_merged, n_closed, n_direct, reviewed, rows, strict=True)
-        return [
-            (group, Figures(*row)) for group, (*some, row) in enumerate(touched) if any(some)
-        ]
+        pulls = self.measured.pulls
+        if name == "ai_assisted":
+            return pulls.ai_verdict == Verdict.ASSISTED
+        if name == "counted_reviews":
+            return np.bincount(self.measured.reviews.pull, minlength=len(self.measured))
+        return getattr(pulls, name)
 
+    def _events(self, groups: Groups, figure: Figure) -> list[int]:
+        return _counts(getattr(groups, figure.column), groups.size)
 
-class _Totals:
-    """Sum values over the rows of each group."""
+    def _sum(self, groups: Groups, figure: Figure) -> list[int]:
+        return self._total(groups, np.nan_to_num(self.values(figure.column)))
 
-    def __init__(self, groups: Any, count: int) -> None:
-        self.rows = np.flatnonzero(groups >= 0)
-        self.groups, self.count = groups[self.rows], count
+    def _known(self, groups: Groups, figure: Figure) -> list[int]:
+        return self._total(groups, ~np.isnan(self.values(figure.column)))
 
-    def sum(self, values: Any) -> list[int]:
+    def _positive(self, groups: Groups, figure: Figure) -> list[int]:
+        return self._total(groups, self.values(figure.column) > 0)
+
+    @staticmethod
+    def _total(groups: Groups, values: Any) -> list[int]:
         """Return the sums, which are exact for whole numbers below 2**53."""
-        summed = np.bincount(self.groups, weights=values[self.rows], minlength=self.count)
+        rows = np.flatnonzero(groups.merged_at >= 0)
+        into = groups.merged_at[rows]
+        summed = np.bincount(into, weights=values[rows], minlength=groups.size)
         whole: list[int] = summed.astype(np.int64).tolist()
         return whole
 
+    def _distinct(self, groups: Groups, figure: Figure) -> list[int]:
+        """Count different values. 0, no known person, counts as one."""
+        values = self.values(figure.column)
+        is_inside = groups.merged_at >= 0
+        base = values.max(initial=0) + 1
+        pairs = np.unique(groups.merged_at[is_inside] * base + values[is_inside])
+        counts: list[int] = np.bincount(pairs // base, minlength=groups.size).tolist()
+        return counts
 
-def _tally(groups: Any, count: int) -> list[int]:
+    def _quantile(self, groups: Groups, figure: Figure) -> list[float | None]:
+        if figure.column not in self._quantiles:
+            self._quantiles[figure.column] = Quantiles(self.values(figure.column))
+        ranked = self._quantiles[figure.column]
+        return ranked.of(groups.merged_at, groups.size, _SHARES[figure.aggregate])
+
+    def _depth(self, groups: Groups, figure: Figure) -> list[float | None]:
+        size = self.measured.pulls.size_lines
+        counted = self.values("counted_reviews")
+        # The lines of a release were counted before, so its reviews are in no depth.
+        reviews = self._total(groups, np.where(np.isnan(size), 0, counted))
+        lines = self._total(groups, np.nan_to_num(size))
+        return [review_depth(*of_group) for of_group in zip(reviews, lines, strict=True)]
+
+    def _load(self, groups: Groups, figure: Figure) -> list[int]:
+        return _counts(groups.load, groups.size)
+
+    def _reviewers(self, groups: Groups, figure: Figure) -> list[int]:
+        group, _ = self._loads(groups)
+        return _counts(group, groups.size)
+
+    def _loads(self, groups: Groups) -> tuple[Any, Any]:
+        """Return the group and the load of each reviewer, by group and ascending load."""
+        group = groups.merged_at[self.pairs.pull]
+        is_inside = group >= 0
+        # One integer holds group and reviewer, so that `unique` counts the pairs.
+        base = self.pairs.reviewer.max(initial=0) + 1
+        pairs, loads = np.unique(
+            group[is_inside] * base + self.pairs.reviewer[is_inside], return_counts=True
+        )
+        owner = pairs // base
+        order = np.lexsort((loads, owner))
+        return owner[order], loads[order]
+
+    def _gini(self, groups: Groups, figure: Figure) -> list[float | None]:
+        """Compute `definitions.gini` for all groups at once."""
+        group, loads = self._loads(groups)
+        n = np.bincount(group, minlength=groups.size)
+        rank = np.arange(len(group)) - (np.cumsum(n) - n)[group] + 1
+        weighted = np.bincount(group, weights=rank * loads, minlength=groups.size)
+        total = np.bincount(group, weights=loads, minlength=groups.size)
+        is_empty = n == 0
+        safe_n, safe_total = np.where(is_empty, 1, n), np.where(is_empty, 1, total)
+        values = 2 * weighted / (safe_n * safe_total) - (safe_n + 1) / safe_n
+        return _or_none(values, is_empty)
+
+    @cached_property
+    def _used_tools(self) -> tuple[list[str], Any, Any]:
+        """Return the names of the tools, and a row and a tool for each use."""
+        tools = self.measured.pulls.ai_tools
+        uses = [
+            (row, name)
+            for row in np.flatnonzero(tools != "").tolist()
+            for name in tools[row].split()
+        ]
+        names = sorted({name for _, name in uses})
+        number = {name: place for place, name in enumerate(names)}
+        rows = np.array([row for row, _ in uses], dtype=np.int64)
+        return names, rows, np.array([number[name] for _, name in uses], dtype=np.int64)
+
+    def _tools(self, groups: Groups, figure: Figure) -> list[str]:
+        names, rows, tools = self._used_tools
+        group = groups.merged_at[rows]
+        is_inside, size = group >= 0, max(len(names), 1)
+        pairs, counts = np.unique(
+            group[is_inside] * size + tools[is_inside], return_counts=True
+        )
+        listed: list[list[str]] = [[] for _ in range(groups.size)]
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            listed[pair // size].append(f"{names[pair % size]}={count}")
+        return [" ".join(uses) for uses in listed]
+
+
+def _counts(groups: Any, count: int) -> list[int]:
     counts: list[int] = np.bincount(groups[groups >= 0], minlength=count).tolist()
     return counts
 
 
-def _or_none(values: Any, empty: Any) -> list[Any]:
+def _or_none(values: Any, is_empty: Any) -> list[Any]:
     listed: list[Any] = values.tolist()
-    for place in np.flatnonzero(empty).tolist():
+    for place in np.flatnonzero(is_empty).tolist():
         listed[place] = None
     return listed
-
-
-def _distinct(groups: Any, people: Any, count: int) -> list[int]:
-    """Count the different people of each group. 0, no known person, counts as one."""
-    inside = groups >= 0
-    pairs = np.unique(groups[inside] * (people.max(initial=0) + 1) + people[inside])
-    counts: list[int] = np.bincount(
-        pairs // (people.max(initial=0) + 1), minlength=count
-    ).tolist()
-    return counts
-
-
-def _load(groups: Any, reviewers: Any, count: int) -> tuple[list[int], list[float | None]]:
-    """Return how many reviewers each group has, and the Gini coefficient of their
-    loads.
-
-    There is one row for each pull request and reviewer.
-    """
-    inside = groups >= 0
-    # One integer holds group and reviewer, so that `unique` counts the pairs.
-    base = reviewers.max(initial=0) + 1
-    pairs, loads = np.unique(groups[inside] * base + reviewers[inside], return_counts=True)
-    group = pairs // base
-    order = np.lexsort((loads, group))
-    group, loads = group[order], loads[order]
-    n = np.bincount(group, minlength=count)
-    place = np.arange(len(group)) - (np.cumsum(n) - n)[group] + 1
-    # This is `definitions.gini` for all groups at once.
-    weighted = np.bincount(group, weights=place * loads, minlength=count)
-    total = np.bincount(group, weights=loads, minlength=count)
-    empty = n == 0
-    safe_n, safe_total = np.where(empty, 1, n), np.where(empty, 1, total)
-    return n.tolist(), _or_none(
-        2 * weighted / (safe_n * safe_total) - (safe_n + 1) / safe_n, empty
-    )
-
-
-class _Tools:
-    """Count the tools of each group, by name, like `claude=3 codex=1`.
-
-    There is one row for each pull request and tool.
-    """
-
-    def __init__(self, tools: Any, assisted: Any) -> None:
-        rows = np.flatnonzero(assisted)
-        pairs = [
-            (row, name)
-            for row, names in zip(rows.tolist(), tools[rows].tolist(), strict=True)
-            for name in names or ()
-        ]
-        self.names = sorted({name for _, name in pairs})
-        number = {name: n for n, name in enumerate(self.names)}
-        self.rows = np.array([row for row, _ in pairs], dtype=np.int64)
-        self.tools = np.array([number[name] for _, name in pairs], dtype=np.int64)
-
-    def of(self, groups: Any, count: int) -> list[str]:
-        group = groups[self.rows]
-        inside, size = group >= 0, max(len(self.names), 1)
-        pairs, counts = np.unique(group[inside] * size + self.tools[inside], return_counts=True)
-        listed = [""] * count
-        for pair, n in zip(pairs.tolist(), counts.tolist(), strict=True):
-            place, said = pair // size, f"{self.names[pair % size]}={n}"
-            listed[place] = f"{listed[place]} {said}" if listed[place] else said
-        return listed

@@ -19,22 +19,20 @@ author's account is deleted, too: an author cannot submit these. Which accounts 
 is one rule for all sources (`apps.metrics.ingest.bots`), unless an admin has decided.
 
 A period's percentiles come from its pull requests, never from weekly medians.
-`MEASURES` has each formula in words, for pages that explain how a figure is measured.
+`apps.metrics.figures.declarations` has each formula in words.
 Increase `DEFINITIONS_VERSION` whenever a formula changes.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from enum import StrEnum
 from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.metrics.figures.moments import possible_span
-from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.metrics.records import ReviewState
 
-DEFINITIONS_VERSION = 9
+DEFINITIONS_VERSION = 10
 
 # Fewer values than these are shown as they are, one by one, and never as a median of a
 # person or a repository.
@@ -52,31 +50,12 @@ class Verdict(StrEnum):
     UNREAD = "unread"
 
 
-class Spread(NamedTuple):
+class Summary(NamedTuple):
     """The median and the p75 of some values; `n` is the number of values."""
 
     median: float | None
     p75: float | None
     n: int
-
-
-def is_merged(state: str, merged_at: datetime | None) -> bool:
-    """Return whether a pull request is merged and its source knows the time."""
-    return state == PullRequestState.MERGED and merged_at is not None
-
-
-def time_to_merge_hours(
-    kind: str, created_at: datetime, merged_at: datetime, *, opening_known: bool = True
-) -> float | None:
-    """Return mergedAt - createdAt in hours.
-
-    None for a direct commit, for a release, if the opening isn't known, and for times
-    that are impossible.
-    """
-    if kind != ChangeKind.PULL_REQUEST or not opening_known:
-        return None
-    span = possible_span(created_at, merged_at)
-    return None if span is None else span.total_seconds() / 3600
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
@@ -98,71 +77,15 @@ def median(values: Sequence[float]) -> float | None:
     return percentile(sorted(values), 0.5)
 
 
-def spread(values: Iterable[float | None]) -> Spread:
+def summary(values: Iterable[float | None]) -> Summary:
     """Return the median and p75 of the values that are not None, and their number."""
     ordered = sorted(value for value in values if value is not None)
-    return Spread(percentile(ordered, 0.5), percentile(ordered, 0.75), len(ordered))
-
-
-def changed_lines(additions: int, deletions: int) -> int:
-    """Return the size of a pull request: lines added and lines deleted."""
-    return additions + deletions
+    return Summary(percentile(ordered, 0.5), percentile(ordered, 0.75), len(ordered))
 
 
 # What no account can submit about its own pull request. Only an approval or a request
 # for changes is ever dismissed.
 BY_OTHERS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
-
-
-def counts_as_review(
-    author: int | None,
-    reviewer: int | None,
-    is_bot: bool,
-    at: datetime | None,
-    *,
-    is_ghost: bool = False,
-    state: str = "",
-) -> bool:
-    """Return whether a review counts: it was submitted, by a person, and by another
-    person than the author.
-
-    Args:
-        author: primary key of the pull request's author.
-        reviewer: that of the reviewer.
-        is_bot: the reviewer is a bot.
-        at: when it was submitted.
-        is_ghost: the reviewer is the ghost, which is all deleted accounts in one. An
-            approval of a ghost's pull request is by another one, because GitHub lets no
-            account approve its own; a comment may be the author's.
-        state: of the review.
-    """
-    if is_bot or at is None or reviewer is None:
-        return False
-    return reviewer != author or (is_ghost and state in BY_OTHERS)
-
-
-def hours_to_review(created_at: datetime, counted: Sequence[datetime]) -> float | None:
-    """Return the hours from createdAt to the first review that counts; None without
-    one.
-
-    A review before createdAt or at an impossible time does not end the wait. Pages that
-    show a median of these waits take it over pull requests by people.
-    """
-    spans = [possible_span(created_at, at) for at in counted]
-    known = [span for span in spans if span is not None]
-    return min(known).total_seconds() / 3600 if known else None
-
-
-def verdict(ai_assisted: bool | None, has_detail: bool) -> Verdict:
-    """Return the verdict on a pull request.
-
-    Args:
-        ai_assisted: the result of the markers; None if they were not read yet.
-        has_detail: whether its body, commits, and reviews are all there.
-    """
-    if ai_assisted:
-        return Verdict.ASSISTED
-    return Verdict.NO_MARKER if ai_assisted is False and has_detail else Verdict.UNREAD
 
 
 class Phases(NamedTuple):
@@ -251,37 +174,6 @@ def review_depth(reviews: float, lines: float) -> float | None:
     return 100 * reviews / lines if lines else None
 
 
-class OpenState(StrEnum):
-    """What an open pull request waits for."""
-
-    DRAFT = "draft"
-    PENDING_REVIEW = "pending-review"
-    CHANGES_REQUESTED = "changes-requested"
-    PENDING_MERGE = "pending-merge"
-
-
-def open_state(is_draft: bool, verdicts: Iterable[tuple[datetime, str, int]]) -> OpenState:
-    """Return the state of an open pull request from its counted reviews: (when,
-    verdict, reviewer).
-
-    A draft is a draft. Otherwise the last approval or request for changes of each
-    reviewer counts; a comment changes nothing, and a dismissed review no longer counts.
-    One request for changes outweighs all approvals. Without either, the pull request
-    waits for a review.
-    """
-    if is_draft:
-        return OpenState.DRAFT
-    standing: dict[int, str] = {}
-    for _, state, reviewer in sorted(verdicts):
-        if state != "commented":
-            standing[reviewer] = state
-    if "changes_requested" in standing.values():
-        return OpenState.CHANGES_REQUESTED
-    return (
-        OpenState.PENDING_MERGE if "approved" in standing.values() else OpenState.PENDING_REVIEW
-    )
-
-
 # Upper bounds of changed lines, in ascending order; more than the last is huge.
 SIZES = ((20, "tiny"), (100, "small"), (250, "medium"), (500, "large"))
 
@@ -293,13 +185,3 @@ def size_bucket(lines: int) -> str:
     if lines == SIZES[-1][0]:
         return SIZES[-1][1]
     return next((name for bound, name in SIZES if lines < bound), "huge")
-
-
-class Measure(NamedTuple):
-    """How something is measured, for pages: its name, unit ("" for counts) and formula
-    in a sentence or two.
-    """
-
-    title: str
-    unit: str
-    formula: str

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from apps.metrics.figures.aggregate import Figures
+from apps.metrics.figures.declarations import NAMES
 from apps.metrics.models import Scope, WeeklyMetrics
 from apps.metrics.weeks import week_label
 
@@ -25,7 +25,7 @@ _IDENTITIES = {Scope.REPOSITORY: "repository__source", Scope.MEMBER: "member__ke
 
 # The columns that are no figures.
 LABELS = ("week", "week_start", Scope.REPOSITORY.value, Scope.MEMBER.value)
-BASIC = Figures._fields[: Figures._fields.index("reviews") + 1]
+BASIC = NAMES[: NAMES.index("reviews") + 1]
 
 
 def columns(scope: Scope, *, everything: bool = False, dates: bool = False) -> list[str]:
@@ -39,7 +39,7 @@ def columns(scope: Scope, *, everything: bool = False, dates: bool = False) -> l
         labels.append("week_start")
     if scope in _NAMES:
         labels.append(scope.value)
-    return [*labels, *(Figures._fields if everything else BASIC)]
+    return [*labels, *(NAMES if everything else BASIC)]
 
 
 def weekly_rows(
@@ -54,7 +54,7 @@ def weekly_rows(
     name = [_NAMES[scope]] if scope in _NAMES else []
     identity = _IDENTITIES.get(scope, "subject")
     names = columns(scope, everything=everything, dates=dates)
-    figures = Figures._fields if everything else BASIC
+    figures = NAMES if everything else BASIC
     # Sorted here: databases disagree on the order of letters.
     found = sorted(
         rows.values_list(identity, "week", *name, *figures),

@@ -12,7 +12,10 @@ row counts the pull requests and direct commits of which they are the author, an
 `reviewed` the pull requests of others that they reviewed. Rows that have no data any
 more are removed, rows that are right already are left alone, so running it again writes
 nothing. Work in progress is not in the table: one old open pull request would touch
-every week since; see `apps.metrics.figures.work_in_progress`.
+every week since.
+
+It also stores the measures of the pull requests of these weeks
+(`apps.metrics.figures.pull_requests`), which all pages read.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +26,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from django.db.models import Exists, F, OuterRef, Q
 
-from apps.metrics.figures.aggregate import Figures, Subject, tally, week_index
-from apps.metrics.figures.columns import RawMoment, fetch, fetch_text, moments, read, touched
+from apps.metrics.figures.aggregate import Subject, week_index, weekly
+from apps.metrics.figures.columns import RawMoment, fetch, fetch_text, moments
+from apps.metrics.figures.compute import compute, touched
+from apps.metrics.figures.declarations import NAMES
 from apps.metrics.figures.definitions import DEFINITIONS_VERSION
 from apps.metrics.figures.joined import apply_joins
+from apps.metrics.figures.measures import Measured
 from apps.metrics.figures.moments import possible
+from apps.metrics.figures.pull_requests import read_by_keys, renew, store
 from apps.metrics.gc import without_gc
 from apps.metrics.ingest.identities import apply_bot_rule
 from apps.metrics.models import PRReview, PullRequest, Scope, WeeklyMetrics
@@ -42,7 +49,7 @@ from apps.teams.zones import zone_or_utc
 
 __all__ = [
     "Subject",
-    "compute",
+    "newest",
     "recompute",
     "recompute_outdated",
     "run_aggregation",
@@ -55,8 +62,6 @@ __all__ = [
 # together.
 UNIT_WEEKS = 26
 _GAP = 4 * WEEK
-
-_FIGURES = list(Figures._fields)
 
 
 def zone_of(team_id: int) -> ZoneInfo:
@@ -149,15 +154,29 @@ def units(weeks: Iterable[date]) -> Iterator[list[date]]:
         yield unit
 
 
-def recompute(team_id: int, weeks: Iterable[date] | None = None) -> int:
+@without_gc()
+def recompute(team_id: int, weeks: Iterable[date] | None = None, *, afresh: bool = True) -> int:
     """Make the table right for these weeks (Mondays; None: all). The caller holds the
     transaction.
+
+    Args:
+        afresh: compute the measures of all pull requests of these weeks; otherwise only
+            those that are not stored or outdated.
 
     Returns how many rows were written or removed.
     """
     known = _moments_of(team_id) if weeks is None else None
     wanted = touched_weeks(team_id, known) if weeks is None else weeks
-    return sum(_recompute_unit(team_id, unit, known) for unit in units(wanted))
+    written = 0
+    for unit in units(wanted):
+        keys = _keys(team_id, unit, known)
+        if afresh:
+            measured = compute(keys)
+            store(team_id, measured)
+        else:
+            measured = renew(team_id, keys)
+        written += _write_weeks(team_id, unit, measured)
+    return written
 
 
 def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
@@ -180,7 +199,7 @@ def run_aggregation(ctx: StepContext, team_id: int) -> Done | Partial:
                     missing.append(Missing(what=portion.name, why=portion.why))
                     continue
                 with portion.watched():
-                    _recompute_unit(team_id, portion.items)
+                    recompute(team_id, portion.items)
             done += len(unit)
             work.cursor, work.done = {"after": unit[-1].isoformat(), "missing": missing}, done
     result = {"weeks": len(weeks)}
@@ -202,21 +221,21 @@ def recompute_outdated(team_id: int) -> int:
     return recompute(team_id, set(rows.values_list("week", flat=True)))
 
 
-def compute(
-    team_id: int, weeks: Sequence[date], known: _Moments | None = None
-) -> dict[tuple[Subject, date], Figures]:
-    """Compute the figures of these weeks (ascending) from the rows, for each subject
-    that has any.
+def newest(team_id: int, weeks: Sequence[date]) -> dict[tuple[Subject, date], tuple[Any, ...]]:
+    """Return the figures of these weeks (ascending) by the rows as they are now, for
+    each subject that has any, without writing them.
     """
+    return weekly(read_by_keys(_keys(team_id, weeks)), weeks, zone_of(team_id))
+
+
+def _keys(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> Any:
     zone = zone_of(team_id)
     since, until = week_start(weeks[0], zone), week_start(weeks[-1] + WEEK, zone)
-    keys = known.between(since, until) if known else touched(team_id, since, until)
-    return tally(read(team_id, keys), weeks, zone)
+    return known.between(since, until) if known else touched(team_id, since, until)
 
 
-@without_gc()
-def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None = None) -> int:
-    wanted = compute(team_id, weeks, known)
+def _write_weeks(team_id: int, weeks: Sequence[date], measured: Measured) -> int:
+    wanted = weekly(measured, weeks, zone_of(team_id))
     stored = {
         (subject, week): (pk, *values) for pk, subject, week, *values in _stored(team_id, weeks)
     }
@@ -239,7 +258,7 @@ def _recompute_unit(team_id: int, weeks: Sequence[date], known: _Moments | None 
         _COLUMNS,
         changed,
         unique=("team_id", "subject", "week"),
-        update=("definitions_version", *_FIGURES),
+        update=("definitions_version", *NAMES),
     )
     vanished = [values[0] for place, values in stored.items() if place not in named]
     # A statement has a limited number of parameters.
@@ -255,9 +274,7 @@ def _stored(team_id: int, weeks: Sequence[date]) -> list[Any]:
 
     Converting them to Python objects takes longer than computing them.
     """
-    listed = ", ".join(
-        ["id", "subject", "CAST(week AS TEXT)", "definitions_version", *_FIGURES]
-    )
+    listed = ", ".join(["id", "subject", "CAST(week AS TEXT)", "definitions_version", *NAMES])
     # The scopes are named so that the database can use its index.
     scopes, marks = (
         ", ".join(f"'{scope}'" for scope in Scope.values),
@@ -278,12 +295,12 @@ _COLUMNS = (
     "repository_id",
     "member_id",
     "definitions_version",
-    *_FIGURES,
+    *NAMES,
 )
 
 
 def _row(
-    team_id: int, subject: Subject, place: tuple[str, str], numbers: Figures
+    team_id: int, subject: Subject, place: tuple[str, str], numbers: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     return (
         team_id,

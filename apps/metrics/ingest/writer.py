@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from apps.metrics.cache import touch
+from apps.metrics.cache import outdate_measures, touch
 from apps.metrics.ingest.commits_and_reviews import write_commits, write_reviews
 from apps.metrics.ingest.identities import Directory, upsert_people
 from apps.metrics.ingest.node_ids import follow_addresses
@@ -210,10 +210,14 @@ def _ingest_round(
     ]
     reviewed = write_reviews(repository.team_id, places, people)
     committed = write_commits(repository.team_id, places, people)
-    if changed or reviewed or committed:
+    renewed = {keys[external_id] for external_id in changed} | reviewed | committed
+    known = {values["pk"] for values in stored.values()}
+    if renewed:
         touch(repository.team_id)
+    if renewed & known:
+        outdate_measures(repository.team_id, renewed & known)
     # Version 0 lets the markers be read again, because they depend on the commits.
-    if stale := committed & {values["pk"] for values in stored.values()}:
+    if stale := committed & known:
         PullRequest.objects.for_team(repository.team_id).filter(pk__in=stale).update(
             markers_version=0
         )
@@ -228,9 +232,7 @@ def _ingest_round(
         ),
         weeks=frozenset(weeks),
         ids=tuple(keys[external_id] for external_id in rows),
-        changed=frozenset(
-            {keys[external_id] for external_id in changed} | reviewed | committed
-        ),
+        changed=frozenset(renewed),
         older=frozenset(older),
     )
 

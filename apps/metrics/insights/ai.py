@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import log2
 
-from apps.metrics.figures.definitions import size_bucket
+from apps.metrics.figures.definitions import Verdict, size_bucket
 from apps.metrics.figures.significance import MIN_SHARE_CASES, Difference, of_medians, of_shares
-from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, split
+from apps.metrics.insights.base import MOST_SHOWN, Finding, percent, recent, shown, split
 from apps.metrics.insights.change_types import change_type
 from apps.metrics.insights.dataset import Dataset, Pull
 
@@ -25,13 +25,13 @@ def associate(pulls: list[Pull], value: Callable[[Pull], float | None]) -> Diffe
     )
     for pull in pulls:
         measured = value(pull)
-        # If not everything was read, a missing marker means nothing.
-        is_known = pull.ai_assisted or (pull.ai_assisted is False and pull.has_detail)
+        is_known = pull.verdict != Verdict.UNREAD
         if measured is not None and not pull.by_bot and is_known:
             # Large changes and some types take longer in any case, so only pull
             # requests of the same size and type are compared.
             unknown, assisted = groups[size_bucket(pull.lines), change_type(pull.title)]
-            (assisted if pull.ai_assisted else unknown).append(measured)
+            side = assisted if pull.verdict == Verdict.ASSISTED else unknown
+            side.append(measured)
     return of_medians([pair for _, pair in sorted(groups.items())])
 
 
@@ -49,7 +49,7 @@ def ai_time_to_merge(dataset: Dataset) -> Iterator[Finding]:
         return
     way = "longer" if found.ratio > 1 else "shorter"
     assisted = sorted(
-        (pull for pull in merged if pull.ai_assisted),
+        (pull for pull in merged if pull.verdict == Verdict.ASSISTED),
         key=lambda pull: -(pull.hours_to_merge or 0),
     )
     yield Finding(
@@ -78,10 +78,10 @@ def ai_share(dataset: Dataset) -> Iterator[Finding]:
     """Find a change of the team's share of merged pull requests with an explicit AI
     marker.
     """
-    read = [pull for pull in dataset.pulls if pull.merged_at and pull.ai_assisted is not None]
+    read = [pull for pull in dataset.pulls if pull.verdict != Verdict.UNREAD]
     before, after = split(dataset, read, lambda pull: pull.merged_at)
     marked_before, marked_after = (
-        sum(bool(pull.ai_assisted) for pull in side) for side in (before, after)
+        sum(pull.verdict == Verdict.ASSISTED for pull in side) for side in (before, after)
     )
     if min(len(before), len(after)) < MIN_SHARE_CASES:
         return
@@ -91,6 +91,7 @@ def ai_share(dataset: Dataset) -> Iterator[Finding]:
         or not of_shares(marked_before, len(before), marked_after, len(after)).is_beyond
     ):
         return
+    marked = [pull for pull in after if pull.verdict == Verdict.ASSISTED]
     way = "up" if share_after > share_before else "down"
     yield Finding(
         rule="ai-share",
@@ -104,7 +105,7 @@ def ai_share(dataset: Dataset) -> Iterator[Finding]:
             "after": share_after,
             "n_before": len(before),
             "n_after": len(after),
-            "pull_requests": [pull.pk for pull in after if pull.ai_assisted][:MOST_SHOWN],
+            "pull_requests": shown(marked),
         },
         effect=min(1.0, abs(share_after - share_before) * 1.5),
     )

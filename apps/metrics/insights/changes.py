@@ -167,11 +167,13 @@ def weekend_load(dataset: Dataset) -> Iterator[Finding]:
     """
     days: dict[tuple[int, date], tuple[datetime, int]] = {}
     for pull in dataset.pulls:
-        acts = [(one.reviewer, one.at) for one in pull.human_reviews]
+        acts: list[tuple[int | None, datetime]] = [
+            (review.reviewer, review.at) for review in pull.reviews
+        ]
         if not pull.by_bot:
             acts.append((pull.author, pull.created_at))
         for who, at in acts:
-            if who is not None and at is not None and dataset.before_from < at <= dataset.until:
+            if who is not None and dataset.before_from < at <= dataset.until:
                 days.setdefault((who, at.astimezone(dataset.zone).date()), (at, pull.pk))
     # One entry for each person and day: ten reviews on one Saturday are one day of
     # work.

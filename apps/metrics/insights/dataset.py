@@ -3,22 +3,18 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import isnan
 from typing import Any
 
-from django.db.models import F, Max, Q
+from django.db.models import Max, Q
 
-from apps.metrics.figures.definitions import (
-    changed_lines,
-    counts_as_review,
-    hours_to_review,
-    is_merged,
-    time_to_merge_hours,
-)
-from apps.metrics.figures.moments import is_possible, possible_condition
-from apps.metrics.figures.reverts import is_revert
+from apps.metrics.figures.definitions import Verdict
+from apps.metrics.figures.measures import Measured
+from apps.metrics.figures.moments import possible_condition
+from apps.metrics.figures.pull_requests import known, read
 from apps.metrics.figures.weekly import zone_of
-from apps.metrics.models import GHOST_KEY, TIES, DetailState, PRReview, PullRequest
-from apps.metrics.records import ChangeKind, PullRequestState, ReviewState
+from apps.metrics.models import TIES, PullRequest, TeamMember
+from apps.metrics.records import ChangeKind, PullRequestState
 
 RECENT = timedelta(weeks=8)
 BEFORE = timedelta(weeks=18)  # the time that the recent weeks are compared with
@@ -28,32 +24,21 @@ YEAR = timedelta(weeks=52)  # the time in which the rules look for changes
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    reviewer: int | None
-    login: str
-    is_bot: bool
-    state: str
-    at: datetime | None
-    is_ghost: bool = False
+    """A review that counts. `reviewer` is the primary key of a member."""
 
-    def counts_for(self, author: int | None) -> bool:
-        """Return whether it is a review of a pull request by this author, by
-        `definitions.counts_as_review`.
-        """
-        return counts_as_review(
-            author,
-            self.reviewer,
-            self.is_bot,
-            self.at,
-            is_ghost=self.is_ghost,
-            state=self.state,
-        )
+    reviewer: int
+    at: datetime
+    approves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull request; `lines` is the sum of added and deleted ones.
+    """A pull request with its measures; `lines` is the sum of added and deleted ones, 0
+    for a release.
 
-    `has_detail` is True if its reviews have been read.
+    `hours_to_merge` and `hours_to_review` are None if there is no such duration, and
+    `without_approval` if no approval was needed or the reviews have not been read.
+    `reviews` are in the order of their moments.
     """
 
     pk: int
@@ -67,34 +52,13 @@ class Pull:
     updated_at: datetime
     merged_at: datetime | None
     lines: int
-    ai_assisted: bool | None
-    has_detail: bool
+    verdict: Verdict = Verdict.UNREAD
+    hours_to_merge: float | None = None
+    hours_to_review: float | None = None
+    without_approval: bool | None = None
     reviews: tuple[Review, ...] = ()
     title: str = ""
     is_revert: bool = False
-    opening_known: bool = True
-
-    @property
-    def hours_to_merge(self) -> float | None:
-        if self.merged_at is None:
-            return None
-        kind, known = ChangeKind.PULL_REQUEST, self.opening_known
-        return time_to_merge_hours(kind, self.created_at, self.merged_at, opening_known=known)
-
-    @property
-    def human_reviews(self) -> list[Review]:
-        """Return the submitted reviews by people other than the author."""
-        return [review for review in self.reviews if review.counts_for(self.author)]
-
-    @property
-    def hours_to_review(self) -> float | None:
-        """Return the hours from createdAt to the first review by a person other than
-        the author; None without one.
-        """
-        return hours_to_review(
-            self.created_at,
-            [review.at for review in self.human_reviews if review.at is not None],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +66,15 @@ class Dataset:
     """One team's year up to `until`, which is its newest activity, or now if that is
     earlier.
 
-    `zone` is the team's time zone.
+    `repositories` are names and `logins` those of members, by primary key. `zone` is
+    the team's time zone.
     """
 
     until: datetime
     pulls: tuple[Pull, ...] = ()
     repositories: dict[int, str] = field(default_factory=dict)
     zone: tzinfo = UTC
+    logins: dict[int, str] = field(default_factory=dict)
 
     @property
     def recent_from(self) -> datetime:
@@ -120,7 +86,7 @@ class Dataset:
 
 
 def load(team_id: int, now: datetime) -> Dataset:
-    """Read a team's dataset, in four statements.
+    """Read a team's dataset, in five statements.
 
     Changes without a pull request are left out, because they could not be reviewed.
     """
@@ -136,13 +102,18 @@ def load(team_id: int, now: datetime) -> Dataset:
     wanted = pulls.filter(
         Q(created_at__gte=since) | Q(merged_at__gte=since) | Q(state=PullRequestState.OPEN)
     )
-    reviews = _reviews(team_id, wanted)
+    measured = read(wanted)
+    places = {pk: place for place, pk in enumerate(measured.pulls.pk.tolist())}
+    people = _People(team_id)
+    measures = _measures(measured, people)
     repositories: dict[int, str] = {}
     found = []
     for row in wanted.order_by("created_at", *TIES).values(*_COLUMNS).iterator(chunk_size=5000):
         repositories[row["repository_id"]] = row["repository__full_name"]
-        found.append(_pull(row, tuple(reviews.get(row["pk"], ()))))
-    return Dataset(until, tuple(found), repositories, zone_of(team_id))
+        # What arrived between the two statements is in the next dataset.
+        if row["pk"] in places:
+            found.append(_pull(row, measures[places[row["pk"]]]))
+    return Dataset(until, tuple(found), repositories, zone_of(team_id), people.logins)
 
 
 _COLUMNS = (
@@ -151,79 +122,83 @@ _COLUMNS = (
     "repository_id",
     "repository__full_name",
     "author_id",
-    "author__is_bot",
     "state",
     "is_draft",
     "created_at",
     "updated_at",
-    "merged_at",
-    "additions",
-    "deletions",
-    "ai_assisted",
-    "detail_state",
     "title",
-    "head_ref",
-    "opening_known",
 )
 
 
-def _pull(row: dict[str, Any], reviews: tuple[Review, ...]) -> Pull:
+class _People:
+    """The logins of a team's members, and an order of them that no primary key
+    decides.
+    """
+
+    def __init__(self, team_id: int) -> None:
+        members = TeamMember.objects.for_team(team_id).order_by("login", "key")
+        self.logins = dict(members.values_list("pk", "login"))
+        self.order = {pk: place for place, pk in enumerate(self.logins)}
+
+
+def _measures(measured: Measured, people: _People) -> list[dict[str, Any]]:
+    """Return the measures that the rules need, as the arguments of `Pull`."""
+
+    def order(review: Review) -> tuple[datetime, int]:
+        return review.at, people.order.get(review.reviewer, 0)
+
+    pulls = measured.pulls
+    reviews = _reviews(measured)
+    columns = {
+        "by_bot": pulls.by_bot,
+        "merged_at": pulls.merged_at,
+        "lines": pulls.size_lines,
+        "verdict": pulls.ai_verdict,
+        "hours_to_merge": pulls.time_to_merge_hours,
+        "hours_to_review": pulls.pickup_hours,
+        "without_approval": pulls.without_approval,
+        "is_revert": pulls.is_revert,
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    found = []
+    for place, row in enumerate(rows):
+        values = dict(zip(columns, row, strict=True))
+        without_approval = known(values["without_approval"])
+        values |= {
+            "merged_at": _aware(values["merged_at"]),
+            "lines": 0 if isnan(values["lines"]) else int(values["lines"]),
+            "verdict": Verdict(values["verdict"]),
+            "hours_to_merge": known(values["hours_to_merge"]),
+            "hours_to_review": known(values["hours_to_review"]),
+            "without_approval": None if without_approval is None else bool(without_approval),
+            "reviews": tuple(sorted(reviews[place], key=order)),
+        }
+        found.append(values)
+    return found
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _reviews(measured: Measured) -> dict[int, list[Review]]:
+    found: dict[int, list[Review]] = defaultdict(list)
+    columns = (column.tolist() for column in measured.reviews)
+    for pull, reviewer, at, approves in zip(*columns, strict=True):
+        found[pull].append(Review(reviewer, at.replace(tzinfo=UTC), approves))
+    return found
+
+
+def _pull(row: dict[str, Any], measures: dict[str, Any]) -> Pull:
     return Pull(
         pk=row["pk"],
         number=row["number"],
         repository=row["repository_id"],
         author=row["author_id"],
-        by_bot=bool(row["author__is_bot"]),
         is_open=row["state"] == PullRequestState.OPEN,
         is_draft=row["is_draft"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        merged_at=_merge_of(row),
-        lines=changed_lines(row["additions"], row["deletions"]),
-        ai_assisted=row["ai_assisted"],
-        has_detail=row["detail_state"] == DetailState.COMPLETE,
-        reviews=reviews,
         title=row["title"],
-        is_revert=is_revert(row["title"], row["head_ref"]),
-        opening_known=row["opening_known"],
+        **measures,
     )
-
-
-def _merge_of(row: dict[str, Any]) -> datetime | None:
-    """Return when a pull request was merged; None if it was not, or at a time that is
-    impossible.
-    """
-    merged_at: datetime | None = row["merged_at"]
-    if (
-        merged_at is None
-        or not is_merged(row["state"], merged_at)
-        or not is_possible(merged_at)
-    ):
-        return None
-    return merged_at
-
-
-def _reviews(team_id: int, pulls: Any) -> dict[int, list[Review]]:
-    found: dict[int, list[Review]] = defaultdict(list)
-    rows = (
-        PRReview.objects.for_team(team_id)
-        .filter(pull_request__in=pulls.values("pk"))
-        .exclude(state=ReviewState.PENDING)
-        .order_by(
-            F("submitted_at").asc(nulls_last=True), "reviewer__login", "reviewer__key", "state"
-        )
-        .values_list(
-            "pull_request_id",
-            "reviewer_id",
-            "reviewer__login",
-            "reviewer__key",
-            "reviewer__is_bot",
-            "state",
-            "submitted_at",
-        )
-    )
-    for pull, reviewer, login, key, is_bot, state, at in rows.iterator(chunk_size=5000):
-        found[pull].append(
-            Review(reviewer, login or "ghost", bool(is_bot), state, at, key == GHOST_KEY)
-        )
-    return found

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db.models import Max
 
+from apps.metrics.figures.declarations import NAMES
 from apps.metrics.figures.moments import possible_condition
-from apps.metrics.figures.weekly import Subject, compute, recompute, zone_of
+from apps.metrics.figures.weekly import Subject, newest, recompute, zone_of
 from apps.metrics.insights import Finding
 from apps.metrics.insights.daily import find
 from apps.metrics.models import PullRequest, Scope
@@ -39,7 +40,7 @@ def write_newest(team_id: int, now: datetime) -> None:
 
     The caller holds the transaction.
     """
-    recompute(team_id, newest_weeks(team_id, now))
+    recompute(team_id, newest_weeks(team_id, now), afresh=False)
 
 
 def weeks_event(
@@ -50,18 +51,19 @@ def weeks_event(
     Weeks that end before `whole_from` still grow; None: all are whole.
     """
     weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
-    found = compute(team_id, weeks)
-    figures = [(week, found.get((Subject(Scope.TEAM), week))) for week in weeks]
+    found = newest(team_id, weeks)
+    points = []
+    for week in weeks:
+        figures = dict(zip(NAMES, found.get((Subject(Scope.TEAM), week), ()), strict=False))
+        point = {
+            "week": week.isoformat(),
+            "merged": figures.get("merged", 0),
+            "median": figures.get("time_to_merge_hours_median"),
+            "p75": figures.get("time_to_merge_hours_p75"),
+        }
+        points.append(point)
     return WeeksEvent(
-        weeks=[
-            {
-                "week": week.isoformat(),
-                "merged": row.merged if row else 0,
-                "median": row.time_to_merge_hours_median if row else None,
-                "p75": row.time_to_merge_hours_p75 if row else None,
-            }
-            for week, row in figures
-        ],
+        weeks=points,
         so_far=weeks[-1] == week_of(now, zone),
         whole_from=week_of(whole_from, zone).isoformat() if whole_from else None,
         preliminary=preliminary,

@@ -13,8 +13,7 @@ from apps.metrics.figures.significance import MIN_CASES, SURE
 from apps.metrics.figures.statistics import rank_sum_z
 from apps.metrics.formatting import in_hours
 from apps.metrics.insights.base import MIN_HOURS, MOST_SHOWN, Finding, recent, times
-from apps.metrics.insights.dataset import Dataset, Pull, Review
-from apps.metrics.records import ReviewState
+from apps.metrics.insights.dataset import Dataset, Pull
 
 LARGE = 500  # changed lines
 STALE = timedelta(days=30)
@@ -104,16 +103,11 @@ def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
         if (
             pull.merged_at
             and pull.merged_at > dataset.recent_from
-            and pull.has_detail
-            and not pull.by_bot
+            and pull.without_approval is not None
         ):
             merged[pull.repository].append(pull)
     for repository, pulls in sorted(merged.items()):
-        without = [
-            pull
-            for pull in pulls
-            if not any(_approves(review, pull) for review in pull.human_reviews)
-        ]
+        without = [pull for pull in pulls if pull.without_approval]
         share = len(without) / len(pulls)
         # If most merges have none, the team works in another way, or its source does
         # not record reviews.
@@ -135,10 +129,3 @@ def merged_without_approval(dataset: Dataset) -> Iterator[Finding]:
             },
             effect=0.4 * share,
         )
-
-
-def _approves(review: Review, pull: Pull) -> bool:
-    on_time = (
-        review.at is not None and pull.merged_at is not None and review.at <= pull.merged_at
-    )
-    return review.state == ReviewState.APPROVED and on_time

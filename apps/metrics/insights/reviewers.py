@@ -108,26 +108,18 @@ def _is_bottleneck(share: float, load: Load) -> bool:
 def _load(dataset: Dataset) -> Load:
     load = Load(Counter(), {}, defaultdict(list), defaultdict(list))
     for pull in dataset.pulls:
-        human = sorted(
-            (one for one in pull.human_reviews if one.at),
-            key=lambda one: one.at or dataset.until,
-        )
-        if (
-            human
-            and human[0].reviewer is not None
-            and human[0].at
-            and dataset.recent_from < human[0].at <= dataset.until
-        ):
-            load.waits[human[0].reviewer].append(pull.hours_to_review or 0.0)
+        if pull.reviews and pull.hours_to_review is not None:
+            first = pull.reviews[0]
+            if dataset.recent_from < first.at <= dataset.until:
+                load.waits[first.reviewer].append(pull.hours_to_review)
         # A set, so that several reviews by one person count once for a pull request.
         given = {
-            (one.reviewer, one.login)
-            for one in human
-            if one.at and dataset.recent_from < one.at <= dataset.until
+            review.reviewer
+            for review in pull.reviews
+            if dataset.recent_from < review.at <= dataset.until
         }
-        for reviewer, login in given:
-            if reviewer is not None:
-                load.given[reviewer] += 1
-                load.logins[reviewer] = login
-                load.pulls[reviewer].append(pull.pk)
+        for reviewer in sorted(given, key=lambda key: dataset.logins.get(key, "")):
+            load.given[reviewer] += 1
+            load.logins[reviewer] = dataset.logins.get(reviewer, "ghost")
+            load.pulls[reviewer].append(pull.pk)
     return load

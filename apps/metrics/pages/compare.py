@@ -35,8 +35,8 @@ def comparison(request: HttpRequest, team: Team) -> HttpResponse:
 
     def make() -> dict[str, Any]:
         one, other = (
-            compared_groups.frame_of(team.pk, first),
-            compared_groups.frame_of(team.pk, second),
+            compared_groups.figures_of(team.pk, first),
+            compared_groups.figures_of(team.pk, second),
         )
         return {
             "lines": compared_groups.lines(first, second, one, other),

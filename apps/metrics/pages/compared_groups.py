@@ -5,6 +5,7 @@ The confidence interval of a difference shows how much of it may be chance. A di
 that may be all chance is reported as "No difference beyond chance".
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -16,8 +17,8 @@ from django.utils.safestring import SafeString
 from apps.metrics.charts.pair import pair_chart
 from apps.metrics.charts.scale import day
 from apps.metrics.charts.weekly import Week, data_table, percent
-from apps.metrics.figures.definitions import Spread, Verdict, size_bucket, spread
-from apps.metrics.figures.merged import Landed, landings
+from apps.metrics.figures.definitions import Summary, Verdict, size_bucket
+from apps.metrics.figures.periods import PeriodFigures, merged_in
 from apps.metrics.figures.selection import USUAL, Choices, Period, Selection, period
 from apps.metrics.figures.significance import (
     MIN_CASES,
@@ -28,7 +29,7 @@ from apps.metrics.figures.significance import (
     of_weekly_counts,
 )
 from apps.metrics.formatting import in_hours, in_lines, in_unit, unit_of
-from apps.metrics.pages.panels import WIDE, Frame, spreads, weekly_counts
+from apps.metrics.pages.panels import WIDE, weekly_counts
 from apps.metrics.weeks import WEEK, week_label, week_of
 
 MOST_WEEKS = 104
@@ -79,11 +80,11 @@ class Side:
         names.append(known.name_of_author(self.selection.author))
         kinds = ["without bots" if self.selection.people_only else ""]
         kinds.append(VERDICTS[Verdict(self.verdict)] if self.verdict else "")
-        told = ", ".join(kind for kind in kinds if kind)
+        kind = ", ".join(kind for kind in kinds if kind)
         named = ", ".join(name for name in names if name)
         if named:
-            return f"{named}, {told}" if told else named
-        return f"{told[0].upper()}{told[1:]}" if told else "All pull requests"
+            return f"{named}, {kind}" if kind else named
+        return f"{kind[0].upper()}{kind[1:]}" if kind else "All pull requests"
 
 
 def query_of(first: Side, second: Side) -> str:
@@ -149,17 +150,12 @@ def _between(first: date, last: date, newest: Period, now: datetime) -> Period:
     )
 
 
-def frame_of(team_id: int, side: Side) -> Frame:
-    """Return what landed of a side, in two statements.
-
-    No direct commit is in one that is chosen by a verdict.
-    """
-    found = landings(team_id, side.period, side.selection)
+def figures_of(team_id: int, side: Side) -> PeriodFigures:
+    """Return the figures of a side, in one statement."""
+    found = merged_in(team_id, side.period, side.selection)
     if side.verdict:
-        return Frame(
-            side.period, [row for row in found.pulls if row.verdict == side.verdict], None
-        )
-    return Frame(side.period, found.pulls, None, direct=found.direct)
+        return found.narrowed(found.measured.pulls.ai_verdict == side.verdict)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,34 +174,30 @@ class Line:
     aside_second: str = ""
 
 
-def lines(first: Side, second: Side, one: Frame, other: Frame) -> list[Line]:
+def lines(first: Side, second: Side, one: PeriodFigures, other: PeriodFigures) -> list[Line]:
     """Return the figures of A next to those of B."""
     alike = bool(first.verdict or second.verdict)
     shown = [
         _counts(one, other),
-        _medians("Time to merge", one, other, lambda row: row.hours, in_hours, alike),
-        _medians("Time to first review", one, other, lambda row: row.wait, in_hours, alike),
-        _medians("Size", one, other, lambda row: row.size, in_lines, False),
-        _share("Reviewed", one, other, lambda row: row.received > 0, good=True),
+        _medians("Time to merge", one, other, "time_to_merge_hours", in_hours, alike),
+        _medians("Time to first review", one, other, "pickup_hours", in_hours, alike),
+        _medians("Size", one, other, "size_lines", in_lines, False),
+        _share("Reviewed", one, other, "counted_reviews", good=True),
     ]
     # A share of sides that were chosen by their verdicts has no meaning.
     if not alike:
-        shown.append(
-            _share(
-                "AI-assisted (at least)",
-                one,
-                other,
-                lambda row: row.verdict == Verdict.ASSISTED,
-            )
-        )
-    if one.direct or other.direct:
-        shown.append(
-            Line("Direct commits", f"{len(one.direct):,}", f"{len(other.direct):,}", "")
-        )
+        shown.append(_share("AI-assisted (at least)", one, other, "ai_assisted"))
+    # No direct commit is on a side that is chosen by a verdict.
+    direct = (
+        0 if first.verdict else one.direct_commits,
+        0 if second.verdict else other.direct_commits,
+    )
+    if any(direct):
+        shown.append(Line("Direct commits", f"{direct[0]:,}", f"{direct[1]:,}", ""))
     return shown
 
 
-def _counts(one: Frame, other: Frame) -> Line:
+def _counts(one: PeriodFigures, other: PeriodFigures) -> Line:
     """Compare how many were merged a week, in whole weeks; more is better."""
     a, b = weekly_counts(one), weekly_counts(other)
     found = of_weekly_counts(b, a)
@@ -214,7 +206,7 @@ def _counts(one: Frame, other: Frame) -> Line:
         words = f"A has significantly {'more' if found.rose else 'fewer'} per week"
         tone = "better" if found.rose else "worse"
     return Line(
-        "Merged", f"{len(one.rows):,}", f"{len(other.rows):,}", words, tone, _rate(a), _rate(b)
+        "Merged", f"{one.merged:,}", f"{other.merged:,}", words, tone, _rate(a), _rate(b)
     )
 
 
@@ -227,47 +219,38 @@ def _rate(counts: Sequence[int]) -> str:
 
 def _medians(
     title: str,
-    one: Frame,
-    other: Frame,
-    value: Callable[[Landed], float | None],
+    one: PeriodFigures,
+    other: PeriodFigures,
+    column: str,
     words: Callable[[float], str],
     alike: bool,
 ) -> Line:
-    found = [spread(map(value, side.rows)) for side in (one, other)]
+    """Compare the medians of a column of the measures.
+
+    `alike` compares only pull requests of similar size with each other.
+    """
+    found = [side.summary(column) for side in (one, other)]
     more, less = ("slower", "faster") if words is in_hours else ("larger", "smaller")
     if words is in_hours:
         words = partial(in_unit, unit=_unit(found))
-    difference = _difference(one.rows, other.rows, value, alike)
-    said, tone = _in_words(difference, more, less)
+    difference = of_medians(_strata(one, other, column, alike))
+    text, tone = _in_words(difference, more, less)
     (a, b), (p75_a, p75_b) = ([put(side, words) for side in found] for put in (_median, _aside))
-    return Line(title, a, b, said, tone, p75_a, p75_b)
+    return Line(title, a, b, text, tone, p75_a, p75_b)
 
 
-def _unit(found: Sequence[Spread]) -> str:
+def _unit(found: Sequence[Summary]) -> str:
     """Return the unit in which both sides are shown: that of the slower one."""
     slower = max(found, key=lambda side: side.median or 0.0)
     return unit_of(slower.median, slower.p75)
 
 
-def _median(found: Spread, words: Callable[[float], str]) -> str:
+def _median(found: Summary, words: Callable[[float], str]) -> str:
     return "–" if found.median is None else words(found.median)
 
 
-def _aside(found: Spread, words: Callable[[float], str]) -> str:
+def _aside(found: Summary, words: Callable[[float], str]) -> str:
     return "" if found.p75 is None else f"75\u00a0% within {words(found.p75)}, n {found.n:,}"
-
-
-def _difference(
-    one: Sequence[Landed],
-    other: Sequence[Landed],
-    value: Callable[[Landed], float | None],
-    alike: bool,
-) -> Difference:
-    """Compare A with B.
-
-    `alike` compares only pull requests of similar size with each other.
-    """
-    return of_medians(_strata(one, other, value, alike))
 
 
 def _in_words(found: Difference, more: str, less: str) -> tuple[str, str]:
@@ -294,27 +277,25 @@ def _percent(share: float) -> str:
 
 
 def _strata(
-    one: Sequence[Landed],
-    other: Sequence[Landed],
-    value: Callable[[Landed], float | None],
-    alike: bool,
+    one: PeriodFigures, other: PeriodFigures, column: str, alike: bool
 ) -> list[tuple[list[float], list[float]]]:
     """Return pairs of the values of B and of A, one for each size."""
-    groups: dict[str, tuple[list[float], list[float]]] = {}
-    for place, rows in enumerate((other, one)):
-        for row in rows:
-            measured = value(row)
-            if measured is not None:
-                groups.setdefault(size_bucket(row.lines) if alike else "", ([], []))[
-                    place
-                ].append(measured)
+    if not alike:
+        return [(other.values(column), one.values(column))]
+    groups: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for place, side in enumerate((other, one)):
+        for value, size in zip(*side.known_with_size(column), strict=True):
+            groups[size_bucket(int(size))][place].append(value)
     return [groups[name] for name in sorted(groups)]
 
 
 def _share(
-    title: str, one: Frame, other: Frame, has: Callable[[Landed], bool], good: bool = False
+    title: str, one: PeriodFigures, other: PeriodFigures, column: str, good: bool = False
 ) -> Line:
-    (a, of_a), (b, of_b) = ((sum(map(has, side.rows)), len(side.rows)) for side in (one, other))
+    """Compare the shares of pull requests of which a column is above zero."""
+    (a, of_a), (b, of_b) = (
+        (sum(value > 0 for value in side.values(column)), side.merged) for side in (one, other)
+    )
     found = of_shares(b, of_b, a, of_a)
     words, tone = NO_DIFFERENCE, ""
     if not found.is_known:
@@ -327,12 +308,13 @@ def _share(
     )
 
 
-def _weeks(side: Frame) -> list[tuple[date, Spread]]:
-    return spreads(side, lambda row: row.hours)
+def _weeks(side: PeriodFigures) -> list[tuple[date, Summary]]:
+    summaries = side.summaries("time_to_merge_hours")
+    return list(zip(side.period.weeks, summaries, strict=True))
 
 
 def values(
-    one: Frame, other: Frame
+    one: PeriodFigures, other: PeriodFigures
 ) -> list[tuple[str, str, str, float | None, float | None, int]]:
     """Return the weeks of both sides for other programs; `COLUMNS` names the values."""
     return [
@@ -342,7 +324,7 @@ def values(
     ]
 
 
-def chart(one: Frame, other: Frame) -> SafeString:
+def chart(one: PeriodFigures, other: PeriodFigures) -> SafeString:
     """Draw the weekly medians of the time to merge of both sides."""
     first, second = (
         [Week(week, found.median) for week, found in _weeks(side)] for side in (one, other)
@@ -357,7 +339,7 @@ def chart(one: Frame, other: Frame) -> SafeString:
     )
 
 
-def table(one: Frame, other: Frame) -> SafeString:
+def table(one: PeriodFigures, other: PeriodFigures) -> SafeString:
     """Return the numbers of `chart` as a table, the newest weeks first."""
     words = partial(in_unit, unit=_unit_of_merge(one, other))
     cells = [
@@ -368,8 +350,8 @@ def table(one: Frame, other: Frame) -> SafeString:
     return data_table("Time to merge", ("Side", "Week of", "Median", "Count"), cells)
 
 
-def _unit_of_merge(one: Frame, other: Frame) -> str:
-    return _unit([spread(row.hours for row in side.rows) for side in (one, other)])
+def _unit_of_merge(one: PeriodFigures, other: PeriodFigures) -> str:
+    return _unit([side.summary("time_to_merge_hours") for side in (one, other)])
 
 
 def presets(known: Choices, first: Side, second: Side, newest: Period) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from apps.metrics.cache import remembered, stamp_of
-from apps.metrics.figures.merged import landed, landings
 from apps.metrics.figures.moments import impossible_condition
+from apps.metrics.figures.periods import merged_in
 from apps.metrics.figures.selection import Choices, Selection, choices, period
 from apps.metrics.models import TIES, PullRequest
 from apps.metrics.pages.panels import Frame
@@ -30,14 +30,13 @@ def count_impossible(team_id: int) -> int:
 
 
 def frame(team_id: int, selection: Selection, now: datetime, *, compare: bool = True) -> Frame:
-    """Return what landed in the weeks that are asked for, and was merged in as many
-    before. Five statements at most.
+    """Return the figures of the weeks that are asked for, and of as many before. Four
+    statements at most.
     """
     weeks = period(team_id, now, selection.weeks)
     before = weeks.before() if compare else None
-    found = landings(team_id, weeks, selection)
-    earlier = None if before is None else landed(team_id, before, selection)
-    return Frame(weeks, found.pulls, earlier, direct=found.direct)
+    earlier = None if before is None else merged_in(team_id, before, selection)
+    return Frame(merged_in(team_id, weeks, selection), earlier)
 
 
 def newest_merged(team_id: int, figures: Frame, selection: Selection) -> list[Row]:

@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-from apps.metrics.figures.definitions import changed_lines, hours_to_review, time_to_merge_hours
-from apps.metrics.figures.merged import counted_reviews
+from apps.metrics.figures.pull_requests import Row, rows_of
 from apps.metrics.figures.selection import Selection
 from apps.metrics.formatting import NBSP, in_hours, in_lines
 from apps.metrics.insights.daily import top_insights
@@ -56,13 +55,9 @@ def cards(team_id: int, selection: Selection) -> list[Card]:
     insights = top_insights(team_id, subjects=subjects)
     wanted = [key for insight in insights for key in insight.evidence.get("pull_requests", ())]
     found: Any = PullRequest.objects.for_team(team_id).filter(pk__in=wanted).in_bulk()
-    reviews = (
-        counted_reviews(team_id, list(found))
-        if any(one.rule == "review-wait" for one in insights)
-        else {}
-    )
+    measures = rows_of(list(found))
     return [
-        Card(insight, _cases(insight), _examples(insight, found, reviews))
+        Card(insight, _cases(insight), _examples(insight, found, measures))
         for insight in insights
     ]
 
@@ -81,13 +76,11 @@ def _cases(insight: Insight) -> str:
 
 
 def _examples(
-    insight: Insight, found: Mapping[int, PullRequest], reviews: Mapping[int, Any]
+    insight: Insight, found: Mapping[int, PullRequest], measures: Mapping[int, Row]
 ) -> list[Example]:
     """Return the pull requests that waited or took longest first."""
     pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
-    measured = [
-        (pull, *_measure(insight.rule, pull, reviews.get(pull.pk, ()))) for pull in pulls
-    ]
+    measured = [(pull, *_measure(insight.rule, pull, measures[pull.pk])) for pull in pulls]
     measured.sort(key=lambda row: -row[1])  # keeps the rule's own order among equals
     return [
         Example(
@@ -102,30 +95,20 @@ def _examples(
     ]
 
 
-def _hours_to_merge(pull: PullRequest) -> float:
-    if pull.merged_at is None:
-        return 0.0
-    known = pull.opening_known
-    return (
-        time_to_merge_hours(pull.kind, pull.created_at, pull.merged_at, opening_known=known)
-        or 0.0
-    )
-
-
-def _measure(rule: str, pull: PullRequest, reviews: Sequence[Any]) -> tuple[float, str]:
+def _measure(rule: str, pull: PullRequest, row: Row) -> tuple[float, str]:
     """Return what makes a pull request an example, as a number to sort by and in
     words.
     """
     match rule:
         case "review-wait":
-            wait = hours_to_review(pull.created_at, reviews)
+            wait = row.pickup_hours
             return (0.0, "") if wait is None else (wait, in_hours(wait))
-        case "time-to-merge" if pull.merged_at:
-            hours = _hours_to_merge(pull)
-            return hours, in_hours(hours)
+        case "time-to-merge":
+            hours = row.time_to_merge_hours
+            return (0.0, "") if hours is None else (hours, in_hours(hours))
         case "large-pull-requests":
-            lines = changed_lines(pull.additions, pull.deletions)
-            return lines, in_lines(lines)
+            lines = row.size_lines
+            return (0.0, "") if lines is None else (lines, in_lines(lines))
         case "stale-pull-requests":
             days = (timezone.now() - pull.updated_at).days
             return days, f"{days:,}{NBSP}days"

@@ -1,15 +1,14 @@
 """Build the dashboard's panels: a figure, its comparison with the weeks before, its
 chart by week, and the same numbers as a table.
 
-Pure: merged pull requests in, panels out. The large figure is that of the whole period;
+Pure: the figures of a period in, panels out. The large figure is that of the whole period;
 the figure of each week is in the chart.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, partial
+from functools import partial
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,13 +23,13 @@ from apps.metrics.charts.weekly import (
     percent,
     share_chart,
 )
-from apps.metrics.figures.definitions import MIN_SAMPLE, Spread, Verdict, spread
-from apps.metrics.figures.explanations import MEASURES
-from apps.metrics.figures.merged import Direct, Landed
+from apps.metrics.figures.declarations import MEASURES
+from apps.metrics.figures.definitions import MIN_SAMPLE, Verdict
+from apps.metrics.figures.periods import PeriodFigures
 from apps.metrics.figures.selection import Period
 from apps.metrics.figures.significance import of_medians, of_weekly_counts
 from apps.metrics.formatting import MINUS, NBSP, in_hours, in_lines, in_unit, unit_of
-from apps.metrics.weeks import WEEK, week_label
+from apps.metrics.weeks import week_label
 
 MIN_COMPARED = 10  # values on each side of a comparison
 WIDE = (540, 190)  # px, see `line_chart`
@@ -89,20 +88,20 @@ class Panel:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all panels of a page share: the weeks, what was merged in them, and what was
-    merged in the weeks before, if they are known.
+    """What all panels of a page share: the figures of the weeks, and those of the weeks
+    before, if they are known.
 
-    `direct` are the direct commits of the weeks, which no panel counts among the pull
-    requests.
+    `link_prefix` is the address of a week's pull requests, up to its date; empty for
+    charts that lead nowhere.
     """
 
-    period: Period
-    rows: Sequence[Landed]
-    rows_before: Sequence[Landed] | None
-    # The address of a week's pull requests, up to its date; empty for charts that lead
-    # nowhere.
+    now: PeriodFigures
+    before: PeriodFigures | None = None
     link_prefix: str = ""
-    direct: Sequence[Direct] = ()
+
+    @property
+    def period(self) -> Period:
+        return self.now.period
 
     def link(self, week: date) -> str:
         return f"{self.link_prefix}{week.isoformat()}" if self.link_prefix else ""
@@ -117,13 +116,6 @@ class Frame:
             return day(week)
         return format_html('<a href="{}">{}</a>', self.link(week), day(week))
 
-    @cached_property
-    def by_week(self) -> Mapping[date, list[Landed]]:
-        weeks: dict[date, list[Landed]] = defaultdict(list)
-        for row in self.rows:
-            weeks[row.week].append(row)
-        return weeks
-
     @property
     def weeks_before(self) -> str:
         weeks = len(self.period.weeks)
@@ -133,19 +125,11 @@ class Frame:
 def panels(frame: Frame) -> list[Panel]:
     """Return the panels in the page's order: two wide ones, three narrow ones."""
     return [
-        _medians(frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE),
+        _time_to_merge(frame),
         _merged(frame),
+        _medians(frame, "size", "Pull request size", "lines", "size_lines", in_lines, NARROW),
         _medians(
-            frame, "size", "Pull request size", "lines", lambda row: row.size, in_lines, NARROW
-        ),
-        _medians(
-            frame,
-            "review",
-            "Time to first review",
-            "h",
-            lambda row: row.wait,
-            in_hours,
-            NARROW,
+            frame, "review", "Time to first review", "h", "pickup_hours", in_hours, NARROW
         ),
         _ai(frame),
     ]
@@ -156,19 +140,13 @@ def member_panels(frame: Frame) -> list[Panel]:
     there are enough of them for a median.
     """
     shown = [_merged(frame)]
-    if sum(row.hours is not None for row in frame.rows) >= MIN_SAMPLE:
-        shown.append(
-            _medians(
-                frame, "merge", "Time to merge", "h", lambda row: row.hours, in_hours, WIDE
-            )
-        )
+    if frame.now.summary("time_to_merge_hours").n >= MIN_SAMPLE:
+        shown.append(_time_to_merge(frame))
     return shown
 
 
-def spreads(frame: Frame, value: Callable[[Landed], float | None]) -> list[tuple[date, Spread]]:
-    """Return the median and p75 of each week."""
-    by_week = frame.by_week
-    return [(week, spread(map(value, by_week.get(week, ())))) for week in frame.period.weeks]
+def _time_to_merge(frame: Frame) -> Panel:
+    return _medians(frame, "merge", "Time to merge", "h", "time_to_merge_hours", in_hours, WIDE)
 
 
 def _medians(
@@ -176,12 +154,12 @@ def _medians(
     key: str,
     title: str,
     unit: str,
-    value: Callable[[Landed], float | None],
+    column: str,
     words: Callable[[float], str],
     size: tuple[int, int],
 ) -> Panel:
-    series = spreads(frame, value)
-    whole = spread(map(value, frame.rows))
+    series = list(zip(frame.period.weeks, frame.now.summaries(column), strict=True))
+    whole = frame.now.summary(column)
     if unit == "h":
         # Headline, comparison, chart, and table share one unit, so that they can be
         # compared.
@@ -211,7 +189,7 @@ def _medians(
         note="median and 75th percentile (p75)",
         figure=_or_dash(whole.median, words),
         aside="" if whole.p75 is None else f"75{NBSP}% within {words(whole.p75)}",
-        comparison=_compared(frame, value, words),
+        comparison=_compared(frame, column, words),
         chart=chart,
         table=data_table(title, ("Week of", "Median", "p75", "Count"), cells),
         columns=("week", "week_start", "median", "p75", "n"),
@@ -222,17 +200,15 @@ def _medians(
     )
 
 
-def _compared(
-    frame: Frame, value: Callable[[Landed], float | None], words: Callable[[float], str]
-) -> Comparison:
+def _compared(frame: Frame, column: str, words: Callable[[float], str]) -> Comparison:
     """Compare a median with the weeks before; less is better.
 
     Only a change beyond chance is better or worse.
     """
-    if frame.rows_before is None:
+    if frame.before is None:
         return NOTHING_EARLIER
-    before, now = (_known(map(value, rows)) for rows in (frame.rows_before, frame.rows))
-    old, new = spread(before).median, spread(now).median
+    before, now = frame.before.values(column), frame.now.values(column)
+    old, new = frame.before.summary(column).median, frame.now.summary(column).median
     if min(len(now), len(before)) < MIN_COMPARED or old is None or new is None:
         return TOO_FEW
     if words(old) == words(new):
@@ -250,18 +226,15 @@ def _compared(
     )
 
 
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
 def _merged(frame: Frame) -> Panel:
-    by_week, weeks = frame.by_week, frame.period.weeks
-    counts = [(week, len(by_week.get(week, ()))) for week in weeks]
+    weeks = frame.period.weeks
+    counts = list(zip(weeks, frame.now.by_week("merged"), strict=True))
     last = counts[-1][1]
     aside = "this week so far" if frame.period.so_far else f"in the week of {day(weeks[-1])}"
     if len(counts) > 1:
         aside += f", {counts[-2][1]:,} in the previous week"
-    direct = Counter(row.week for row in frame.direct)
+    direct = dict(zip(weeks, frame.now.by_week("direct_commits"), strict=True))
+    has_direct = any(direct.values())
     chart = bar_chart(
         [Week(week, count) for week, count in counts],
         label="Merged pull requests",
@@ -280,8 +253,11 @@ def _merged(frame: Frame) -> Panel:
         chart=chart,
         table=data_table(
             "Merged pull requests",
-            ("Week of", "Merged", *(("Direct commits",) if direct else ())),
-            [_merged_cells(frame, week, n, direct) for week, n in reversed(counts)],
+            ("Week of", "Merged", *(("Direct commits",) if has_direct else ())),
+            [
+                _merged_cells(frame, week, n, direct[week] if has_direct else None)
+                for week, n in reversed(counts)
+            ],
         ),
         columns=("week", "week_start", "merged", "direct_commits"),
         values=[
@@ -290,26 +266,20 @@ def _merged(frame: Frame) -> Panel:
     )
 
 
-def _merged_cells(
-    frame: Frame, week: date, count: int, direct: Counter[date]
-) -> tuple[str, ...]:
+def _merged_cells(frame: Frame, week: date, count: int, direct: int | None) -> tuple[str, ...]:
     """Return a week's row of the table; direct commits are in it only if there are any
     in the period.
     """
     cells = (frame.named(week), f"{count:,}")
-    return (*cells, f"{direct[week]:,}") if direct else cells
+    return cells if direct is None else (*cells, f"{direct:,}")
 
 
 def _pace(frame: Frame) -> Comparison:
     """Compare the merged pull requests per whole week with the weeks before."""
-    whole = frame.period.whole_weeks
-    if frame.rows_before is None or not whole:
+    if frame.before is None or not frame.period.whole_weeks:
         return NOTHING_EARLIER
-    counts = weekly_counts(frame)
-    earlier = Counter(row.week for row in frame.rows_before)
-    # As many whole weeks before; a week without a merge counts as zero.
-    weeks_before = [week - len(frame.period.weeks) * WEEK for week in frame.period.weeks]
-    counts_before = [earlier[week] for week in weeks_before]
+    counts = weekly_counts(frame.now)
+    counts_before = frame.before.by_week("merged")
     now, before = sum(counts) / len(counts), sum(counts_before) / len(counts_before)
     change = round(now) - round(before)
     if not change:
@@ -322,30 +292,35 @@ def _pace(frame: Frame) -> Comparison:
     )
 
 
-def weekly_counts(frame: Frame) -> list[int]:
+def weekly_counts(figures: PeriodFigures) -> list[int]:
     """Return how many were merged in each whole week; the week under way is left
     out.
     """
-    return [
-        len(frame.by_week.get(week, ()))
-        for week in frame.period.weeks[: frame.period.whole_weeks]
-    ]
+    counts: list[int] = figures.by_week("merged")
+    return counts[: figures.period.whole_weeks]
 
 
-def shares(week: date, rows: Sequence[Landed]) -> Shares:
-    """Count the pull requests with an AI marker, without one, and not read yet."""
-    found = [row.verdict for row in rows]
+def shares(figures: PeriodFigures) -> list[Shares]:
+    """Count for each week the pull requests with an AI marker, without one, and not
+    read yet.
+    """
+    counts = (figures.verdicts_by_week(verdict) for verdict in VERDICTS)
+    weeks = zip(figures.period.weeks, *counts, strict=True)
+    return [Shares(*of_week) for of_week in weeks]
+
+
+def _sum(weeks: Sequence[Shares]) -> Shares:
     return Shares(
-        week,
-        found.count(Verdict.ASSISTED),
-        found.count(Verdict.NO_MARKER),
-        found.count(Verdict.UNREAD),
+        weeks[0].week,
+        sum(week.having for week in weeks),
+        sum(week.lacking for week in weeks),
+        sum(week.unknown for week in weeks),
     )
 
 
 def _ai(frame: Frame) -> Panel:
-    weeks = [shares(week, frame.by_week.get(week, ())) for week in frame.period.weeks]
-    whole = shares(frame.period.weeks[0], frame.rows)
+    weeks = shares(frame.now)
+    whole = _sum(weeks)
     names = tuple(VERDICTS.values())
     unread = f"; {percent(whole.unknown, whole.total)} not read yet" if whole.unknown else ""
     title = "AI-assisted"
@@ -392,9 +367,9 @@ def _ai(frame: Frame) -> Panel:
 
 
 def _ai_compared(frame: Frame, whole: Shares) -> Comparison:
-    if frame.rows_before is None:
+    if frame.before is None:
         return NOTHING_EARLIER
-    before = shares(frame.period.weeks[0], frame.rows_before)
+    before = _sum(shares(frame.before))
     if min(whole.total, before.total) < MIN_COMPARED:
         return TOO_FEW
     then = percent(before.having, before.total)

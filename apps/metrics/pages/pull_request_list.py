@@ -7,38 +7,33 @@ requests counts them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Case, Count, F, Q, When
+from django.db.models import Count, F, Q
 
 from apps.metrics.ai.explain import Reason, reason
-from apps.metrics.figures.definitions import (
-    Verdict,
-    hours_to_review,
-    is_merged,
-    time_to_merge_hours,
-)
-from apps.metrics.figures.merged import counted_reviews
+from apps.metrics.figures.definitions import Verdict
 from apps.metrics.figures.moments import are_impossible, impossible_condition
+from apps.metrics.figures.pull_requests import Row as Measures
+from apps.metrics.figures.pull_requests import rows_of
 from apps.metrics.figures.selection import Choices, Selection
 from apps.metrics.formatting import in_hours, person
-from apps.metrics.models import TIES, DetailState, Insight, PullRequest
+from apps.metrics.models import TIES, Insight, PullRequest
 from apps.metrics.records import ChangeKind, PullRequestState
 from apps.metrics.sites import site_of
 from apps.metrics.weeks import WEEK, week_start
 
 PAGE = 25
 # By what the list may be ordered: its words, and the expression.
-SLOWEST = "slowest"
 SORTS = {
     "oldest": ("Oldest first", F("created_at").asc()),
     "updated": ("Recently updated first", F("updated_at").desc()),
     "largest": ("Largest first", (F("additions") + F("deletions")).desc()),
-    SLOWEST: (
+    "slowest": (
         "Slowest to merge first",
-        (F("merged_at") - F("created_at")).desc(nulls_last=True),
+        F("figures__time_to_merge_hours").desc(nulls_last=True),
     ),
 }
 IMPOSSIBLE = "impossible"
@@ -47,13 +42,6 @@ _IS_DIRECT = Q(kind=ChangeKind.CHANGE)
 LONGEST_SEARCH = 100
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9000
 _LARGEST_NUMBER = 2_147_483_647
-_READ = Q(ai_assisted=False, detail_state=DetailState.COMPLETE)
-# The same as `definitions.verdict`, as a condition.
-BY_VERDICT = {
-    Verdict.ASSISTED: Q(ai_assisted=True),
-    Verdict.NO_MARKER: _READ,
-    Verdict.UNREAD: ~Q(ai_assisted=True) & ~_READ,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +86,6 @@ class Search:
     @property
     def order(self) -> Any:
         """Return the expression that orders the list."""
-        if self.sort == SLOWEST:
-            # What has no duration (impossible times, an unknown opening, a release)
-            # comes last.
-            has_duration = (
-                Q(opening_known=True, kind=ChangeKind.PULL_REQUEST) & ~impossible_condition()
-            )
-            took = Case(When(has_duration, then=F("merged_at") - F("created_at")))
-            return took.desc(nulls_last=True)
         if self.sort in SORTS:
             return SORTS[self.sort][1]
         return F("merged_at" if self.state == PullRequestState.MERGED else "created_at").desc()
@@ -127,7 +107,10 @@ class Search:
         if self.state:
             wanted &= Q(state=self.state)
         if self.verdict:
-            wanted &= BY_VERDICT[Verdict(self.verdict)]
+            has_verdict = Q(figures__ai_verdict=self.verdict)
+            # What arrived just now has no measures yet.
+            is_new = Q(figures=None) if self.verdict == Verdict.UNREAD else Q()
+            wanted &= has_verdict | is_new if is_new else has_verdict
         return wanted & _about(self.words) if self.words else wanted
 
     @property
@@ -348,25 +331,20 @@ def page(team_id: int, search: Search, began: str = "") -> Page:
 def rows(team_id: int, pulls: Any) -> list[Row]:
     """Return these pull requests as rows, in two statements."""
     found = list(pulls.select_related("repository", "author", "analysis", "correction__by"))
-    reviews = counted_reviews(team_id, [pull.pk for pull in found])
-    return [_row(pull, reviews.get(pull.pk, [])) for pull in found]
+    measures = rows_of([pull.pk for pull in found])
+    return [_row(pull, measures[pull.pk]) for pull in found]
 
 
-def _row(pull: PullRequest, reviews: Sequence[datetime]) -> Row:
-    wait = (
-        None if pull.kind == ChangeKind.RELEASE else hours_to_review(pull.created_at, reviews)
-    )
-    took = None
-    if is_merged(pull.state, pull.merged_at) and pull.merged_at is not None:
-        known = pull.opening_known
-        took = time_to_merge_hours(
-            pull.kind, pull.created_at, pull.merged_at, opening_known=known
-        )
+def _row(pull: PullRequest, measures: Measures) -> Row:
     return Row(
         pull=pull,
         author=person(pull.author),
         by_bot=bool(pull.author and pull.author.is_bot),
-        wait=None if wait is None else in_hours(wait),
-        took=None if took is None else in_hours(took),
-        reason=reason(pull),
+        wait=_in_words(measures.pickup_hours),
+        took=_in_words(measures.time_to_merge_hours),
+        reason=reason(pull, measures.verdict),
     )
+
+
+def _in_words(hours: float | None) -> str | None:
+    return None if hours is None else in_hours(hours)

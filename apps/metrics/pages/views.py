@@ -25,8 +25,8 @@ from apps.metrics.accounts.landing_bots import landed_elsewhere
 from apps.metrics.ai.apply_markers import correct
 from apps.metrics.ai.explain import WORDS
 from apps.metrics.cache import remembered
+from apps.metrics.figures.declarations import MEASURES
 from apps.metrics.figures.definitions import MIN_SAMPLE
-from apps.metrics.figures.explanations import MEASURES
 from apps.metrics.figures.selection import USUAL, WINDOWS, Choices, Selection
 from apps.metrics.formatting import person
 from apps.metrics.forms import ChoiceQuery, CorrectionForm, DismissForm, ListQuery, RestoreForm
@@ -71,7 +71,9 @@ def _light(figures: Frame) -> SimpleNamespace:
     how many rows there were.
     """
     return SimpleNamespace(
-        period=figures.period, rows=range(len(figures.rows)), direct=range(len(figures.direct))
+        period=figures.period,
+        rows=range(figures.now.merged),
+        direct=range(figures.now.direct_commits),
     )
 
 
@@ -173,8 +175,12 @@ def repositories(request: HttpRequest, team: Team) -> HttpResponse:
 
     def make() -> dict[str, Any]:
         figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
-        lines = breakdown.by_repository(team.pk, figures)
-        return {"figures": _light(figures), "lines": lines, "has_direct": bool(figures.direct)}
+        lines = breakdown.by_repository(team.pk, figures.now)
+        return {
+            "figures": _light(figures),
+            "lines": lines,
+            "has_direct": figures.now.direct_commits > 0,
+        }
 
     context = _common(stamp, team, known, asked) | _remembered(
         stamp, team, "repositories", asked, make
@@ -218,7 +224,7 @@ def people(request: HttpRequest, team: Team) -> HttpResponse:
 
     def make() -> dict[str, Any]:
         figures = pages.frame(team.pk, asked, timezone.now(), compare=False)
-        lines = breakdown.by_member(team.pk, figures)
+        lines = breakdown.by_member(team.pk, figures.now)
         return {
             "figures": _light(figures),
             "people": _people_table(
@@ -254,7 +260,7 @@ def member(request: HttpRequest, team: Team, member_id: int) -> HttpResponse:
         )
         return {
             "figures": _light(figures),
-            "line": breakdown.of_member(team.pk, figures, who),
+            "line": breakdown.of_member(team.pk, figures.now, who),
             "panels": member_panels(figures),
             "rows": pages.newest_merged(team.pk, figures, asked),
         }

@@ -22,7 +22,7 @@ from apps.mail.links import without_links
 from apps.mail.models import OutboxMessage
 from apps.metrics.charts.weekly import percent
 from apps.metrics.figures import significance
-from apps.metrics.figures.merged import Landed, landed
+from apps.metrics.figures.periods import PeriodFigures, merged_in
 from apps.metrics.figures.selection import Period, Selection
 from apps.metrics.formatting import in_hours
 from apps.metrics.insights.daily import SHOWN, newest
@@ -153,38 +153,31 @@ def _differences(
     """
     if before is None:
         return dict.fromkeys(("merged", "time_to_merge", "pickup", "ai_assisted"), False)
-    rows_before, rows = (_merged_in(team, one) for one in (week - WEEK, week))
+    earlier, current = (_merged_in(team, one) for one in (week - WEEK, week))
     return {
         "merged": significance.of_counts(before.merged, now.merged).is_beyond,
-        "time_to_merge": _medians_differ(
-            [row.hours for row in rows_before], [row.hours for row in rows]
-        ),
-        "pickup": _medians_differ(
-            [row.wait for row in rows_before], [row.wait for row in rows]
-        ),
+        "time_to_merge": _medians_differ(earlier, current, "time_to_merge_hours"),
+        "pickup": _medians_differ(earlier, current, "pickup_hours"),
         "ai_assisted": significance.of_shares(
             before.ai_assisted, before.merged, now.ai_assisted, now.merged
         ).is_beyond,
     }
 
 
-def _medians_differ(before: list[float | None], now: list[float | None]) -> bool:
-    """Return whether the medians of the values that are known differ by more than
+def _medians_differ(before: PeriodFigures, now: PeriodFigures, column: str) -> bool:
+    """Return whether the medians of a column of the measures differ by more than
     chance.
     """
-    known_before, known_now = (
-        [value for value in side if value is not None] for side in (before, now)
-    )
-    return significance.of_medians([(known_before, known_now)]).is_beyond
+    return significance.of_medians([(before.values(column), now.values(column))]).is_beyond
 
 
-def _merged_in(team: Team, week: date) -> list[Landed]:
-    """Return what was merged in one week."""
+def _merged_in(team: Team, week: date) -> PeriodFigures:
+    """Return the figures of what was merged in one week."""
     zone = team.zone
     period = Period(
         (week,), so_far=False, is_cut=False, earliest=week, last_day=week + WEEK, zone=zone
     )
-    return landed(team.pk, period, Selection())
+    return merged_in(team.pk, period, Selection())
 
 
 def _hours(row: WeeklyMetrics | None, name: str) -> str:

@@ -5,10 +5,12 @@
 
 from dataclasses import dataclass
 
-from apps.metrics.figures.definitions import median, time_to_merge_hours
+import numpy as np
+
+from apps.metrics.figures.pull_requests import read
 from apps.metrics.formatting import NBSP, in_hours
 from apps.metrics.models import PullRequest
-from apps.metrics.records import ChangeKind, PullRequestState
+from apps.metrics.records import PullRequestState
 from apps.onboarding.services.runs import Totals
 from apps.teams.models import Team
 
@@ -25,18 +27,10 @@ def median_hours_to_merge(team: Team) -> float | None:
     """Return the median time to merge over all of the team's merged pull requests; None
     without any.
     """
-    merged = PullRequest.objects.for_team(team).filter(
-        state=PullRequestState.MERGED,
-        merged_at__isnull=False,
-        kind=ChangeKind.PULL_REQUEST,
-        opening_known=True,
-    )
-    spans = [
-        time_to_merge_hours(ChangeKind.PULL_REQUEST, created, landed)
-        for created, landed in merged.values_list("created_at", "merged_at")
-        if landed is not None
-    ]
-    return median([span for span in spans if span is not None])
+    pulls = PullRequest.objects.for_team(team).filter(state=PullRequestState.MERGED)
+    hours = read(pulls).pulls.time_to_merge_hours
+    known = hours[~np.isnan(hours)]
+    return float(np.median(known)) if len(known) else None
 
 
 def figures(team: Team, totals: Totals) -> list[Figure]:
