@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from apps.integrations.connections.tracking import track_repositories
+from apps.metrics.cache import outdate_measures
 from apps.metrics.models import PullRequest
 from apps.onboarding.services.runs import start_onboarding
 
@@ -100,6 +101,7 @@ def test_phone_shows_a_time_to_merge_only_of_what_has_one(visit, ready, team, ma
         PullRequest.objects.for_team(team).filter(state="merged").order_by("-created_at")[:2]
     )
     PullRequest.objects.for_team(team).filter(pk=opened.pk).update(state="open", merged_at=None)
+    outdate_measures(team.pk, [opened.pk])
     page = visit(mara, "/t/acme/pull-requests/", width=390)
     expect(page.locator(f"#pull-{merged.pk} .took")).to_be_visible()
     # Neither the label nor a dash, and no empty line for them.

@@ -17,8 +17,10 @@ VARIABLES = set(
 OPERATORS = ("management", "migrations", "sandbox", "supervision", "checks.py", "health.py")
 # Messages of commands and of the log in modules that have others as well.
 FOR_OPERATORS = {
-    "apps/integrations/connections/credentials.py: CREDENTIAL_KEYS",  # rotate_credentials
+    "apps/integrations/encryption.py: CREDENTIAL_KEYS",  # rotate_credentials
     "apps/integrations/connections/grants.py: GIT_SOURCE_ROOT",  # grant_source
+    "apps/integrations/sources/git/source.py: GIT_SOURCE_ROOT",  # onboard, grant_source
+    "apps/integrations/sources/github/source.py: GITHUB_TOKEN",  # onboard
     "apps/metrics/llm/client.py: GROQ_API_KEY",  # details for the log and check_model
     "apps/metrics/llm/client.py: LLM_BASE_URL",
     "apps/metrics/llm/client.py: LLM_MODEL",
