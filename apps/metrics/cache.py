@@ -37,7 +37,7 @@ def touch(team_id: int) -> None:
 
 def outdate_measures(team_id: int, pulls: Collection[int]) -> None:
     """Let the measures of these pull requests (primary keys) be computed when they are
-    read, until they are stored anew. One statement.
+    read, until they are stored again. One statement.
     """
     rows = PullRequestFigures.objects.for_team(team_id).filter(pk__in=pulls)
     # No definitions have this version.

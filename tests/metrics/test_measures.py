@@ -176,3 +176,31 @@ def test_review_by_one_deleted_account_of_another_one_s_pull_request(
     assert week.without_approval == (state != "approved")
     ghost = TeamMember.objects.for_team(team).get(key="ghost")
     assert reviewed_by(team.pk, weeks, ghost.pk) == counts
+
+
+def test_pull_request_that_is_deleted_while_it_is_read_counts_nowhere(repository, team):
+    """It is deleted after the first statement, by which its row of measures is missing,
+    and before the one that reads it to compute them.
+    """
+    gone, kept = (PullRequestFactory(repository=repository, created_at=START) for _ in range(2))
+    statements = []
+
+    def delete_meanwhile(execute, sql, params, many, context):
+        statements.append(sql)
+        if len(statements) == 2:
+            PullRequest.objects.for_team(team).filter(pk=gone.pk).delete()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(delete_meanwhile):
+        measured = read(PullRequest.objects.for_team(team))
+    hours = dict(
+        zip(
+            measured.pulls.pk.tolist(),
+            measured.pulls.time_to_merge_hours.tolist(),
+            strict=True,
+        )
+    )
+    assert hours[kept.pk] == 5.0
+    assert np.isnan(hours[gone.pk])
+    assert measured.pulls.ai_verdict.tolist().count("unread") == 2
+    assert list(rows_of([gone.pk, kept.pk])) == [kept.pk]

@@ -114,7 +114,7 @@ class AllReadersTests(HypothesisTestCase):
                 assert scope == Scope.REPOSITORY or line.given == expected[2]
 
     def assert_lists(self, team, weeks, exported, zone):
-        """As many pull requests are listed as the chart counts."""
+        """The list has the number of pull requests that the chart shows."""
         for week, row in self.of_weeks(weeks, exported):
             search = pull_request_list.Search(state="merged", week=week, zone=ZoneInfo(zone))
             assert pull_request_list.page(team.pk, search).total == row["merged"]

@@ -75,7 +75,7 @@ def keep(
 
 
 def _check_mixing(team: Team, key: str) -> None:
-    """Raise CannotConnect if a team may not connect a source beside its present ones."""
+    """Raise CannotConnect if a team may not connect another source."""
     source = base.get(key)
     if not source.is_offered(team):
         raise UnknownSource

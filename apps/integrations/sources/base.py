@@ -5,12 +5,13 @@ and decide nothing by a source's name.
     get("folder").check(team, token="")       # Found: the repositories that can be read
     reading(team.pk, "folder").reader(…)      # reads the tracked ones, see `reading`
 
-A source is a folder beside this module with the same files as the others: `source.py`
+A source is a folder next to this module with the same files as the others: `source.py`
 (the class), `reader.py`, and `errors.py`. Most methods have an answer here that fits a
 source without tokens, webhooks, and sizes.
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -152,9 +153,9 @@ class Source(Protocol):
     leaving: Leaving = Leaving()
 
     @property
+    @abstractmethod
     def card(self) -> Card:
         """Return its card on the page "Connect"."""
-        raise NotImplementedError
 
     @property
     def token_form(self) -> TokenForm | None:
@@ -177,12 +178,12 @@ class Source(Protocol):
         """Return whether a team may connect it."""
         return True
 
+    @abstractmethod
     def check(self, team: Team, token: str) -> Found:
         """Ask the source what can be read. Stores nothing.
 
         Raises SourceError or CredentialError.
         """
-        raise NotImplementedError
 
     def check_names(self, token: str, names: Sequence[str]) -> Found | None:
         """Check what a command was given, before anything is created. Returns what a
@@ -242,12 +243,12 @@ class Source(Protocol):
 
     # List
 
+    @abstractmethod
     def list_pages(self, connection: Connection, first: int, count: int) -> Listing:
         """Return up to `count` pages of the list, beginning with this one.
 
         Raises the same errors as `check`.
         """
-        raise NotImplementedError
 
     def sizes(self, connection: Connection, names: Sequence[str]) -> dict[str, Size]:
         """Return the sizes of the repositories that can be read.
@@ -256,15 +257,15 @@ class Source(Protocol):
         """
         return {}
 
+    @abstractmethod
     def checked_name(self, text: str) -> str:
         """Return the name of a repository as it is stored. Raises InvalidName."""
-        raise NotImplementedError
 
     # Read
 
+    @abstractmethod
     def reader(self, sync: Sync, alone: Alone, stack: ExitStack) -> Reader:
         """Return a reader. What it opens is closed with `stack`."""
-        raise NotImplementedError
 
     def begin(self, tracked: TrackedRepository, since: datetime) -> dict[str, Any]:
         """Return where a new run begins: fields of the repository's cursor, with the

@@ -87,7 +87,9 @@ class Row(NamedTuple):
 
 
 def rows_of(wanted: Sequence[int]) -> dict[int, Row]:
-    """Return the measures of the pull requests with these keys, by key."""
+    """Return the measures of the pull requests with these keys, by key, without those
+    that don't exist any more.
+    """
     pulls = read_by_keys(np.array(sorted(wanted), dtype=np.int64)).pulls
     columns = (
         pulls.pk,
@@ -133,7 +135,8 @@ def _column(name: str, raw: Sequence[Any]) -> Any:
         return numbers(raw)
     if name in FLAGS:
         return np.array(raw, dtype=bool)
-    return np.array(raw, dtype=object)
+    default = Verdict.UNREAD.value if name == "ai_verdict" else ""
+    return np.array([value or default for value in raw], dtype=object)
 
 
 def _reviews(texts: Sequence[str | None]) -> Reviews:
@@ -157,10 +160,8 @@ def renew(team_id: int, wanted: Any) -> Measured:
     """
     parsed = _parsed(fetch_by_keys(_by_keys, wanted))
     measured = _with_missing(parsed)
-    outdated = np.flatnonzero(~parsed.is_current)
-    if len(outdated):
-        texts = _texts(len(measured), measured.reviews)
-        _write(team_id, measured.pulls, texts, outdated)
+    if not parsed.is_current.all():
+        store(team_id, measured)
     return measured
 
 
@@ -172,6 +173,8 @@ def _with_missing(parsed: _Parsed) -> Measured:
     places = np.flatnonzero(~parsed.is_current)
     places = places[np.argsort(pulls.pk[places])]
     computed = compute(pulls.pk[places])
+    # One that was deleted meanwhile keeps its empty measures, which count nowhere.
+    places = places[np.isin(pulls.pk[places], computed.pulls.pk)]
     for name in STORED:
         getattr(pulls, name)[places] = getattr(computed.pulls, name)
     kept = parsed.is_current[reviews.pull]

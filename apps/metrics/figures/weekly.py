@@ -49,7 +49,7 @@ from apps.teams.zones import zone_or_utc
 
 __all__ = [
     "Subject",
-    "newest",
+    "figures_of",
     "recompute",
     "recompute_outdated",
     "run_aggregation",
@@ -221,7 +221,9 @@ def recompute_outdated(team_id: int) -> int:
     return recompute(team_id, set(rows.values_list("week", flat=True)))
 
 
-def newest(team_id: int, weeks: Sequence[date]) -> dict[tuple[Subject, date], tuple[Any, ...]]:
+def figures_of(
+    team_id: int, weeks: Sequence[date]
+) -> dict[tuple[Subject, date], tuple[Any, ...]]:
     """Return the figures of these weeks (ascending) by the rows as they are now, for
     each subject that has any, without writing them.
     """

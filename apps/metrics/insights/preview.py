@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from apps.metrics.figures.declarations import NAMES
 from apps.metrics.figures.moments import possible_condition
-from apps.metrics.figures.weekly import Subject, newest, recompute, zone_of
+from apps.metrics.figures.weekly import Subject, figures_of, recompute, zone_of
 from apps.metrics.insights import Finding
 from apps.metrics.insights.daily import find
 from apps.metrics.models import PullRequest, Scope
@@ -51,7 +51,7 @@ def weeks_event(
     Weeks that end before `whole_from` still grow; None: all are whole.
     """
     weeks, zone = newest_weeks(team_id, now), zone_of(team_id)
-    found = newest(team_id, weeks)
+    found = figures_of(team_id, weeks)
     points = []
     for week in weeks:
         figures = dict(zip(NAMES, found.get((Subject(Scope.TEAM), week), ()), strict=False))

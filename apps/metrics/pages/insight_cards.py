@@ -79,7 +79,7 @@ def _examples(
     insight: Insight, found: Mapping[int, PullRequest], measures: Mapping[int, Row]
 ) -> list[Example]:
     """Return the pull requests that waited or took longest first."""
-    pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in found]
+    pulls = [found[key] for key in insight.evidence.get("pull_requests", ()) if key in measures]
     measured = [(pull, *_measure(insight.rule, pull, measures[pull.pk])) for pull in pulls]
     measured.sort(key=lambda row: -row[1])  # keeps the rule's own order among equals
     return [

@@ -332,7 +332,8 @@ def rows(team_id: int, pulls: Any) -> list[Row]:
     """Return these pull requests as rows, in two statements."""
     found = list(pulls.select_related("repository", "author", "analysis", "correction__by"))
     measures = rows_of([pull.pk for pull in found])
-    return [_row(pull, measures[pull.pk]) for pull in found]
+    # One may have been deleted between the two statements.
+    return [_row(pull, measures[pull.pk]) for pull in found if pull.pk in measures]
 
 
 def _row(pull: PullRequest, measures: Measures) -> Row:

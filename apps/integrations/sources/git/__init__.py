@@ -1,6 +1,6 @@
 """Clones on the server's disk, read with the git command.
 
-It imports `sources.base` and what is beside it, and models.
+It imports `sources.base`, the modules next to that, and models.
 Start with `source`.
 """
 

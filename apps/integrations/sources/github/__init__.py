@@ -1,6 +1,6 @@
 """GitHub's GraphQL and REST interfaces, over HTTP.
 
-It imports `sources.base` and what is beside it, and models.
+It imports `sources.base`, the modules next to that, and models.
 Start with `source`, then `plan`; `client` sends the requests.
 """
 
