@@ -74,7 +74,7 @@ def weekly(
         subjects = np.unique(np.concatenate([owners, loaded]))
         if by_member:
             subjects = subjects[subjects != 0]
-        placed = _Placing(subjects, len(weeks))
+        placed = Placing(subjects, len(weeks))
         opened_at, merged_at, closed_at, pushed_at = (
             placed.groups(owners, week) for week in by_week
         )
@@ -95,7 +95,7 @@ def _owners(scope: Scope, measured: Measured) -> Any:
     return pulls.repository if scope == Scope.REPOSITORY else pulls.author
 
 
-class _Placing(NamedTuple):
+class Placing(NamedTuple):
     """Places rows into the groups of subjects and weeks: a group is subject index *
     weeks + week. The subjects' keys ascend.
     """

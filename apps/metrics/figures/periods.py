@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.metrics.figures.aggregate import Aggregator, Groups, week_index
+from apps.metrics.figures.aggregate import Aggregator, Groups, Placing, week_index
 from apps.metrics.figures.declarations import FIGURES, Aggregate, Figure
 from apps.metrics.figures.definitions import Summary, Verdict
 from apps.metrics.figures.measures import Measured
@@ -124,19 +124,14 @@ class PeriodFigures:
         """
         subjects = np.unique(np.concatenate([owners, reviewers]))
         subjects = subjects[subjects != 0]
-        whole = self._whole
-
-        def of(keys: Any, group: Any) -> Any:
-            place = np.searchsorted(subjects, keys)
-            return np.where((group >= 0) & (keys != 0), place, -1)
-
+        whole, placed = self._whole, Placing(subjects, 1)
         groups = Groups(
             len(subjects),
             whole.opened_at,
-            of(owners, whole.merged_at),
+            placed.groups(owners, whole.merged_at),
             whole.closed_at,
-            of(owners, whole.pushed_at),
-            of(reviewers, whole.load),
+            placed.groups(owners, whole.pushed_at),
+            placed.groups(reviewers, whole.load),
         )
         columns = self._columns(groups, figures)
         rows = zip(*columns.values(), strict=True)
@@ -148,8 +143,8 @@ class PeriodFigures:
     def merged_per_week(self, owners: Any) -> dict[int, list[int]]:
         """Return how many each owner merged in each week."""
         weeks = len(self.period.weeks)
-        subjects, place = np.unique(owners, return_inverse=True)
-        group = np.where(self.is_merged, place * weeks + self._weeks.merged_at, -1)
+        subjects = np.unique(owners)
+        group = Placing(subjects, weeks).groups(owners, self._weeks.merged_at)
         counts = np.bincount(group[group >= 0], minlength=len(subjects) * weeks)
         rows = counts.reshape(len(subjects), weeks).tolist()
         return dict(zip(subjects.tolist(), rows, strict=True))

@@ -42,7 +42,6 @@ HOURS = tuple(name for name in STORED if name.endswith("_hours"))
 COUNTS = ("additions", "deletions", "reviews", "rework_cycles")
 NUMBERS = (*HOURS, *COUNTS, "without_approval")
 FLAGS = ("by_bot", "is_revert", "ai_agent_authored", "ai_hinted")
-TEXTS = ("excluded", "ai_verdict", "ai_tools")
 
 
 def read(pulls: Any) -> Measured:
