@@ -13,6 +13,7 @@ from apps.integrations.tasks import sync_historical_data_task
 from apps.metrics.models import Repository
 from apps.pipelines.models import RunState
 from apps.teams.models import Team
+from tests.integrations.folder_source.source import Folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,12 +58,20 @@ def test_repositories_of_an_unknown_source_fail_and_the_others_are_read(octo, co
 
 
 def test_a_key_fits_into_addresses_and_columns():
-    class Wrong(base.Source):
+    class Wrong(Folder):
         key = rows = name = "Not a key"
 
     with pytest.raises(ValueError):
         base.register(Wrong())
     assert base.find("Not a key") is None
+
+
+def test_source_that_lacks_a_method_cannot_be_made():
+    class Unfinished(base.Source):
+        key = rows = "unfinished"
+
+    with pytest.raises(TypeError, match="list_pages"):
+        base.register(Unfinished())
 
 
 def test_every_source_reads_with_its_own_credentials(octo, settings):
