@@ -105,12 +105,15 @@ class Installation:
 class App(Protocol):
     """A source's app, which replaces a token: an owner installs it at the source."""
 
+    @abstractmethod
     def install_url(self, state: str) -> str:
         """Return the source's page on which the app is installed."""
 
+    @abstractmethod
     def authorize_url(self, state: str) -> str:
         """Return the source's page that identifies the user."""
 
+    @abstractmethod
     def installation(self, code: str, number: int) -> Installation:
         """Return the installation, if the user who came back with this code may use it.
 

@@ -4,6 +4,7 @@
 delivery once; a source's Hook reads the request and writes the rows.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,9 +40,11 @@ class Hook(Protocol):
     place: str
     page: str
 
+    @abstractmethod
     def read(self, request: HttpRequest, secret: str) -> Delivered:
         """Return the delivery of a request. Raises BadDelivery, and stores nothing."""
 
+    @abstractmethod
     def take(self, team_id: int, delivery: Delivered) -> str:
         """Write the rows of a delivery in the caller's transaction. Returns the result
         in a word; raises BadDelivery.
