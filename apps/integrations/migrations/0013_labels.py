@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0001_squashed_0012_failed_reads'),
+        ('integrations', '0012_failed_reads'),
     ]
 
     operations = [
